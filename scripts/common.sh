@@ -1,0 +1,121 @@
+# What scripts/quickstart and scripts/test share; sourced, not run.
+#
+# Rules: packages are installed only when something is missing, so with
+# everything present no root is needed.  Servers run as an unprivileged user,
+# listen on a unix socket only, and are ended by their own data directory.
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+# The newest installed server that is ours to build against, as its major.
+installed_major() {
+	for dir in $(ls -d /usr/lib/postgresql/[0-9]* 2>/dev/null | sort -rV); do
+		[ -x "$dir/bin/postgres" ] && [ "${dir##*/}" -ge 15 ] &&
+			{ echo "${dir##*/}"; return; }
+	done
+	return 0
+}
+
+# The major this Debian's own "postgresql" package stands for.
+packaged_major() {
+	apt-cache show postgresql 2>/dev/null |
+		sed -n 's/^Depends:.*postgresql-\([0-9]*\).*/\1/p' | head -n 1
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"
+	elif command -v sudo >/dev/null; then sudo "$@"
+	else die "root or sudo is needed to install: $missing"
+	fi
+}
+
+# Installing the server package would create and start a cluster of its own;
+# ask it not to, for as long as the installation takes.
+install_packages() {
+	say "installing: $missing"
+	dropin=/etc/postgresql-common/createcluster.d/session-scripts.conf
+	as_root sh -c "mkdir -p ${dropin%/*} &&
+		echo 'create_main_cluster = false' >$dropin"
+	as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends $missing >&2 || status=$?
+	as_root rm -f "$dropin"
+	[ "${status:-0}" = 0 ] || die "could not install: $missing"
+}
+
+# need PACKAGE TEST...: notes the package as missing unless the test succeeds.
+need() {
+	package=$1
+	shift
+	"$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+
+# Finds or installs what building and running takes, and more as named by
+# calls of need in the function given.  Sets major and pg_config.
+ensure_packages() {
+	missing=
+	major=${PG_MAJOR:-$(installed_major)}
+	if [ -z "$major" ]; then
+		major=$(packaged_major)
+		[ -n "$major" ] || { missing=postgresql; as_root apt-get update >&2; }
+		major=$(packaged_major)
+		[ -n "$major" ] || die "no postgresql package found"
+	fi
+	pg_lib=/usr/lib/postgresql/$major
+	missing=
+	need "postgresql-$major" test -x "$pg_lib/bin/postgres"
+	need "postgresql-server-dev-$major" \
+		test -f "$pg_lib/lib/pgxs/src/makefiles/pgxs.mk" \
+		-a -f "/usr/include/postgresql/$major/server/postgres.h"
+	need gcc command -v gcc
+	need make command -v make
+	need libc6-dev test -f /usr/include/stdio.h
+	need libssl-dev test -f /usr/include/openssl/evp.h
+	"$@"
+	if [ -n "$missing" ]; then
+		as_root apt-get update >&2
+		install_packages
+	fi
+	pg_config=$pg_lib/bin/pg_config
+	[ -x "$pg_config" ] || pg_config=/usr/bin/pg_config
+}
+
+# Runs a command as the user that servers run as: oneself, or for root the
+# one the server package made.
+as_user() {
+	if [ "$(id -u)" = 0 ]; then
+		setpriv --reuid postgres --regid postgres --init-groups \
+			env HOME="$home" "$@"
+	else
+		"$@"
+	fi
+}
+
+# Copies what the build needs to a directory that as_user can write.
+copy_tree() {
+	mkdir -p "$1"
+	(cd "$root" && tar -cf - --exclude=./.git --exclude=./.quickstart \
+		--exclude='*.o' --exclude='*.so' --exclude='*.bc' .) | tar -xf - -C "$1"
+	if [ "$(id -u)" = 0 ]; then chown -R postgres:postgres "$1"; fi
+}
+
+# Builds in the directory and installs under its "install" folder.
+build_in() {
+	as_user make -C "$1" -s -j2 with_llvm=no PG_CONFIG="$pg_config" \
+		COPT="${COPT:-}" >"$1/build.log" 2>&1 ||
+		{ cat "$1/build.log" >&2; die "the build failed"; }
+	as_user make -C "$1" -s with_llvm=no PG_CONFIG="$pg_config" \
+		DESTDIR="$1/install" install >>"$1/build.log" 2>&1 ||
+		{ cat "$1/build.log" >&2; die "the installation failed"; }
+}
+
+# Settings that make a server find what build_in installed.
+install_settings() {
+	if [ "$major" -ge 18 ]; then
+		echo "extension_control_path = '$1/install$("$pg_config" --sharedir):\$system'"
+	else
+		echo "extension_destdir = '$1/install'"
+	fi
+	echo "dynamic_library_path = '$1/install$("$pg_config" --pkglibdir):\$libdir'"
+}

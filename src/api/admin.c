@@ -1,0 +1,309 @@
+/*
+ * admin.c
+ *	  SQL entry points: sessions by id, user and tenant, and upkeep.
+ *
+ *	  session_get			session_list		session_revoke_id
+ *	  session_revoke_user	session_revoke_tenant
+ *	  session_cleanup		session_grant
+ *
+ * Rules: nothing here takes or returns a token.  A user or tenant that is
+ * NULL is refused rather than taken to mean all.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/activity.h"
+#include "engine/lifecycle.h"
+#include "engine/store.h"
+
+PG_FUNCTION_INFO_V1(session_get);
+PG_FUNCTION_INFO_V1(session_list);
+PG_FUNCTION_INFO_V1(session_revoke_id);
+PG_FUNCTION_INFO_V1(session_revoke_user);
+PG_FUNCTION_INFO_V1(session_revoke_tenant);
+PG_FUNCTION_INFO_V1(session_cleanup);
+PG_FUNCTION_INFO_V1(session_grant);
+
+Datum
+session_get(PG_FUNCTION_ARGS)
+{
+	SessionRow	row;
+
+	if (PG_ARGISNULL(0) || !session_store_read(PG_GETARG_UUID_P(0), &row))
+		return session_return_none(fcinfo);
+	session_activity_overlay(&row);
+	return session_return_info(fcinfo, &row,
+							   session_policy_status(&row,
+													 GetCurrentTimestamp()));
+}
+
+static text *
+required_name(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	session_arg_required(fcinfo, n, name);
+	return session_arg_name(fcinfo, n, name, SESSION_NAME_BYTES);
+}
+
+Datum
+session_list(PG_FUNCTION_ARGS)
+{
+	text	   *user_id = required_name(fcinfo, 0, "user_id");
+	text	   *tenant_id = session_arg_name(fcinfo, 1, "tenant_id",
+											 SESSION_NAME_BYTES);
+	bool		include_ended = !PG_ARGISNULL(2) && PG_GETARG_BOOL(2);
+	TimestampTz now = GetCurrentTimestamp();
+	List	   *rows;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	rows = session_store_of_user(user_id, tenant_id);
+	session_lifecycle_sort(rows);
+	foreach(cell, rows)
+	{
+		SessionRow *row = lfirst(cell);
+		SessionStatus status;
+
+		session_activity_overlay(row);
+		status = session_policy_status(row, now);
+		if (status == SESSION_ACTIVE || include_ended)
+			session_put_info(fcinfo, row, status);
+	}
+	PG_RETURN_NULL();
+}
+
+Datum
+session_revoke_id(PG_FUNCTION_ARGS)
+{
+	text	   *reason = session_arg_name(fcinfo, 1, "reason",
+										  SESSION_REASON_BYTES);
+
+	PreventCommandIfReadOnly("session_revoke_id()");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	if (reason == NULL)
+		reason = cstring_to_text("admin");
+	PG_RETURN_BOOL(session_lifecycle_revoke_id(PG_GETARG_UUID_P(0), reason));
+}
+
+Datum
+session_revoke_user(PG_FUNCTION_ARGS)
+{
+	text	   *user_id = required_name(fcinfo, 0, "user_id");
+	text	   *tenant_id = session_arg_name(fcinfo, 1, "tenant_id",
+											 SESSION_NAME_BYTES);
+	pg_uuid_t  *except = PG_ARGISNULL(2) ? NULL : PG_GETARG_UUID_P(2);
+	List	   *rows;
+
+	PreventCommandIfReadOnly("session_revoke_user()");
+	rows = session_store_of_user(user_id, tenant_id);
+	PG_RETURN_INT64(session_lifecycle_revoke_all(rows, "user", except));
+}
+
+Datum
+session_revoke_tenant(PG_FUNCTION_ARGS)
+{
+	text	   *tenant_id = required_name(fcinfo, 0, "tenant_id");
+	List	   *rows;
+
+	PreventCommandIfReadOnly("session_revoke_tenant()");
+	rows = session_store_of_tenant(tenant_id);
+	PG_RETURN_INT64(session_lifecycle_revoke_all(rows, "tenant", NULL));
+}
+
+Datum
+session_cleanup(PG_FUNCTION_ARGS)
+{
+	int64		limit = 0;
+
+	PreventCommandIfReadOnly("session_cleanup()");
+	if (!PG_ARGISNULL(0))
+	{
+		limit = PG_GETARG_INT32(0);
+		if (limit < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_rows must be at least 1")));
+	}
+	PG_RETURN_INT64(session_lifecycle_purge(limit));
+}
+
+/*
+ * Granting
+ */
+
+typedef enum Level
+{
+	LEVEL_NONE,
+	LEVEL_APP,
+	LEVEL_ADMIN
+} Level;
+
+/*
+ * Who may call what.  A function that is not here is either public by the
+ * installation script or nobody's but the owner's.
+ */
+static const struct
+{
+	const char *name;
+	Level		level;
+}			levels[] =
+
+{
+	{"session_create", LEVEL_APP},
+	{"session_validate", LEVEL_APP},
+	{"session_status", LEVEL_APP},
+	{"session_is_valid", LEVEL_APP},
+	{"session_is_expired", LEVEL_APP},
+	{"session_touch", LEVEL_APP},
+	{"session_refresh", LEVEL_APP},
+	{"session_regenerate", LEVEL_APP},
+	{"session_revoke", LEVEL_APP},
+	{"session_data", LEVEL_APP},
+	{"session_data_get", LEVEL_APP},
+	{"session_data_pop", LEVEL_APP},
+	{"session_data_set", LEVEL_APP},
+	{"session_data_delete", LEVEL_APP},
+	{"session_data_clear", LEVEL_APP},
+	{"session_data_save", LEVEL_APP},
+	{"session_get", LEVEL_ADMIN},
+	{"session_list", LEVEL_ADMIN},
+	{"session_revoke_id", LEVEL_ADMIN},
+	{"session_revoke_user", LEVEL_ADMIN},
+	{"session_revoke_tenant", LEVEL_ADMIN},
+	{"session_cleanup", LEVEL_ADMIN},
+	{"session_grant", LEVEL_ADMIN},
+};
+
+static Level
+arg_level(FunctionCallInfo fcinfo, int n)
+{
+	char	   *name;
+
+	session_arg_required(fcinfo, n, "level");
+	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (strcmp(name, "app") == 0)
+		return LEVEL_APP;
+	if (strcmp(name, "admin") == 0)
+		return LEVEL_ADMIN;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("level must be \"app\" or \"admin\"")));
+}
+
+static Level
+level_of(Oid function)
+{
+	char	   *name = get_func_name(function);
+
+	for (Size i = 0; name != NULL && i < lengthof(levels); i++)
+		if (strcmp(name, levels[i].name) == 0)
+			return levels[i].level;
+	return LEVEL_NONE;
+}
+
+/* Lists the OIDs of the functions that belong to the extension. */
+static List *
+extension_functions(Oid extension)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	List	   *result = NIL;
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(ExtensionRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(extension));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL,
+							  lengthof(key), key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (row->classid == ProcedureRelationId &&
+			row->deptype == DEPENDENCY_EXTENSION)
+			result = lappend_oid(result, row->objid);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return result;
+}
+
+static void
+grant(const char *what, const char *object, const char *role)
+{
+	char	   *sql = psprintf("GRANT %s %s TO %s", what, object, role);
+
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute \"%s\"", sql);
+}
+
+/* Grants every function up to a level, as the extension's owner. */
+static void
+grant_functions(const char *role, Level level)
+{
+	Oid			extension = get_extension_oid("session", false);
+	Oid			schema = InvalidOid;
+	ListCell   *cell;
+
+	foreach(cell, extension_functions(extension))
+	{
+		Oid			function = lfirst_oid(cell);
+		Level		needed = level_of(function);
+
+		if (needed == LEVEL_NONE || needed > level)
+			continue;
+		schema = get_func_namespace(function);
+		grant("EXECUTE ON FUNCTION", format_procedure_qualified(function),
+			  role);
+	}
+	if (OidIsValid(schema))
+		grant("USAGE ON SCHEMA", quote_identifier(get_namespace_name(schema)),
+			  role);
+}
+
+Datum
+session_grant(PG_FUNCTION_ARGS)
+{
+	Level		level = arg_level(fcinfo, 1);
+	char	   *role;
+	Oid			save_user;
+	int			save_context;
+
+	session_arg_required(fcinfo, 0, "role");
+	role = GetUserNameFromId(PG_GETARG_OID(0), true);
+	if (role == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role must be an existing role")));
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(session_store_owner(),
+						   save_context | SECURITY_LOCAL_USERID_CHANGE);
+	SPI_connect();
+	grant_functions(quote_identifier(role), level);
+	SPI_finish();
+	SetUserIdAndSecContext(save_user, save_context);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,63 @@
+/*
+ * api.h
+ *	  What the SQL entry points share: taking arguments and giving results.
+ *
+ * An argument that only an application can get wrong raises, with a message
+ * that names it; a token never does.
+ */
+#ifndef SESSION_API_H
+#define SESSION_API_H
+
+#include "fmgr.h"
+
+#include "engine/policy.h"
+#include "engine/row.h"
+#include "wire/token.h"
+
+/* Longest user and tenant ids; both are index keys. */
+#define SESSION_NAME_BYTES 1024
+
+/* Longest reason of a revocation. */
+#define SESSION_REASON_BYTES 256
+
+/* False for NULL and for anything that is not exactly a session token. */
+extern pg_nodiscard bool session_arg_token(FunctionCallInfo fcinfo, int n,
+										   SessionToken *token);
+
+/* NULL for SQL NULL; errors when empty or longer than max bytes. */
+extern text *session_arg_name(FunctionCallInfo fcinfo, int n,
+							  const char *name, Size max);
+
+/* Errors for SQL NULL. */
+extern void session_arg_required(FunctionCallInfo fcinfo, int n,
+								 const char *name);
+
+/* NULL for SQL NULL. */
+extern inet *session_arg_inet(FunctionCallInfo fcinfo, int n);
+
+/* NULL for SQL NULL; cut to SESSION_USER_AGENT_BYTES. */
+extern text *session_arg_user_agent(FunctionCallInfo fcinfo, int n);
+
+/* Microseconds, or none for SQL NULL; errors outside least to 68 years. */
+extern int64 session_arg_interval(FunctionCallInfo fcinfo, int n,
+								  const char *name, int64 least, int64 none);
+
+/* None for SQL NULL; errors when negative. */
+extern int32 session_arg_count(FunctionCallInfo fcinfo, int n,
+							   const char *name, int32 none);
+
+extern const char *session_status_name(SessionStatus status);
+
+/* Ends a SETOF function with one composite value, or with none. */
+extern Datum session_return_none(FunctionCallInfo fcinfo);
+extern Datum session_return_info(FunctionCallInfo fcinfo,
+								 const SessionRow *row, SessionStatus status);
+extern Datum session_return_credentials(FunctionCallInfo fcinfo,
+										const SessionRow *row,
+										const SessionToken *token);
+
+/* Adds one session_info to the result of a materialized SETOF function. */
+extern void session_put_info(FunctionCallInfo fcinfo, const SessionRow *row,
+							 SessionStatus status);
+
+#endif							/* SESSION_API_H */

@@ -1,0 +1,158 @@
+/*
+ * data.c
+ *	  SQL entry points: the data of one session.
+ *
+ *	  session_data			session_data_get	session_data_pop
+ *	  session_data_set		session_data_delete	session_data_clear
+ *	  session_data_save
+ *
+ * Rules: NULL and false say that the token is not good for a live session; a
+ * key that is not there is NULL as well, a JSON null is 'null'.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/data.h"
+
+PG_FUNCTION_INFO_V1(session_data);
+PG_FUNCTION_INFO_V1(session_data_get);
+PG_FUNCTION_INFO_V1(session_data_pop);
+PG_FUNCTION_INFO_V1(session_data_set);
+PG_FUNCTION_INFO_V1(session_data_delete);
+PG_FUNCTION_INFO_V1(session_data_clear);
+PG_FUNCTION_INFO_V1(session_data_save);
+
+static text *
+arg_key(FunctionCallInfo fcinfo)
+{
+	session_arg_required(fcinfo, 1, "key");
+	return PG_GETARG_TEXT_PP(1);
+}
+
+static Jsonb *
+arg_jsonb(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	session_arg_required(fcinfo, n, name);
+	return PG_GETARG_JSONB_P(n);
+}
+
+static Datum
+return_jsonb(FunctionCallInfo fcinfo, Jsonb *value)
+{
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(value);
+}
+
+Datum
+session_data(PG_FUNCTION_ARGS)
+{
+	SessionToken token;
+	Jsonb	   *data;
+
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_NULL();
+	data = session_data_read(&token);
+	session_crypto_wipe(&token, sizeof(token));
+	return return_jsonb(fcinfo, data);
+}
+
+Datum
+session_data_get(PG_FUNCTION_ARGS)
+{
+	text	   *key = arg_key(fcinfo);
+	SessionToken token;
+	Jsonb	   *value;
+
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_NULL();
+	value = session_data_read_key(&token, key);
+	session_crypto_wipe(&token, sizeof(token));
+	return return_jsonb(fcinfo, value);
+}
+
+Datum
+session_data_pop(PG_FUNCTION_ARGS)
+{
+	text	   *key = arg_key(fcinfo);
+	SessionToken token;
+	Jsonb	   *value;
+
+	PreventCommandIfReadOnly("session_data_pop()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_NULL();
+	value = session_data_take_key(&token, key);
+	session_crypto_wipe(&token, sizeof(token));
+	return return_jsonb(fcinfo, value);
+}
+
+Datum
+session_data_set(PG_FUNCTION_ARGS)
+{
+	text	   *key = arg_key(fcinfo);
+	Jsonb	   *value = arg_jsonb(fcinfo, 2, "value");
+	SessionToken token;
+	bool		live;
+
+	PreventCommandIfReadOnly("session_data_set()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	live = session_data_write_key(&token, key, value);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(live);
+}
+
+Datum
+session_data_delete(PG_FUNCTION_ARGS)
+{
+	text	   *key = arg_key(fcinfo);
+	SessionToken token;
+	bool		live;
+
+	PreventCommandIfReadOnly("session_data_delete()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	live = session_data_remove_key(&token, key);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(live);
+}
+
+/* Replaces the data of the token in the first argument. */
+static Datum
+replace_data(FunctionCallInfo fcinfo, Jsonb *data)
+{
+	SessionToken token;
+	bool		live;
+
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	live = session_data_replace(&token, data);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(live);
+}
+
+Datum
+session_data_clear(PG_FUNCTION_ARGS)
+{
+	Datum		empty = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
+
+	PreventCommandIfReadOnly("session_data_clear()");
+	return replace_data(fcinfo, DatumGetJsonbP(empty));
+}
+
+Datum
+session_data_save(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *data = arg_jsonb(fcinfo, 1, "data");
+
+	PreventCommandIfReadOnly("session_data_save()");
+	session_data_check(data);
+	return replace_data(fcinfo, data);
+}

@@ -1,0 +1,236 @@
+/*
+ * lifecycle.c
+ *	  SQL entry points: what an application does with one session.
+ *
+ *	  session_create		session_validate	session_status
+ *	  session_is_valid		session_is_expired	session_touch
+ *	  session_refresh		session_regenerate	session_revoke
+ *
+ * Rules: a token that is malformed, unknown, wrong or over is no row, NULL or
+ * false.  Tokens are wiped from the stack before returning.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/data.h"
+#include "engine/lifecycle.h"
+
+PG_FUNCTION_INFO_V1(session_create);
+PG_FUNCTION_INFO_V1(session_validate);
+PG_FUNCTION_INFO_V1(session_status);
+PG_FUNCTION_INFO_V1(session_is_valid);
+PG_FUNCTION_INFO_V1(session_is_expired);
+PG_FUNCTION_INFO_V1(session_touch);
+PG_FUNCTION_INFO_V1(session_refresh);
+PG_FUNCTION_INFO_V1(session_regenerate);
+PG_FUNCTION_INFO_V1(session_revoke);
+
+static struct varlena *
+arg_data(FunctionCallInfo fcinfo, int n)
+{
+	Jsonb	   *data;
+
+	session_arg_required(fcinfo, n, "data");
+	data = PG_GETARG_JSONB_P(n);
+	session_data_check(data);
+	return (struct varlena *) data;
+}
+
+/* A session that binding would turn away at its first use is a mistake. */
+static void
+check_bindable(const SessionOrder *order)
+{
+	if (session_settings.bind_ip != SESSION_BIND_OFF && order->ip == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("ip must not be null while \"session.bind_ip\" is on")));
+	if (session_settings.bind_user_agent && order->user_agent == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("user_agent must not be null while "
+						"\"session.bind_user_agent\" is on")));
+}
+
+static void
+refuse_refreshable(FunctionCallInfo fcinfo, int n)
+{
+	if (!PG_ARGISNULL(n) && PG_GETARG_BOOL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("refreshable sessions are not supported yet")));
+}
+
+Datum
+session_create(PG_FUNCTION_ARGS)
+{
+	SessionOrder order = {0};
+	SessionRow	row;
+	SessionToken token;
+	Datum		result;
+
+	PreventCommandIfReadOnly("session_create()");
+	order.user_id = session_arg_name(fcinfo, 0, "user_id", SESSION_NAME_BYTES);
+	order.data = arg_data(fcinfo, 1);
+	order.tenant_id = session_arg_name(fcinfo, 2, "tenant_id",
+									   SESSION_NAME_BYTES);
+	order.role = session_arg_name(fcinfo, 3, "role", NAMEDATALEN - 1);
+	order.ip = session_arg_inet(fcinfo, 4);
+	order.user_agent = session_arg_user_agent(fcinfo, 5);
+	order.terms.lifetime = session_arg_interval(fcinfo, 6, "lifetime", 1, 0);
+	order.terms.idle_timeout = session_arg_interval(fcinfo, 7, "idle_timeout",
+													0, -1);
+	order.auth_level = session_arg_count(fcinfo, 8, "auth_level", 1);
+	refuse_refreshable(fcinfo, 9);
+	order.max_sessions = session_arg_count(fcinfo, 10, "max_sessions", -1);
+	order.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
+	check_bindable(&order);
+
+	session_lifecycle_create(&order, &row, &token);
+	result = session_return_credentials(fcinfo, &row, &token);
+	session_crypto_wipe(&token, sizeof(token));
+	return result;
+}
+
+static SessionBinding
+arg_binding(FunctionCallInfo fcinfo, int first)
+{
+	SessionBinding binding = {
+		.ip = session_arg_inet(fcinfo, first),
+		.user_agent = session_arg_user_agent(fcinfo, first + 1)
+	};
+
+	return binding;
+}
+
+Datum
+session_validate(PG_FUNCTION_ARGS)
+{
+	SessionToken token;
+	SessionBinding binding;
+	SessionRow	row;
+	SessionStatus status;
+
+	if (!session_arg_token(fcinfo, 0, &token))
+		return session_return_none(fcinfo);
+	binding = arg_binding(fcinfo, 1);
+	status = session_lifecycle_validate(&token, &binding, &row);
+	session_crypto_wipe(&token, sizeof(token));
+	if (status != SESSION_ACTIVE)
+		return session_return_none(fcinfo);
+	return session_return_info(fcinfo, &row, status);
+}
+
+/* The status of the token in the first argument, from nowhere if unbound. */
+static SessionStatus
+status_of(FunctionCallInfo fcinfo, const SessionBinding *binding)
+{
+	SessionToken token;
+	SessionRow	row;
+	SessionStatus status;
+
+	if (!session_arg_token(fcinfo, 0, &token))
+		return SESSION_MALFORMED;
+	status = session_lifecycle_check(&token, binding, &row);
+	session_crypto_wipe(&token, sizeof(token));
+	return status;
+}
+
+Datum
+session_status(PG_FUNCTION_ARGS)
+{
+	SessionBinding binding = arg_binding(fcinfo, 1);
+	SessionStatus status = status_of(fcinfo, &binding);
+
+	PG_RETURN_TEXT_P(cstring_to_text(session_status_name(status)));
+}
+
+Datum
+session_is_valid(PG_FUNCTION_ARGS)
+{
+	SessionBinding nowhere = {0};
+
+	PG_RETURN_BOOL(status_of(fcinfo, &nowhere) == SESSION_ACTIVE);
+}
+
+Datum
+session_is_expired(PG_FUNCTION_ARGS)
+{
+	SessionBinding nowhere = {0};
+	SessionStatus status = status_of(fcinfo, &nowhere);
+
+	PG_RETURN_BOOL(status == SESSION_EXPIRED || status == SESSION_IDLE);
+}
+
+Datum
+session_touch(PG_FUNCTION_ARGS)
+{
+	SessionToken token;
+	bool		touched;
+
+	PreventCommandIfReadOnly("session_touch()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	touched = session_lifecycle_touch(&token);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(touched);
+}
+
+Datum
+session_refresh(PG_FUNCTION_ARGS)
+{
+	SessionToken token;
+	SessionRow	row;
+	Datum		result;
+
+	PreventCommandIfReadOnly("session_refresh()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		return session_return_none(fcinfo);
+	if (session_lifecycle_extend(&token, &row))
+		result = session_return_credentials(fcinfo, &row, &token);
+	else
+		result = session_return_none(fcinfo);
+	session_crypto_wipe(&token, sizeof(token));
+	return result;
+}
+
+Datum
+session_regenerate(PG_FUNCTION_ARGS)
+{
+	SessionChange change;
+	SessionToken token;
+	SessionRow	row;
+	Datum		result;
+
+	PreventCommandIfReadOnly("session_regenerate()");
+	change.user_id = session_arg_name(fcinfo, 1, "user_id", SESSION_NAME_BYTES);
+	change.role = session_arg_name(fcinfo, 2, "role", NAMEDATALEN - 1);
+	change.auth_level = session_arg_count(fcinfo, 3, "auth_level", -1);
+	if (!session_arg_token(fcinfo, 0, &token))
+		return session_return_none(fcinfo);
+	if (session_lifecycle_regenerate(&token, &change, &row))
+		result = session_return_credentials(fcinfo, &row, &token);
+	else
+		result = session_return_none(fcinfo);
+	session_crypto_wipe(&token, sizeof(token));
+	return result;
+}
+
+Datum
+session_revoke(PG_FUNCTION_ARGS)
+{
+	SessionToken token;
+	bool		revoked;
+
+	PreventCommandIfReadOnly("session_revoke()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	revoked = session_lifecycle_revoke(&token);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(revoked);
+}

@@ -1,0 +1,66 @@
+/*
+ * compat.h
+ *	  The only place that knows which PostgreSQL major it is built against.
+ *
+ * Rules: every shim has the newest signature and degrades; nothing else in
+ * the tree tests PG_VERSION_NUM.  The floor is 15.
+ */
+#ifndef SESSION_COMPAT_H
+#define SESSION_COMPAT_H
+
+#include "access/genam.h"
+#include "datatype/timestamp.h"
+#include "storage/proc.h"
+
+#if PG_VERSION_NUM < 150000
+#error "session needs PostgreSQL 15 or later"
+#endif
+
+/* 16 moved the variable-length macros out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 lets a module carry its name and version. */
+#ifdef PG_MODULE_MAGIC_EXT
+#define SESSION_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "session", .version = SESSION_VERSION)
+#else
+#define SESSION_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* Names the running transaction within this backend; 17 moved the field. */
+static inline LocalTransactionId
+session_compat_lxid(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProc->vxid.lxid;
+#else
+	return MyProc->lxid;
+#endif
+}
+
+/* 17 made infinite intervals. */
+static inline bool
+session_compat_interval_finite(const Interval *interval)
+{
+#ifdef INTERVAL_NOT_FINITE
+	return !INTERVAL_NOT_FINITE(interval);
+#else
+	return true;
+#endif
+}
+
+/* 18 added a place to count index searches. */
+static inline IndexScanDesc
+session_compat_beginscan(Relation heap, Relation index, Snapshot snapshot,
+						 int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+#endif							/* SESSION_COMPAT_H */

@@ -1,0 +1,448 @@
+/*
+ * lifecycle.c
+ *	  What can happen to a session, from its creation to its end.
+ *
+ * Rules:
+ * - The clock is GetCurrentTimestamp(), read once a verb and after any wait,
+ *	 never now(): a long transaction must not keep a dead session alive.
+ * - A change first holds the row, then looks at its newest version, decides,
+ *	 and writes; so nothing that ended comes back, and nothing is lost between
+ *	 two writers.
+ * - A user's sessions are counted under a lock on that user and tenant, taken
+ *	 before any row is held.
+ * - Rows of several sessions are held in the order of their ids.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "engine/activity.h"
+#include "engine/context.h"
+#include "engine/lifecycle.h"
+#include "engine/store.h"
+
+/* Microseconds between 1970 and 2000. */
+#define UNIX_EPOCH_USECS \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
+
+/*
+ * Credentials
+ */
+
+static void
+fill_random(void *out, size_t len)
+{
+	if (!session_crypto_random(out, len))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+}
+
+static void
+hash_secret(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)
+{
+	if (!session_crypto_sha256(hash, token->secret, sizeof(token->secret)))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not compute a SHA-256 hash")));
+}
+
+/* Gives the row a new secret, which only the token then knows. */
+static void
+issue_secret(SessionRow *row, SessionToken *token)
+{
+	memcpy(token->id, row->id.data, sizeof(token->id));
+	fill_random(token->secret, sizeof(token->secret));
+	hash_secret(row->token_hash, token);
+}
+
+static bool
+secret_matches(const SessionRow *row, const SessionToken *token)
+{
+	uint8		hash[SESSION_SHA256_BYTES];
+
+	hash_secret(hash, token);
+	return session_crypto_equal(hash, row->token_hash, sizeof(hash));
+}
+
+static void
+token_id(pg_uuid_t *id, const SessionToken *token)
+{
+	memcpy(id->data, token->id, sizeof(id->data));
+}
+
+/*
+ * Looking
+ */
+
+/* Finds the session of a token, and whether it is alive. */
+static SessionStatus
+find(const SessionToken *token, SessionRow *row)
+{
+	pg_uuid_t	id;
+
+	token_id(&id, token);
+	if (!session_store_read(&id, row) || !secret_matches(row, token))
+		return SESSION_UNKNOWN;
+	session_activity_overlay(row);
+	return session_policy_status(row, GetCurrentTimestamp());
+}
+
+SessionStatus
+session_lifecycle_check(const SessionToken *token,
+						const SessionBinding *binding, SessionRow *row)
+{
+	SessionStatus status = find(token, row);
+
+	if (status == SESSION_ACTIVE &&
+		!session_policy_bound(row, &session_settings, binding))
+		return SESSION_BINDING;
+	return status;
+}
+
+static void
+note_use(SessionRow *row)
+{
+	session_activity_record(row, GetCurrentTimestamp());
+	session_context_note(&row->id);
+}
+
+bool
+session_lifecycle_use(const SessionToken *token, SessionRow *row)
+{
+	if (find(token, row) != SESSION_ACTIVE)
+		return false;
+	note_use(row);
+	return true;
+}
+
+/* Writes the end of a live session whose row is held. */
+static void
+end_held(SessionRow *row, text *reason, TimestampTz now)
+{
+	session_policy_revoke(row, &session_settings, reason, now);
+	session_store_save_state(row);
+}
+
+SessionStatus
+session_lifecycle_validate(const SessionToken *token,
+						   const SessionBinding *binding, SessionRow *row)
+{
+	SessionStatus status = session_lifecycle_check(token, binding, row);
+
+	if (status == SESSION_ACTIVE)
+		note_use(row);
+	else if (status == SESSION_BINDING &&
+			 session_settings.on_mismatch == SESSION_MISMATCH_REVOKE &&
+			 !XactReadOnly)
+	{
+		SessionRow	held;
+
+		if (session_lifecycle_hold(token, &held))
+			end_held(&held, cstring_to_text("binding_mismatch"),
+					 GetCurrentTimestamp());
+	}
+	return status;
+}
+
+bool
+session_lifecycle_hold(const SessionToken *token, SessionRow *row)
+{
+	/* Look before locking: a stranger's guess must not make anyone wait. */
+	if (find(token, row) != SESSION_ACTIVE)
+		return false;
+	if (!session_store_lock(&row->id, row) || !secret_matches(row, token))
+		return false;
+	session_activity_overlay(row);
+	return session_policy_status(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
+}
+
+/*
+ * Limits
+ */
+
+static int
+compare_created(const ListCell *a, const ListCell *b)
+{
+	const SessionRow *left = lfirst(a);
+	const SessionRow *right = lfirst(b);
+
+	if (left->created_at != right->created_at)
+		return left->created_at > right->created_at ? -1 : 1;
+	return -memcmp(left->id.data, right->id.data, UUID_LEN);
+}
+
+static int
+compare_id(const ListCell *a, const ListCell *b)
+{
+	const SessionRow *left = lfirst(a);
+	const SessionRow *right = lfirst(b);
+
+	return memcmp(left->id.data, right->id.data, UUID_LEN);
+}
+
+void
+session_lifecycle_sort(List *rows)
+{
+	list_sort(rows, compare_created);
+}
+
+/* Keeps the rows that are alive and in exactly this tenant. */
+static List *
+live_in_tenant(List *rows, const text *tenant_id)
+{
+	List	   *live = NIL;
+	TimestampTz now = GetCurrentTimestamp();
+	ListCell   *cell;
+
+	foreach(cell, rows)
+	{
+		SessionRow *row = lfirst(cell);
+
+		if ((row->tenant_id == NULL) != (tenant_id == NULL))
+			continue;
+		session_activity_overlay(row);
+		if (session_policy_status(row, now) == SESSION_ACTIVE)
+			live = lappend(live, row);
+	}
+	return live;
+}
+
+/*
+ * Makes room for one more session of a user in a tenant, or fails, and keeps
+ * others from taking that room until the transaction ends.
+ */
+static void
+make_room(text *user_id, text *tenant_id, int limit)
+{
+	List	   *live;
+
+	if (limit < 0)
+		limit = session_settings.max_sessions;
+	if (limit == 0 || user_id == NULL)
+		return;
+
+	session_store_lock_user(user_id, tenant_id);
+	live = live_in_tenant(session_store_of_user(user_id, tenant_id), tenant_id);
+	if (list_length(live) < limit)
+		return;
+	if (session_settings.on_limit == SESSION_LIMIT_REJECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("user has too many sessions"),
+				 errdetail("%d of %d sessions are live.",
+						   list_length(live), limit),
+				 errhint("Revoke a session, or see \"session.max_sessions\" "
+						 "and \"session.on_limit\".")));
+
+	session_lifecycle_sort(live);
+	live = list_copy_tail(live, limit - 1);
+	(void) session_lifecycle_revoke_all(live, "evicted", NULL);
+}
+
+/*
+ * Changing
+ */
+
+/* Nobody has proven anything in a session without a user. */
+static void
+check_level(const text *user_id, int32 auth_level)
+{
+	if (user_id == NULL && auth_level > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("auth_level must not be set on a session without a user")));
+}
+
+void
+session_lifecycle_create(const SessionOrder *order, SessionRow *row,
+						 SessionToken *token)
+{
+	TimestampTz now;
+
+	/* 1 is also what a call that does not mention it passes. */
+	if (order->auth_level != 1)
+		check_level(order->user_id, order->auth_level);
+	make_room(order->user_id, order->tenant_id, order->max_sessions);
+	now = GetCurrentTimestamp();
+
+	memset(row, 0, sizeof(*row));
+	if (order->id != NULL)
+		row->id = *order->id;
+	else
+	{
+		fill_random(row->id.data, sizeof(row->id.data));
+		session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
+	}
+	issue_secret(row, token);
+	row->user_id = order->user_id;
+	row->tenant_id = order->tenant_id;
+	row->role = order->role;
+	row->auth_level = order->user_id == NULL ? 0 : order->auth_level;
+	row->data = order->data;
+	row->ip = order->ip;
+	row->user_agent = order->user_agent;
+	session_policy_open(row, &session_settings, &order->terms,
+						order->user_id != NULL, now);
+	session_store_insert(row);
+	session_context_note(&row->id);
+}
+
+bool
+session_lifecycle_touch(const SessionToken *token)
+{
+	SessionRow	row;
+
+	if (!session_lifecycle_hold(token, &row))
+		return false;
+	session_policy_touch(&row, GetCurrentTimestamp());
+	session_store_save_activity(&row);
+	return true;
+}
+
+bool
+session_lifecycle_extend(const SessionToken *token, SessionRow *row)
+{
+	if (!session_lifecycle_hold(token, row))
+		return false;
+	session_policy_extend(row, GetCurrentTimestamp());
+	session_store_save_state(row);
+	session_context_note(&row->id);
+	return true;
+}
+
+/* A session belongs to one user for good: its data is theirs. */
+static void
+check_same_user(const SessionRow *row, const text *user_id)
+{
+	if (row->user_id == NULL || user_id == NULL)
+		return;
+	if (VARSIZE_ANY_EXHDR(row->user_id) != VARSIZE_ANY_EXHDR(user_id) ||
+		memcmp(VARDATA_ANY(row->user_id), VARDATA_ANY(user_id),
+			   VARSIZE_ANY_EXHDR(user_id)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("user_id must be the user the session already has"),
+				 errhint("Revoke the session and create another for the "
+						 "other user.")));
+}
+
+/* Applies what changes about who is behind a session. */
+static void
+apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
+{
+	bool		logs_in = row->user_id == NULL && change->user_id != NULL;
+
+	if (logs_in)
+	{
+		row->user_id = change->user_id;
+		row->auth_level = 1;
+	}
+	if (change->role != NULL)
+		row->role = change->role;
+	if (change->auth_level >= 0)
+	{
+		check_level(row->user_id, change->auth_level);
+		row->auth_level = change->auth_level;
+	}
+	if (logs_in || change->auth_level >= 0)
+		session_policy_authenticate(row, now);
+	else
+		session_policy_touch(row, now);
+}
+
+bool
+session_lifecycle_regenerate(SessionToken *token, const SessionChange *change,
+							 SessionRow *row)
+{
+	/* The user is locked before the row, as when a session is created. */
+	if (change->user_id != NULL)
+	{
+		if (find(token, row) != SESSION_ACTIVE)
+			return false;
+		check_same_user(row, change->user_id);
+		if (row->user_id == NULL)
+			make_room(change->user_id, row->tenant_id, -1);
+	}
+	if (!session_lifecycle_hold(token, row))
+		return false;
+	check_same_user(row, change->user_id);
+	apply_change(row, change, GetCurrentTimestamp());
+	issue_secret(row, token);
+	session_store_save_state(row);
+	session_context_note(&row->id);
+	return true;
+}
+
+/*
+ * Ending
+ */
+
+bool
+session_lifecycle_revoke(const SessionToken *token)
+{
+	SessionRow	row;
+
+	if (!session_lifecycle_hold(token, &row))
+		return false;
+	end_held(&row, cstring_to_text("logout"), GetCurrentTimestamp());
+	return true;
+}
+
+bool
+session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
+{
+	SessionRow	row;
+	TimestampTz now;
+
+	if (!session_store_lock(id, &row))
+		return false;
+	session_activity_overlay(&row);
+	now = GetCurrentTimestamp();
+	if (session_policy_status(&row, now) != SESSION_ACTIVE)
+		return false;
+	end_held(&row, reason, now);
+	return true;
+}
+
+int64
+session_lifecycle_revoke_all(List *rows, const char *reason,
+							 const pg_uuid_t *except)
+{
+	text	   *because = cstring_to_text(reason);
+	int64		ended = 0;
+	ListCell   *cell;
+
+	list_sort(rows, compare_id);
+	foreach(cell, rows)
+	{
+		const SessionRow *row = lfirst(cell);
+
+		if (except != NULL && memcmp(row->id.data, except->data, UUID_LEN) == 0)
+			continue;
+		if (row->revoked_at != SESSION_NO_TIME)
+			continue;
+		if (session_lifecycle_revoke_id(&row->id, because))
+			ended++;
+	}
+	return ended;
+}
+
+/* The last word on a row whose time to be deleted has come. */
+static bool
+is_dead(SessionRow *row, TimestampTz now)
+{
+	session_activity_overlay(row);
+	return session_policy_status(row, now) != SESSION_ACTIVE;
+}
+
+int64
+session_lifecycle_purge(int64 limit)
+{
+	return session_store_purge(GetCurrentTimestamp(), limit,
+							   session_settings.cleanup_batch, is_dead);
+}

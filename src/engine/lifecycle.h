@@ -1,0 +1,95 @@
+/*
+ * lifecycle.h
+ *	  What can happen to a session, from its creation to its end.
+ *
+ * A token that is not good for a live session is data, not an error: the
+ * functions that take one say so in their result.
+ */
+#ifndef SESSION_LIFECYCLE_H
+#define SESSION_LIFECYCLE_H
+
+#include "nodes/pg_list.h"
+
+#include "engine/policy.h"
+#include "engine/row.h"
+#include "wire/token.h"
+
+/* What an application asks for; pointers may be NULL = SQL NULL. */
+typedef struct SessionOrder
+{
+	const pg_uuid_t *id;		/* NULL = make one */
+	text	   *user_id;
+	text	   *tenant_id;
+	text	   *role;
+	int32		auth_level;
+	struct varlena *data;
+	inet	   *ip;
+	text	   *user_agent;
+	SessionTerms terms;
+	int			max_sessions;	/* 0 = no limit, -1 = as set */
+} SessionOrder;
+
+/* Changes to a session that is given a new secret; NULL or -1 = none. */
+typedef struct SessionChange
+{
+	text	   *user_id;
+	text	   *role;
+	int32		auth_level;
+} SessionChange;
+
+/* Makes a session, ending older ones or failing if the user has too many. */
+extern void session_lifecycle_create(const SessionOrder *order,
+									 SessionRow *row, SessionToken *token);
+
+/*
+ * Says what the token is worth right now and changes nothing.  The row is
+ * filled unless the answer is SESSION_MALFORMED or SESSION_UNKNOWN.
+ */
+extern SessionStatus session_lifecycle_check(const SessionToken *token,
+											 const SessionBinding *binding,
+											 SessionRow *row);
+
+/* Checks, records the activity, and ends the session if that is due. */
+extern SessionStatus session_lifecycle_validate(const SessionToken *token,
+												const SessionBinding *binding,
+												SessionRow *row);
+
+/*
+ * Uses a live session without saying where from: the binding is not looked
+ * at, the activity is recorded.
+ */
+extern bool session_lifecycle_use(const SessionToken *token, SessionRow *row);
+
+/*
+ * Holds the row of a live session until the transaction ends; false when the
+ * token is not good for one.  The binding is not looked at.
+ */
+extern bool session_lifecycle_hold(const SessionToken *token,
+								   SessionRow *row);
+
+extern bool session_lifecycle_touch(const SessionToken *token);
+
+extern bool session_lifecycle_extend(const SessionToken *token,
+									 SessionRow *row);
+
+/* Replaces the secret in the token too. */
+extern bool session_lifecycle_regenerate(SessionToken *token,
+										 const SessionChange *change,
+										 SessionRow *row);
+
+extern bool session_lifecycle_revoke(const SessionToken *token);
+
+/* Ends a session by its public id; false unless that ended it. */
+extern bool session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason);
+
+/* Ends the live ones among rows, but not except (may be NULL); how many? */
+extern int64 session_lifecycle_revoke_all(List *rows, const char *reason,
+										  const pg_uuid_t *except);
+
+/* Sorts rows by creation, newest first. */
+extern void session_lifecycle_sort(List *rows);
+
+/* Deletes dead rows, at most limit (0 = all there are); how many? */
+extern int64 session_lifecycle_purge(int64 limit);
+
+#endif							/* SESSION_LIFECYCLE_H */

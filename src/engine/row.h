@@ -1,0 +1,50 @@
+/*
+ * row.h
+ *	  One session as the engine sees it: a row of session.sessions.
+ *
+ * Variable-length members point into memory of the context the row was read
+ * in and may have short headers; NULL stands for SQL NULL.  None is stored
+ * out of line, so a row can be used after the table is closed.
+ */
+#ifndef SESSION_ROW_H
+#define SESSION_ROW_H
+
+#include "datatype/timestamp.h"
+#include "storage/itemptr.h"
+#include "utils/inet.h"
+#include "utils/uuid.h"
+
+#include "crypto/crypto.h"
+
+/* A point in time that is not there: SQL NULL. */
+#define SESSION_NO_TIME DT_NOBEGIN
+
+typedef struct SessionRow
+{
+	ItemPointerData tid;		/* the version that was read */
+
+	pg_uuid_t	id;				/* public, safe to log */
+	uint8		token_hash[SESSION_SHA256_BYTES];
+
+	text	   *user_id;		/* NULL = anonymous */
+	text	   *tenant_id;
+	text	   *role;
+	int32		auth_level;		/* factors proven; 0 = anonymous */
+	struct varlena *data;		/* jsonb, perhaps compressed */
+	inet	   *ip;
+	text	   *user_agent;
+
+	TimestampTz created_at;
+	TimestampTz authenticated_at;	/* SESSION_NO_TIME = anonymous */
+	TimestampTz refreshed_at;	/* SESSION_NO_TIME = never */
+	TimestampTz last_seen_at;
+	TimestampTz expires_at;		/* DT_NOEND = no hard deadline */
+	int64		idle_timeout;	/* microseconds; 0 = none */
+	TimestampTz max_expires_at; /* SESSION_NO_TIME = no cap */
+
+	TimestampTz revoked_at;		/* SESSION_NO_TIME = not revoked */
+	text	   *revoked_reason;
+	TimestampTz purge_at;
+} SessionRow;
+
+#endif							/* SESSION_ROW_H */

@@ -1,0 +1,806 @@
+/*
+ * store.c
+ *	  The only door to our tables: direct scans to read, saved plans to write.
+ *
+ * Rules:
+ * - The OIDs of the table and its indexes are cached for the life of the
+ *	 backend and dropped by a relcache callback; they are looked up by name in
+ *	 schema "session", never through search_path, and only believed when the
+ *	 table belongs to the extension and has the columns this file expects.
+ * - A read takes a snapshot of its own, so a long REPEATABLE READ transaction
+ *	 sees a committed revocation.  A write first locks the row through the
+ *	 table access method, which finds the newest version and never raises a
+ *	 serialization failure, then runs a plan under such a snapshot.
+ * - Plans run as the table's owner, name everything by schema, and carry
+ *	 values as parameters only.  An error restores the user with the
+ *	 (sub)transaction.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "engine/policy.h"
+#include "engine/store.h"
+
+#define SCHEMA "session"
+#define TABLE "sessions"
+
+/* Columns of session.sessions, in the order of the installation script. */
+enum
+{
+	COL_ID,
+	COL_TOKEN_HASH,
+	COL_USER_ID,
+	COL_TENANT_ID,
+	COL_ROLE,
+	COL_AUTH_LEVEL,
+	COL_DATA,
+	COL_IP,
+	COL_USER_AGENT,
+	COL_CREATED_AT,
+	COL_AUTHENTICATED_AT,
+	COL_REFRESHED_AT,
+	COL_LAST_SEEN_AT,
+	COL_EXPIRES_AT,
+	COL_IDLE_TIMEOUT,
+	COL_MAX_EXPIRES_AT,
+	COL_REFRESH_KEY,
+	COL_REFRESH_GENERATION,
+	COL_REFRESH_EXPIRES_AT,
+	COL_ROTATED_AT,
+	COL_REVOKED_AT,
+	COL_REVOKED_REASON,
+	COL_PURGE_AT,
+	N_COLUMNS
+};
+
+static const Oid column_types[N_COLUMNS] = {
+	[COL_ID] = UUIDOID,
+	[COL_TOKEN_HASH] = BYTEAOID,
+	[COL_USER_ID] = TEXTOID,
+	[COL_TENANT_ID] = TEXTOID,
+	[COL_ROLE] = TEXTOID,
+	[COL_AUTH_LEVEL] = INT4OID,
+	[COL_DATA] = JSONBOID,
+	[COL_IP] = INETOID,
+	[COL_USER_AGENT] = TEXTOID,
+	[COL_CREATED_AT] = TIMESTAMPTZOID,
+	[COL_AUTHENTICATED_AT] = TIMESTAMPTZOID,
+	[COL_REFRESHED_AT] = TIMESTAMPTZOID,
+	[COL_LAST_SEEN_AT] = TIMESTAMPTZOID,
+	[COL_EXPIRES_AT] = TIMESTAMPTZOID,
+	[COL_IDLE_TIMEOUT] = INTERVALOID,
+	[COL_MAX_EXPIRES_AT] = TIMESTAMPTZOID,
+	[COL_REFRESH_KEY] = BYTEAOID,
+	[COL_REFRESH_GENERATION] = INT4OID,
+	[COL_REFRESH_EXPIRES_AT] = TIMESTAMPTZOID,
+	[COL_ROTATED_AT] = TIMESTAMPTZOID,
+	[COL_REVOKED_AT] = TIMESTAMPTZOID,
+	[COL_REVOKED_REASON] = TEXTOID,
+	[COL_PURGE_AT] = TIMESTAMPTZOID,
+};
+
+/* Valid while table is; the callback clears it whole. */
+static struct
+{
+	Oid			table;
+	Oid			primary_key;
+	Oid			by_user;
+	Oid			by_tenant;
+	Oid			by_purge;
+	Oid			owner;
+}			relations;
+
+static bool callback_registered = false;
+
+/*
+ * Where the relations are
+ */
+
+static void
+forget_relations(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == relations.table)
+		memset(&relations, 0, sizeof(relations));
+}
+
+/* Refuses a table that is not the one this library was built for. */
+static void
+check_table(Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Oid			extension = get_extension_oid("session", true);
+	bool		ours;
+
+	ours = OidIsValid(extension) && desc->natts == N_COLUMNS &&
+		getExtensionOfObject(RelationRelationId,
+							 RelationGetRelid(rel)) == extension;
+	for (int i = 0; ours && i < N_COLUMNS; i++)
+		ours = TupleDescAttr(desc, i)->atttypid == column_types[i];
+	if (!ours)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" is not the one this version of the "
+						"session library works with", SCHEMA, TABLE),
+				 errhint("Run ALTER EXTENSION session UPDATE after installing "
+						 "a new version.")));
+}
+
+static Oid
+find_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid(SCHEMA, true);
+	Oid			relid = InvalidOid;
+
+	if (OidIsValid(schema))
+		relid = get_relname_relid(name, schema);
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation \"%s.%s\" does not exist", SCHEMA, name),
+				 errhint("Run CREATE EXTENSION session.")));
+	return relid;
+}
+
+/*
+ * Fills the cache.  Nothing is assigned before everything is found, because
+ * looking can deliver an invalidation.
+ */
+static void
+remember_relations(Relation rel)
+{
+	Oid			primary_key = find_relation("sessions_pkey");
+	Oid			by_user = find_relation("sessions_user_id_idx");
+	Oid			by_tenant = find_relation("sessions_tenant_id_idx");
+	Oid			by_purge = find_relation("sessions_purge_at_idx");
+
+	relations.primary_key = primary_key;
+	relations.by_user = by_user;
+	relations.by_tenant = by_tenant;
+	relations.by_purge = by_purge;
+	relations.owner = rel->rd_rel->relowner;
+	relations.table = RelationGetRelid(rel);
+}
+
+/*
+ * Opens session.sessions.  Taking the lock is what delivers invalidations, so
+ * what is cached about the table is only trusted from then on.
+ */
+static Relation
+open_table(LOCKMODE mode)
+{
+	Relation	rel;
+
+	if (!callback_registered)
+	{
+		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
+		callback_registered = true;
+	}
+	if (OidIsValid(relations.table))
+	{
+		rel = table_open(relations.table, mode);
+		if (OidIsValid(relations.table))
+			return rel;
+		table_close(rel, mode);
+	}
+
+	rel = table_open(find_relation(TABLE), mode);
+	check_table(rel);
+	remember_relations(rel);
+	return rel;
+}
+
+Oid
+session_store_owner(void)
+{
+	table_close(open_table(AccessShareLock), AccessShareLock);
+	return relations.owner;
+}
+
+/*
+ * Reading
+ */
+
+/* Brings a stored value into memory, still compressed if it was. */
+static void *
+fetched(Datum value)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+
+	if (VARATT_IS_EXTERNAL(stored))
+		return detoast_external_attr(stored);
+	return stored;
+}
+
+/* Fills the row from the slot's tuple, copied into the current context. */
+static void
+load_row(SessionRow *row, TupleTableSlot *slot)
+{
+	Datum		v[N_COLUMNS];
+	bool		null[N_COLUMNS];
+	HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+
+	heap_deform_tuple(tuple, slot->tts_tupleDescriptor, v, null);
+
+#define TEXT_OR_NULL(col) \
+	(null[col] ? NULL : (text *) PG_DETOAST_DATUM_PACKED(v[col]))
+#define TIME_OR_NONE(col) \
+	(null[col] ? SESSION_NO_TIME : DatumGetTimestampTz(v[col]))
+
+	row->tid = slot->tts_tid;
+	row->id = *DatumGetUUIDP(v[COL_ID]);
+	memcpy(row->token_hash, VARDATA_ANY(DatumGetPointer(v[COL_TOKEN_HASH])),
+		   SESSION_SHA256_BYTES);
+	row->user_id = TEXT_OR_NULL(COL_USER_ID);
+	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
+	row->role = TEXT_OR_NULL(COL_ROLE);
+	row->auth_level = DatumGetInt32(v[COL_AUTH_LEVEL]);
+	row->data = fetched(v[COL_DATA]);
+	row->ip = null[COL_IP] ? NULL : DatumGetInetPP(v[COL_IP]);
+	row->user_agent = TEXT_OR_NULL(COL_USER_AGENT);
+	row->created_at = DatumGetTimestampTz(v[COL_CREATED_AT]);
+	row->authenticated_at = TIME_OR_NONE(COL_AUTHENTICATED_AT);
+	row->refreshed_at = TIME_OR_NONE(COL_REFRESHED_AT);
+	row->last_seen_at = DatumGetTimestampTz(v[COL_LAST_SEEN_AT]);
+	row->expires_at = DatumGetTimestampTz(v[COL_EXPIRES_AT]);
+	row->idle_timeout = 0;
+	if (!null[COL_IDLE_TIMEOUT] &&
+		!session_policy_usecs(&row->idle_timeout,
+							  DatumGetIntervalP(v[COL_IDLE_TIMEOUT])))
+		elog(ERROR, "idle_timeout of a session is out of range");
+	row->max_expires_at = TIME_OR_NONE(COL_MAX_EXPIRES_AT);
+	row->revoked_at = TIME_OR_NONE(COL_REVOKED_AT);
+	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
+	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
+
+#undef TEXT_OR_NULL
+#undef TIME_OR_NONE
+}
+
+/* One index scan over what is committed now. */
+typedef struct TableScan
+{
+	Relation	index;
+	Snapshot	snapshot;
+	IndexScanDesc desc;
+	TupleTableSlot *slot;
+} TableScan;
+
+static void
+begin_scan(TableScan *scan, Relation table, Oid index, ScanKey key)
+{
+	scan->index = index_open(index, AccessShareLock);
+	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan->slot = table_slot_create(table, NULL);
+	scan->desc = session_compat_beginscan(table, scan->index,
+										  scan->snapshot, 1);
+	index_rescan(scan->desc, key, 1, NULL, 0);
+}
+
+static bool
+next_in_scan(TableScan *scan)
+{
+	return index_getnext_slot(scan->desc, ForwardScanDirection, scan->slot);
+}
+
+static void
+end_scan(TableScan *scan)
+{
+	index_endscan(scan->desc);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	UnregisterSnapshot(scan->snapshot);
+	index_close(scan->index, AccessShareLock);
+}
+
+static void
+id_key(ScanKey key, const pg_uuid_t *id)
+{
+	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_UUID_EQ,
+				UUIDPGetDatum(unconstify(pg_uuid_t *, id)));
+}
+
+bool
+session_store_read(const pg_uuid_t *id, SessionRow *row)
+{
+	Relation	table = open_table(AccessShareLock);
+	ScanKeyData key;
+	TableScan	scan;
+	bool		found;
+
+	id_key(&key, id);
+	begin_scan(&scan, table, relations.primary_key, &key);
+	found = next_in_scan(&scan);
+	if (found)
+		load_row(row, scan.slot);
+	end_scan(&scan);
+	table_close(table, AccessShareLock);
+	return found;
+}
+
+/* Lists the rows whose text column equals a value, narrowed to a tenant. */
+static List *
+rows_where(Relation table, Oid index, text *value, text *tenant_id)
+{
+	List	   *result = NIL;
+	ScanKeyData key;
+	TableScan	scan;
+
+	/* ScanKeyInit compares in collation C, which is the columns' own. */
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(value));
+	begin_scan(&scan, table, index, &key);
+	while (next_in_scan(&scan))
+	{
+		SessionRow *row = palloc_object(SessionRow);
+
+		CHECK_FOR_INTERRUPTS();
+		load_row(row, scan.slot);
+		if (tenant_id == NULL ||
+			(row->tenant_id != NULL &&
+			 DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
+												  PointerGetDatum(row->tenant_id),
+												  PointerGetDatum(tenant_id)))))
+			result = lappend(result, row);
+	}
+	end_scan(&scan);
+	return result;
+}
+
+List *
+session_store_of_user(text *user_id, text *tenant_id)
+{
+	Relation	table = open_table(AccessShareLock);
+	List	   *result;
+
+	result = rows_where(table, relations.by_user, user_id, tenant_id);
+	table_close(table, AccessShareLock);
+	return result;
+}
+
+List *
+session_store_of_tenant(text *tenant_id)
+{
+	Relation	table = open_table(AccessShareLock);
+	List	   *result;
+
+	result = rows_where(table, relations.by_tenant, tenant_id, NULL);
+	table_close(table, AccessShareLock);
+	return result;
+}
+
+/*
+ * Locking
+ */
+
+/*
+ * Locks the version in the slot's scan, or the newest that follows it, and
+ * leaves it in the slot.
+ */
+static TM_Result
+lock_tuple(Relation table, Snapshot snapshot, TupleTableSlot *slot,
+		   ItemPointer tid, LockTupleMode mode, LockWaitPolicy wait,
+		   uint8 flags)
+{
+	TM_FailureData failure;
+
+	return table_tuple_lock(table, tid, snapshot, slot,
+							GetCurrentCommandId(false),
+							mode, wait, flags, &failure);
+}
+
+bool
+session_store_lock(const pg_uuid_t *id, SessionRow *row)
+{
+	Relation	table = open_table(RowShareLock);
+	Oid			index = relations.primary_key;	/* waiting may clear it */
+	ScanKeyData key;
+	TM_Result	outcome = TM_Updated;
+
+	id_key(&key, id);
+	while (outcome == TM_Updated)
+	{
+		TableScan	scan;
+
+		CHECK_FOR_INTERRUPTS();
+		begin_scan(&scan, table, index, &key);
+		if (next_in_scan(&scan))
+		{
+			ItemPointerData tid = scan.slot->tts_tid;
+
+			outcome = lock_tuple(table, scan.snapshot, scan.slot, &tid,
+								 LockTupleNoKeyExclusive, LockWaitBlock,
+								 TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
+			if (outcome == TM_Ok)
+				load_row(row, scan.slot);
+		}
+		else
+			outcome = TM_Deleted;
+		end_scan(&scan);
+	}
+	table_close(table, NoLock);
+	if (outcome != TM_Ok && outcome != TM_Deleted)
+		elog(ERROR, "unexpected result %d of locking a session", outcome);
+	return outcome == TM_Ok;
+}
+
+bool
+session_store_try_lock(const SessionRow *row)
+{
+	Relation	table = open_table(RowShareLock);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ItemPointerData tid = row->tid;
+	TM_Result	outcome;
+
+	outcome = lock_tuple(table, snapshot, slot, &tid,
+						 LockTupleNoKeyExclusive, LockWaitSkip, 0);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+	return outcome == TM_Ok;
+}
+
+/*
+ * The lock is one of the advisory kind, in a class that no SQL function can
+ * reach, so an application's own advisory locks never meet ours.
+ */
+#define USER_LOCK_CLASS 5
+
+void
+session_store_lock_user(const text *user_id, const text *tenant_id)
+{
+	uint64		tenant = 0;
+	uint64		hash;
+	LOCKTAG		tag;
+
+	if (tenant_id != NULL)
+		tenant = hash_bytes_extended((const unsigned char *) VARDATA_ANY(tenant_id),
+									 VARSIZE_ANY_EXHDR(tenant_id), 1);
+	hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(user_id),
+							   VARSIZE_ANY_EXHDR(user_id), tenant);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
+						 (uint32) hash, USER_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * Writing
+ */
+
+/* A statement and the columns its parameters stand for, $1 first. */
+typedef struct Statement
+{
+	const char *sql;
+	int			nparams;
+	const int  *params;
+	SPIPlanPtr	plan;			/* saved on first use */
+} Statement;
+
+static const int insert_params[] = {
+	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
+	COL_AUTH_LEVEL, COL_DATA, COL_IP, COL_USER_AGENT, COL_CREATED_AT,
+	COL_AUTHENTICATED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
+	COL_IDLE_TIMEOUT, COL_MAX_EXPIRES_AT, COL_PURGE_AT
+};
+
+static Statement insert_statement = {
+	.sql = "INSERT INTO session.sessions (id, token_hash, user_id, tenant_id,"
+	" role, auth_level, data, ip, user_agent, created_at, authenticated_at,"
+	" last_seen_at, expires_at, idle_timeout, max_expires_at, purge_at)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+	" $15, $16)",
+	.nparams = lengthof(insert_params),
+	.params = insert_params
+};
+
+static const int activity_params[] = {
+	COL_ID, COL_LAST_SEEN_AT, COL_PURGE_AT
+};
+
+static Statement activity_statement = {
+	.sql = "UPDATE session.sessions SET last_seen_at = $2, purge_at = $3"
+	" WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(activity_params),
+	.params = activity_params
+};
+
+static const int data_params[] = {
+	COL_ID, COL_DATA, COL_LAST_SEEN_AT, COL_PURGE_AT
+};
+
+static Statement data_statement = {
+	.sql = "UPDATE session.sessions SET data = $2, last_seen_at = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(data_params),
+	.params = data_params
+};
+
+static const int state_params[] = {
+	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_ROLE, COL_AUTH_LEVEL,
+	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
+	COL_REVOKED_AT, COL_REVOKED_REASON, COL_PURGE_AT
+};
+
+static Statement state_statement = {
+	.sql = "UPDATE session.sessions SET token_hash = $2, user_id = $3,"
+	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
+	" last_seen_at = $8, expires_at = $9, revoked_at = $10,"
+	" revoked_reason = $11, purge_at = $12"
+	" WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(state_params),
+	.params = state_params
+};
+
+/* Prepares a statement on first use and keeps its plan for the backend. */
+static SPIPlanPtr
+saved_plan(const char *sql, int nparams, Oid *types, SPIPlanPtr *plan)
+{
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	fresh = SPI_prepare(sql, nparams, types);
+
+		if (fresh == NULL || SPI_keepplan(fresh) != 0)
+			elog(ERROR, "could not prepare \"%s\": %s", sql,
+				 SPI_result_code_string(SPI_result));
+		*plan = fresh;
+	}
+	return *plan;
+}
+
+/*
+ * Runs a plan as the owner, over what is committed now, and returns how many
+ * rows it processed.  Its effects are visible to the next read.
+ */
+static uint64
+run_as_owner(const char *sql, int nparams, Oid *types, Datum *values,
+			 const char *nulls, SPIPlanPtr *plan)
+{
+	Oid			owner = session_store_owner();
+	Oid			save_user;
+	int			save_context;
+	uint64		processed;
+	int			code;
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(owner, save_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	SPI_connect();
+	code = SPI_execute_snapshot(saved_plan(sql, nparams, types, plan),
+								values, nulls, GetLatestSnapshot(),
+								InvalidSnapshot, false, true, 0);
+	if (code < 0)
+		elog(ERROR, "could not execute \"%s\": %s", sql,
+			 SPI_result_code_string(code));
+	processed = SPI_processed;
+	SPI_finish();
+	SetUserIdAndSecContext(save_user, save_context);
+	CommandCounterIncrement();
+	return processed;
+}
+
+/* Lengths read better in days, where they have some. */
+static Interval *
+usecs_interval(int64 usecs)
+{
+	Interval   *interval = palloc0_object(Interval);
+
+	interval->day = (int32) (usecs / USECS_PER_DAY);
+	interval->time = usecs % USECS_PER_DAY;
+	return interval;
+}
+
+static Datum
+time_value(TimestampTz moment, bool *null)
+{
+	*null = moment == SESSION_NO_TIME;
+	return TimestampTzGetDatum(moment);
+}
+
+static Datum
+pointer_value(const void *pointer, bool *null)
+{
+	*null = pointer == NULL;
+	return PointerGetDatum(pointer);
+}
+
+/* The value of a column, as a parameter. */
+static Datum
+column_value(const SessionRow *row, int column, bool *null)
+{
+	*null = false;
+	switch (column)
+	{
+		case COL_ID:
+			return UUIDPGetDatum(&row->id);
+		case COL_TOKEN_HASH:
+			return PointerGetDatum(cstring_to_text_with_len((const char *) row->token_hash,
+															SESSION_SHA256_BYTES));
+		case COL_USER_ID:
+			return pointer_value(row->user_id, null);
+		case COL_TENANT_ID:
+			return pointer_value(row->tenant_id, null);
+		case COL_ROLE:
+			return pointer_value(row->role, null);
+		case COL_AUTH_LEVEL:
+			return Int32GetDatum(row->auth_level);
+		case COL_DATA:
+			return pointer_value(row->data, null);
+		case COL_IP:
+			return pointer_value(row->ip, null);
+		case COL_USER_AGENT:
+			return pointer_value(row->user_agent, null);
+		case COL_CREATED_AT:
+			return TimestampTzGetDatum(row->created_at);
+		case COL_AUTHENTICATED_AT:
+			return time_value(row->authenticated_at, null);
+		case COL_REFRESHED_AT:
+			return time_value(row->refreshed_at, null);
+		case COL_LAST_SEEN_AT:
+			return TimestampTzGetDatum(row->last_seen_at);
+		case COL_EXPIRES_AT:
+			return TimestampTzGetDatum(row->expires_at);
+		case COL_IDLE_TIMEOUT:
+			*null = row->idle_timeout == 0;
+			return IntervalPGetDatum(usecs_interval(row->idle_timeout));
+		case COL_MAX_EXPIRES_AT:
+			return time_value(row->max_expires_at, null);
+		case COL_REVOKED_AT:
+			return time_value(row->revoked_at, null);
+		case COL_REVOKED_REASON:
+			return pointer_value(row->revoked_reason, null);
+		case COL_PURGE_AT:
+			return TimestampTzGetDatum(row->purge_at);
+	}
+	elog(ERROR, "column %d of session.sessions is not written", column);
+}
+
+/* Writes a row with one of the statements above. */
+static void
+write_row(Statement *statement, const SessionRow *row)
+{
+	Oid			types[N_COLUMNS];
+	Datum		values[N_COLUMNS];
+	char		nulls[N_COLUMNS] = {0};
+	uint64		written;
+
+	for (int i = 0; i < statement->nparams; i++)
+	{
+		int			column = statement->params[i];
+		bool		null;
+
+		types[i] = column_types[column];
+		values[i] = column_value(row, column, &null);
+		nulls[i] = null ? 'n' : ' ';
+	}
+	written = run_as_owner(statement->sql, statement->nparams, types, values,
+						   nulls, &statement->plan);
+	if (written != 1)
+		elog(ERROR, "wrote " UINT64_FORMAT " sessions instead of one", written);
+}
+
+void
+session_store_insert(const SessionRow *row)
+{
+	write_row(&insert_statement, row);
+}
+
+void
+session_store_save_activity(const SessionRow *row)
+{
+	write_row(&activity_statement, row);
+}
+
+void
+session_store_save_data(const SessionRow *row)
+{
+	write_row(&data_statement, row);
+}
+
+void
+session_store_save_state(const SessionRow *row)
+{
+	write_row(&state_statement, row);
+}
+
+/* Deletes rows that are held. */
+static void
+delete_rows(Datum *ids, int count)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {UUIDARRAYOID};
+	Datum		values[1];
+	uint64		deleted;
+
+	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
+												false, TYPALIGN_CHAR));
+	deleted = run_as_owner("DELETE FROM session.sessions"
+						   " WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+						   lengthof(types), types, values, NULL, &plan);
+	if (deleted != (uint64) count)
+		elog(ERROR, "deleted " UINT64_FORMAT " sessions instead of %d",
+			 deleted, count);
+}
+
+/* Collects up to wanted ids of dead rows, which it then holds. */
+static int
+next_dead(TableScan *scan, Relation table, TimestampTz now, int wanted,
+		  SessionStoreTest is_dead, Datum *ids)
+{
+	int			count = 0;
+
+	while (count < wanted && next_in_scan(scan))
+	{
+		ItemPointerData tid = scan->slot->tts_tid;
+		SessionRow *row = palloc_object(SessionRow);
+
+		CHECK_FOR_INTERRUPTS();
+		if (lock_tuple(table, scan->snapshot, scan->slot, &tid,
+					   LockTupleExclusive, LockWaitSkip, 0) != TM_Ok)
+			continue;
+		load_row(row, scan->slot);
+		if (is_dead(row, now))
+			ids[count++] = UUIDPGetDatum(&row->id);
+	}
+	return count;
+}
+
+int64
+session_store_purge(TimestampTz now, int64 limit, int batch,
+					SessionStoreTest is_dead)
+{
+	Relation	table = open_table(RowExclusiveLock);
+	Datum	   *ids = palloc_array(Datum, batch);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session purge",
+											   ALLOCSET_DEFAULT_SIZES);
+	int64		deleted = 0;
+	ScanKeyData key;
+	TableScan	scan;
+	int			wanted;
+	int			count;
+
+	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(now));
+	begin_scan(&scan, table, relations.by_purge, &key);
+	do
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work);
+
+		wanted = limit > 0 ? (int) Min(batch, limit - deleted) : batch;
+		count = next_dead(&scan, table, now, wanted, is_dead, ids);
+		if (count > 0)
+			delete_rows(ids, count);
+		deleted += count;
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(work);
+	} while (count == wanted && (limit == 0 || deleted < limit));
+	end_scan(&scan);
+	table_close(table, NoLock);
+	MemoryContextDelete(work);
+	return deleted;
+}

@@ -1,0 +1,70 @@
+/*
+ * store.h
+ *	  The only door to our tables.
+ *
+ * Reading needs no privilege and no transaction snapshot: every read sees
+ * what is committed at that moment, whatever the isolation level.  Writing
+ * happens under the authority of the table's owner, to rows that were locked
+ * here first.
+ */
+#ifndef SESSION_STORE_H
+#define SESSION_STORE_H
+
+#include "nodes/pg_list.h"
+
+#include "engine/row.h"
+
+/* Finds a session as committed now; false when there is none. */
+extern bool session_store_read(const pg_uuid_t *id, SessionRow *row);
+
+/*
+ * Like session_store_read, then holds the row until the transaction ends and
+ * returns its newest version.  Waits for whoever holds it.
+ */
+extern bool session_store_lock(const pg_uuid_t *id, SessionRow *row);
+
+/* Holds the version that was read, or returns false without waiting. */
+extern bool session_store_try_lock(const SessionRow *row);
+
+/*
+ * Lists the sessions of a user, in one tenant or (NULL) in all, as committed
+ * now and in no order; a list of SessionRow.
+ */
+extern List *session_store_of_user(text *user_id, text *tenant_id);
+
+extern List *session_store_of_tenant(text *tenant_id);
+
+/*
+ * Holds the right to count and add to a user's sessions in a tenant until the
+ * transaction ends.  Waits for whoever holds it.
+ */
+extern void session_store_lock_user(const text *user_id,
+									const text *tenant_id);
+
+/* Writes a new row; a unique violation when the id is taken. */
+extern void session_store_insert(const SessionRow *row);
+
+/* Writes last_seen_at and purge_at of a locked row. */
+extern void session_store_save_activity(const SessionRow *row);
+
+/* Writes the data, last_seen_at and purge_at of a locked row. */
+extern void session_store_save_data(const SessionRow *row);
+
+/* Writes everything that can change, except the data, of a locked row. */
+extern void session_store_save_state(const SessionRow *row);
+
+/* Is this row, whose time has come, really dead? */
+typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
+
+/*
+ * Deletes rows whose purge_at has come, at most limit (0 = all), batch at a
+ * time, passing over those that somebody holds or that fail the test; returns
+ * how many.
+ */
+extern int64 session_store_purge(TimestampTz now, int64 limit, int batch,
+								 SessionStoreTest is_dead);
+
+/* The role under whose authority the tables are read and written. */
+extern Oid	session_store_owner(void);
+
+#endif							/* SESSION_STORE_H */

@@ -1,0 +1,56 @@
+/*
+ * settings.h
+ *	  Every setting of the extension, as the rules read it.
+ *
+ * Times are in seconds and sizes in bytes, as the settings' units say.
+ */
+#ifndef SESSION_SETTINGS_H
+#define SESSION_SETTINGS_H
+
+typedef enum SessionOnLimit
+{
+	SESSION_LIMIT_EVICT,
+	SESSION_LIMIT_REJECT
+} SessionOnLimit;
+
+typedef enum SessionBindIp
+{
+	SESSION_BIND_OFF,
+	SESSION_BIND_SUBNET,
+	SESSION_BIND_EXACT
+} SessionBindIp;
+
+typedef enum SessionOnMismatch
+{
+	SESSION_MISMATCH_REJECT,
+	SESSION_MISMATCH_REVOKE
+} SessionOnMismatch;
+
+/* Enums are int, because that is what the server's setting machinery writes. */
+typedef struct SessionSettings
+{
+	int			lifetime;
+	int			idle_timeout;	/* 0 = none */
+	int			max_lifetime;	/* 0 = none */
+	bool		sliding;
+	int			update_age;		/* 0 = every time */
+
+	int			max_sessions;	/* 0 = no limit */
+	int			on_limit;		/* SessionOnLimit */
+	int			bind_ip;		/* SessionBindIp */
+	int			bind_ip_prefix_v4;
+	int			bind_ip_prefix_v6;
+	bool		bind_user_agent;
+	int			on_mismatch;	/* SessionOnMismatch */
+	int			max_data_size;
+
+	int			cleanup_batch;
+	int			revoked_retention;
+} SessionSettings;
+
+extern SessionSettings session_settings;
+
+/* Defines the settings; called once, from _PG_init. */
+extern void session_settings_init(void);
+
+#endif							/* SESSION_SETTINGS_H */

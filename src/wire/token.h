@@ -1,0 +1,36 @@
+/*
+ * token.h
+ *	  The session token and the ids it carries.
+ *
+ * st_ + base64url(id || secret): 67 characters that are safe in a cookie, a
+ * header and a URL.  The id is public; the secret is what authenticates.
+ */
+#ifndef SESSION_TOKEN_H
+#define SESSION_TOKEN_H
+
+#define SESSION_ID_BYTES 16
+#define SESSION_SECRET_BYTES 32
+#define SESSION_TOKEN_CHARS 67
+
+typedef struct SessionToken
+{
+	uint8		id[SESSION_ID_BYTES];
+	uint8		secret[SESSION_SECRET_BYTES];	/* wipe after use */
+} SessionToken;
+
+/* False, with the token wiped, for anything that is not exactly a token. */
+extern pg_nodiscard bool session_token_parse(SessionToken *token,
+											 const char *chars, size_t len);
+
+/* Writes SESSION_TOKEN_CHARS characters, no terminator. */
+extern void session_token_format(char *out, const SessionToken *token);
+
+/*
+ * Makes a UUIDv7 (RFC 9562 section 5.7) from microseconds since 1970 and 16
+ * random bytes already in id.  The 12 bits after the version hold the
+ * fraction of the millisecond (section 6.2, method 3), so that ids sort by
+ * creation within one.
+ */
+extern void session_token_make_id(uint8 id[SESSION_ID_BYTES], uint64 unix_us);
+
+#endif							/* SESSION_TOKEN_H */
