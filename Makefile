@@ -56,7 +56,7 @@ test/unit/%: test/unit/%.c test/unit/tap.h $(UNIT_SOURCES) $(INCLUDES)
 		-lpgcommon -lpgport -lcrypto -lm
 
 unit: $(UNIT_TESTS)
-	prove --exec '' $(UNIT_TESTS)
+	prove $(PROVE_FLAGS) --exec '' $(UNIT_TESTS)
 
 indent:
 	scripts/indent $(SOURCES) $(INCLUDES) $(wildcard test/unit/*.[ch])

@@ -1,0 +1,368 @@
+/*
+ * policy_test.c
+ *	  The rules of a session's life, a row each.
+ *
+ * Times count from a moment far from any epoch; a session is created at zero.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "compat.h"
+#include "engine/policy.h"
+#include "tap.h"
+
+#define S USECS_PER_SEC
+#define MINUTE (60 * S)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define NONE SESSION_NO_TIME
+
+/* 2026-01-01 00:00 UTC, a full hour. */
+#define ZERO ((int64) 9497 * DAY)
+
+static const SessionSettings defaults = {
+	.lifetime = 24 * 60 * 60,
+	.update_age = 10 * 60,
+	.bind_ip_prefix_v4 = 24,
+	.bind_ip_prefix_v6 = 64,
+	.revoked_retention = 24 * 60 * 60,
+};
+
+/* Is a session alive? */
+static void
+test_status(void)
+{
+	static const struct
+	{
+		const char *title;
+		int64		expires_at;
+		int64		idle_timeout;
+		int64		last_seen_at;
+		int64		revoked_at;
+		int64		now;
+		SessionStatus status;
+	}			rows[] =
+	{
+		{"a session is active before its deadline",
+		ZERO + 10, 0, ZERO, NONE, ZERO + 9, SESSION_ACTIVE},
+		{"a session is over at its deadline, not after it",
+		ZERO + 10, 0, ZERO, NONE, ZERO + 10, SESSION_EXPIRED},
+		{"a session without a hard deadline never expires",
+		DT_NOEND, 0, ZERO, NONE, END_TIMESTAMP - 1, SESSION_ACTIVE},
+		{"a session is active before its idle timeout",
+		ZERO + DAY, 10, ZERO + 5, NONE, ZERO + 14, SESSION_ACTIVE},
+		{"a session is idle when its idle timeout has passed",
+		ZERO + DAY, 10, ZERO + 5, NONE, ZERO + 15, SESSION_IDLE},
+		{"expired outranks idle",
+		ZERO + 10, 5, ZERO, NONE, ZERO + 10, SESSION_EXPIRED},
+		{"revoked outranks expired",
+		ZERO + 10, 0, ZERO, ZERO + 1, ZERO + 20, SESSION_REVOKED},
+		{"a revocation in the future is a revocation",
+		ZERO + 10, 0, ZERO, ZERO + 9, ZERO + 5, SESSION_REVOKED},
+		{"an idle timeout past the end of time does not overflow",
+		DT_NOEND, PG_INT64_MAX, ZERO, NONE, ZERO + DAY, SESSION_ACTIVE},
+		{"a session seen in the future is active",
+		ZERO + DAY, 10, ZERO + HOUR, NONE, ZERO, SESSION_ACTIVE},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionRow	row = {
+			.expires_at = rows[i].expires_at,
+			.idle_timeout = rows[i].idle_timeout,
+			.last_seen_at = rows[i].last_seen_at,
+			.revoked_at = rows[i].revoked_at,
+		};
+
+		tap_ok(session_policy_status(&row, rows[i].now) == rows[i].status,
+			   rows[i].title);
+	}
+}
+
+/* What deadlines does a new session get? */
+static void
+test_open(void)
+{
+	static const struct
+	{
+		const char *title;
+		int			lifetime;
+		int			idle_timeout;
+		int			max_lifetime;
+		bool		sliding;
+		SessionTerms terms;
+		int64		expires_at;
+		int64		idle;
+		int64		max_expires_at;
+	}			rows[] =
+	{
+		{"the lifetime is the setting's",
+		100, 0, 0, false, {0, -1}, ZERO + 100 * S, 0, NONE},
+		{"the lifetime is the call's where it has one",
+		100, 0, 0, false, {7 * S, -1}, ZERO + 7 * S, 0, NONE},
+		{"the idle timeout is the setting's",
+		100, 30, 0, false, {0, -1}, ZERO + 100 * S, 30 * S, NONE},
+		{"the idle timeout is the call's where it has one",
+		100, 30, 0, false, {0, 5 * S}, ZERO + 100 * S, 5 * S, NONE},
+		{"a call can do without the setting's idle timeout",
+		100, 30, 0, false, {0, 0}, ZERO + 100 * S, 0, NONE},
+		{"the cap cuts the lifetime",
+		100, 0, 60, false, {0, -1}, ZERO + 60 * S, 0, ZERO + 60 * S},
+		{"the cap cuts the call's lifetime too",
+		100, 0, 60, false, {DAY, -1}, ZERO + 60 * S, 0, ZERO + 60 * S},
+		{"a cap beyond the lifetime is remembered",
+		100, 0, 600, false, {0, -1}, ZERO + 100 * S, 0, ZERO + 600 * S},
+		{"sliding makes the lifetime the idle timeout",
+		100, 0, 0, true, {0, -1}, DT_NOEND, 100 * S, NONE},
+		{"sliding makes the cap the hard deadline",
+		100, 0, 600, true, {0, -1}, ZERO + 600 * S, 100 * S, ZERO + 600 * S},
+		{"sliding takes the call's lifetime",
+		100, 0, 0, true, {7 * S, -1}, DT_NOEND, 7 * S, NONE},
+		{"sliding keeps a shorter idle timeout",
+		100, 0, 0, true, {0, 5 * S}, DT_NOEND, 5 * S, NONE},
+		{"sliding never leaves a session without any end",
+		100, 0, 0, true, {0, 0}, DT_NOEND, 100 * S, NONE},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionSettings settings = defaults;
+		SessionRow	row = {0};
+
+		settings.lifetime = rows[i].lifetime;
+		settings.idle_timeout = rows[i].idle_timeout;
+		settings.max_lifetime = rows[i].max_lifetime;
+		settings.sliding = rows[i].sliding;
+		session_policy_open(&row, &settings, &rows[i].terms, true, ZERO);
+		tap_ok(row.expires_at == rows[i].expires_at &&
+			   row.idle_timeout == rows[i].idle &&
+			   row.max_expires_at == rows[i].max_expires_at &&
+			   row.created_at == ZERO && row.last_seen_at == ZERO &&
+			   row.authenticated_at == ZERO && row.refreshed_at == NONE &&
+			   row.revoked_at == NONE && row.revoked_reason == NULL,
+			   rows[i].title);
+	}
+}
+
+/* How far does a refresh carry a session? */
+static void
+test_extend(void)
+{
+	static const struct
+	{
+		const char *title;
+		int64		refreshed_at;
+		int64		expires_at;
+		int64		max_expires_at;
+		int64		now;
+		int64		extended;
+	}			rows[] =
+	{
+		{"a refresh starts the lifetime again",
+		NONE, ZERO + 100, NONE, ZERO + 60, ZERO + 160},
+		{"a second refresh gives the same lifetime",
+		ZERO + 60, ZERO + 160, NONE, ZERO + 150, ZERO + 250},
+		{"no refresh passes the cap",
+		NONE, ZERO + 100, ZERO + 130, ZERO + 60, ZERO + 130},
+		{"a refresh at the cap changes nothing",
+		ZERO + 60, ZERO + 130, ZERO + 130, ZERO + 120, ZERO + 130},
+		{"a session without a hard deadline stays without",
+		NONE, DT_NOEND, NONE, ZERO + 60, DT_NOEND},
+		{"a lifetime past the end of time does not overflow",
+		NONE, END_TIMESTAMP - 1, NONE, ZERO + 60, DT_NOEND},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionRow	row = {
+			.created_at = ZERO,
+			.last_seen_at = ZERO,
+			.refreshed_at = rows[i].refreshed_at,
+			.expires_at = rows[i].expires_at,
+			.max_expires_at = rows[i].max_expires_at,
+		};
+
+		session_policy_extend(&row, rows[i].now);
+		tap_ok(row.expires_at == rows[i].extended &&
+			   row.created_at == ZERO &&
+			   row.max_expires_at == rows[i].max_expires_at &&
+			   row.refreshed_at == rows[i].now &&
+			   row.last_seen_at == rows[i].now,
+			   rows[i].title);
+	}
+}
+
+/* When is activity written, and when may a row go? */
+static void
+test_touch(void)
+{
+	SessionSettings settings = defaults;
+	SessionRow	row = {0};
+	SessionTerms half_hour_idle = {0, 30 * MINUTE};
+	SessionTerms minute_idle = {0, MINUTE};
+
+	session_policy_open(&row, &settings, &half_hour_idle, true, ZERO);
+	tap_ok(!session_policy_touch_due(&row, &settings, ZERO + 10 * MINUTE - 1),
+		   "activity is not written before update_age");
+	tap_ok(session_policy_touch_due(&row, &settings, ZERO + 10 * MINUTE),
+		   "activity is written from update_age on");
+	tap_ok(row.purge_at == ZERO + HOUR,
+		   "purge_at is the effective deadline rounded up to the hour");
+
+	session_policy_touch(&row, ZERO + 20 * MINUTE);
+	tap_ok(row.purge_at == ZERO + HOUR,
+		   "purge_at does not move within the hour");
+	session_policy_touch(&row, ZERO + 31 * MINUTE);
+	tap_ok(row.purge_at == ZERO + 2 * HOUR,
+		   "purge_at moves with the hour");
+	session_policy_touch(&row, ZERO + 5 * MINUTE);
+	tap_ok(row.last_seen_at == ZERO + 31 * MINUTE,
+		   "last_seen_at never moves back");
+
+	session_policy_open(&row, &settings, &minute_idle, true, ZERO);
+	tap_ok(!session_policy_touch_due(&row, &settings, ZERO + 30 * S - 1),
+		   "activity is not written before half a short idle timeout");
+	tap_ok(session_policy_touch_due(&row, &settings, ZERO + 30 * S),
+		   "activity is written from half a short idle timeout on");
+	settings.update_age = 0;
+	tap_ok(session_policy_touch_due(&row, &settings, ZERO),
+		   "with update_age 0, activity is always written");
+
+	session_policy_revoke(&row, &settings, NULL, ZERO + 1);
+	tap_ok(row.revoked_at == ZERO + 1 && row.purge_at == ZERO + DAY + HOUR,
+		   "the row of a revoked session stays for revoked_retention");
+}
+
+static inet *
+address(int family, const uint8 *bytes, int len)
+{
+	static inet pool[32];
+	static int	used = 0;
+	inet	   *ip = &pool[used++ % lengthof(pool)];
+
+	memset(ip, 0, sizeof(*ip));
+	ip->inet_data.family = family;
+	ip->inet_data.bits = len * 8;
+	memcpy(ip->inet_data.ipaddr, bytes, len);
+	SET_VARSIZE(ip, VARHDRSZ + 2 + len);
+	return ip;
+}
+
+#define V4(a, b, c, d) \
+	address(PGSQL_AF_INET, (const uint8[]) {a, b, c, d}, 4)
+#define MAPPED(a, b, c, d) \
+	address(PGSQL_AF_INET6, (const uint8[16]) \
+			{[10] = 0xFF, 0xFF, a, b, c, d}, 16)
+#define V6(seventh, eighth, last) \
+	address(PGSQL_AF_INET6, (const uint8[16]) \
+			{0x20, 0x01, 0x0D, 0xB8, [6] = seventh, [7] = eighth, \
+			[15] = last}, 16)
+
+/* Does an address match the one a session was created from? */
+static void
+test_binding(void)
+{
+	const struct
+	{
+		const char *title;
+		int			mode;
+		int			prefix_v4;
+		const inet *session;
+		const inet *request;
+		bool		bound;
+	}			rows[] =
+	{
+		{"unbound, any address will do",
+		SESSION_BIND_OFF, 24, V4(10, 0, 0, 1), V4(99, 0, 0, 1), true},
+		{"unbound, no address will do",
+		SESSION_BIND_OFF, 24, V4(10, 0, 0, 1), NULL, true},
+		{"exact takes the address",
+		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), V4(10, 0, 0, 1), true},
+		{"exact refuses its neighbour",
+		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), V4(10, 0, 0, 2), false},
+		{"no address is a mismatch",
+		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), NULL, false},
+		{"a session without an address matches none",
+		SESSION_BIND_SUBNET, 24, NULL, V4(10, 0, 0, 1), false},
+		{"the subnet takes a neighbour",
+		SESSION_BIND_SUBNET, 24, V4(10, 0, 0, 1), V4(10, 0, 0, 99), true},
+		{"the subnet refuses another",
+		SESSION_BIND_SUBNET, 24, V4(10, 0, 0, 1), V4(10, 0, 1, 1), false},
+		{"a prefix may end within a byte: inside",
+		SESSION_BIND_SUBNET, 20, V4(10, 0, 16, 1), V4(10, 0, 31, 1), true},
+		{"a prefix may end within a byte: outside",
+		SESSION_BIND_SUBNET, 20, V4(10, 0, 16, 1), V4(10, 0, 32, 1), false},
+		{"a prefix of 0 takes any address of the family",
+		SESSION_BIND_SUBNET, 0, V4(10, 0, 0, 1), V4(99, 9, 9, 9), true},
+		{"a prefix of 0 refuses the other family",
+		SESSION_BIND_SUBNET, 0, V4(10, 0, 0, 1), V6(0, 1, 1), false},
+		{"a prefix of 32 is exact",
+		SESSION_BIND_SUBNET, 32, V4(10, 0, 0, 1), V4(10, 0, 0, 0), false},
+		{"IPv6 takes a neighbour in the /64",
+		SESSION_BIND_SUBNET, 24, V6(0, 1, 1), V6(0, 1, 2), true},
+		{"IPv6 refuses another /64",
+		SESSION_BIND_SUBNET, 24, V6(0, 1, 1), V6(0, 2, 1), false},
+		{"IPv6 is compared to the last bit when exact",
+		SESSION_BIND_EXACT, 24, V6(0, 1, 1), V6(0, 1, 2), false},
+		{"IPv4 within IPv6 is the IPv4 address",
+		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), MAPPED(10, 0, 0, 1), true},
+		{"IPv4 within IPv6 has IPv4 subnets",
+		SESSION_BIND_SUBNET, 24, MAPPED(10, 0, 0, 1), MAPPED(10, 0, 1, 1), false},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionSettings settings = defaults;
+		SessionRow	row = {.ip = unconstify(inet *, rows[i].session)};
+		SessionBinding binding = {.ip = rows[i].request};
+
+		settings.bind_ip = rows[i].mode;
+		settings.bind_ip_prefix_v4 = rows[i].prefix_v4;
+		tap_ok(session_policy_bound(&row, &settings, &binding) == rows[i].bound,
+			   rows[i].title);
+	}
+}
+
+/* How long is an interval? */
+static void
+test_usecs(void)
+{
+	static const struct
+	{
+		const char *title;
+		Interval	interval;
+		bool		countable;
+		int64		usecs;
+	}			rows[] =
+	{
+		{"a month is 30 days", {0, 0, 1}, true, 30 * DAY},
+		{"a day is 24 hours", {0, 1, 0}, true, DAY},
+		{"the parts add up", {5, -1, 1}, true, 29 * DAY + 5},
+		{"too many days do not overflow", {0, INT_MAX, 0}, false, 0},
+		{"too many months do not overflow", {0, 0, INT_MAX}, false, 0},
+		{"a sum that is too long does not overflow",
+		{PG_INT64_MAX, 1, 0}, false, 0},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		int64		usecs = 0;
+		bool		countable = session_policy_usecs(&usecs, &rows[i].interval);
+
+		tap_ok(countable == rows[i].countable &&
+			   (!countable || usecs == rows[i].usecs), rows[i].title);
+	}
+}
+
+int
+main(void)
+{
+	test_status();
+	test_open();
+	test_extend();
+	test_touch();
+	test_binding();
+	test_usecs();
+	return tap_done();
+}

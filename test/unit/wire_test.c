@@ -1,0 +1,180 @@
+/*
+ * wire_test.c
+ *	  Tokens, base64url and the primitives under them, against known answers.
+ */
+#include "postgres.h"
+
+#include "crypto/crypto.h"
+#include "tap.h"
+#include "wire/base64url.h"
+#include "wire/token.h"
+
+#define ALPHABET \
+	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+static bool
+encodes(const void *in, size_t len, const char *expected)
+{
+	char		out[128];
+
+	if (strlen(expected) != SESSION_BASE64URL_CHARS(len))
+		return false;
+	session_base64url_encode(out, in, len);
+	return memcmp(out, expected, strlen(expected)) == 0;
+}
+
+static bool
+decodes(const char *in, const void *expected, size_t len)
+{
+	uint8		out[128];
+
+	return session_base64url_decode(out, in, strlen(in)) &&
+		SESSION_BASE64URL_BYTES(strlen(in)) == len &&
+		memcmp(out, expected, len) == 0;
+}
+
+static bool
+refuses(const char *in)
+{
+	uint8		out[128];
+
+	return !session_base64url_decode(out, in, strlen(in));
+}
+
+static void
+test_base64url(void)
+{
+	uint8		all[48];
+	char		one[5] = "AAA?";
+	int			accepted = 0;
+	bool		same = true;
+
+	/* RFC 4648 section 10, without the padding. */
+	tap_ok(encodes("", 0, "") && encodes("f", 1, "Zg") &&
+		   encodes("fo", 2, "Zm8") && encodes("foo", 3, "Zm9v") &&
+		   encodes("foob", 4, "Zm9vYg") && encodes("fooba", 5, "Zm9vYmE") &&
+		   encodes("foobar", 6, "Zm9vYmFy"), "RFC 4648 vectors encode");
+	tap_ok(decodes("", "", 0) && decodes("Zg", "f", 1) &&
+		   decodes("Zm8", "fo", 2) && decodes("Zm9v", "foo", 3) &&
+		   decodes("Zm9vYg", "foob", 4) && decodes("Zm9vYmE", "fooba", 5) &&
+		   decodes("Zm9vYmFy", "foobar", 6), "RFC 4648 vectors decode");
+
+	same = session_base64url_decode(all, ALPHABET, 64) &&
+		encodes(all, 48, ALPHABET);
+	tap_ok(same, "the whole alphabet survives a round trip");
+
+	for (int c = 1; c < 256; c++)
+	{
+		bool		known = strchr(ALPHABET, c) != NULL;
+		uint8		out[3];
+
+		one[3] = (char) c;
+		if (session_base64url_decode(out, one, 4) != known)
+			same = false;
+		accepted += known;
+	}
+	tap_ok(same && accepted == 64, "no other character is accepted");
+	tap_ok(refuses("Zg==") && refuses("Zm8="), "padding is refused");
+	tap_ok(refuses("A") && refuses("AAAAA"),
+		   "a length no encoder makes is refused");
+	tap_ok(refuses("Zh") && refuses("Zm9"), "stray bits are refused");
+	tap_ok(refuses("Zm+v") && refuses("Zm/v"),
+		   "the alphabet of plain base64 is refused");
+}
+
+static void
+test_token(void)
+{
+	SessionToken token;
+	SessionToken back;
+	SessionToken zero = {0};
+	char		chars[SESSION_TOKEN_CHARS + 1];
+
+	for (size_t i = 0; i < sizeof(token); i++)
+		((uint8 *) &token)[i] = (uint8) i;
+	session_token_format(chars, &token);
+	tap_ok(memcmp(chars, "st_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+				  "gISIjJCUmJygpKissLS4v", SESSION_TOKEN_CHARS) == 0,
+		   "a token is st_, the id and the secret");
+	tap_ok(session_token_parse(&back, chars, SESSION_TOKEN_CHARS) &&
+		   memcmp(&back, &token, sizeof(token)) == 0,
+		   "a token survives a round trip");
+
+	chars[SESSION_TOKEN_CHARS] = 'A';
+	tap_ok(!session_token_parse(&back, chars, SESSION_TOKEN_CHARS + 1) &&
+		   !session_token_parse(&back, chars, SESSION_TOKEN_CHARS - 1) &&
+		   !session_token_parse(&back, chars, 0),
+		   "a token of another length is refused");
+	chars[0] = 'S';
+	tap_ok(!session_token_parse(&back, chars, SESSION_TOKEN_CHARS),
+		   "another prefix is refused");
+	chars[0] = 's';
+	chars[40] = '=';
+	tap_ok(!session_token_parse(&back, chars, SESSION_TOKEN_CHARS) &&
+		   memcmp(&back, &zero, sizeof(zero)) == 0,
+		   "a token that does not parse leaves nothing behind");
+}
+
+static void
+test_id(void)
+{
+	uint8		id[SESSION_ID_BYTES];
+	uint8		next[SESSION_ID_BYTES];
+
+	/* RFC 9562 appendix A.6: the millisecond 0x017F22E279B0. */
+	static const uint8 expected[SESSION_ID_BYTES] = {
+		0x01, 0x7F, 0x22, 0xE2, 0x79, 0xB0, 0x70, 0x00,
+		0xBF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF
+	};
+
+	memset(id, 0xFF, sizeof(id));
+	session_token_make_id(id, UINT64CONST(0x017F22E279B0) * 1000);
+	tap_ok(memcmp(id, expected, sizeof(id)) == 0,
+		   "an id is a UUIDv7 of its millisecond");
+	memset(next, 0, sizeof(next));
+	session_token_make_id(next, UINT64CONST(0x017F22E279B0) * 1000 + 1);
+	tap_ok(memcmp(id, next, sizeof(id)) < 0,
+		   "ids sort by the microsecond");
+	session_token_make_id(next, UINT64CONST(0x017F22E279B0) * 1000 + 999);
+	tap_ok(next[6] == 0x7F && next[7] == 0xFB,
+		   "the last microsecond stays within the version's bits");
+}
+
+static void
+test_crypto(void)
+{
+	/* FIPS 180-4 example: "abc". */
+	static const uint8 abc[SESSION_SHA256_BYTES] = {
+		0xBA, 0x78, 0x16, 0xBF, 0x8F, 0x01, 0xCF, 0xEA,
+		0x41, 0x41, 0x40, 0xDE, 0x5D, 0xAE, 0x22, 0x23,
+		0xB0, 0x03, 0x61, 0xA3, 0x96, 0x17, 0x7A, 0x9C,
+		0xB4, 0x10, 0xFF, 0x61, 0xF2, 0x00, 0x15, 0xAD
+	};
+	uint8		hash[SESSION_SHA256_BYTES];
+	uint8		other[SESSION_SHA256_BYTES];
+
+	tap_ok(session_crypto_sha256(hash, "abc", 3) &&
+		   session_crypto_equal(hash, abc, sizeof(abc)),
+		   "SHA-256 of abc is known");
+	tap_ok(session_crypto_sha256(hash, "abd", 3) &&
+		   !session_crypto_equal(hash, abc, sizeof(abc)),
+		   "a second hash does not depend on the first");
+	tap_ok(session_crypto_random(hash, sizeof(hash)) &&
+		   session_crypto_random(other, sizeof(other)) &&
+		   !session_crypto_equal(hash, other, sizeof(hash)),
+		   "random bytes differ");
+	session_crypto_wipe(other, sizeof(other));
+	memset(hash, 0, sizeof(hash));
+	tap_ok(session_crypto_equal(hash, other, sizeof(hash)),
+		   "wiping leaves zeroes");
+}
+
+int
+main(void)
+{
+	test_base64url();
+	test_token();
+	test_id();
+	test_crypto();
+	return tap_done();
+}
