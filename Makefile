@@ -36,9 +36,8 @@ include $(PGXS)
 # A server built by gcc hands down options and attributes that clang does not
 # know; what is said about them is not about us.
 ifneq (,$(findstring clang,$(CC)))
-override CFLAGS := $(filter-out -fexcess-precision=standard \
-	-Wno-format-truncation -Wno-stringop-truncation \
-	-Wimplicit-fallthrough=3,$(CFLAGS))
+override CFLAGS += -Wno-unknown-warning-option \
+	-Wno-ignored-optimization-argument
 override CPPFLAGS := $(patsubst -I$(includedir_server),\
 	-isystem $(includedir_server),$(CPPFLAGS))
 endif

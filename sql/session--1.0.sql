@@ -49,6 +49,12 @@ CREATE TABLE session.sessions
         CHECK (pg_catalog.octet_length(token_hash) OPERATOR(pg_catalog.=) 32),
     CONSTRAINT sessions_expiry_is_within_cap
         CHECK (expires_at OPERATOR(pg_catalog.<=) max_expires_at),
+    CONSTRAINT sessions_times_are_finite
+        CHECK (pg_catalog.isfinite(created_at) AND
+               pg_catalog.isfinite(last_seen_at) AND
+               pg_catalog.isfinite(revoked_at)),
+    CONSTRAINT sessions_idle_timeout_is_positive
+        CHECK (idle_timeout OPERATOR(pg_catalog.>) INTERVAL '0'),
     CONSTRAINT sessions_authenticated_has_user
         CHECK (user_id IS NOT NULL OR
                (authenticated_at IS NULL AND

@@ -76,7 +76,9 @@ session_list(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
-	rows = session_store_of_user(user_id, tenant_id);
+	rows = session_store_of_user(user_id, tenant_id,
+								 SESSION_STORE_DATA |
+								 (include_ended ? SESSION_STORE_REVOKED : 0));
 	session_lifecycle_sort(rows);
 	foreach(cell, rows)
 	{
@@ -115,7 +117,7 @@ session_revoke_user(PG_FUNCTION_ARGS)
 	List	   *rows;
 
 	PreventCommandIfReadOnly("session_revoke_user()");
-	rows = session_store_of_user(user_id, tenant_id);
+	rows = session_store_of_user(user_id, tenant_id, 0);
 	PG_RETURN_INT64(session_lifecycle_revoke_all(rows, "user", except));
 }
 

@@ -2,9 +2,9 @@
  * result.c
  *	  Putting results together: session_info and session_credentials.
  *
- * Rules: a SETOF function that gives at most one row hands it over by value
- * and says at once that there is no more; no tuplestore is made for it.  The
- * descriptor the executor already has is used where it names the row type.
+ * Rules: a SETOF function that gives at most one row, called in FROM, hands it
+ * over by value and says at once that there is no more.  The descriptor the
+ * executor already has is used where it names the row type.
  */
 #include "postgres.h"
 
@@ -69,28 +69,52 @@ result_desc(FunctionCallInfo fcinfo, int columns)
 	return desc;
 }
 
-/* Says how many values a SETOF function is about to return: one or none. */
-static void
-set_done(FunctionCallInfo fcinfo, ExprDoneCond done)
+/* How the caller wants its rows; errors when it cannot take a set. */
+static ReturnSetInfo *
+set_info(FunctionCallInfo fcinfo)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
-	if (!fcinfo->flinfo->fn_retset)
-		return;
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
 		(rsinfo->allowedModes & SFRM_ValuePerCall) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot "
 						"accept a set")));
-	rsinfo->isDone = done;
+	return rsinfo;
 }
 
 Datum
 session_return_none(FunctionCallInfo fcinfo)
 {
-	set_done(fcinfo, ExprEndResult);
+	set_info(fcinfo)->isDone = ExprEndResult;
 	PG_RETURN_NULL();
+}
+
+/* Returns a row, which of a SETOF function is the only one. */
+static Datum
+return_row(FunctionCallInfo fcinfo, int columns, Datum *values, bool *nulls)
+{
+	TupleDesc	desc = result_desc(fcinfo, columns);
+
+	if (fcinfo->flinfo->fn_retset)
+	{
+		ReturnSetInfo *rsinfo = set_info(fcinfo);
+
+		/*
+		 * In FROM, the executor takes "single" for the last of the set.  In a
+		 * select list it would repeat it beside a longer set.
+		 */
+		if ((rsinfo->allowedModes & SFRM_Materialize_Preferred) == 0)
+		{
+			InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
+								 nulls);
+			PG_RETURN_NULL();
+		}
+		rsinfo->isDone = ExprSingleResult;
+	}
+	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
 }
 
 static void
@@ -137,14 +161,11 @@ Datum
 session_return_info(FunctionCallInfo fcinfo, const SessionRow *row,
 					SessionStatus status)
 {
-	TupleDesc	desc;
 	Datum		values[INFO_COLUMNS];
 	bool		nulls[INFO_COLUMNS];
 
-	set_done(fcinfo, ExprSingleResult);
-	desc = result_desc(fcinfo, INFO_COLUMNS);
 	info_values(row, status, values, nulls);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	return return_row(fcinfo, INFO_COLUMNS, values, nulls);
 }
 
 void
@@ -163,13 +184,10 @@ Datum
 session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
 						   const SessionToken *token)
 {
-	TupleDesc	desc;
 	Datum		values[CREDENTIAL_COLUMNS];
 	bool		nulls[CREDENTIAL_COLUMNS] = {false, false, true, false, true};
 	char		text_form[SESSION_TOKEN_CHARS];
 
-	set_done(fcinfo, ExprSingleResult);
-	desc = result_desc(fcinfo, CREDENTIAL_COLUMNS);
 	session_token_format(text_form, token);
 	values[0] = UUIDPGetDatum(&row->id);
 	values[1] = PointerGetDatum(cstring_to_text_with_len(text_form,
@@ -178,5 +196,5 @@ session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
 	values[3] = TimestampTzGetDatum(session_policy_deadline(row));
 	values[4] = (Datum) 0;
 	session_crypto_wipe(text_form, sizeof(text_form));
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	return return_row(fcinfo, CREDENTIAL_COLUMNS, values, nulls);
 }

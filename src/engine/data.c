@@ -123,8 +123,7 @@ session_data_take_key(const SessionToken *token, text *key)
 		return NULL;
 	data = data_of(&row);
 	value = value_of(data, key);
-	if (value != NULL)
-		write_data(&row, data, without_key(data, key));
+	write_data(&row, data, value == NULL ? data : without_key(data, key));
 	return value;
 }
 

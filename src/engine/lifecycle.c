@@ -9,7 +9,7 @@
  *	 and writes; so nothing that ended comes back, and nothing is lost between
  *	 two writers.
  * - A user's sessions are counted under a lock on that user and tenant, taken
- *	 before any row is held.
+ *	 before any row is held; what was looked at before is looked at again.
  * - Rows of several sessions are held in the order of their ids.
  */
 #include "postgres.h"
@@ -125,7 +125,7 @@ static void
 end_held(SessionRow *row, text *reason, TimestampTz now)
 {
 	session_policy_revoke(row, &session_settings, reason, now);
-	session_store_save_state(row);
+	session_store_save_end(row);
 }
 
 SessionStatus
@@ -213,23 +213,35 @@ live_in_tenant(List *rows, const text *tenant_id)
 }
 
 /*
- * Makes room for one more session of a user in a tenant, or fails, and keeps
- * others from taking that room until the transaction ends.
+ * Keeps others from adding to a user's sessions in a tenant until the
+ * transaction ends, if there is a limit; returns it, 0 = none.
  */
-static void
-make_room(text *user_id, text *tenant_id, int limit)
+static int
+hold_user(const text *user_id, const text *tenant_id, int limit)
 {
-	List	   *live;
-
 	if (limit < 0)
 		limit = session_settings.max_sessions;
 	if (limit == 0 || user_id == NULL)
-		return;
-
+		return 0;
 	session_store_lock_user(user_id, tenant_id);
-	live = live_in_tenant(session_store_of_user(user_id, tenant_id), tenant_id);
+	return limit;
+}
+
+/*
+ * Lists the sessions that have to end for one more of a user who is held, or
+ * fails.
+ */
+static List *
+surplus(text *user_id, text *tenant_id, int limit)
+{
+	List	   *live;
+
+	if (limit == 0)
+		return NIL;
+	live = live_in_tenant(session_store_of_user(user_id, tenant_id, 0),
+						  tenant_id);
 	if (list_length(live) < limit)
-		return;
+		return NIL;
 	if (session_settings.on_limit == SESSION_LIMIT_REJECT)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -238,10 +250,29 @@ make_room(text *user_id, text *tenant_id, int limit)
 						   list_length(live), limit),
 				 errhint("Revoke a session, or see \"session.max_sessions\" "
 						 "and \"session.on_limit\".")));
-
 	session_lifecycle_sort(live);
-	live = list_copy_tail(live, limit - 1);
-	(void) session_lifecycle_revoke_all(live, "evicted", NULL);
+	return list_copy_tail(live, limit - 1);
+}
+
+/*
+ * Holds the row of a token, and before it those of other sessions whose ids
+ * sort before its own, so that the order is kept.
+ */
+static bool
+hold_among(const SessionToken *token, SessionRow *row, List *others)
+{
+	ListCell   *cell;
+
+	list_sort(others, compare_id);
+	foreach(cell, others)
+	{
+		const SessionRow *other = lfirst(cell);
+		SessionRow	scratch;
+
+		if (memcmp(other->id.data, token->id, UUID_LEN) < 0)
+			(void) session_store_lock(&other->id, &scratch);
+	}
+	return session_lifecycle_hold(token, row);
 }
 
 /*
@@ -263,11 +294,15 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 						 SessionToken *token)
 {
 	TimestampTz now;
+	int			limit;
 
 	/* 1 is also what a call that does not mention it passes. */
 	if (order->auth_level != 1)
 		check_level(order->user_id, order->auth_level);
-	make_room(order->user_id, order->tenant_id, order->max_sessions);
+	limit = hold_user(order->user_id, order->tenant_id, order->max_sessions);
+	(void) session_lifecycle_revoke_all(surplus(order->user_id,
+												order->tenant_id, limit),
+										"evicted", NULL);
 	now = GetCurrentTimestamp();
 
 	memset(row, 0, sizeof(*row));
@@ -335,9 +370,9 @@ check_same_user(const SessionRow *row, const text *user_id)
 static void
 apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 {
-	bool		logs_in = row->user_id == NULL && change->user_id != NULL;
+	bool		proves = row->user_id == NULL && change->user_id != NULL;
 
-	if (logs_in)
+	if (proves)
 	{
 		row->user_id = change->user_id;
 		row->auth_level = 1;
@@ -347,9 +382,12 @@ apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 	if (change->auth_level >= 0)
 	{
 		check_level(row->user_id, change->auth_level);
+		/* Stepping down proves nothing. */
+		proves = proves || (row->user_id != NULL &&
+							change->auth_level >= row->auth_level);
 		row->auth_level = change->auth_level;
 	}
-	if (logs_in || change->auth_level >= 0)
+	if (proves)
 		session_policy_authenticate(row, now);
 	else
 		session_policy_touch(row, now);
@@ -359,18 +397,28 @@ bool
 session_lifecycle_regenerate(SessionToken *token, const SessionChange *change,
 							 SessionRow *row)
 {
-	/* The user is locked before the row, as when a session is created. */
+	List	   *evicted = NIL;
+
+	/* The user is held before any row, as when a session is created. */
 	if (change->user_id != NULL)
 	{
 		if (find(token, row) != SESSION_ACTIVE)
 			return false;
 		check_same_user(row, change->user_id);
-		if (row->user_id == NULL)
-			make_room(change->user_id, row->tenant_id, -1);
 	}
-	if (!session_lifecycle_hold(token, row))
+	if (change->user_id != NULL && row->user_id == NULL)
+	{
+		int			limit = hold_user(change->user_id, row->tenant_id, -1);
+
+		/* Waiting may have outlived the token. */
+		if (find(token, row) != SESSION_ACTIVE)
+			return false;
+		evicted = surplus(change->user_id, row->tenant_id, limit);
+	}
+	if (!hold_among(token, row, evicted))
 		return false;
 	check_same_user(row, change->user_id);
+	(void) session_lifecycle_revoke_all(evicted, "evicted", NULL);
 	apply_change(row, change, GetCurrentTimestamp());
 	issue_secret(row, token);
 	session_store_save_state(row);

@@ -178,7 +178,9 @@ session_policy_touch_due(const SessionRow *row,
 	/* A session in use must not end because its use was not written. */
 	if (row->idle_timeout != 0)
 		age = Min(age, row->idle_timeout / 2);
-	return now >= after(row->last_seen_at, age);
+
+	/* A clock that was ahead must not keep a session from idling for ever. */
+	return now < row->last_seen_at || now >= after(row->last_seen_at, age);
 }
 
 void
@@ -210,15 +212,13 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	row->expires_at = capped(row, row->expires_at);
 	row->revoked_at = SESSION_NO_TIME;
 	row->revoked_reason = NULL;
-	row->last_seen_at = now;
 	session_policy_touch(row, now);
 }
 
 void
 session_policy_touch(SessionRow *row, TimestampTz now)
 {
-	/* Another backend may have seen the session a moment later. */
-	row->last_seen_at = Max(row->last_seen_at, now);
+	row->last_seen_at = now;
 	row->purge_at = next_hour(session_policy_deadline(row));
 }
 

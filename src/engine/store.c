@@ -9,8 +9,10 @@
  *	 table belongs to the extension and has the columns this file expects.
  * - A read takes a snapshot of its own, so a long REPEATABLE READ transaction
  *	 sees a committed revocation.  A write first locks the row through the
- *	 table access method, which finds the newest version and never raises a
- *	 serialization failure, then runs a plan under such a snapshot.
+ *	 table access method, which finds the newest version whatever the
+ *	 transaction's snapshot is, then runs a plan under a fresh one.  (In a
+ *	 SERIALIZABLE transaction both count towards serialization failures.)
+ * - A tid is only good within the scan that found it.
  * - Plans run as the table's owner, name everything by schema, and carry
  *	 values as parameters only.  An error restores the user with the
  *	 (sub)transaction.
@@ -34,6 +36,7 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -203,13 +206,17 @@ open_table(LOCKMODE mode)
 	}
 	if (OidIsValid(relations.table))
 	{
-		rel = table_open(relations.table, mode);
-		if (OidIsValid(relations.table))
+		rel = try_table_open(relations.table, mode);
+		if (rel != NULL && OidIsValid(relations.table))
 			return rel;
-		table_close(rel, mode);
+		if (rel != NULL)
+			table_close(rel, mode);
+		memset(&relations, 0, sizeof(relations));
 	}
 
-	rel = table_open(find_relation(TABLE), mode);
+	rel = try_table_open(find_relation(TABLE), mode);
+	if (rel == NULL)
+		return open_table(mode);	/* dropped meanwhile; is it back? */
 	check_table(rel);
 	remember_relations(rel);
 	return rel;
@@ -237,9 +244,12 @@ fetched(Datum value)
 	return stored;
 }
 
-/* Fills the row from the slot's tuple, copied into the current context. */
+/*
+ * Fills the row from the slot's tuple, copied into the current context.  A
+ * row of which only the life is looked at does without its data.
+ */
 static void
-load_row(SessionRow *row, TupleTableSlot *slot)
+load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 {
 	Datum		v[N_COLUMNS];
 	bool		null[N_COLUMNS];
@@ -260,7 +270,7 @@ load_row(SessionRow *row, TupleTableSlot *slot)
 	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
 	row->role = TEXT_OR_NULL(COL_ROLE);
 	row->auth_level = DatumGetInt32(v[COL_AUTH_LEVEL]);
-	row->data = fetched(v[COL_DATA]);
+	row->data = with_data ? fetched(v[COL_DATA]) : NULL;
 	row->ip = null[COL_IP] ? NULL : DatumGetInetPP(v[COL_IP]);
 	row->user_agent = TEXT_OR_NULL(COL_USER_AGENT);
 	row->created_at = DatumGetTimestampTz(v[COL_CREATED_AT]);
@@ -289,11 +299,13 @@ typedef struct TableScan
 	Snapshot	snapshot;
 	IndexScanDesc desc;
 	TupleTableSlot *slot;
+	MemoryContext memory;		/* where the access method may allocate */
 } TableScan;
 
 static void
 begin_scan(TableScan *scan, Relation table, Oid index, ScanKey key)
 {
+	scan->memory = CurrentMemoryContext;
 	scan->index = index_open(index, AccessShareLock);
 	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	scan->slot = table_slot_create(table, NULL);
@@ -305,7 +317,13 @@ begin_scan(TableScan *scan, Relation table, Oid index, ScanKey key)
 static bool
 next_in_scan(TableScan *scan)
 {
-	return index_getnext_slot(scan->desc, ForwardScanDirection, scan->slot);
+	/* btree keeps what it allocates on the way until the scan ends. */
+	MemoryContext caller = MemoryContextSwitchTo(scan->memory);
+	bool		found = index_getnext_slot(scan->desc, ForwardScanDirection,
+										   scan->slot);
+
+	MemoryContextSwitchTo(caller);
+	return found;
 }
 
 static void
@@ -336,7 +354,7 @@ session_store_read(const pg_uuid_t *id, SessionRow *row)
 	begin_scan(&scan, table, relations.primary_key, &key);
 	found = next_in_scan(&scan);
 	if (found)
-		load_row(row, scan.slot);
+		load_row(row, scan.slot, true);
 	end_scan(&scan);
 	table_close(table, AccessShareLock);
 	return found;
@@ -344,7 +362,8 @@ session_store_read(const pg_uuid_t *id, SessionRow *row)
 
 /* Lists the rows whose text column equals a value, narrowed to a tenant. */
 static List *
-rows_where(Relation table, Oid index, text *value, text *tenant_id)
+rows_where(Relation table, Oid index, text *value, text *tenant_id,
+		   int which)
 {
 	List	   *result = NIL;
 	ScanKeyData key;
@@ -356,10 +375,15 @@ rows_where(Relation table, Oid index, text *value, text *tenant_id)
 	begin_scan(&scan, table, index, &key);
 	while (next_in_scan(&scan))
 	{
-		SessionRow *row = palloc_object(SessionRow);
+		SessionRow *row;
 
 		CHECK_FOR_INTERRUPTS();
-		load_row(row, scan.slot);
+		/* A busy user leaves thousands of these. */
+		if ((which & SESSION_STORE_REVOKED) == 0 &&
+			!slot_attisnull(scan.slot, COL_REVOKED_AT + 1))
+			continue;
+		row = palloc_object(SessionRow);
+		load_row(row, scan.slot, (which & SESSION_STORE_DATA) != 0);
 		if (tenant_id == NULL ||
 			(row->tenant_id != NULL &&
 			 DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
@@ -372,12 +396,12 @@ rows_where(Relation table, Oid index, text *value, text *tenant_id)
 }
 
 List *
-session_store_of_user(text *user_id, text *tenant_id)
+session_store_of_user(text *user_id, text *tenant_id, int which)
 {
 	Relation	table = open_table(AccessShareLock);
 	List	   *result;
 
-	result = rows_where(table, relations.by_user, user_id, tenant_id);
+	result = rows_where(table, relations.by_user, user_id, tenant_id, which);
 	table_close(table, AccessShareLock);
 	return result;
 }
@@ -388,7 +412,7 @@ session_store_of_tenant(text *tenant_id)
 	Relation	table = open_table(AccessShareLock);
 	List	   *result;
 
-	result = rows_where(table, relations.by_tenant, tenant_id, NULL);
+	result = rows_where(table, relations.by_tenant, tenant_id, NULL, 0);
 	table_close(table, AccessShareLock);
 	return result;
 }
@@ -436,7 +460,7 @@ session_store_lock(const pg_uuid_t *id, SessionRow *row)
 								 LockTupleNoKeyExclusive, LockWaitBlock,
 								 TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
 			if (outcome == TM_Ok)
-				load_row(row, scan.slot);
+				load_row(row, scan.slot, true);
 		}
 		else
 			outcome = TM_Deleted;
@@ -448,21 +472,39 @@ session_store_lock(const pg_uuid_t *id, SessionRow *row)
 	return outcome == TM_Ok;
 }
 
+/*
+ * The table was unlocked since the row was read, so VACUUM FULL may have moved
+ * it: a tid is only good within the scan that found it.  The table is locked
+ * as the UPDATE that follows wants it, so that that does not wait either.
+ */
 bool
 session_store_try_lock(const SessionRow *row)
 {
-	Relation	table = open_table(RowShareLock);
-	TupleTableSlot *slot = table_slot_create(table, NULL);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	ItemPointerData tid = row->tid;
-	TM_Result	outcome;
+	Relation	table = open_table(AccessShareLock);
+	Oid			index = relations.primary_key;
+	bool		held = false;
 
-	outcome = lock_tuple(table, snapshot, slot, &tid,
-						 LockTupleNoKeyExclusive, LockWaitSkip, 0);
-	UnregisterSnapshot(snapshot);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(table, NoLock);
-	return outcome == TM_Ok;
+	if (ConditionalLockRelation(table, RowExclusiveLock))
+	{
+		ScanKeyData key;
+		TableScan	scan;
+
+		id_key(&key, &row->id);
+		begin_scan(&scan, table, index, &key);
+		if (next_in_scan(&scan) &&
+			ItemPointerEquals(&scan.slot->tts_tid, unconstify(ItemPointerData *, &row->tid)))
+		{
+			ItemPointerData tid = row->tid;
+
+			held = lock_tuple(table, scan.snapshot, scan.slot, &tid,
+							  LockTupleNoKeyExclusive, LockWaitSkip, 0) == TM_Ok;
+		}
+		end_scan(&scan);
+		if (!held)
+			UnlockRelation(table, RowExclusiveLock);
+	}
+	table_close(table, AccessShareLock);
+	return held;
 }
 
 /*
@@ -543,17 +585,27 @@ static Statement data_statement = {
 static const int state_params[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_ROLE, COL_AUTH_LEVEL,
 	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
-	COL_REVOKED_AT, COL_REVOKED_REASON, COL_PURGE_AT
+	COL_PURGE_AT
 };
 
 static Statement state_statement = {
 	.sql = "UPDATE session.sessions SET token_hash = $2, user_id = $3,"
 	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
-	" last_seen_at = $8, expires_at = $9, revoked_at = $10,"
-	" revoked_reason = $11, purge_at = $12"
+	" last_seen_at = $8, expires_at = $9, purge_at = $10"
 	" WHERE id OPERATOR(pg_catalog.=) $1",
 	.nparams = lengthof(state_params),
 	.params = state_params
+};
+
+static const int end_params[] = {
+	COL_ID, COL_REVOKED_AT, COL_REVOKED_REASON, COL_PURGE_AT
+};
+
+static Statement end_statement = {
+	.sql = "UPDATE session.sessions SET revoked_at = $2, revoked_reason = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(end_params),
+	.params = end_params
 };
 
 /* Prepares a statement on first use and keeps its plan for the backend. */
@@ -727,6 +779,12 @@ session_store_save_state(const SessionRow *row)
 	write_row(&state_statement, row);
 }
 
+void
+session_store_save_end(const SessionRow *row)
+{
+	write_row(&end_statement, row);
+}
+
 /* Deletes rows that are held. */
 static void
 delete_rows(Datum *ids, int count)
@@ -759,11 +817,11 @@ next_dead(TableScan *scan, Relation table, TimestampTz now, int wanted,
 		SessionRow *row = palloc_object(SessionRow);
 
 		CHECK_FOR_INTERRUPTS();
-		if (lock_tuple(table, scan->snapshot, scan->slot, &tid,
-					   LockTupleExclusive, LockWaitSkip, 0) != TM_Ok)
-			continue;
-		load_row(row, scan->slot);
-		if (is_dead(row, now))
+		/* Locking changes nothing about the row, or fails. */
+		load_row(row, scan->slot, false);
+		if (is_dead(row, now) &&
+			lock_tuple(table, scan->snapshot, scan->slot, &tid,
+					   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok)
 			ids[count++] = UUIDPGetDatum(&row->id);
 	}
 	return count;

@@ -26,11 +26,15 @@ extern bool session_store_lock(const pg_uuid_t *id, SessionRow *row);
 /* Holds the version that was read, or returns false without waiting. */
 extern bool session_store_try_lock(const SessionRow *row);
 
+/* What a list has besides the life of sessions that were not revoked. */
+#define SESSION_STORE_REVOKED 0x01
+#define SESSION_STORE_DATA 0x02
+
 /*
  * Lists the sessions of a user, in one tenant or (NULL) in all, as committed
  * now and in no order; a list of SessionRow.
  */
-extern List *session_store_of_user(text *user_id, text *tenant_id);
+extern List *session_store_of_user(text *user_id, text *tenant_id, int which);
 
 extern List *session_store_of_tenant(text *tenant_id);
 
@@ -50,8 +54,11 @@ extern void session_store_save_activity(const SessionRow *row);
 /* Writes the data, last_seen_at and purge_at of a locked row. */
 extern void session_store_save_data(const SessionRow *row);
 
-/* Writes everything that can change, except the data, of a locked row. */
+/* Writes what can change, except the data and the end, of a locked row. */
 extern void session_store_save_state(const SessionRow *row);
+
+/* Writes revoked_at, revoked_reason and purge_at of a locked row. */
+extern void session_store_save_end(const SessionRow *row);
 
 /* Is this row, whose time has come, really dead? */
 typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
