@@ -1,0 +1,166 @@
+-- Activity: when it is written down that a session was used, and when not.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+
+-- What calls do to a session that was last seen so long ago: is last_seen_at now, was the row written?
+CREATE FUNCTION pg_temp.after(call text, span interval, idle_timeout interval = '0')
+RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    made session_credentials;
+    before tid;
+    outcome text;
+BEGIN
+    made := session_create('alice', idle_timeout => idle_timeout);
+    CALL pg_temp.pass(span);
+    SELECT ctid INTO before FROM session.sessions WHERE id = made.id;
+    EXECUTE 'SELECT count(*) FROM ' || replace(call, 'token', quote_literal(made.token));
+    SELECT CASE WHEN pg_temp.is_recent(last_seen_at) THEN 'seen' ELSE 'not seen' END ||
+           CASE WHEN ctid = before THEN '' ELSE ', written' END
+      INTO outcome FROM session.sessions WHERE id = made.id;
+    RETURN outcome;
+END
+$$;
+
+-- Validation writes once the last time is session.update_age ago, 10 minutes.
+SELECT span, pg_temp.after('session_validate(token)', span)
+  FROM unnest(ARRAY['2 minutes', '9 minutes 50 seconds', '10 minutes', '1 hour']::interval[]) AS span;
+
+-- Written once, it is not written again.
+DELETE FROM session.sessions;
+SELECT token FROM session_create('alice') \gset
+CALL pg_temp.pass('11 minutes');
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT ctid, last_seen_at FROM session.sessions \gset
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT ctid = :'ctid' AND last_seen_at = :'last_seen_at' AS untouched,
+       pg_temp.is_recent(last_seen_at) AS seen
+  FROM session.sessions;
+DELETE FROM session.sessions;
+
+-- The age is a setting; at zero every validation writes.
+SET session.update_age = '1h';
+SELECT span, pg_temp.after('session_validate(token)', span)
+  FROM unnest(ARRAY['59 minutes 50 seconds', '1 hour']::interval[]) AS span;
+SET session.update_age = 0;
+SELECT span, pg_temp.after('session_validate(token)', span)
+  FROM unnest(ARRAY['0', '1 second']::interval[]) AS span;
+RESET session.update_age;
+
+-- Half the idle timeout is used where that is shorter.
+SELECT idle_timeout, span, pg_temp.after('session_validate(token)', span::interval, idle_timeout::interval)
+  FROM (VALUES ('4 minutes', '1 minute 50 seconds'), ('4 minutes', '2 minutes'),
+               ('20 minutes', '9 minutes 50 seconds'), ('20 minutes', '10 minutes'),
+               ('10 hours', '9 minutes 50 seconds'), ('10 hours', '10 minutes'))
+       AS t (idle_timeout, span);
+
+-- So a session that is used does not end, however rarely activity is written.
+SET session.update_age = '1d';
+CREATE TEMP TABLE made AS SELECT token FROM session_create('alice', idle_timeout => '2 minutes');
+DO $$
+BEGIN
+    FOR n IN 1 .. 10 LOOP
+        CALL pg_temp.pass('1 minute');
+        PERFORM session_validate(token) FROM made;
+    END LOOP;
+END
+$$;
+SELECT session_status(token) FROM made;
+DELETE FROM session.sessions;
+RESET session.update_age;
+
+-- What counts as use, at once or throttled, and what does not.
+SELECT call, pg_temp.after(call, '5 minutes') AS "after 5 minutes",
+       pg_temp.after(call, '15 minutes') AS "after 15 minutes"
+  FROM unnest(ARRAY[
+    $$session_validate(token)$$,
+    $$session_data(token)$$,
+    $$session_data_get(token, 'a')$$,
+    $$session_data_delete(token, 'nothing')$$,
+    $$session_data_pop(token, 'nothing')$$,
+    $$session_data_clear(token)$$,
+    $$session_data_set(token, 'a', '1')$$,
+    $$session_data_save(token, '{"a": 1}')$$,
+    $$session_touch(token)$$,
+    $$session_refresh(token)$$,
+    $$session_regenerate(token)$$,
+    $$session_status(token)$$,
+    $$session_is_valid(token)$$,
+    $$session_is_expired(token)$$,
+    $$session_list('alice')$$]) AS call;
+
+-- What is recorded moves purge_at along, and nothing else.
+DELETE FROM session.sessions;
+SELECT id, token FROM session_create('alice', idle_timeout => '2 hours') \gset
+CALL pg_temp.pass('90 minutes');
+CREATE TEMP TABLE before AS SELECT * FROM session.sessions;
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT a.key AS changed
+  FROM session.sessions s, before b, jsonb_each(to_jsonb(s)) AS a
+  JOIN jsonb_each(to_jsonb(b)) AS o USING (key)
+ WHERE a.value <> o.value ORDER BY a.key;
+SELECT purge_at = date_trunc('hour', last_seen_at) + '3 hours' AS follows FROM session.sessions;
+
+-- A validation shows what it has just recorded.
+CALL pg_temp.pass('90 minutes');
+SELECT pg_temp.is_recent(last_seen_at) AS seen, expires_at - last_seen_at AS ends_after
+  FROM session_validate(:'token');
+CALL pg_temp.pass('5 minutes');
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
+
+-- A time that a clock which was ahead left behind is corrected.
+UPDATE session.sessions SET last_seen_at = clock_timestamp() + interval '5 minutes';
+SELECT session_touch(:'token'), session_data_set(:'token', 'a', '1');
+SELECT last_seen_at > clock_timestamp() AS ahead FROM session.sessions;
+DELETE FROM session.sessions;
+
+-- In a READ ONLY transaction validation works and writes nothing.
+SELECT token FROM session_create('alice') \gset
+CALL pg_temp.pass('1 hour');
+SELECT ctid FROM session.sessions \gset
+BEGIN READ ONLY;
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT session_status(:'token'), session_is_valid(:'token'), session_data(:'token');
+COMMIT;
+SELECT ctid = :'ctid' AS untouched FROM session.sessions;
+SET default_transaction_read_only = on;
+SELECT count(*) AS valid FROM session_validate(:'token');
+RESET default_transaction_read_only;
+SELECT ctid = :'ctid' AS untouched FROM session.sessions;
+
+-- Not even the transaction gets an id.
+BEGIN READ ONLY;
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT pg_current_xact_id_if_assigned() IS NULL AS no_xid;
+COMMIT;
+
+-- Nor does a validation that has nothing to write, or no session.
+SELECT count(*) AS valid FROM session_validate(:'token');
+BEGIN;
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT count(*) AS valid FROM session_validate('st_' || repeat('A', 64));
+SELECT session_status(:'token'), session_data(:'token');
+SELECT pg_current_xact_id_if_assigned() IS NULL AS no_xid;
+COMMIT;
+
+-- Activity is rolled back with the transaction.
+CALL pg_temp.pass('1 hour');
+BEGIN;
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
+ROLLBACK;
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session.sessions;
+
+-- Touch is not throttled, and records the same.
+SELECT session_touch(:'token');
+SELECT ctid FROM session.sessions \gset
+SELECT session_touch(:'token');
+SELECT ctid <> :'ctid' AS written, pg_temp.is_recent(last_seen_at) AS seen FROM session.sessions;
+
+-- Unlike validation, it needs a transaction that may write.
+\set VERBOSITY sqlstate
+BEGIN READ ONLY;
+SELECT session_touch(:'token');
+ROLLBACK;
+
+DROP EXTENSION session;

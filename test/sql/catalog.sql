@@ -1,0 +1,107 @@
+-- The catalog: what the extension consists of, and how its parts are declared.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+
+\pset format unaligned
+\pset tuples_only on
+
+-- The functions: names, the order of their arguments, defaults and results are fixed.
+SELECT format('%s(%s) returns %s', proname, pg_get_function_arguments(oid), pg_get_function_result(oid)) AS function
+  FROM extension_functions ORDER BY proname COLLATE "C";
+
+-- The types and their columns are, too.
+SELECT t.typname, string_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum) AS columns
+  FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+ WHERE t.oid IN ('session_info'::regtype, 'session_credentials'::regtype)
+ GROUP BY t.typname ORDER BY t.typname COLLATE "C";
+\pset format aligned
+\pset tuples_only off
+
+-- A function finds out for itself what is committed now, so none may be called ahead of time,
+-- left out, taken for another call with the same arguments, or run in a parallel worker.
+SELECT l.lanname, p.provolatile, p.proparallel, p.proisstrict, p.prosecdef, p.proleakproof,
+       p.proconfig, p.prokind, count(*)
+  FROM extension_functions p JOIN pg_language l ON l.oid = p.prolang
+ GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6;
+
+-- Its C function has the name that it has in SQL, in our library.
+SELECT count(*) AS others FROM extension_functions
+ WHERE prosrc <> proname OR probin <> '$libdir/session' OR proname NOT LIKE 'session\_%';
+
+-- Those that return one row at most tell the planner so.
+SELECT prorows, array_agg(proname ORDER BY proname COLLATE "C") AS functions
+  FROM extension_functions WHERE proretset GROUP BY prorows ORDER BY prorows;
+
+-- Everything in the extension has a comment, columns too.
+CREATE TEMP VIEW uncommented AS
+SELECT pg_describe_object(classid, objid, 0) AS object
+  FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
+ WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'session'
+   AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
+UNION ALL
+SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum)
+  FROM pg_attribute WHERE attrelid = 'session.sessions'::regclass AND attnum > 0
+   AND coalesce(col_description(attrelid, attnum), '') = ''
+UNION ALL
+SELECT pg_describe_object('pg_extension'::regclass, oid, 0)
+  FROM pg_extension WHERE extname = 'session' AND coalesce(obj_description(oid, 'pg_extension'), '') = ''
+UNION ALL
+SELECT pg_describe_object('pg_class'::regclass, indexrelid, 0)
+  FROM pg_index WHERE indrelid = 'session.sessions'::regclass AND NOT indisprimary
+   AND coalesce(obj_description(indexrelid, 'pg_class'), '') = '';
+TABLE uncommented;
+COMMENT ON FUNCTION session_touch(text) IS NULL;
+COMMENT ON COLUMN session.sessions.ip IS NULL;
+TABLE uncommented;
+DROP VIEW uncommented;
+
+-- The table: columns, indexes and constraints.
+SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull AS not_null, collname AS collation
+  FROM pg_attribute LEFT JOIN pg_collation c ON c.oid = attcollation
+ WHERE attrelid = 'session.sessions'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT pg_get_indexdef(indexrelid) FROM pg_index
+ WHERE indrelid = 'session.sessions'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
+SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
+ WHERE conrelid = 'session.sessions'::regclass AND contype <> 'n' ORDER BY conname COLLATE "C";
+SELECT relpersistence, reloptions, relrowsecurity, relhastriggers, relhasrules FROM pg_class
+ WHERE oid = 'session.sessions'::regclass;
+
+-- The constraints hold even against a superuser.
+SELECT id FROM session_create('alice') \gset
+SELECT change, pg_temp.outcome_of('UPDATE session.sessions SET ' || change) AS outcome
+  FROM unnest(ARRAY[
+    'token_hash = ''\x00''',
+    'token_hash = NULL',
+    'max_expires_at = expires_at - interval ''1 second''',
+    'user_id = NULL',
+    'revoked_at = now()',
+    'revoked_reason = ''because''',
+    'data = NULL',
+    'purge_at = NULL']) AS change;
+
+-- What activity, data and rotation change is not indexed, so those updates are HOT.
+SELECT a.attname AS indexed
+  FROM pg_index i CROSS JOIN unnest(i.indkey) AS k (n)
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n
+ WHERE i.indrelid = 'session.sessions'::regclass GROUP BY a.attname ORDER BY a.attname;
+SELECT pg_stat_force_next_flush();
+SELECT pg_stat_reset_single_table_counters('session.sessions'::regclass) IS NOT NULL AS reset;
+CREATE TEMP TABLE tokens AS SELECT (session_create('user' || n, idle_timeout => '10 days')).token FROM generate_series(1, 20) AS n;
+DO $$
+BEGIN
+    FOR n IN 1 .. 20 LOOP
+        PERFORM session_touch(token) FROM tokens;
+        COMMIT;
+        PERFORM session_data_set(token, 'n', to_jsonb(n)) FROM tokens;
+        COMMIT;
+        UPDATE tokens SET token = (SELECT r.token FROM session_regenerate(tokens.token) AS r);
+        COMMIT;
+    END LOOP;
+END
+$$;
+SELECT pg_stat_force_next_flush();
+SELECT n_tup_upd AS updates, n_tup_hot_upd >= 0.9 * n_tup_upd AS nearly_all_hot
+  FROM pg_stat_user_tables WHERE relid = 'session.sessions'::regclass;
+
+DROP EXTENSION session;

@@ -1,0 +1,123 @@
+-- Cleaning up: rows of dead sessions go, no others, and only when their time has come.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+
+-- With nothing to do, nothing is done.
+SELECT session_cleanup();
+SELECT count(session_create('alice')) AS made FROM generate_series(1, 5);
+SELECT session_cleanup();
+SELECT count(*) AS sessions FROM session.sessions;
+
+-- A dead row stays until its purge_at.
+SELECT id FROM session_create('bob', lifetime => '1 hour') \gset
+CALL pg_temp.pass('1 hour');
+UPDATE session.sessions SET purge_at = clock_timestamp() + interval '1 minute' WHERE id = :'id';
+SELECT session_cleanup();
+SELECT status FROM session_get(:'id');
+UPDATE session.sessions SET purge_at = clock_timestamp() WHERE id = :'id';
+SELECT session_cleanup();
+SELECT count(*) AS left FROM session_get(:'id');
+SELECT count(*) AS sessions FROM session.sessions;
+
+-- purge_at is a hint, not the verdict: a session that is alive is never deleted.
+UPDATE session.sessions SET purge_at = clock_timestamp() - interval '1 day';
+SELECT session_cleanup();
+SELECT count(*) AS sessions FROM session.sessions;
+
+-- Expired, idle and revoked ones go.
+DELETE FROM session.sessions;
+SELECT id FROM session_create('live') \gset
+SELECT id FROM session_create('expired', lifetime => '1 hour') \gset
+SELECT id FROM session_create('idle', idle_timeout => '1 hour') \gset
+SELECT session_revoke(token) FROM session_create('revoked');
+CALL pg_temp.pass('3 hours');
+SELECT session_cleanup();
+SELECT user_id FROM session.sessions ORDER BY user_id;
+
+-- The tombstone of a revoked session stays for session.revoked_retention, a day.
+CALL pg_temp.pass('20 hours');
+SELECT session_cleanup();
+SELECT user_id FROM session.sessions ORDER BY user_id;
+CALL pg_temp.pass('2 hours');
+SELECT session_cleanup();
+SELECT count(*) AS sessions FROM session.sessions;
+
+-- Afterwards the token is unknown.
+SELECT token FROM session_create('alice') \gset
+SELECT session_revoke(:'token'), session_status(:'token');
+CALL pg_temp.pass('26 hours');
+SELECT session_status(:'token');
+SELECT session_cleanup();
+SELECT session_status(:'token');
+
+-- The id is free again.
+SELECT id FROM session_create('alice', lifetime => '1 minute', id => '7d444840-9dc0-41d1-b245-5ffdce74fad2') \gset
+CALL pg_temp.pass('2 hours');
+SELECT session_cleanup();
+SELECT count(*) AS made FROM session_create('bob', id => :'id');
+DELETE FROM session.sessions;
+
+-- max_rows is how many rows go at most; NULL means all.
+CREATE PROCEDURE pg_temp.make_dead(n int) LANGUAGE sql AS $$
+    SELECT count(session_create(lifetime => '1 minute')) FROM generate_series(1, n);
+    CALL pg_temp.pass('2 hours');
+$$;
+CALL pg_temp.make_dead(25);
+SELECT count(session_create('alice')) AS live FROM generate_series(1, 3);
+SELECT session_cleanup(1) AS one, session_cleanup(10) AS ten, session_cleanup(max_rows => 4) AS four;
+SELECT count(*) AS sessions FROM session.sessions;
+SELECT session_cleanup(NULL) AS rest, session_cleanup() AS again, session_cleanup(5) AS five;
+SELECT count(*) AS sessions FROM session.sessions;
+
+-- Batches of any size add up to the same.
+SET session.cleanup_batch = 1;
+CALL pg_temp.make_dead(25);
+SELECT session_cleanup(3), session_cleanup();
+SET session.cleanup_batch = 7;
+CALL pg_temp.make_dead(25);
+SELECT session_cleanup(3) AS below, session_cleanup(7) AS one, session_cleanup(8) AS over, session_cleanup() AS rest;
+CALL pg_temp.make_dead(28);
+SELECT session_cleanup();
+SET session.cleanup_batch = 1000000;
+CALL pg_temp.make_dead(25);
+SELECT session_cleanup(24), session_cleanup();
+RESET session.cleanup_batch;
+SELECT count(*) AS sessions FROM session.sessions;
+
+-- The live ones in between do not stop it.
+SET session.cleanup_batch = 2;
+CALL pg_temp.make_dead(20);
+UPDATE session.sessions SET expires_at = 'infinity'
+ WHERE id IN (SELECT id FROM session.sessions WHERE user_id IS NULL ORDER BY id LIMIT 10);
+SELECT session_cleanup();
+RESET session.cleanup_batch;
+SELECT count(*) AS sessions FROM session.sessions;
+DELETE FROM session.sessions;
+
+-- Those whose time came first go first.
+SELECT count(session_create('user' || n, lifetime => n * interval '1 hour')) AS made
+  FROM generate_series(1, 6) AS n;
+CALL pg_temp.pass('1 day');
+SELECT session_cleanup(4);
+SELECT user_id FROM session.sessions ORDER BY user_id;
+
+-- It is part of the transaction it is called in.
+BEGIN;
+SELECT session_cleanup();
+ROLLBACK;
+SELECT count(*) AS sessions FROM session.sessions;
+SELECT session_cleanup();
+
+-- Less than one row is a mistake.
+SELECT max_rows, pg_temp.error_of(format('session_cleanup(%s)', max_rows)) AS error
+  FROM unnest(ARRAY[0, -1, -2147483648, 2147483647]) AS max_rows;
+\set VERBOSITY sqlstate
+SELECT session_cleanup(0);
+
+-- Nothing can be deleted where nothing can be written.
+BEGIN READ ONLY;
+SELECT session_cleanup();
+ROLLBACK;
+
+DROP EXTENSION session;

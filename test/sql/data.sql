@@ -1,0 +1,201 @@
+-- Data: the application's own state in a session, by key and as a whole.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+\pset null '(null)'
+
+-- A session starts with the data it is given, by default none.
+SELECT session_data(token) FROM session_create();
+SELECT token FROM session_create('alice', '{"theme": "dark", "cart": [1, 2]}') \gset
+SELECT session_data(:'token');
+
+-- Keys are read and set one by one, and the others stay.
+SELECT session_data_get(:'token', 'theme'), session_data_get(:'token', 'cart');
+SELECT session_data_set(:'token', 'theme', '"light"');
+SELECT session_data_set(:'token', 'language', '"de"');
+SELECT session_data(:'token');
+
+-- The row, the validation and the listings show the same.
+SELECT s.data = v.data AS validated, s.data = l.data AS listed, s.data = g.data AS got
+  FROM session.sessions s, session_validate(:'token') v, session_list('alice') l,
+       session_get(s.id) g
+ WHERE s.user_id = 'alice';
+
+-- Any JSON value can be one, and comes back as it went in.
+SELECT session_data_set(:'token', 'value', value) AS set,
+       session_data_get(:'token', 'value') IS NOT DISTINCT FROM value AS same, value
+  FROM unnest(ARRAY['"text"', '""', '1', '-0.50', '1e100', '123456789012345678901234567890',
+                    'true', 'false', '[]', '{}', '[1, [2, [3]], {"a": null}]',
+                    '{"a": {"b": {"c": []}}}', '"é \" \\ \n"', 'null']::jsonb[]) AS value;
+
+-- An unknown key is NULL, a JSON null is 'null'.
+SELECT session_data_get(:'token', 'value') AS null_value, session_data_get(:'token', 'nothing') AS no_key;
+
+-- Keys are taken as they are: no paths, no positions, no case folding.
+SELECT session_data_clear(:'token');
+CREATE TEMP TABLE keys (n serial, key text);
+INSERT INTO keys (key) VALUES
+    (''), (' '), ('a'), ('A'), ('a.b'), ('{a,b}'), ('$.a'), ('$'), ('0'), ('-1'), ('1'),
+    ('a"b'), ('a''b'), ('a\b'), (E'a\nb'), ('é'), ('null'), ('__proto__'),
+    ('''); DROP TABLE session.sessions; --'), (repeat('k', 300));
+SELECT bool_and(session_data_set(:'token', key, to_jsonb(n))) AS set FROM keys;
+SELECT count(*) AS keys,
+       count(*) FILTER (WHERE session_data_get(:'token', key) = to_jsonb(n)) AS right,
+       session_data(:'token') = jsonb_object_agg(key, n) AS same
+  FROM keys;
+SELECT count(*) AS gone FROM keys
+ WHERE session_data_delete(:'token', key) AND session_data_get(:'token', key) IS NULL;
+SELECT session_data(:'token');
+SELECT session_data_set(:'token', 'a', '{"b": [1, 2]}');
+SELECT session_data_get(:'token', 'a.b'), session_data_get(:'token', '{a,b}'), session_data_get(:'token', 'b');
+
+-- Pop removes a key and returns what it held, once.
+SELECT session_data_save(:'token', '{"flash": "saved", "nothing": null, "x": 1}');
+SELECT session_data_pop(:'token', 'flash') AS first, session_data_pop(:'token', 'flash') AS second;
+SELECT session_data_pop(:'token', 'nothing') AS first, session_data_pop(:'token', 'nothing') AS second;
+SELECT session_data(:'token');
+
+-- Delete is true for a live session, with or without the key.
+SELECT session_data_delete(:'token', 'x') AS there, session_data_delete(:'token', 'x') AS gone;
+SELECT session_data(:'token');
+
+-- Save puts an object in place of all that was there.
+SELECT session_data_save(:'token', '{"a": 1, "b": 2}');
+SELECT session_data_save(:'token', '{"b": 3}');
+SELECT session_data(:'token');
+
+-- Clear leaves nothing.
+SELECT session_data_clear(:'token');
+SELECT session_data(:'token');
+
+-- Of a session that does not exist, there is none.
+SELECT pg_temp.token_of(decode(repeat('00', 48), 'hex')) AS nobody \gset
+SELECT * FROM pg_temp.answers(:'nobody') WHERE function LIKE 'session_data%';
+
+-- Mistakes of the application are errors that name the argument, also without a session.
+SELECT call, pg_temp.error_of(replace(call, 'token', quote_literal(:'token'))) AS error,
+       pg_temp.error_of(replace(call, 'token', 'NULL')) AS without_token
+  FROM unnest(ARRAY[
+    $$session_data_get(token, NULL)$$,
+    $$session_data_pop(token, NULL)$$,
+    $$session_data_delete(token, NULL)$$,
+    $$session_data_set(token, NULL, '1')$$,
+    $$session_data_set(token, 'k', NULL)$$,
+    $$session_data_save(token, NULL)$$,
+    $$session_data_save(token, '[]')$$,
+    $$session_data_save(token, '"text"')$$,
+    $$session_data_save(token, '1')$$,
+    $$session_data_save(token, 'null')$$]) AS call;
+SELECT session_data(:'token');
+
+-- The limit is the size of the jsonb value: exactly that much is allowed.
+SET session.max_data_size = '1kB';
+SELECT length, pg_column_size(data) - 4 AS bytes,
+       pg_temp.error_of(format('session_data_save(%L, %L)', :'token', data)) AS save,
+       pg_temp.error_of(format('session_data_set(%L, ''k'', %L)', :'token', data -> 'k')) AS set,
+       pg_temp.error_of(format('session_create(NULL, %L)', data)) AS create
+  FROM generate_series(1010, 1012) AS length,
+       jsonb_build_object('k', repeat('x', length)) AS data;
+
+-- What was too large changed nothing.
+SELECT length(session_data_get(:'token', 'k') #>> '{}') AS length;
+
+-- It is the whole that counts, not the one value.
+SELECT session_data_save(:'token', jsonb_build_object('a', repeat('x', 600)));
+\set VERBOSITY sqlstate
+SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 600)));
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 600)));
+\set VERBOSITY sqlstate
+SELECT session_data_set(:'token', 'a', to_jsonb(repeat('x', 700)));
+SELECT session_data_set(:'token', repeat('b', 600), '1');
+
+-- Compression does not stretch it.
+RESET session.max_data_size;
+SELECT session_data_set(:'token', 'a', to_jsonb(repeat('x', 70000)));
+SELECT session_data_set(:'token', 'a', to_jsonb(repeat('x', 60000)));
+SELECT pg_column_size(data) < 2000 AS is_compressed, pg_column_size(data || '{}') AS bytes
+  FROM session.sessions WHERE user_id = 'alice';
+SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 10000)));
+
+-- Under a limit that was lowered, data can be read and made smaller, but not written.
+SET session.max_data_size = '1kB';
+SELECT length(session_data_get(:'token', 'a') #>> '{}') AS length;
+SELECT session_data_set(:'token', 'b', '1');
+SELECT session_data_delete(:'token', 'b'), session_data_delete(:'token', 'a');
+SELECT session_data_set(:'token', 'b', '1');
+RESET session.max_data_size;
+
+-- Large data that does not compress is kept out of line and comes back whole.
+SELECT string_agg(encode(sha256(n::text::bytea), 'hex'), '') AS large
+  FROM generate_series(1, 900) AS n \gset
+SELECT session_data_set(:'token', 'large', to_jsonb(:'large'::text));
+SELECT session_data_get(:'token', 'large') #>> '{}' = :'large' AS got,
+       session_data(:'token') ->> 'large' = :'large' AS read,
+       (SELECT data ->> 'large' = :'large' FROM session_validate(:'token')) AS validated,
+       (SELECT data ->> 'large' = :'large' FROM session_list('alice')) AS listed;
+SELECT session_touch(:'token');
+SELECT session_data_get(:'token', 'large') #>> '{}' = :'large' AS after_touch;
+SELECT token FROM session_regenerate(:'token') \gset
+SELECT session_data_get(:'token', 'large') #>> '{}' = :'large' AS after_regenerate;
+SELECT session_data_set(:'token', 'small', '1');
+SELECT session_data_pop(:'token', 'large') #>> '{}' = :'large' AS popped;
+SELECT session_data(:'token');
+
+-- What comes out as it went in is not written again; what does not, is.
+CREATE FUNCTION pg_temp.writes(call text, token text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    before tid;
+    after tid;
+BEGIN
+    SELECT ctid INTO before FROM session.sessions WHERE user_id = 'alice';
+    EXECUTE 'SELECT ' || replace(call, 'token', quote_literal(token));
+    SELECT ctid INTO after FROM session.sessions WHERE user_id = 'alice';
+    RETURN before <> after;
+END
+$$;
+SELECT session_data_save(:'token', '{"a": 1, "b": {"c": [1, 2]}}');
+SELECT call, pg_temp.writes(call, :'token') AS writes
+  FROM unnest(ARRAY[
+    $$session_data(token)$$,
+    $$session_data_get(token, 'a')$$,
+    $$session_data_set(token, 'a', '1')$$,
+    $$session_data_set(token, 'a', '2')$$,
+    $$session_data_set(token, 'a', '2')$$,
+    $$session_data_set(token, 'b', '{ "c" : [1,2] }')$$,
+    $$session_data_set(token, 'n', 'null')$$,
+    $$session_data_set(token, 'n', 'null')$$,
+    $$session_data_save(token, '{"n": null, "b": {"c": [1, 2]}, "a": 2}')$$,
+    $$session_data_save(token, '{"a": 2, "b": {"c": [2, 1]}}')$$,
+    $$session_data_delete(token, 'nothing')$$,
+    $$session_data_pop(token, 'nothing')$$,
+    $$session_data_delete(token, 'a')$$,
+    $$session_data_pop(token, 'b')$$,
+    $$session_data_clear(token)$$,
+    $$session_data_save(token, '{}')$$,
+    $$session_data_set(token, 'a', '1')$$,
+    $$session_data_clear(token)$$]) AS call;
+
+-- Several changes in one statement and in one transaction add up.
+SELECT count(*) FILTER (WHERE session_data_set(:'token', 'k' || n, to_jsonb(n))) AS set
+  FROM generate_series(1, 100) AS n;
+BEGIN;
+SELECT session_data_set(:'token', 'k1', '"one"');
+SAVEPOINT before;
+SELECT session_data_set(:'token', 'k2', '"two"'), session_data_delete(:'token', 'k3');
+ROLLBACK TO before;
+SELECT session_data_pop(:'token', 'k4');
+COMMIT;
+SELECT (SELECT count(*) FROM jsonb_object_keys(data)) AS keys,
+       data -> 'k1' AS k1, data -> 'k2' AS k2, data -> 'k3' AS k3, data -> 'k4' AS k4
+  FROM session_data(:'token') AS data;
+
+-- Where nothing can be written, data can be read.
+BEGIN READ ONLY;
+SELECT session_data_get(:'token', 'k5'), (session_data(:'token')) -> 'k6' AS k6;
+SELECT session_data_set(:'token', 'k5', '1');
+ROLLBACK;
+
+DROP EXTENSION session;

@@ -1,0 +1,103 @@
+-- What several tests use.  All of it is in pg_temp and goes with the connection.
+\set ECHO none
+
+-- Spans of days are taken off timestamps below; no clock may change in between.
+SET TimeZone = 'UTC';
+
+-- Lets time pass: all that is written down happened that much earlier.
+CREATE PROCEDURE pg_temp.pass(span interval)
+LANGUAGE sql AS $$
+    UPDATE session.sessions SET
+        created_at = created_at - span,
+        authenticated_at = authenticated_at - span,
+        refreshed_at = refreshed_at - span,
+        last_seen_at = last_seen_at - span,
+        expires_at = expires_at - span,
+        max_expires_at = max_expires_at - span,
+        refresh_expires_at = refresh_expires_at - span,
+        rotated_at = rotated_at - span,
+        revoked_at = revoked_at - span,
+        purge_at = purge_at - span
+$$;
+
+-- Did that happen within the last minute?  False for never.
+CREATE FUNCTION pg_temp.is_recent(moment timestamptz) RETURNS boolean
+LANGUAGE sql AS $$
+    SELECT coalesce(moment > clock_timestamp() - interval '1 minute'
+                    AND moment <= clock_timestamp(), false)
+$$;
+
+-- A token with these bytes in it.
+CREATE FUNCTION pg_temp.token_of(bytes bytea) RETURNS text
+LANGUAGE sql AS $$
+    SELECT 'st_' || translate(encode(bytes, 'base64'), E'+/\n', '-_')
+$$;
+
+-- The bytes in a token: 16 of the id and 32 of the secret.
+CREATE FUNCTION pg_temp.bytes_of(token text) RETURNS bytea
+LANGUAGE sql AS $$
+    SELECT decode(translate(substr(token, 4), '-_', '+/'), 'base64')
+$$;
+
+-- The functions of the extension, from the catalog, so that none is forgotten.
+CREATE TEMP VIEW extension_functions AS
+SELECT p.*
+  FROM pg_depend d
+  JOIN pg_extension e ON e.oid = d.refobjid
+  JOIN pg_proc p ON p.oid = d.objid
+ WHERE d.refclassid = 'pg_extension'::regclass
+   AND d.classid = 'pg_proc'::regclass
+   AND d.deptype = 'e'
+   AND e.extname = 'session';
+GRANT SELECT ON extension_functions TO PUBLIC;
+
+-- What every function that takes a token says to this one.
+CREATE FUNCTION pg_temp.answers(token text)
+RETURNS TABLE (function name, answer text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    f record;
+BEGIN
+    FOR f IN
+        SELECT p.oid, p.proname, p.proretset,
+               (SELECT string_agg(CASE a.name
+                                      WHEN 'token' THEN '$1'
+                                      WHEN 'key' THEN '''theme'''
+                                      WHEN 'value' THEN '''"dark"'''
+                                      WHEN 'data' THEN '''{"theme": "dark"}'''
+                                  END, ', ' ORDER BY a.n)
+                  FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
+                 WHERE a.n <= p.pronargs - p.pronargdefaults) AS arguments
+          FROM extension_functions p
+         WHERE p.proargnames[1] = 'token'
+         ORDER BY p.proname COLLATE "C"
+    LOOP
+        function := f.proname;
+        EXECUTE format('SELECT string_agg(%s, '', '') FROM %s(%s) AS r',
+                       CASE WHEN f.proretset THEN '''a row'''
+                            ELSE 'coalesce(r::text, ''NULL'')' END,
+                       f.oid::regproc, f.arguments)
+           INTO answer USING token;
+        answer := coalesce(answer, 'no row');
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+
+-- What becomes of a statement: done, or SQLSTATE and message of its error.
+CREATE FUNCTION pg_temp.outcome_of(statement text) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE statement;
+    RETURN 'done';
+EXCEPTION WHEN OTHERS THEN
+    RETURN sqlstate || ' ' || sqlerrm;
+END
+$$;
+
+-- How a call of a function fails, NULL when it does not.
+CREATE FUNCTION pg_temp.error_of(call text) RETURNS text
+LANGUAGE sql AS $$
+    SELECT nullif(pg_temp.outcome_of('SELECT FROM ' || call), 'done')
+$$;
+\set ECHO all

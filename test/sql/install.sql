@@ -1,0 +1,104 @@
+-- Installing: where things go, what is refused, and that nothing is left behind.
+
+-- Functions and types go to the schema that is asked for, storage to one of its own.
+CREATE SCHEMA regress_session_api;
+CREATE EXTENSION session SCHEMA regress_session_api;
+SELECT DISTINCT n.nspname, d.classid::regclass
+  FROM pg_depend d
+  JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
+  LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
+  LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+  LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
+  JOIN pg_namespace n ON n.oid IN (p.pronamespace, t.typnamespace, c.relnamespace)
+ WHERE e.extname = 'session' AND d.deptype = 'e'
+ ORDER BY n.nspname, classid;
+
+-- All of it works there, also when that schema is in nobody's search path.
+SET search_path = '';
+SELECT token FROM regress_session_api.session_create('alice') \gset
+SELECT user_id, status FROM regress_session_api.session_validate(:'token');
+SELECT token FROM regress_session_api.session_regenerate(:'token', auth_level => 2) \gset
+SELECT regress_session_api.session_data_set(:'token', 'a', '1'), regress_session_api.session_data(:'token');
+SELECT status, auth_level FROM regress_session_api.session_list('alice');
+SELECT regress_session_api.session_revoke(:'token'), regress_session_api.session_status(:'token');
+RESET search_path;
+
+-- A grant opens that schema and no other.
+CREATE ROLE regress_session_app;
+SELECT regress_session_api.session_grant('regress_session_app', 'app');
+SELECT has_schema_privilege('regress_session_app', 'regress_session_api', 'USAGE') AS usage,
+       has_schema_privilege('regress_session_app', 'regress_session_api', 'CREATE') AS create,
+       has_schema_privilege('regress_session_app', 'session', 'USAGE') AS private;
+SET ROLE regress_session_app;
+SELECT count(*) AS made FROM regress_session_api.session_create('bob');
+RESET ROLE;
+
+-- It stays where it is.
+\set VERBOSITY sqlstate
+ALTER EXTENSION session SET SCHEMA public;
+
+-- Its parts cannot be dropped one by one, and it cannot be installed twice.
+DROP TABLE session.sessions;
+DROP SCHEMA session CASCADE;
+DROP FUNCTION regress_session_api.session_validate;
+CREATE EXTENSION session;
+
+-- When it goes, everything of it goes, the sessions too.
+DROP EXTENSION session;
+SELECT count(*) AS schemas FROM pg_namespace WHERE nspname = 'session';
+SELECT count(*) AS functions FROM pg_proc WHERE proname LIKE 'session\_%' AND probin IS NOT NULL;
+SELECT count(*) AS types FROM pg_type WHERE typname LIKE 'session\_%';
+SELECT count(*) AS tables FROM pg_class WHERE relname LIKE 'sessions%' AND relkind IN ('r', 'i');
+
+-- It can come back within the same connection, empty; old tokens are unknown.
+CREATE EXTENSION session;
+SELECT session_status(:'token');
+SELECT token FROM session_create('alice') \gset
+SELECT session_data_set(:'token', 'a', '1'), session_data(:'token'), session_revoke(:'token');
+SELECT count(*) AS sessions FROM session.sessions;
+DROP EXTENSION session;
+
+-- It also can within one transaction, and the rollback of all that leaves what was.
+CREATE EXTENSION session;
+SELECT token FROM session_create('alice') \gset
+BEGIN;
+DROP EXTENSION session;
+CREATE EXTENSION session SCHEMA regress_session_api;
+SELECT regress_session_api.session_status(:'token');
+SELECT token AS inner FROM regress_session_api.session_create('bob') \gset
+SELECT regress_session_api.session_status(:'inner');
+ROLLBACK;
+SELECT session_status(:'token') AS alice, session_status(:'inner') AS bob;
+SELECT session_revoke(:'token');
+
+-- A schema that is there already may be anybody's: the installation fails and leaves nothing.
+DROP EXTENSION session;
+CREATE SCHEMA session;
+CREATE EXTENSION session;
+SELECT count(*) AS functions FROM pg_proc WHERE proname LIKE 'session\_%' AND probin IS NOT NULL;
+SELECT count(*) AS extensions FROM pg_extension WHERE extname = 'session';
+DROP SCHEMA session;
+
+-- So may a function or a type of one of the names: it is not replaced.
+CREATE FUNCTION public.session_revoke(token text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE EXTENSION session;
+DROP FUNCTION public.session_revoke(text);
+CREATE TYPE public.session_info AS (a int);
+CREATE EXTENSION session;
+DROP TYPE public.session_info;
+SELECT count(*) AS schemas FROM pg_namespace WHERE nspname = 'session';
+
+-- Only a superuser installs it, whatever else a role may create.
+SET ROLE regress_session_app;
+CREATE EXTENSION session;
+RESET ROLE;
+SELECT format('GRANT CREATE ON DATABASE %I TO regress_session_app', current_database()) \gexec
+GRANT CREATE ON SCHEMA public TO regress_session_app;
+SET ROLE regress_session_app;
+CREATE EXTENSION session;
+RESET ROLE;
+
+SELECT format('REVOKE CREATE ON DATABASE %I FROM regress_session_app', current_database()) \gexec
+DROP OWNED BY regress_session_app;
+DROP ROLE regress_session_app;
+DROP SCHEMA regress_session_api;

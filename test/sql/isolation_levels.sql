@@ -1,0 +1,174 @@
+-- Transactions: every isolation level, READ ONLY, and rollback, seen from one connection.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+
+-- One life of a session within one transaction, told in a line.
+CREATE FUNCTION pg_temp.life() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    visit session_credentials;
+    login session_credentials;
+    story text[];
+BEGIN
+    visit := session_create(NULL, '{"cart": [1]}', idle_timeout => '1 hour');
+    story := story || session_status(visit.token);
+    story := story || session_data_set(visit.token, 'cart', '[1, 2]')::text;
+    story := story || session_data(visit.token)::text;
+    SELECT * INTO login FROM session_regenerate(visit.token, 'alice');
+    story := story || session_status(visit.token) || session_status(login.token);
+    CALL pg_temp.pass('30 minutes');
+    story := story || (SELECT pg_temp.is_recent(last_seen_at)::text FROM session_validate(login.token));
+    story := story || (SELECT count(*)::text FROM session_refresh(login.token));
+    story := story || (SELECT count(*)::text FROM session_list('alice'));
+    story := story || session_touch(login.token)::text;
+    story := story || session_revoke(login.token)::text;
+    story := story || session_status(login.token);
+    story := story || (SELECT count(*)::text FROM session_list('alice'));
+    CALL pg_temp.pass('26 hours');
+    story := story || session_cleanup()::text;
+    story := story || session_status(login.token);
+    RETURN array_to_string(story, ' ');
+END
+$$;
+BEGIN ISOLATION LEVEL READ COMMITTED;
+SELECT pg_temp.life();
+COMMIT;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) FROM session.sessions;
+SELECT pg_temp.life();
+COMMIT;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*) FROM session.sessions;
+SELECT pg_temp.life();
+COMMIT;
+
+-- A transaction with an old snapshot sees its own work, also what it did in a savepoint.
+SELECT id, token FROM session_create('alice', '{"n": 0}') \gset
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) AS sessions FROM session.sessions;
+SELECT session_data_set(:'token', 'n', '1'), session_data_get(:'token', 'n');
+SAVEPOINT s;
+SELECT session_data_set(:'token', 'n', '2'), session_data_get(:'token', 'n');
+RELEASE s;
+SAVEPOINT s;
+SELECT session_data_set(:'token', 'n', '3'), session_data_get(:'token', 'n');
+ROLLBACK TO s;
+SELECT session_data_get(:'token', 'n'), session_data_set(:'token', 'n', '4'), session_data_get(:'token', 'n');
+COMMIT;
+SELECT session_data(:'token');
+
+-- What a savepoint did is undone with it, whatever it was; the rest stays.
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT token AS kept FROM session_create('alice') \gset
+SAVEPOINT s;
+SELECT token AS regenerated FROM session_regenerate(:'token') \gset
+SELECT token AS made FROM session_create('alice') \gset
+SELECT session_revoke(:'kept');
+SELECT session_status(:'token') AS old, session_status(:'regenerated') AS new,
+       session_status(:'made') AS made, session_status(:'kept') AS kept;
+ROLLBACK TO s;
+SELECT session_status(:'token') AS old, session_status(:'regenerated') AS new,
+       session_status(:'made') AS made, session_status(:'kept') AS kept;
+COMMIT;
+SELECT session_status(:'token') AS old, session_status(:'regenerated') AS new,
+       session_status(:'made') AS made, session_status(:'kept') AS kept;
+
+-- So is what a PL/pgSQL block did before an exception.
+DO $$
+DECLARE
+    made session_credentials := session_create('bob');
+BEGIN
+    BEGIN
+        PERFORM session_revoke(made.token);
+        RAISE NOTICE 'in the block: %', session_status(made.token);
+        RAISE division_by_zero;
+    EXCEPTION WHEN division_by_zero THEN
+        RAISE NOTICE 'after it: %', session_status(made.token);
+    END;
+END
+$$;
+
+-- An error in one of our functions leaves the transaction's other work to a savepoint.
+\set VERBOSITY sqlstate
+BEGIN;
+SELECT session_data_set(:'token', 'n', '5');
+SAVEPOINT s;
+SELECT session_create('alice', id => :'id');
+SELECT session_status(:'token');
+ROLLBACK TO s;
+SELECT session_data_get(:'token', 'n');
+COMMIT;
+SELECT session_data_get(:'token', 'n');
+
+-- What works in a READ ONLY transaction, and what says that it cannot.
+CREATE FUNCTION pg_temp.call(function oid, token text, id uuid) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    call text;
+    answer text;
+BEGIN
+    SELECT format('SELECT string_agg(%s, '', '') FROM %s(%s) AS r',
+                  CASE WHEN p.proretset THEN '''a row''' ELSE 'coalesce(r::text, ''NULL'')' END,
+                  p.oid::regproc,
+                  (SELECT string_agg(format('%I => ', name) ||
+                                     CASE name WHEN 'token' THEN '$1'
+                                               WHEN 'id' THEN '$2'
+                                               WHEN 'key' THEN '''n'''
+                                               WHEN 'value' THEN '''1'''
+                                               WHEN 'data' THEN '''{}'''
+                                               WHEN 'user_id' THEN '''alice'''
+                                               WHEN 'tenant_id' THEN '''acme'''
+                                               WHEN 'role' THEN 'current_user::regrole'
+                                               WHEN 'level' THEN '''app''' END, ', ')
+                     FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
+                    WHERE a.n <= p.pronargs - p.pronargdefaults))
+      INTO call FROM extension_functions p WHERE p.oid = function;
+    EXECUTE call INTO answer USING token, id;
+    RETURN answer;
+EXCEPTION WHEN OTHERS THEN
+    RETURN sqlstate || ' ' || sqlerrm;
+END
+$$;
+CREATE TEMP VIEW outcomes AS
+SELECT p.proname, pg_temp.call(p.oid, current_setting('test.token'), current_setting('test.id')::uuid) AS outcome
+  FROM extension_functions p ORDER BY p.proname COLLATE "C";
+SELECT set_config('test.token', :'token', false) = :'token' AS set,
+       set_config('test.id', :'id', false) = :'id' AS set;
+CALL pg_temp.pass('1 hour');
+SELECT ctid, xmin FROM session.sessions WHERE id = :'id' \gset
+BEGIN READ ONLY;
+TABLE outcomes;
+COMMIT;
+
+-- It is the same at every level, and wherever READ ONLY comes from.
+BEGIN READ ONLY;
+SELECT string_agg(concat(proname, outcome), ' ') AS read_committed FROM outcomes \gset
+COMMIT;
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SELECT string_agg(concat(proname, outcome), ' ') = :'read_committed' AS same FROM outcomes;
+COMMIT;
+BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE;
+SELECT string_agg(concat(proname, outcome), ' ') = :'read_committed' AS same FROM outcomes;
+COMMIT;
+BEGIN;
+SET TRANSACTION READ ONLY;
+SELECT string_agg(concat(proname, outcome), ' ') = :'read_committed' AS same FROM outcomes;
+COMMIT;
+BEGIN;
+SAVEPOINT s;
+SET TRANSACTION READ ONLY;
+SELECT string_agg(concat(proname, outcome), ' ') = :'read_committed' AS same FROM outcomes;
+ROLLBACK TO s;
+SELECT session_data_set(:'token', 'n', '6');
+ROLLBACK;
+
+-- None of that wrote anything.
+SELECT ctid = :'ctid' AND xmin = :'xmin' AS untouched FROM session.sessions WHERE id = :'id';
+
+-- In a transaction that may write, none of them is an error.
+BEGIN;
+SELECT count(*) AS functions, count(*) FILTER (WHERE outcome ~ '^\d{5} ') AS errors FROM outcomes;
+ROLLBACK;
+
+DROP VIEW outcomes;
+DROP EXTENSION session;

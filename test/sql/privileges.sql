@@ -1,0 +1,209 @@
+-- Privileges: nobody may do anything that was not granted.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+CREATE ROLE regress_session_nobody;
+CREATE ROLE regress_session_app;
+CREATE ROLE regress_session_admin;
+SELECT session_grant('regress_session_app', 'app');
+SELECT session_grant('regress_session_admin', 'admin');
+
+-- Does the call of a function, all arguments NULL, get past the privileges of a role?
+CREATE FUNCTION pg_temp.may(role name, function oid) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    call text;
+    outcome text := '';
+BEGIN
+    SELECT format('SELECT FROM %s(%s)', function::regproc,
+                  (SELECT string_agg(format('NULL::%s', t::regtype), ', ')
+                     FROM unnest(proargtypes) AS t))
+      INTO call FROM extension_functions WHERE oid = function;
+    PERFORM set_config('role', role, true);
+    BEGIN
+        EXECUTE call;
+    EXCEPTION WHEN OTHERS THEN
+        outcome := sqlstate;
+    END;
+    PERFORM set_config('role', 'none', true);
+    RETURN outcome <> '42501';
+END
+$$;
+
+-- Who may call what, by trying; the catalog says the same.
+CREATE TEMP TABLE matrix AS
+SELECT p.proname, role, pg_temp.may(role, p.oid) AS may,
+       has_function_privilege(role, p.oid, 'EXECUTE') AS granted
+  FROM extension_functions p,
+       unnest('{regress_session_nobody,regress_session_app,regress_session_admin}'::name[]) AS role;
+SELECT proname, bool_or(may) FILTER (WHERE role = 'regress_session_nobody') AS nobody,
+       bool_or(may) FILTER (WHERE role = 'regress_session_app') AS app,
+       bool_or(may) FILTER (WHERE role = 'regress_session_admin') AS admin
+  FROM matrix GROUP BY proname ORDER BY proname COLLATE "C";
+SELECT count(*) FILTER (WHERE may <> granted) AS contradictions FROM matrix;
+
+-- These functions are everyone's: none.
+SELECT p.proname FROM extension_functions p
+ WHERE p.proacl IS NULL
+    OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0)
+ ORDER BY p.proname COLLATE "C";
+
+-- Without a grant, all of them are refused, whatever is passed.
+\set VERBOSITY sqlstate
+SELECT token FROM session_create('alice') \gset
+SET ROLE regress_session_nobody;
+SELECT session_validate(:'token');
+SELECT session_status(:'token');
+SELECT session_create('mallory');
+SELECT session_revoke(:'token');
+SELECT session_list('alice');
+SELECT session_grant('regress_session_nobody', 'admin');
+\set VERBOSITY default
+SELECT session_status(:'token');
+\set VERBOSITY sqlstate
+RESET ROLE;
+
+-- To the schema and what is in it, a role with all levels has no more access than one with none.
+SELECT role, has_schema_privilege(role, 'session', 'USAGE') AS usage,
+       has_schema_privilege(role, 'session', 'CREATE') AS create
+  FROM unnest('{regress_session_nobody,regress_session_app,regress_session_admin}'::name[]) AS role;
+SELECT c.relname, c.relkind, role, privilege
+  FROM pg_class c,
+       unnest('{regress_session_nobody,regress_session_app,regress_session_admin}'::name[]) AS role,
+       unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS privilege
+ WHERE c.relnamespace = 'session'::regnamespace
+   AND c.relkind <> 'i'
+   AND (has_table_privilege(role, c.oid, privilege)
+        OR privilege IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
+           AND has_any_column_privilege(role, c.oid, privilege));
+SELECT count(*) AS relations FROM pg_class WHERE relnamespace = 'session'::regnamespace;
+
+-- Not even where the schema is opened to them by mistake.
+CREATE TEMP TABLE statements (statement text);
+GRANT SELECT ON statements TO PUBLIC;
+INSERT INTO statements VALUES
+    ('SELECT FROM session.sessions'),
+    ('SELECT id FROM session.sessions'),
+    ('INSERT INTO session.sessions SELECT'),
+    ('INSERT INTO session.sessions DEFAULT VALUES'),
+    ('UPDATE session.sessions SET expires_at = ''infinity'''),
+    ('DELETE FROM session.sessions'),
+    ('TRUNCATE session.sessions'),
+    ('LOCK TABLE session.sessions IN ACCESS SHARE MODE'),
+    ('CREATE TRIGGER t BEFORE UPDATE ON session.sessions EXECUTE FUNCTION suppress_redundant_updates_trigger()'),
+    ('CREATE RULE r AS ON UPDATE TO session.sessions DO INSTEAD NOTHING'),
+    ('CREATE POLICY p ON session.sessions USING (true)'),
+    ('CREATE INDEX ON session.sessions (token_hash)'),
+    ('ALTER TABLE session.sessions ADD COLUMN c int'),
+    ('ALTER TABLE session.sessions OWNER TO current_user'),
+    ('CREATE TABLE session.mine ()'),
+    ('CREATE TEMP TABLE child () INHERITS (session.sessions)'),
+    ('DROP TABLE session.sessions'),
+    ('DROP EXTENSION session'),
+    ('ALTER EXTENSION session UPDATE'),
+    ('ALTER FUNCTION public.session_validate OWNER TO current_user'),
+    ('CREATE OR REPLACE FUNCTION public.session_revoke(token text) RETURNS boolean LANGUAGE sql AS ''SELECT true''');
+SET ROLE regress_session_admin;
+SELECT left(pg_temp.outcome_of(statement), 5) AS closed, count(*) FROM statements GROUP BY closed ORDER BY closed;
+RESET ROLE;
+GRANT USAGE ON SCHEMA session TO PUBLIC;
+SET ROLE regress_session_admin;
+SELECT left(pg_temp.outcome_of(statement), 5) AS opened, statement FROM statements;
+COPY session.sessions TO STDOUT;
+RESET ROLE;
+REVOKE USAGE ON SCHEMA session FROM PUBLIC;
+
+-- What the planner remembers of the tables is hidden too.
+ANALYZE session.sessions;
+SELECT count(*) > 0 AS seen FROM pg_stats WHERE schemaname = 'session';
+SET ROLE regress_session_admin;
+SELECT count(*) > 0 AS seen FROM pg_stats WHERE schemaname = 'session';
+RESET ROLE;
+
+-- A role with the level app can do all that an application does, and owns nothing.
+SET ROLE regress_session_app;
+SELECT id, token FROM session_create('bob', '{"a": 1}', tenant_id => 'acme') \gset
+SELECT user_id, data FROM session_validate(:'token');
+SELECT session_status(:'token'), session_is_valid(:'token'), session_is_expired(:'token'), session_touch(:'token');
+SELECT id = :'id' AS same_id FROM session_refresh(:'token');
+SELECT token FROM session_regenerate(:'token', 'bob', 'clerk', 2) \gset
+SELECT session_data_set(:'token', 'b', '2'), session_data_get(:'token', 'b'), session_data(:'token'),
+       session_data_pop(:'token', 'b'), session_data_delete(:'token', 'a'),
+       session_data_save(:'token', '{"c": 3}'), session_data_clear(:'token');
+SELECT session_list('bob');
+SELECT session_revoke_id(:'id');
+SELECT session_cleanup();
+SELECT session_grant('regress_session_app', 'admin');
+RESET ROLE;
+
+-- A role with the level admin can do that, and what an administrator does.
+SET ROLE regress_session_admin;
+SELECT session_status(:'token');
+SELECT user_id, status FROM session_list('bob');
+SELECT user_id, status FROM session_get(:'id');
+SELECT session_revoke_id(:'id', 'because'), session_revoke_user('alice'), session_revoke_tenant('acme'), session_cleanup();
+RESET ROLE;
+
+-- After an error within, the caller is who it was.
+SET ROLE regress_session_app;
+SELECT id FROM session_create('carol', id => :'id');
+SELECT current_user;
+\set VERBOSITY terse
+DO $$
+BEGIN
+    PERFORM session_create('carol', id => id) FROM (SELECT (session_create('carol')).id OFFSET 0) AS made;
+EXCEPTION WHEN unique_violation THEN
+    RAISE NOTICE 'unique violation, seen by %', current_user;
+END
+$$;
+\set VERBOSITY sqlstate
+SELECT count(*) FROM session.sessions;
+RESET ROLE;
+
+-- Granting twice is granting once; what was granted can be taken away.
+SELECT session_grant('regress_session_app', 'app');
+SELECT session_grant('regress_session_admin', 'app');
+SELECT has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS still_admin;
+REVOKE EXECUTE ON FUNCTION session_validate(text, inet, text) FROM regress_session_app;
+SELECT has_function_privilege('regress_session_app', 'session_validate(text, inet, text)', 'EXECUTE') AS may;
+
+-- Roles inherit a level from the roles they are in, as any privilege.
+CREATE ROLE regress_session_web IN ROLE regress_session_admin;
+SET ROLE regress_session_web;
+SELECT count(*) AS listed FROM session_list('alice');
+
+-- An administrator may grant on; whoever was granted a function cannot pass it on.
+SELECT session_grant('regress_session_nobody', 'app');
+RESET ROLE;
+SET ROLE regress_session_nobody;
+SELECT count(*) AS made FROM session_create('dave');
+GRANT EXECUTE ON FUNCTION session_create TO PUBLIC;
+RESET ROLE;
+SELECT count(*) AS public FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 0;
+
+-- Any name of a role will do.
+CREATE ROLE "regress_session; DROP TABLE ""x""; --";
+CREATE ROLE "regress_session 'quoted' \ and as long as a name can be, ooooo";
+SELECT session_grant(oid, 'app') FROM pg_roles WHERE rolname LIKE 'regress_session%' AND rolname ~ '[; ]';
+SELECT count(*) AS granted FROM pg_roles
+ WHERE rolname ~ '^regress_session[; ]' AND has_function_privilege(oid, 'session_status(text, inet, text)', 'EXECUTE');
+
+-- Mistakes are errors that name the argument.
+SELECT call, pg_temp.error_of(call) AS error
+  FROM unnest(ARRAY[
+    $$session_grant(NULL, 'app')$$,
+    $$session_grant('regress_session_app', NULL)$$,
+    $$session_grant('regress_session_app', '')$$,
+    $$session_grant('regress_session_app', 'App')$$,
+    $$session_grant('regress_session_app', 'superuser')$$,
+    $$session_grant('regress_session_none', 'app')$$,
+    $$session_grant('public', 'app')$$,
+    $$session_grant('-', 'app')$$,
+    $$session_grant(4294967295, 'app')$$]) AS call;
+BEGIN READ ONLY;
+SELECT session_grant('regress_session_app', 'app');
+ROLLBACK;
+
+DROP EXTENSION session;
+SELECT format('DROP OWNED BY %I', rolname), format('DROP ROLE %I', rolname)
+  FROM pg_roles WHERE rolname LIKE 'regress\_session%' ORDER BY rolname COLLATE "C" \gexec

@@ -1,0 +1,160 @@
+-- Regenerating: a new token for the same session, at login and on every change of privilege.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+CREATE TEMP VIEW now_set AS
+SELECT user_id, pg_temp.is_recent(created_at) AS created,
+       pg_temp.is_recent(authenticated_at) AS authenticated,
+       pg_temp.is_recent(refreshed_at) AS refreshed,
+       pg_temp.is_recent(last_seen_at) AS seen,
+       date_trunc('minute', expires_at - clock_timestamp() + '30 seconds') AS ends_in
+  FROM session.sessions ORDER BY created_at;
+
+-- An anonymous visitor fills a cart, and still has it after logging in.
+SELECT id, token AS visit FROM session_create(
+    data => '{"cart": ["book"]}', tenant_id => 'acme', ip => '192.0.2.10',
+    user_agent => 'Firefox', lifetime => '1 hour') \gset
+SELECT session_data_set(:'visit', 'cart', '["book", "pen"]');
+CALL pg_temp.pass('20 minutes');
+SELECT token AS login, id = :'id' AS same_id, token <> :'visit' AS new_token,
+       refresh_token, refresh_expires_at
+  FROM session_regenerate(:'visit', 'alice') \gset
+SELECT :'same_id' AS same_id, :'new_token' AS new_token;
+SELECT id = :'id' AS same_id, status, user_id, tenant_id, role, auth_level, data, ip,
+       user_agent, pg_temp.is_recent(authenticated_at) AS authenticated_now, current
+  FROM session_validate(:'login');
+
+-- The old token is dead from then on: the session is not known by it.
+SELECT session_status(:'visit') AS old, session_status(:'login') AS new;
+SELECT * FROM pg_temp.answers(:'visit');
+
+-- The new token has nothing of the old one but the id, and only its hash is stored.
+SELECT pg_temp.bytes_of(:'visit') AS old_bytes, pg_temp.bytes_of(:'login') AS new_bytes \gset
+SELECT substr(:'old_bytes'::bytea, 1, 16) = substr(:'new_bytes'::bytea, 1, 16) AS same_id,
+       count(*) FILTER (WHERE get_byte(:'old_bytes', n) = get_byte(:'new_bytes', n)) < 8 AS new_secret
+  FROM generate_series(16, 47) AS n;
+SELECT count(*) AS rows, bool_and(token_hash = sha256(substr(:'new_bytes'::bytea, 17))) AS is_sha256
+  FROM session.sessions;
+
+-- Logging in starts the lifetime again and moves no time of creation.
+TABLE now_set;
+
+-- With nothing but a token, it gets another one and nothing else changes.
+CALL pg_temp.pass('20 minutes');
+SELECT token AS rotated FROM session_regenerate(:'login') \gset
+SELECT session_status(:'login') AS old, session_status(:'rotated') AS new;
+SELECT user_id, role, auth_level, data FROM session_validate(:'rotated');
+TABLE now_set;
+
+-- A new role alone is not an authentication.
+SELECT token AS promoted FROM session_regenerate(:'rotated', role => 'editor') \gset
+SELECT session_status(:'rotated') AS old, session_status(:'promoted') AS new;
+SELECT user_id, role, auth_level FROM session_validate(:'promoted');
+TABLE now_set;
+
+-- A second factor is one: it starts the lifetime again.
+SELECT token AS proven FROM session_regenerate(:'promoted', auth_level => 2) \gset
+SELECT session_status(:'promoted') AS old, session_status(:'proven') AS new;
+SELECT user_id, role, auth_level FROM session_validate(:'proven');
+TABLE now_set;
+
+-- So is proving the same level again, and a lower level can be set.
+CALL pg_temp.pass('20 minutes');
+SELECT token AS again FROM session_regenerate(:'proven', 'alice', 'admin', 2) \gset
+SELECT user_id, role, auth_level FROM session_validate(:'again');
+TABLE now_set;
+SELECT token AS lower FROM session_regenerate(:'again', auth_level => 0) \gset
+SELECT user_id, role, auth_level FROM session_validate(:'lower');
+
+-- It is the session's own user or nobody's: another's is an error, and nothing happens.
+SELECT pg_temp.error_of(format('session_regenerate(%L, ''bob'')', :'lower')) AS bob,
+       pg_temp.error_of(format('session_regenerate(%L, ''alice2'')', :'lower')) AS longer,
+       pg_temp.error_of(format('session_regenerate(%L, ''alic'')', :'lower')) AS shorter,
+       pg_temp.error_of(format('session_regenerate(%L, ''Alice'')', :'lower')) AS capital;
+\set VERBOSITY default
+SELECT count(*) FROM session_regenerate(:'lower', 'bob');
+\set VERBOSITY sqlstate
+SELECT count(*) FROM session_regenerate(:'lower', 'bob');
+SELECT user_id, session_status(:'lower') FROM session_validate(:'lower');
+DELETE FROM session.sessions;
+
+-- Each token is good until the next one, through a long chain.
+SELECT token AS first FROM session_create('alice') \gset
+CREATE TEMP TABLE chain AS
+WITH RECURSIVE chain (n, token) AS (
+    SELECT 0, :'first'
+    UNION ALL
+    SELECT n + 1, r.token FROM chain, session_regenerate(chain.token) AS r WHERE n < 50)
+SELECT * FROM chain;
+SELECT session_status(token) AS status, count(DISTINCT token) AS tokens, max(n) AS newest
+  FROM chain GROUP BY status ORDER BY status;
+SELECT count(*) AS rows FROM session.sessions;
+DELETE FROM session.sessions;
+
+-- No one has proven anything in an anonymous session, so it has no level but zero.
+SELECT token FROM session_create() \gset
+SELECT auth_level, pg_temp.error_of(format('session_regenerate(%L, auth_level => %s)', :'token', auth_level)) AS error
+  FROM generate_series(2, 0, -1) AS auth_level;
+SELECT user_id, auth_level, authenticated_at FROM session.sessions;
+DELETE FROM session.sessions;
+
+-- A role it may have.
+SELECT token FROM session_create(role => 'visitor') \gset
+SELECT token FROM session_regenerate(:'token', role => 'guest') \gset
+SELECT user_id, role, auth_level, authenticated_at FROM session_validate(:'token');
+
+-- Login and level can be set at once.
+SELECT token FROM session_regenerate(:'token', 'alice', 'customer', 3) \gset
+SELECT user_id, role, auth_level FROM session_validate(:'token');
+DELETE FROM session.sessions;
+
+-- Neither the cap nor the time of creation moves, however often.
+SET session.max_lifetime = '90min';
+SELECT token FROM session_create(lifetime => '1 hour') \gset
+CALL pg_temp.pass('50 minutes');
+SELECT token FROM session_regenerate(:'token', 'alice') \gset
+TABLE now_set;
+CALL pg_temp.pass('30 minutes');
+SELECT token FROM session_regenerate(:'token', auth_level => 2) \gset
+TABLE now_set;
+SELECT max_expires_at - created_at AS cap FROM session.sessions;
+CALL pg_temp.pass('10 minutes');
+SELECT session_status(:'token');
+SELECT count(*) AS rows FROM session_regenerate(:'token');
+RESET session.max_lifetime;
+DELETE FROM session.sessions;
+
+-- It counts as use: the idle timeout starts again.
+SELECT token FROM session_create('alice', idle_timeout => '30 minutes') \gset
+CALL pg_temp.pass('25 minutes');
+SELECT token FROM session_regenerate(:'token') \gset
+CALL pg_temp.pass('25 minutes');
+SELECT session_status(:'token');
+DELETE FROM session.sessions;
+
+-- Mistakes of the application are errors that name the argument, also without a token.
+SELECT arguments, pg_temp.error_of('session_regenerate(' || arguments || ')') AS error
+  FROM unnest(ARRAY[
+    $$NULL, user_id => ''$$,
+    $$NULL, role => ''$$,
+    $$NULL, auth_level => -1$$,
+    $$NULL, user_id => repeat('x', 1025)$$,
+    $$NULL, role => repeat('x', 64)$$,
+    $$NULL, user_id => 'alice', role => 'customer', auth_level => 1$$]) AS arguments;
+
+-- A rollback brings the old token back and the new one never was.
+SELECT token AS old FROM session_create('alice') \gset
+BEGIN;
+SELECT token AS new FROM session_regenerate(:'old') \gset
+SELECT session_status(:'old') AS old, session_status(:'new') AS new;
+ROLLBACK;
+SELECT session_status(:'old') AS old, session_status(:'new') AS new;
+
+-- It cannot be done where nothing can be written.
+BEGIN READ ONLY;
+SELECT count(*) FROM session_regenerate(:'old');
+ROLLBACK;
+SELECT session_status(:'old') AS old;
+
+DROP VIEW now_set;
+DROP EXTENSION session;

@@ -1,0 +1,61 @@
+-- Settings: names, defaults, ranges, and who may change them.
+CREATE EXTENSION session;
+
+-- These are all, with what they are by default.
+SELECT name, setting, unit, vartype, min_val, max_val, enumvals
+  FROM pg_settings WHERE name LIKE 'session.%' ORDER BY name COLLATE "C";
+
+-- They read in units that people use.
+SELECT name, current_setting(name) AS value
+  FROM pg_settings WHERE name LIKE 'session.%' AND unit IS NOT NULL
+ ORDER BY name COLLATE "C";
+
+-- Each has a description, and none can be changed by just anyone.
+SELECT count(*) FILTER (WHERE short_desc = '') AS undescribed,
+       count(*) FILTER (WHERE context <> 'superuser') AS for_anyone,
+       count(*) FILTER (WHERE setting <> boot_val) AS changed
+  FROM pg_settings WHERE name LIKE 'session.%';
+
+-- What is out of range or of no known name is refused.
+\set VERBOSITY sqlstate
+SET session.lifetime = 0;
+SET session.lifetime = '-1s';
+SET session.idle_timeout = -1;
+SET session.on_limit = 'ignore';
+SET session.bind_ip = 'on';
+SET session.bind_ip_prefix_v4 = 33;
+SET session.bind_ip_prefix_v6 = 129;
+SET session.on_mismatch = 'log';
+SET session.max_data_size = 1023;
+SET session.cleanup_batch = 0;
+SET session.lifetme = '1h';
+SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> boot_val;
+
+-- The largest values are still good ones: no sum with them overflows.
+SET session.lifetime = 2147483647;
+SET session.idle_timeout = 2147483647;
+SET session.max_lifetime = 2147483647;
+SET session.update_age = 2147483647;
+SET session.revoked_retention = 2147483647;
+SELECT token FROM session_create('alice') \gset
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT count(*) AS refreshed FROM session_refresh(:'token');
+SELECT session_revoke(:'token');
+SELECT expires_at < 'infinity' AND expires_at > clock_timestamp() + interval '60 years' AS far,
+       purge_at < 'infinity' AND purge_at > clock_timestamp() + interval '60 years' AS kept
+  FROM session.sessions;
+RESET ALL;
+
+-- They take part in transactions and in functions like any other.
+BEGIN;
+SET LOCAL session.lifetime = '1h';
+SELECT expires_at - created_at AS lifetime FROM (SELECT (session_create()).id) AS made, session_get(id);
+ROLLBACK;
+SELECT expires_at - created_at AS lifetime FROM (SELECT (session_create()).id) AS made, session_get(id);
+CREATE FUNCTION pg_temp.create_short() RETURNS session_credentials
+LANGUAGE sql SET session.lifetime = '1min' AS 'SELECT session_create()';
+SELECT expires_at - created_at AS lifetime FROM (SELECT (pg_temp.create_short()).id) AS made, session_get(id);
+SHOW session.lifetime;
+
+DROP FUNCTION pg_temp.create_short();
+DROP EXTENSION session;

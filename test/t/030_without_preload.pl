@@ -1,0 +1,135 @@
+# Without shared_preload_libraries everything works, and settings that a role
+# makes up before the library is there give it no more power than afterwards.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+	CREATE EXTENSION session;
+	CREATE ROLE app LOGIN;
+	CREATE ROLE boss LOGIN;
+	SELECT session_grant('app', 'app');
+	SELECT session_grant('boss', 'admin');
+});
+
+# Runs SQL as a role, in a connection of its own; messages end up in $err.
+my $err;
+
+sub as
+{
+	my ($role, $sql, %params) = @_;
+	my $out = '';
+
+	local $ENV{PGOPTIONS} = $params{options} // '';
+	$node->psql(
+		'postgres', $sql,
+		stdout => \$out,
+		stderr => \$err,
+		on_error_stop => 0,
+		extra_params => [ '-U', $role, '-v', 'VERBOSITY=sqlstate' ]);
+	return $out;
+}
+
+is( $node->safe_psql(
+		'postgres', q{SHOW shared_preload_libraries}),
+	'',
+	'nothing is preloaded');
+
+# The whole life of a session, as an application lives it.
+my $life = q{
+	SELECT token AS t0, id FROM session_create(data => '{"cart": [1]}',
+		ip => '192.0.2.7', user_agent => 'curl') \gset
+	SELECT status, user_id IS NULL, data, host(ip), user_agent, current
+		FROM session_validate(:'t0');
+	SELECT session_data_set(:'t0', 'theme', '"dark"');
+	SELECT token AS t1 FROM session_regenerate(:'t0', 'alice', auth_level => 2) \gset
+	SELECT session_status(:'t0'), session_status(:'t1'), session_is_valid(:'t1'),
+		session_is_expired(:'t1');
+	SELECT id = :'id', user_id, auth_level, data FROM session_validate(:'t1');
+	SELECT session_touch(:'t1');
+	SELECT token = :'t1', expires_at > now() FROM session_refresh(:'t1');
+	SELECT session_data_get(:'t1', 'theme'), session_data_pop(:'t1', 'cart'),
+		session_data(:'t1');
+	SELECT session_data_delete(:'t1', 'theme'), session_data_save(:'t1', '{"a": 1}'),
+		session_data_clear(:'t1'), session_data(:'t1');
+	SELECT session_revoke(:'t1'), session_status(:'t1');
+	SELECT count(*) FROM session_validate(:'t1');
+};
+is(as('app', $life), <<'OUT' =~ s/\n\z//r, 'a session lives its whole life');
+active|t|{"cart": [1]}|192.0.2.7|curl|t
+t
+unknown|active|t|f
+t|alice|2|{"cart": [1], "theme": "dark"}
+t
+t|t
+"dark"|[1]|{"theme": "dark"}
+t|t|t|{}
+t|revoked
+0
+OUT
+is($err, '', 'and nothing is complained about');
+
+is( as( 'boss', q{
+	SELECT count(session_create('bob', tenant_id => 'acme')) FROM generate_series(1, 3);
+	SELECT count(*), bool_and(status = 'active') FROM session_list('bob');
+	SELECT session_revoke_id(id) FROM session_list('bob') LIMIT 1;
+	SELECT session_revoke_user('bob', 'acme', (SELECT id FROM session_list('bob') LIMIT 1));
+	SELECT session_revoke_tenant('acme');
+	SELECT count(*) FROM session_list('bob', include_ended => true);
+	SELECT session_cleanup();
+}),
+	"3\n3|t\nt\n1\n1\n3\n0",
+	'sessions are listed and ended by the administrator');
+is($err, '', 'without a complaint either');
+
+# Settings.  The library is loaded by the first call in a connection; until
+# then anybody can set anything, as a placeholder that means nothing.
+my $hours = q{
+	SELECT round(extract(epoch FROM expires_at - now()) / 3600)
+	FROM session_create('alice');
+};
+is(as('app', $hours), '24', 'a session lives for a day');
+
+is(as('app', "SET session.lifetime = '1h'; $hours"),
+	'24', 'an unprivileged role that sets the lifetime beforehand changes nothing');
+like($err, qr/WARNING: .*42501/, 'and is told so');
+is( as('app', "BEGIN; SET LOCAL session.lifetime = '1h'; $hours COMMIT; $hours"),
+	"24\n24",
+	'not for one transaction either');
+is( as('app', $hours, options => '-c session.lifetime=1h'),
+	'24',
+	'nor by way of the connection string');
+is( as('app', "SELECT set_config('session.max_sessions', '1', false) \\g /dev/null\n"
+		. "SET session.bind_ip = off; SET session.on_limit = 'reject'; "
+		. 'SELECT count(session_create($$zoe$$)) FROM generate_series(1, 3); '
+		. 'SHOW session.max_sessions; SHOW session.on_limit'),
+	"3\n0\nevict",
+	'nor does it change any other setting');
+is(as('app', "$hours SET session.lifetime = '1h'; $hours"),
+	"24\n24", 'once the library is there, it is refused');
+like($err, qr/ERROR: +42501/, 'with the right error');
+
+as('app', "ALTER ROLE app SET session.lifetime = '1h'");
+like($err, qr/ERROR: +42501/,
+	'it cannot change it for its later connections');
+is(as('app', $hours), '24', 'which have the default');
+
+$node->safe_psql('postgres', "ALTER ROLE app SET session.lifetime = '2h'");
+is(as('app', $hours), '2', 'the administrator can, for a role');
+is($err, '', 'without a warning');
+is(as('boss', $hours), '24', 'and not for the others');
+$node->safe_psql('postgres',
+	"ALTER DATABASE postgres SET session.lifetime = '3h'");
+is(as('boss', $hours), '3', 'and for a database');
+is(as('app', "RESET session.lifetime; $hours"),
+	'2', 'going back means to what the administrator set');
+
+done_testing();

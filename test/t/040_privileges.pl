@@ -1,0 +1,175 @@
+# Who may do what, over real connections: a role without grants nothing, an
+# application what concerns a token, an administrator the rest, and none of
+# them the tables.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+# The functions that are for everybody, for applications and for
+# administrators; a function that is in none of these fails the test.
+my @public = ();
+my @app = qw(session_create session_data session_data_clear
+  session_data_delete session_data_get session_data_pop session_data_save
+  session_data_set session_is_expired session_is_valid session_refresh
+  session_regenerate session_revoke session_status session_touch
+  session_validate);
+my @admin = qw(session_cleanup session_get session_grant session_list
+  session_revoke_id session_revoke_tenant session_revoke_user);
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'session'\n");
+$node->start;
+$node->safe_psql(
+	'postgres', q{
+	CREATE ROLE stranger LOGIN;
+	CREATE ROLE app LOGIN;
+	CREATE ROLE boss LOGIN;
+	CREATE ROLE later LOGIN;
+	CREATE ROLE maker LOGIN;
+	CREATE DATABASE empty;
+	GRANT CREATE ON DATABASE empty TO maker;
+});
+
+# Runs SQL as a role; returns its output and, for each error, the SQLSTATE.
+sub as
+{
+	my ($role, $sql, $database) = @_;
+	my ($out, $err) = ('', '');
+
+	$node->psql(
+		$database // 'postgres', $sql,
+		stdout => \$out,
+		stderr => \$err,
+		on_error_stop => 0,
+		extra_params => [ '-U', $role, '-v', 'VERBOSITY=sqlstate' ]);
+	return join ' ', grep { $_ ne '' } $out, $err =~ /ERROR: +(\w+)/g;
+}
+
+# Nobody but a superuser installs it: it brings code in C.
+is(as('maker', 'CREATE EXTENSION session', 'empty'),
+	'42501', 'a role that may create schemas cannot create the extension');
+is( as('maker', 'CREATE SCHEMA session; SELECT count(*) FROM pg_extension '
+		. "WHERE extname = 'session'; DROP SCHEMA session", 'empty'),
+	'0',
+	'and there is none then');
+is( as( 'maker', q{
+		CREATE FUNCTION public.f(text) RETURNS text LANGUAGE c
+		AS '$libdir/session', 'session_status'},
+		'empty'),
+	'42501',
+	'it cannot bring in a function of the library by itself');
+is(as('maker', q{LOAD 'session'}, 'empty'), '42501', 'nor load the library');
+
+$node->safe_psql('postgres', 'CREATE EXTENSION session');
+
+# Every function of the extension, called with nothing but NULLs.
+my %call = map { split /\|/ } split /\n/, $node->safe_psql(
+	'postgres', q{
+	SELECT p.proname, format('SELECT FROM %s(%s)', p.proname,
+		(SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n)
+		 FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)))
+	FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
+	WHERE d.refclassid = 'pg_extension'::regclass
+	  AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'session')
+	  AND d.classid = 'pg_proc'::regclass});
+is_deeply(
+	[ sort keys %call ],
+	[ sort @public, @app, @admin ],
+	'the level of every function is known');
+
+# Names the functions that a role is let into: others answer or complain about
+# the arguments, these about the caller.
+sub callable
+{
+	my $role = shift;
+	return [ grep { as($role, "BEGIN; $call{$_}") ne '42501' }
+		  sort keys %call ];
+}
+
+my @forbidden = (
+	'SELECT FROM session.sessions',
+	'SELECT id FROM session.sessions',
+	'COPY session.sessions TO STDOUT',
+	q{INSERT INTO session.sessions (id) VALUES (gen_random_uuid())},
+	'UPDATE session.sessions SET revoked_at = NULL',
+	'DELETE FROM session.sessions',
+	'TRUNCATE session.sessions',
+	'LOCK TABLE session.sessions',
+	'SELECT FROM session.sessions FOR UPDATE',
+	'CREATE INDEX ON session.sessions (id)',
+	'ALTER TABLE session.sessions DISABLE TRIGGER ALL',
+	'CREATE TRIGGER t BEFORE UPDATE ON session.sessions EXECUTE FUNCTION '
+	  . 'suppress_redundant_updates_trigger()',
+	'GRANT SELECT ON session.sessions TO PUBLIC',
+	'CREATE TABLE session.mine ()',
+	'DROP SCHEMA session CASCADE',
+	'DROP EXTENSION session',
+	'ALTER EXTENSION session UPDATE',
+	'DROP FUNCTION session_is_valid(text)',
+	'CREATE OR REPLACE FUNCTION public.session_is_valid(token text) RETURNS '
+	  . q{boolean LANGUAGE sql AS 'SELECT true'},
+	'SET session.lifetime = 1',
+);
+
+# None of it may work, each in a transaction that is undone if it did.
+sub cannot
+{
+	my $role = shift;
+	is_deeply(
+		[ map { as($role, "BEGIN; $_; ROLLBACK") . " $_" } @forbidden ],
+		[ map { "42501 $_" } @forbidden ],
+		"$role cannot reach the tables or change the extension");
+}
+
+is_deeply(callable('stranger'), [ sort @public ],
+	'a role without grants can call the public functions only');
+cannot('stranger');
+
+$node->safe_psql('postgres',
+	q{SELECT session_grant('app', 'app'), session_grant('boss', 'admin')});
+is_deeply(callable('app'), [ sort @public, @app ],
+	'an application can call those of its level');
+cannot('app');
+is_deeply(
+	callable('boss'),
+	[ sort @public, @app, @admin ],
+	'an administrator can call all');
+cannot('boss');
+is_deeply(callable('stranger'), [ sort @public ],
+	'and others still cannot');
+
+# They do work, without any right to the tables.
+is( as( 'app', q{
+	SELECT token AS t FROM session_create('alice') \gset
+	SELECT session_data_set(:'t', 'a', '1'), session_data(:'t'), session_touch(:'t');
+	SELECT token AS t FROM session_regenerate(:'t', role => 'editor') \gset
+	SELECT user_id, role FROM session_validate(:'t');
+	SELECT session_revoke(:'t'), session_status(:'t');
+	SELECT FROM session_list('alice');
+}),
+	"t|{\"a\": 1}|t\nalice|editor\nt|revoked 42501",
+	'an application manages a session and lists none');
+is( as( 'boss', q{
+	SELECT count(session_create('bob', tenant_id => 'acme')) FROM generate_series(1, 4);
+	SELECT session_revoke_id(id) FROM session_list('bob') LIMIT 1;
+	SELECT session_revoke_user('bob', 'acme', (SELECT id FROM session_list('bob') LIMIT 1));
+	SELECT session_revoke_tenant('acme'), session_cleanup();
+}),
+	"4\nt\n2\n1|0",
+	'an administrator ends sessions');
+
+# Handing out is a right of its own.
+is(as('app', q{SELECT session_grant('later', 'app')}),
+	'42501', 'an application hands out nothing');
+is(as('boss', q{SELECT session_grant('later', 'app')}),
+	'', 'an administrator does');
+is_deeply(callable('later'), [ sort @public, @app ],
+	'and who is handed a level has it');
+cannot('later');
+
+done_testing();

@@ -1,0 +1,130 @@
+# On a hot standby sessions are checked and not changed; a revocation arrives
+# with replication, and after promotion everything works.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $primary = PostgreSQL::Test::Cluster->new('primary');
+$primary->init(allows_streaming => 1);
+$primary->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'session'\n");
+$primary->start;
+$primary->safe_psql('postgres', 'CREATE EXTENSION session');
+$primary->backup('copy');
+
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($primary, 'copy', has_streaming => 1);
+$standby->start;
+
+# A query on the standby, once it is where the primary is.
+sub on_standby
+{
+	$primary->wait_for_catchup($standby, 'replay');
+	return $standby->safe_psql('postgres', shift);
+}
+
+my $token = $primary->safe_psql('postgres',
+	q{SELECT token FROM session_create('alice', '{"cart": [1]}', 'acme', ip => '192.0.2.1')});
+my $other =
+  $primary->safe_psql('postgres', q{SELECT token FROM session_create('alice')});
+my $id = $primary->safe_psql('postgres',
+	"SELECT id FROM session_validate('$token')");
+
+# Recording activity is due, and on the primary it would be written.
+$primary->safe_psql('postgres',
+	"UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC'");
+
+is(on_standby('SELECT pg_is_in_recovery()'), 't', 'the standby is one');
+is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at = '2020-01-01 UTC' "
+		. "FROM session_validate('$token')"),
+	't|active|alice|acme|{"cart": [1]}|t',
+	'session_validate works on a standby and writes nothing');
+is( on_standby(
+		"SELECT session_status('$token'), session_is_valid('$token'), "
+		  . "session_is_expired('$token'), session_data('$token'), "
+		  . "session_data_get('$token', 'cart')"),
+	'active|t|f|{"cart": [1]}|[1]',
+	'so do the others that only look');
+is( on_standby(
+		"SELECT (SELECT status FROM session_get('$id')), count(*) FROM session_list('alice')"
+	),
+	'active|2',
+	'so does listing');
+is( on_standby(
+		"SET session.bind_ip = exact; SET session.on_mismatch = revoke; "
+		  . "SELECT count(*) FROM session_validate('$token', '192.0.2.2'); "
+		  . "SELECT status FROM session_validate('$token', '192.0.2.1')"),
+	"0\nactive",
+	'a mismatch that should end the session is turned away');
+
+# Everything that writes says why it cannot.
+for my $call (
+	"session_create('bob')", "session_touch('$token')",
+	"session_refresh('$token')", "session_regenerate('$token')",
+	"session_revoke('$token')", "session_data_pop('$token', 'cart')",
+	"session_data_set('$token', 'a', '1')",
+	"session_data_delete('$token', 'cart')",
+	"session_data_clear('$token')", "session_data_save('$token', '{}')",
+	"session_revoke_id('$id')", "session_revoke_user('alice')",
+	"session_revoke_tenant('acme')", 'session_cleanup()',
+	"session_grant('pg_monitor', 'app')")
+{
+	my $err;
+
+	$standby->psql(
+		'postgres', "SELECT FROM $call",
+		stderr => \$err,
+		extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
+	like($err, qr/ERROR: +25006/, $call =~ s/\(.*//r . ' raises 25006');
+}
+is(on_standby("SELECT session_data('$token')"),
+	'{"cart": [1]}', 'and the session is as it was');
+
+# What happens on the primary arrives, in a transaction that is open as well.
+my $open = $standby->background_psql('postgres');
+$open->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+is($open->query_safe("SELECT session_status('$token')"),
+	'active', 'a transaction on the standby sees the session alive');
+$primary->safe_psql('postgres',
+	"SELECT session_revoke('$token'), session_data_set('$other', 'n', '1')");
+is(on_standby("SELECT session_status('$token'), count(*) FROM session_validate('$token')"),
+	'revoked|0', 'a revocation on the primary is seen on the standby');
+is($open->query_safe("SELECT session_status('$token')"),
+	'revoked', 'in that transaction too');
+$open->query_safe('COMMIT');
+$open->quit;
+is(on_standby("SELECT session_data('$other')"),
+	'{"n": 1}', 'so is a data write');
+
+# From now on the standby is the server.
+$primary->stop;
+$standby->promote;
+$standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
+  or die 'the standby was not promoted';
+
+sub query { return $standby->safe_psql('postgres', shift); }
+
+is( query("SELECT session_status('$token'), session_status('$other')"),
+	'revoked|active',
+	'after promotion sessions are what they were');
+is( query("SELECT last_seen_at > now() - interval '1 hour' FROM session_validate('$other')"),
+	't',
+	'activity is recorded');
+is( query("SELECT session_data_set('$other', 'n', '2'), session_touch('$other'), session_data('$other')"),
+	't|t|{"n": 2}',
+	'and data is written');
+my $fresh = query(
+	"SELECT token FROM session_regenerate('$other', role => 'editor')");
+is( query("SELECT session_status('$other'), session_status('$fresh'), "
+		. "(SELECT role FROM session_validate('$fresh'))"),
+	'unknown|active|editor',
+	'a session is given a new token');
+is(query("SELECT session_revoke('$fresh'), session_status('$fresh')"),
+	't|revoked', 'and revoked');
+is(query(q{SELECT session_status((session_create('carol')).token)}),
+	'active', 'new ones are made');
+
+done_testing();
