@@ -39,6 +39,9 @@ SELECT pg_describe_object(classid, objid, 0) AS object
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
  WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND e.extname = 'session'
    AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
+   AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+                    WHERE classid = 'pg_type'::regclass AND t.oid = objid
+                      AND (t.typelem <> 0 OR c.relkind = 'r'))  -- made along with others
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum)
   FROM pg_attribute WHERE attrelid = 'session.sessions'::regclass AND attnum > 0

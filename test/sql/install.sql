@@ -8,6 +8,7 @@ SELECT DISTINCT n.nspname, d.classid::regclass
   JOIN pg_extension e ON e.oid = d.refobjid AND d.refclassid = 'pg_extension'::regclass
   LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
   LEFT JOIN pg_type t ON d.classid = 'pg_type'::regclass AND t.oid = d.objid
+   AND t.typrelid IN (SELECT oid FROM pg_class WHERE relkind = 'c')
   LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
   JOIN pg_namespace n ON n.oid IN (p.pronamespace, t.typnamespace, c.relnamespace)
  WHERE e.extname = 'session' AND d.deptype = 'e'
