@@ -119,7 +119,7 @@ COMMENT ON COLUMN session.sessions.revoked_at IS
 COMMENT ON COLUMN session.sessions.revoked_reason IS
 'Why: logout, admin, user, tenant, evicted, binding_mismatch, or the caller''s own word.';
 COMMENT ON COLUMN session.sessions.purge_at IS
-'When the row may be deleted: its end, rounded up to the hour.';
+'When the row may be deleted: its end, rounded up to the hour, or up to an hour later.';
 COMMENT ON INDEX session.sessions_user_id_idx IS
 'Finds the sessions of a user, to list, count and revoke them.';
 COMMENT ON INDEX session.sessions_tenant_id_idx IS

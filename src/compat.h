@@ -40,6 +40,16 @@ session_compat_lxid(void)
 #endif
 }
 
+/* 16 made one check of privileges for all kinds of objects. */
+#if PG_VERSION_NUM >= 160000
+#define session_compat_may_execute(function, role) \
+	(object_aclcheck(ProcedureRelationId, function, role, \
+					 ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define session_compat_may_execute(function, role) \
+	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 /* 17 made infinite intervals. */
 static inline bool
 session_compat_interval_finite(const Interval *interval)

@@ -23,6 +23,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -261,9 +262,22 @@ grant(const char *what, const char *object, const char *role)
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
+/* A grantor without the right to grant gets a warning only; we do not. */
+static void
+check_granted(Oid function, Oid role)
+{
+	if (!session_compat_may_execute(function, role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("could not grant function %s",
+						format_procedure(function)),
+				 errhint("The owner of table session.sessions must own the "
+						 "functions of the extension too.")));
+}
+
 /* Grants every function up to a level, as the extension's owner. */
 static void
-grant_functions(const char *role, Level level)
+grant_functions(Oid role_id, const char *role, Level level)
 {
 	Oid			extension = get_extension_oid("session", false);
 	Oid			schema = InvalidOid;
@@ -279,6 +293,7 @@ grant_functions(const char *role, Level level)
 		schema = get_func_namespace(function);
 		grant("EXECUTE ON FUNCTION", format_procedure_qualified(function),
 			  role);
+		check_granted(function, role_id);
 	}
 	if (OidIsValid(schema))
 		grant("USAGE ON SCHEMA", quote_identifier(get_namespace_name(schema)),
@@ -304,7 +319,7 @@ session_grant(PG_FUNCTION_ARGS)
 	SetUserIdAndSecContext(session_store_owner(),
 						   save_context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
-	grant_functions(quote_identifier(role), level);
+	grant_functions(PG_GETARG_OID(0), quote_identifier(role), level);
 	SPI_finish();
 	SetUserIdAndSecContext(save_user, save_context);
 	PG_RETURN_VOID();

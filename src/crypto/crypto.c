@@ -31,7 +31,6 @@ session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 {
 	bool		ok;
 
-	ERR_clear_error();
 	if (sha256 == NULL)
 		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	if (digest == NULL)

@@ -4,6 +4,10 @@ CREATE ROLE regress_session_mallory;
 SELECT session_grant('regress_session_mallory', 'admin');
 CREATE SCHEMA evil AUTHORIZATION regress_session_mallory;
 
+-- A session that is dead and due waits to be cleaned up.
+SELECT id FROM session_create('dead') \gset
+UPDATE session.sessions SET expires_at = clock_timestamp(), purge_at = clock_timestamp();
+
 -- Mallory makes a twin of every operator and function of pg_catalog that works on our types.
 SET ROLE regress_session_mallory;
 DO $$
@@ -206,6 +210,10 @@ DROP EXTENSION session;
 CREATE SCHEMA session;
 ALTER TABLE public.copy SET SCHEMA session;
 ALTER TABLE session.copy RENAME TO sessions;
+ALTER INDEX session.copy_pkey RENAME TO sessions_pkey;
+ALTER INDEX session.copy_user_id_idx RENAME TO sessions_user_id_idx;
+ALTER INDEX session.copy_tenant_id_idx RENAME TO sessions_tenant_id_idx;
+ALTER INDEX session.copy_purge_at_idx RENAME TO sessions_purge_at_idx;
 CREATE FUNCTION pg_temp.status(token text, ip inet, user_agent text) RETURNS text
 LANGUAGE c AS '$libdir/session', 'session_status';
 SELECT pg_temp.status(:'token', NULL, NULL);

@@ -160,6 +160,12 @@ $$;
 SELECT count(*) FROM session.sessions;
 RESET ROLE;
 
+-- The right to grant is that of the owner of the tables: where it is missing, that is an error.
+BEGIN;
+ALTER TABLE session.sessions OWNER TO regress_session_admin;
+SELECT session_grant('regress_session_nobody', 'app');
+ROLLBACK;
+
 -- Granting twice is granting once; what was granted can be taken away.
 SELECT session_grant('regress_session_app', 'app');
 SELECT session_grant('regress_session_admin', 'app');

@@ -58,13 +58,20 @@ SELECT session_status(:'promoted') AS old, session_status(:'proven') AS new;
 SELECT user_id, role, auth_level FROM session_validate(:'proven');
 TABLE now_set;
 
--- So is proving the same level again, and a lower level can be set.
+-- So is proving the same level again.
 CALL pg_temp.pass('20 minutes');
 SELECT token AS again FROM session_regenerate(:'proven', 'alice', 'admin', 2) \gset
 SELECT user_id, role, auth_level FROM session_validate(:'again');
 TABLE now_set;
-SELECT token AS lower FROM session_regenerate(:'again', auth_level => 0) \gset
+
+-- Stepping down to a lower level proves nothing, and starts nothing again.
+CALL pg_temp.pass('20 minutes');
+SELECT token AS lower FROM session_regenerate(:'again', auth_level => 1) \gset
 SELECT user_id, role, auth_level FROM session_validate(:'lower');
+TABLE now_set;
+SELECT token AS lower FROM session_regenerate(:'lower', auth_level => 0) \gset
+SELECT user_id, role, auth_level FROM session_validate(:'lower');
+TABLE now_set;
 
 -- It is the session's own user or nobody's: another's is an error, and nothing happens.
 SELECT pg_temp.error_of(format('session_regenerate(%L, ''bob'')', :'lower')) AS bob,

@@ -214,8 +214,11 @@ test_touch(void)
 	tap_ok(row.purge_at == ZERO + HOUR,
 		   "purge_at does not move within the hour");
 	session_policy_touch(&row, ZERO + 31 * MINUTE);
-	tap_ok(row.purge_at == ZERO + 2 * HOUR,
-		   "purge_at moves with the hour");
+	tap_ok(row.purge_at == ZERO + 3 * HOUR,
+		   "purge_at moves an hour further than it has to");
+	session_policy_touch(&row, ZERO + 149 * MINUTE);
+	tap_ok(row.purge_at == ZERO + 3 * HOUR,
+		   "purge_at does not move again within two hours");
 	tap_ok(session_policy_touch_due(&row, &settings, ZERO + 5 * MINUTE),
 		   "activity is written when the clock was ahead");
 	session_policy_touch(&row, ZERO + 5 * MINUTE);
