@@ -2,15 +2,16 @@
  * result.c
  *	  Putting results together: session_info and session_credentials.
  *
- * Rules: a SETOF function that gives at most one row, called in FROM, hands it
- * over by value and says at once that there is no more.  The descriptor the
- * executor already has is used where it names the row type.
+ * Rules: a set is always handed over as a tuplestore, so that it is right
+ * beside other sets in a select list too.  The descriptor the executor already
+ * has is used where it names the row type.
  */
 #include "postgres.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
@@ -76,7 +77,7 @@ set_info(FunctionCallInfo fcinfo)
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 
 	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo) ||
-		(rsinfo->allowedModes & SFRM_ValuePerCall) == 0)
+		(rsinfo->allowedModes & SFRM_Materialize) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("set-valued function called in context that cannot "
@@ -84,11 +85,30 @@ set_info(FunctionCallInfo fcinfo)
 	return rsinfo;
 }
 
+/* No tuplestore is needed to say that there is nothing in it. */
 Datum
 session_return_none(FunctionCallInfo fcinfo)
 {
 	set_info(fcinfo)->isDone = ExprEndResult;
 	PG_RETURN_NULL();
+}
+
+/*
+ * Hands over one row as a set.  The executor would make the same tuplestore
+ * for a set returned by value, and a copy of the row's descriptor besides.
+ */
+static void
+put_set(ReturnSetInfo *rsinfo, TupleDesc desc, Datum *values, bool *nulls)
+{
+	MemoryContext caller;
+
+	caller = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	rsinfo->setResult =
+		tuplestore_begin_heap((rsinfo->allowedModes & SFRM_Materialize_Random) != 0,
+							  false, work_mem);
+	MemoryContextSwitchTo(caller);
+	tuplestore_putvalues(rsinfo->setResult, desc, values, nulls);
+	rsinfo->returnMode = SFRM_Materialize;
 }
 
 /* Returns a row, which of a SETOF function is the only one. */
@@ -97,24 +117,10 @@ return_row(FunctionCallInfo fcinfo, int columns, Datum *values, bool *nulls)
 {
 	TupleDesc	desc = result_desc(fcinfo, columns);
 
-	if (fcinfo->flinfo->fn_retset)
-	{
-		ReturnSetInfo *rsinfo = set_info(fcinfo);
-
-		/*
-		 * In FROM, the executor takes "single" for the last of the set.  In a
-		 * select list it would repeat it beside a longer set.
-		 */
-		if ((rsinfo->allowedModes & SFRM_Materialize_Preferred) == 0)
-		{
-			InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-			tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values,
-								 nulls);
-			PG_RETURN_NULL();
-		}
-		rsinfo->isDone = ExprSingleResult;
-	}
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	if (!fcinfo->flinfo->fn_retset)
+		return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	put_set(set_info(fcinfo), desc, values, nulls);
+	PG_RETURN_NULL();
 }
 
 static void
