@@ -5,6 +5,8 @@
 #   make installcheck   regression, isolation and TAP tests, each on a server
 #                       of its own; not as root
 #   make unit           tests of the parts that need no server
+#   make fuzz           ten minutes of each fuzz target (FUZZ_SECONDS); clang
+#   make fuzz-short     one minute of each
 #   make indent         format the C code
 
 EXTENSION  = session
@@ -26,8 +28,9 @@ ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. $(INSTANCE)
 TAP_TESTS      = 1
 PROVE_TESTS    = test/t/*.pl
 
-UNIT_TESTS  = $(patsubst %.c,%,$(wildcard test/unit/*_test.c))
-EXTRA_CLEAN = $(UNIT_TESTS) .quickstart
+UNIT_TESTS   = $(patsubst %.c,%,$(wildcard test/unit/*_test.c))
+FUZZ_TARGETS = $(patsubst %.c,%,$(wildcard test/fuzz/*_fuzz.c))
+EXTRA_CLEAN  = $(UNIT_TESTS) $(FUZZ_TARGETS) test/fuzz/found .quickstart
 
 PG_CONFIG ?= pg_config
 PGXS      := $(shell $(PG_CONFIG) --pgxs)
@@ -47,9 +50,9 @@ $(OBJS): $(INCLUDES)
 
 # The parts below are linked without a server, which also shows that they
 # know nothing of one.
-UNIT_SOURCES = src/engine/policy.c src/wire/base64url.c src/wire/token.c \
+UNIT_SOURCES = src/engine/policy.c $(sort $(wildcard src/wire/*.c)) \
 	src/crypto/crypto.c
-test/unit/%: test/unit/%.c test/unit/tap.h $(UNIT_SOURCES) $(INCLUDES)
+test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_SOURCES) $(INCLUDES)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_SOURCES) \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
 		-lpgcommon -lpgport -lcrypto -lm
@@ -57,7 +60,36 @@ test/unit/%: test/unit/%.c test/unit/tap.h $(UNIT_SOURCES) $(INCLUDES)
 unit: $(UNIT_TESTS)
 	prove $(PROVE_FLAGS) --exec '' $(UNIT_TESTS)
 
-indent:
-	scripts/indent $(SOURCES) $(INCLUDES) $(wildcard test/unit/*.[ch])
+# Inputs that a target learned from are kept in test/fuzz/found, next to those
+# that broke it; one that did belongs into test/fuzz/corpus with the fix.
+FUZZ_SECONDS ?= 600
+FUZZ_LEN     ?= 4096
+FUZZ_CC      ?= clang
+FUZZ_CFLAGS   = -g -O1 -fno-omit-frame-pointer \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SOURCES  = $(sort $(wildcard src/wire/*.c)) src/crypto/crypto.c
+test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_SOURCES) $(INCLUDES)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(patsubst -I$(includedir_server),\
+		-isystem $(includedir_server),$(CPPFLAGS)) -U_FORTIFY_SOURCE \
+		-o $@ $< $(FUZZ_SOURCES) \
+		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
+		-lpgcommon -lpgport -lcrypto -lm
 
-.PHONY: unit indent
+fuzz-build: $(FUZZ_TARGETS)
+
+fuzz: $(FUZZ_TARGETS)
+	set -e; for target in $(notdir $(FUZZ_TARGETS)); do \
+		mkdir -p test/fuzz/found/$$target; \
+		test/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+			-max_len=$(FUZZ_LEN) -artifact_prefix=test/fuzz/found/$$target- \
+			test/fuzz/found/$$target test/fuzz/corpus/$${target%_fuzz}; \
+	done
+
+fuzz-short:
+	$(MAKE) fuzz FUZZ_SECONDS=60
+
+indent:
+	scripts/indent $(SOURCES) $(INCLUDES) $(wildcard test/unit/*.[ch]) \
+		$(wildcard test/fuzz/*.[ch])
+
+.PHONY: unit fuzz fuzz-build fuzz-short indent

@@ -117,7 +117,35 @@ SELECT session_revoke_tenant('acme') AS ended;
 SELECT session_status(:'ada2') AS ada_acme, session_status(:'eve') AS eve_globex;
 
 --
--- 10. What is stored.  Nothing here logs anyone in.
+-- 10. Refresh tokens: a short-lived session token and one to get the next pair
+--     with.  Asked twice at once, the same pair; used again later, the end.
+--
+RESET ROLE;
+SELECT session_key_rotate() IS NOT NULL AS key_made;
+SET ROLE shop;
+SELECT token AS access, refresh_token AS refresh, id AS kim_id
+FROM session_create('kim', refreshable => true) \gset
+SELECT token AS access2, refresh_token AS refresh2 FROM session_refresh(:'refresh') \gset
+SELECT token = :'access2' AND refresh_token = :'refresh2' AS same_pair FROM session_refresh(:'refresh');
+SELECT session_status(:'access') AS before, session_status(:'access2') AS after;
+RESET ROLE;
+UPDATE session.sessions SET rotated_at = rotated_at - interval '1 minute' WHERE id = :'kim_id';
+SET ROLE shop;
+SELECT count(*) AS given FROM session_refresh(:'refresh');
+SELECT session_status(:'access2') AS after_reuse;
+
+--
+-- 11. Cookies: the header, and a snapshot that spares the look at the session.
+--
+SELECT session_cookie_header(:'eve', max_age => '1 day');
+SELECT session_cookie_read('theme=dark; __Host-session=' || :'eve') = :'eve' AS read_back;
+SELECT session_cookie_issue(:'eve') AS snapshot \gset
+SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot');
+SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot', sensitive => true);
+SELECT session_cookie_decode(session_cookie_encode('{"challenge": 7}', 'jwe', '5 min')) - 'jti' AS claims;
+
+--
+-- 12. What is stored.  Nothing here logs anyone in.
 --
 RESET ROLE;
 SELECT user_id, tenant_id, left(encode(token_hash, 'hex'), 16) || '...' AS token_hash,

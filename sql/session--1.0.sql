@@ -59,6 +59,13 @@ CREATE TABLE session.sessions
         CHECK (user_id IS NOT NULL OR
                (authenticated_at IS NULL AND
                 auth_level OPERATOR(pg_catalog.=) 0)),
+    CONSTRAINT sessions_refresh_key_is_sealed
+        CHECK (pg_catalog.octet_length(refresh_key) OPERATOR(pg_catalog.=) 60),
+    CONSTRAINT sessions_refreshable_is_whole
+        CHECK ((refresh_key IS NULL) OPERATOR(pg_catalog.=)
+               (refresh_expires_at IS NULL) AND
+               (refresh_key IS NULL) OPERATOR(pg_catalog.=)
+               (refresh_generation IS NULL)),
     CONSTRAINT sessions_revoked_has_reason
         CHECK ((revoked_at IS NULL) OPERATOR(pg_catalog.=)
                (revoked_reason IS NULL))
@@ -117,7 +124,7 @@ COMMENT ON COLUMN session.sessions.rotated_at IS
 COMMENT ON COLUMN session.sessions.revoked_at IS
 'When the session was revoked; the row stays for session.revoked_retention to say so.';
 COMMENT ON COLUMN session.sessions.revoked_reason IS
-'Why: logout, admin, user, tenant, evicted, binding_mismatch, or the caller''s own word.';
+'Why: logout, admin, user, tenant, evicted, binding_mismatch, refresh_reuse, or the caller''s own word.';
 COMMENT ON COLUMN session.sessions.purge_at IS
 'When the row may be deleted: its end, rounded up to the hour, or up to an hour later.';
 COMMENT ON INDEX session.sessions_user_id_idx IS
@@ -126,6 +133,111 @@ COMMENT ON INDEX session.sessions_tenant_id_idx IS
 'Finds the sessions of a tenant, to revoke them.';
 COMMENT ON INDEX session.sessions_purge_at_idx IS
 'Finds the rows whose time to be deleted has come.';
+
+/*
+ * Keys, sealed under a master key that is not in the database.  They are part
+ * of a dump, because cookies made with them outlive it, and open only beside
+ * the same master key.
+ */
+CREATE TABLE session.keys
+(
+    kid          pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+    purpose      pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+    secret       pg_catalog.bytea NOT NULL,
+    imported     pg_catalog.bool NOT NULL,
+    created_at   pg_catalog.timestamptz NOT NULL,
+    activated_at pg_catalog.timestamptz NOT NULL,
+    retired_at   pg_catalog.timestamptz,
+    CONSTRAINT keys_pkey PRIMARY KEY (kid),
+    CONSTRAINT keys_secret_is_sealed
+        CHECK (pg_catalog.octet_length(secret) OPERATOR(pg_catalog.>=) 60)
+);
+
+CREATE INDEX keys_activated_at_idx ON session.keys (activated_at);
+
+REVOKE ALL ON TABLE session.keys FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('session.keys', '');
+
+COMMENT ON TABLE session.keys IS
+'Keys that sign and seal cookies.  Their secrets are useless without the master key.  The row "session master" is no key: it tells whether the master key is the right one.';
+COMMENT ON COLUMN session.keys.kid IS
+'Public name of the key; it may appear in what the key made.';
+COMMENT ON COLUMN session.keys.purpose IS
+'What the key is for: a value made for one purpose is never accepted for another.';
+COMMENT ON COLUMN session.keys.secret IS
+'The secret, sealed with AES-256-GCM under a key derived from the master key.';
+COMMENT ON COLUMN session.keys.imported IS
+'Was the secret brought in by session_key_import?  Then it is used exactly as its own format wants.';
+COMMENT ON COLUMN session.keys.created_at IS
+'When the key was made or imported.';
+COMMENT ON COLUMN session.keys.activated_at IS
+'From when on it signs, unless a newer key of the purpose does.';
+COMMENT ON COLUMN session.keys.retired_at IS
+'From when on it verifies nothing any more; NULL = it does.';
+COMMENT ON INDEX session.keys_activated_at_idx IS
+'Reads the keys in the order of their activation.';
+
+CREATE VIEW session.key_ring AS
+    SELECT kid, purpose, imported, created_at, activated_at, retired_at,
+           retired_at IS NULL AND NOT EXISTS (
+               SELECT FROM session.keys newer
+               WHERE newer.purpose OPERATOR(pg_catalog.=) keys.purpose
+                 AND newer.retired_at IS NULL
+                 AND newer.activated_at OPERATOR(pg_catalog.>) keys.activated_at)
+           AS signs
+    FROM session.keys
+    WHERE kid OPERATOR(pg_catalog.<>) 'session master';
+
+REVOKE ALL ON TABLE session.key_ring FROM PUBLIC;
+COMMENT ON VIEW session.key_ring IS
+'The keys without their secrets; signs marks the one that makes new values for its purpose.';
+
+CREATE FUNCTION session.session_keys_changed()
+RETURNS pg_catalog.trigger
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_keys_changed';
+REVOKE ALL ON FUNCTION session.session_keys_changed() FROM PUBLIC;
+COMMENT ON FUNCTION session.session_keys_changed() IS
+'Has every backend drop the keys it keeps, when the change commits.';
+
+CREATE TRIGGER keys_changed
+    AFTER INSERT OR UPDATE OR DELETE ON session.keys
+    FOR EACH ROW EXECUTE FUNCTION session.session_keys_changed();
+CREATE TRIGGER keys_emptied
+    AFTER TRUNCATE ON session.keys
+    FOR EACH STATEMENT EXECUTE FUNCTION session.session_keys_changed();
+ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_changed;
+ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_emptied;
+COMMENT ON TRIGGER keys_changed ON session.keys IS
+'Makes changes of keys known to every backend, however they are made.';
+COMMENT ON TRIGGER keys_emptied ON session.keys IS
+'Makes the loss of all keys known to every backend.';
+
+/*
+ * Cookies that are good by themselves and must not be accepted any more.
+ */
+CREATE TABLE session.denylist
+(
+    hash       pg_catalog.bytea NOT NULL,
+    expires_at pg_catalog.timestamptz NOT NULL,
+    CONSTRAINT denylist_pkey PRIMARY KEY (hash),
+    CONSTRAINT denylist_hash_is_sha256
+        CHECK (pg_catalog.octet_length(hash) OPERATOR(pg_catalog.=) 32)
+);
+
+CREATE INDEX denylist_expires_at_idx ON session.denylist (expires_at);
+
+REVOKE ALL ON TABLE session.denylist FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('session.denylist', '');
+
+COMMENT ON TABLE session.denylist IS
+'Cookies that were revoked, until they would have expired.';
+COMMENT ON COLUMN session.denylist.hash IS
+'SHA-256 of the purpose and the jti, or the payload where there is none.';
+COMMENT ON COLUMN session.denylist.expires_at IS
+'When the cookie is over by itself and the entry may be deleted.';
+COMMENT ON INDEX session.denylist_expires_at_idx IS
+'Finds the entries whose time to be deleted has come.';
 
 /*
  * What functions return.
@@ -260,7 +372,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_refresh';
 REVOKE ALL ON FUNCTION @extschema@.session_refresh(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_refresh(pg_catalog.text) IS
-'Starts the lifetime of a live session again, up to its cap, and returns its credentials with the same token; no row unless it is live.';
+'For a session token: starts the lifetime of a live session again, up to its cap, and returns its credentials with the same token.  For a refresh token: returns the next session token and refresh token, or, within session.refresh_grace of its use, the same ones again.
+No row for anything else.  A refresh token that was used before ends the session.';
 
 CREATE FUNCTION @extschema@.session_regenerate(
     token pg_catalog.text,
@@ -361,6 +474,194 @@ REVOKE ALL ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog
 COMMENT ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.jsonb) IS
 'Replaces the data of a session by a JSON object; false unless the session is live.
 Errors: 22004 for NULL, 22023 for anything but an object, 54000 above session.max_data_size.';
+
+/*
+ * Cookies that carry their own proof.  Level: app.
+ */
+
+CREATE FUNCTION @extschema@.session_cookie_encode(
+    payload pg_catalog.jsonb,
+    encoding pg_catalog.text DEFAULT 'compact',
+    ttl pg_catalog.interval DEFAULT NULL,
+    purpose pg_catalog.text DEFAULT 'session')
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_cookie_encode';
+REVOKE ALL ON FUNCTION @extschema@.session_cookie_encode(
+    pg_catalog.jsonb, pg_catalog.text, pg_catalog.interval,
+    pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_cookie_encode(
+    pg_catalog.jsonb, pg_catalog.text, pg_catalog.interval,
+    pg_catalog.text) IS
+'Makes a cookie from a JSON object, signed or sealed with the newest key of a purpose.  encoding is compact, jwt, jwe or sealed; ttl defaults to session.lifetime.  Sets iat, exp and jti in place of any the payload has.
+Errors: 22023 for arguments outside their domain, 54000 for a payload that is too large, 55000 when there is no key or the master key is missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_cookie_decode(
+    cookie pg_catalog.text,
+    purpose pg_catalog.text DEFAULT 'session')
+RETURNS pg_catalog.jsonb
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_cookie_decode';
+REVOKE ALL ON FUNCTION @extschema@.session_cookie_decode(
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_cookie_decode(
+    pg_catalog.text, pg_catalog.text) IS
+'The payload of a cookie that was made for a purpose with a key that is not retired, has not expired and was not revoked; NULL of any other.  The encoding is known by its shape.';
+
+CREATE FUNCTION @extschema@.session_cookie_revoke(
+    cookie pg_catalog.text,
+    purpose pg_catalog.text DEFAULT 'session')
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_cookie_revoke';
+REVOKE ALL ON FUNCTION @extschema@.session_cookie_revoke(
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_cookie_revoke(
+    pg_catalog.text, pg_catalog.text) IS
+'Denies a cookie that session_cookie_decode would accept until it expires; false of any other.';
+
+CREATE FUNCTION @extschema@.session_cookie_issue(
+    token pg_catalog.text,
+    encoding pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_cookie_issue';
+REVOKE ALL ON FUNCTION @extschema@.session_cookie_issue(
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_cookie_issue(
+    pg_catalog.text, pg_catalog.text) IS
+'A snapshot of the live session of a token, to be sent beside it and believed for session.cookie_cache_ttl; NULL unless the session is live.  encoding defaults to session.cookie_encoding.
+Errors: 55000 when there is no key for purpose session; those of session.claims_function.';
+
+CREATE FUNCTION @extschema@.session_cookie_validate(
+    cookie pg_catalog.text,
+    sensitive pg_catalog.bool DEFAULT false,
+    OUT id pg_catalog.uuid,
+    OUT user_id pg_catalog.text,
+    OUT tenant_id pg_catalog.text,
+    OUT role pg_catalog.text,
+    OUT auth_level pg_catalog.int4,
+    OUT expires_at pg_catalog.timestamptz,
+    OUT source pg_catalog.text,
+    OUT should_refresh pg_catalog.bool)
+RETURNS SETOF pg_catalog.record
+ROWS 1
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_cookie_validate';
+REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
+    pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_cookie_validate(
+    pg_catalog.text, pg_catalog.bool) IS
+'Who a snapshot made by session_cookie_issue is of; no row when it is not good.  Without looking at a table while it is younger than session.cookie_cache_ttl; after that, or when the call is sensitive, the session itself decides.
+source says which it was, cookie or database; should_refresh that a new snapshot is due.';
+
+CREATE FUNCTION @extschema@.session_jwt(
+    token pg_catalog.text,
+    ttl pg_catalog.interval DEFAULT '15 min',
+    claims pg_catalog.jsonb DEFAULT '{}',
+    audience pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_jwt';
+REVOKE ALL ON FUNCTION @extschema@.session_jwt(
+    pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb,
+    pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_jwt(
+    pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb,
+    pg_catalog.text) IS
+'A JWT (HS256) for the live session of a token that another service can verify; NULL unless the session is live.  Made with the newest key of purpose jwt: import the secret that the other service has.  Holds sub, role, sid, tid, lvl, aud, iat, exp and jti; claims can add others but not replace these.  Never outlives the session.
+Errors: 22023 for arguments outside their domain, 55000 when there is no key for purpose jwt; those of session.claims_function.';
+
+/*
+ * Headers of cookies.  Level: public; they read settings and nothing else.
+ *
+ * The settings may change between statements, so these are STABLE, and a
+ * parallel worker has the same, so they are PARALLEL SAFE.
+ */
+
+CREATE FUNCTION @extschema@.session_cookie_header(
+    value pg_catalog.text,
+    name pg_catalog.text DEFAULT NULL,
+    max_age pg_catalog.interval DEFAULT NULL,
+    path pg_catalog.text DEFAULT NULL,
+    domain pg_catalog.text DEFAULT NULL,
+    secure pg_catalog.bool DEFAULT NULL,
+    http_only pg_catalog.bool DEFAULT NULL,
+    same_site pg_catalog.text DEFAULT NULL,
+    partitioned pg_catalog.bool DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+ROWS 1
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_cookie_header';
+COMMENT ON FUNCTION @extschema@.session_cookie_header(
+    pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.text,
+    pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text,
+    pg_catalog.bool) IS
+'The Set-Cookie headers that give a client a value, one a row and without the header''s name, to be sent in this order.
+name, path, domain, secure, http_only and same_site (lax, strict or none) default to the settings session.cookie_...; an empty path or domain leaves the attribute out, a dot before a domain is dropped.  max_age has whole seconds, a fraction is dropped; NULL lets the cookie end with the browser, zero removes it.  partitioned NULL means false.
+A header has at most 4096 bytes.  A value that is too long for one goes out as name.0, name.1 and so on, at most 100, after the removal of name itself.  Where it may replace a longer one, send session_cookie_clear with the request''s Cookie header first.
+Errors: 22004 for a NULL value; 22023 for what a header cannot hold, a max_age of more than 400 days or less than zero, and what browsers would refuse (names that start with __Host-, __Secure- or __Http-, SameSite=None and Partitioned ask for more); 54000 for a value that is too large, and a name or path of more than 1024 bytes.  Settings are checked here, too.';
+
+CREATE FUNCTION @extschema@.session_cookie_clear(
+    name pg_catalog.text DEFAULT NULL,
+    cookie_header pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+ROWS 1
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_cookie_clear';
+COMMENT ON FUNCTION @extschema@.session_cookie_clear(
+    pg_catalog.text, pg_catalog.text) IS
+'The Set-Cookie headers that remove a cookie, one a row: of the name (default: session.cookie_name) and of every chunk of it, name.0 to name.99, in the Cookie header of the request.
+Path, domain and the rest are as set; a cookie made with others, or partitioned, is removed by session_cookie_header with them, an empty value and a max_age of zero.
+Errors: as session_cookie_header for the name and the settings; none for the Cookie header, whatever is in it.';
+
+CREATE FUNCTION @extschema@.session_cookie_read(
+    cookie_header pg_catalog.text,
+    name pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.text
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_cookie_read';
+COMMENT ON FUNCTION @extschema@.session_cookie_read(
+    pg_catalog.text, pg_catalog.text) IS
+'The value of a cookie (default: session.cookie_name) in the Cookie header of a request, put together from name.0, name.1 and so on where it came in chunks.  NULL when it is not there or a chunk is missing.
+Only exactly the name counts, and the first of several.  The value comes as it is: nothing is decoded, quotes belong to it.
+Errors: 22023 for something that is no name of a cookie; none for the Cookie header, whatever is in it.';
+
+/*
+ * The key ring.  Level: admin.
+ */
+
+CREATE FUNCTION @extschema@.session_key_rotate(
+    purpose pg_catalog.text DEFAULT 'session')
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_key_rotate';
+REVOKE ALL ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) IS
+'Makes a new key for a purpose and returns its kid.  It signs from now on; older keys still verify.
+Errors: 55000 when the master key is missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_key_import(
+    secret pg_catalog.bytea,
+    kid pg_catalog.text DEFAULT NULL,
+    purpose pg_catalog.text DEFAULT 'session')
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_key_import';
+REVOKE ALL ON FUNCTION @extschema@.session_key_import(
+    pg_catalog.bytea, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_key_import(
+    pg_catalog.bytea, pg_catalog.text, pg_catalog.text) IS
+'Takes the secret of another system, at least 32 bytes, as the newest key of a purpose and returns its kid.  It is used exactly as that system''s format wants.
+Errors: 22023 for a secret that is too short, 23505 when the kid is taken, 55000 when the master key is missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_key_retire(kid pg_catalog.text)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_key_retire';
+REVOKE ALL ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) IS
+'Ends the use of a key: nothing it made is accepted any more.  False unless there is such a key and it was in use.';
 
 /*
  * Sessions by id, user and tenant, and upkeep.  Level: admin.

@@ -9,6 +9,7 @@
 #define SESSION_COMPAT_H
 
 #include "access/genam.h"
+#include "common/jsonapi.h"
 #include "datatype/timestamp.h"
 #include "storage/proc.h"
 
@@ -50,6 +51,13 @@ session_compat_lxid(void)
 	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
+/* 16 let the caller take the error of a bad name. */
+#if PG_VERSION_NUM >= 160000
+#define session_compat_name_list(name) stringToQualifiedNameList(name, NULL)
+#else
+#define session_compat_name_list(name) stringToQualifiedNameList(name)
+#endif
+
 /* 17 made infinite intervals. */
 static inline bool
 session_compat_interval_finite(const Interval *interval)
@@ -58,6 +66,26 @@ session_compat_interval_finite(const Interval *interval)
 	return !INTERVAL_NOT_FINITE(interval);
 #else
 	return true;
+#endif
+}
+
+/*
+ * Sets up a lexer in the caller's memory that does not undo escapes.  17 takes
+ * the memory, and const text.
+ */
+static inline void
+session_compat_json_lexer(JsonLexContext *lex, const char *json, size_t len,
+						  int encoding)
+{
+#if PG_VERSION_NUM >= 170000
+	makeJsonLexContextCstringLen(lex, json, len, encoding, false);
+#else
+	JsonLexContext *made;
+
+	made = makeJsonLexContextCstringLen(unconstify(char *, json), (int) len,
+										encoding, false);
+	*lex = *made;
+	pfree(made);
 #endif
 }
 

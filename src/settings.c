@@ -28,6 +28,14 @@ SessionSettings session_settings = {
 	.bind_ip_prefix_v6 = 64,
 	.on_mismatch = SESSION_MISMATCH_REJECT,
 	.max_data_size = 64 * 1024,
+	.access_lifetime = 15 * MINUTE,
+	.refresh_lifetime = 30 * DAY,
+	.refresh_grace = 10,
+	.cookie_secure = true,
+	.cookie_http_only = true,
+	.cookie_same_site = SESSION_SAME_SITE_LAX,
+	.cookie_encoding = SESSION_ENCODING_COMPACT,
+	.cookie_cache_ttl = 5 * MINUTE,
 	.cleanup_batch = 1000,
 	.revoked_retention = DAY,
 };
@@ -48,6 +56,21 @@ static const struct config_enum_entry bind_ip_options[] = {
 static const struct config_enum_entry on_mismatch_options[] = {
 	{"reject", SESSION_MISMATCH_REJECT, false},
 	{"revoke", SESSION_MISMATCH_REVOKE, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry same_site_options[] = {
+	{"lax", SESSION_SAME_SITE_LAX, false},
+	{"strict", SESSION_SAME_SITE_STRICT, false},
+	{"none", SESSION_SAME_SITE_NONE, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry encoding_options[] = {
+	{"compact", SESSION_ENCODING_COMPACT, false},
+	{"jwt", SESSION_ENCODING_JWT, false},
+	{"jwe", SESSION_ENCODING_JWE, false},
+	{"sealed", SESSION_ENCODING_SEALED, false},
 	{NULL, 0, false}
 };
 
@@ -78,6 +101,15 @@ define_enum(const char *name, int *value,
 }
 
 static void
+define_string(const char *name, char **value, const char *initial,
+			  GucContext context, int flags, const char *short_text,
+			  const char *long_text)
+{
+	DefineCustomStringVariable(name, short_text, long_text, value, initial,
+							   context, flags, NULL, NULL, NULL);
+}
+
+static void
 define_time(void)
 {
 	SessionSettings *s = &session_settings;
@@ -105,6 +137,82 @@ define_time(void)
 }
 
 static void
+define_refresh(void)
+{
+	SessionSettings *s = &session_settings;
+
+	define_int("session.access_lifetime", &s->access_lifetime, 1, INT_MAX,
+			   GUC_UNIT_S,
+			   "Sets how long the session token of a refreshable session "
+			   "lives.",
+			   "A call may ask for another lifetime.");
+	define_int("session.refresh_lifetime", &s->refresh_lifetime, 1, INT_MAX,
+			   GUC_UNIT_S,
+			   "Sets how long a refreshable session lives in all.",
+			   "Refreshing starts it again, up to \"session.max_lifetime\".");
+	define_int("session.refresh_grace", &s->refresh_grace, 0, 3600,
+			   GUC_UNIT_S,
+			   "Sets how long a refresh token that was just used gives the "
+			   "same tokens again.",
+			   "If set to zero, using one twice always ends the session.");
+}
+
+static void
+define_keys(void)
+{
+	SessionSettings *s = &session_settings;
+
+	define_string("session.master_key_file", &s->master_key_file,
+				  "session_master.key", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+				  "Sets the file with the master key, which seals all others.",
+				  "It is made at first use.  A relative path starts at the "
+				  "data directory.");
+	define_string("session.master_key_command", &s->master_key_command,
+				  "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+				  "Sets a shell command that prints the master key.",
+				  "If set, the file is not used.");
+	define_bool("session.encrypt_data", &s->encrypt_data,
+				"Seals the data of sessions under the master key.",
+				"Data written before stays readable either way.");
+}
+
+static void
+define_cookies(void)
+{
+	SessionSettings *s = &session_settings;
+
+	define_string("session.cookie_name", &s->cookie_name, "__Host-session",
+				  PGC_SUSET, 0,
+				  "Sets the name of the session cookie.", NULL);
+	define_string("session.cookie_path", &s->cookie_path, "/", PGC_SUSET, 0,
+				  "Sets the path of the session cookie.", NULL);
+	define_string("session.cookie_domain", &s->cookie_domain, "",
+				  PGC_SUSET, 0,
+				  "Sets the domain of the session cookie.",
+				  "If empty, only the host that set it gets it back.");
+	define_bool("session.cookie_secure", &s->cookie_secure,
+				"Keeps the session cookie to encrypted connections.", NULL);
+	define_bool("session.cookie_http_only", &s->cookie_http_only,
+				"Keeps the session cookie from scripts.", NULL);
+	define_enum("session.cookie_same_site", &s->cookie_same_site,
+				same_site_options,
+				"Sets whether requests from other sites carry the session "
+				"cookie.", NULL);
+	define_enum("session.cookie_encoding", &s->cookie_encoding,
+				encoding_options,
+				"Sets how snapshots of sessions are encoded.", NULL);
+	define_int("session.cookie_cache_ttl", &s->cookie_cache_ttl, 1, DAY,
+			   GUC_UNIT_S,
+			   "Sets how long a snapshot of a session is trusted without "
+			   "looking at the session.", NULL);
+	define_string("session.claims_function", &s->claims_function, "",
+				  PGC_SUSET, 0,
+				  "Sets a function that adds claims to snapshots and tokens.",
+				  "Its name includes the schema; it takes a session_info and "
+				  "returns jsonb.");
+}
+
+static void
 define_limits(void)
 {
 	SessionSettings *s = &session_settings;
@@ -117,7 +225,7 @@ define_limits(void)
 				"With \"evict\" the oldest sessions end, with \"reject\" no "
 				"session is made.");
 	define_int("session.max_data_size", &s->max_data_size,
-			   1024, 256 * 1024 * 1024, GUC_UNIT_BYTE,
+			   1024, 128 * 1024 * 1024, GUC_UNIT_BYTE,
 			   "Sets how large the data of a session may get.",
 			   "The size is that of the jsonb value, before compression.");
 }
@@ -168,6 +276,9 @@ void
 session_settings_init(void)
 {
 	define_time();
+	define_refresh();
+	define_keys();
+	define_cookies();
 	define_limits();
 	define_binding();
 	define_upkeep();

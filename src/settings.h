@@ -26,6 +26,22 @@ typedef enum SessionOnMismatch
 	SESSION_MISMATCH_REVOKE
 } SessionOnMismatch;
 
+typedef enum SessionSameSite
+{
+	SESSION_SAME_SITE_LAX,
+	SESSION_SAME_SITE_STRICT,
+	SESSION_SAME_SITE_NONE
+} SessionSameSite;
+
+/* Encodings of a cookie, by the names of their codecs. */
+typedef enum SessionEncoding
+{
+	SESSION_ENCODING_COMPACT,
+	SESSION_ENCODING_JWT,
+	SESSION_ENCODING_JWE,
+	SESSION_ENCODING_SEALED
+} SessionEncoding;
+
 /* Enums are int, because that is what the server's setting machinery writes. */
 typedef struct SessionSettings
 {
@@ -43,6 +59,24 @@ typedef struct SessionSettings
 	bool		bind_user_agent;
 	int			on_mismatch;	/* SessionOnMismatch */
 	int			max_data_size;
+
+	int			access_lifetime;
+	int			refresh_lifetime;
+	int			refresh_grace;
+
+	char	   *cookie_name;
+	char	   *cookie_path;
+	char	   *cookie_domain;
+	bool		cookie_secure;
+	bool		cookie_http_only;
+	int			cookie_same_site;	/* SessionSameSite */
+	int			cookie_encoding;	/* SessionEncoding */
+	int			cookie_cache_ttl;
+	char	   *claims_function;
+
+	char	   *master_key_file;
+	char	   *master_key_command;
+	bool		encrypt_data;
 
 	int			cleanup_batch;
 	int			revoked_retention;

@@ -54,8 +54,8 @@ session_get(PG_FUNCTION_ARGS)
 		return session_return_none(fcinfo);
 	session_activity_overlay(&row);
 	return session_return_info(fcinfo, &row,
-							   session_policy_status(&row,
-													 GetCurrentTimestamp()));
+							   session_policy_life(&row,
+												   GetCurrentTimestamp()));
 }
 
 static text *
@@ -87,7 +87,7 @@ session_list(PG_FUNCTION_ARGS)
 		SessionStatus status;
 
 		session_activity_overlay(row);
-		status = session_policy_status(row, now);
+		status = session_policy_life(row, now);
 		if (status == SESSION_ACTIVE || include_ended)
 			session_put_info(fcinfo, row, status);
 	}
@@ -188,11 +188,20 @@ static const struct
 	{"session_data_delete", LEVEL_APP},
 	{"session_data_clear", LEVEL_APP},
 	{"session_data_save", LEVEL_APP},
+	{"session_cookie_encode", LEVEL_APP},
+	{"session_cookie_decode", LEVEL_APP},
+	{"session_cookie_revoke", LEVEL_APP},
+	{"session_cookie_issue", LEVEL_APP},
+	{"session_cookie_validate", LEVEL_APP},
+	{"session_jwt", LEVEL_APP},
 	{"session_get", LEVEL_ADMIN},
 	{"session_list", LEVEL_ADMIN},
 	{"session_revoke_id", LEVEL_ADMIN},
 	{"session_revoke_user", LEVEL_ADMIN},
 	{"session_revoke_tenant", LEVEL_ADMIN},
+	{"session_key_rotate", LEVEL_ADMIN},
+	{"session_key_import", LEVEL_ADMIN},
+	{"session_key_retire", LEVEL_ADMIN},
 	{"session_cleanup", LEVEL_ADMIN},
 	{"session_grant", LEVEL_ADMIN},
 };

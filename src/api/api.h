@@ -12,10 +12,14 @@
 
 #include "engine/policy.h"
 #include "engine/row.h"
+#include "engine/secret.h"
 #include "wire/token.h"
 
 /* Longest user and tenant ids; both are index keys. */
 #define SESSION_NAME_BYTES 1024
+
+/* Longest secret that can be imported, in bytes. */
+#define SESSION_IMPORT_BYTES 1024
 
 /* Longest reason of a revocation. */
 #define SESSION_REASON_BYTES 256
@@ -24,9 +28,16 @@
 extern pg_nodiscard bool session_arg_token(FunctionCallInfo fcinfo, int n,
 										   SessionToken *token);
 
+/* The same for a refresh token. */
+extern pg_nodiscard bool session_arg_refresh(FunctionCallInfo fcinfo, int n,
+											 SessionRefreshToken *token);
+
 /* NULL for SQL NULL; errors when empty or longer than max bytes. */
 extern text *session_arg_name(FunctionCallInfo fcinfo, int n,
 							  const char *name, Size max);
+
+/* The purpose of a key or cookie; errors for SQL NULL and odd characters. */
+extern char *session_arg_purpose(FunctionCallInfo fcinfo, int n);
 
 /* Errors for SQL NULL. */
 extern void session_arg_required(FunctionCallInfo fcinfo, int n,
@@ -46,15 +57,15 @@ extern int64 session_arg_interval(FunctionCallInfo fcinfo, int n,
 extern int32 session_arg_count(FunctionCallInfo fcinfo, int n,
 							   const char *name, int32 none);
 
-extern const char *session_status_name(SessionStatus status);
-
 /* Ends a SETOF function with one composite value, or with none. */
 extern Datum session_return_none(FunctionCallInfo fcinfo);
+extern Datum session_return_values(FunctionCallInfo fcinfo, int columns,
+								   Datum *values, bool *nulls);
 extern Datum session_return_info(FunctionCallInfo fcinfo,
 								 const SessionRow *row, SessionStatus status);
 extern Datum session_return_credentials(FunctionCallInfo fcinfo,
 										const SessionRow *row,
-										const SessionToken *token);
+										const SessionCredentials *given);
 
 /* Adds one session_info to the result of a materialized SETOF function. */
 extern void session_put_info(FunctionCallInfo fcinfo, const SessionRow *row,

@@ -17,18 +17,37 @@
 
 #include "api/api.h"
 #include "compat.h"
+#include "wire/codec.h"
+
+/* The text of a token of either kind; NULL unless it has the right size. */
+static text *
+token_text(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n) ||
+		toast_raw_datum_size(PG_GETARG_DATUM(n)) - VARHDRSZ != SESSION_TOKEN_CHARS)
+		return NULL;
+	return PG_GETARG_TEXT_PP(n);
+}
 
 bool
 session_arg_token(FunctionCallInfo fcinfo, int n, SessionToken *token)
 {
-	text	   *value;
+	text	   *value = token_text(fcinfo, n);
 
-	if (PG_ARGISNULL(n) ||
-		toast_raw_datum_size(PG_GETARG_DATUM(n)) - VARHDRSZ != SESSION_TOKEN_CHARS)
-		return false;
-	value = PG_GETARG_TEXT_PP(n);
-	return session_token_parse(token, VARDATA_ANY(value),
-							   VARSIZE_ANY_EXHDR(value));
+	return value != NULL &&
+		session_token_parse(token, VARDATA_ANY(value),
+							VARSIZE_ANY_EXHDR(value));
+}
+
+bool
+session_arg_refresh(FunctionCallInfo fcinfo, int n,
+					SessionRefreshToken *token)
+{
+	text	   *value = token_text(fcinfo, n);
+
+	return value != NULL &&
+		session_token_parse_refresh(token, VARDATA_ANY(value),
+									VARSIZE_ANY_EXHDR(value));
 }
 
 void
@@ -60,6 +79,25 @@ session_arg_name(FunctionCallInfo fcinfo, int n, const char *name, Size max)
 				 errdetail("It has %zu bytes, and at most %zu are allowed.",
 						   size, max)));
 	return PG_GETARG_TEXT_PP(n);
+}
+
+/* Purposes are names of cookies too, so they keep to what those may hold. */
+char *
+session_arg_purpose(FunctionCallInfo fcinfo, int n)
+{
+	char	   *purpose;
+
+	session_arg_required(fcinfo, n, "purpose");
+	purpose = text_to_cstring(session_arg_name(fcinfo, n, "purpose",
+											   SESSION_PURPOSE_BYTES));
+	for (const char *c = purpose; *c != '\0'; c++)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				   "0123456789!#$%&'*+-.^_`|~", *c) == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("purpose must consist of characters that the name "
+							"of a cookie may have")));
+	return purpose;
 }
 
 inet *

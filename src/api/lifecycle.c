@@ -19,6 +19,7 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/data.h"
+#include "engine/info.h"
 #include "engine/lifecycle.h"
 
 PG_FUNCTION_INFO_V1(session_create);
@@ -31,7 +32,7 @@ PG_FUNCTION_INFO_V1(session_refresh);
 PG_FUNCTION_INFO_V1(session_regenerate);
 PG_FUNCTION_INFO_V1(session_revoke);
 
-static struct varlena *
+static Jsonb *
 arg_data(FunctionCallInfo fcinfo, int n)
 {
 	Jsonb	   *data;
@@ -39,7 +40,7 @@ arg_data(FunctionCallInfo fcinfo, int n)
 	session_arg_required(fcinfo, n, "data");
 	data = PG_GETARG_JSONB_P(n);
 	session_data_check(data);
-	return (struct varlena *) data;
+	return data;
 }
 
 /* A session that binding would turn away at its first use is a mistake. */
@@ -57,21 +58,12 @@ check_bindable(const SessionOrder *order)
 						"\"session.bind_user_agent\" is on")));
 }
 
-static void
-refuse_refreshable(FunctionCallInfo fcinfo, int n)
-{
-	if (!PG_ARGISNULL(n) && PG_GETARG_BOOL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("refreshable sessions are not supported yet")));
-}
-
 Datum
 session_create(PG_FUNCTION_ARGS)
 {
 	SessionOrder order = {0};
 	SessionRow	row;
-	SessionToken token;
+	SessionCredentials given;
 	Datum		result;
 
 	PreventCommandIfReadOnly("session_create()");
@@ -86,14 +78,14 @@ session_create(PG_FUNCTION_ARGS)
 	order.terms.idle_timeout = session_arg_interval(fcinfo, 7, "idle_timeout",
 													0, -1);
 	order.auth_level = session_arg_count(fcinfo, 8, "auth_level", 1);
-	refuse_refreshable(fcinfo, 9);
+	order.terms.refreshable = !PG_ARGISNULL(9) && PG_GETARG_BOOL(9);
 	order.max_sessions = session_arg_count(fcinfo, 10, "max_sessions", -1);
 	order.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
 	check_bindable(&order);
 
-	session_lifecycle_create(&order, &row, &token);
-	result = session_return_credentials(fcinfo, &row, &token);
-	session_crypto_wipe(&token, sizeof(token));
+	session_lifecycle_create(&order, &row, &given);
+	result = session_return_credentials(fcinfo, &row, &given);
+	session_crypto_wipe(&given, sizeof(given));
 	return result;
 }
 
@@ -147,7 +139,7 @@ session_status(PG_FUNCTION_ARGS)
 	SessionBinding binding = arg_binding(fcinfo, 1);
 	SessionStatus status = status_of(fcinfo, &binding);
 
-	PG_RETURN_TEXT_P(cstring_to_text(session_status_name(status)));
+	PG_RETURN_TEXT_P(cstring_to_text(session_info_status(status)));
 }
 
 Datum
@@ -181,21 +173,38 @@ session_touch(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(touched);
 }
 
+/* Refreshes by whichever token the first argument is. */
+static bool
+refresh(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *given)
+{
+	SessionRefreshToken token;
+	bool		refreshed;
+
+	if (session_arg_token(fcinfo, 0, &given->token))
+	{
+		given->refreshable = false;
+		return session_lifecycle_extend(&given->token, row);
+	}
+	if (!session_arg_refresh(fcinfo, 0, &token))
+		return false;
+	refreshed = session_lifecycle_rotate(&token, row, given);
+	session_crypto_wipe(&token, sizeof(token));
+	return refreshed;
+}
+
 Datum
 session_refresh(PG_FUNCTION_ARGS)
 {
-	SessionToken token;
+	SessionCredentials given;
 	SessionRow	row;
 	Datum		result;
 
 	PreventCommandIfReadOnly("session_refresh()");
-	if (!session_arg_token(fcinfo, 0, &token))
-		return session_return_none(fcinfo);
-	if (session_lifecycle_extend(&token, &row))
-		result = session_return_credentials(fcinfo, &row, &token);
+	if (refresh(fcinfo, &row, &given))
+		result = session_return_credentials(fcinfo, &row, &given);
 	else
 		result = session_return_none(fcinfo);
-	session_crypto_wipe(&token, sizeof(token));
+	session_crypto_wipe(&given, sizeof(given));
 	return result;
 }
 
@@ -204,6 +213,7 @@ session_regenerate(PG_FUNCTION_ARGS)
 {
 	SessionChange change;
 	SessionToken token;
+	SessionCredentials given;
 	SessionRow	row;
 	Datum		result;
 
@@ -213,11 +223,12 @@ session_regenerate(PG_FUNCTION_ARGS)
 	change.auth_level = session_arg_count(fcinfo, 3, "auth_level", -1);
 	if (!session_arg_token(fcinfo, 0, &token))
 		return session_return_none(fcinfo);
-	if (session_lifecycle_regenerate(&token, &change, &row))
-		result = session_return_credentials(fcinfo, &row, &token);
+	if (session_lifecycle_regenerate(&token, &change, &row, &given))
+		result = session_return_credentials(fcinfo, &row, &given);
 	else
 		result = session_return_none(fcinfo);
 	session_crypto_wipe(&token, sizeof(token));
+	session_crypto_wipe(&given, sizeof(given));
 	return result;
 }
 
@@ -225,12 +236,19 @@ Datum
 session_revoke(PG_FUNCTION_ARGS)
 {
 	SessionToken token;
-	bool		revoked;
+	SessionRefreshToken refresh_token;
+	bool		revoked = false;
 
 	PreventCommandIfReadOnly("session_revoke()");
-	if (!session_arg_token(fcinfo, 0, &token))
-		PG_RETURN_BOOL(false);
-	revoked = session_lifecycle_revoke(&token);
-	session_crypto_wipe(&token, sizeof(token));
+	if (session_arg_token(fcinfo, 0, &token))
+	{
+		revoked = session_lifecycle_revoke(&token);
+		session_crypto_wipe(&token, sizeof(token));
+	}
+	else if (session_arg_refresh(fcinfo, 0, &refresh_token))
+	{
+		revoked = session_lifecycle_revoke_refresh(&refresh_token);
+		session_crypto_wipe(&refresh_token, sizeof(refresh_token));
+	}
 	PG_RETURN_BOOL(revoked);
 }

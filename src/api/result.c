@@ -20,26 +20,9 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/context.h"
+#include "engine/info.h"
 
-#define INFO_COLUMNS 14
 #define CREDENTIAL_COLUMNS 5
-
-static const char *const status_names[] = {
-	[SESSION_MALFORMED] = "malformed",
-	[SESSION_UNKNOWN] = "unknown",
-	[SESSION_REVOKED] = "revoked",
-	[SESSION_EXPIRED] = "expired",
-	[SESSION_IDLE] = "idle",
-	[SESSION_BINDING] = "binding",
-	[SESSION_ACTIVE] = "active",
-};
-
-const char *
-session_status_name(SessionStatus status)
-{
-	return status_names[status];
-}
 
 /* The row type of the result; errors where the caller cannot take one. */
 static TupleDesc
@@ -61,7 +44,7 @@ result_desc(FunctionCallInfo fcinfo, int columns)
 
 		if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 			elog(ERROR, "return type must be a row type");
-		fcinfo->flinfo->fn_extra = desc;
+		fcinfo->flinfo->fn_extra = desc = BlessTupleDesc(desc);
 		MemoryContextSwitchTo(caller);
 	}
 	if (desc->natts != columns)
@@ -112,8 +95,9 @@ put_set(ReturnSetInfo *rsinfo, TupleDesc desc, Datum *values, bool *nulls)
 }
 
 /* Returns a row, which of a SETOF function is the only one. */
-static Datum
-return_row(FunctionCallInfo fcinfo, int columns, Datum *values, bool *nulls)
+Datum
+session_return_values(FunctionCallInfo fcinfo, int columns, Datum *values,
+					  bool *nulls)
 {
 	TupleDesc	desc = result_desc(fcinfo, columns);
 
@@ -123,55 +107,15 @@ return_row(FunctionCallInfo fcinfo, int columns, Datum *values, bool *nulls)
 	PG_RETURN_NULL();
 }
 
-static void
-put_text(Datum *value, bool *null, const text *source)
-{
-	*null = source == NULL;
-	*value = PointerGetDatum(source);
-}
-
-static void
-put_time(Datum *value, bool *null, TimestampTz moment)
-{
-	*null = moment == SESSION_NO_TIME;
-	*value = TimestampTzGetDatum(moment);
-}
-
-/* Fills the columns of session_info, in the order of the type. */
-static void
-info_values(const SessionRow *row, SessionStatus status,
-			Datum *values, bool *nulls)
-{
-	int			i = 0;
-
-	memset(nulls, 0, INFO_COLUMNS * sizeof(bool));
-	values[i++] = UUIDPGetDatum(&row->id);
-	values[i++] = CStringGetTextDatum(session_status_name(status));
-	put_text(&values[i], &nulls[i], row->user_id), i++;
-	put_text(&values[i], &nulls[i], row->tenant_id), i++;
-	put_text(&values[i], &nulls[i], row->role), i++;
-	values[i++] = Int32GetDatum(row->auth_level);
-	values[i++] = PointerGetDatum(row->data);
-	nulls[i] = row->ip == NULL;
-	values[i++] = PointerGetDatum(row->ip);
-	put_text(&values[i], &nulls[i], row->user_agent), i++;
-	values[i++] = TimestampTzGetDatum(row->created_at);
-	put_time(&values[i], &nulls[i], row->authenticated_at), i++;
-	values[i++] = TimestampTzGetDatum(row->last_seen_at);
-	values[i++] = TimestampTzGetDatum(session_policy_deadline(row));
-	values[i++] = BoolGetDatum(session_context_is_current(&row->id));
-	Assert(i == INFO_COLUMNS);
-}
-
 Datum
 session_return_info(FunctionCallInfo fcinfo, const SessionRow *row,
 					SessionStatus status)
 {
-	Datum		values[INFO_COLUMNS];
-	bool		nulls[INFO_COLUMNS];
+	Datum		values[SESSION_INFO_COLUMNS];
+	bool		nulls[SESSION_INFO_COLUMNS];
 
-	info_values(row, status, values, nulls);
-	return return_row(fcinfo, INFO_COLUMNS, values, nulls);
+	session_info_values(row, status, values, nulls);
+	return session_return_values(fcinfo, SESSION_INFO_COLUMNS, values, nulls);
 }
 
 void
@@ -179,28 +123,40 @@ session_put_info(FunctionCallInfo fcinfo, const SessionRow *row,
 				 SessionStatus status)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Datum		values[INFO_COLUMNS];
-	bool		nulls[INFO_COLUMNS];
+	Datum		values[SESSION_INFO_COLUMNS];
+	bool		nulls[SESSION_INFO_COLUMNS];
 
-	info_values(row, status, values, nulls);
+	session_info_values(row, status, values, nulls);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+static Datum
+token_datum(char chars[SESSION_TOKEN_CHARS])
+{
+	text	   *value = cstring_to_text_with_len(chars, SESSION_TOKEN_CHARS);
+
+	session_crypto_wipe(chars, SESSION_TOKEN_CHARS);
+	return PointerGetDatum(value);
 }
 
 Datum
 session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
-						   const SessionToken *token)
+						   const SessionCredentials *given)
 {
-	Datum		values[CREDENTIAL_COLUMNS];
-	bool		nulls[CREDENTIAL_COLUMNS] = {false, false, true, false, true};
-	char		text_form[SESSION_TOKEN_CHARS];
+	Datum		values[CREDENTIAL_COLUMNS] = {0};
+	bool		nulls[CREDENTIAL_COLUMNS] = {false};
+	char		chars[SESSION_TOKEN_CHARS];
 
-	session_token_format(text_form, token);
 	values[0] = UUIDPGetDatum(&row->id);
-	values[1] = PointerGetDatum(cstring_to_text_with_len(text_form,
-														 sizeof(text_form)));
-	values[2] = (Datum) 0;
+	session_token_format(chars, &given->token);
+	values[1] = token_datum(chars);
+	nulls[2] = nulls[4] = !given->refreshable;
+	if (given->refreshable)
+	{
+		session_token_format_refresh(chars, &given->refresh);
+		values[2] = token_datum(chars);
+		values[4] = TimestampTzGetDatum(session_policy_end(row));
+	}
 	values[3] = TimestampTzGetDatum(session_policy_deadline(row));
-	values[4] = (Datum) 0;
-	session_crypto_wipe(text_form, sizeof(text_form));
-	return return_row(fcinfo, CREDENTIAL_COLUMNS, values, nulls);
+	return session_return_values(fcinfo, CREDENTIAL_COLUMNS, values, nulls);
 }

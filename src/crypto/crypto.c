@@ -3,12 +3,19 @@
  *	  The only file that includes OpenSSL.
  *
  * Rules: no server state beyond postgres.h, so that the fuzzers and unit
- * tests link it as it is.  The digest context and the fetched algorithm live
+ * tests link it as it is.  The digest context and the fetched algorithms live
  * as long as the process: fetching on every call costs more than the hash.
  * Nothing secret stays in them, because a context is wiped when it is
- * initialised again and finishing clears the block buffer.
+ * initialised again and finishing clears the block buffer.  Contexts that
+ * hold a cipher's key are made and freed, which wipes them, in each call.
+ *
+ * HMAC and HKDF are put together here from digests: both run on every
+ * request, and OpenSSL's own objects for them keep the key between calls and
+ * take twice (HMAC) and three times (HKDF) as long.
  */
 #include "postgres.h"
+
+#include <limits.h>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -16,8 +23,31 @@
 
 #include "crypto/crypto.h"
 
-static EVP_MD *sha256 = NULL;
+#define MAX_BLOCK_BYTES 128
+#define MAX_HASH_BYTES SESSION_SHA512_BYTES
+#define CBC_MAC_KEY_BYTES 32
+
+/* A hash function, fetched when it is first used. */
+typedef struct Hash
+{
+	const char *name;
+	size_t		bytes;
+	size_t		block;
+	EVP_MD	   *md;
+} Hash;
+
+/* A piece of what is hashed. */
+typedef struct Piece
+{
+	const void *data;
+	size_t		len;
+} Piece;
+
+static Hash sha256 = {"SHA256", SESSION_SHA256_BYTES, 64, NULL};
+static Hash sha512 = {"SHA512", SESSION_SHA512_BYTES, 128, NULL};
 static EVP_MD_CTX *digest = NULL;
+static EVP_CIPHER *gcm = NULL;
+static EVP_CIPHER *cbc = NULL;
 
 bool
 session_crypto_random(void *out, size_t len)
@@ -25,22 +55,275 @@ session_crypto_random(void *out, size_t len)
 	return pg_strong_random(out, len);
 }
 
+/* Hash some bytes and the pieces that follow them. */
+static bool
+hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
+			const Piece *more, int count)
+{
+	bool		ok;
+
+	ERR_clear_error();
+	if (hash->md == NULL)
+		hash->md = EVP_MD_fetch(NULL, hash->name, NULL);
+	if (digest == NULL)
+		digest = EVP_MD_CTX_new();
+	ok = hash->md != NULL && digest != NULL &&
+		EVP_DigestInit_ex2(digest, hash->md, NULL) == 1 &&
+		EVP_DigestUpdate(digest, in, len) == 1;
+	for (int i = 0; ok && i < count; i++)
+		ok = EVP_DigestUpdate(digest, more[i].data, more[i].len) == 1;
+	ok = ok && EVP_DigestFinal_ex(digest, out, NULL) == 1;
+	if (!ok)
+		ERR_clear_error();
+	return ok;
+}
+
 bool
 session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 					  size_t len)
 {
+	return hash_pieces(&sha256, out, in, len, NULL, 0);
+}
+
+bool
+session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
+					  size_t len)
+{
+	return hash_pieces(&sha512, out, in, len, NULL, 0);
+}
+
+/* RFC 2104 section 2; out may be one of the pieces. */
+static bool
+hmac_pieces(Hash *hash, uint8 *out, const Piece *pieces, int count,
+			const void *key, size_t key_len)
+{
+	uint8		pad[MAX_BLOCK_BYTES] = {0};
+	uint8		inner[MAX_HASH_BYTES];
+	Piece		tail = {inner, hash->bytes};
+	bool		ok = true;
+
+	if (key_len > hash->block)
+		ok = hash_pieces(hash, pad, key, key_len, NULL, 0);
+	else if (key_len > 0)
+		memcpy(pad, key, key_len);
+	for (size_t i = 0; i < hash->block; i++)
+		pad[i] ^= 0x36;
+	ok = ok && hash_pieces(hash, inner, pad, hash->block, pieces, count);
+	for (size_t i = 0; i < hash->block; i++)
+		pad[i] ^= 0x36 ^ 0x5C;
+	ok = ok && hash_pieces(hash, out, pad, hash->block, &tail, 1);
+	session_crypto_wipe(pad, sizeof(pad));
+	session_crypto_wipe(inner, sizeof(inner));
+	return ok;
+}
+
+bool
+session_crypto_hmac_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
+						   size_t len, const void *key, size_t key_len)
+{
+	Piece		piece = {in, len};
+
+	return hmac_pieces(&sha256, out, &piece, 1, key, key_len);
+}
+
+bool
+session_crypto_hmac_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
+						   size_t len, const void *key, size_t key_len)
+{
+	Piece		piece = {in, len};
+
+	return hmac_pieces(&sha512, out, &piece, 1, key, key_len);
+}
+
+/* RFC 5869 section 2; no salt is a salt of zeroes. */
+bool
+session_crypto_hkdf_sha256(uint8 *out, size_t out_len, const void *info,
+						   size_t info_len, const void *salt, size_t salt_len,
+						   const void *key, size_t key_len)
+{
+	uint8		prk[SESSION_SHA256_BYTES];
+	uint8		block[SESSION_SHA256_BYTES];
+	uint8		counter = 0;
+	Piece		secret = {key, key_len};
+	Piece		pieces[] = {{block, 0}, {info, info_len}, {&counter, 1}};
 	bool		ok;
 
-	if (sha256 == NULL)
-		sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	if (digest == NULL)
-		digest = EVP_MD_CTX_new();
-	ok = sha256 != NULL && digest != NULL &&
-		EVP_DigestInit_ex2(digest, sha256, NULL) == 1 &&
-		EVP_DigestUpdate(digest, in, len) == 1 &&
-		EVP_DigestFinal_ex(digest, out, NULL) == 1;
-	if (!ok)
-		ERR_clear_error();
+	ok = out_len <= SESSION_HKDF_BYTES &&
+		hmac_pieces(&sha256, prk, &secret, 1, salt, salt_len);
+	while (ok && out_len > 0)
+	{
+		size_t		some = Min(out_len, sizeof(block));
+
+		counter++;
+		ok = hmac_pieces(&sha256, block, pieces, lengthof(pieces), prk,
+						 sizeof(prk));
+		memcpy(out, block, some);
+		pieces[0].len = sizeof(block);
+		out += some;
+		out_len -= some;
+	}
+	session_crypto_wipe(prk, sizeof(prk));
+	session_crypto_wipe(block, sizeof(block));
+	return ok;
+}
+
+/* A context with key and IV; NULL when OpenSSL refuses. */
+static EVP_CIPHER_CTX *
+begin_cipher(EVP_CIPHER **cipher, const char *name, const uint8 *iv,
+			 const uint8 *key, bool seal)
+{
+	EVP_CIPHER_CTX *ctx;
+
+	ERR_clear_error();
+	if (*cipher == NULL)
+		*cipher = EVP_CIPHER_fetch(NULL, name, NULL);
+	ctx = *cipher == NULL ? NULL : EVP_CIPHER_CTX_new();
+	if (ctx != NULL &&
+		EVP_CipherInit_ex2(ctx, *cipher, key, iv, seal, NULL) != 1)
+	{
+		EVP_CIPHER_CTX_free(ctx);
+		ctx = NULL;
+	}
+	return ctx;
+}
+
+/* Free a context, wiping the key in it, and forget what went wrong. */
+static void
+end_cipher(EVP_CIPHER_CTX *ctx)
+{
+	EVP_CIPHER_CTX_free(ctx);
+	ERR_clear_error();
+}
+
+/* Run bytes through a cipher; out is NULL for associated data. */
+static bool
+update(EVP_CIPHER_CTX *ctx, uint8 *out, int *out_len, const void *in,
+	   size_t len)
+{
+	*out_len = 0;
+	return len == 0 ||
+		(len < INT_MAX / 2 &&
+		 EVP_CipherUpdate(ctx, out, out_len, in, (int) len) == 1);
+}
+
+bool
+session_crypto_aes256gcm_seal(uint8 *out, uint8 tag[SESSION_GCM_TAG_BYTES],
+							  const void *in, size_t len,
+							  const void *aad, size_t aad_len,
+							  const uint8 nonce[SESSION_GCM_NONCE_BYTES],
+							  const uint8 key[SESSION_GCM_KEY_BYTES])
+{
+	EVP_CIPHER_CTX *ctx = begin_cipher(&gcm, "AES-256-GCM", nonce, key, true);
+	uint8		rest[EVP_MAX_BLOCK_LENGTH];
+	int			n;
+	bool		ok;
+
+	ok = ctx != NULL && update(ctx, NULL, &n, aad, aad_len) &&
+		update(ctx, out, &n, in, len) && (size_t) n == len &&
+		EVP_CipherFinal_ex(ctx, rest, &n) == 1 && n == 0 &&
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, SESSION_GCM_TAG_BYTES,
+							tag) == 1;
+	end_cipher(ctx);
+	return ok;
+}
+
+bool
+session_crypto_aes256gcm_open(uint8 *out, const void *in, size_t len,
+							  const uint8 tag[SESSION_GCM_TAG_BYTES],
+							  const void *aad, size_t aad_len,
+							  const uint8 nonce[SESSION_GCM_NONCE_BYTES],
+							  const uint8 key[SESSION_GCM_KEY_BYTES])
+{
+	EVP_CIPHER_CTX *ctx = begin_cipher(&gcm, "AES-256-GCM", nonce, key, false);
+	uint8		rest[EVP_MAX_BLOCK_LENGTH];
+	int			n;
+	bool		ok;
+
+	ok = ctx != NULL &&
+		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, SESSION_GCM_TAG_BYTES,
+							unconstify(uint8 *, tag)) == 1 &&
+		update(ctx, NULL, &n, aad, aad_len) &&
+		update(ctx, out, &n, in, len) && (size_t) n == len &&
+		EVP_CipherFinal_ex(ctx, rest, &n) == 1 && n == 0;
+	end_cipher(ctx);
+	/* What was decrypted before the tag could be looked at is not proven. */
+	if (!ok && len > 0)
+		session_crypto_wipe(out, len);
+	return ok;
+}
+
+/* AES-256-CBC with PKCS#7; only for bytes whose tag is made or was right. */
+static bool
+run_cbc(uint8 *out, size_t *out_len, const void *in, size_t len,
+		const uint8 *iv, const uint8 *key, bool seal)
+{
+	EVP_CIPHER_CTX *ctx = begin_cipher(&cbc, "AES-256-CBC", iv, key, seal);
+	int			n = 0;
+	int			last = 0;
+	bool		ok;
+
+	ok = ctx != NULL && update(ctx, out, &n, in, len) &&
+		EVP_CipherFinal_ex(ctx, out + n, &last) == 1;
+	end_cipher(ctx);
+	*out_len = (size_t) n + (size_t) last;
+	return ok;
+}
+
+/* RFC 7518 section 5.2.2.1, steps 4 to 6. */
+static bool
+make_cbc_tag(uint8 tag[SESSION_CBC_TAG_BYTES], const void *in, size_t len,
+			 const void *aad, size_t aad_len, const uint8 *iv,
+			 const uint8 *key)
+{
+	uint8		mac[SESSION_SHA512_BYTES];
+	uint8		bits[8];
+	Piece		pieces[] = {
+		{aad, aad_len}, {iv, SESSION_CBC_IV_BYTES}, {in, len},
+		{bits, sizeof(bits)}
+	};
+	bool		ok;
+
+	for (int i = 0; i < 8; i++)
+		bits[i] = (uint8) (((uint64) aad_len * 8) >> (8 * (7 - i)));
+	ok = hmac_pieces(&sha512, mac, pieces, lengthof(pieces), key,
+					 CBC_MAC_KEY_BYTES);
+	memcpy(tag, mac, SESSION_CBC_TAG_BYTES);
+	session_crypto_wipe(mac, sizeof(mac));
+	return ok;
+}
+
+bool
+session_crypto_aes256cbc_hs512_seal(uint8 *out,
+									uint8 tag[SESSION_CBC_TAG_BYTES],
+									const void *in, size_t len,
+									const void *aad, size_t aad_len,
+									const uint8 iv[SESSION_CBC_IV_BYTES],
+									const uint8 key[SESSION_CBC_KEY_BYTES])
+{
+	size_t		out_len;
+
+	return run_cbc(out, &out_len, in, len, iv, key + CBC_MAC_KEY_BYTES,
+				   true) &&
+		make_cbc_tag(tag, out, out_len, aad, aad_len, iv, key);
+}
+
+bool
+session_crypto_aes256cbc_hs512_open(uint8 *out, size_t *out_len,
+									const void *in, size_t len,
+									const uint8 tag[SESSION_CBC_TAG_BYTES],
+									const void *aad, size_t aad_len,
+									const uint8 iv[SESSION_CBC_IV_BYTES],
+									const uint8 key[SESSION_CBC_KEY_BYTES])
+{
+	uint8		expected[SESSION_CBC_TAG_BYTES];
+	bool		ok;
+
+	ok = make_cbc_tag(expected, in, len, aad, aad_len, iv, key) &&
+		session_crypto_equal(expected, tag, sizeof(expected)) &&
+		run_cbc(out, out_len, in, len, iv, key + CBC_MAC_KEY_BYTES, false);
+	session_crypto_wipe(expected, sizeof(expected));
+	if (!ok && len > 0)
+		session_crypto_wipe(out, len);
 	return ok;
 }
 

@@ -2,19 +2,94 @@
  * crypto.h
  *	  Everything cryptographic, behind names that say what for.
  *
- * Out parameters come first.  A function returns true or it has written
- * nothing usable; callers must look.
+ * Out parameters come first, the key last.  A function returns true or it has
+ * written nothing usable; callers must look.  Lengths in bytes; a plaintext
+ * and its ciphertext may be the same memory, and must not overlap otherwise.
  */
 #ifndef SESSION_CRYPTO_H
 #define SESSION_CRYPTO_H
 
 #define SESSION_SHA256_BYTES 32
+#define SESSION_SHA512_BYTES 64
+
+/* Most that HKDF-SHA-256 can give. */
+#define SESSION_HKDF_BYTES (255 * SESSION_SHA256_BYTES)
+
+/* AES-256-GCM.  A nonce must never be used twice with one key. */
+#define SESSION_GCM_KEY_BYTES 32
+#define SESSION_GCM_NONCE_BYTES 12
+#define SESSION_GCM_TAG_BYTES 16
+
+/* A256CBC-HS512 of RFC 7518 section 5.2.5.  An IV must be unpredictable. */
+#define SESSION_CBC_KEY_BYTES 64
+#define SESSION_CBC_IV_BYTES 16
+#define SESSION_CBC_TAG_BYTES 32
+#define SESSION_CBC_BYTES(len) (((len) / 16 + 1) * 16)
 
 /* Fills out with bytes nobody can predict; false when the system has none. */
 extern pg_nodiscard bool session_crypto_random(void *out, size_t len);
 
 extern pg_nodiscard bool session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES],
 											   const void *in, size_t len);
+extern pg_nodiscard bool session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES],
+											   const void *in, size_t len);
+
+/* HMAC, RFC 2104.  Compare with session_crypto_equal. */
+extern pg_nodiscard bool session_crypto_hmac_sha256(uint8 out[SESSION_SHA256_BYTES],
+													const void *in, size_t len,
+													const void *key,
+													size_t key_len);
+extern pg_nodiscard bool session_crypto_hmac_sha512(uint8 out[SESSION_SHA512_BYTES],
+													const void *in, size_t len,
+													const void *key,
+													size_t key_len);
+
+/* HKDF-SHA-256, RFC 5869; out_len is at most SESSION_HKDF_BYTES. */
+extern pg_nodiscard bool session_crypto_hkdf_sha256(uint8 *out, size_t out_len,
+													const void *info,
+													size_t info_len,
+													const void *salt,
+													size_t salt_len,
+													const void *key,
+													size_t key_len);
+
+/*
+ * Authenticated encryption.  The ciphertext of GCM is as long as the
+ * plaintext, that of CBC has SESSION_CBC_BYTES(len).  Opening says how many
+ * bytes came out where that is not known before, and leaves zeroes when the
+ * tag is not right.
+ */
+extern pg_nodiscard bool session_crypto_aes256gcm_seal(uint8 *out,
+													   uint8 tag[SESSION_GCM_TAG_BYTES],
+													   const void *in, size_t len,
+													   const void *aad,
+													   size_t aad_len,
+													   const uint8 nonce[SESSION_GCM_NONCE_BYTES],
+													   const uint8 key[SESSION_GCM_KEY_BYTES]);
+extern pg_nodiscard bool session_crypto_aes256gcm_open(uint8 *out,
+													   const void *in, size_t len,
+													   const uint8 tag[SESSION_GCM_TAG_BYTES],
+													   const void *aad,
+													   size_t aad_len,
+													   const uint8 nonce[SESSION_GCM_NONCE_BYTES],
+													   const uint8 key[SESSION_GCM_KEY_BYTES]);
+extern pg_nodiscard bool session_crypto_aes256cbc_hs512_seal(uint8 *out,
+															 uint8 tag[SESSION_CBC_TAG_BYTES],
+															 const void *in,
+															 size_t len,
+															 const void *aad,
+															 size_t aad_len,
+															 const uint8 iv[SESSION_CBC_IV_BYTES],
+															 const uint8 key[SESSION_CBC_KEY_BYTES]);
+extern pg_nodiscard bool session_crypto_aes256cbc_hs512_open(uint8 *out,
+															 size_t *out_len,
+															 const void *in,
+															 size_t len,
+															 const uint8 tag[SESSION_CBC_TAG_BYTES],
+															 const void *aad,
+															 size_t aad_len,
+															 const uint8 iv[SESSION_CBC_IV_BYTES],
+															 const uint8 key[SESSION_CBC_KEY_BYTES]);
 
 /* Compares in time that depends on len alone.  Use it for every secret. */
 extern bool session_crypto_equal(const void *a, const void *b, size_t len);

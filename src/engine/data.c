@@ -19,8 +19,10 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/data.h"
+#include "engine/keyring.h"
 #include "engine/lifecycle.h"
 #include "engine/store.h"
+#include "wire/base64url.h"
 
 void
 session_data_check(const Jsonb *data)
@@ -40,10 +42,56 @@ session_data_check(const Jsonb *data)
 						   session_settings.max_data_size)));
 }
 
-static Jsonb *
-data_of(const SessionRow *row)
+struct varlena *
+session_data_kept(const SessionRow *row, Jsonb *data)
 {
-	return DatumGetJsonbP(PointerGetDatum(row->data));
+	size_t		len = VARSIZE(data) - VARHDRSZ;
+	size_t		sealed_len = len + SESSION_SEAL_BYTES;
+	uint8	   *sealed;
+	JsonbValue	value;
+
+	if (!session_settings.encrypt_data)
+		return (struct varlena *) data;
+	sealed = palloc(sealed_len);
+	session_keyring_seal(sealed, VARDATA(data), len, "data", row->id.data,
+						 sizeof(row->id.data));
+	value.type = jbvString;
+	value.val.string.len = SESSION_BASE64URL_CHARS(sealed_len);
+	value.val.string.val = palloc(value.val.string.len);
+	session_base64url_encode(value.val.string.val, sealed, sealed_len);
+	return (struct varlena *) JsonbValueToJsonb(&value);
+}
+
+/* Opens sealed data, which is kept as a JSON string. */
+static Jsonb *
+open_data(const SessionRow *row, Jsonb *kept)
+{
+	JsonbValue	value;
+	size_t		sealed_len;
+	uint8	   *sealed;
+	Jsonb	   *data;
+
+	if (!JsonbExtractScalar(&kept->root, &value) || value.type != jbvString)
+		elog(ERROR, "data of a session is neither an object nor sealed");
+	sealed_len = SESSION_BASE64URL_BYTES(value.val.string.len);
+	sealed = palloc(sealed_len);
+	if (!session_base64url_decode(sealed, value.val.string.val,
+								  value.val.string.len) ||
+		sealed_len < SESSION_SEAL_BYTES)
+		elog(ERROR, "sealed data of a session is damaged");
+	data = palloc(VARHDRSZ + sealed_len - SESSION_SEAL_BYTES);
+	SET_VARSIZE(data, VARHDRSZ + sealed_len - SESSION_SEAL_BYTES);
+	session_keyring_open((uint8 *) VARDATA(data), sealed, sealed_len, "data",
+						 row->id.data, sizeof(row->id.data));
+	return data;
+}
+
+Jsonb *
+session_data_of(const SessionRow *row)
+{
+	Jsonb	   *kept = DatumGetJsonbP(PointerGetDatum(row->data));
+
+	return JB_ROOT_IS_OBJECT(kept) ? kept : open_data(row, kept);
 }
 
 static Jsonb *
@@ -64,7 +112,7 @@ session_data_read(const SessionToken *token)
 
 	if (!session_lifecycle_use(token, &row))
 		return NULL;
-	return data_of(&row);
+	return session_data_of(&row);
 }
 
 Jsonb *
@@ -87,7 +135,7 @@ write_data(SessionRow *row, Jsonb *old, Jsonb *data)
 		session_activity_record(row, now);
 		return;
 	}
-	row->data = (struct varlena *) data;
+	row->data = session_data_kept(row, data);
 	session_policy_touch(row, now);
 	session_store_save_data(row);
 }
@@ -121,7 +169,7 @@ session_data_take_key(const SessionToken *token, text *key)
 
 	if (!session_lifecycle_hold(token, &row))
 		return NULL;
-	data = data_of(&row);
+	data = session_data_of(&row);
 	value = value_of(data, key);
 	write_data(&row, data, value == NULL ? data : without_key(data, key));
 	return value;
@@ -136,7 +184,7 @@ session_data_write_key(const SessionToken *token, text *key, Jsonb *value)
 
 	if (!session_lifecycle_hold(token, &row))
 		return false;
-	old = data_of(&row);
+	old = session_data_of(&row);
 	data = with_key(old, key, value);
 	session_data_check(data);
 	write_data(&row, old, data);
@@ -151,7 +199,7 @@ session_data_remove_key(const SessionToken *token, text *key)
 
 	if (!session_lifecycle_hold(token, &row))
 		return false;
-	old = data_of(&row);
+	old = session_data_of(&row);
 	write_data(&row, old, without_key(old, key));
 	return true;
 }
@@ -163,6 +211,6 @@ session_data_replace(const SessionToken *token, Jsonb *data)
 
 	if (!session_lifecycle_hold(token, &row))
 		return false;
-	write_data(&row, data_of(&row), data);
+	write_data(&row, session_data_of(&row), data);
 	return true;
 }

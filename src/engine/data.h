@@ -10,6 +10,7 @@
 
 #include "utils/jsonb.h"
 
+#include "engine/row.h"
 #include "wire/token.h"
 
 /*
@@ -17,6 +18,15 @@
  * with it too.
  */
 extern void session_data_check(const Jsonb *data);
+
+/*
+ * The form in which data is kept in a row: as it is, or sealed under the
+ * master key and bound to the session's id if "session.encrypt_data" is on.
+ */
+extern struct varlena *session_data_kept(const SessionRow *row, Jsonb *data);
+
+/* The data of a row, whichever form it is kept in. */
+extern Jsonb *session_data_of(const SessionRow *row);
 
 /* The whole data; reading counts as use of the session. */
 extern Jsonb *session_data_read(const SessionToken *token);

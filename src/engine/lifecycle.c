@@ -22,52 +22,15 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/context.h"
+#include "engine/data.h"
 #include "engine/lifecycle.h"
+#include "engine/secret.h"
+#include "engine/denylist.h"
 #include "engine/store.h"
 
 /* Microseconds between 1970 and 2000. */
 #define UNIX_EPOCH_USECS \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
-
-/*
- * Credentials
- */
-
-static void
-fill_random(void *out, size_t len)
-{
-	if (!session_crypto_random(out, len))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
-}
-
-static void
-hash_secret(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)
-{
-	if (!session_crypto_sha256(hash, token->secret, sizeof(token->secret)))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not compute a SHA-256 hash")));
-}
-
-/* Gives the row a new secret, which only the token then knows. */
-static void
-issue_secret(SessionRow *row, SessionToken *token)
-{
-	memcpy(token->id, row->id.data, sizeof(token->id));
-	fill_random(token->secret, sizeof(token->secret));
-	hash_secret(row->token_hash, token);
-}
-
-static bool
-secret_matches(const SessionRow *row, const SessionToken *token)
-{
-	uint8		hash[SESSION_SHA256_BYTES];
-
-	hash_secret(hash, token);
-	return session_crypto_equal(hash, row->token_hash, sizeof(hash));
-}
 
 static void
 token_id(pg_uuid_t *id, const SessionToken *token)
@@ -86,7 +49,7 @@ find(const SessionToken *token, SessionRow *row)
 	pg_uuid_t	id;
 
 	token_id(&id, token);
-	if (!session_store_read(&id, row) || !secret_matches(row, token))
+	if (!session_store_read(&id, row) || !session_secret_matches(row, token))
 		return SESSION_UNKNOWN;
 	session_activity_overlay(row);
 	return session_policy_status(row, GetCurrentTimestamp());
@@ -155,7 +118,27 @@ session_lifecycle_hold(const SessionToken *token, SessionRow *row)
 	/* Look before locking: a stranger's guess must not make anyone wait. */
 	if (find(token, row) != SESSION_ACTIVE)
 		return false;
-	if (!session_store_lock(&row->id, row) || !secret_matches(row, token))
+	if (!session_store_lock(&row->id, row) || !session_secret_matches(row, token))
+		return false;
+	session_activity_overlay(row);
+	if (session_policy_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
+		return false;
+	session_context_note(&row->id);
+	return true;
+}
+
+bool
+session_lifecycle_reread(const SessionToken *token, SessionRow *row)
+{
+	if (XactReadOnly)
+		return find(token, row) == SESSION_ACTIVE;
+	return session_lifecycle_hold(token, row);
+}
+
+bool
+session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row)
+{
+	if (!session_store_read(id, row))
 		return false;
 	session_activity_overlay(row);
 	return session_policy_status(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
@@ -206,7 +189,7 @@ live_in_tenant(List *rows, const text *tenant_id)
 		if ((row->tenant_id == NULL) != (tenant_id == NULL))
 			continue;
 		session_activity_overlay(row);
-		if (session_policy_status(row, now) == SESSION_ACTIVE)
+		if (session_policy_life(row, now) == SESSION_ACTIVE)
 			live = lappend(live, row);
 	}
 	return live;
@@ -291,7 +274,7 @@ check_level(const text *user_id, int32 auth_level)
 
 void
 session_lifecycle_create(const SessionOrder *order, SessionRow *row,
-						 SessionToken *token)
+						 SessionCredentials *given)
 {
 	TimestampTz now;
 	int			limit;
@@ -310,19 +293,19 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 		row->id = *order->id;
 	else
 	{
-		fill_random(row->id.data, sizeof(row->id.data));
+		session_secret_random(row->id.data, sizeof(row->id.data));
 		session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
 	}
-	issue_secret(row, token);
 	row->user_id = order->user_id;
 	row->tenant_id = order->tenant_id;
 	row->role = order->role;
 	row->auth_level = order->user_id == NULL ? 0 : order->auth_level;
-	row->data = order->data;
+	row->data = session_data_kept(row, order->data);
 	row->ip = order->ip;
 	row->user_agent = order->user_agent;
 	session_policy_open(row, &session_settings, &order->terms,
 						order->user_id != NULL, now);
+	session_secret_issue(row, given);
 	session_store_insert(row);
 	session_context_note(&row->id);
 }
@@ -342,10 +325,79 @@ session_lifecycle_touch(const SessionToken *token)
 bool
 session_lifecycle_extend(const SessionToken *token, SessionRow *row)
 {
-	if (!session_lifecycle_hold(token, row))
+	/* A refreshable session is extended by its refresh token alone. */
+	if (!session_lifecycle_hold(token, row) ||
+		row->refresh_expires_at != SESSION_NO_TIME)
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
 	session_store_save_state(row);
+	return true;
+}
+
+/* Is the session alive, and the token made with its key? */
+static bool
+made_live(const SessionRefreshToken *token, const SessionRow *row)
+{
+	return row->refresh_expires_at != SESSION_NO_TIME &&
+		session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE &&
+		session_secret_made(row, token);
+}
+
+/*
+ * Finds the live session of a refresh token that was made with its key,
+ * whatever its generation.
+ */
+static bool
+find_refresh(const SessionRefreshToken *token, SessionRow *row)
+{
+	pg_uuid_t	id;
+
+	memcpy(id.data, token->id, sizeof(id.data));
+	if (!session_store_read(&id, row))
+		return false;
+	session_activity_overlay(row);
+	return made_live(token, row);
+}
+
+/* The same, then holds the row and looks again. */
+static bool
+hold_refresh(const SessionRefreshToken *token, SessionRow *row)
+{
+	/* Neither a stranger's guess nor a session that is over waits. */
+	if (!find_refresh(token, row) || !session_store_lock(&row->id, row))
+		return false;
+	session_activity_overlay(row);
+	return made_live(token, row);
+}
+
+bool
+session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
+						 SessionCredentials *given)
+{
+	TimestampTz asked = GetCurrentTimestamp();
+	TimestampTz now;
+
+	if (!hold_refresh(token, row))
+		return false;
+	now = GetCurrentTimestamp();
+	switch (session_policy_rotation(row, &session_settings,
+									session_token_generation(token),
+									asked, now))
+	{
+		case SESSION_ROTATION_NONE:
+			return false;
+		case SESSION_ROTATION_REUSE:
+			end_held(row, cstring_to_text("refresh_reuse"), now);
+			return false;
+		case SESSION_ROTATION_SAME:
+			session_secret_derive(row, given);
+			break;
+		case SESSION_ROTATION_NEXT:
+			session_policy_rotate(row, now);
+			session_secret_derive(row, given);
+			session_store_save_state(row);
+			break;
+	}
 	session_context_note(&row->id);
 	return true;
 }
@@ -394,8 +446,9 @@ apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 }
 
 bool
-session_lifecycle_regenerate(SessionToken *token, const SessionChange *change,
-							 SessionRow *row)
+session_lifecycle_regenerate(const SessionToken *token,
+							 const SessionChange *change, SessionRow *row,
+							 SessionCredentials *given)
 {
 	List	   *evicted = NIL;
 
@@ -420,9 +473,8 @@ session_lifecycle_regenerate(SessionToken *token, const SessionChange *change,
 	check_same_user(row, change->user_id);
 	(void) session_lifecycle_revoke_all(evicted, "evicted", NULL);
 	apply_change(row, change, GetCurrentTimestamp());
-	issue_secret(row, token);
+	session_secret_issue(row, given);
 	session_store_save_state(row);
-	session_context_note(&row->id);
 	return true;
 }
 
@@ -430,31 +482,53 @@ session_lifecycle_regenerate(SessionToken *token, const SessionChange *change,
  * Ending
  */
 
+/* Ends a held session that can still be used or refreshed. */
+static bool
+end_if_alive(SessionRow *row, text *reason)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	session_activity_overlay(row);
+	if (session_policy_life(row, now) != SESSION_ACTIVE)
+		return false;
+	end_held(row, reason, now);
+	return true;
+}
+
+/* A session that is over makes nobody wait. */
+static bool
+alive(const SessionRow *row)
+{
+	return session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
+}
+
 bool
 session_lifecycle_revoke(const SessionToken *token)
 {
 	SessionRow	row;
 
-	if (!session_lifecycle_hold(token, &row))
-		return false;
-	end_held(&row, cstring_to_text("logout"), GetCurrentTimestamp());
-	return true;
+	/* Of a refreshable session, an expired token will do to log out. */
+	return find(token, &row) != SESSION_UNKNOWN && alive(&row) &&
+		session_store_lock(&row.id, &row) &&
+		session_secret_matches(&row, token) &&
+		end_if_alive(&row, cstring_to_text("logout"));
+}
+
+bool
+session_lifecycle_revoke_refresh(const SessionRefreshToken *token)
+{
+	SessionRow	row;
+
+	return hold_refresh(token, &row) &&
+		end_if_alive(&row, cstring_to_text("logout"));
 }
 
 bool
 session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 {
 	SessionRow	row;
-	TimestampTz now;
 
-	if (!session_store_lock(id, &row))
-		return false;
-	session_activity_overlay(&row);
-	now = GetCurrentTimestamp();
-	if (session_policy_status(&row, now) != SESSION_ACTIVE)
-		return false;
-	end_held(&row, reason, now);
-	return true;
+	return session_store_lock(id, &row) && end_if_alive(&row, reason);
 }
 
 int64
@@ -485,12 +559,15 @@ static bool
 is_dead(SessionRow *row, TimestampTz now)
 {
 	session_activity_overlay(row);
-	return session_policy_status(row, now) != SESSION_ACTIVE;
+	return session_policy_life(row, now) != SESSION_ACTIVE;
 }
 
 int64
 session_lifecycle_purge(int64 limit)
 {
-	return session_store_purge(GetCurrentTimestamp(), limit,
-							   session_settings.cleanup_batch, is_dead);
+	TimestampTz now = GetCurrentTimestamp();
+
+	(void) session_denylist_trim(now);
+	return session_store_purge(now, limit, session_settings.cleanup_batch,
+							   is_dead);
 }

@@ -9,9 +9,11 @@
 #define SESSION_LIFECYCLE_H
 
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 
 #include "engine/policy.h"
 #include "engine/row.h"
+#include "engine/secret.h"
 #include "wire/token.h"
 
 /* What an application asks for; pointers may be NULL = SQL NULL. */
@@ -22,7 +24,7 @@ typedef struct SessionOrder
 	text	   *tenant_id;
 	text	   *role;
 	int32		auth_level;
-	struct varlena *data;
+	Jsonb	   *data;
 	inet	   *ip;
 	text	   *user_agent;
 	SessionTerms terms;
@@ -39,7 +41,8 @@ typedef struct SessionChange
 
 /* Makes a session, ending older ones or failing if the user has too many. */
 extern void session_lifecycle_create(const SessionOrder *order,
-									 SessionRow *row, SessionToken *token);
+									 SessionRow *row,
+									 SessionCredentials *given);
 
 /*
  * Says what the token is worth right now and changes nothing.  The row is
@@ -53,6 +56,16 @@ extern SessionStatus session_lifecycle_check(const SessionToken *token,
 extern SessionStatus session_lifecycle_validate(const SessionToken *token,
 												const SessionBinding *binding,
 												SessionRow *row);
+
+/*
+ * Reads a live session at a moment at which no revocation of it is under way:
+ * the row is held for that, or where nothing may be written, read again.
+ */
+extern bool session_lifecycle_reread(const SessionToken *token,
+									 SessionRow *row);
+
+/* Reads a live session by its public id, without any proof. */
+extern bool session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row);
 
 /*
  * Uses a live session without saying where from: the binding is not looked
@@ -69,15 +82,26 @@ extern bool session_lifecycle_hold(const SessionToken *token,
 
 extern bool session_lifecycle_touch(const SessionToken *token);
 
+/* False for a refreshable session too: it has a token for that. */
 extern bool session_lifecycle_extend(const SessionToken *token,
 									 SessionRow *row);
 
-/* Replaces the secret in the token too. */
-extern bool session_lifecycle_regenerate(SessionToken *token,
+/*
+ * Gives the next tokens for a refresh token, or those it was used for a moment
+ * ago.  Using an older one ends the session: false then, and never an error,
+ * which would undo that.
+ */
+extern bool session_lifecycle_rotate(const SessionRefreshToken *token,
+									 SessionRow *row,
+									 SessionCredentials *given);
+
+extern bool session_lifecycle_regenerate(const SessionToken *token,
 										 const SessionChange *change,
-										 SessionRow *row);
+										 SessionRow *row,
+										 SessionCredentials *given);
 
 extern bool session_lifecycle_revoke(const SessionToken *token);
+extern bool session_lifecycle_revoke_refresh(const SessionRefreshToken *token);
 
 /* Ends a session by its public id; false unless that ended it. */
 extern bool session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason);

@@ -60,33 +60,68 @@ next_hour(TimestampTz moment)
 	return after(moment, past > 0 ? USECS_PER_HOUR - past : -past);
 }
 
-/* The earlier of a deadline and the cap, if there is one. */
+/* A deadline cut to what the session may reach at all. */
 static TimestampTz
 capped(const SessionRow *row, TimestampTz deadline)
 {
-	if (row->max_expires_at == SESSION_NO_TIME)
+	if (row->max_expires_at != SESSION_NO_TIME)
+		deadline = Min(deadline, row->max_expires_at);
+	if (row->refresh_expires_at != SESSION_NO_TIME)
+		deadline = Min(deadline, row->refresh_expires_at);
+	return deadline;
+}
+
+static bool
+refreshable(const SessionRow *row)
+{
+	return row->refresh_expires_at != SESSION_NO_TIME;
+}
+
+/* The earlier of a hard deadline and the idle one. */
+static TimestampTz
+or_idle(const SessionRow *row, TimestampTz deadline)
+{
+	if (row->idle_timeout == 0)
 		return deadline;
-	return Min(deadline, row->max_expires_at);
+	return Min(deadline, after(row->last_seen_at, row->idle_timeout));
+}
+
+SessionStatus
+session_policy_life(const SessionRow *row, TimestampTz now)
+{
+	TimestampTz end = refreshable(row) ? row->refresh_expires_at :
+	row->expires_at;
+
+	if (row->revoked_at != SESSION_NO_TIME)
+		return SESSION_REVOKED;
+	if (now >= end)
+		return SESSION_EXPIRED;
+	if (now >= or_idle(row, end))
+		return SESSION_IDLE;
+	return SESSION_ACTIVE;
 }
 
 SessionStatus
 session_policy_status(const SessionRow *row, TimestampTz now)
 {
-	if (row->revoked_at != SESSION_NO_TIME)
-		return SESSION_REVOKED;
-	if (now >= row->expires_at)
+	SessionStatus life = session_policy_life(row, now);
+
+	if (life == SESSION_ACTIVE && now >= row->expires_at)
 		return SESSION_EXPIRED;
-	if (now >= session_policy_deadline(row))
-		return SESSION_IDLE;
-	return SESSION_ACTIVE;
+	return life;
 }
 
 TimestampTz
 session_policy_deadline(const SessionRow *row)
 {
-	if (row->idle_timeout == 0)
-		return row->expires_at;
-	return Min(row->expires_at, after(row->last_seen_at, row->idle_timeout));
+	return or_idle(row, row->expires_at);
+}
+
+TimestampTz
+session_policy_end(const SessionRow *row)
+{
+	return or_idle(row, refreshable(row) ? row->refresh_expires_at :
+				   row->expires_at);
 }
 
 /*
@@ -191,7 +226,7 @@ session_policy_touch_due(const SessionRow *row,
 static void
 plan_purge(SessionRow *row)
 {
-	TimestampTz end = session_policy_deadline(row);
+	TimestampTz end = session_policy_end(row);
 
 	if (row->purge_at < next_hour(end))
 		row->purge_at = next_hour(after(end, USECS_PER_HOUR));
@@ -206,28 +241,34 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	int64		idle = terms->idle_timeout;
 
 	if (lifetime == 0)
-		lifetime = SECONDS(settings->lifetime);
+		lifetime = SECONDS(terms->refreshable ? settings->access_lifetime :
+						   settings->lifetime);
 	if (idle < 0)
 		idle = SECONDS(settings->idle_timeout);
-	if (settings->sliding)
+
+	row->created_at = now;
+	row->last_seen_at = now;
+	row->authenticated_at = authenticated ? now : SESSION_NO_TIME;
+	row->refreshed_at = SESSION_NO_TIME;
+	row->revoked_at = SESSION_NO_TIME;
+	row->revoked_reason = NULL;
+	row->rotated_at = SESSION_NO_TIME;
+	row->refresh_expires_at = SESSION_NO_TIME;
+	row->max_expires_at = settings->max_lifetime == 0 ? SESSION_NO_TIME :
+		after(now, SECONDS(settings->max_lifetime));
+
+	row->expires_at = after(now, lifetime);
+	if (terms->refreshable)
+		row->refresh_expires_at =
+			capped(row, after(now, SECONDS(settings->refresh_lifetime)));
+	else if (settings->sliding)
 	{
 		idle = idle == 0 ? lifetime : Min(idle, lifetime);
 		row->expires_at = DT_NOEND;
 	}
-	else
-		row->expires_at = after(now, lifetime);
-
-	row->created_at = now;
-	row->authenticated_at = authenticated ? now : SESSION_NO_TIME;
-	row->refreshed_at = SESSION_NO_TIME;
-	row->idle_timeout = idle;
-	row->max_expires_at = settings->max_lifetime == 0 ? SESSION_NO_TIME :
-		after(now, SECONDS(settings->max_lifetime));
 	row->expires_at = capped(row, row->expires_at);
-	row->revoked_at = SESSION_NO_TIME;
-	row->revoked_reason = NULL;
-	row->last_seen_at = now;
-	row->purge_at = next_hour(session_policy_deadline(row));
+	row->idle_timeout = idle;
+	row->purge_at = next_hour(session_policy_end(row));
 }
 
 void
@@ -247,6 +288,32 @@ session_policy_extend(SessionRow *row, TimestampTz now)
 		row->expires_at = capped(row, after(now, row->expires_at - start));
 	row->refreshed_at = now;
 	session_policy_touch(row, now);
+}
+
+SessionRotation
+session_policy_rotation(const SessionRow *row,
+						const SessionSettings *settings, uint32 generation,
+						TimestampTz asked, TimestampTz now)
+{
+	uint32		current = (uint32) row->refresh_generation;
+
+	if (session_policy_life(row, now) != SESSION_ACTIVE ||
+		generation > current)
+		return SESSION_ROTATION_NONE;
+	if (generation == current)
+		return SESSION_ROTATION_NEXT;
+	if (generation == current - 1 && row->rotated_at != SESSION_NO_TIME &&
+		asked < after(row->rotated_at, SECONDS(settings->refresh_grace)))
+		return SESSION_ROTATION_SAME;
+	return SESSION_ROTATION_REUSE;
+}
+
+void
+session_policy_rotate(SessionRow *row, TimestampTz now)
+{
+	row->refresh_generation++;
+	row->rotated_at = now;
+	session_policy_extend(row, now);
 }
 
 void

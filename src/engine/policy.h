@@ -38,6 +38,7 @@ typedef struct SessionTerms
 {
 	int64		lifetime;		/* 0 = as set */
 	int64		idle_timeout;	/* 0 = none, -1 = as set */
+	bool		refreshable;
 } SessionTerms;
 
 /*
@@ -47,7 +48,14 @@ typedef struct SessionTerms
 extern pg_nodiscard bool session_policy_usecs(int64 *usecs,
 											  const Interval *interval);
 
-/* Is the session alive?  Never SESSION_BINDING. */
+/*
+ * Is the session alive?  A refreshable one is while it can be refreshed, even
+ * if its session token is not good any more.  Never SESSION_BINDING.
+ */
+extern SessionStatus session_policy_life(const SessionRow *row,
+										 TimestampTz now);
+
+/* Is its session token good?  Never SESSION_BINDING. */
 extern SessionStatus session_policy_status(const SessionRow *row,
 										   TimestampTz now);
 
@@ -56,8 +64,11 @@ extern bool session_policy_bound(const SessionRow *row,
 								 const SessionSettings *settings,
 								 const SessionBinding *binding);
 
-/* When the session ends if it is not used again. */
+/* When the session token stops being good if it is not used again. */
 extern TimestampTz session_policy_deadline(const SessionRow *row);
+
+/* When the session ends if it is not used again. */
+extern TimestampTz session_policy_end(const SessionRow *row);
 
 /* Is it time to write down that the session was used? */
 extern bool session_policy_touch_due(const SessionRow *row,
@@ -75,6 +86,25 @@ extern void session_policy_touch(SessionRow *row, TimestampTz now);
 
 /* The session's lifetime starts again, up to its cap. */
 extern void session_policy_extend(SessionRow *row, TimestampTz now);
+
+/* What to do with a refresh token of a generation. */
+typedef enum SessionRotation
+{
+	SESSION_ROTATION_NONE,		/* nothing: it is not good for anything */
+	SESSION_ROTATION_NEXT,		/* give the next tokens */
+	SESSION_ROTATION_SAME,		/* give the tokens it was just used for */
+	SESSION_ROTATION_REUSE		/* it was used before: end the session */
+} SessionRotation;
+
+/* The grace is over by when it was asked for, not by when it is decided. */
+extern SessionRotation session_policy_rotation(const SessionRow *row,
+											   const SessionSettings *settings,
+											   uint32 generation,
+											   TimestampTz asked,
+											   TimestampTz now);
+
+/* The tokens were replaced by the next generation's. */
+extern void session_policy_rotate(SessionRow *row, TimestampTz now);
 
 /* Someone logged in, or proved more, within the session. */
 extern void session_policy_authenticate(SessionRow *row, TimestampTz now);

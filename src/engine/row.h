@@ -42,6 +42,11 @@ typedef struct SessionRow
 	int64		idle_timeout;	/* microseconds; 0 = none */
 	TimestampTz max_expires_at; /* SESSION_NO_TIME = no cap */
 
+	bytea	   *refresh_key;	/* sealed */
+	int32		refresh_generation;
+	TimestampTz refresh_expires_at; /* SESSION_NO_TIME = not refreshable */
+	TimestampTz rotated_at;
+
 	TimestampTz revoked_at;		/* SESSION_NO_TIME = not revoked */
 	text	   *revoked_reason;
 	TimestampTz purge_at;

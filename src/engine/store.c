@@ -1,46 +1,29 @@
 /*
  * store.c
- *	  The only door to our tables: direct scans to read, saved plans to write.
+ *	  The only door to session.sessions.
  *
- * Rules:
- * - The OIDs of the table and its indexes are cached for the life of the
- *	 backend and dropped by a relcache callback; they are looked up by name in
- *	 schema "session", never through search_path, and only believed when the
- *	 table belongs to the extension and has the columns this file expects.
- * - A read takes a snapshot of its own, so a long REPEATABLE READ transaction
- *	 sees a committed revocation.  A write first locks the row through the
- *	 table access method, which finds the newest version whatever the
- *	 transaction's snapshot is, then runs a plan under a fresh one.  (In a
- *	 SERIALIZABLE transaction both count towards serialization failures.)
- * - A tid is only good within the scan that found it.
- * - Plans run as the table's owner, name everything by schema, and carry
- *	 values as parameters only.  An error restores the user with the
- *	 (sub)transaction.
+ * Rules: a read sees what is committed now, whatever the isolation level.  A
+ * write first locks the row through the table access method, which finds the
+ * newest version whatever the transaction's snapshot is, then runs a plan as
+ * the owner.  (In a SERIALIZABLE transaction both count towards serialization
+ * failures.)  A tid is only good within the scan that found it.
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
 #include "access/genam.h"
-#include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/inval.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -49,9 +32,7 @@
 #include "compat.h"
 #include "engine/policy.h"
 #include "engine/store.h"
-
-#define SCHEMA "session"
-#define TABLE "sessions"
+#include "engine/table.h"
 
 /* Columns of session.sessions, in the order of the installation script. */
 enum
@@ -108,125 +89,37 @@ static const Oid column_types[N_COLUMNS] = {
 	[COL_PURGE_AT] = TIMESTAMPTZOID,
 };
 
-/* Valid while table is; the callback clears it whole. */
-static struct
+enum
 {
-	Oid			table;
-	Oid			primary_key;
-	Oid			by_user;
-	Oid			by_tenant;
-	Oid			by_purge;
-	Oid			owner;
-}			relations;
+	PRIMARY_KEY,
+	BY_USER,
+	BY_TENANT,
+	BY_PURGE
+};
 
-static bool callback_registered = false;
+static SessionTable sessions = {
+	.name = "sessions",
+	.ncolumns = N_COLUMNS,
+	.column_types = column_types,
+	.index_names = {
+		[PRIMARY_KEY] = "sessions_pkey",
+		[BY_USER] = "sessions_user_id_idx",
+		[BY_TENANT] = "sessions_tenant_id_idx",
+		[BY_PURGE] = "sessions_purge_at_idx",
+	}
+};
 
-/*
- * Where the relations are
- */
-
-static void
-forget_relations(Datum arg, Oid relid)
-{
-	if (!OidIsValid(relid) || relid == relations.table)
-		memset(&relations, 0, sizeof(relations));
-}
-
-/* Refuses a table that is not the one this library was built for. */
-static void
-check_table(Relation rel)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	Oid			extension = get_extension_oid("session", true);
-	bool		ours;
-
-	ours = OidIsValid(extension) && desc->natts == N_COLUMNS &&
-		getExtensionOfObject(RelationRelationId,
-							 RelationGetRelid(rel)) == extension;
-	for (int i = 0; ours && i < N_COLUMNS; i++)
-		ours = TupleDescAttr(desc, i)->atttypid == column_types[i];
-	if (!ours)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" is not the one this version of the "
-						"session library works with", SCHEMA, TABLE),
-				 errhint("Run ALTER EXTENSION session UPDATE after installing "
-						 "a new version.")));
-}
-
-static Oid
-find_relation(const char *name)
-{
-	Oid			schema = get_namespace_oid(SCHEMA, true);
-	Oid			relid = InvalidOid;
-
-	if (OidIsValid(schema))
-		relid = get_relname_relid(name, schema);
-	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation \"%s.%s\" does not exist", SCHEMA, name),
-				 errhint("Run CREATE EXTENSION session.")));
-	return relid;
-}
-
-/*
- * Fills the cache.  Nothing is assigned before everything is found, because
- * looking can deliver an invalidation.
- */
-static void
-remember_relations(Relation rel)
-{
-	Oid			primary_key = find_relation("sessions_pkey");
-	Oid			by_user = find_relation("sessions_user_id_idx");
-	Oid			by_tenant = find_relation("sessions_tenant_id_idx");
-	Oid			by_purge = find_relation("sessions_purge_at_idx");
-
-	relations.primary_key = primary_key;
-	relations.by_user = by_user;
-	relations.by_tenant = by_tenant;
-	relations.by_purge = by_purge;
-	relations.owner = rel->rd_rel->relowner;
-	relations.table = RelationGetRelid(rel);
-}
-
-/*
- * Opens session.sessions.  Taking the lock is what delivers invalidations, so
- * what is cached about the table is only trusted from then on.
- */
 static Relation
 open_table(LOCKMODE mode)
 {
-	Relation	rel;
-
-	if (!callback_registered)
-	{
-		CacheRegisterRelcacheCallback(forget_relations, (Datum) 0);
-		callback_registered = true;
-	}
-	if (OidIsValid(relations.table))
-	{
-		rel = try_table_open(relations.table, mode);
-		if (rel != NULL && OidIsValid(relations.table))
-			return rel;
-		if (rel != NULL)
-			table_close(rel, mode);
-		memset(&relations, 0, sizeof(relations));
-	}
-
-	rel = try_table_open(find_relation(TABLE), mode);
-	if (rel == NULL)
-		return open_table(mode);	/* dropped meanwhile; is it back? */
-	check_table(rel);
-	remember_relations(rel);
-	return rel;
+	return session_table_open(&sessions, mode);
 }
 
 Oid
 session_store_owner(void)
 {
 	table_close(open_table(AccessShareLock), AccessShareLock);
-	return relations.owner;
+	return sessions.owner;
 }
 
 /*
@@ -259,6 +152,8 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 
 #define TEXT_OR_NULL(col) \
 	(null[col] ? NULL : (text *) PG_DETOAST_DATUM_PACKED(v[col]))
+#define BYTEA_OR_NULL(col) \
+	(null[col] ? NULL : DatumGetByteaPP(v[col]))
 #define TIME_OR_NONE(col) \
 	(null[col] ? SESSION_NO_TIME : DatumGetTimestampTz(v[col]))
 
@@ -284,55 +179,18 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 							  DatumGetIntervalP(v[COL_IDLE_TIMEOUT])))
 		elog(ERROR, "idle_timeout of a session is out of range");
 	row->max_expires_at = TIME_OR_NONE(COL_MAX_EXPIRES_AT);
+	row->refresh_key = BYTEA_OR_NULL(COL_REFRESH_KEY);
+	row->refresh_generation = null[COL_REFRESH_GENERATION] ? 0 :
+		DatumGetInt32(v[COL_REFRESH_GENERATION]);
+	row->refresh_expires_at = TIME_OR_NONE(COL_REFRESH_EXPIRES_AT);
+	row->rotated_at = TIME_OR_NONE(COL_ROTATED_AT);
 	row->revoked_at = TIME_OR_NONE(COL_REVOKED_AT);
 	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
 	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
 
 #undef TEXT_OR_NULL
+#undef BYTEA_OR_NULL
 #undef TIME_OR_NONE
-}
-
-/* One index scan over what is committed now. */
-typedef struct TableScan
-{
-	Relation	index;
-	Snapshot	snapshot;
-	IndexScanDesc desc;
-	TupleTableSlot *slot;
-	MemoryContext memory;		/* where the access method may allocate */
-} TableScan;
-
-static void
-begin_scan(TableScan *scan, Relation table, Oid index, ScanKey key)
-{
-	scan->memory = CurrentMemoryContext;
-	scan->index = index_open(index, AccessShareLock);
-	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->slot = table_slot_create(table, NULL);
-	scan->desc = session_compat_beginscan(table, scan->index,
-										  scan->snapshot, 1);
-	index_rescan(scan->desc, key, 1, NULL, 0);
-}
-
-static bool
-next_in_scan(TableScan *scan)
-{
-	/* btree keeps what it allocates on the way until the scan ends. */
-	MemoryContext caller = MemoryContextSwitchTo(scan->memory);
-	bool		found = index_getnext_slot(scan->desc, ForwardScanDirection,
-										   scan->slot);
-
-	MemoryContextSwitchTo(caller);
-	return found;
-}
-
-static void
-end_scan(TableScan *scan)
-{
-	index_endscan(scan->desc);
-	ExecDropSingleTupleTableSlot(scan->slot);
-	UnregisterSnapshot(scan->snapshot);
-	index_close(scan->index, AccessShareLock);
 }
 
 static void
@@ -347,15 +205,15 @@ session_store_read(const pg_uuid_t *id, SessionRow *row)
 {
 	Relation	table = open_table(AccessShareLock);
 	ScanKeyData key;
-	TableScan	scan;
+	SessionTableScan scan;
 	bool		found;
 
 	id_key(&key, id);
-	begin_scan(&scan, table, relations.primary_key, &key);
-	found = next_in_scan(&scan);
+	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
+	found = session_table_next(&scan);
 	if (found)
 		load_row(row, scan.slot, true);
-	end_scan(&scan);
+	session_table_end(&scan);
 	table_close(table, AccessShareLock);
 	return found;
 }
@@ -367,13 +225,13 @@ rows_where(Relation table, Oid index, text *value, text *tenant_id,
 {
 	List	   *result = NIL;
 	ScanKeyData key;
-	TableScan	scan;
+	SessionTableScan scan;
 
 	/* ScanKeyInit compares in collation C, which is the columns' own. */
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(value));
-	begin_scan(&scan, table, index, &key);
-	while (next_in_scan(&scan))
+	session_table_begin(&scan, table, index, &key);
+	while (session_table_next(&scan))
 	{
 		SessionRow *row;
 
@@ -391,7 +249,7 @@ rows_where(Relation table, Oid index, text *value, text *tenant_id,
 												  PointerGetDatum(tenant_id)))))
 			result = lappend(result, row);
 	}
-	end_scan(&scan);
+	session_table_end(&scan);
 	return result;
 }
 
@@ -401,7 +259,8 @@ session_store_of_user(text *user_id, text *tenant_id, int which)
 	Relation	table = open_table(AccessShareLock);
 	List	   *result;
 
-	result = rows_where(table, relations.by_user, user_id, tenant_id, which);
+	result = rows_where(table, sessions.indexes[BY_USER], user_id, tenant_id,
+						which);
 	table_close(table, AccessShareLock);
 	return result;
 }
@@ -412,7 +271,7 @@ session_store_of_tenant(text *tenant_id)
 	Relation	table = open_table(AccessShareLock);
 	List	   *result;
 
-	result = rows_where(table, relations.by_tenant, tenant_id, NULL, 0);
+	result = rows_where(table, sessions.indexes[BY_TENANT], tenant_id, NULL, 0);
 	table_close(table, AccessShareLock);
 	return result;
 }
@@ -441,18 +300,18 @@ bool
 session_store_lock(const pg_uuid_t *id, SessionRow *row)
 {
 	Relation	table = open_table(RowShareLock);
-	Oid			index = relations.primary_key;	/* waiting may clear it */
+	Oid			index = sessions.indexes[PRIMARY_KEY];	/* waiting may clear it */
 	ScanKeyData key;
 	TM_Result	outcome = TM_Updated;
 
 	id_key(&key, id);
 	while (outcome == TM_Updated)
 	{
-		TableScan	scan;
+		SessionTableScan scan;
 
 		CHECK_FOR_INTERRUPTS();
-		begin_scan(&scan, table, index, &key);
-		if (next_in_scan(&scan))
+		session_table_begin(&scan, table, index, &key);
+		if (session_table_next(&scan))
 		{
 			ItemPointerData tid = scan.slot->tts_tid;
 
@@ -464,7 +323,7 @@ session_store_lock(const pg_uuid_t *id, SessionRow *row)
 		}
 		else
 			outcome = TM_Deleted;
-		end_scan(&scan);
+		session_table_end(&scan);
 	}
 	table_close(table, NoLock);
 	if (outcome != TM_Ok && outcome != TM_Deleted)
@@ -481,17 +340,17 @@ bool
 session_store_try_lock(const SessionRow *row)
 {
 	Relation	table = open_table(AccessShareLock);
-	Oid			index = relations.primary_key;
+	Oid			index = sessions.indexes[PRIMARY_KEY];
 	bool		held = false;
 
 	if (ConditionalLockRelation(table, RowExclusiveLock))
 	{
 		ScanKeyData key;
-		TableScan	scan;
+		SessionTableScan scan;
 
 		id_key(&key, &row->id);
-		begin_scan(&scan, table, index, &key);
-		if (next_in_scan(&scan) &&
+		session_table_begin(&scan, table, index, &key);
+		if (session_table_next(&scan) &&
 			ItemPointerEquals(&scan.slot->tts_tid, unconstify(ItemPointerData *, &row->tid)))
 		{
 			ItemPointerData tid = row->tid;
@@ -499,7 +358,7 @@ session_store_try_lock(const SessionRow *row)
 			held = lock_tuple(table, scan.snapshot, scan.slot, &tid,
 							  LockTupleNoKeyExclusive, LockWaitSkip, 0) == TM_Ok;
 		}
-		end_scan(&scan);
+		session_table_end(&scan);
 		if (!held)
 			UnlockRelation(table, RowExclusiveLock);
 	}
@@ -547,15 +406,17 @@ static const int insert_params[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
 	COL_AUTH_LEVEL, COL_DATA, COL_IP, COL_USER_AGENT, COL_CREATED_AT,
 	COL_AUTHENTICATED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
-	COL_IDLE_TIMEOUT, COL_MAX_EXPIRES_AT, COL_PURGE_AT
+	COL_IDLE_TIMEOUT, COL_MAX_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_KEY,
+	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT
 };
 
 static Statement insert_statement = {
 	.sql = "INSERT INTO session.sessions (id, token_hash, user_id, tenant_id,"
 	" role, auth_level, data, ip, user_agent, created_at, authenticated_at,"
-	" last_seen_at, expires_at, idle_timeout, max_expires_at, purge_at)"
+	" last_seen_at, expires_at, idle_timeout, max_expires_at, purge_at,"
+	" refresh_key, refresh_generation, refresh_expires_at)"
 	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-	" $15, $16)",
+	" $15, $16, $17, $18, $19)",
 	.nparams = lengthof(insert_params),
 	.params = insert_params
 };
@@ -585,13 +446,14 @@ static Statement data_statement = {
 static const int state_params[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_ROLE, COL_AUTH_LEVEL,
 	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
-	COL_PURGE_AT
+	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT
 };
 
 static Statement state_statement = {
 	.sql = "UPDATE session.sessions SET token_hash = $2, user_id = $3,"
 	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
-	" last_seen_at = $8, expires_at = $9, purge_at = $10"
+	" last_seen_at = $8, expires_at = $9, purge_at = $10, refresh_key = $11,"
+	" refresh_generation = $12, rotated_at = $13"
 	" WHERE id OPERATOR(pg_catalog.=) $1",
 	.nparams = lengthof(state_params),
 	.params = state_params
@@ -607,53 +469,6 @@ static Statement end_statement = {
 	.nparams = lengthof(end_params),
 	.params = end_params
 };
-
-/* Prepares a statement on first use and keeps its plan for the backend. */
-static SPIPlanPtr
-saved_plan(const char *sql, int nparams, Oid *types, SPIPlanPtr *plan)
-{
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare(sql, nparams, types);
-
-		if (fresh == NULL || SPI_keepplan(fresh) != 0)
-			elog(ERROR, "could not prepare \"%s\": %s", sql,
-				 SPI_result_code_string(SPI_result));
-		*plan = fresh;
-	}
-	return *plan;
-}
-
-/*
- * Runs a plan as the owner, over what is committed now, and returns how many
- * rows it processed.  Its effects are visible to the next read.
- */
-static uint64
-run_as_owner(const char *sql, int nparams, Oid *types, Datum *values,
-			 const char *nulls, SPIPlanPtr *plan)
-{
-	Oid			owner = session_store_owner();
-	Oid			save_user;
-	int			save_context;
-	uint64		processed;
-	int			code;
-
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(owner, save_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
-	SPI_connect();
-	code = SPI_execute_snapshot(saved_plan(sql, nparams, types, plan),
-								values, nulls, GetLatestSnapshot(),
-								InvalidSnapshot, false, true, 0);
-	if (code < 0)
-		elog(ERROR, "could not execute \"%s\": %s", sql,
-			 SPI_result_code_string(code));
-	processed = SPI_processed;
-	SPI_finish();
-	SetUserIdAndSecContext(save_user, save_context);
-	CommandCounterIncrement();
-	return processed;
-}
 
 /* Lengths read better in days, where they have some. */
 static Interval *
@@ -721,6 +536,15 @@ column_value(const SessionRow *row, int column, bool *null)
 			return IntervalPGetDatum(usecs_interval(row->idle_timeout));
 		case COL_MAX_EXPIRES_AT:
 			return time_value(row->max_expires_at, null);
+		case COL_REFRESH_KEY:
+			return pointer_value(row->refresh_key, null);
+		case COL_REFRESH_GENERATION:
+			*null = row->refresh_key == NULL;
+			return Int32GetDatum(row->refresh_generation);
+		case COL_REFRESH_EXPIRES_AT:
+			return time_value(row->refresh_expires_at, null);
+		case COL_ROTATED_AT:
+			return time_value(row->rotated_at, null);
 		case COL_REVOKED_AT:
 			return time_value(row->revoked_at, null);
 		case COL_REVOKED_REASON:
@@ -749,8 +573,8 @@ write_row(Statement *statement, const SessionRow *row)
 		values[i] = column_value(row, column, &null);
 		nulls[i] = null ? 'n' : ' ';
 	}
-	written = run_as_owner(statement->sql, statement->nparams, types, values,
-						   nulls, &statement->plan);
+	written = session_table_execute(&sessions, statement->sql, statement->nparams, types, values,
+									nulls, &statement->plan);
 	if (written != 1)
 		elog(ERROR, "wrote " UINT64_FORMAT " sessions instead of one", written);
 }
@@ -796,9 +620,9 @@ delete_rows(Datum *ids, int count)
 
 	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
 												false, TYPALIGN_CHAR));
-	deleted = run_as_owner("DELETE FROM session.sessions"
-						   " WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-						   lengthof(types), types, values, NULL, &plan);
+	deleted = session_table_execute(&sessions, "DELETE FROM session.sessions"
+									" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+									lengthof(types), types, values, NULL, &plan);
 	if (deleted != (uint64) count)
 		elog(ERROR, "deleted " UINT64_FORMAT " sessions instead of %d",
 			 deleted, count);
@@ -806,12 +630,12 @@ delete_rows(Datum *ids, int count)
 
 /* Collects up to wanted ids of dead rows, which it then holds. */
 static int
-next_dead(TableScan *scan, Relation table, TimestampTz now, int wanted,
+next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
 		  SessionStoreTest is_dead, Datum *ids)
 {
 	int			count = 0;
 
-	while (count < wanted && next_in_scan(scan))
+	while (count < wanted && session_table_next(scan))
 	{
 		ItemPointerData tid = scan->slot->tts_tid;
 		SessionRow *row = palloc_object(SessionRow);
@@ -838,13 +662,13 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 											   ALLOCSET_DEFAULT_SIZES);
 	int64		deleted = 0;
 	ScanKeyData key;
-	TableScan	scan;
+	SessionTableScan scan;
 	int			wanted;
 	int			count;
 
 	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(now));
-	begin_scan(&scan, table, relations.by_purge, &key);
+	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
 	do
 	{
 		MemoryContext caller = MemoryContextSwitchTo(work);
@@ -857,7 +681,7 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(work);
 	} while (count == wanted && (limit == 0 || deleted < limit));
-	end_scan(&scan);
+	session_table_end(&scan);
 	table_close(table, NoLock);
 	MemoryContextDelete(work);
 	return deleted;

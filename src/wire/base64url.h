@@ -11,7 +11,10 @@
 /* Bytes that len characters become, at most. */
 #define SESSION_BASE64URL_BYTES(len) ((len) * 3 / 4)
 
-/* Writes SESSION_BASE64URL_CHARS(len) characters, no terminator. */
+/*
+ * Writes SESSION_BASE64URL_CHARS(len) characters, no terminator.  The bytes
+ * may be the last ones of the room that the characters take.
+ */
 extern void session_base64url_encode(char *out, const uint8 *in, size_t len);
 
 /*

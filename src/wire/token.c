@@ -11,33 +11,101 @@
 #include "wire/base64url.h"
 #include "wire/token.h"
 
-#define PREFIX "st_"
+#define SESSION_PREFIX "st_"
+#define REFRESH_PREFIX "rt_"
 #define PREFIX_CHARS 3
 #define PAYLOAD_BYTES (SESSION_ID_BYTES + SESSION_SECRET_BYTES)
 
 StaticAssertDecl(PREFIX_CHARS + SESSION_BASE64URL_CHARS(PAYLOAD_BYTES) ==
-				 SESSION_TOKEN_CHARS, "a session token has 67 characters");
+				 SESSION_TOKEN_CHARS, "a token has 67 characters");
 StaticAssertDecl(sizeof(SessionToken) == PAYLOAD_BYTES,
 				 "SessionToken must have no padding");
+StaticAssertDecl(sizeof(SessionRefreshToken) == PAYLOAD_BYTES,
+				 "SessionRefreshToken must have no padding");
+
+static bool
+parse(uint8 *payload, const char *prefix, const char *chars, size_t len)
+{
+	if (len != SESSION_TOKEN_CHARS || memcmp(chars, prefix, PREFIX_CHARS) != 0)
+		return false;
+	if (session_base64url_decode(payload, chars + PREFIX_CHARS,
+								 len - PREFIX_CHARS))
+		return true;
+	session_crypto_wipe(payload, PAYLOAD_BYTES);
+	return false;
+}
+
+static void
+format(char *out, const char *prefix, const uint8 *payload)
+{
+	memcpy(out, prefix, PREFIX_CHARS);
+	session_base64url_encode(out + PREFIX_CHARS, payload, PAYLOAD_BYTES);
+}
 
 bool
 session_token_parse(SessionToken *token, const char *chars, size_t len)
 {
-	if (len != SESSION_TOKEN_CHARS || memcmp(chars, PREFIX, PREFIX_CHARS) != 0)
-		return false;
-	if (session_base64url_decode((uint8 *) token, chars + PREFIX_CHARS,
-								 len - PREFIX_CHARS))
-		return true;
-	session_crypto_wipe(token, sizeof(*token));
-	return false;
+	return parse((uint8 *) token, SESSION_PREFIX, chars, len);
+}
+
+bool
+session_token_parse_refresh(SessionRefreshToken *token, const char *chars,
+							size_t len)
+{
+	return parse((uint8 *) token, REFRESH_PREFIX, chars, len);
 }
 
 void
 session_token_format(char *out, const SessionToken *token)
 {
-	memcpy(out, PREFIX, PREFIX_CHARS);
-	session_base64url_encode(out + PREFIX_CHARS, (const uint8 *) token,
-							 sizeof(*token));
+	format(out, SESSION_PREFIX, (const uint8 *) token);
+}
+
+void
+session_token_format_refresh(char *out, const SessionRefreshToken *token)
+{
+	format(out, REFRESH_PREFIX, (const uint8 *) token);
+}
+
+uint32
+session_token_generation(const SessionRefreshToken *token)
+{
+	const uint8 *g = token->generation;
+
+	return (uint32) g[0] << 24 | (uint32) g[1] << 16 | (uint32) g[2] << 8 | g[3];
+}
+
+/* One of the two values of a generation, told apart by what it is for. */
+static bool
+derive(uint8 out[SESSION_SHA256_BYTES], const char *use,
+	   const SessionRefreshToken *refresh, const uint8 *key)
+{
+	uint8		in[16 + SESSION_ID_BYTES + 4] = {0};
+
+	strlcpy((char *) in, use, 16);
+	memcpy(in + 16, refresh->id, SESSION_ID_BYTES);
+	memcpy(in + 16 + SESSION_ID_BYTES, refresh->generation, 4);
+	return session_crypto_hmac_sha256(out, in, sizeof(in), key,
+									  SESSION_SECRET_BYTES);
+}
+
+bool
+session_token_derive(SessionToken *token, SessionRefreshToken *refresh,
+					 const uint8 id[SESSION_ID_BYTES], uint32 generation,
+					 const uint8 key[SESSION_SECRET_BYTES])
+{
+	uint8		mac[SESSION_SHA256_BYTES];
+	bool		ok;
+
+	memcpy(token->id, id, SESSION_ID_BYTES);
+	memcpy(refresh->id, id, SESSION_ID_BYTES);
+	for (int i = 0; i < 4; i++)
+		refresh->generation[i] = (uint8) (generation >> (8 * (3 - i)));
+	ok = derive(token->secret, "session secret", refresh, key) &&
+		derive(mac, "refresh token", refresh, key);
+	memcpy(refresh->mac, mac, SESSION_MAC_BYTES);
+	session_crypto_wipe(mac, sizeof(mac));
+	return ok;
 }
 
 void

@@ -26,6 +26,36 @@ extern pg_nodiscard bool session_token_parse(SessionToken *token,
 extern void session_token_format(char *out, const SessionToken *token);
 
 /*
+ * The refresh token: rt_ + base64url(id || generation || MAC), as long as the
+ * session token.  Both are derived from a key that belongs to the session, so
+ * those of a generation can be given again without being stored.
+ */
+#define SESSION_MAC_BYTES 28
+
+typedef struct SessionRefreshToken
+{
+	uint8		id[SESSION_ID_BYTES];
+	uint8		generation[4];	/* big-endian */
+	uint8		mac[SESSION_MAC_BYTES]; /* wipe after use */
+} SessionRefreshToken;
+
+extern pg_nodiscard bool session_token_parse_refresh(SessionRefreshToken *token,
+													 const char *chars,
+													 size_t len);
+
+extern void session_token_format_refresh(char *out,
+										 const SessionRefreshToken *token);
+
+extern uint32 session_token_generation(const SessionRefreshToken *token);
+
+/* Derives the tokens of a generation from the session's key. */
+extern pg_nodiscard bool session_token_derive(SessionToken *token,
+											  SessionRefreshToken *refresh,
+											  const uint8 id[SESSION_ID_BYTES],
+											  uint32 generation,
+											  const uint8 key[SESSION_SECRET_BYTES]);
+
+/*
  * Makes a UUIDv7 (RFC 9562 section 5.7) from microseconds since 1970 and 16
  * random bytes already in id.  The 12 bits after the version hold the
  * fraction of the millisecond (section 6.2, method 3), so that ids sort by

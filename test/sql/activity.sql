@@ -109,7 +109,9 @@ SELECT pg_temp.is_recent(last_seen_at) AS seen, expires_at - last_seen_at AS end
 CALL pg_temp.pass('5 minutes');
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
 
--- A time that a clock which was ahead left behind is corrected.
+-- A time that a clock which was ahead left behind is corrected, by validation too.
+UPDATE session.sessions SET last_seen_at = clock_timestamp() + interval '5 minutes';
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
 UPDATE session.sessions SET last_seen_at = clock_timestamp() + interval '5 minutes';
 SELECT session_touch(:'token'), session_data_set(:'token', 'a', '1');
 SELECT last_seen_at > clock_timestamp() AS ahead FROM session.sessions;

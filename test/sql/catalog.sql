@@ -18,18 +18,20 @@ SELECT t.typname, string_agg(format('%s %s', a.attname, format_type(a.atttypid, 
 \pset format aligned
 \pset tuples_only off
 
--- A function finds out for itself what is committed now, so none may be called ahead of time,
--- left out, taken for another call with the same arguments, or run in a parallel worker.
+-- A function finds out for itself what is committed now, so it must not be called ahead of time,
+-- left out, taken for another call with the same arguments, or run in a parallel worker; those
+-- for headers look at settings only.
 SELECT l.lanname, p.provolatile, p.proparallel, p.proisstrict, p.prosecdef, p.proleakproof,
        p.proconfig, p.prokind, count(*)
   FROM extension_functions p JOIN pg_language l ON l.oid = p.prolang
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6;
+SELECT proname FROM extension_functions WHERE provolatile <> 'v' ORDER BY proname COLLATE "C";
 
 -- Its C function has the name that it has in SQL, in our library.
 SELECT count(*) AS others FROM extension_functions
  WHERE prosrc <> proname OR probin <> '$libdir/session' OR proname NOT LIKE 'session\_%';
 
--- Those that return one row at most tell the planner so.
+-- The planner is told how many rows to expect.
 SELECT prorows, array_agg(proname ORDER BY proname COLLATE "C") AS functions
   FROM extension_functions WHERE proretset GROUP BY prorows ORDER BY prorows;
 
@@ -44,31 +46,49 @@ SELECT pg_describe_object(classid, objid, 0) AS object
                       AND (t.typelem <> 0 OR c.relkind = 'r'))  -- made along with others
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum)
-  FROM pg_attribute WHERE attrelid = 'session.sessions'::regclass AND attnum > 0
+  FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+ WHERE relnamespace = 'session'::regnamespace AND relkind = 'r' AND attnum > 0
    AND coalesce(col_description(attrelid, attnum), '') = ''
 UNION ALL
 SELECT pg_describe_object('pg_extension'::regclass, oid, 0)
   FROM pg_extension WHERE extname = 'session' AND coalesce(obj_description(oid, 'pg_extension'), '') = ''
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, indexrelid, 0)
-  FROM pg_index WHERE indrelid = 'session.sessions'::regclass AND NOT indisprimary
-   AND coalesce(obj_description(indexrelid, 'pg_class'), '') = '';
+  FROM pg_index JOIN pg_class c ON c.oid = indrelid
+ WHERE relnamespace = 'session'::regnamespace AND NOT indisprimary
+   AND coalesce(obj_description(indexrelid, 'pg_class'), '') = ''
+UNION ALL
+SELECT pg_describe_object('pg_trigger'::regclass, t.oid, 0)
+  FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+ WHERE relnamespace = 'session'::regnamespace AND NOT tgisinternal
+   AND coalesce(obj_description(t.oid, 'pg_trigger'), '') = '';
 TABLE uncommented;
 COMMENT ON FUNCTION session_touch(text) IS NULL;
 COMMENT ON COLUMN session.sessions.ip IS NULL;
+COMMENT ON COLUMN session.keys.secret IS NULL;
+COMMENT ON INDEX session.denylist_expires_at_idx IS NULL;
+COMMENT ON TRIGGER keys_changed ON session.keys IS NULL;
+COMMENT ON VIEW session.key_ring IS NULL;
 TABLE uncommented;
 DROP VIEW uncommented;
 
--- The table: columns, indexes and constraints.
-SELECT attname, format_type(atttypid, atttypmod) AS type, attnotnull AS not_null, collname AS collation
-  FROM pg_attribute LEFT JOIN pg_collation c ON c.oid = attcollation
- WHERE attrelid = 'session.sessions'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT pg_get_indexdef(indexrelid) FROM pg_index
- WHERE indrelid = 'session.sessions'::regclass ORDER BY indexrelid::regclass::text COLLATE "C";
+-- The tables and the view: columns, indexes, constraints and triggers.
+SELECT relname, attname, format_type(atttypid, atttypmod) AS type, attnotnull AS not_null, collname AS collation
+  FROM pg_class r JOIN pg_attribute ON attrelid = r.oid LEFT JOIN pg_collation c ON c.oid = attcollation
+ WHERE relnamespace = 'session'::regnamespace AND relkind <> 'i' AND attnum > 0
+ ORDER BY relname COLLATE "C", attnum;
+SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
+ WHERE relnamespace = 'session'::regnamespace ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
- WHERE conrelid = 'session.sessions'::regclass AND contype <> 'n' ORDER BY conname COLLATE "C";
-SELECT relpersistence, reloptions, relrowsecurity, relhastriggers, relhasrules FROM pg_class
- WHERE oid = 'session.sessions'::regclass;
+ WHERE connamespace = 'session'::regnamespace AND contype <> 'n' ORDER BY conname COLLATE "C";
+SELECT relname, relkind, relpersistence, reloptions, relrowsecurity, relhastriggers, relhasrules FROM pg_class
+ WHERE relnamespace = 'session'::regnamespace AND relkind <> 'i' ORDER BY relname COLLATE "C";
+SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+ WHERE relnamespace = 'session'::regnamespace AND NOT tgisinternal ORDER BY tgname;
+
+-- Keys, sealed as they are, and denied cookies are part of a dump.
+SELECT relname FROM pg_extension, unnest(extconfig) AS t JOIN pg_class c ON c.oid = t
+ WHERE extname = 'session' ORDER BY relname COLLATE "C";
 
 -- The constraints hold even against a superuser.
 SELECT id FROM session_create('alice') \gset
@@ -80,8 +100,21 @@ SELECT change, pg_temp.outcome_of('UPDATE session.sessions SET ' || change) AS o
     'user_id = NULL',
     'revoked_at = now()',
     'revoked_reason = ''because''',
+    'refresh_key = ''\x00''',
+    'refresh_key = decode(repeat(''00'', 60), ''hex'')',
+    'refresh_generation = 1',
+    'refresh_expires_at = now()',
     'data = NULL',
     'purge_at = NULL']) AS change;
+SELECT count(session_key_rotate()) AS made FROM generate_series(1, 2);
+SELECT statement, pg_temp.outcome_of(statement) AS outcome
+  FROM unnest(ARRAY[
+    'UPDATE session.keys SET secret = ''\x00''',
+    'UPDATE session.keys SET secret = NULL',
+    'UPDATE session.keys SET kid = ''k''',
+    'UPDATE session.keys SET retired_at = NULL, purpose = NULL',
+    'INSERT INTO session.denylist VALUES (''\x00'', now())',
+    'INSERT INTO session.denylist VALUES (sha256(''a''), NULL)']) AS statement;
 
 -- What activity, data and rotation change is not indexed, so those updates are HOT.
 SELECT a.attname AS indexed

@@ -17,7 +17,7 @@ SELECT id = :'id' AS same_id, expires_at = :'expires_at' AS same_deadline,
   FROM session.sessions;
 SELECT refresh_token, refresh_expires_at FROM session_create();
 
--- A refreshable session has none of its columns filled yet.
+-- What only a refreshable session has is not there.
 SELECT count(*) AS rows, count(refresh_key) AS keys,
        count(refresh_generation) AS generations,
        count(refresh_expires_at) AS deadlines, count(rotated_at) AS rotations
@@ -137,8 +137,7 @@ SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, argumen
     $$ auth_level => -1 $$,
     $$ auth_level => 2 $$,
     $$ 'alice', auth_level => -1 $$,
-    $$ max_sessions => -1 $$,
-    $$ refreshable => true $$]) AS arguments;
+    $$ max_sessions => -1 $$]) AS arguments;
 
 -- What is just within the bounds is not.
 SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, arguments
@@ -152,7 +151,10 @@ SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, argumen
     $$ 'alice', auth_level => 0 $$,
     $$ 'alice', auth_level => 2147483647 $$,
     $$ max_sessions => 0 $$,
-    $$ max_sessions => 2147483647 $$]) AS arguments;
+    $$ max_sessions => 2147483647 $$,
+    $$ refreshable => NULL $$,
+    $$ refreshable => true $$,
+    $$ refreshable => true, lifetime => '68 years' $$]) AS arguments;
 
 -- A failed call leaves nothing behind: there are these and no others.
 SELECT count(*) AS sessions FROM session.sessions;

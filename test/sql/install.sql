@@ -21,6 +21,19 @@ SELECT user_id, status FROM regress_session_api.session_validate(:'token');
 SELECT token FROM regress_session_api.session_regenerate(:'token', auth_level => 2) \gset
 SELECT regress_session_api.session_data_set(:'token', 'a', '1'), regress_session_api.session_data(:'token');
 SELECT status, auth_level FROM regress_session_api.session_list('alice');
+SELECT regress_session_api.session_key_rotate() AS kid \gset
+SELECT regress_session_api.session_key_rotate('jwt') IS NOT NULL AS made;
+SELECT regress_session_api.session_cookie_encode('{"a": 1}') AS cookie,
+       regress_session_api.session_cookie_issue(:'token', 'jwe') AS snapshot \gset
+SELECT regress_session_api.session_cookie_decode(:'cookie') -> 'a' AS a;
+SELECT user_id, source FROM regress_session_api.session_cookie_validate(:'snapshot');
+SELECT regress_session_api.session_cookie_revoke(:'cookie'), regress_session_api.session_cookie_decode(:'cookie');
+SELECT count(regress_session_api.session_jwt(:'token')) AS jwts;
+SELECT regress_session_api.session_cookie_header('v'), regress_session_api.session_cookie_read('__Host-session=v');
+SELECT refresh_token FROM regress_session_api.session_create('carol', refreshable => true) \gset
+SELECT count(*) AS refreshed FROM regress_session_api.session_refresh(:'refresh_token');
+SELECT regress_session_api.session_key_retire(:'kid');
+SELECT count(*) AS accepted FROM regress_session_api.session_cookie_validate(:'snapshot');
 SELECT regress_session_api.session_revoke(:'token'), regress_session_api.session_status(:'token');
 RESET search_path;
 
@@ -40,20 +53,28 @@ ALTER EXTENSION session SET SCHEMA public;
 
 -- Its parts cannot be dropped one by one, and it cannot be installed twice.
 DROP TABLE session.sessions;
+DROP TABLE session.keys CASCADE;
+DROP TABLE session.denylist;
+DROP VIEW session.key_ring;
+DROP FUNCTION session.session_keys_changed() CASCADE;
 DROP SCHEMA session CASCADE;
 DROP FUNCTION regress_session_api.session_validate;
 CREATE EXTENSION session;
 
--- When it goes, everything of it goes, the sessions too.
+-- When it goes, everything of it goes, the sessions and the keys too.
+SELECT regress_session_api.session_key_rotate() IS NOT NULL AS made;
+SELECT regress_session_api.session_cookie_encode('{"a": 1}') AS cookie \gset
 DROP EXTENSION session;
 SELECT count(*) AS schemas FROM pg_namespace WHERE nspname = 'session';
 SELECT count(*) AS functions FROM pg_proc WHERE proname LIKE 'session\_%' AND probin IS NOT NULL;
 SELECT count(*) AS types FROM pg_type WHERE typname LIKE 'session\_%';
-SELECT count(*) AS tables FROM pg_class WHERE relname LIKE 'sessions%' AND relkind IN ('r', 'i');
+SELECT count(*) AS relations FROM pg_class
+ WHERE relname ~ '^(sessions|keys|denylist)(_|$)' OR relname = 'key_ring';
 
--- It can come back within the same connection, empty; old tokens are unknown.
+-- It can come back within the same connection, empty; old tokens are unknown, as are cookies.
 CREATE EXTENSION session;
-SELECT session_status(:'token');
+SELECT session_status(:'token'), session_cookie_decode(:'cookie');
+SELECT session_cookie_encode('{"a": 1}');
 SELECT token FROM session_create('alice') \gset
 SELECT session_data_set(:'token', 'a', '1'), session_data(:'token'), session_revoke(:'token');
 SELECT count(*) AS sessions FROM session.sessions;
@@ -62,14 +83,20 @@ DROP EXTENSION session;
 -- It also can within one transaction, and the rollback of all that leaves what was.
 CREATE EXTENSION session;
 SELECT token FROM session_create('alice') \gset
+SELECT session_key_rotate() IS NOT NULL AS made;
+SELECT session_cookie_encode('{"a": 1}') AS cookie \gset
 BEGIN;
 DROP EXTENSION session;
 CREATE EXTENSION session SCHEMA regress_session_api;
-SELECT regress_session_api.session_status(:'token');
+SELECT regress_session_api.session_status(:'token'), regress_session_api.session_cookie_decode(:'cookie');
 SELECT token AS inner FROM regress_session_api.session_create('bob') \gset
-SELECT regress_session_api.session_status(:'inner');
+SELECT regress_session_api.session_key_rotate() IS NOT NULL AS made;
+SELECT regress_session_api.session_cookie_encode('{"b": 2}') AS inner_cookie \gset
+SELECT regress_session_api.session_status(:'inner'),
+       regress_session_api.session_cookie_decode(:'inner_cookie') -> 'b' AS b;
 ROLLBACK;
-SELECT session_status(:'token') AS alice, session_status(:'inner') AS bob;
+SELECT session_status(:'token') AS alice, session_status(:'inner') AS bob,
+       session_cookie_decode(:'cookie') -> 'a' AS a, session_cookie_decode(:'inner_cookie') AS b;
 SELECT session_revoke(:'token');
 
 -- A schema that is there already may be anybody's: the installation fails and leaves nothing.

@@ -119,7 +119,15 @@ BEGIN
                                                WHEN 'user_id' THEN '''alice'''
                                                WHEN 'tenant_id' THEN '''acme'''
                                                WHEN 'role' THEN 'current_user::regrole'
-                                               WHEN 'level' THEN '''app''' END, ', ')
+                                               WHEN 'level' THEN '''app'''
+                                               WHEN 'payload' THEN '''{"n": 5}'''
+                                               WHEN 'cookie' THEN
+                                                   CASE p.proname WHEN 'session_cookie_validate'
+                                                        THEN 'current_setting(''test.snapshot'')'
+                                                        ELSE 'current_setting(''test.cookie'')' END
+                                               WHEN 'cookie_header' THEN '''__Host-session=v'''
+                                               WHEN 'secret' THEN '''0123456789abcdef0123456789abcdef'''
+                                               WHEN 'kid' THEN '''no such kid''' END, ', ')
                      FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
                     WHERE a.n <= p.pronargs - p.pronargdefaults))
       INTO call FROM extension_functions p WHERE p.oid = function;
@@ -130,10 +138,19 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 CREATE TEMP VIEW outcomes AS
-SELECT p.proname, pg_temp.call(p.oid, current_setting('test.token'), current_setting('test.id')::uuid) AS outcome
-  FROM extension_functions p ORDER BY p.proname COLLATE "C";
+SELECT p.proname,
+       CASE WHEN outcome ~ '^[\w-]+(\.[\w-]*){1,4}$' THEN 'a cookie'
+            WHEN outcome ~ '^{"n": 5, .*"jti": ' THEN 'a payload'
+            ELSE outcome END AS outcome
+  FROM extension_functions p,
+       pg_temp.call(p.oid, current_setting('test.token'), current_setting('test.id')::uuid) AS outcome
+ WHERE p.prorettype <> 'trigger'::regtype
+ ORDER BY p.proname COLLATE "C";
+SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
 SELECT set_config('test.token', :'token', false) = :'token' AS set,
-       set_config('test.id', :'id', false) = :'id' AS set;
+       set_config('test.id', :'id', false) = :'id' AS set,
+       set_config('test.cookie', session_cookie_encode('{"n": 5}'), false) <> '' AS set,
+       set_config('test.snapshot', session_cookie_issue(:'token'), false) <> '' AS set;
 CALL pg_temp.pass('1 hour');
 SELECT ctid, xmin FROM session.sessions WHERE id = :'id' \gset
 BEGIN READ ONLY;

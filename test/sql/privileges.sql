@@ -42,7 +42,7 @@ SELECT proname, bool_or(may) FILTER (WHERE role = 'regress_session_nobody') AS n
   FROM matrix GROUP BY proname ORDER BY proname COLLATE "C";
 SELECT count(*) FILTER (WHERE may <> granted) AS contradictions FROM matrix;
 
--- These functions are everyone's: none.
+-- These functions are everyone's: those that read settings and nothing else.
 SELECT p.proname FROM extension_functions p
  WHERE p.proacl IS NULL
     OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0)
@@ -58,9 +58,18 @@ SELECT session_create('mallory');
 SELECT session_revoke(:'token');
 SELECT session_list('alice');
 SELECT session_grant('regress_session_nobody', 'admin');
+SELECT session_cookie_encode('{"role": "admin"}');
+SELECT session_cookie_decode('a.b');
+SELECT session_cookie_issue(:'token');
+SELECT session_cookie_validate('a.b');
+SELECT session_jwt(:'token');
+SELECT session_key_rotate();
+SELECT session_key_import('0123456789abcdef0123456789abcdef');
+SELECT session_key_retire('k');
 \set VERBOSITY default
 SELECT session_status(:'token');
 \set VERBOSITY sqlstate
+SELECT session_cookie_header('v'), session_cookie_clear(), session_cookie_read('__Host-session=v');
 RESET ROLE;
 
 -- To the schema and what is in it, a role with all levels has no more access than one with none.
@@ -76,7 +85,8 @@ SELECT c.relname, c.relkind, role, privilege
    AND (has_table_privilege(role, c.oid, privilege)
         OR privilege IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
            AND has_any_column_privilege(role, c.oid, privilege));
-SELECT count(*) AS relations FROM pg_class WHERE relnamespace = 'session'::regnamespace;
+SELECT relkind, array_agg(relname ORDER BY relname COLLATE "C") AS relations
+  FROM pg_class WHERE relnamespace = 'session'::regnamespace GROUP BY relkind ORDER BY relkind;
 
 -- Not even where the schema is opened to them by mistake.
 CREATE TEMP TABLE statements (statement text);
@@ -99,6 +109,18 @@ INSERT INTO statements VALUES
     ('CREATE TABLE session.mine ()'),
     ('CREATE TEMP TABLE child () INHERITS (session.sessions)'),
     ('DROP TABLE session.sessions'),
+    ('SELECT kid FROM session.keys'),
+    ('SELECT FROM session.key_ring'),
+    ('INSERT INTO session.keys SELECT'),
+    ('UPDATE session.keys SET retired_at = NULL'),
+    ('DELETE FROM session.keys'),
+    ('ALTER TABLE session.keys DISABLE TRIGGER ALL'),
+    ('CREATE OR REPLACE VIEW session.key_ring AS SELECT'),
+    ('SELECT FROM session.denylist'),
+    ('INSERT INTO session.denylist SELECT'),
+    ('UPDATE session.denylist SET expires_at = ''-infinity'''),
+    ('DELETE FROM session.denylist'),
+    ('SELECT session.session_keys_changed()'),
     ('DROP EXTENSION session'),
     ('ALTER EXTENSION session UPDATE'),
     ('ALTER FUNCTION public.session_validate OWNER TO current_user'),
@@ -110,12 +132,15 @@ GRANT USAGE ON SCHEMA session TO PUBLIC;
 SET ROLE regress_session_admin;
 SELECT left(pg_temp.outcome_of(statement), 5) AS opened, statement FROM statements;
 COPY session.sessions TO STDOUT;
+COPY session.keys TO STDOUT;
 RESET ROLE;
 REVOKE USAGE ON SCHEMA session FROM PUBLIC;
 
 -- What the planner remembers of the tables is hidden too.
-ANALYZE session.sessions;
-SELECT count(*) > 0 AS seen FROM pg_stats WHERE schemaname = 'session';
+SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
+ANALYZE session.sessions, session.keys;
+SELECT tablename, count(*) > 0 AS seen FROM pg_stats WHERE schemaname = 'session'
+ GROUP BY tablename ORDER BY tablename;
 SET ROLE regress_session_admin;
 SELECT count(*) > 0 AS seen FROM pg_stats WHERE schemaname = 'session';
 RESET ROLE;
@@ -130,8 +155,18 @@ SELECT token FROM session_regenerate(:'token', 'bob', 'clerk', 2) \gset
 SELECT session_data_set(:'token', 'b', '2'), session_data_get(:'token', 'b'), session_data(:'token'),
        session_data_pop(:'token', 'b'), session_data_delete(:'token', 'a'),
        session_data_save(:'token', '{"c": 3}'), session_data_clear(:'token');
+SELECT session_cookie_encode('{"a": 1}') AS cookie, session_cookie_issue(:'token') AS snapshot \gset
+SELECT session_cookie_decode(:'cookie') -> 'a' AS a, session_cookie_revoke(:'cookie'), session_cookie_decode(:'cookie');
+SELECT id = :'id' AS same_id, source FROM session_cookie_validate(:'snapshot');
+SELECT source FROM session_cookie_validate(:'snapshot', true);
+SELECT count(session_jwt(:'token')) AS jwts;
+SELECT refresh_token FROM session_create('bob', refreshable => true) \gset
+SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 SELECT session_list('bob');
 SELECT session_revoke_id(:'id');
+SELECT session_key_rotate();
+SELECT session_key_import('0123456789abcdef0123456789abcdef');
+SELECT session_key_retire('k');
 SELECT session_cleanup();
 SELECT session_grant('regress_session_app', 'admin');
 RESET ROLE;
@@ -141,6 +176,9 @@ SET ROLE regress_session_admin;
 SELECT session_status(:'token');
 SELECT user_id, status FROM session_list('bob');
 SELECT user_id, status FROM session_get(:'id');
+SELECT session_key_rotate('other') AS kid \gset
+SELECT session_key_retire(:'kid');
+SELECT session_key_import('0123456789abcdef0123456789abcdef', 'k', 'other'), session_key_retire('k');
 SELECT session_revoke_id(:'id', 'because'), session_revoke_user('alice'), session_revoke_tenant('acme'), session_cleanup();
 RESET ROLE;
 

@@ -10,9 +10,11 @@ SELECT name, current_setting(name) AS value
   FROM pg_settings WHERE name LIKE 'session.%' AND unit IS NOT NULL
  ORDER BY name COLLATE "C";
 
--- Each has a description, and none can be changed by just anyone.
+-- Each has a description, and none can be changed by just anyone; where the master key comes
+-- from is for the whole server.
+SELECT name FROM pg_settings WHERE name LIKE 'session.%' AND context = 'sighup' ORDER BY name COLLATE "C";
 SELECT count(*) FILTER (WHERE short_desc = '') AS undescribed,
-       count(*) FILTER (WHERE context <> 'superuser') AS for_anyone,
+       count(*) FILTER (WHERE context NOT IN ('superuser', 'sighup')) AS for_anyone,
        count(*) FILTER (WHERE setting <> boot_val) AS changed
   FROM pg_settings WHERE name LIKE 'session.%';
 
@@ -28,8 +30,32 @@ SET session.bind_ip_prefix_v6 = 129;
 SET session.on_mismatch = 'log';
 SET session.max_data_size = 1023;
 SET session.cleanup_batch = 0;
+SET session.access_lifetime = 0;
+SET session.refresh_lifetime = 0;
+SET session.refresh_grace = -1;
+SET session.refresh_grace = '3601s';
+SET session.cookie_cache_ttl = 0;
+SET session.cookie_cache_ttl = '86401s';
+SET session.cookie_encoding = 'base64';
+SET session.cookie_same_site = 'off';
+SET session.encrypt_data = 'key';
+SET session.master_key_file = 'mine.key';
+SET session.master_key_command = 'true';
 SET session.lifetme = '1h';
 SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> boot_val;
+
+-- An ordinary role does not even see where the master key is.
+CREATE ROLE regress_session_nobody;
+SET ROLE regress_session_nobody;
+SHOW session.master_key_file;
+SHOW session.master_key_command;
+SELECT count(*) AS shown FROM pg_settings WHERE name LIKE 'session.master%';
+SET session.encrypt_data = off;
+SET session.claims_function = 'public.mine';
+SET session.refresh_grace = '1h';
+SET session.cookie_secure = off;
+RESET ROLE;
+DROP ROLE regress_session_nobody;
 
 -- The largest values are still good ones: no sum with them overflows.
 SET session.lifetime = 2147483647;
@@ -37,6 +63,10 @@ SET session.idle_timeout = 2147483647;
 SET session.max_lifetime = 2147483647;
 SET session.update_age = 2147483647;
 SET session.revoked_retention = 2147483647;
+SET session.access_lifetime = 2147483647;
+SET session.refresh_lifetime = 2147483647;
+SET session.refresh_grace = 3600;
+SET session.cookie_cache_ttl = 86400;
 SELECT token FROM session_create('alice') \gset
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT count(*) AS refreshed FROM session_refresh(:'token');
@@ -44,6 +74,12 @@ SELECT session_revoke(:'token');
 SELECT expires_at < 'infinity' AND expires_at > clock_timestamp() + interval '60 years' AS far,
        purge_at < 'infinity' AND purge_at > clock_timestamp() + interval '60 years' AS kept
   FROM session.sessions;
+SELECT session_key_rotate() IS NOT NULL AS made;
+SELECT token, refresh_token FROM session_create('bob', refreshable => true) \gset
+SELECT source, expires_at > clock_timestamp() + interval '60 years' AS far
+  FROM session_cookie_validate(session_cookie_issue(:'token'));
+SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
+SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 RESET ALL;
 
 -- They take part in transactions and in functions like any other.

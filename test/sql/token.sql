@@ -82,8 +82,13 @@ SELECT function, array_agg(DISTINCT answer) AS answers
 BEGIN;
 ALTER TABLE session.sessions RENAME TO out_of_reach;
 SELECT array_agg(DISTINCT answer COLLATE "C") AS answers
-  FROM junk, pg_temp.answers(value);
+  FROM junk, pg_temp.answers(value) WHERE what <> 'prefix of a refresh token';
+SELECT what, session_status(value), session_is_valid(value), session_data(value)
+  FROM junk WHERE what = 'prefix of a refresh token';
+SAVEPOINT s;
 SELECT session_status(:'token');
+ROLLBACK TO s;
+SELECT session_refresh(value) FROM junk WHERE what = 'prefix of a refresh token';
 ROLLBACK;
 SELECT session_status(:'token');
 

@@ -1,12 +1,13 @@
 # At the most talkative logging there is, over every function that takes a
-# token and every way it can fail, a token shows only where the caller wrote
-# it: in the text or the parameters of the caller's own statement.  A token that
-# was given out and not passed in shows nowhere, and nowhere on disk is anything
-# that a session could be taken over with.
+# secret and every way it can fail, a secret shows only where the caller wrote
+# it: in the text or the parameters of the caller's own statement.  Secrets are
+# tokens of both kinds, cookies and JWTs, imported keys and the master key.  One
+# that was given out and not passed in shows nowhere, and nowhere on disk but in
+# the master key file is anything that a session could be taken over with.
 
 use strict;
 use warnings;
-use Digest::SHA qw(sha256);
+use Digest::SHA qw(hmac_sha256 sha256);
 use File::Find;
 use MIME::Base64 qw(decode_base64 encode_base64);
 use PostgreSQL::Test::Cluster;
@@ -39,8 +40,25 @@ $node->safe_psql(
 		RETURN session_data_set(token, 'k', NULL);
 	END $$;
 
-	-- Makes the table refuse what a function is about to write.
+	-- Makes the tables refuse what a function is about to write.
 	ALTER TABLE session.sessions ADD CHECK (role <> 'forbidden');
+	ALTER TABLE session.keys ADD CHECK (kid <> 'forbidden');
+
+	-- Adds to what is minted, or fails, having seen all there is to see.
+	CREATE FUNCTION more(i session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
+	BEGIN
+		IF i.role = 'broken' THEN
+			RAISE 'no claims for %', i;
+		END IF;
+		RETURN jsonb_build_object('more', i.auth_level);
+	END $$;
+
+	SELECT FROM session_key_rotate();
+	SELECT FROM session_key_rotate('jwt');
+
+	-- A secret that nobody ever writes.
+	SELECT FROM session_key_import(sha256('an imported secret'), 'theirs', 'legacy');
+	SELECT FROM session_key_retire(session_key_import(sha256('a retired secret')));
 });
 
 # Everything that clients were told besides results.
@@ -108,14 +126,38 @@ sub fresh
 	return $passed[-1];
 }
 
-# The 48 bytes in a token: id and secret.
-sub payload { return decode_base64($_[0] =~ s/^st_//r =~ tr{-_}{+/}r); }
+# The bytes in the last part of a token or cookie, where what is secret is.
+sub payload
+{
+	my ($part) = $_[0] =~ s/^[sr]t_//r =~ /([^.]+)\z/;
+	return decode_base64($part =~ tr{-_}{+/}r);
+}
+
+# Of a refreshable session: the token to pass in, and the other one.
+sub refreshable
+{
+	my ($out) = literal(q{SELECT token, refresh_token FROM }
+		  . q{session_create('alice', '{"k": 1}', refreshable => true)}, '');
+	my @pair = split /\|/, $out;
+
+	BAIL_OUT('no refreshable session was made') unless @pair == 2;
+	return @pair;
+}
+
+# A cookie made by a call; the caller says whether it is going to be passed in.
+sub cookie
+{
+	my ($call, $token) = @_;
+	my ($out) = literal("SELECT $call", $token // '');
+
+	BAIL_OUT("$call made nothing") unless length $out > 60;
+	return $out;
+}
 
 sub statements { return join '', map { "SELECT * FROM $_;\n" } @_; }
 
-# Every function that takes a token.  Those that look come first, while there
-# is something to look at.
-my @calls = (
+# Every function that takes a token, those that look and those that change.
+my @looks = (
 	'session_validate(:token)',
 	q{session_validate(:token, '192.0.2.1', 'curl')},
 	'session_status(:token)',
@@ -124,6 +166,11 @@ my @calls = (
 	'session_is_expired(:token)',
 	'session_data(:token)',
 	q{session_data_get(:token, 'k')},
+	'session_cookie_issue(:token)',
+	q{session_cookie_issue(:token, 'jwe')},
+	'session_jwt(:token)',
+	q{session_jwt(:token, claims => '{"a": 1}', audience => 'them')});
+my @changes = (
 	'session_touch(:token)',
 	'session_refresh(:token)',
 	q{session_data_pop(:token, 'k')},
@@ -133,17 +180,63 @@ my @calls = (
 	'session_data_clear(:token)',
 	q{session_regenerate(:token, NULL, 'editor', 2)},
 	'session_revoke(:token)');
-my $functions = $node->safe_psql(
-	'postgres', q{
-	SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname)
-	FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
-	WHERE d.refclassid = 'pg_extension'::regclass
-	  AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'session')
-	  AND d.classid = 'pg_proc'::regclass
-	  AND 'token' = ANY (p.proargnames[1:p.pronargs])});
-my %tried = map { /^(\w+)/ => 1 } @calls;
-is(join(' ', sort keys %tried),
-	$functions, 'every function that takes a token is tried');
+
+# And every function that takes a cookie, a header with one, or a secret.
+my @cookie_looks = (
+	'session_cookie_decode(:token)',
+	q{session_cookie_decode(:token, 'jwt')},
+	q{session_cookie_decode(:token, 'legacy')},
+	'session_cookie_validate(:token)',
+	'session_cookie_validate(:token, true)',
+	q{session_cookie_read('__Host-session=' || :token)},
+	q{session_cookie_clear(NULL, '__Host-session=' || :token)},
+	'session_cookie_header(:token)');
+my @cookie_changes =
+  ('session_cookie_revoke(:token)', q{session_cookie_revoke(:token, 'legacy')});
+my @secret_calls = (q{session_key_import(decode(:token, 'hex'))});
+
+my @calls = (@looks, @changes);
+my @cookie_calls = (@cookie_looks, @cookie_changes);
+
+# Arguments are secret or not; one that is new is to be looked at.
+my @harmless = qw(audience auth_level claims data domain encoding except_id
+  http_only id idle_timeout include_ended ip key kid level lifetime max_age
+  max_rows max_sessions name partitioned path payload purpose reason refreshable
+  role same_site secure sensitive tenant_id ttl user_agent user_id);
+my %expected;
+for my $row (
+	split /\n/,
+	$node->safe_psql(
+		'postgres', q{
+		SELECT p.proname, argument
+		FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid,
+			 unnest(p.proargnames[1:p.pronargs]) AS argument
+		WHERE d.refclassid = 'pg_extension'::regclass
+		  AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'session')
+		  AND d.classid = 'pg_proc'::regclass}))
+{
+	my ($function, $argument) = split /\|/, $row;
+
+	next if grep { $_ eq $argument } @harmless;
+	next if $function =~ /^session_data_/ && $argument eq 'value';
+	push @{ $expected{$argument} }, $function;
+}
+my %tried;
+for my $call (@calls, @cookie_calls, @secret_calls)
+{
+	my ($function, $before) = $call =~ /^(\w+)\((.*):token/;
+	my $argument =
+		$function =~ /_cookie_(?:read|clear)$/ ? 'cookie_header'
+	  : $function eq 'session_cookie_header' ? 'value'
+	  : $function eq 'session_key_import' ? 'secret'
+	  : $function =~ /_cookie_(?:decode|revoke|validate)$/ ? 'cookie'
+	  : 'token';
+	$tried{$argument}{$function} = 1;
+}
+is_deeply(
+	{ map { $_ => [ sort keys %{ $tried{$_} } ] } keys %tried },
+	{ map { $_ => [ sort @{ $expected{$_} } ] } keys %expected },
+	'every function that takes a secret is tried');
 
 # Every function on every kind of token: of sessions that are alive or not, and
 # of none, though a slip away from one.
@@ -170,29 +263,136 @@ sub token_of_kind
 	return $token;
 }
 
-for my $options ('', '-c session.bind_ip=exact -c session.on_mismatch=revoke')
+# What a call gave out that was not passed in: tokens and cookies.
+sub gave
+{
+	my ($out, $token) = @_;
+	return grep { index($token, $_) < 0 }
+	  $out =~ /\b[sr]t_[\w-]{64}(?![\w-])|[\w-]{40,}\.[\w.-]{40,}/g;
+}
+
+for my $options (
+	'', '-c session.bind_ip=exact -c session.on_mismatch=revoke',
+	'-c session.claims_function=public.more -c session.cookie_encoding=jwe')
 {
 	for my $kind (sort keys %kind)
 	{
 		my $token = token_of_kind($kind);
 		my ($out) = literal(statements(@calls), $token, $options);
 
-		push @given,
-		  grep { index($token, $_) < 0 } $out =~ /\bst_[\w-]{64}(?![\w-])/g;
+		push @given, gave($out, $token);
 		bound(statements(@calls), token_of_kind($kind), $options);
 	}
 }
-is(scalar(@given), 1, 'regenerating the live session gave a token out');
+is(scalar(grep { /^st_/ } @given),
+	2, 'regenerating the live session gave a token out');
+is(scalar(grep { /\./ } @given), 2 * 4, 'and so did all that make cookies');
 literal(
 	"PREPARE p AS SELECT session_status(\$1), session_revoke(\$1);\n"
 	  . 'EXECUTE p(:token);', fresh());
 
+# The same with both tokens of refreshable sessions, one of which is passed in.
+# A refresh gives new ones, which a reuse ends.
+my %family = (
+	live => '',
+	rotated => 'SELECT FROM session_refresh(:token)',
+	reused => 'SELECT FROM session_refresh(:token); '
+	  . q{UPDATE session.sessions SET rotated_at = '2020-01-01 UTC' WHERE rotated_at IS NOT NULL},
+	over => q{UPDATE session.sessions SET refresh_expires_at = '2020-01-01 UTC' }
+	  . 'WHERE refresh_expires_at IS NOT NULL',
+	wrong => '');
+
+sub refresh_of_kind
+{
+	my $kind = shift;
+	my ($token, $refresh) = refreshable();
+
+	push @given, $token;
+	push @passed, $refresh;
+	my ($out) = literal($family{$kind} =~ s/SELECT FROM/SELECT * FROM/r, $refresh);
+	push @given, gave($out, $refresh);
+	return $refresh if $kind ne 'wrong';
+	push @passed, substr($refresh, 0, 60) . reverse substr($refresh, 60);
+	return $passed[-1];
+}
+
+my $before = @given;
+for my $kind (sort keys %family)
+{
+	my ($token, $refresh) = refreshable();
+
+	push @passed, $token;
+	push @given, $refresh;
+	my ($out) = literal(statements(@calls), $token);
+	push @given, gave($out, $token);
+	$refresh = refresh_of_kind($kind);
+	($out) = literal(statements(@calls), $refresh);
+	push @given, gave($out, $refresh);
+	bound(statements(@calls), refresh_of_kind($kind));
+}
+cmp_ok(scalar(grep { /^rt_/ } @given[ $before .. $#given ]),
+	'>', 10, 'refresh tokens were given out');
+
+# Cookies, of every encoding and for every purpose; those that are passed in
+# are good or not.  A decoded one is no secret, so they hold nothing else.
+my %made = map {
+	my $encoding = $_;
+	map { ("session_cookie_encode('{\"a\": 1}', '$encoding', NULL, '$_')" => 1) }
+	  qw(session legacy)
+} qw(compact jwt jwe sealed);
+my @makers = (
+	sort(keys %made),
+	map({ "session_cookie_issue(:token, '$_')" } qw(compact jwt jwe sealed)),
+	'session_jwt(:token)');
+for my $maker (@makers)
+{
+	my $session = fresh();
+
+	push @given, cookie($maker, fresh());
+	push @passed, my $cookie = cookie($maker, $session);
+	my ($out) = literal(statements(@cookie_looks), $cookie);
+	like($out, qr/"a": 1|alice/, "$maker makes a cookie that is good");
+	literal(statements(@cookie_changes), $cookie);
+	literal(statements(@cookie_looks), $cookie);
+	push @passed, $cookie = cookie($maker, $session);
+	bound(statements(@cookie_calls), $cookie);
+	push @passed, $cookie = substr($cookie, 0, -4) . reverse substr($cookie, -4);
+	literal(statements(@cookie_calls), $cookie);
+	bound(statements(@cookie_calls), $cookie);
+}
+
+# Secrets of keys: what was imported and not passed in by anybody, and what was.
+my @imported = map { sha256($_) } 'an imported secret', 'a retired secret';
+my @written = map { sha256("written $_") } 1 .. 5;
+my $n = 0;
+for my $call (@secret_calls)
+{
+	literal(statements($call), unpack('H*', $written[ $n++ ]));
+	bound(statements($call), unpack('H*', $written[ $n++ ]));
+}
+my $master = slurp_file($node->data_dir . '/session_master.key');
+chomp $master;
+$master = pack 'H*', $master;
+
+# What seals under it is derived from it (RFC 5869, without a salt).
+my @sealers = map {
+	hmac_sha256("session seal $_\x01", hmac_sha256($master, "\0" x 32))
+} qw(key refresh data);
+
 # More that are given out.
+$before = @given;
 push @given, create(''), create(q{'alice', '{"a": 1}', 'acme', 'editor'}),
   create(q{'alice', ip => '192.0.2.1', user_agent => 'curl'}),
   (literal(q{SELECT token FROM session_regenerate(:token, 'carol')},
 		fresh('NULL')))[0];
-is(scalar(@given), 5, 'so did other calls');
+is(scalar(@given) - $before, 4, 'tokens were given out by other calls');
+
+# Data that is sealed is not on disk either.
+my $precious = 'precious ' . unpack('H*', sha256($$ . time));
+literal("SELECT FROM session_create('alice', '{\"k\": \"$precious\"}')",
+	'', '-c session.encrypt_data=on');
+literal("SELECT FROM session_data_set(:token, 'k', '\"$precious\"')",
+	fresh(), '-c session.encrypt_data=on');
 
 # Every way to fail: the SQLSTATE, what is called, in which settings, and what
 # the session is if not one of alice's.  A row is held for the waits.
@@ -228,11 +428,28 @@ my @failures = (
 	[ '22012', 'session_data(:token) WHERE 1 / (length(:token) - 67) > 0' ],
 	[ '55P03', 'session_touch(:token)', '-c lock_timeout=10ms', 'held' ],
 	[ '55P03', 'session_revoke(:token)', '-c lock_timeout=10ms', 'held' ],
+	[ '55P03', 'session_cookie_issue(:token)', '-c lock_timeout=10ms', 'held' ],
+	[ '55P03', 'session_jwt(:token)', '-c lock_timeout=10ms', 'held' ],
+	[ '22023', q{session_cookie_issue(:token, 'rot13')} ],
+	[ '22023', q{session_jwt(:token, '-1s')} ],
+	[ '22023', q{session_jwt(:token, claims => '[]')} ],
+	[
+		'P0001', 'session_cookie_issue(:token)',
+		'-c session.claims_function=public.more', q{'alice', role => 'broken'}
+	],
+	[
+		'P0001', 'session_jwt(:token)',
+		'-c session.claims_function=public.more', q{'alice', role => 'broken'}
+	],
+	[
+		'22023', 'session_jwt(:token)',
+		'-c session.claims_function=public.nothing'
+	],
 	[
 		'57014', q{session_data_set(:token, 'k', '2')},
 		'-c statement_timeout=50ms', 'held'
 	],
-	map { [ '25006', $_, '-c default_transaction_read_only=on' ] } @calls[8 .. $#calls]);
+	map { [ '25006', $_, '-c default_transaction_read_only=on' ] } @changes);
 
 for my $failure (@failures)
 {
@@ -250,6 +467,86 @@ for my $failure (@failures)
 $holder->query_safe('ROLLBACK');
 $holder->quit;
 
+# With a refresh token, a cookie, and the secret of a key.
+for my $failure (
+	[ '25006', 'session_refresh(:token)', '-c default_transaction_read_only=on' ],
+	[ '25006', 'session_revoke(:token)', '-c default_transaction_read_only=on' ],
+	[ '22012', 'session_refresh(:token) WHERE 1 / (length(:token) - 67) > 0' ],
+	[ '42883', 'session_refresh(:token, 1)' ])
+{
+	my ($state, $call, $options) = @$failure;
+
+	push @passed, my $refresh = (refreshable())[1];
+	like((literal(statements($call), $refresh, $options))[1],
+		qr/^psql\S+ ERROR:  $state: /m, "$call fails with $state, refreshing");
+	like(bound(statements($call), $refresh, $options),
+		qr/^\@ ERROR:  $state: /m, 'and also with a parameter');
+}
+for my $failure (
+	[ '22023', q{session_cookie_decode(:token, ';')} ],
+	[ '22004', 'session_cookie_decode(:token, NULL)' ],
+	[ '22023', q{session_cookie_revoke(:token, ';')} ],
+	[ '25006', 'session_cookie_revoke(:token)', '-c default_transaction_read_only=on' ],
+	[ '22023', q{session_cookie_header(:token || ';')} ],
+	[ '22023', q{session_cookie_read(:token, ';')} ],
+	[ '22023', q{session_cookie_clear(';', :token)} ],
+	[ '22012', 'session_cookie_validate(:token) WHERE 1 / (length(:token) - length(:token)) > 0' ],
+	[ '42883', 'session_cookie_validate(:token, 1)' ])
+{
+	my ($state, $call, $options) = @$failure;
+
+	push @passed, my $cookie = cookie('session_cookie_issue(:token)', fresh());
+	like((literal(statements($call), $cookie, $options))[1],
+		qr/^psql\S+ ERROR:  $state: /m, "$call fails with $state");
+	like(bound(statements($call), $cookie, $options),
+		qr/^\@ ERROR:  $state: /m, 'and also with a parameter');
+}
+for my $failure (
+	[ '22023', q{session_key_import(substr(decode(:token, 'hex'), 2))} ],
+	[ '54000', q{session_key_import(decode(repeat(:token, 200), 'hex'))} ],
+	[ '22023', q{session_key_import(decode(:token, 'hex'), 'a kid')} ],
+	[ '22023', q{session_key_import(decode(:token, 'hex'), NULL, ';')} ],
+	[ '23505', q{session_key_import(decode(:token, 'hex'), 'theirs')} ],
+	[ '23514', q{session_key_import(decode(:token, 'hex'), 'forbidden')} ],
+	[ '25006', $secret_calls[0], '-c default_transaction_read_only=on' ],
+	[ '42883', q{session_key_import(decode(:token, 'hex'), 1)} ])
+{
+	my ($state, $call, $options) = @$failure;
+	my $secret = unpack 'H*', $written[4];
+
+	like((literal(statements($call), $secret, $options))[1],
+		qr/^psql\S+ ERROR:  $state: /m, "$call fails with $state");
+	like(bound(statements($call), $secret, $options),
+		qr/^\@ ERROR:  $state: /m, 'and also with a parameter');
+}
+
+# Where the master key is another, no key, or not there.
+my $key_file = $node->data_dir . '/session_master.key';
+for my $content (unpack('H*', sha256('another')), unpack('H*', $master) . '0',
+	undef)
+{
+	my $refresh = (refreshable())[1];
+	my $cookie = cookie('session_cookie_issue(:token)', fresh());
+
+	push @passed, $refresh, $cookie;
+	rename $key_file, "$key_file.away";
+	append_to_file($key_file, $content) if defined $content;
+	chmod 0600, $key_file if defined $content;
+	for my $call (
+		[ 'session_refresh(:token)', $refresh ],
+		[ 'session_revoke(:token)', $refresh ],
+		[ 'session_cookie_validate(:token)', $cookie ],
+		[ 'session_cookie_decode(:token)', $cookie ])
+	{
+		like((literal(statements($call->[0]), $call->[1]))[1],
+			qr/ERROR:  55000: /, "$call->[0] fails without the master key");
+		like(bound(statements($call->[0]), $call->[1]),
+			qr/^\@ ERROR:  55000: /m, 'and also with a parameter');
+	}
+	unlink $key_file;
+	rename "$key_file.away", $key_file;
+}
+
 my $broken = "BEGIN;\nALTER TABLE session.sessions RENAME TO elsewhere;\n"
   . statements('session_data(:token)') . "ROLLBACK;\n";
 like((literal($broken, fresh()))[1], qr/ERROR:  55000: /,
@@ -263,16 +560,26 @@ like(bound(statements($calls[0]), fresh(), '', 'stranger'),
 
 # The shapes in which a secret could be written, in pieces short enough to find
 # one that was cut.
+sub pieces_of_bytes
+{
+	my $secret = shift;
+	my $hex = unpack('H*', $secret);
+
+	return map({ ($_, uc $_) } unpack('(A16)3', $hex)),
+	  map({ ($_, tr{+/}{-_}r) } unpack('(A12)3', encode_base64($secret, ''))),
+	  unpack('(a8)3', $secret);
+}
+
+# The same of a token or cookie, and of the secret in it.
 sub pieces
 {
-	my $token = shift;
-	my $secret = substr(payload($token), 16, 32);
+	my $value = shift;
+	my $end = substr($value, -39);
+	my $from = $value =~ /^st_/ ? 16 : $value =~ /^rt_/ ? 20 : 0;
 
-	return unpack('x27 (A13)3', $token),
-	  map({ ($_, uc $_) } unpack('(A16)4', unpack('H*', $secret)),
-		unpack('x54 (A26)3', unpack('H*', $token))),
-	  unpack('(A14)3', encode_base64($secret, '')),
-	  unpack('(a8)4', $secret);
+	return unpack('(A13)3', $end),
+	  map({ ($_, uc $_) } unpack('(A26)3', unpack('H*', $end))),
+	  pieces_of_bytes(substr(payload($value), $from));
 }
 
 sub any_of
@@ -283,9 +590,12 @@ sub any_of
 
 # The start of a token is not secret, but shows that one was being written.  A
 # token that is given out may start like the one that was passed in for it.
-my @starts = map { substr($_, 0, 25) } @passed;
-my $any_given = any_of(map { pieces($_) } @given);
-my $any_passed = any_of(@starts, map { pieces($_) } @passed);
+my @starts = map { substr($_, 0, 25) } grep { /^[sr]t_/ } @passed;
+my $any_given = any_of(map({ pieces($_) } @given),
+	map({ pieces_of_bytes($_) } @imported, $master, @sealers));
+my $any_passed = any_of(@starts, map({ pieces($_) } @passed),
+	map({ pieces_of_bytes($_) } @written),
+	unpack('x9 (A16)4', $precious));
 my $any = qr/$any_passed|$any_given/;
 
 # Lines of the log that repeat what the caller wrote.
@@ -313,15 +623,15 @@ is(scalar(grep { $_ > 10 } @seen),
 	scalar(@own), 'the log repeats statements and parameters of callers')
   or diag("@seen");
 is(join("\n", @leaks), '',
-	'a token that is passed in shows nowhere else in the log');
+	'a secret that is passed in shows nowhere else in the log');
 is(join("\n", @given_leaks), '',
-	'a token that is given out does not show in the log');
+	'a secret that is given out, or kept, does not show in the log');
 
 # Clients are told of the parameters, and where in their statement an error is.
 my $echo = qr/^(?:LINE \d+: |(?:CONTEXT:  )?unnamed portal with parameters: )/;
 is( join("\n", grep { $_ =~ $any && $_ !~ $echo } split /\n/, $told),
 	'',
-	'what clients are told of errors has no other token than their own');
+	'what clients are told of errors has no other secret than their own');
 
 # What is stored: as SQL shows it, and as it is on disk after a shutdown.
 my @tables = split /\n/, $node->safe_psql(
@@ -332,7 +642,8 @@ my @tables = split /\n/, $node->safe_psql(
 	  AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'session')
 	  AND d.classid = 'pg_class'::regclass AND c.relkind = 'r'});
 my $rows = join '', map { $node->safe_psql('postgres', "TABLE $_") } @tables;
-my @hashes = map { sha256(substr(payload($_), 16, 32)) } @given;
+my @hashes =
+  map { sha256(substr(payload($_), 16, 32)) } @given[ $before .. $#given ];
 is(scalar(grep { index($rows, unpack('H*', $_)) >= 0 } @hashes),
 	scalar(@hashes), 'the tables hold the hashes of the secrets');
 is(join("\n", grep { $_ =~ $any } split /\n/, $rows), '', 'and no secret');
@@ -351,6 +662,6 @@ find(
 	},
 	$node->data_dir);
 cmp_ok($with_hash, '>', 1, 'data files and the WAL hold hashes too');
-is("@with_secret", '', 'and no secret either');
+is("@with_secret", $key_file, 'and no secret, but for the master key file');
 
 done_testing();

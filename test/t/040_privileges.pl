@@ -10,14 +10,20 @@ use Test::More;
 
 # The functions that are for everybody, for applications and for
 # administrators; a function that is in none of these fails the test.
-my @public = ();
-my @app = qw(session_create session_data session_data_clear
-  session_data_delete session_data_get session_data_pop session_data_save
-  session_data_set session_is_expired session_is_valid session_refresh
-  session_regenerate session_revoke session_status session_touch
-  session_validate);
-my @admin = qw(session_cleanup session_get session_grant session_list
-  session_revoke_id session_revoke_tenant session_revoke_user);
+my @public =
+  qw(session_cookie_clear session_cookie_header session_cookie_read);
+my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
+  session_cookie_revoke session_cookie_validate session_create session_data
+  session_data_clear session_data_delete session_data_get session_data_pop
+  session_data_save session_data_set session_is_expired session_is_valid
+  session_jwt session_refresh session_regenerate session_revoke
+  session_status session_touch session_validate);
+my @admin = qw(session_cleanup session_get session_grant session_key_import
+  session_key_retire session_key_rotate session_list session_revoke_id
+  session_revoke_tenant session_revoke_user);
+
+# What the tables' own triggers are made of: for nobody.
+my @none = qw(session_keys_changed);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -70,7 +76,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION session');
 # Every function of the extension, called with nothing but NULLs.
 my %call = map { split /\|/ } split /\n/, $node->safe_psql(
 	'postgres', q{
-	SELECT p.proname, format('SELECT FROM %s(%s)', p.proname,
+	SELECT p.proname, format('SELECT FROM %s(%s)', p.oid::regproc,
 		(SELECT string_agg('NULL::' || format_type(t, NULL), ', ' ORDER BY n)
 		 FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)))
 	FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
@@ -79,7 +85,7 @@ my %call = map { split /\|/ } split /\n/, $node->safe_psql(
 	  AND d.classid = 'pg_proc'::regclass});
 is_deeply(
 	[ sort keys %call ],
-	[ sort @public, @app, @admin ],
+	[ sort @public, @app, @admin, @none ],
 	'the level of every function is known');
 
 # Names the functions that a role is let into: others answer or complain about
@@ -106,6 +112,15 @@ my @forbidden = (
 	'CREATE TRIGGER t BEFORE UPDATE ON session.sessions EXECUTE FUNCTION '
 	  . 'suppress_redundant_updates_trigger()',
 	'GRANT SELECT ON session.sessions TO PUBLIC',
+	'SELECT FROM session.keys',
+	'COPY session.keys TO STDOUT',
+	'UPDATE session.keys SET retired_at = NULL',
+	'DELETE FROM session.denylist',
+	'ALTER TABLE session.keys DISABLE TRIGGER keys_changed',
+	'CREATE TRIGGER t AFTER INSERT ON session.keys EXECUTE FUNCTION '
+	  . 'session.session_keys_changed()',
+	'SHOW session.master_key_file',
+	q{SELECT current_setting('session.master_key_command')},
 	'CREATE TABLE session.mine ()',
 	'DROP SCHEMA session CASCADE',
 	'DROP EXTENSION session',
@@ -114,6 +129,9 @@ my @forbidden = (
 	'CREATE OR REPLACE FUNCTION public.session_is_valid(token text) RETURNS '
 	  . q{boolean LANGUAGE sql AS 'SELECT true'},
 	'SET session.lifetime = 1',
+	'SET session.encrypt_data = off',
+	q{SET session.claims_function = 'public.f'},
+	'SET session.cookie_cache_ttl = 60',
 );
 
 # None of it may work, each in a transaction that is undone if it did.
@@ -162,6 +180,31 @@ is( as( 'boss', q{
 }),
 	"4\nt\n2\n1|0",
 	'an administrator ends sessions');
+
+# So do cookies, without any right to the keys.
+is( as( 'boss', q{
+	SELECT session_key_rotate() <> session_key_rotate('jwt');
+	SELECT session_key_import(decode(repeat('2a', 32), 'hex'), 'ours', 'legacy');
+	SELECT session_key_retire('ours');
+}),
+	"t\nours\nt",
+	'an administrator makes, imports and retires keys');
+is( as( 'app', q{
+	SELECT token AS t, refresh_token AS r FROM session_create('alice', refreshable => true) \gset
+	SELECT token AS t FROM session_refresh(:'r') \gset
+	SELECT session_cookie_issue(:'t') AS c \gset
+	SELECT user_id, source FROM session_cookie_validate(:'c');
+	SELECT user_id, source FROM session_cookie_validate(:'c', true);
+	SELECT length(session_jwt(:'t')) > 100;
+	SELECT session_cookie_encode('{"a": 1}') AS c \gset
+	SELECT session_cookie_decode(:'c') -> 'a';
+	SELECT session_cookie_revoke(:'c'), session_cookie_decode(:'c');
+	SELECT session_key_rotate();
+}),
+	"alice|cookie\nalice|database\nt\n1\nt| 42501",
+	'an application makes cookies and no keys');
+is(as('app', 'SELECT FROM session.key_ring'),
+	'42501', 'nor does it see which there are');
 
 # Handing out is a right of its own.
 is(as('app', q{SELECT session_grant('later', 'app')}),

@@ -1,8 +1,10 @@
 # On a hot standby sessions are checked and not changed; a revocation arrives
-# with replication, and after promotion everything works.
+# with replication, and after promotion everything works.  Cookies are checked
+# and made beside a copy of the master key, which does not arrive by itself.
 
 use strict;
 use warnings;
+use File::Copy qw(copy);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -83,6 +85,92 @@ for my $call (
 is(on_standby("SELECT session_data('$token')"),
 	'{"cart": [1]}', 'and the session is as it was');
 
+# The master key of the primary was made after the copy was.
+my ($cookie, $snapshot, $refresh) = split /\|/, $primary->safe_psql(
+	'postgres', qq{
+	SELECT FROM session_key_rotate();
+	SELECT FROM session_key_rotate('jwt');
+	SELECT session_cookie_encode('{"cart": 1}'), session_cookie_issue('$token'),
+		   (session_create('bob', refreshable => true)).refresh_token
+});
+my $file = $primary->data_dir . '/session_master.key';
+my $copy = $standby->data_dir . '/session_master.key';
+ok(-e $file && !-e $copy, 'the standby has no master key');
+
+# What a query on the standby fails with.
+sub told_by_standby
+{
+	my ($sql) = @_;
+	my $err;
+
+	$standby->psql(
+		'postgres', $sql,
+		stderr => \$err,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return $err;
+}
+
+my %reads = (
+	"session_cookie_decode('$cookie') -> 'cart'" => '1',
+	"(SELECT user_id || source FROM session_cookie_validate('$snapshot'))" =>
+	  'alicecookie',
+	"(SELECT user_id || source FROM session_cookie_validate('$snapshot', true))" =>
+	  'alicedatabase',
+	"length(session_jwt('$token')) > 100" => 't',
+	"(SELECT user_id FROM session_cookie_validate(session_cookie_issue('$token')))"
+	  => 'alice',
+	q{session_cookie_decode(session_cookie_encode('{"cart": 2}')) -> 'cart'} =>
+	  '2');
+$primary->wait_for_catchup($standby, 'replay');
+for my $call (sort keys %reads)
+{
+	like(
+		told_by_standby("SELECT $call"),
+		qr/ERROR:  55000: master key file "session_master.key" does not exist\nHINT:  Copy it from the server/,
+		($call =~ /(session_\w+)/)[0] . ' says what is missing');
+}
+ok(!-e $copy, 'the standby makes no master key');
+
+copy($file, $copy) or die "could not copy $file: $!";
+chmod 0600, $copy;
+for my $call (sort keys %reads)
+{
+	is(on_standby("SELECT $call"),
+		$reads{$call},
+		($call =~ /(session_\w+)/)[0] . ' works beside a copy of the key');
+}
+
+# A backend that opened the keys drops them when they change on the primary.
+my $watching = $standby->background_psql('postgres');
+is($watching->query_safe("SELECT session_cookie_decode('$cookie') -> 'cart'"),
+	'1', 'a backend of the standby opens the keys');
+my $newer = $primary->safe_psql(
+	'postgres', q{
+	SELECT FROM session_key_rotate();
+	SELECT session_cookie_encode('{"cart": 3}')});
+$primary->wait_for_catchup($standby, 'replay');
+is($watching->query_safe("SELECT session_cookie_decode('$newer') -> 'cart'"),
+	'3', 'and a new one when there is');
+$primary->safe_psql('postgres',
+	"SELECT session_cookie_revoke('$newer'), "
+	  . 'session_key_retire(kid) FROM session.key_ring '
+	  . q{WHERE purpose = 'session' AND NOT signs});
+$primary->wait_for_catchup($standby, 'replay');
+is( $watching->query_safe("SELECT session_cookie_decode('$cookie') IS NULL"),
+	't', 'and drops one that is retired');
+is($watching->query_safe("SELECT session_cookie_decode('$newer') IS NULL"),
+	't', 'a cookie that was revoked is denied');
+$watching->quit;
+
+for my $call (
+	"session_refresh('$refresh')", "session_cookie_revoke('$cookie')",
+	'session_key_rotate()', "session_key_import('x')",
+	"session_key_retire('x')")
+{
+	like(told_by_standby("SELECT FROM $call"),
+		qr/ERROR:  25006/, $call =~ s/\(.*//r . ' raises 25006');
+}
+
 # What happens on the primary arrives, in a transaction that is open as well.
 my $open = $standby->background_psql('postgres');
 $open->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
@@ -126,5 +214,10 @@ is(query("SELECT session_revoke('$fresh'), session_status('$fresh')"),
 	't|revoked', 'and revoked');
 is(query(q{SELECT session_status((session_create('carol')).token)}),
 	'active', 'new ones are made');
+is( query("SELECT session_status((session_refresh('$refresh')).token)"),
+	'active', 'a refresh token of the primary works');
+is( query('SELECT FROM session_key_rotate(); '
+		. q{SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) -> 'a'}),
+	'1', 'and keys are made');
 
 done_testing();

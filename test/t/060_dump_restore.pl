@@ -1,5 +1,7 @@
 # A logical dump of a database with the extension restores without an error.
-# Sessions are not part of it; what session_grant handed out is.
+# Sessions are not part of it; what session_grant handed out is, and what is
+# denied, and the keys, sealed: beside the same master key they open, and beside
+# no other.
 
 use strict;
 use warnings;
@@ -37,6 +39,25 @@ my $token = $node->safe_psql('shop',
 	q{SELECT token FROM web.session_create('alice', '{"cart": "precious"}')});
 my $hash = $node->safe_psql('shop',
 	q{SELECT encode(token_hash, 'hex') FROM session.sessions});
+
+# Keys: one that was retired, one in use, and one of another system.
+my $ring = q{SELECT kid, purpose, imported, created_at, activated_at,
+	retired_at, signs FROM session.key_ring ORDER BY kid};
+my $secret = 'of another system, thirty-two b.';
+my $cookie = $node->safe_psql(
+	'shop', qq{
+	SELECT FROM web.session_key_retire(web.session_key_rotate());
+	SELECT FROM web.session_key_rotate();
+	SELECT FROM web.session_key_import('$secret', 'theirs', 'legacy');
+	SELECT web.session_cookie_encode('{"cart": 1}')});
+my $foreign = $node->safe_psql('shop',
+	q{SELECT web.session_cookie_encode('{"cart": 2}', 'jwt', NULL, 'legacy')});
+my $revoked = $node->safe_psql(
+	'shop', q{SELECT web.session_cookie_encode('{"cart": 3}') AS c \gset
+	SELECT FROM web.session_cookie_revoke(:'c');
+	SELECT :'c'});
+my $keys = $node->safe_psql('shop', $ring);
+is(scalar(split /\n/, $keys), 3, 'there are keys');
 
 # Runs SQL as a role; returns its output and, for each error, the SQLSTATE.
 sub as
@@ -82,6 +103,24 @@ sub check
 			q{SELECT web.session_revoke_user('bob'), web.session_cleanup()}),
 		'1|0',
 		'so does what an administrator was granted');
+	is($node->safe_psql($database, $ring), $keys, 'the keys are there');
+	is( $node->safe_psql(
+			$database,
+			"SELECT web.session_cookie_decode('$cookie') -> 'cart', "
+			  . "web.session_cookie_decode('$foreign', 'legacy') -> 'cart'"),
+		'1|2',
+		'cookies of the old database are good');
+	is( $node->safe_psql(
+			$database, "SELECT web.session_cookie_decode('$revoked') IS NULL"),
+		't',
+		'but not one that was revoked');
+	is( $node->safe_psql(
+			$database, q{
+			SELECT web.session_key_rotate() IS NOT NULL;
+			SELECT web.session_cookie_decode(web.session_cookie_encode('{"a": 1}')) -> 'a'}
+		),
+		"t\n1",
+		'and new ones are made, with new keys too');
 	is( as( 'stranger', $database,
 			q{SELECT web.session_create('eve'); SELECT FROM session.sessions}),
 		'42501 42501',
@@ -95,8 +134,15 @@ $node->command_ok([ 'pg_dump', '--file', "$directory/shop.sql", 'shop' ],
 my $script = slurp_file("$directory/shop.sql");
 like($script, qr/^CREATE EXTENSION IF NOT EXISTS session /m,
 	'the script makes the extension');
-unlike($script, qr/\Q$hash\E|precious|COPY session\./,
-	'and holds nothing of a session');
+unlike($script, qr/\Q$hash\E|precious/, 'and holds nothing of a session');
+is(join(' ', sort $script =~ /^COPY (session\.\S+)/mg),
+	'session.denylist session.keys',
+	'of the tables it holds the keys and what is denied');
+my $master = slurp_file($node->data_dir . '/session_master.key');
+chomp $master;
+my @opener = map { ($_, unpack('H*', $_)) } $secret, pack('H*', $master);
+is(scalar(grep { index($script, $_) >= 0 } @opener),
+	0, 'and no secret of them, nor the master key');
 $node->safe_psql('postgres', 'CREATE DATABASE from_script');
 $node->command_ok(
 	[
@@ -117,5 +163,72 @@ $node->command_ok(
 	],
 	'the archive restores without an error');
 check('from_archive', 'an archive');
+
+# Another server has another master key.
+my $other = PostgreSQL::Test::Cluster->new('other');
+$other->init;
+$other->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'session'\n");
+$other->start;
+$other->safe_psql(
+	'postgres', q{
+	CREATE ROLE app LOGIN;
+	CREATE ROLE boss LOGIN;
+	CREATE ROLE stranger LOGIN;
+	CREATE DATABASE shop;
+	CREATE EXTENSION session;
+	SELECT FROM session_key_rotate()});
+$other->command_ok(
+	[
+		'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
+		'--output=/dev/null', "--file=$directory/shop.sql", 'shop'
+	],
+	'the script restores without an error beside another master key');
+
+sub told_by_other
+{
+	my $err;
+
+	$other->psql('shop', shift,
+		stderr => \$err,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return $err;
+}
+
+my $mismatch =
+  qr/ERROR:  55000: master key file "session_master.key" is not the master key that the database was used with\nHINT:  Put back the master key file/;
+like(told_by_other("SELECT web.session_cookie_decode('$cookie')"),
+	$mismatch, 'but its keys do not open there, and it says so');
+like(told_by_other(q{SELECT web.session_cookie_encode('{}')}),
+	$mismatch, 'nothing is made with a key that does not open');
+is( $other->safe_psql(
+		'shop', q{SELECT web.session_status((web.session_create('bob')).token)}),
+	'active',
+	'sessions need none');
+
+# Either the master key is put back, or the keys are given up.
+my $path = $other->data_dir . '/session_master.key';
+my $others = slurp_file($path);
+unlink $path;
+append_to_file($path, "$master\n");
+chmod 0600, $path;
+is( $other->safe_psql('shop',
+		"SELECT web.session_cookie_decode('$cookie') -> 'cart'"),
+	'1',
+	'with the master key of the first server they open');
+unlink $path;
+append_to_file($path, $others);
+chmod 0600, $path;
+like(told_by_other('SELECT web.session_key_rotate()'),
+	$mismatch, 'beside the other no key is made');
+is( $other->safe_psql(
+		'shop', qq{
+		TRUNCATE session.keys;
+		SELECT FROM web.session_key_rotate();
+		SELECT web.session_cookie_decode('$cookie') IS NULL,
+			   web.session_cookie_decode(web.session_cookie_encode('{"a": 1}')) -> 'a'}
+	),
+	't|1',
+	'once they are given up, new ones take their place');
 
 done_testing();

@@ -72,6 +72,7 @@ test_status(void)
 			.expires_at = rows[i].expires_at,
 			.idle_timeout = rows[i].idle_timeout,
 			.last_seen_at = rows[i].last_seen_at,
+			.refresh_expires_at = NONE,
 			.revoked_at = rows[i].revoked_at,
 		};
 
@@ -181,6 +182,7 @@ test_extend(void)
 			.refreshed_at = rows[i].refreshed_at,
 			.expires_at = rows[i].expires_at,
 			.max_expires_at = rows[i].max_expires_at,
+			.refresh_expires_at = NONE,
 		};
 
 		session_policy_extend(&row, rows[i].now);
@@ -360,6 +362,79 @@ test_usecs(void)
 	}
 }
 
+/* What becomes of a refreshable session, and of its refresh tokens? */
+static void
+test_refreshable(void)
+{
+	SessionSettings settings = defaults;
+	SessionTerms terms = {.idle_timeout = -1,.refreshable = true};
+	SessionRow	row = {0};
+
+	settings.access_lifetime = 15 * 60;
+	settings.refresh_lifetime = 30 * 24 * 60 * 60;
+	settings.refresh_grace = 10;
+	session_policy_open(&row, &settings, &terms, true, ZERO);
+	tap_ok(row.expires_at == ZERO + 15 * MINUTE &&
+		   row.refresh_expires_at == ZERO + 30 * DAY,
+		   "a refreshable session has two deadlines");
+	tap_ok(row.purge_at == ZERO + 30 * DAY,
+		   "its row stays until the later one");
+	tap_ok(session_policy_status(&row, ZERO + HOUR) == SESSION_EXPIRED &&
+		   session_policy_life(&row, ZERO + HOUR) == SESSION_ACTIVE,
+		   "between them the token is expired and the session lives");
+	tap_ok(session_policy_life(&row, ZERO + 30 * DAY) == SESSION_EXPIRED,
+		   "at the later one it is over");
+
+	row.refresh_generation = 5;
+	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR,
+								   ZERO + HOUR) ==
+		   SESSION_ROTATION_NEXT, "the current generation gives the next");
+	tap_ok(session_policy_rotation(&row, &settings, 6, ZERO + HOUR,
+								   ZERO + HOUR) ==
+		   SESSION_ROTATION_NONE, "a generation to come gives nothing");
+	tap_ok(session_policy_rotation(&row, &settings, 4, ZERO + HOUR,
+								   ZERO + HOUR) ==
+		   SESSION_ROTATION_REUSE,
+		   "the one before is reuse if it was not rotated");
+
+	session_policy_rotate(&row, ZERO + HOUR);
+	tap_ok(row.refresh_generation == 6 &&
+		   row.expires_at == ZERO + HOUR + 15 * MINUTE &&
+		   row.refresh_expires_at == ZERO + 30 * DAY,
+		   "rotation moves the token's deadline and not the session's");
+	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR + 10 * S - 1,
+								   ZERO + HOUR + 10 * S - 1) ==
+		   SESSION_ROTATION_SAME, "within the grace the tokens are given again");
+	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR + 10 * S,
+								   ZERO + HOUR + 10 * S) ==
+		   SESSION_ROTATION_REUSE, "after it, that is reuse");
+	tap_ok(session_policy_rotation(&row, &settings, 4, ZERO + HOUR,
+								   ZERO + HOUR) ==
+		   SESSION_ROTATION_REUSE, "an older generation is reuse at any time");
+	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR,
+								   ZERO + 2 * HOUR) == SESSION_ROTATION_SAME,
+		   "waiting for the rotation does not use up the grace");
+	settings.refresh_grace = 0;
+	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR,
+								   ZERO + HOUR) ==
+		   SESSION_ROTATION_REUSE, "without grace there is none");
+
+	session_policy_rotate(&row, ZERO + 30 * DAY - MINUTE);
+	tap_ok(row.expires_at == ZERO + 30 * DAY,
+		   "no rotation passes the session's deadline");
+	tap_ok(session_policy_rotation(&row, &settings, 7, ZERO + 30 * DAY,
+								   ZERO + 30 * DAY) ==
+		   SESSION_ROTATION_NONE, "a session that is over gives nothing");
+	session_policy_revoke(&row, &settings, NULL, ZERO + HOUR);
+	tap_ok(session_policy_rotation(&row, &settings, 7, ZERO + HOUR,
+								   ZERO + HOUR) ==
+		   SESSION_ROTATION_NONE, "nor does one that was revoked");
+
+	settings.max_lifetime = 60 * 60;
+	session_policy_open(&row, &settings, &terms, true, ZERO);
+	tap_ok(row.refresh_expires_at == ZERO + HOUR, "the cap bounds both");
+}
+
 int
 main(void)
 {
@@ -369,5 +444,6 @@ main(void)
 	test_touch();
 	test_binding();
 	test_usecs();
+	test_refreshable();
 	return tap_done();
 }

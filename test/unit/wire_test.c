@@ -82,6 +82,30 @@ test_base64url(void)
 		   "the alphabet of plain base64 is refused");
 }
 
+/* Bytes at the end of the room are read before they are written over. */
+static void
+test_base64url_in_place(void)
+{
+	uint8		bytes[200];
+	char		apart[SESSION_BASE64URL_CHARS(sizeof(bytes))];
+	char		room[sizeof(apart)];
+	bool		same = true;
+
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8) (i * 151 + 7);
+	for (size_t len = 0; len <= sizeof(bytes); len++)
+	{
+		size_t		chars = SESSION_BASE64URL_CHARS(len);
+		uint8	   *end = (uint8 *) room + chars - len;
+
+		session_base64url_encode(apart, bytes, len);
+		memcpy(end, bytes, len);
+		session_base64url_encode(room, end, len);
+		same = same && memcmp(room, apart, chars) == 0;
+	}
+	tap_ok(same, "bytes of every length are encoded in place");
+}
+
 static void
 test_token(void)
 {
@@ -113,6 +137,51 @@ test_token(void)
 	tap_ok(!session_token_parse(&back, chars, SESSION_TOKEN_CHARS) &&
 		   memcmp(&back, &zero, sizeof(zero)) == 0,
 		   "a token that does not parse leaves nothing behind");
+}
+
+static void
+test_refresh_token(void)
+{
+	static const uint8 id[SESSION_ID_BYTES] = {1, 2, 3};
+	uint8		key[SESSION_SECRET_BYTES] = {4, 5, 6};
+	SessionToken first;
+	SessionToken second;
+	SessionRefreshToken one;
+	SessionRefreshToken two;
+	SessionRefreshToken back;
+	SessionToken other;
+	char		chars[SESSION_TOKEN_CHARS];
+
+	tap_ok(session_token_derive(&first, &one, id, 0x01020304, key) &&
+		   memcmp(one.generation, "\1\2\3\4", 4) == 0 &&
+		   session_token_generation(&one) == 0x01020304,
+		   "a refresh token names its generation, big-endian");
+	tap_ok(session_token_derive(&second, &two, id, 0x01020304, key) &&
+		   memcmp(&first, &second, sizeof(first)) == 0 &&
+		   memcmp(&one, &two, sizeof(one)) == 0,
+		   "the tokens of a generation can be given again");
+	tap_ok(session_token_derive(&second, &two, id, 0x01020305, key) &&
+		   memcmp(first.secret, second.secret, SESSION_SECRET_BYTES) != 0 &&
+		   memcmp(one.mac, two.mac, SESSION_MAC_BYTES) != 0,
+		   "those of the next are others");
+	tap_ok(memcmp(first.secret, one.mac, SESSION_MAC_BYTES) != 0,
+		   "the secret does not follow from the refresh token");
+	key[31] ^= 1;
+	tap_ok(session_token_derive(&second, &two, id, 0x01020304, key) &&
+		   memcmp(first.secret, second.secret, SESSION_SECRET_BYTES) != 0 &&
+		   memcmp(one.mac, two.mac, SESSION_MAC_BYTES) != 0,
+		   "nor do those of another key follow");
+
+	session_token_format_refresh(chars, &one);
+	tap_ok(memcmp(chars, "rt_", 3) == 0 &&
+		   session_token_parse_refresh(&back, chars, SESSION_TOKEN_CHARS) &&
+		   memcmp(&back, &one, sizeof(one)) == 0,
+		   "a refresh token survives a round trip");
+	tap_ok(!session_token_parse(&other, chars, SESSION_TOKEN_CHARS),
+		   "and is no session token");
+	session_token_format(chars, &first);
+	tap_ok(!session_token_parse_refresh(&back, chars, SESSION_TOKEN_CHARS),
+		   "nor is a session token a refresh token");
 }
 
 static void
@@ -173,7 +242,9 @@ int
 main(void)
 {
 	test_base64url();
+	test_base64url_in_place();
 	test_token();
+	test_refresh_token();
 	test_id();
 	test_crypto();
 	return tap_done();

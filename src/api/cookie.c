@@ -1,0 +1,206 @@
+/*
+ * cookie.c
+ *	  SQL entry points: cookies, and tokens for other services.
+ *
+ *	  session_cookie_encode		session_cookie_decode	session_cookie_revoke
+ *	  session_cookie_issue		session_cookie_validate
+ *	  session_jwt
+ *
+ * Rules: a cookie is a client's: one that is not good is NULL, false or no
+ * row.  Its length is looked at before its bytes are.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/cookie.h"
+
+PG_FUNCTION_INFO_V1(session_cookie_encode);
+PG_FUNCTION_INFO_V1(session_cookie_decode);
+PG_FUNCTION_INFO_V1(session_cookie_revoke);
+PG_FUNCTION_INFO_V1(session_cookie_issue);
+PG_FUNCTION_INFO_V1(session_cookie_validate);
+PG_FUNCTION_INFO_V1(session_jwt);
+
+#define SNAPSHOT_COLUMNS 8
+
+/* NULL for SQL NULL and for anything too long to be a cookie. */
+static text *
+arg_cookie(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n) ||
+		toast_raw_datum_size(PG_GETARG_DATUM(n)) - VARHDRSZ > SESSION_CODEC_CHARS)
+		return NULL;
+	return PG_GETARG_TEXT_PP(n);
+}
+
+static Jsonb *
+arg_object(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	Jsonb	   *value;
+
+	session_arg_required(fcinfo, n, name);
+	value = PG_GETARG_JSONB_P(n);
+	if (!JB_ROOT_IS_OBJECT(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be a JSON object", name)));
+	return value;
+}
+
+/* The encoding of that name; errors when there is none. */
+static const SessionCodec *
+arg_encoding(FunctionCallInfo fcinfo, int n)
+{
+	text	   *name = PG_GETARG_TEXT_PP(n);
+	const SessionCodec *codec = session_codec_find(VARDATA_ANY(name),
+												   VARSIZE_ANY_EXHDR(name));
+
+	if (codec == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("encoding must be \"compact\", \"jwt\", \"jwe\" or "
+						"\"sealed\"")));
+	return codec;
+}
+
+Datum
+session_cookie_encode(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *payload = arg_object(fcinfo, 0, "payload");
+	const SessionCodec *codec;
+	char	   *purpose = session_arg_purpose(fcinfo, 3);
+	int64		ttl;
+
+	session_arg_required(fcinfo, 1, "encoding");
+	codec = arg_encoding(fcinfo, 1);
+	ttl = session_arg_interval(fcinfo, 2, "ttl", USECS_PER_SEC,
+							   session_settings.lifetime * USECS_PER_SEC);
+	PG_RETURN_TEXT_P(session_cookie_mint(payload, codec, ttl / USECS_PER_SEC,
+										 purpose));
+}
+
+Datum
+session_cookie_decode(PG_FUNCTION_ARGS)
+{
+	text	   *cookie = arg_cookie(fcinfo, 0);
+	char	   *purpose = session_arg_purpose(fcinfo, 1);
+	Jsonb	   *payload;
+
+	if (cookie == NULL)
+		PG_RETURN_NULL();
+	payload = session_cookie_open(VARDATA_ANY(cookie),
+								  VARSIZE_ANY_EXHDR(cookie), purpose);
+	if (payload == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(payload);
+}
+
+Datum
+session_cookie_revoke(PG_FUNCTION_ARGS)
+{
+	text	   *cookie = arg_cookie(fcinfo, 0);
+	char	   *purpose = session_arg_purpose(fcinfo, 1);
+
+	PreventCommandIfReadOnly("session_cookie_revoke()");
+	PG_RETURN_BOOL(cookie != NULL &&
+				   session_cookie_deny(VARDATA_ANY(cookie),
+									   VARSIZE_ANY_EXHDR(cookie), purpose));
+}
+
+/* The codec of "session.cookie_encoding". */
+static const SessionCodec *
+default_codec(void)
+{
+	static const SessionCodec *const codecs[] = {
+		[SESSION_ENCODING_COMPACT] = &session_codec_compact,
+		[SESSION_ENCODING_JWT] = &session_codec_jwt,
+		[SESSION_ENCODING_JWE] = &session_codec_jwe,
+		[SESSION_ENCODING_SEALED] = &session_codec_sealed,
+	};
+
+	return codecs[session_settings.cookie_encoding];
+}
+
+Datum
+session_cookie_issue(PG_FUNCTION_ARGS)
+{
+	const SessionCodec *codec = PG_ARGISNULL(1) ? default_codec() :
+	arg_encoding(fcinfo, 1);
+	SessionToken token;
+	text	   *cookie;
+
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_NULL();
+	cookie = session_cookie_snapshot(&token, codec);
+	session_crypto_wipe(&token, sizeof(token));
+	if (cookie == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cookie);
+}
+
+static Datum
+return_snapshot(FunctionCallInfo fcinfo, const SessionSnapshot *snapshot)
+{
+	Datum		values[SNAPSHOT_COLUMNS];
+	bool		nulls[SNAPSHOT_COLUMNS] = {false};
+
+	values[0] = UUIDPGetDatum(&snapshot->id);
+	values[1] = PointerGetDatum(snapshot->user_id);
+	nulls[1] = snapshot->user_id == NULL;
+	values[2] = PointerGetDatum(snapshot->tenant_id);
+	nulls[2] = snapshot->tenant_id == NULL;
+	values[3] = PointerGetDatum(snapshot->role);
+	nulls[3] = snapshot->role == NULL;
+	values[4] = Int32GetDatum(snapshot->auth_level);
+	values[5] = TimestampTzGetDatum(snapshot->expires_at);
+	values[6] = CStringGetTextDatum(snapshot->from_row ? "database" : "cookie");
+	values[7] = BoolGetDatum(snapshot->should_refresh);
+	return session_return_values(fcinfo, SNAPSHOT_COLUMNS, values, nulls);
+}
+
+Datum
+session_cookie_validate(PG_FUNCTION_ARGS)
+{
+	text	   *cookie = arg_cookie(fcinfo, 0);
+	bool		sensitive = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
+	SessionSnapshot snapshot;
+
+	if (cookie == NULL ||
+		!session_cookie_believe(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie),
+								sensitive, &snapshot))
+		return session_return_none(fcinfo);
+	return return_snapshot(fcinfo, &snapshot);
+}
+
+Datum
+session_jwt(PG_FUNCTION_ARGS)
+{
+	int64		ttl = session_arg_interval(fcinfo, 1, "ttl", USECS_PER_SEC,
+										   15 * 60 * USECS_PER_SEC);
+	Jsonb	   *claims = arg_object(fcinfo, 2, "claims");
+	text	   *audience = session_arg_name(fcinfo, 3, "audience",
+											SESSION_NAME_BYTES);
+	SessionToken token;
+	text	   *jwt;
+
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_NULL();
+	jwt = session_cookie_jwt(&token, ttl / USECS_PER_SEC, claims, audience);
+	session_crypto_wipe(&token, sizeof(token));
+	if (jwt == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(jwt);
+}

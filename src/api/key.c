@@ -1,0 +1,98 @@
+/*
+ * key.c
+ *	  SQL entry points: the key ring.
+ *
+ *	  session_key_rotate	session_key_import	session_key_retire
+ *	  session_keys_changed (a trigger, not for calling)
+ *
+ * Rules: a secret comes in and never goes out.
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/keyring.h"
+#include "wire/codec.h"
+
+PG_FUNCTION_INFO_V1(session_key_rotate);
+PG_FUNCTION_INFO_V1(session_key_import);
+PG_FUNCTION_INFO_V1(session_key_retire);
+PG_FUNCTION_INFO_V1(session_keys_changed);
+
+Datum
+session_key_rotate(PG_FUNCTION_ARGS)
+{
+	char	   *purpose = session_arg_purpose(fcinfo, 0);
+
+	PreventCommandIfReadOnly("session_key_rotate()");
+	PG_RETURN_TEXT_P(cstring_to_text(session_keyring_rotate(purpose)));
+}
+
+/* A kid goes into headers of tokens as it is, so it is held to plain text. */
+static char *
+arg_kid(FunctionCallInfo fcinfo, int n)
+{
+	text	   *value = session_arg_name(fcinfo, n, "kid", SESSION_KID_CHARS);
+	char	   *kid;
+
+	if (value == NULL)
+		return NULL;
+	kid = text_to_cstring(value);
+	for (const char *c = kid; *c != '\0'; c++)
+		if (*c <= ' ' || *c >= 0x7F || *c == '"' || *c == '\\')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("kid must consist of printable ASCII characters "
+							"other than quotes, backslashes and spaces")));
+	return kid;
+}
+
+Datum
+session_key_import(PG_FUNCTION_ARGS)
+{
+	bytea	   *secret;
+	char	   *kid = arg_kid(fcinfo, 1);
+	char	   *purpose = session_arg_purpose(fcinfo, 2);
+
+	session_arg_required(fcinfo, 0, "secret");
+	PreventCommandIfReadOnly("session_key_import()");
+	secret = PG_GETARG_BYTEA_PP(0);
+	if (VARSIZE_ANY_EXHDR(secret) < SESSION_KEY_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("secret must have at least %d bytes",
+						SESSION_KEY_BYTES)));
+	if (VARSIZE_ANY_EXHDR(secret) > SESSION_IMPORT_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("secret must have at most %d bytes",
+						SESSION_IMPORT_BYTES)));
+	kid = session_keyring_import((const uint8 *) VARDATA_ANY(secret),
+								 VARSIZE_ANY_EXHDR(secret), kid, purpose);
+	PG_RETURN_TEXT_P(cstring_to_text(kid));
+}
+
+Datum
+session_key_retire(PG_FUNCTION_ARGS)
+{
+	PreventCommandIfReadOnly("session_key_retire()");
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	PG_RETURN_BOOL(session_keyring_retire(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+}
+
+Datum
+session_keys_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("session_keys_changed must be called as a trigger")));
+	session_keyring_changed();
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,256 @@
+/*
+ * claims.c
+ *	  JSON objects that become, or were, the payload of a cookie.
+ *
+ * Rules: payloads are UTF-8 whatever the encoding of the database is.  What a
+ * stranger sent never raises here, even when jsonb cannot hold it.  The claims
+ * function runs with the rights of whoever mints, and only if they may call
+ * it.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "funcapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "parser/parse_func.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/regproc.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "engine/claims.h"
+#include "engine/info.h"
+#include "settings.h"
+
+Jsonb *
+session_claims_merged(Jsonb *first, Jsonb *second)
+{
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
+											  JsonbPGetDatum(first),
+											  JsonbPGetDatum(second)));
+}
+
+Jsonb *
+session_claims_empty(void)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+}
+
+/* Adds a member to an object, or replaces it. */
+static Jsonb *
+with_value(Jsonb *claims, const char *name, JsonbValue *value)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	key;
+	JsonbValue *object;
+
+	key.type = jbvString;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(&state, WJB_KEY, &key);
+	pushJsonbValue(&state, WJB_VALUE, value);
+	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return session_claims_merged(claims, JsonbValueToJsonb(object));
+}
+
+Jsonb *
+session_claims_with_text(Jsonb *claims, const char *name, const text *value)
+{
+	JsonbValue	string;
+
+	string.type = jbvString;
+	string.val.string.val = VARDATA_ANY(unconstify(text *, value));
+	string.val.string.len = VARSIZE_ANY_EXHDR(value);
+	return with_value(claims, name, &string);
+}
+
+Jsonb *
+session_claims_with_int(Jsonb *claims, const char *name, int64 value)
+{
+	JsonbValue	number;
+
+	number.type = jbvNumeric;
+	number.val.numeric = int64_to_numeric(value);
+	return with_value(claims, name, &number);
+}
+
+Jsonb *
+session_claims_without(Jsonb *claims, const char *name)
+{
+	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete,
+											  JsonbPGetDatum(claims),
+											  CStringGetTextDatum(name)));
+}
+
+/* Drops the blanks that jsonb writes between tokens, in place. */
+static size_t
+squeeze(char *json)
+{
+	char	   *out = json;
+	bool		quoted = false;
+
+	for (const char *in = json; *in != '\0'; in++)
+	{
+		if (*in == '"')
+			quoted = !quoted;
+		if (*in == '\\' && in[1] != '\0')
+			*out++ = *in++;
+		if (quoted || *in != ' ')
+			*out++ = *in;
+	}
+	*out = '\0';
+	return out - json;
+}
+
+char *
+session_claims_text(Jsonb *claims, size_t *len)
+{
+	char	   *json = JsonbToCString(NULL, &claims->root, VARSIZE(claims));
+	char	   *utf8;
+
+	*len = squeeze(json);
+	utf8 = pg_server_to_any(json, (int) *len, PG_UTF8);
+	if (utf8 != json)
+		*len = strlen(utf8);
+	return utf8;
+}
+
+/* jsonb_in and the conversion before it are all that is done here. */
+static Jsonb *
+parse(const char *json, size_t len)
+{
+	char	   *terminated = pnstrdup(json, len);
+	char	   *local = pg_any_to_server(terminated, (int) len, PG_UTF8);
+
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
+											  CStringGetDatum(local)));
+}
+
+/* Is it an error of what was parsed, and not of the server? */
+static bool
+about_input(int sqlerrcode)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
+		category == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED) ||
+		sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED ||
+		sqlerrcode == ERRCODE_UNDEFINED_FUNCTION;
+}
+
+Jsonb *
+session_claims_parse(const char *json, size_t len)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Jsonb	   *volatile result = NULL;
+
+	/*
+	 * No subtransaction: nothing that is called has effects other than memory
+	 * of the caller's context.
+	 */
+	PG_TRY();
+	{
+		result = parse(json, len);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (!about_input(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * The claims function
+ */
+
+static void
+refuse_function(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("\"session.claims_function\" %s", problem),
+			 errhint("It must name one function that takes a session_info and "
+					 "returns jsonb.")));
+}
+
+/* Finds the function, and its argument's row type. */
+static Oid
+find_function(Oid *row_type)
+{
+	List	   *name = session_compat_name_list(session_settings.claims_function);
+	Oid			function;
+	Oid			result;
+	Oid		   *types;
+	int			count;
+
+	/* The caller's search_path has no say in what is minted. */
+	if (list_length(name) < 2)
+		refuse_function("does not say the schema of its function");
+	function = LookupFuncName(name, -1, NULL, true);
+	if (!OidIsValid(function))
+		refuse_function("does not name a function");
+	result = get_func_signature(function, &types, &count);
+	if (result != JSONBOID || count != 1 ||
+		getExtensionOfObject(TypeRelationId, types[0]) !=
+		get_extension_oid("session", false) ||
+		get_typtype(types[0]) != TYPTYPE_COMPOSITE)
+		refuse_function("has another signature");
+	if (!session_compat_may_execute(function, GetUserId()))
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION,
+					   session_settings.claims_function);
+	*row_type = types[0];
+	return function;
+}
+
+Jsonb *
+session_claims_added(const SessionRow *row)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	Datum		values[SESSION_INFO_COLUMNS];
+	bool		nulls[SESSION_INFO_COLUMNS];
+	TupleDesc	desc;
+	FmgrInfo	function;
+	Oid			row_type;
+	Datum		result;
+
+	if (session_settings.claims_function == NULL ||
+		session_settings.claims_function[0] == '\0')
+		return session_claims_empty();
+	fmgr_info(find_function(&row_type), &function);
+	desc = lookup_rowtype_tupdesc(row_type, -1);
+	if (desc->natts != SESSION_INFO_COLUMNS)
+		refuse_function("has another signature");
+	session_info_values(row, SESSION_ACTIVE, values, nulls);
+	InitFunctionCallInfoData(*fcinfo, &function, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = HeapTupleGetDatum(heap_form_tuple(desc, values,
+															  nulls));
+	fcinfo->args[0].isnull = false;
+	ReleaseTupleDesc(desc);
+	result = FunctionCallInvoke(fcinfo);
+	if (fcinfo->isnull)
+		return session_claims_empty();
+	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(result)))
+		refuse_function("returned something other than an object");
+	return DatumGetJsonbP(result);
+}

@@ -1,0 +1,540 @@
+/*
+ * cookie.c
+ *	  Cookies that carry their own proof: minting, opening, denying.
+ *
+ * Rules:
+ * - A cookie is proven before anything in it is read, by the keys of its
+ *	 purpose that are not retired; its own header chooses among them at most.
+ * - Times are checked with leeway for clocks only where the key was imported:
+ *	 what is made here is checked by the clock that made it.
+ * - A snapshot is made with keys derived for snapshots, even from an imported
+ *	 secret, and for a purpose that nothing else can have, so nothing else an
+ *	 application encodes can pass for one.  It carries a digest of the token it was made for and is worthless beside
+ *	 another; what it says about the session is believed until it is due.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+#include "engine/claims.h"
+#include "engine/cookie.h"
+#include "engine/denylist.h"
+#include "engine/keyring.h"
+#include "engine/lifecycle.h"
+#include "engine/store.h"
+#include "wire/base64url.h"
+#include "wire/claims.h"
+
+/* Seconds that a foreign clock may be off. */
+#define LEEWAY 15
+
+/* Seconds between 1970 and 2000. */
+#define UNIX_EPOCH_SECONDS \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
+
+/*
+ * Bytes of the digest that ties a snapshot to a token.  The snapshot is signed
+ * and the secret is random, so all it takes is that two of a session differ.
+ */
+#define DIGEST_BYTES 9
+
+static int64
+unix_seconds(TimestampTz moment)
+{
+	int64		seconds = moment / USECS_PER_SEC;
+
+	/* Round down before 2000 as well. */
+	if (moment % USECS_PER_SEC < 0)
+		seconds--;
+	return seconds + UNIX_EPOCH_SECONDS;
+}
+
+static TimestampTz
+from_unix_seconds(int64 seconds)
+{
+	return (seconds - UNIX_EPOCH_SECONDS) * USECS_PER_SEC;
+}
+
+/*
+ * Minting
+ */
+
+static SessionCodecKey
+codec_key(const SessionKey *key, bool derive)
+{
+	SessionCodecKey result = {
+		.kid = key->kid,
+		.secret = key->secret,
+		.secret_len = key->secret_len,
+		.imported = key->imported && !derive
+	};
+
+	return result;
+}
+
+/* Encodes claims as they are. */
+static text *
+encode(Jsonb *claims, const SessionCodec *codec, const char *purpose,
+	   const SessionCodecKey *key)
+{
+	size_t		len;
+	char	   *payload = session_claims_text(claims, &len);
+	text	   *value;
+	size_t		value_len;
+	int			count;
+
+	if (len > SESSION_CODEC_CHARS || codec->bound(len) > SESSION_CODEC_CHARS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("payload is too large"),
+				 errdetail("A cookie may have %d characters.",
+						   SESSION_CODEC_CHARS)));
+	if (!session_claims_read(palloc_array(SessionMember, SESSION_MEMBERS),
+							 &count, payload, len))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("payload is too large"),
+				 errdetail("It may have %d members, %d levels, and numbers of "
+						   "%d characters.", SESSION_MEMBERS,
+						   SESSION_JSON_DEPTH, SESSION_NUMBER_CHARS)));
+	value = palloc(VARHDRSZ + codec->bound(len));
+	if (!codec->encode(VARDATA(value), &value_len, payload, len, purpose, key))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not encode a cookie as \"%s\"", codec->name)));
+	SET_VARSIZE(value, VARHDRSZ + value_len);
+	return value;
+}
+
+static text *
+random_uuid(void)
+{
+	pg_uuid_t	id;
+
+	session_secret_random(id.data, sizeof(id.data));
+	id.data[6] = 0x40 | (id.data[6] & 0x0F);
+	id.data[8] = 0x80 | (id.data[8] & 0x3F);
+	return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out,
+															   UUIDPGetDatum(&id))));
+}
+
+/* Sets the claims that every cookie made here has. */
+static Jsonb *
+with_times(Jsonb *claims, TimestampTz now, int64 expires)
+{
+	claims = session_claims_with_int(claims, "iat", unix_seconds(now));
+	return session_claims_with_int(claims, "exp", expires);
+}
+
+text *
+session_cookie_mint(Jsonb *payload, const SessionCodec *codec, int64 ttl,
+					const char *purpose)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	SessionCodecKey key = codec_key(session_keyring_signer(purpose), false);
+	Jsonb	   *claims;
+
+	claims = with_times(payload, now, unix_seconds(now) + ttl);
+	claims = session_claims_with_text(claims, "jti", random_uuid());
+	return encode(claims, codec, purpose, &key);
+}
+
+/*
+ * Opening
+ */
+
+/* A cookie that was proven. */
+typedef struct Proven
+{
+	char	   *payload;
+	size_t		len;
+	const SessionCodec *codec;
+	bool		imported;
+	SessionMember *members;
+	int			count;
+	bool		bare;			/* no claims, just an id */
+} Proven;
+
+/* Finds the key that made a value, and what is in it. */
+static bool
+prove(Proven *proven, const char *value, size_t len, const char *ring,
+	  const char *purpose, bool derive)
+{
+	const SessionCodec *codec = session_codec_of(value, len);
+	ListCell   *cell;
+
+	if (codec == NULL)
+		return false;
+	proven->codec = codec;
+	proven->payload = palloc(len + 1);
+	foreach(cell, session_keyring_of(ring))
+	{
+		SessionCodecKey key = codec_key(lfirst(cell), derive);
+
+		if (codec->names(value, len, purpose, &key) &&
+			codec->decode(proven->payload, &proven->len, value, len, purpose,
+						  &key))
+		{
+			proven->imported = key.imported;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+read_claims(Proven *proven)
+{
+	proven->members = palloc_array(SessionMember, SESSION_MEMBERS);
+	return session_claims_read(proven->members, &proven->count,
+							   proven->payload, proven->len);
+}
+
+static bool
+in_time(const Proven *proven, int64 now)
+{
+	return session_claims_in_time(proven->members, proven->count, now,
+								  proven->imported ? LEEWAY : 0,
+								  !proven->imported);
+}
+
+static const char *
+string_claim(const Proven *proven, const char *name)
+{
+	const SessionMember *member = session_claims_find(proven->members,
+													  proven->count, name);
+
+	if (member == NULL || member->kind != SESSION_JSON_STRING)
+		return NULL;
+	return member->string;
+}
+
+/* The value of an integer claim, or what stands for none. */
+static int64
+integer_claim(const Proven *proven, const char *name, int64 none)
+{
+	const SessionMember *member = session_claims_find(proven->members,
+													  proven->count, name);
+
+	if (member == NULL || member->kind != SESSION_JSON_INTEGER)
+		return none;
+	return member->integer;
+}
+
+/* What the cookie would be denied as: by its jti, else by its payload. */
+static SessionDenied
+denied_as(const Proven *proven, const char *purpose)
+{
+	const char *jti = string_claim(proven, "jti");
+	StringInfoData named;
+	SessionDenied denied;
+
+	initStringInfo(&named);
+	appendStringInfo(&named, "%s\n%s\n", purpose, jti == NULL ? "" : "jti");
+	if (jti != NULL)
+		appendStringInfoString(&named, jti);
+	else
+		appendBinaryStringInfo(&named, proven->payload, (int) proven->len);
+	if (!session_crypto_sha256(denied.hash, named.data, named.len))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not compute a hash")));
+	pfree(named.data);
+	return denied;
+}
+
+/* A foreign sealed cookie may hold no claims but a bare session id. */
+static bool
+is_bare(const Proven *proven)
+{
+	/* What starts as JSON does was meant as JSON, and is not good as such. */
+	if (!proven->imported || proven->codec != &session_codec_sealed ||
+		proven->len == 0 || strchr("{[\"", proven->payload[0]) != NULL)
+		return false;
+	for (size_t i = 0; i < proven->len; i++)
+		if (proven->payload[i] <= ' ' || proven->payload[i] > '~')
+			return false;
+	return true;
+}
+
+/* Proves a cookie and checks that it is good now, denied or not. */
+static bool
+open_any(Proven *proven, const char *value, size_t len,
+		 const char *purpose)
+{
+	if (!prove(proven, value, len, purpose, purpose, false))
+		return false;
+	if (read_claims(proven))
+	{
+		if (!in_time(proven, unix_seconds(GetCurrentTimestamp())))
+			return false;
+	}
+	else
+	{
+		proven->count = 0;
+		proven->bare = is_bare(proven);
+		if (!proven->bare)
+			return false;
+	}
+	return true;
+}
+
+static bool
+open_cookie(Proven *proven, const char *value, size_t len,
+			const char *purpose)
+{
+	SessionDenied denied;
+
+	if (!open_any(proven, value, len, purpose))
+		return false;
+	denied = denied_as(proven, purpose);
+	return !session_denylist_has(&denied);
+}
+
+/* The bare id as a JSON string. */
+static Jsonb *
+bare_text(const Proven *proven)
+{
+	StringInfoData quoted;
+
+	initStringInfo(&quoted);
+	escape_json(&quoted, pnstrdup(proven->payload, proven->len));
+	return session_claims_parse(quoted.data, quoted.len);
+}
+
+Jsonb *
+session_cookie_open(const char *value, size_t len, const char *purpose)
+{
+	Proven		proven = {0};
+
+	if (!open_cookie(&proven, value, len, purpose))
+		return NULL;
+	if (proven.bare)
+		return bare_text(&proven);
+	return session_claims_parse(proven.payload, proven.len);
+}
+
+bool
+session_cookie_deny(const char *value, size_t len, const char *purpose)
+{
+	Proven		proven = {0};
+	SessionDenied denied;
+	int64		expires;
+
+	/* Others with its jti may be denied already, but not as long. */
+	if (!open_any(&proven, value, len, purpose))
+		return false;
+	denied = denied_as(&proven, purpose);
+	expires = integer_claim(&proven, "exp", -1);
+	return session_denylist_add(&denied, expires < 0 ? DT_NOEND :
+								from_unix_seconds(expires + LEEWAY));
+}
+
+/*
+ * Snapshots
+ */
+
+/* Says which token a snapshot was made for, in URL-safe characters. */
+static char *
+token_digest(const SessionRow *row)
+{
+	uint8		hash[SESSION_SHA256_BYTES];
+	char	   *digest = palloc0(SESSION_BASE64URL_CHARS(DIGEST_BYTES) + 1);
+
+	if (!session_crypto_sha256(hash, row->token_hash, sizeof(row->token_hash)))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not compute a hash")));
+	session_base64url_encode(digest, hash, DIGEST_BYTES);
+	return digest;
+}
+
+static Jsonb *
+with_optional(Jsonb *claims, const char *name, const text *value)
+{
+	return value == NULL ? claims :
+		session_claims_with_text(claims, name, value);
+}
+
+/* Snapshots go with every request, so they are kept small. */
+static text *
+short_id(const pg_uuid_t *id)
+{
+	char		chars[SESSION_BASE64URL_CHARS(UUID_LEN)];
+
+	session_base64url_encode(chars, id->data, UUID_LEN);
+	return cstring_to_text_with_len(chars, sizeof(chars));
+}
+
+static text *
+id_text(const pg_uuid_t *id)
+{
+	Datum		out = DirectFunctionCall1(uuid_out, UUIDPGetDatum(id));
+
+	return cstring_to_text(DatumGetCString(out));
+}
+
+/* Takes away what only we may say in a snapshot or token. */
+static Jsonb *
+without_reserved(Jsonb *claims)
+{
+	static const char *const reserved[] = {
+		"sid", "sub", "uid", "tid", "role", "lvl", "tok", "end",
+		"iat", "exp", "nbf", "jti", "aud", "iss"
+	};
+
+	for (size_t i = 0; i < lengthof(reserved); i++)
+		claims = session_claims_without(claims, reserved[i]);
+	return claims;
+}
+
+text *
+session_cookie_snapshot(const SessionToken *token, const SessionCodec *codec)
+{
+	TimestampTz now;
+	TimestampTz due;
+	SessionCodecKey key;
+	SessionRow	row;
+	Jsonb	   *claims;
+
+	if (!session_lifecycle_reread(token, &row))
+		return NULL;
+	claims = without_reserved(session_claims_added(&row));
+	now = GetCurrentTimestamp();
+	due = Min(session_policy_deadline(&row),
+			  now + session_settings.cookie_cache_ttl * USECS_PER_SEC);
+	claims = session_claims_with_text(claims, "sid", short_id(&row.id));
+	claims = session_claims_with_text(claims, "tok",
+									  cstring_to_text(token_digest(&row)));
+	claims = with_optional(claims, "uid", row.user_id);
+	claims = with_optional(claims, "tid", row.tenant_id);
+	claims = with_optional(claims, "role", row.role);
+	if (row.auth_level != 1)
+		claims = session_claims_with_int(claims, "lvl", row.auth_level);
+	if (!TIMESTAMP_NOT_FINITE(session_policy_deadline(&row)))
+		claims = session_claims_with_int(claims, "end",
+										 unix_seconds(session_policy_deadline(&row)));
+	claims = with_times(claims, now, unix_seconds(due));
+	/* Only now: what the claims function calls may have the keys reloaded. */
+	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
+	return encode(claims, codec, SESSION_SNAPSHOT_PURPOSE, &key);
+}
+
+static text *
+text_claim(const Proven *proven, const char *name)
+{
+	const char *string = string_claim(proven, name);
+
+	if (string == NULL)
+		return NULL;
+	return cstring_to_text(pg_any_to_server(string, (int) strlen(string),
+											PG_UTF8));
+}
+
+static bool
+id_claim(const Proven *proven, pg_uuid_t *id)
+{
+	const char *string = string_claim(proven, "sid");
+
+	return string != NULL &&
+		strlen(string) == SESSION_BASE64URL_CHARS(UUID_LEN) &&
+		session_base64url_decode(id->data, string, strlen(string));
+}
+
+/* Fills a snapshot from what a proven one says. */
+static void
+from_claims(SessionSnapshot *snapshot, const Proven *proven, int64 now)
+{
+	int64		issued = integer_claim(proven, "iat", now);
+	int64		due = integer_claim(proven, "exp", now);
+	int64		end = integer_claim(proven, "end", -1);
+
+	snapshot->user_id = text_claim(proven, "uid");
+	snapshot->tenant_id = text_claim(proven, "tid");
+	snapshot->role = text_claim(proven, "role");
+	snapshot->auth_level = (int32) integer_claim(proven, "lvl", 1);
+	snapshot->expires_at = end < 0 ? DT_NOEND : from_unix_seconds(end);
+	snapshot->from_row = false;
+	/* Early enough that a client in use hardly ever meets the deadline. */
+	snapshot->should_refresh = (now - issued) * 5 >= (due - issued) * 4;
+}
+
+/* Fills a snapshot from the row; false unless it is live and the same. */
+static bool
+from_row(SessionSnapshot *snapshot, const char *digest)
+{
+	SessionRow	row;
+	char	   *actual;
+
+	if (digest == NULL || !session_lifecycle_peek(&snapshot->id, &row))
+		return false;
+	actual = token_digest(&row);
+	if (strlen(digest) != strlen(actual) ||
+		!session_crypto_equal(digest, actual, strlen(actual)))
+		return false;
+	snapshot->user_id = row.user_id;
+	snapshot->tenant_id = row.tenant_id;
+	snapshot->role = row.role;
+	snapshot->auth_level = row.auth_level;
+	snapshot->expires_at = session_policy_deadline(&row);
+	snapshot->from_row = true;
+	snapshot->should_refresh = true;
+	return true;
+}
+
+bool
+session_cookie_believe(const char *value, size_t len, bool sensitive,
+					   SessionSnapshot *snapshot)
+{
+	int64		now = unix_seconds(GetCurrentTimestamp());
+	Proven		proven = {0};
+
+	if (!prove(&proven, value, len, SESSION_COOKIE_RING,
+			   SESSION_SNAPSHOT_PURPOSE, true) ||
+		!read_claims(&proven) || !id_claim(&proven, &snapshot->id))
+		return false;
+	if (sensitive || !in_time(&proven, now))
+		return from_row(snapshot, string_claim(&proven, "tok"));
+	from_claims(snapshot, &proven, now);
+	return true;
+}
+
+/*
+ * Tokens for other services
+ */
+
+text *
+session_cookie_jwt(const SessionToken *token, int64 ttl, Jsonb *claims,
+				   text *audience)
+{
+	TimestampTz now;
+	SessionCodecKey key;
+	SessionRow	row;
+	int64		expires;
+
+	if (!session_lifecycle_reread(token, &row))
+		return NULL;
+	claims = session_claims_merged(session_claims_added(&row), claims);
+	now = GetCurrentTimestamp();
+	expires = Min(unix_seconds(session_policy_deadline(&row)),
+				  unix_seconds(now) + ttl);
+	claims = without_reserved(claims);
+	claims = session_claims_with_text(claims, "sid", id_text(&row.id));
+	claims = with_optional(claims, "sub", row.user_id);
+	claims = with_optional(claims, "tid", row.tenant_id);
+	claims = with_optional(claims, "role", row.role);
+	claims = session_claims_with_int(claims, "lvl", row.auth_level);
+	claims = with_optional(claims, "aud", audience);
+	claims = with_times(claims, now, expires);
+	claims = session_claims_with_text(claims, "jti", random_uuid());
+	/* As above. */
+	key = codec_key(session_keyring_signer("jwt"), false);
+	return encode(claims, &session_codec_jwt, "jwt", &key);
+}

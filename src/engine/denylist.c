@@ -1,0 +1,87 @@
+/*
+ * denylist.c
+ *	  The only door to session.denylist.
+ *
+ * Rules: a look is a direct index scan over what is committed now; an entry
+ * lives until the cookie it denies would have expired.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "engine/denylist.h"
+#include "engine/table.h"
+
+enum
+{
+	COL_HASH,
+	COL_EXPIRES_AT,
+	N_COLUMNS
+};
+
+static const Oid column_types[N_COLUMNS] = {
+	[COL_HASH] = BYTEAOID,
+	[COL_EXPIRES_AT] = TIMESTAMPTZOID,
+};
+
+static SessionTable denylist = {
+	.name = "denylist",
+	.ncolumns = N_COLUMNS,
+	.column_types = column_types,
+	.index_names = {"denylist_pkey"}
+};
+
+static Datum
+hash_datum(const SessionDenied *denied)
+{
+	return PointerGetDatum(cstring_to_text_with_len((const char *) denied->hash,
+													sizeof(denied->hash)));
+}
+
+bool
+session_denylist_has(const SessionDenied *denied)
+{
+	Relation	rel = session_table_open(&denylist, AccessShareLock);
+	SessionTableScan scan;
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_BYTEAEQ, hash_datum(denied));
+	session_table_begin(&scan, rel, denylist.indexes[0], &key);
+	found = session_table_next(&scan);
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+bool
+session_denylist_add(const SessionDenied *denied, TimestampTz until)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {BYTEAOID, TIMESTAMPTZOID};
+	Datum		values[] = {hash_datum(denied), TimestampTzGetDatum(until)};
+
+	return session_table_execute(&denylist, "INSERT INTO session.denylist AS d"
+								 " (hash, expires_at) VALUES ($1, $2)"
+								 " ON CONFLICT ON CONSTRAINT denylist_pkey DO UPDATE"
+								 " SET expires_at = EXCLUDED.expires_at WHERE"
+								 " d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
+								 lengthof(types), types, values, NULL, &plan) == 1;
+}
+
+int64
+session_denylist_trim(TimestampTz now)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(now)};
+
+	return session_table_execute(&denylist, "DELETE FROM session.denylist"
+								 " WHERE expires_at OPERATOR(pg_catalog.<=) $1",
+								 lengthof(types), types, values, NULL, &plan);
+}

@@ -1,0 +1,70 @@
+/*
+ * info.c
+ *	  A session as SQL shows it: a value of the type session_info.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/inet.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "compat.h"
+#include "engine/context.h"
+#include "engine/data.h"
+#include "engine/info.h"
+
+static const char *const status_names[] = {
+	[SESSION_MALFORMED] = "malformed",
+	[SESSION_UNKNOWN] = "unknown",
+	[SESSION_REVOKED] = "revoked",
+	[SESSION_EXPIRED] = "expired",
+	[SESSION_IDLE] = "idle",
+	[SESSION_BINDING] = "binding",
+	[SESSION_ACTIVE] = "active",
+};
+
+const char *
+session_info_status(SessionStatus status)
+{
+	return status_names[status];
+}
+
+static void
+put_text(Datum *value, bool *null, const text *source)
+{
+	*null = source == NULL;
+	*value = PointerGetDatum(source);
+}
+
+static void
+put_time(Datum *value, bool *null, TimestampTz moment)
+{
+	*null = moment == SESSION_NO_TIME;
+	*value = TimestampTzGetDatum(moment);
+}
+
+void
+session_info_values(const SessionRow *row, SessionStatus status,
+					Datum *values, bool *nulls)
+{
+	int			i = 0;
+
+	memset(nulls, 0, SESSION_INFO_COLUMNS * sizeof(bool));
+	values[i++] = UUIDPGetDatum(&row->id);
+	values[i++] = CStringGetTextDatum(session_info_status(status));
+	put_text(&values[i], &nulls[i], row->user_id), i++;
+	put_text(&values[i], &nulls[i], row->tenant_id), i++;
+	put_text(&values[i], &nulls[i], row->role), i++;
+	values[i++] = Int32GetDatum(row->auth_level);
+	values[i++] = JsonbPGetDatum(session_data_of(row));
+	nulls[i] = row->ip == NULL;
+	values[i++] = PointerGetDatum(row->ip);
+	put_text(&values[i], &nulls[i], row->user_agent), i++;
+	values[i++] = TimestampTzGetDatum(row->created_at);
+	put_time(&values[i], &nulls[i], row->authenticated_at), i++;
+	values[i++] = TimestampTzGetDatum(row->last_seen_at);
+	values[i++] = TimestampTzGetDatum(session_policy_deadline(row));
+	values[i++] = BoolGetDatum(session_context_is_current(&row->id));
+	Assert(i == SESSION_INFO_COLUMNS);
+}

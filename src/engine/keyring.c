@@ -1,0 +1,553 @@
+/*
+ * keyring.c
+ *	  The keys: made or imported, sealed at rest, opened when needed.
+ *
+ * Rules:
+ * - Secrets are in session.keys only sealed with AES-256-GCM under a key
+ *	 derived from the master key, bound to their kid and purpose; a dump
+ *	 carries nothing else.
+ * - A backend opens the keys it needs once and keeps them in memory of their
+ *	 own, wiped before it is freed.  A trigger on the table has every backend
+ *	 drop what it keeps, through the relcache, when the change commits; so the
+ *	 next call sees a rotation.
+ * - The master key is kept no longer than it takes to derive from it.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "crypto/crypto.h"
+#include "engine/keyring.h"
+#include "engine/master.h"
+#include "engine/table.h"
+#include "wire/base64url.h"
+
+#define KID_RANDOM_BYTES 12
+
+/* Columns of session.keys, in the order of the installation script. */
+enum
+{
+	COL_KID,
+	COL_PURPOSE,
+	COL_SECRET,
+	COL_IMPORTED,
+	COL_CREATED_AT,
+	COL_ACTIVATED_AT,
+	COL_RETIRED_AT,
+	N_COLUMNS
+};
+
+static const Oid column_types[N_COLUMNS] = {
+	[COL_KID] = TEXTOID,
+	[COL_PURPOSE] = TEXTOID,
+	[COL_SECRET] = BYTEAOID,
+	[COL_IMPORTED] = BOOLOID,
+	[COL_CREATED_AT] = TIMESTAMPTZOID,
+	[COL_ACTIVATED_AT] = TIMESTAMPTZOID,
+	[COL_RETIRED_AT] = TIMESTAMPTZOID,
+};
+
+enum
+{
+	PRIMARY_KEY,
+	BY_ACTIVATION
+};
+
+static SessionTable keys = {
+	.name = "keys",
+	.ncolumns = N_COLUMNS,
+	.column_types = column_types,
+	.index_names = {
+		[PRIMARY_KEY] = "keys_pkey",
+		[BY_ACTIVATION] = "keys_activated_at_idx",
+	}
+};
+
+/* The open keys of one purpose; all NULL or zero when not loaded. */
+typedef struct Ring
+{
+	MemoryContext memory;		/* holds everything below */
+	char	   *purpose;
+	List	   *list;			/* of SessionKey, newest first */
+	struct Ring *next;
+} Ring;
+
+static Ring *rings = NULL;
+
+/* Set by the invalidation callback, which must not free anything itself. */
+static bool rings_stale = false;
+static bool sealers_stale = false;
+
+/* Is a derived sealing key at hand?  One for each use, wiped when stale. */
+typedef struct Sealer
+{
+	char		use[16];
+	uint8		key[SESSION_GCM_KEY_BYTES];
+	struct Sealer *next;
+} Sealer;
+
+static Sealer *sealers = NULL;
+
+/*
+ * Sealing
+ */
+
+/* The nonce comes first, then the ciphertext, then the tag. */
+static void
+seal(const uint8 *key, uint8 *out, const void *in, size_t len,
+	 const void *context, size_t context_len)
+{
+	uint8	   *body = out + SESSION_GCM_NONCE_BYTES;
+
+	if (!session_crypto_random(out, SESSION_GCM_NONCE_BYTES) ||
+		!session_crypto_aes256gcm_seal(body, body + len, in, len,
+									   context, context_len, out, key))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not seal a secret")));
+}
+
+static bool
+unseal(const uint8 *key, uint8 *out, const void *in, size_t len,
+	   const void *context, size_t context_len)
+{
+	const uint8 *nonce = in;
+	const uint8 *body = nonce + SESSION_GCM_NONCE_BYTES;
+	size_t		plain_len = len - SESSION_SEAL_BYTES;
+
+	return len >= SESSION_SEAL_BYTES &&
+		session_crypto_aes256gcm_open(out, body, plain_len, body + plain_len,
+									  context, context_len, nonce, key);
+}
+
+/*
+ * A row that tells whether the master key is the one that sealed the others.
+ * It is there from the first use on, even if no key ever is, and no key can
+ * have its name, which has a space.
+ */
+#define WITNESS "session master"
+
+/* An advisory lock in a class that no SQL function can reach. */
+#define WITNESS_LOCK_CLASS 6
+
+/* Reads the witness as it is kept; NULL when there is none. */
+static bytea *
+read_witness(void)
+{
+	Relation	rel = session_table_open(&keys, AccessShareLock);
+	bytea	   *sealed = NULL;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(WITNESS));
+	session_table_begin(&scan, rel, keys.indexes[PRIMARY_KEY], &key);
+	if (session_table_next(&scan))
+	{
+		slot_getallattrs(scan.slot);
+		sealed = DatumGetByteaPCopy(scan.slot->tts_values[COL_SECRET]);
+	}
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+	return sealed;
+}
+
+static void
+derive(Sealer *sealer, const char *use, const uint8 *master)
+{
+	char		info[64];
+
+	strlcpy(sealer->use, use, sizeof(sealer->use));
+	snprintf(info, sizeof(info), "session seal %s", use);
+	if (!session_crypto_hkdf_sha256(sealer->key, sizeof(sealer->key),
+									info, strlen(info), NULL, 0,
+									master, SESSION_MASTER_BYTES))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not derive a key")));
+}
+
+/* Only one transaction writes the witness; the others do not wait for it. */
+static bool
+claim_witness(void)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, keys.relid, 0, WITNESS_LOCK_CLASS);
+	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+static void
+insert_witness(const Sealer *sealer)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, BYTEAOID, TIMESTAMPTZOID};
+	Datum		values[lengthof(types)];
+	uint8		nothing[SESSION_SECRET_KEY_BYTES] = {0};
+	bytea	   *sealed = palloc0(VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
+
+	SET_VARSIZE(sealed, VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
+	seal(sealer->key, (uint8 *) VARDATA(sealed), nothing, sizeof(nothing),
+		 WITNESS, strlen(WITNESS));
+	values[0] = CStringGetTextDatum(WITNESS);
+	values[1] = PointerGetDatum(sealed);
+	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
+	session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
+						  " secret, imported, created_at, activated_at,"
+						  " retired_at) VALUES ($1, $1, $2, false, $3, $3, $3)"
+						  " ON CONFLICT ON CONSTRAINT keys_pkey DO NOTHING",
+						  lengthof(types), types, values, NULL, &plan);
+}
+
+/* Is the master key the one the witness knows?  The first one is. */
+static bool
+check_witness(const uint8 *master, const bytea *witness)
+{
+	Sealer		sealer;
+	uint8		nothing[SESSION_SECRET_KEY_BYTES];
+	bool		same = true;
+
+	derive(&sealer, "witness", master);
+	if (witness != NULL)
+		same = VARSIZE_ANY_EXHDR(witness) == sizeof(nothing) + SESSION_SEAL_BYTES &&
+			unseal(sealer.key, nothing, VARDATA_ANY(witness),
+				   VARSIZE_ANY_EXHDR(witness), WITNESS, strlen(WITNESS));
+	else if (!XactReadOnly && claim_witness())
+		insert_witness(&sealer);
+	else
+		sealers_stale = true;	/* the next use tries again */
+	session_crypto_wipe(&sealer, sizeof(sealer));
+	return same;
+}
+
+static void
+invalidate(Datum arg, Oid relid)
+{
+	if (!OidIsValid(relid) || relid == keys.relid || !OidIsValid(keys.relid))
+		rings_stale = sealers_stale = true;
+}
+
+static void
+watch_changes(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+		CacheRegisterRelcacheCallback(invalidate, (Datum) 0);
+	watching = true;
+}
+
+/* Only what sealing_key gives points at these, and for one use at once. */
+static void
+drop_sealers(void)
+{
+	while (sealers != NULL)
+	{
+		Sealer	   *sealer = sealers;
+
+		sealers = sealer->next;
+		session_crypto_wipe(sealer, sizeof(*sealer));
+		pfree(sealer);
+	}
+	sealers_stale = false;
+}
+
+/* Finds or derives the key that seals for a use. */
+static const uint8 *
+sealing_key(const char *use)
+{
+	uint8		master[SESSION_MASTER_BYTES];
+	bytea	   *witness;
+	Sealer		fresh;
+	Sealer	   *sealer;
+	bool		same;
+
+	watch_changes();
+	if (sealers_stale)
+		drop_sealers();
+	for (sealer = sealers; sealer != NULL; sealer = sealer->next)
+		if (strcmp(sealer->use, use) == 0)
+			return sealer->key;
+
+	witness = read_witness();
+	session_master_read(master, witness == NULL);
+	same = check_witness(master, witness);
+	if (same)
+		derive(&fresh, use, master);
+	session_crypto_wipe(master, sizeof(master));
+	if (!same)
+		session_master_mismatch();
+
+	sealer = MemoryContextAlloc(TopMemoryContext, sizeof(Sealer));
+	*sealer = fresh;
+	session_crypto_wipe(&fresh, sizeof(fresh));
+	sealer->next = sealers;
+	sealers = sealer;
+	return sealer->key;
+}
+
+void
+session_keyring_seal(uint8 *out, const void *in, size_t len, const char *use,
+					 const void *context, size_t context_len)
+{
+	seal(sealing_key(use), out, in, len, context, context_len);
+}
+
+void
+session_keyring_open(uint8 *out, const void *in, size_t len, const char *use,
+					 const void *context, size_t context_len)
+{
+	if (!unseal(sealing_key(use), out, in, len, context, context_len))
+		session_master_mismatch();
+}
+
+/* What a key's secret is bound to: its kid and purpose, unmistakably. */
+static char *
+key_context(const char *kid, const char *purpose, size_t *len)
+{
+	*len = strlen(kid) + 1 + strlen(purpose);
+	return psprintf("%s\n%s", kid, purpose);
+}
+
+/*
+ * Loading
+ */
+
+static void
+wipe_ring(void *arg)
+{
+	Ring	   *ring = arg;
+	ListCell   *cell;
+
+	foreach(cell, ring->list)
+	{
+		SessionKey *key = lfirst(cell);
+
+		session_crypto_wipe(unconstify(uint8 *, key->secret), key->secret_len);
+	}
+}
+
+static void
+drop_rings(void)
+{
+	while (rings != NULL)
+	{
+		Ring	   *ring = rings;
+
+		rings = ring->next;
+		MemoryContextDelete(ring->memory);
+	}
+	rings_stale = false;
+}
+
+/* Opens the key in the slot into the ring's memory. */
+static SessionKey *
+load_key(TupleTableSlot *slot)
+{
+	SessionKey *key = palloc0_object(SessionKey);
+	bytea	   *sealed;
+	uint8	   *secret;
+	char	   *context;
+	size_t		context_len;
+
+	key->kid = TextDatumGetCString(slot->tts_values[COL_KID]);
+	key->purpose = TextDatumGetCString(slot->tts_values[COL_PURPOSE]);
+	key->imported = DatumGetBool(slot->tts_values[COL_IMPORTED]);
+	sealed = DatumGetByteaPP(slot->tts_values[COL_SECRET]);
+	context = key_context(key->kid, key->purpose, &context_len);
+	secret = palloc0(VARSIZE_ANY_EXHDR(sealed));
+	session_keyring_open(secret, VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed),
+						 "key", context, context_len);
+	key->secret = secret;
+	key->secret_len = VARSIZE_ANY_EXHDR(sealed) - SESSION_SEAL_BYTES;
+	return key;
+}
+
+/* Reads the keys of a purpose that are not retired, newest first. */
+static void
+load_ring(Ring *ring)
+{
+	Relation	rel = session_table_open(&keys, AccessShareLock);
+	SessionTableScan scan;
+
+	session_table_begin(&scan, rel, keys.indexes[BY_ACTIVATION], NULL);
+	while (session_table_next(&scan))
+	{
+		char	   *purpose;
+
+		slot_getallattrs(scan.slot);
+		purpose = TextDatumGetCString(scan.slot->tts_values[COL_PURPOSE]);
+		if (strcmp(purpose, ring->purpose) == 0 &&
+			scan.slot->tts_isnull[COL_RETIRED_AT])
+			ring->list = lcons(load_key(scan.slot), ring->list);
+	}
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+}
+
+static Ring *
+make_ring(const char *purpose)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext,
+												 "session keys",
+												 ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(memory);
+	MemoryContextCallback *wipe = palloc0_object(MemoryContextCallback);
+	Ring	   *ring = palloc0_object(Ring);
+
+	ring->memory = memory;
+	ring->purpose = pstrdup(purpose);
+	wipe->func = wipe_ring;
+	wipe->arg = ring;
+	MemoryContextRegisterResetCallback(memory, wipe);
+	load_ring(ring);
+	MemoryContextSwitchTo(caller);
+
+	/* Only what was loaded to the end is kept. */
+	MemoryContextSetParent(memory, TopMemoryContext);
+	ring->next = rings;
+	rings = ring;
+	return ring;
+}
+
+List *
+session_keyring_of(const char *purpose)
+{
+	Ring	   *ring;
+
+	watch_changes();
+
+	/* Nothing else may have looked for changes since the last statement. */
+	AcceptInvalidationMessages();
+	if (rings_stale)
+		drop_rings();
+	for (ring = rings; ring != NULL; ring = ring->next)
+		if (strcmp(ring->purpose, purpose) == 0)
+			return ring->list;
+	return make_ring(purpose)->list;
+}
+
+const SessionKey *
+session_keyring_signer(const char *purpose)
+{
+	List	   *list = session_keyring_of(purpose);
+
+	if (list == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no active key for purpose \"%s\"", purpose),
+				 errhint("Make one with session_key_rotate('%s').", purpose)));
+	return linitial(list);
+}
+
+/*
+ * Changing
+ */
+
+/* Writes a new key; a unique violation when the kid is taken. */
+static void
+insert_key(const char *kid, const char *purpose, const uint8 *secret,
+		   size_t len, bool imported)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID, BOOLOID, TIMESTAMPTZOID};
+	bytea	   *sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
+	size_t		context_len;
+	char	   *context = key_context(kid, purpose, &context_len);
+	Datum		values[lengthof(types)];
+
+	SET_VARSIZE(sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
+	session_keyring_seal((uint8 *) VARDATA(sealed), secret, len, "key",
+						 context, context_len);
+	values[0] = CStringGetTextDatum(kid);
+	values[1] = CStringGetTextDatum(purpose);
+	values[2] = PointerGetDatum(sealed);
+	values[3] = BoolGetDatum(imported);
+	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
+	session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
+						  " secret, imported, created_at, activated_at)"
+						  " VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
+						  " (SELECT k.activated_at OPERATOR(pg_catalog.+)"
+						  " INTERVAL '1 microsecond' FROM session.keys k"
+						  " ORDER BY k.activated_at DESC LIMIT 1)))",
+						  lengthof(types), types, values, NULL, &plan);
+}
+
+static char *
+new_kid(void)
+{
+	uint8		random[KID_RANDOM_BYTES];
+	char	   *kid = palloc0(SESSION_BASE64URL_CHARS(KID_RANDOM_BYTES) + 1);
+
+	if (!session_crypto_random(random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	session_base64url_encode(kid, random, sizeof(random));
+	return kid;
+}
+
+char *
+session_keyring_rotate(const char *purpose)
+{
+	uint8		secret[SESSION_SECRET_KEY_BYTES];
+	char	   *kid = new_kid();
+
+	if (!session_crypto_random(secret, sizeof(secret)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	insert_key(kid, purpose, secret, sizeof(secret), false);
+	session_crypto_wipe(secret, sizeof(secret));
+	return kid;
+}
+
+char *
+session_keyring_import(const uint8 *secret, size_t len, const char *kid,
+					   const char *purpose)
+{
+	char	   *name = kid == NULL ? new_kid() : pstrdup(kid);
+
+	insert_key(name, purpose, secret, len, true);
+	return name;
+}
+
+bool
+session_keyring_retire(const char *kid)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		CStringGetTextDatum(kid),
+		TimestampTzGetDatum(GetCurrentTimestamp())
+	};
+
+	return session_table_execute(&keys, "UPDATE session.keys"
+								 " SET retired_at = $2"
+								 " WHERE kid OPERATOR(pg_catalog.=) $1"
+								 " AND retired_at IS NULL",
+								 lengthof(types), types, values, NULL,
+								 &plan) == 1;
+}
+
+void
+session_keyring_changed(void)
+{
+	Relation	rel = session_table_open(&keys, AccessShareLock);
+
+	CacheInvalidateRelcache(rel);
+	table_close(rel, AccessShareLock);
+}

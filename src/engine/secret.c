@@ -1,0 +1,128 @@
+/*
+ * secret.c
+ *	  What a client is given, and what is kept of it.
+ *
+ * Rules: a row holds the hash of its session token's secret.  A refreshable
+ * row also holds the key its tokens are derived from, sealed under the master
+ * key and bound to the session's id; opened, it never leaves this file and is
+ * wiped.  Comparisons are constant-time.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "crypto/crypto.h"
+#include "engine/keyring.h"
+#include "engine/secret.h"
+
+#define SEALED_BYTES (SESSION_SECRET_BYTES + SESSION_SEAL_BYTES)
+
+void
+session_secret_random(void *out, size_t len)
+{
+	if (!session_crypto_random(out, len))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+}
+
+static void
+refuse_crypto(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+			 errmsg("could not compute a hash")));
+}
+
+static void
+hash_secret(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)
+{
+	if (!session_crypto_sha256(hash, token->secret, sizeof(token->secret)))
+		refuse_crypto();
+}
+
+bool
+session_secret_matches(const SessionRow *row, const SessionToken *token)
+{
+	uint8		hash[SESSION_SHA256_BYTES];
+
+	hash_secret(hash, token);
+	return session_crypto_equal(hash, row->token_hash, sizeof(hash));
+}
+
+/* Opens the row's key; whoever calls wipes it. */
+static void
+open_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
+{
+	if (VARSIZE_ANY_EXHDR(row->refresh_key) != SEALED_BYTES)
+		elog(ERROR, "refresh_key of a session has the wrong size");
+	session_keyring_open(key, VARDATA_ANY(row->refresh_key), SEALED_BYTES,
+						 "refresh", row->id.data, sizeof(row->id.data));
+}
+
+static void
+make_key(SessionRow *row)
+{
+	uint8		key[SESSION_SECRET_BYTES];
+
+	session_secret_random(key, sizeof(key));
+	row->refresh_key = palloc0(VARHDRSZ + SEALED_BYTES);
+	SET_VARSIZE(row->refresh_key, VARHDRSZ + SEALED_BYTES);
+	session_keyring_seal((uint8 *) VARDATA(row->refresh_key), key, sizeof(key),
+						 "refresh", row->id.data, sizeof(row->id.data));
+	session_crypto_wipe(key, sizeof(key));
+}
+
+void
+session_secret_derive(SessionRow *row, SessionCredentials *given)
+{
+	uint8		key[SESSION_SECRET_BYTES];
+	bool		derived;
+
+	open_key(key, row);
+	given->refreshable = true;
+	derived = session_token_derive(&given->token, &given->refresh,
+								   row->id.data,
+								   (uint32) row->refresh_generation, key);
+	session_crypto_wipe(key, sizeof(key));
+	if (!derived)
+		refuse_crypto();
+	hash_secret(row->token_hash, &given->token);
+}
+
+void
+session_secret_issue(SessionRow *row, SessionCredentials *given)
+{
+	if (row->refresh_expires_at != SESSION_NO_TIME)
+	{
+		make_key(row);
+		row->refresh_generation++;
+		row->rotated_at = SESSION_NO_TIME;
+		session_secret_derive(row, given);
+		return;
+	}
+	given->refreshable = false;
+	memcpy(given->token.id, row->id.data, sizeof(given->token.id));
+	session_secret_random(given->token.secret, sizeof(given->token.secret));
+	hash_secret(row->token_hash, &given->token);
+}
+
+bool
+session_secret_made(const SessionRow *row, const SessionRefreshToken *token)
+{
+	uint8		key[SESSION_SECRET_BYTES];
+	SessionToken unused;
+	SessionRefreshToken expected;
+	bool		derived;
+	bool		same;
+
+	open_key(key, row);
+	derived = session_token_derive(&unused, &expected, row->id.data,
+								   session_token_generation(token), key);
+	session_crypto_wipe(key, sizeof(key));
+	if (!derived)
+		refuse_crypto();
+	same = session_crypto_equal(&expected, token, sizeof(expected));
+	session_crypto_wipe(&unused, sizeof(unused));
+	session_crypto_wipe(&expected, sizeof(expected));
+	return same;
+}

@@ -1,0 +1,62 @@
+/*
+ * table.h
+ *	  How store.c, keyring.c and their like reach the extension's own tables.
+ */
+#ifndef SESSION_TABLE_H
+#define SESSION_TABLE_H
+
+#include "access/genam.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+#define SESSION_TABLE_INDEXES 4
+
+/* One table of ours: what it is called and what it must look like. */
+typedef struct SessionTable
+{
+	const char *name;			/* within the schema "session" */
+	int			ncolumns;
+	const Oid  *column_types;
+	const char *index_names[SESSION_TABLE_INDEXES];
+
+	/* What the catalogs say; cached while relid is valid. */
+	Oid			relid;
+	Oid			owner;
+	Oid			indexes[SESSION_TABLE_INDEXES];
+	struct SessionTable *next;	/* in the list of those that were opened */
+	bool		listed;
+} SessionTable;
+
+/*
+ * Opens the table; errors when the extension is not there, or is of another
+ * version.  Close it with table_close.
+ */
+extern Relation session_table_open(SessionTable *table, LOCKMODE mode);
+
+/* A scan over what is committed now, and what this transaction did. */
+typedef struct SessionTableScan
+{
+	Relation	index;
+	Snapshot	snapshot;
+	IndexScanDesc desc;
+	TupleTableSlot *slot;		/* the current tuple */
+	MemoryContext memory;		/* where the access method may allocate */
+} SessionTableScan;
+
+extern void session_table_begin(SessionTableScan *scan, Relation rel,
+								Oid index, ScanKey key);
+extern bool session_table_next(SessionTableScan *scan);
+extern void session_table_end(SessionTableScan *scan);
+
+/*
+ * Runs a statement as the table's owner, over what is committed now, and
+ * returns how many rows it processed.  Its effects are visible to the next
+ * read.  The plan is kept in *plan for the life of the backend.
+ */
+extern uint64 session_table_execute(SessionTable *table, const char *sql,
+									int nparams, Oid *types, Datum *values,
+									const char *nulls, SPIPlanPtr *plan);
+
+#endif							/* SESSION_TABLE_H */

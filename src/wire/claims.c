@@ -1,0 +1,326 @@
+/*
+ * claims.c
+ *	  Reading a JSON object on PostgreSQL's own lexer.
+ *
+ * Rules: nothing is raised, whatever the text is.  The grammar is walked here
+ * and not by pg_parse_json because that one raises when its stack runs out,
+ * counts levels only after it has gone down, and in some encodings raises for
+ * an escape; the lexer does none of that as long as it leaves escapes alone.
+ */
+#include "postgres.h"
+
+#include "common/int.h"
+#include "compat.h"
+#include "mb/pg_wchar.h"
+#include "wire/claims.h"
+#include "wire/codec.h"
+
+/* Latest time a claim may name, in seconds since 1970. */
+#define MAX_TIME (INT64CONST(1) << 40)
+
+typedef struct Reader
+{
+	JsonLexContext lex;
+	SessionMember *members;
+	int			count;
+	char	   *room;			/* for the next unescaped string */
+} Reader;
+
+static bool read_value(Reader *reader, int depth);
+
+static inline bool
+advance(Reader *reader)
+{
+	return json_lex(&reader->lex) == JSON_SUCCESS;
+}
+
+/* The value of four hexadecimal digits; false when they are not four. */
+static bool
+read_hex(pg_wchar *code, const char *in, const char *end)
+{
+	if (end - in < 4)
+		return false;
+	*code = 0;
+	for (int i = 0; i < 4; i++)
+	{
+		unsigned char c = (unsigned char) in[i];
+
+		if (!isxdigit(c))
+			return false;
+		*code = *code * 16 + (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+	}
+	return true;
+}
+
+/* Read what follows \u, a second half included. */
+static bool
+read_code(pg_wchar *code, const char **in, const char *end)
+{
+	pg_wchar	second;
+
+	if (!read_hex(code, *in, end))
+		return false;
+	*in += 4;
+	if (is_utf16_surrogate_second(*code))
+		return false;
+	if (!is_utf16_surrogate_first(*code))
+		return *code != 0;
+	if (end - *in < 6 || (*in)[0] != '\\' || (*in)[1] != 'u' ||
+		!read_hex(&second, *in + 2, end) || !is_utf16_surrogate_second(second))
+		return false;
+	*in += 6;
+	*code = surrogate_pair_to_codepoint(*code, second);
+	return true;
+}
+
+/* Undo the escape after a backslash. */
+static bool
+read_escape(char **out, const char **in, const char *end)
+{
+	static const char names[] = "\"\\/bfnrt";
+	static const char values[] = "\"\\/\b\f\n\r\t";
+	pg_wchar	code;
+	const char *at;
+	char		c;
+
+	if (*in == end)
+		return false;
+	c = *(*in)++;
+	if (c == 'u')
+	{
+		if (!read_code(&code, in, end))
+			return false;
+		unicode_to_utf8(code, (unsigned char *) *out);
+		*out += pg_utf_mblen((unsigned char *) *out);
+		return true;
+	}
+	at = memchr(names, c, sizeof(names) - 1);
+	if (at == NULL)
+		return false;
+	*(*out)++ = values[at - names];
+	return true;
+}
+
+/*
+ * Unescape the string that is the current token into the room; its quotes
+ * leave enough for the terminator.
+ */
+static bool
+read_string(Reader *reader, const char **string)
+{
+	const char *in = reader->lex.token_start + 1;
+	const char *end = reader->lex.token_terminator - 1;
+	char	   *out = reader->room;
+
+	while (in < end)
+	{
+		char		c = *in++;
+
+		if (c != '\\')
+			*out++ = c;
+		else if (!read_escape(&out, &in, end))
+			return false;
+	}
+	*out++ = '\0';
+	*string = reader->room;
+	reader->room = out;
+	return true;
+}
+
+/* Is the number that is the current token one that numeric can hold? */
+static bool
+check_number(const Reader *reader)
+{
+	const char *start = reader->lex.token_start;
+	size_t		len = reader->lex.token_terminator - start;
+	const char *exponent = memchr(start, 'e', len);
+
+	if (exponent == NULL)
+		exponent = memchr(start, 'E', len);
+	if (exponent == NULL)
+		return len <= SESSION_NUMBER_CHARS;
+	exponent++;
+	if (*exponent == '+' || *exponent == '-')
+		exponent++;
+	return len <= SESSION_NUMBER_CHARS &&
+		reader->lex.token_terminator - exponent <= SESSION_EXPONENT_DIGITS;
+}
+
+/* The value of the number that is the current token, if it is an integer. */
+static bool
+read_integer(const Reader *reader, int64 *integer)
+{
+	const char *in = reader->lex.token_start;
+	bool		negative = *in == '-';
+
+	*integer = 0;
+	for (in += negative; in < reader->lex.token_terminator; in++)
+	{
+		int64		digit = *in - '0';
+
+		if (digit < 0 || digit > 9 ||
+			pg_mul_s64_overflow(*integer, 10, integer) ||
+			pg_add_s64_overflow(*integer, negative ? -digit : digit, integer))
+			return false;
+	}
+	return true;
+}
+
+static bool
+read_number(const Reader *reader, SessionMember *member)
+{
+	if (read_integer(reader, &member->integer))
+		member->kind = SESSION_JSON_INTEGER;
+	else
+		member->kind = SESSION_JSON_NUMBER;
+	return check_number(reader);
+}
+
+/* Read the name that is the current token, and add a member to the object. */
+static bool
+read_name(Reader *reader)
+{
+	SessionMember *member = &reader->members[reader->count];
+
+	if (reader->count == SESSION_MEMBERS)
+		return false;
+	memset(member, 0, sizeof(*member));
+	member->kind = SESSION_JSON_OTHER;
+	if (!read_string(reader, &member->name) ||
+		session_claims_find(reader->members, reader->count, member->name))
+		return false;
+	reader->count++;
+	return true;
+}
+
+static bool
+read_member(Reader *reader, int depth)
+{
+	const char *nested;
+
+	if (reader->lex.token_type != JSON_TOKEN_STRING)
+		return false;
+	if (depth == 1 ? !read_name(reader) : !read_string(reader, &nested))
+		return false;
+	return advance(reader) && reader->lex.token_type == JSON_TOKEN_COLON &&
+		advance(reader) && read_value(reader, depth);
+}
+
+/* Read what is between brackets, and one token more. */
+static bool
+read_items(Reader *reader, int depth, JsonTokenType end,
+		   bool (*read_item) (Reader *, int))
+{
+	if (depth > SESSION_JSON_DEPTH || !advance(reader))
+		return false;
+	if (reader->lex.token_type == end)
+		return advance(reader);
+	while (read_item(reader, depth))
+	{
+		if (reader->lex.token_type == end)
+			return advance(reader);
+		if (reader->lex.token_type != JSON_TOKEN_COMMA || !advance(reader))
+			return false;
+	}
+	return false;
+}
+
+/* Read the value that the current token starts, and one token more. */
+static bool
+read_value(Reader *reader, int depth)
+{
+	SessionMember nested;
+	SessionMember *member = &nested;
+
+	if (depth == 1)
+		member = &reader->members[reader->count - 1];
+	switch (reader->lex.token_type)
+	{
+		case JSON_TOKEN_OBJECT_START:
+			return read_items(reader, depth + 1, JSON_TOKEN_OBJECT_END,
+							  read_member);
+		case JSON_TOKEN_ARRAY_START:
+			return read_items(reader, depth + 1, JSON_TOKEN_ARRAY_END,
+							  read_value);
+		case JSON_TOKEN_STRING:
+			member->kind = SESSION_JSON_STRING;
+			return read_string(reader, &member->string) && advance(reader);
+		case JSON_TOKEN_NUMBER:
+			return read_number(reader, member) && advance(reader);
+		case JSON_TOKEN_TRUE:
+		case JSON_TOKEN_FALSE:
+		case JSON_TOKEN_NULL:
+			return advance(reader);
+		default:
+			return false;
+	}
+}
+
+bool
+session_claims_read(SessionMember *members, int *count, const char *json,
+					size_t len)
+{
+	Reader		reader = {.members = members};
+	char	   *strings;
+	bool		ok;
+
+	*count = 0;
+	if (len == 0 || len > SESSION_CODEC_CHARS ||
+		pg_encoding_verifymbstr(PG_UTF8, json, (int) len) != (int) len)
+		return false;
+	/* An unescaped string is shorter than its token, terminator included. */
+	reader.room = strings = palloc(len);
+	session_compat_json_lexer(&reader.lex, json, len, PG_UTF8);
+	ok = advance(&reader) &&
+		reader.lex.token_type == JSON_TOKEN_OBJECT_START &&
+		read_value(&reader, 0) && reader.lex.token_type == JSON_TOKEN_END;
+	if (ok)
+		*count = reader.count;
+	if (*count == 0)
+		pfree(strings);
+	return ok;
+}
+
+/* The first name is where the strings begin. */
+void
+session_claims_free(SessionMember *members, int count)
+{
+	if (count > 0)
+		pfree(unconstify(char *, members[0].name));
+}
+
+const SessionMember *
+session_claims_find(const SessionMember *members, int count, const char *name)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(members[i].name, name) == 0)
+			return &members[i];
+	}
+	return NULL;
+}
+
+/* Is a time missing, or an integer between the two? */
+static bool
+time_between(const SessionMember *member, int64 low, int64 high)
+{
+	return member == NULL ||
+		(member->kind == SESSION_JSON_INTEGER &&
+		 member->integer >= Max(low, 0) &&
+		 member->integer <= Min(high, MAX_TIME));
+}
+
+bool
+session_claims_in_time(const SessionMember *members, int count, int64 now,
+					   int64 leeway, bool exp_required)
+{
+	const SessionMember *exp = session_claims_find(members, count, "exp");
+	const SessionMember *nbf = session_claims_find(members, count, "nbf");
+	const SessionMember *iat = session_claims_find(members, count, "iat");
+
+	if (exp == NULL && exp_required)
+		return false;
+	return time_between(exp, now - leeway + 1, MAX_TIME) &&
+		time_between(nbf, 0, now + leeway) &&
+		time_between(iat, 0, now + leeway);
+}

@@ -1,0 +1,63 @@
+/*
+ * codec.c
+ *	  The table of encodings.
+ */
+#include "postgres.h"
+
+#include "wire/codec.h"
+
+/* An encoding, and how many dots are in each of its values. */
+typedef struct Entry
+{
+	const SessionCodec *codec;
+	int			dots;
+} Entry;
+
+static const Entry codecs[] = {
+	{&session_codec_compact, 1},
+	{&session_codec_jwt, 2},
+	{&session_codec_jwe, 4},
+	{&session_codec_sealed, 0},
+};
+
+const SessionCodec *
+session_codec_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < lengthof(codecs); i++)
+	{
+		if (strlen(codecs[i].codec->name) == len &&
+			memcmp(codecs[i].codec->name, name, len) == 0)
+			return codecs[i].codec;
+	}
+	return NULL;
+}
+
+const SessionCodec *
+session_codec_of(const char *value, size_t len)
+{
+	int			dots = 0;
+
+	if (len == 0 || len > SESSION_CODEC_CHARS)
+		return NULL;
+	for (size_t i = 0; i < len; i++)
+		dots += value[i] == '.';
+	for (size_t i = 0; i < lengthof(codecs); i++)
+	{
+		if (codecs[i].dots == dots)
+			return codecs[i].codec;
+	}
+	return NULL;
+}
+
+bool
+session_codec_kid_valid(const char *kid)
+{
+	size_t		len = strlen(kid);
+
+	for (size_t i = 0; i < len; i++)
+	{
+		if (kid[i] <= ' ' || kid[i] > '~' || kid[i] == '"' || kid[i] == '\\')
+			return false;
+	}
+	return len > 0 && len <= SESSION_KID_CHARS;
+}

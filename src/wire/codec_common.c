@@ -1,0 +1,134 @@
+/*
+ * codec_common.c
+ *	  What the encodings share: parts, keys, headers.
+ *
+ * Rules: a derived key is made for one call and wiped in it.  Keys made here
+ * are never used as they are; the label that separates what is derived from
+ * them starts with the encoding and cannot be written in two ways, because
+ * no encoding's name contains a colon.
+ */
+#include "postgres.h"
+
+#include "wire/codec_common.h"
+
+bool
+session_codec_fits(const SessionCodec *codec, size_t payload_len)
+{
+	return payload_len <= SESSION_CODEC_CHARS &&
+		codec->bound(payload_len) <= SESSION_CODEC_CHARS;
+}
+
+bool
+session_codec_usable(const SessionCodecKey *key, const char *purpose)
+{
+	return key->secret_len >= SESSION_KEY_BYTES &&
+		strlen(purpose) <= SESSION_PURPOSE_BYTES;
+}
+
+bool
+session_codec_split(SessionPart *parts, int count, const char *value,
+					size_t len)
+{
+	const char *end = value + len;
+
+	if (len > SESSION_CODEC_CHARS)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		const char *dot = memchr(value, '.', end - value);
+
+		/* A dot must be where parts follow, and nowhere else. */
+		if ((dot != NULL) != (i < count - 1))
+			return false;
+		parts[i].chars = value;
+		parts[i].len = (dot != NULL ? dot : end) - value;
+		value += parts[i].len + 1;
+	}
+	return true;
+}
+
+char *
+session_codec_put(char *out, const void *bytes, size_t len)
+{
+	session_base64url_encode(out, bytes, len);
+	return out + SESSION_BASE64URL_CHARS(len);
+}
+
+bool
+session_codec_get(uint8 *out, size_t len, SessionPart part)
+{
+	return part.len == SESSION_BASE64URL_CHARS(len) &&
+		session_base64url_decode(out, part.chars, part.len);
+}
+
+size_t
+session_codec_label(char label[SESSION_LABEL_BYTES], const char *encoding,
+					const char *purpose)
+{
+	return (size_t) snprintf(label, SESSION_LABEL_BYTES, "session %s:%s",
+							 encoding, purpose);
+}
+
+bool
+session_codec_derive(uint8 out[SESSION_KEY_BYTES], const char *encoding,
+					 const char *purpose, const SessionCodecKey *key)
+{
+	char		label[SESSION_LABEL_BYTES];
+	size_t		len;
+
+	if (!session_codec_usable(key, purpose))
+		return false;
+	len = session_codec_label(label, encoding, purpose);
+	return session_crypto_hkdf_sha256(out, SESSION_KEY_BYTES, label, len,
+									  NULL, 0, key->secret, key->secret_len);
+}
+
+bool
+session_codec_mac(uint8 mac[SESSION_SHA256_BYTES], const char *in, size_t len,
+				  const char *encoding, const char *purpose,
+				  const SessionCodecKey *key)
+{
+	uint8		derived[SESSION_KEY_BYTES];
+	bool		ok;
+
+	if (key->imported)
+		return session_codec_usable(key, purpose) &&
+			session_crypto_hmac_sha256(mac, in, len, key->secret,
+									   key->secret_len);
+	ok = session_codec_derive(derived, encoding, purpose, key) &&
+		session_crypto_hmac_sha256(mac, in, len, derived, sizeof(derived));
+	session_crypto_wipe(derived, sizeof(derived));
+	return ok;
+}
+
+bool
+session_codec_header(SessionHeader *header, SessionPart part)
+{
+	uint8		json[SESSION_HEADER_BYTES];
+
+	if (part.len > SESSION_BASE64URL_CHARS(sizeof(json)) ||
+		!session_base64url_decode(json, part.chars, part.len) ||
+		!session_claims_read(header->members, &header->count,
+							 (const char *) json,
+							 SESSION_BASE64URL_BYTES(part.len)))
+		return false;
+	if (!session_claims_find(header->members, header->count, "crit") &&
+		!session_claims_find(header->members, header->count, "zip") &&
+		!session_claims_find(header->members, header->count, "b64"))
+		return true;
+	session_claims_free(header->members, header->count);
+	return false;
+}
+
+bool
+session_codec_says(const SessionHeader *header, const char *name,
+				   const char *string, bool optional)
+{
+	const SessionMember *member;
+
+	member = session_claims_find(header->members, header->count, name);
+	if (member == NULL)
+		return optional;
+	return member->kind == SESSION_JSON_STRING &&
+		strcmp(member->string, string) == 0;
+}

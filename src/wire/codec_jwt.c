@@ -1,0 +1,121 @@
+/*
+ * codec_jwt.c
+ *	  JWS compact serialization with HS256 (RFC 7515, RFC 7519).
+ *
+ * Rules: the algorithm is HS256 because the key is for that; the header can
+ * only agree.  It must name this key and say that it is a JWT; only for an
+ * imported key may it leave these out.  Members it may have besides are not
+ * looked at, except those that change what the rest means.  The MAC is looked
+ * at before the payload.
+ */
+#include "postgres.h"
+
+#include "wire/codec_common.h"
+
+#define NAME "jwt"
+#define MAC_BYTES SESSION_SHA256_BYTES
+
+#define HEADER "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
+#define HEADER_WITH_KID "{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"%s\"}"
+#define HEADER_BYTES (sizeof(HEADER_WITH_KID) + SESSION_KID_CHARS)
+
+static size_t
+bound(size_t payload_len)
+{
+	return SESSION_BASE64URL_CHARS(HEADER_BYTES) + 1 +
+		SESSION_BASE64URL_CHARS(payload_len) + 1 +
+		SESSION_BASE64URL_CHARS(MAC_BYTES);
+}
+
+/* Write the header, and give the place behind it; NULL for an unusable kid. */
+static char *
+put_header(char *out, const SessionCodecKey *key)
+{
+	char		header[HEADER_BYTES];
+	int			len;
+
+	if (key->imported && key->kid[0] == '\0')
+		return session_codec_put(out, HEADER, strlen(HEADER));
+	if (!session_codec_kid_valid(key->kid))
+		return NULL;
+	len = snprintf(header, sizeof(header), HEADER_WITH_KID, key->kid);
+	return session_codec_put(out, header, len);
+}
+
+static bool
+encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
+	   const char *purpose, const SessionCodecKey *key)
+{
+	uint8		mac[MAC_BYTES];
+	char	   *end;
+
+	if (!session_codec_fits(&session_codec_jwt, payload_len))
+		return false;
+	end = put_header(out, key);
+	if (end == NULL)
+		return false;
+	*end++ = '.';
+	end = session_codec_put(end, payload, payload_len);
+	if (!session_codec_mac(mac, out, end - out, NAME, purpose, key))
+		return false;
+	*end++ = '.';
+	end = session_codec_put(end, mac, sizeof(mac));
+	*out_len = end - out;
+	return true;
+}
+
+/* Does the header agree with what the key is for? */
+static bool
+check_header(SessionPart part, const SessionCodecKey *key)
+{
+	SessionHeader header;
+	bool		ok;
+
+	if (!session_codec_header(&header, part))
+		return false;
+	ok = session_codec_says(&header, "alg", "HS256", false) &&
+		session_codec_says(&header, "typ", "JWT", key->imported) &&
+		session_codec_says(&header, "kid", key->kid, key->imported);
+	session_claims_free(header.members, header.count);
+	return ok;
+}
+
+static bool
+names(const char *value, size_t len, const char *purpose,
+	  const SessionCodecKey *key)
+{
+	SessionPart parts[3];
+
+	return session_codec_split(parts, lengthof(parts), value, len) &&
+		check_header(parts[0], key);
+}
+
+static bool
+decode(char *out, size_t *out_len, const char *value, size_t len,
+	   const char *purpose, const SessionCodecKey *key)
+{
+	SessionPart parts[3];
+	uint8		mac[MAC_BYTES];
+	uint8		expected[MAC_BYTES];
+	bool		ok;
+
+	ok = session_codec_split(parts, lengthof(parts), value, len) &&
+		session_codec_get(mac, sizeof(mac), parts[2]) &&
+		check_header(parts[0], key) &&
+		session_codec_mac(expected, value, parts[2].chars - 1 - value, NAME,
+						  purpose, key) &&
+		session_crypto_equal(mac, expected, sizeof(mac)) &&
+		session_base64url_decode((uint8 *) out, parts[1].chars, parts[1].len);
+	session_crypto_wipe(expected, sizeof(expected));
+	if (ok)
+		*out_len = SESSION_BASE64URL_BYTES(parts[1].len);
+	return ok;
+}
+
+const SessionCodec session_codec_jwt = {
+	.name = NAME,
+	.bound = bound,
+	.encode = encode,
+	.names = names,
+	.decode = decode,
+};

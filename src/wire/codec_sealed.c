@@ -1,0 +1,150 @@
+/*
+ * codec_sealed.c
+ *	  base64url(nonce || ciphertext || tag) with AES-256-GCM.
+ *
+ * The key is derived, and encoding and purpose are authenticated with it.  An
+ * imported key of exactly 32 bytes is rockstar's: used as it is, nothing
+ * authenticated besides, the text padded.  A value names no key.
+ */
+#include "postgres.h"
+
+#include "wire/codec_common.h"
+
+#define NAME "sealed"
+#define EXTRA_BYTES (SESSION_GCM_NONCE_BYTES + SESSION_GCM_TAG_BYTES)
+
+/* What the cipher works with. */
+typedef struct ContentKey
+{
+	bool		padded;
+	uint8		bytes[SESSION_GCM_KEY_BYTES];	/* wipe after use */
+	char		aad[SESSION_LABEL_BYTES];
+	size_t		aad_len;
+} ContentKey;
+
+static size_t
+bound(size_t payload_len)
+{
+	return (payload_len + EXTRA_BYTES + 2) / 3 * 4;
+}
+
+static bool
+make_key(ContentKey *content, const char *purpose, const SessionCodecKey *key)
+{
+	if (!session_codec_usable(key, purpose))
+		return false;
+	content->aad_len = 0;
+	content->padded = key->imported &&
+		key->secret_len == SESSION_GCM_KEY_BYTES;
+	if (content->padded)
+	{
+		memcpy(content->bytes, key->secret, SESSION_GCM_KEY_BYTES);
+		return true;
+	}
+	if (!session_codec_derive(content->bytes, NAME, purpose, key))
+		return false;
+	content->aad_len = session_codec_label(content->aad, NAME, purpose);
+	return true;
+}
+
+/* The three pieces are put together at the end of the room they take. */
+static bool
+seal(char *out, size_t *out_len, const char *payload, size_t payload_len,
+	 const ContentKey *content)
+{
+	size_t		raw_len = payload_len + EXTRA_BYTES;
+	uint8	   *nonce;
+	uint8	   *body;
+	char	   *end;
+
+	nonce = (uint8 *) out + SESSION_BASE64URL_CHARS(raw_len) - raw_len;
+	body = nonce + SESSION_GCM_NONCE_BYTES;
+	if (!session_crypto_random(nonce, SESSION_GCM_NONCE_BYTES) ||
+		!session_crypto_aes256gcm_seal(body, body + payload_len, payload,
+									   payload_len, content->aad,
+									   content->aad_len, nonce,
+									   content->bytes))
+		return false;
+	end = session_codec_put(out, nonce, raw_len);
+	while (content->padded && (end - out) % 4 != 0)
+		*end++ = '=';
+	*out_len = end - out;
+	return true;
+}
+
+static bool
+encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
+	   const char *purpose, const SessionCodecKey *key)
+{
+	ContentKey	content;
+	bool		ok;
+
+	ok = session_codec_fits(&session_codec_sealed, payload_len) &&
+		make_key(&content, purpose, key) &&
+		seal(out, out_len, payload, payload_len, &content);
+	session_crypto_wipe(&content, sizeof(content));
+	return ok;
+}
+
+static bool
+names(const char *value, size_t len, const char *purpose,
+	  const SessionCodecKey *key)
+{
+	return true;
+}
+
+/* Take off the padding; false when it is not what the length asks for. */
+static bool
+strip_padding(const char *value, size_t *len)
+{
+	if (*len % 4 != 0)
+		return false;
+	for (int i = 0; i < 2 && *len > 0 && value[*len - 1] == '='; i++)
+		(*len)--;
+	return true;
+}
+
+static bool
+unseal(char *out, size_t *out_len, const char *value, size_t len,
+	   const ContentKey *content)
+{
+	size_t		raw_len = SESSION_BASE64URL_BYTES(len);
+	size_t		body_len;
+	uint8		nonce[SESSION_GCM_NONCE_BYTES];
+	uint8		tag[SESSION_GCM_TAG_BYTES];
+
+	if (raw_len < EXTRA_BYTES ||
+		!session_base64url_decode((uint8 *) out, value, len))
+		return false;
+	body_len = raw_len - EXTRA_BYTES;
+	memcpy(nonce, out, sizeof(nonce));
+	memcpy(tag, out + raw_len - sizeof(tag), sizeof(tag));
+	memmove(out, out + sizeof(nonce), body_len);
+	*out_len = body_len;
+	return session_crypto_aes256gcm_open((uint8 *) out, out, body_len, tag,
+										 content->aad, content->aad_len,
+										 nonce, content->bytes);
+}
+
+static bool
+decode(char *out, size_t *out_len, const char *value, size_t len,
+	   const char *purpose, const SessionCodecKey *key)
+{
+	ContentKey	content;
+	bool		ok;
+
+	ok = len <= SESSION_CODEC_CHARS &&
+		make_key(&content, purpose, key) &&
+		(!content.padded || strip_padding(value, &len)) &&
+		unseal(out, out_len, value, len, &content);
+	session_crypto_wipe(&content, sizeof(content));
+	return ok;
+}
+
+const SessionCodec session_codec_sealed = {
+	.name = NAME,
+	.bound = bound,
+	.encode = encode,
+	.names = names,
+	.decode = decode,
+};

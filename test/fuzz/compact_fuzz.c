@@ -1,0 +1,13 @@
+/*
+ * compact_fuzz.c
+ *	  Values and payloads of the encoding "compact".
+ */
+#include "postgres.h"
+
+#include "codec_fuzz.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
+{
+	return fuzz_codec(&session_codec_compact, data, size);
+}

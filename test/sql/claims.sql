@@ -1,0 +1,177 @@
+-- The claims function: what it adds to snapshots and tokens, what it cannot, and how it fails.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
+CREATE SCHEMA regress_session_claims;
+SELECT id, token FROM session_create('alice', '{"plan": "gold"}', 'acme', 'customer', '192.0.2.1', 'Firefox', auth_level => 2) \gset
+
+-- What a snapshot and a token say, besides their times and what is random.
+CREATE FUNCTION pg_temp.snapshot(token text) RETURNS jsonb
+LANGUAGE sql AS $$
+    SELECT convert_from(decode(rpad(translate(part, '-_', '+/'), (length(part) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb
+           - '{sid,tok,end,iat,exp}'::text[]
+      FROM split_part(session_cookie_issue(token, 'compact'), '.', 1) AS part
+$$;
+CREATE FUNCTION pg_temp.jwt(token text, claims jsonb DEFAULT '{}') RETURNS jsonb
+LANGUAGE sql AS $$
+    SELECT session_cookie_decode(session_jwt(token, claims => claims), 'jwt') - '{sid,iat,exp,jti}'::text[]
+$$;
+CREATE FUNCTION pg_temp.with_function(name text, token text) RETURNS TABLE (snapshot text, jwt text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('session.claims_function', name, true);
+    snapshot := coalesce(pg_temp.error_of(format('session_cookie_issue(%L)', token)), 'minted');
+    jwt := coalesce(pg_temp.error_of(format('session_jwt(%L)', token)), 'minted');
+    RETURN NEXT;
+    PERFORM set_config('session.claims_function', '', true);
+END
+$$;
+
+-- Without one there is what the session says.
+SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token');
+
+-- It gets the session as session_info shows it, and adds what it returns.
+CREATE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object('plan', s.data -> 'plan', 'who', s.user_id, 'in', s.tenant_id, 'as', s.role, 'at', s.auth_level,
+                              'from', host(s.ip), 'with', s.user_agent, 'status', s.status,
+                              'same', s.id::text = current_setting('test.id') AND s.created_at < s.expires_at AND s.authenticated_at = s.created_at)
+$$;
+SELECT set_config('test.id', :'id', false) = :'id' AS set;
+SET session.claims_function = 'regress_session_claims.add';
+SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token');
+SELECT pg_temp.jwt(:'token', '{"plan": "of the call", "more": 1}') ->> 'plan' AS plan;
+SELECT source, user_id, role FROM session_cookie_validate(session_cookie_issue(:'token'));
+
+-- It has no say in cookies that the application makes, and is not asked to validate.
+SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) - '{iat,exp,jti}'::text[] AS cookie;
+SELECT session_cookie_issue(:'token') AS cookie \gset
+CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the billing service is down' USING ERRCODE = 'BS001', HINT = 'Try again later.';
+END
+$$;
+SELECT source FROM session_cookie_validate(:'cookie');
+SELECT source FROM session_cookie_validate(:'cookie', true);
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) - '{iat,exp,jti}'::text[] AS cookie;
+
+-- Its error is that of minting, and of nothing else; without a live session it is not called.
+\set SHOW_CONTEXT never
+SELECT session_cookie_issue(:'token');
+SELECT session_jwt(:'token');
+SELECT session_cookie_issue('junk'), session_jwt('junk'), session_cookie_issue(NULL), session_jwt(NULL);
+SELECT session_status(:'token');
+\set VERBOSITY sqlstate
+
+-- What it returns cannot stand in for what we say: not any of the reserved claims.
+CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_object_agg(name, 'mallory') || '{"added": true}'
+      FROM unnest('{sid,sub,uid,tid,role,lvl,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name
+$$;
+SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token');
+SELECT pg_temp.jwt(:'token', (SELECT jsonb_object_agg(name, 'mallory') || '{"more": true}'
+                                FROM unnest('{sid,sub,uid,tid,role,lvl,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name));
+SELECT count(*) AS mallory FROM session_cookie_decode(session_jwt(:'token'), 'jwt') AS j, jsonb_each_text(j) AS c WHERE c.value = 'mallory';
+SELECT id = :'id' AS same_id, user_id, tenant_id, role, auth_level, source FROM session_cookie_validate(session_cookie_issue(:'token'));
+
+-- Where the session says nothing, neither does the function.
+SELECT token AS visit FROM session_create() \gset
+SELECT pg_temp.snapshot(:'visit'), pg_temp.jwt(:'visit');
+SELECT user_id, tenant_id, role, auth_level FROM session_cookie_validate(session_cookie_issue(:'visit'));
+
+-- NULL adds nothing; what is not an object is an error.
+CREATE FUNCTION regress_session_claims.nothing(s session_info) RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb';
+CREATE FUNCTION regress_session_claims.empty(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.list(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '[1]'::jsonb$$;
+CREATE FUNCTION regress_session_claims.text(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '"a"'::jsonb$$;
+CREATE FUNCTION regress_session_claims.json_null(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT 'null'::jsonb$$;
+CREATE FUNCTION regress_session_claims.huge(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT jsonb_build_object('a', repeat('x', 65536))$$;
+CREATE FUNCTION regress_session_claims.divides(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT to_jsonb(1 / 0)$$;
+CREATE FUNCTION regress_session_claims."Odd name"(s session_info) RETURNS jsonb LANGUAGE sql STRICT AS $$SELECT '{"odd": 1}'::jsonb$$;
+SELECT name, w.* FROM unnest('{nothing,empty,list,text,json_null,huge,divides,"\"Odd name\""}'::text[]) WITH ORDINALITY AS t (name, n),
+       pg_temp.with_function('regress_session_claims.' || name, :'token') AS w ORDER BY n;
+SET session.claims_function = 'regress_session_claims.nothing';
+SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token', '{"more": 1}');
+
+-- A name that is none, or of something else, is an error that says what it must be.
+CREATE FUNCTION regress_session_claims.takes_text(s text) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.takes_record(s record) RETURNS jsonb LANGUAGE plpgsql AS $$BEGIN RETURN '{}'; END$$;
+CREATE FUNCTION regress_session_claims.takes_credentials(s session_credentials) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.takes_two(s session_info, t int DEFAULT 1) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.takes_none() RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.gives_json(s session_info) RETURNS json LANGUAGE sql AS $$SELECT '{}'::json$$;
+CREATE FUNCTION regress_session_claims.gives_none(s session_info) RETURNS void LANGUAGE sql AS $$SELECT$$;
+CREATE FUNCTION regress_session_claims.two_of_them(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.two_of_them(s text) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE PROCEDURE regress_session_claims.procedure(s session_info) LANGUAGE sql AS $$SELECT$$;
+SELECT name, snapshot, jwt = snapshot AS jwt_too
+  FROM unnest(ARRAY['regress_session_claims.absent', 'no_such_schema.add', 'add', 'regress_session_claims.', '.add', 'a.b.c.d', 'regress_session_claims.add(session_info)',
+                    '"', ' ', 'regress_session_claims.add; DROP TABLE x', 'regress_session_claims.takes_text', 'regress_session_claims.takes_record',
+                    'regress_session_claims.takes_credentials', 'regress_session_claims.takes_two', 'regress_session_claims.takes_none', 'regress_session_claims.gives_json',
+                    'regress_session_claims.gives_none', 'regress_session_claims.two_of_them', 'regress_session_claims.procedure', 'session.sessions', 'pg_catalog.now'])
+       WITH ORDINALITY AS t (name, n), pg_temp.with_function(name, :'token') ORDER BY n;
+\set VERBOSITY default
+SET session.claims_function = 'regress_session_claims.takes_text';
+SELECT session_jwt(:'token');
+\set VERBOSITY sqlstate
+
+-- It runs with the rights of whoever mints, who must be allowed to call it; SECURITY DEFINER gives its owner's.
+CREATE ROLE regress_session_app;
+SELECT session_grant('regress_session_app', 'app');
+CREATE TABLE regress_session_claims.plans AS SELECT 'alice' AS user_id, 'gold' AS plan;
+CREATE FUNCTION regress_session_claims.plan(s session_info) RETURNS jsonb LANGUAGE sql AS
+'SELECT jsonb_build_object(''plan'', plan, ''by'', current_user) FROM regress_session_claims.plans p WHERE p.user_id = s.user_id';
+REVOKE EXECUTE ON FUNCTION regress_session_claims.plan(session_info) FROM PUBLIC;
+SET session.claims_function = 'regress_session_claims.plan';
+SET ROLE regress_session_app;
+SELECT session_jwt(:'token');
+RESET ROLE;
+GRANT USAGE ON SCHEMA regress_session_claims TO regress_session_app;
+SET ROLE regress_session_app;
+\set VERBOSITY terse
+SELECT session_jwt(:'token');
+SELECT session_cookie_issue(:'token');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION regress_session_claims.plan(session_info) TO regress_session_app;
+SET ROLE regress_session_app;
+SELECT session_jwt(:'token');
+\set VERBOSITY sqlstate
+RESET ROLE;
+GRANT SELECT ON regress_session_claims.plans TO regress_session_app;
+SET ROLE regress_session_app;
+SELECT pg_temp.jwt(:'token') -> 'plan' AS plan, pg_temp.jwt(:'token') -> 'by' = to_jsonb(current_user) AS by_me;
+RESET ROLE;
+REVOKE SELECT ON regress_session_claims.plans FROM regress_session_app;
+ALTER FUNCTION regress_session_claims.plan(session_info) SECURITY DEFINER;
+SET ROLE regress_session_app;
+SELECT pg_temp.jwt(:'token') -> 'plan' AS plan, pg_temp.jwt(:'token') -> 'by' = to_jsonb(current_user) AS by_me;
+SELECT pg_temp.snapshot(:'token') -> 'plan' AS plan;
+SET session.claims_function = '';
+RESET ROLE;
+
+-- Whose search_path it is does not matter.
+SET search_path = pg_temp;
+SELECT session_jwt IS NOT NULL AS minted FROM public.session_jwt(:'token');
+RESET search_path;
+
+-- What it does is part of the transaction.
+CREATE TABLE regress_session_claims.minted (user_id text);
+CREATE FUNCTION regress_session_claims.count(s session_info) RETURNS jsonb LANGUAGE sql AS
+'INSERT INTO regress_session_claims.minted VALUES (s.user_id) RETURNING jsonb_build_object(''nth'', (SELECT count(*) + 1 FROM regress_session_claims.minted))';
+SET session.claims_function = 'regress_session_claims.count';
+BEGIN;
+SELECT pg_temp.jwt(:'token') -> 'nth' AS nth;
+SELECT pg_temp.jwt(:'token') -> 'nth' AS nth;
+ROLLBACK;
+SELECT pg_temp.snapshot(:'token') -> 'nth' AS nth;
+BEGIN READ ONLY;
+SELECT session_jwt(:'token');
+ROLLBACK;
+
+RESET session.claims_function;
+SET client_min_messages = warning;
+DROP SCHEMA regress_session_claims CASCADE;
+DROP OWNED BY regress_session_app;
+DROP ROLE regress_session_app;
+DROP EXTENSION session;

@@ -1,0 +1,185 @@
+-- Snapshots of sessions in a cookie: believed for a while, and never when it matters.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+SELECT session_key_rotate() IS NOT NULL AS made;
+CREATE TEMP VIEW encodings AS
+SELECT n, encoding FROM unnest('{compact,jwt,jwe,sealed}'::text[]) WITH ORDINALITY AS t (encoding, n);
+
+-- A snapshot of a session that is over before the next second is, when it is issued, not to be
+-- believed any more.  That the session then lives on is what the caller sees to.
+CREATE FUNCTION pg_temp.old_snapshot(session uuid, token text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    kept timestamptz := (SELECT expires_at FROM session.sessions WHERE id = session);
+    cookie text;
+BEGIN
+    FOR n IN 1 .. 1000 LOOP
+        UPDATE session.sessions SET expires_at = date_trunc('second', clock_timestamp()) + interval '0.999999 seconds' WHERE id = session;
+        cookie := session_cookie_issue(token);
+        EXIT WHEN cookie IS NOT NULL;
+    END LOOP;
+    UPDATE session.sessions SET expires_at = kept WHERE id = session;
+    RETURN cookie;
+END
+$$;
+
+-- What is in a compact one.
+CREATE FUNCTION pg_temp.payload_of(cookie text) RETURNS jsonb
+LANGUAGE sql AS $$
+    SELECT convert_from(decode(rpad(translate(part, '-_', '+/'), (length(part) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb
+      FROM split_part(cookie, '.', 1) AS part
+$$;
+
+-- A snapshot says who the session is of, and until when it lives; in every encoding.
+SELECT id, token, expires_at FROM session_create('alice', '{"a": 1}', 'acme', 'customer', auth_level => 2) \gset
+SELECT encoding, id = :'id' AS same_id, user_id, tenant_id, role, auth_level,
+       expires_at = date_trunc('second', :'expires_at'::timestamptz) AS same_second, source, should_refresh
+  FROM encodings, session_cookie_issue(:'token', encoding) AS cookie, session_cookie_validate(cookie)
+ ORDER BY n;
+SELECT encoding, user_id, expires_at = :'expires_at' AS exactly, source, should_refresh
+  FROM encodings, session_cookie_issue(:'token', encoding) AS cookie, session_cookie_validate(cookie, true)
+ ORDER BY n;
+SELECT source FROM session_cookie_validate(session_cookie_issue(:'token'), NULL);
+
+-- The setting names the encoding where the call does not.
+CREATE FUNCTION pg_temp.dots_with(setting text, token text) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('session.cookie_encoding', setting, true);
+    RETURN (SELECT length(c) - length(replace(c, '.', '')) FROM session_cookie_issue(token) AS c);
+END
+$$;
+SELECT encoding, pg_temp.dots_with(encoding, :'token') AS dots FROM encodings ORDER BY n;
+
+-- It has the digest of its token and nothing of the token itself, nor the data of the session.
+SELECT array_agg(key ORDER BY key) AS claims, count(*) FILTER (WHERE position(substr(:'token', 26, 5) IN value) > 0) AS secrets
+  FROM jsonb_each_text(pg_temp.payload_of(session_cookie_issue(:'token')));
+
+-- An anonymous session has one, too; so has one without an end.
+SELECT id AS visit_id, token AS visit FROM session_create() \gset
+SELECT id = :'visit_id' AS same_id, user_id, tenant_id, role, auth_level, source FROM session_cookie_validate(session_cookie_issue(:'visit'));
+UPDATE session.sessions SET expires_at = 'infinity' WHERE id = :'visit_id';
+SELECT expires_at, source FROM session_cookie_validate(session_cookie_issue(:'visit'));
+
+-- It is issued for a live session only.
+SELECT token AS ended, session_revoke(token) FROM session_create('bob') \gset
+SELECT refresh_token FROM session_create('bob', refreshable => true) \gset
+SELECT session_cookie_issue(:'ended') AS revoked, session_cookie_issue(:'refresh_token') AS refresh_token,
+       session_cookie_issue(NULL) AS "null", session_cookie_issue('junk') AS junk;
+SELECT call, pg_temp.error_of(call) AS error
+  FROM unnest(ARRAY[$$session_cookie_issue(NULL, '')$$, $$session_cookie_issue(NULL, 'none')$$, $$session_cookie_issue(NULL, 'Compact')$$]) AS call;
+
+-- While it is believed no table is read, and when the call is sensitive one is.
+SELECT session_cookie_issue(:'token') AS cookie \gset
+CREATE TEMP VIEW reads AS
+SELECT sum(seq_scan + coalesce(idx_scan, 0))::int AS reads FROM pg_stat_xact_all_tables WHERE schemaname = 'session';
+BEGIN;
+SELECT source FROM session_cookie_validate(:'cookie');
+SELECT reads AS before FROM reads \gset
+SELECT source, count(*) FROM generate_series(1, 100) AS n, session_cookie_validate(CASE WHEN n > 0 THEN :'cookie' END) GROUP BY source;
+SELECT reads - :before AS reads FROM reads;
+SELECT source, count(*) FROM generate_series(1, 100) AS n, session_cookie_validate(:'cookie', n > 0) GROUP BY source;
+SELECT reads - :before AS reads FROM reads;
+SELECT count(session_cookie_decode(:'cookie')) AS decoded;
+SELECT reads - :before AS reads FROM reads;
+COMMIT;
+\set VERBOSITY sqlstate
+BEGIN;
+ALTER TABLE session.sessions RENAME TO out_of_reach;
+ALTER TABLE session.denylist RENAME TO out_of_reach_too;
+SELECT user_id, source FROM session_cookie_validate(:'cookie');
+SELECT user_id, source FROM session_cookie_validate(:'cookie', true);
+ROLLBACK;
+
+-- What changed in the row since shows when the row is asked.
+UPDATE session.sessions SET role = 'clerk', auth_level = 3 WHERE id = :'id';
+SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie');
+SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie', true);
+SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(session_cookie_issue(:'token'));
+
+-- After its time the row decides, and says that a new one is due.
+SELECT pg_temp.old_snapshot(:'id', :'token') AS old \gset
+SELECT id = :'id' AS same_id, user_id, role, expires_at = :'expires_at' AS exactly, source, should_refresh FROM session_cookie_validate(:'old');
+BEGIN READ ONLY;
+SELECT source FROM session_cookie_validate(:'old');
+SELECT source FROM session_cookie_validate(session_cookie_issue(:'token'));
+ROLLBACK;
+UPDATE session.sessions SET token_hash = sha256('another') WHERE id = :'id';
+SELECT count(*) AS accepted FROM session_cookie_validate(:'old');
+UPDATE session.sessions SET token_hash = sha256(substr(pg_temp.bytes_of(:'token'), 17)) WHERE id = :'id';
+SELECT count(*) AS accepted FROM session_cookie_validate(:'old');
+UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = :'id';
+SELECT count(*) AS accepted FROM session_cookie_validate(:'old');
+UPDATE session.sessions SET expires_at = :'expires_at' WHERE id = :'id';
+
+-- It is never believed longer than the session was to live: never past the second it ends in.
+SET session.cookie_cache_ttl = '1d';
+SELECT (payload ->> 'exp')::int - (payload ->> 'iat')::int BETWEEN 58 AND 60 AS within_a_minute
+  FROM session_create('carol', lifetime => '1 minute') AS s, pg_temp.payload_of(session_cookie_issue(s.token)) AS payload;
+RESET session.cookie_cache_ttl;
+
+-- However a session ends or changes hands, a snapshot from before is not good when the row is asked;
+-- until then, or until its time is up, it is.
+CREATE TEMP TABLE made AS
+SELECT what, s.id, s.token, s.refresh_token, session_cookie_issue(s.token) AS cookie, NULL::text AS old
+  FROM unnest('{nothing,regenerated,revoked,revoked by id,expired,idle,evicted,refreshed,purged,touched}'::text[]) AS what,
+       session_create(what, refreshable => what = 'refreshed', idle_timeout => '1 hour') AS s;
+UPDATE made SET old = pg_temp.old_snapshot(id, token);
+SELECT count(*) AS regenerated FROM made, session_regenerate(token) WHERE what = 'regenerated';
+SELECT session_revoke(token) FROM made WHERE what = 'revoked';
+SELECT session_revoke_id(id) FROM made WHERE what = 'revoked by id';
+UPDATE session.sessions SET expires_at = clock_timestamp() WHERE user_id = 'expired';
+UPDATE session.sessions SET last_seen_at = clock_timestamp() - interval '1 hour' WHERE user_id = 'idle';
+SELECT count(*) AS made FROM session_create('evicted', max_sessions => 1);
+SELECT count(*) AS refreshed FROM made, session_refresh(refresh_token) WHERE what = 'refreshed';
+DELETE FROM session.sessions WHERE user_id = 'purged';
+SELECT session_touch(token) FROM made WHERE what = 'touched';
+SELECT what, (SELECT source FROM session_cookie_validate(cookie)) AS at_once,
+       (SELECT source FROM session_cookie_validate(cookie, true)) AS sensitive, (SELECT source FROM session_cookie_validate(old)) AS later
+  FROM made ORDER BY what COLLATE "C";
+
+-- A new snapshot for the new token is.
+SELECT token AS new FROM session_regenerate(:'token') \gset
+SELECT session_cookie_issue(:'token') AS old_token, source FROM session_cookie_validate(session_cookie_issue(:'new'), true);
+SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', true);
+
+-- A snapshot is no cookie of the application's, and none of those is a snapshot, whatever it says
+-- and whichever key there is for a purpose of that name.
+CREATE TEMP TABLE claims AS SELECT pg_temp.payload_of(session_cookie_issue(:'new')) || '{"uid": "mallory"}' AS payload;
+CREATE TEMP VIEW confused AS
+SELECT encoding, count(session_cookie_decode(session_cookie_issue(current_setting('test.token'), encoding), purpose)) AS snapshots_decoded,
+       count(session_cookie_decode(made, purpose)) AS decoded,
+       count(v.id) AS validated, count(*) FILTER (WHERE session_cookie_revoke(session_cookie_issue(current_setting('test.token'), encoding), purpose)) AS revoked
+  FROM encodings, claims, unnest('{session,session-cache}'::text[]) AS purpose,
+       session_cookie_encode(payload, encoding, purpose => purpose) AS made LEFT JOIN LATERAL session_cookie_validate(made) AS v ON true
+ GROUP BY n, encoding ORDER BY n;
+SELECT set_config('test.token', :'new', false) = :'new' AS set;
+SELECT session_key_rotate('session-cache') IS NOT NULL AS made;
+TABLE confused;
+SELECT session_key_import('one secret imported for either purpose', 'imported'), session_key_import('one secret imported for either purpose', 'same', 'session-cache');
+TABLE confused;
+
+-- A snapshot under an imported key is good as any other; what is said there is not believed 15 seconds longer.
+SELECT user_id, source FROM session_cookie_validate(session_cookie_issue(:'new', 'jwt'));
+SELECT pg_temp.old_snapshot(:'id', :'new') AS old \gset
+SELECT user_id, source FROM session_cookie_validate(:'old');
+
+-- With every character it stands and falls; junk is no row.
+SELECT encoding, count(v.id) AS accepted
+  FROM encodings, session_cookie_issue(:'new', encoding) AS cookie, generate_series(1, length(cookie)) AS p
+  LEFT JOIN LATERAL session_cookie_validate(overlay(cookie PLACING CASE substr(cookie, p, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM p)) AS v ON true
+ GROUP BY n, encoding ORDER BY n;
+SELECT count(*) AS accepted
+  FROM unnest(ARRAY[NULL, '', '.', '..', '....', 'undefined', :'new', :'id', repeat('x', 10 * 1024 * 1024), repeat('A', 65536)]) AS junk,
+       unnest('{f,t,NULL}'::boolean[]) AS sensitive, session_cookie_validate(junk, sensitive);
+
+-- Rotating keys leaves snapshots alone; retiring their key ends them.
+SELECT session_cookie_issue(:'new') AS cookie \gset
+SELECT session_key_rotate() IS NOT NULL AS made;
+SELECT source FROM session_cookie_validate(:'cookie');
+SELECT session_key_retire('imported');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', true);
+
+DROP VIEW confused, reads, encodings;
+DROP EXTENSION session;
