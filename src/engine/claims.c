@@ -211,7 +211,8 @@ find_function(Oid *row_type)
 	if (!OidIsValid(function))
 		refuse_function("does not name a function");
 	result = get_func_signature(function, &types, &count);
-	if (result != JSONBOID || count != 1 ||
+	if (result != JSONBOID || count != 1 || get_func_retset(function) ||
+		get_func_prokind(function) != PROKIND_FUNCTION ||
 		getExtensionOfObject(TypeRelationId, types[0]) !=
 		get_extension_oid("session", false) ||
 		get_typtype(types[0]) != TYPTYPE_COMPOSITE)

@@ -86,6 +86,12 @@ open_data(const SessionRow *row, Jsonb *kept)
 	return data;
 }
 
+static bool
+is_sealed(const SessionRow *row)
+{
+	return !JB_ROOT_IS_OBJECT(DatumGetJsonbP(PointerGetDatum(row->data)));
+}
+
 Jsonb *
 session_data_of(const SessionRow *row)
 {
@@ -129,8 +135,10 @@ write_data(SessionRow *row, Jsonb *old, Jsonb *data)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
+	/* What is the same is written all the same where its form is not. */
 	if (VARSIZE(old) == VARSIZE(data) &&
-		memcmp(old, data, VARSIZE(data)) == 0)
+		memcmp(old, data, VARSIZE(data)) == 0 &&
+		is_sealed(row) == session_settings.encrypt_data)
 	{
 		session_activity_record(row, now);
 		return;

@@ -9,6 +9,7 @@
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
@@ -75,13 +76,26 @@ session_denylist_add(const SessionDenied *denied, TimestampTz until)
 }
 
 int64
-session_denylist_trim(TimestampTz now)
+session_denylist_trim(TimestampTz now, int batch)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TIMESTAMPTZOID};
-	Datum		values[] = {TimestampTzGetDatum(now)};
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(now), Int64GetDatum(batch)};
+	int64		deleted = 0;
+	int64		count;
 
-	return session_table_execute(&denylist, "DELETE FROM session.denylist"
-								 " WHERE expires_at OPERATOR(pg_catalog.<=) $1",
-								 lengthof(types), types, values, NULL, &plan);
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		count = (int64)
+			session_table_execute(&denylist, "DELETE FROM session.denylist"
+								  " WHERE hash OPERATOR(pg_catalog.=) ANY (ARRAY("
+								  "SELECT d.hash FROM session.denylist d"
+								  " WHERE d.expires_at OPERATOR(pg_catalog.<=) $1"
+								  " ORDER BY d.expires_at LIMIT $2"
+								  " FOR UPDATE SKIP LOCKED))",
+								  lengthof(types), types, values, NULL, &plan);
+		deleted += count;
+	} while (count == batch);
+	return deleted;
 }

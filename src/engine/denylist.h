@@ -21,7 +21,10 @@ extern bool session_denylist_has(const SessionDenied *denied);
 extern bool session_denylist_add(const SessionDenied *denied,
 								 TimestampTz until);
 
-/* Deletes what need not be denied any more; how much? */
-extern int64 session_denylist_trim(TimestampTz now);
+/*
+ * Deletes what need not be denied any more, batch at a time, passing over what
+ * somebody holds; how much?
+ */
+extern int64 session_denylist_trim(TimestampTz now, int batch);
 
 #endif							/* SESSION_DENYLIST_H */

@@ -567,7 +567,7 @@ session_lifecycle_purge(int64 limit)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	(void) session_denylist_trim(now);
+	(void) session_denylist_trim(now, session_settings.cleanup_batch);
 	return session_store_purge(now, limit, session_settings.cleanup_batch,
 							   is_dead);
 }

@@ -169,6 +169,16 @@ BEGIN READ ONLY;
 SELECT session_jwt(:'token');
 ROLLBACK;
 
+-- Neither a set nor an aggregate adds claims.
+CREATE FUNCTION regress_session_claims.many(s session_info) RETURNS SETOF jsonb LANGUAGE sql AS
+'SELECT jsonb_build_object(''n'', n) FROM generate_series(1, 2) AS n';
+SET session.claims_function = 'regress_session_claims.many';
+SELECT session_jwt(:'token');
+CREATE FUNCTION regress_session_claims.keep(state jsonb, s session_info) RETURNS jsonb LANGUAGE sql AS 'SELECT state';
+CREATE AGGREGATE regress_session_claims.total(session_info) (SFUNC = regress_session_claims.keep, STYPE = jsonb, INITCOND = '{}');
+SET session.claims_function = 'regress_session_claims.total';
+SELECT session_jwt(:'token');
+
 RESET session.claims_function;
 SET client_min_messages = warning;
 DROP SCHEMA regress_session_claims CASCADE;

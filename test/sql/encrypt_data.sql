@@ -93,6 +93,14 @@ SELECT session_data(:'token'), session_data(:'plain'), pg_temp.kept('alice') AS 
 SELECT session_data_set(:'plain', 'a', '2'), session_data_pop(:'token', 'n'), session_data(:'plain'), session_data(:'token');
 SELECT pg_temp.kept('alice') AS alice, pg_temp.kept('dave') AS dave;
 
+-- Saving it as it is counts as a write where that changes how it is kept.
+SET session.encrypt_data = off;
+SELECT token AS dora FROM session_create('dora', '{"same": 1}') \gset
+SET session.encrypt_data = on;
+SELECT session_data_save(:'dora', '{"same": 1}');
+SELECT jsonb_typeof(data) AS kept_as FROM session.sessions WHERE user_id = 'dora';
+DELETE FROM session.sessions WHERE user_id = 'dora';
+
 -- What does not write the data leaves it as it was kept, whatever is set.
 SELECT token AS moved FROM session_regenerate(:'token') \gset
 SET session.encrypt_data = off;
