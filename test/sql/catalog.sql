@@ -43,7 +43,7 @@ SELECT pg_describe_object(classid, objid, 0) AS object
    AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
    AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
                     WHERE classid = 'pg_type'::regclass AND t.oid = objid
-                      AND (t.typelem <> 0 OR c.relkind = 'r'))  -- made along with others
+                      AND (t.typelem <> 0 OR c.relkind IN ('r', 'v')))  -- made along with others
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum)
   FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
