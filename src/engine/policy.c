@@ -268,7 +268,9 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	}
 	row->expires_at = capped(row, row->expires_at);
 	row->idle_timeout = idle;
-	row->purge_at = next_hour(session_policy_end(row));
+	/* Use moves the end of a session that can idle: leave room for that. */
+	row->purge_at = next_hour(after(session_policy_end(row),
+									idle == 0 ? 0 : USECS_PER_HOUR));
 }
 
 void

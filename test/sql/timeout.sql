@@ -217,12 +217,12 @@ UPDATE session.sessions SET expires_at = clock_timestamp();
 SELECT session_status(:'token');
 DELETE FROM session.sessions;
 
--- purge_at is the effective deadline, rounded up to the hour.
+-- purge_at is the effective deadline, rounded up to the hour, and one more where use moves it.
 SELECT token FROM session_create('alice', lifetime => '100 minutes') \gset
 SELECT id FROM session_create('bob', lifetime => '10 days', idle_timeout => '7 hours') \gset
 SELECT user_id, purge_at = date_trunc('hour', purge_at) AS on_the_hour,
        purge_at >= deadline AS not_before,
-       purge_at < deadline + '1 hour' AS within_an_hour
+       purge_at < deadline + CASE WHEN idle_timeout IS NULL THEN '1 hour' ELSE '2 hours' END::interval AS soon_after
   FROM (SELECT *, least(expires_at, last_seen_at + idle_timeout) AS deadline
           FROM session.sessions) AS s
  ORDER BY user_id;

@@ -201,26 +201,32 @@ test_touch(void)
 {
 	SessionSettings settings = defaults;
 	SessionRow	row = {0};
-	SessionTerms half_hour_idle = {0, 30 * MINUTE};
-	SessionTerms minute_idle = {0, MINUTE};
+	SessionTerms half_hour_idle = {.idle_timeout = 30 * MINUTE};
+	SessionTerms minute_idle = {.idle_timeout = MINUTE};
+	SessionTerms lasting = {.lifetime = DAY};
 
 	session_policy_open(&row, &settings, &half_hour_idle, true, ZERO);
 	tap_ok(!session_policy_touch_due(&row, &settings, ZERO + 10 * MINUTE - 1),
 		   "activity is not written before update_age");
 	tap_ok(session_policy_touch_due(&row, &settings, ZERO + 10 * MINUTE),
 		   "activity is written from update_age on");
-	tap_ok(row.purge_at == ZERO + HOUR,
-		   "purge_at is the effective deadline rounded up to the hour");
+	tap_ok(row.purge_at == ZERO + 2 * HOUR,
+		   "purge_at of a session that can idle leaves an hour for its use");
 
-	session_policy_touch(&row, ZERO + 20 * MINUTE);
-	tap_ok(row.purge_at == ZERO + HOUR,
-		   "purge_at does not move within the hour");
-	session_policy_touch(&row, ZERO + 31 * MINUTE);
-	tap_ok(row.purge_at == ZERO + 3 * HOUR,
+	session_policy_touch(&row, ZERO + 89 * MINUTE);
+	tap_ok(row.purge_at == ZERO + 2 * HOUR,
+		   "purge_at does not move before it has to");
+	session_policy_touch(&row, ZERO + 91 * MINUTE);
+	tap_ok(row.purge_at == ZERO + 4 * HOUR,
 		   "purge_at moves an hour further than it has to");
-	session_policy_touch(&row, ZERO + 149 * MINUTE);
-	tap_ok(row.purge_at == ZERO + 3 * HOUR,
+	session_policy_touch(&row, ZERO + 209 * MINUTE);
+	tap_ok(row.purge_at == ZERO + 4 * HOUR,
 		   "purge_at does not move again within two hours");
+	session_policy_open(&row, &settings, &lasting, true, ZERO + 1);
+	tap_ok(row.purge_at == ZERO + DAY + HOUR,
+		   "purge_at of any other is its deadline rounded up to the hour");
+	session_policy_open(&row, &settings, &half_hour_idle, true,
+						ZERO + 31 * MINUTE);
 	tap_ok(session_policy_touch_due(&row, &settings, ZERO + 5 * MINUTE),
 		   "activity is written when the clock was ahead");
 	session_policy_touch(&row, ZERO + 5 * MINUTE);
