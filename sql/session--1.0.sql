@@ -573,6 +573,117 @@ COMMENT ON FUNCTION @extschema@.session_jwt(
 Errors: 22023 for arguments outside their domain, 55000 when there is no key for purpose jwt; those of session.claims_function.';
 
 /*
+ * The identity of the running transaction.  Level: public, because these act on
+ * a token that proves itself, or on what one has bound, and on nothing else.
+ */
+
+CREATE FUNCTION @extschema@.session_authenticate(
+    token pg_catalog.text,
+    ip pg_catalog.inet DEFAULT NULL,
+    user_agent pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_authenticate';
+COMMENT ON FUNCTION @extschema@.session_authenticate(pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
+'Binds the session of a token to the running transaction, for session_user_id() and its like; false, and nobody is bound, unless the token is good.  Counts as use of the session.';
+
+CREATE FUNCTION @extschema@.session_pre_request()
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_pre_request';
+COMMENT ON FUNCTION @extschema@.session_pre_request() IS
+'Binds the session of a web request that PostgREST or its like describes in request.cookies and request.headers, and sets its role until the transaction ends; for db-pre-request.  What a token that is not good does is up to session.on_invalid.
+Errors: PT401 for a token that is not good if session.on_invalid is reject, 42501 for a role that the connection may not have.';
+
+CREATE FUNCTION @extschema@.session_id()
+RETURNS pg_catalog.uuid
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_id';
+COMMENT ON FUNCTION @extschema@.session_id() IS
+'The public id of the session that is bound to the running transaction; NULL when there is none.';
+
+CREATE FUNCTION @extschema@.session_user_id()
+RETURNS pg_catalog.text
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_user_id';
+COMMENT ON FUNCTION @extschema@.session_user_id() IS
+'The user of the session that is bound to the running transaction; NULL when there is none, or it is anonymous.';
+
+CREATE FUNCTION @extschema@.session_tenant_id()
+RETURNS pg_catalog.text
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_tenant_id';
+COMMENT ON FUNCTION @extschema@.session_tenant_id() IS
+'The tenant of the session that is bound to the running transaction; NULL when there is none.';
+
+CREATE FUNCTION @extschema@.session_role()
+RETURNS pg_catalog.text
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_role';
+COMMENT ON FUNCTION @extschema@.session_role() IS
+'The role that the session bound to the running transaction was given; NULL when there is none.';
+
+CREATE FUNCTION @extschema@.session_auth_level()
+RETURNS pg_catalog.int4
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_auth_level';
+COMMENT ON FUNCTION @extschema@.session_auth_level() IS
+'The factors proven in the session that is bound to the running transaction, 0 if it is anonymous; NULL when there is none.';
+
+CREATE FUNCTION @extschema@.session_authenticated_at()
+RETURNS pg_catalog.timestamptz
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_authenticated_at';
+COMMENT ON FUNCTION @extschema@.session_authenticated_at() IS
+'When somebody last proved who they are in the session that is bound to the running transaction; NULL when that is not known.';
+
+CREATE FUNCTION @extschema@.session_claims()
+RETURNS pg_catalog.jsonb
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_claims';
+COMMENT ON FUNCTION @extschema@.session_claims() IS
+'What is known of the session that is bound to the running transaction, and what session.claims_function adds; NULL when there is none.';
+
+CREATE FUNCTION @extschema@.session_claim(key pg_catalog.text)
+RETURNS pg_catalog.text
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_claim';
+COMMENT ON FUNCTION @extschema@.session_claim(pg_catalog.text) IS
+'One of session_claims() as text; NULL when there is none.';
+
+CREATE FUNCTION @extschema@.session_require(
+    auth_level pg_catalog.int4 DEFAULT 1,
+    max_age pg_catalog.interval DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_require';
+COMMENT ON FUNCTION @extschema@.session_require(pg_catalog.int4, pg_catalog.interval) IS
+'Fails unless the session that is bound to the running transaction is live at this moment, has proven so many factors, and proven them at most max_age ago.
+Errors: 42501 if not, 22023 for arguments outside their domain.';
+
+CREATE FUNCTION @extschema@.session_mine()
+RETURNS SETOF @extschema@.session_info
+ROWS 10
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_mine';
+COMMENT ON FUNCTION @extschema@.session_mine() IS
+'Lists the live sessions of the user, in the tenant, that is bound to the running transaction, newest first and without their data; of an anonymous session, itself.';
+
+CREATE FUNCTION @extschema@.session_revoke_mine(id pg_catalog.uuid)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_revoke_mine';
+COMMENT ON FUNCTION @extschema@.session_revoke_mine(pg_catalog.uuid) IS
+'Ends one of the sessions that session_mine() lists; false for any other.';
+
+CREATE FUNCTION @extschema@.session_revoke_others()
+RETURNS pg_catalog.int8
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_revoke_others';
+COMMENT ON FUNCTION @extschema@.session_revoke_others() IS
+'Ends all sessions that session_mine() lists but the one that is bound, and says how many.';
+
+/*
  * Headers of cookies.  Level: public; they read settings and nothing else.
  *
  * The settings may change between statements, so these are STABLE, and a

@@ -13,7 +13,9 @@
 
 #include "utils/guc.h"
 
+#include "engine/context.h"
 #include "settings.h"
+#include "wire/path.h"
 
 #define MINUTE 60
 #define HOUR (60 * MINUTE)
@@ -36,6 +38,8 @@ SessionSettings session_settings = {
 	.cookie_same_site = SESSION_SAME_SITE_LAX,
 	.cookie_encoding = SESSION_ENCODING_COMPACT,
 	.cookie_cache_ttl = 5 * MINUTE,
+	.strategy = SESSION_STRATEGY_DATABASE,
+	.on_invalid = SESSION_INVALID_ANONYMOUS,
 	.cleanup_batch = 1000,
 	.revoked_retention = DAY,
 };
@@ -71,6 +75,19 @@ static const struct config_enum_entry encoding_options[] = {
 	{"jwt", SESSION_ENCODING_JWT, false},
 	{"jwe", SESSION_ENCODING_JWE, false},
 	{"sealed", SESSION_ENCODING_SEALED, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry strategy_options[] = {
+	{"database", SESSION_STRATEGY_DATABASE, false},
+	{"cookie_cache", SESSION_STRATEGY_COOKIE_CACHE, false},
+	{"stateless", SESSION_STRATEGY_STATELESS, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry on_invalid_options[] = {
+	{"anonymous", SESSION_INVALID_ANONYMOUS, false},
+	{"reject", SESSION_INVALID_REJECT, false},
 	{NULL, 0, false}
 };
 
@@ -149,7 +166,8 @@ define_refresh(void)
 	define_int("session.refresh_lifetime", &s->refresh_lifetime, 1, INT_MAX,
 			   GUC_UNIT_S,
 			   "Sets how long a refreshable session lives in all.",
-			   "Refreshing starts it again, up to \"session.max_lifetime\".");
+			   "It counts from the session's creation, whatever is "
+			   "refreshed, and \"session.max_lifetime\" may end it sooner.");
 	define_int("session.refresh_grace", &s->refresh_grace, 0, 3600,
 			   GUC_UNIT_S,
 			   "Sets how long a refresh token that was just used gives the "
@@ -210,6 +228,70 @@ define_cookies(void)
 				  "Sets a function that adds claims to snapshots and tokens.",
 				  "Its name includes the schema; it takes a session_info and "
 				  "returns jsonb.");
+}
+
+/* A pattern that could never match would protect nothing. */
+static bool
+check_sensitive_paths(char **newval, void **extra, GucSource source)
+{
+	if (session_path_list_valid(*newval))
+		return true;
+	GUC_check_errdetail("Every path must start with a slash and be written "
+						"without escapes, queries or empty segments, and a * "
+						"may only stand for all that follows the last slash.");
+	return false;
+}
+
+static void
+define_requests(void)
+{
+	SessionSettings *s = &session_settings;
+
+	define_enum("session.strategy", &s->strategy, strategy_options,
+				"Sets what a cookie holds and who decides about a request.",
+				"With \"database\" the row decides, with \"cookie_cache\" a "
+				"snapshot beside the token for a while, with \"stateless\" "
+				"there is no row.");
+	DefineCustomStringVariable("session.sensitive_paths",
+							   "Sets the paths at which the row decides even "
+							   "while a snapshot is good.",
+							   "A comma-separated list; /x/* is all below /x, "
+							   "and /x itself.",
+							   &s->sensitive_paths, "", PGC_SUSET, 0,
+							   check_sensitive_paths, NULL, NULL);
+	define_string("session.token_header", &s->token_header,
+				  "x-session-token", PGC_SUSET, 0,
+				  "Sets the request header that may hold the token in place of "
+				  "the cookie.",
+				  "If empty, no header does.");
+	define_string("session.client_ip_header", &s->client_ip_header, "",
+				  PGC_SUSET, 0,
+				  "Sets the request header that holds the client's address.",
+				  "Of a list the last one counts.  If empty, the address is "
+				  "not known.");
+	define_string("session.authenticated_role", &s->authenticated_role, "",
+				  PGC_SUSET, 0,
+				  "Sets the role of requests whose session has a user and no "
+				  "role of its own.",
+				  "If empty, their role stays as it is.");
+	define_enum("session.on_invalid", &s->on_invalid, on_invalid_options,
+				"Sets what happens to a request whose token is not good.",
+				"With \"anonymous\" it goes on without a session, with "
+				"\"reject\" it fails.");
+}
+
+/* Not a setting but where a transaction keeps its identity. */
+static void
+define_context(void)
+{
+	DefineCustomStringVariable(SESSION_CONTEXT_SETTING,
+							   "Shows the session of the current transaction.",
+							   "It cannot be set.",
+							   &session_settings.context, "", PGC_USERSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE |
+							   GUC_DISALLOW_IN_FILE,
+							   session_context_check, session_context_assign,
+							   session_context_show);
 }
 
 static void
@@ -279,6 +361,8 @@ session_settings_init(void)
 	define_refresh();
 	define_keys();
 	define_cookies();
+	define_requests();
+	define_context();
 	define_limits();
 	define_binding();
 	define_upkeep();

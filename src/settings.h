@@ -33,6 +33,19 @@ typedef enum SessionSameSite
 	SESSION_SAME_SITE_NONE
 } SessionSameSite;
 
+typedef enum SessionStrategy
+{
+	SESSION_STRATEGY_DATABASE,
+	SESSION_STRATEGY_COOKIE_CACHE,
+	SESSION_STRATEGY_STATELESS
+} SessionStrategy;
+
+typedef enum SessionOnInvalid
+{
+	SESSION_INVALID_ANONYMOUS,
+	SESSION_INVALID_REJECT
+} SessionOnInvalid;
+
 /* Encodings of a cookie, by the names of their codecs. */
 typedef enum SessionEncoding
 {
@@ -73,6 +86,14 @@ typedef struct SessionSettings
 	int			cookie_encoding;	/* SessionEncoding */
 	int			cookie_cache_ttl;
 	char	   *claims_function;
+
+	int			strategy;		/* SessionStrategy */
+	char	   *sensitive_paths;
+	char	   *token_header;
+	char	   *client_ip_header;
+	char	   *authenticated_role;
+	int			on_invalid;		/* SessionOnInvalid */
+	char	   *context;		/* see engine/context.h */
 
 	char	   *master_key_file;
 	char	   *master_key_command;

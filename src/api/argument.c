@@ -10,13 +10,13 @@
 #include <limits.h>
 
 #include "access/detoast.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
 #include "utils/timestamp.h"
 
 #include "api/api.h"
 #include "compat.h"
+#include "engine/info.h"
 #include "wire/codec.h"
 
 /* The text of a token of either kind; NULL unless it has the right size. */
@@ -109,18 +109,11 @@ session_arg_inet(FunctionCallInfo fcinfo, int n)
 text *
 session_arg_user_agent(FunctionCallInfo fcinfo, int n)
 {
-	text	   *value;
-	int			len;
-
 	if (PG_ARGISNULL(n))
 		return NULL;
 	/* One byte more tells whether a character straddles the cut. */
-	value = PG_GETARG_TEXT_P_SLICE(n, 0, SESSION_USER_AGENT_BYTES + 1);
-	len = VARSIZE_ANY_EXHDR(value);
-	if (len <= SESSION_USER_AGENT_BYTES)
-		return value;
-	len = pg_mbcliplen(VARDATA_ANY(value), len, SESSION_USER_AGENT_BYTES);
-	return cstring_to_text_with_len(VARDATA_ANY(value), len);
+	return session_info_user_agent(PG_GETARG_TEXT_P_SLICE(n, 0,
+														  SESSION_USER_AGENT_BYTES + 1));
 }
 
 int64

@@ -120,24 +120,10 @@ session_cookie_revoke(PG_FUNCTION_ARGS)
 									   VARSIZE_ANY_EXHDR(cookie), purpose));
 }
 
-/* The codec of "session.cookie_encoding". */
-static const SessionCodec *
-default_codec(void)
-{
-	static const SessionCodec *const codecs[] = {
-		[SESSION_ENCODING_COMPACT] = &session_codec_compact,
-		[SESSION_ENCODING_JWT] = &session_codec_jwt,
-		[SESSION_ENCODING_JWE] = &session_codec_jwe,
-		[SESSION_ENCODING_SEALED] = &session_codec_sealed,
-	};
-
-	return codecs[session_settings.cookie_encoding];
-}
-
 Datum
 session_cookie_issue(PG_FUNCTION_ARGS)
 {
-	const SessionCodec *codec = PG_ARGISNULL(1) ? default_codec() :
+	const SessionCodec *codec = PG_ARGISNULL(1) ? session_cookie_codec() :
 	arg_encoding(fcinfo, 1);
 	SessionToken token;
 	text	   *cookie;

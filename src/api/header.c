@@ -179,18 +179,10 @@ setting_text(const char *value)
 static void
 use_settings(Request *request)
 {
-	SessionCookie *cookie = &request->cookie;
 	const char **source = request->source;
 
 	memset(request, 0, sizeof(*request));
-	cookie->name = setting_text(session_settings.cookie_name);
-	cookie->path = setting_text(session_settings.cookie_path);
-	cookie->domain = setting_text(session_settings.cookie_domain);
-	cookie->max_age = SESSION_COOKIE_NO_MAX_AGE;
-	cookie->secure = session_settings.cookie_secure;
-	cookie->http_only = session_settings.cookie_http_only;
-	cookie->same_site = (SessionSameSite) session_settings.cookie_same_site;
-
+	request->cookie = session_cookie_header_set(&session_settings);
 	source[PART_VALUE] = "value";
 	source[PART_MAX_AGE] = "max_age";
 	source[PART_NAME] = "session.cookie_name";

@@ -4,10 +4,13 @@
  *
  * Rules: payloads are UTF-8 whatever the encoding of the database is.  What a
  * stranger sent never raises here, even when jsonb cannot hold it.  The claims
- * function runs with the rights of whoever mints, and only if they may call
- * it.
+ * function is the administrator's choice: it runs with the rights of whoever
+ * mints, who need not have the right to call it, and with a search path in
+ * which nothing of theirs is found.
  */
 #include "postgres.h"
+
+#include <limits.h>
 
 #include "access/htup_details.h"
 #include "catalog/dependency.h"
@@ -19,9 +22,9 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parse_func.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
@@ -32,6 +35,7 @@
 #include "compat.h"
 #include "engine/claims.h"
 #include "engine/info.h"
+#include "engine/store.h"
 #include "settings.h"
 
 Jsonb *
@@ -95,6 +99,47 @@ session_claims_without(Jsonb *claims, const char *name)
 											  CStringGetTextDatum(name)));
 }
 
+/* The JSON of one value. */
+static text *
+value_text(JsonbValue *value)
+{
+	Jsonb	   *whole = JsonbValueToJsonb(value);
+
+	return cstring_to_text(JsonbToCString(NULL, &whole->root, VARSIZE(whole)));
+}
+
+text *
+session_claims_member(const Jsonb *claims, const char *name, size_t len)
+{
+	JsonbValue	scratch;
+	JsonbValue *value;
+
+	if (!JB_ROOT_IS_OBJECT(claims) || len > INT_MAX)
+		return NULL;
+	value = getKeyJsonValueFromContainer(unconstify(JsonbContainer *,
+													&claims->root),
+										 name, (int) len, &scratch);
+	if (value == NULL || value->type == jbvNull)
+		return NULL;
+	if (value->type == jbvString)
+		return cstring_to_text_with_len(value->val.string.val,
+										value->val.string.len);
+	return value_text(value);
+}
+
+Jsonb *
+session_claims_without_reserved(Jsonb *claims)
+{
+	static const char *const reserved[] = {
+		"sid", "sub", "uid", "tid", "role", "lvl", "aut", "tok", "end",
+		"iat", "exp", "nbf", "jti", "aud", "iss"
+	};
+
+	for (size_t i = 0; i < lengthof(reserved); i++)
+		claims = session_claims_without(claims, reserved[i]);
+	return claims;
+}
+
 /* Drops the blanks that jsonb writes between tokens, in place. */
 static size_t
 squeeze(char *json)
@@ -130,18 +175,17 @@ session_claims_text(Jsonb *claims, size_t *len)
 
 /* jsonb_in and the conversion before it are all that is done here. */
 static Jsonb *
-parse(const char *json, size_t len)
+parse(const char *json, size_t len, int encoding)
 {
 	char	   *terminated = pnstrdup(json, len);
-	char	   *local = pg_any_to_server(terminated, (int) len, PG_UTF8);
+	char	   *local = pg_any_to_server(terminated, (int) len, encoding);
 
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 											  CStringGetDatum(local)));
 }
 
-/* Is it an error of what was parsed, and not of the server? */
-static bool
-about_input(int sqlerrcode)
+bool
+session_claims_about_input(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
@@ -151,8 +195,9 @@ about_input(int sqlerrcode)
 		sqlerrcode == ERRCODE_UNDEFINED_FUNCTION;
 }
 
-Jsonb *
-session_claims_parse(const char *json, size_t len)
+/* NULL when it is not JSON. */
+static Jsonb *
+parse_if_json(const char *json, size_t len, int encoding)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Jsonb	   *volatile result = NULL;
@@ -163,7 +208,7 @@ session_claims_parse(const char *json, size_t len)
 	 */
 	PG_TRY();
 	{
-		result = parse(json, len);
+		result = parse(json, len, encoding);
 	}
 	PG_CATCH();
 	{
@@ -171,13 +216,25 @@ session_claims_parse(const char *json, size_t len)
 
 		MemoryContextSwitchTo(caller);
 		error = CopyErrorData();
-		if (!about_input(error->sqlerrcode))
+		if (!session_claims_about_input(error->sqlerrcode))
 			PG_RE_THROW();
 		FlushErrorState();
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
 	return result;
+}
+
+Jsonb *
+session_claims_parse(const char *json, size_t len)
+{
+	return parse_if_json(json, len, PG_UTF8);
+}
+
+Jsonb *
+session_claims_parse_local(const char *json)
+{
+	return parse_if_json(json, strlen(json), GetDatabaseEncoding());
 }
 
 /*
@@ -217,11 +274,46 @@ find_function(Oid *row_type)
 		get_extension_oid("session", false) ||
 		get_typtype(types[0]) != TYPTYPE_COMPOSITE)
 		refuse_function("has another signature");
-	if (!session_compat_may_execute(function, GetUserId()))
-		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FUNCTION,
-					   session_settings.claims_function);
 	*row_type = types[0];
 	return function;
+}
+
+/*
+ * Finds it with the rights of the extension's owner: whoever mints need not
+ * know where it is.
+ */
+static Oid
+find_function_as_owner(Oid *row_type)
+{
+	Oid			function;
+	Oid			save_user;
+	int			save_context;
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(session_store_owner(),
+						   save_context | SECURITY_LOCAL_USERID_CHANGE);
+	function = find_function(row_type);
+	SetUserIdAndSecContext(save_user, save_context);
+	return function;
+}
+
+/*
+ * Calls the function where a name without a schema means the server's own, so
+ * that the caller's temporary tables, functions and operators have no part in
+ * what it says.  Settings that it leaves behind are undone.
+ */
+static Datum
+call_function(FunctionCallInfo fcinfo)
+{
+	int			level = NewGUCNestLevel();
+	Datum		result;
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	result = FunctionCallInvoke(fcinfo);
+	AtEOXact_GUC(false, level);
+	return result;
 }
 
 Jsonb *
@@ -238,7 +330,7 @@ session_claims_added(const SessionRow *row)
 	if (session_settings.claims_function == NULL ||
 		session_settings.claims_function[0] == '\0')
 		return session_claims_empty();
-	fmgr_info(find_function(&row_type), &function);
+	fmgr_info(find_function_as_owner(&row_type), &function);
 	desc = lookup_rowtype_tupdesc(row_type, -1);
 	if (desc->natts != SESSION_INFO_COLUMNS)
 		refuse_function("has another signature");
@@ -248,7 +340,7 @@ session_claims_added(const SessionRow *row)
 															  nulls));
 	fcinfo->args[0].isnull = false;
 	ReleaseTupleDesc(desc);
-	result = FunctionCallInvoke(fcinfo);
+	result = call_function(fcinfo);
 	if (fcinfo->isnull)
 		return session_claims_empty();
 	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(result)))

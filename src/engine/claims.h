@@ -16,6 +16,16 @@ extern Jsonb *session_claims_with_int(Jsonb *claims, const char *name,
 									  int64 value);
 extern Jsonb *session_claims_without(Jsonb *claims, const char *name);
 
+/* Takes away what only we may say of a session. */
+extern Jsonb *session_claims_without_reserved(Jsonb *claims);
+
+/*
+ * A member as text, as ->> has it: the characters of a string, the JSON of
+ * anything else; NULL for none and for a JSON null.
+ */
+extern text *session_claims_member(const Jsonb *claims, const char *name,
+								   size_t len);
+
 /* The members of both; those of the second count where both have one. */
 extern Jsonb *session_claims_merged(Jsonb *first, Jsonb *second);
 
@@ -24,13 +34,22 @@ extern Jsonb *session_claims_empty(void);
 /* The text, without the blanks between its tokens; *len without terminator. */
 extern char *session_claims_text(Jsonb *claims, size_t *len);
 
+/*
+ * Is an error one of a value that was read or written as JSON, and not of the
+ * server?
+ */
+extern bool session_claims_about_input(int sqlerrcode);
+
 /* Never errors: NULL when the text is not JSON that jsonb can hold. */
 extern Jsonb *session_claims_parse(const char *json, size_t len);
 
+/* The same for text that is in the server's encoding. */
+extern Jsonb *session_claims_parse_local(const char *json);
+
 /*
  * What "session.claims_function" adds for a session, called with the caller's
- * own rights; an empty object when it is not set.  Its errors are the
- * caller's to see.
+ * own rights and a search path of the server's own; an empty object when it is
+ * not set.  Its errors are the caller's to see.
  */
 extern Jsonb *session_claims_added(const SessionRow *row);
 

@@ -9,10 +9,14 @@
  *	 what is made here is checked by the clock that made it.
  * - A snapshot is made with keys derived for snapshots, even from an imported
  *	 secret, and for a purpose that nothing else can have, so nothing else an
- *	 application encodes can pass for one.  It carries a digest of the token it was made for and is worthless beside
- *	 another; what it says about the session is believed until it is due.
+ *	 application encodes can pass for one.  It carries a digest of the token
+ *	 it was made for and is worthless beside another; what it says about the
+ *	 session is believed until it is due.  Its time counts from before the row
+ *	 was read, so that nothing that ended since is believed for longer.
  */
 #include "postgres.h"
+
+#include <limits.h>
 
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -288,14 +292,12 @@ open_any(Proven *proven, const char *value, size_t len,
 
 static bool
 open_cookie(Proven *proven, const char *value, size_t len,
-			const char *purpose)
+			const char *purpose, SessionDenied *denied)
 {
-	SessionDenied denied;
-
 	if (!open_any(proven, value, len, purpose))
 		return false;
-	denied = denied_as(proven, purpose);
-	return !session_denylist_has(&denied);
+	*denied = denied_as(proven, purpose);
+	return !session_denylist_has(denied);
 }
 
 /* The bare id as a JSON string. */
@@ -313,12 +315,49 @@ Jsonb *
 session_cookie_open(const char *value, size_t len, const char *purpose)
 {
 	Proven		proven = {0};
+	SessionDenied denied;
 
-	if (!open_cookie(&proven, value, len, purpose))
+	if (!open_cookie(&proven, value, len, purpose, &denied))
 		return NULL;
 	if (proven.bare)
 		return bare_text(&proven);
 	return session_claims_parse(proven.payload, proven.len);
+}
+
+/* When somebody authenticated; what lies ahead is no time to say that. */
+static TimestampTz
+authenticated_claim(const Proven *proven)
+{
+	int64		seconds = integer_claim(proven, "auth_time", -1);
+
+	if (seconds < 0 ||
+		seconds > unix_seconds(GetCurrentTimestamp()) + LEEWAY)
+		return SESSION_NO_TIME;
+	return from_unix_seconds(seconds);
+}
+
+bool
+session_cookie_carried(const char *value, size_t len, const char *purpose,
+					   bool foreign, SessionCarried *carried)
+{
+	Proven		proven = {0};
+	int64		expires;
+
+	if (!open_cookie(&proven, value, len, purpose, &carried->denied) ||
+		proven.bare || (foreign && !proven.imported) ||
+		(proven.codec != &session_codec_jwt &&
+		 proven.codec != &session_codec_jwe))
+		return false;
+	carried->claims = session_claims_parse(proven.payload, proven.len);
+	if (carried->claims == NULL)
+		return false;
+	expires = integer_claim(&proven, "exp", -1);
+	carried->expires_at = expires < 0 ? DT_NOEND :
+		from_unix_seconds(expires + (proven.imported ? LEEWAY : 0));
+	carried->authenticated_at = authenticated_claim(&proven);
+	carried->auth_level = (int32) Max(0, Min(INT_MAX,
+											 integer_claim(&proven, "lvl", 1)));
+	return true;
 }
 
 bool
@@ -341,19 +380,27 @@ session_cookie_deny(const char *value, size_t len, const char *purpose)
  * Snapshots
  */
 
-/* Says which token a snapshot was made for, in URL-safe characters. */
-static char *
-token_digest(const SessionRow *row)
+text *
+session_cookie_digest(const uint8 token_hash[SESSION_SHA256_BYTES])
 {
 	uint8		hash[SESSION_SHA256_BYTES];
-	char	   *digest = palloc0(SESSION_BASE64URL_CHARS(DIGEST_BYTES) + 1);
+	char		digest[SESSION_BASE64URL_CHARS(DIGEST_BYTES)];
 
-	if (!session_crypto_sha256(hash, row->token_hash, sizeof(row->token_hash)))
+	if (!session_crypto_sha256(hash, token_hash, SESSION_SHA256_BYTES))
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("could not compute a hash")));
 	session_base64url_encode(digest, hash, DIGEST_BYTES);
-	return digest;
+	return cstring_to_text_with_len(digest, sizeof(digest));
+}
+
+bool
+session_cookie_same_digest(const text *one, const text *other)
+{
+	return one != NULL && other != NULL &&
+		VARSIZE_ANY_EXHDR(one) == VARSIZE_ANY_EXHDR(other) &&
+		session_crypto_equal(VARDATA_ANY(one), VARDATA_ANY(other),
+							 VARSIZE_ANY_EXHDR(one));
 }
 
 static Jsonb *
@@ -381,50 +428,107 @@ id_text(const pg_uuid_t *id)
 	return cstring_to_text(DatumGetCString(out));
 }
 
-/* Takes away what only we may say in a snapshot or token. */
-static Jsonb *
-without_reserved(Jsonb *claims)
+const SessionCodec *
+session_cookie_codec(void)
 {
-	static const char *const reserved[] = {
-		"sid", "sub", "uid", "tid", "role", "lvl", "tok", "end",
-		"iat", "exp", "nbf", "jti", "aud", "iss"
+	static const SessionCodec *const codecs[] = {
+		[SESSION_ENCODING_COMPACT] = &session_codec_compact,
+		[SESSION_ENCODING_JWT] = &session_codec_jwt,
+		[SESSION_ENCODING_JWE] = &session_codec_jwe,
+		[SESSION_ENCODING_SEALED] = &session_codec_sealed,
 	};
 
-	for (size_t i = 0; i < lengthof(reserved); i++)
-		claims = session_claims_without(claims, reserved[i]);
-	return claims;
+	return codecs[session_settings.cookie_encoding];
+}
+
+/*
+ * When the row has to be asked again.  Use of a snapshot is not written down,
+ * so a session in use must come by before it looks idle.
+ */
+static TimestampTz
+due_time(const SessionRow *row, TimestampTz read_at)
+{
+	TimestampTz due = read_at +
+	session_settings.cookie_cache_ttl * USECS_PER_SEC;
+
+	if (row->idle_timeout != 0)
+		due = Min(due, read_at + row->idle_timeout / 2);
+	return Min(due, session_policy_deadline(row));
+}
+
+text *
+session_cookie_snapshot_of(const SessionRow *row, TimestampTz read_at,
+						   Jsonb *added, const SessionCodec *codec)
+{
+	TimestampTz end = session_policy_deadline(row);
+	TimestampTz due = due_time(row, read_at);
+	Jsonb	   *claims = session_claims_without_reserved(added);
+	SessionCodecKey key;
+
+	claims = session_claims_with_text(claims, "sid", short_id(&row->id));
+	claims = session_claims_with_text(claims, "tok",
+									  session_cookie_digest(row->token_hash));
+	claims = with_optional(claims, "uid", row->user_id);
+	claims = with_optional(claims, "tid", row->tenant_id);
+	claims = with_optional(claims, "role", row->role);
+	if (row->auth_level != 1)
+		claims = session_claims_with_int(claims, "lvl", row->auth_level);
+	if (row->authenticated_at != SESSION_NO_TIME)
+		claims = session_claims_with_int(claims, "aut",
+										 unix_seconds(row->authenticated_at));
+	if (!TIMESTAMP_NOT_FINITE(end))
+		claims = session_claims_with_int(claims, "end", unix_seconds(end));
+	claims = with_times(claims, read_at, unix_seconds(due));
+	/* Only now: what the claims function calls may have the keys reloaded. */
+	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
+	return encode(claims, codec, SESSION_SNAPSHOT_PURPOSE, &key);
+}
+
+text *
+session_cookie_try_snapshot(const SessionRow *row, TimestampTz read_at,
+							Jsonb *added)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	text	   *volatile value = NULL;
+
+	if (due_time(row, read_at) <= GetCurrentTimestamp() ||
+		session_keyring_of(SESSION_COOKIE_RING) == NIL)
+		return NULL;
+
+	/*
+	 * No subtransaction: the keys are loaded, and nothing else that is called
+	 * has effects other than memory of the caller's context.
+	 */
+	PG_TRY();
+	{
+		value = session_cookie_snapshot_of(row, read_at, added,
+										   session_cookie_codec());
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (!session_claims_about_input(error->sqlerrcode))
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	return value;
 }
 
 text *
 session_cookie_snapshot(const SessionToken *token, const SessionCodec *codec)
 {
-	TimestampTz now;
-	TimestampTz due;
-	SessionCodecKey key;
+	TimestampTz read_at = GetCurrentTimestamp();
 	SessionRow	row;
-	Jsonb	   *claims;
 
 	if (!session_lifecycle_reread(token, &row))
 		return NULL;
-	claims = without_reserved(session_claims_added(&row));
-	now = GetCurrentTimestamp();
-	due = Min(session_policy_deadline(&row),
-			  now + session_settings.cookie_cache_ttl * USECS_PER_SEC);
-	claims = session_claims_with_text(claims, "sid", short_id(&row.id));
-	claims = session_claims_with_text(claims, "tok",
-									  cstring_to_text(token_digest(&row)));
-	claims = with_optional(claims, "uid", row.user_id);
-	claims = with_optional(claims, "tid", row.tenant_id);
-	claims = with_optional(claims, "role", row.role);
-	if (row.auth_level != 1)
-		claims = session_claims_with_int(claims, "lvl", row.auth_level);
-	if (!TIMESTAMP_NOT_FINITE(session_policy_deadline(&row)))
-		claims = session_claims_with_int(claims, "end",
-										 unix_seconds(session_policy_deadline(&row)));
-	claims = with_times(claims, now, unix_seconds(due));
-	/* Only now: what the claims function calls may have the keys reloaded. */
-	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
-	return encode(claims, codec, SESSION_SNAPSHOT_PURPOSE, &key);
+	return session_cookie_snapshot_of(&row, read_at,
+									  session_claims_added(&row), codec);
 }
 
 static text *
@@ -455,11 +559,14 @@ from_claims(SessionSnapshot *snapshot, const Proven *proven, int64 now)
 	int64		issued = integer_claim(proven, "iat", now);
 	int64		due = integer_claim(proven, "exp", now);
 	int64		end = integer_claim(proven, "end", -1);
+	int64		authenticated = integer_claim(proven, "aut", -1);
 
 	snapshot->user_id = text_claim(proven, "uid");
 	snapshot->tenant_id = text_claim(proven, "tid");
 	snapshot->role = text_claim(proven, "role");
 	snapshot->auth_level = (int32) integer_claim(proven, "lvl", 1);
+	snapshot->authenticated_at = authenticated < 0 ? SESSION_NO_TIME :
+		from_unix_seconds(authenticated);
 	snapshot->expires_at = end < 0 ? DT_NOEND : from_unix_seconds(end);
 	snapshot->from_row = false;
 	/* Early enough that a client in use hardly ever meets the deadline. */
@@ -468,24 +575,49 @@ from_claims(SessionSnapshot *snapshot, const Proven *proven, int64 now)
 
 /* Fills a snapshot from the row; false unless it is live and the same. */
 static bool
-from_row(SessionSnapshot *snapshot, const char *digest)
+from_row(SessionSnapshot *snapshot)
 {
 	SessionRow	row;
-	char	   *actual;
 
-	if (digest == NULL || !session_lifecycle_peek(&snapshot->id, &row))
-		return false;
-	actual = token_digest(&row);
-	if (strlen(digest) != strlen(actual) ||
-		!session_crypto_equal(digest, actual, strlen(actual)))
+	if (!session_lifecycle_peek(&snapshot->id, &row) ||
+		!session_cookie_same_digest(snapshot->digest,
+									session_cookie_digest(row.token_hash)))
 		return false;
 	snapshot->user_id = row.user_id;
 	snapshot->tenant_id = row.tenant_id;
 	snapshot->role = row.role;
 	snapshot->auth_level = row.auth_level;
+	snapshot->authenticated_at = row.authenticated_at;
 	snapshot->expires_at = session_policy_deadline(&row);
 	snapshot->from_row = true;
 	snapshot->should_refresh = true;
+	return true;
+}
+
+/* Proves a snapshot, whether it is due or not. */
+static bool
+open_snapshot(Proven *proven, const char *value, size_t len,
+			  SessionSnapshot *snapshot)
+{
+	if (!prove(proven, value, len, SESSION_COOKIE_RING,
+			   SESSION_SNAPSHOT_PURPOSE, true) ||
+		!read_claims(proven) || !id_claim(proven, &snapshot->id))
+		return false;
+	snapshot->digest = text_claim(proven, "tok");
+	snapshot->payload = proven->payload;
+	snapshot->len = proven->len;
+	return true;
+}
+
+bool
+session_cookie_trust(const char *value, size_t len, SessionSnapshot *snapshot)
+{
+	int64		now = unix_seconds(GetCurrentTimestamp());
+	Proven		proven = {0};
+
+	if (!open_snapshot(&proven, value, len, snapshot) || !in_time(&proven, now))
+		return false;
+	from_claims(snapshot, &proven, now);
 	return true;
 }
 
@@ -496,14 +628,20 @@ session_cookie_believe(const char *value, size_t len, bool sensitive,
 	int64		now = unix_seconds(GetCurrentTimestamp());
 	Proven		proven = {0};
 
-	if (!prove(&proven, value, len, SESSION_COOKIE_RING,
-			   SESSION_SNAPSHOT_PURPOSE, true) ||
-		!read_claims(&proven) || !id_claim(&proven, &snapshot->id))
+	if (!open_snapshot(&proven, value, len, snapshot))
 		return false;
 	if (sensitive || !in_time(&proven, now))
-		return from_row(snapshot, string_claim(&proven, "tok"));
+		return from_row(snapshot);
 	from_claims(snapshot, &proven, now);
 	return true;
+}
+
+Jsonb *
+session_cookie_added(const SessionSnapshot *snapshot)
+{
+	Jsonb	   *claims = session_claims_parse(snapshot->payload, snapshot->len);
+
+	return claims == NULL ? session_claims_empty() : session_claims_without_reserved(claims);
 }
 
 /*
@@ -525,7 +663,7 @@ session_cookie_jwt(const SessionToken *token, int64 ttl, Jsonb *claims,
 	now = GetCurrentTimestamp();
 	expires = Min(unix_seconds(session_policy_deadline(&row)),
 				  unix_seconds(now) + ttl);
-	claims = without_reserved(claims);
+	claims = session_claims_without_reserved(claims);
 	claims = session_claims_with_text(claims, "sid", id_text(&row.id));
 	claims = with_optional(claims, "sub", row.user_id);
 	claims = with_optional(claims, "tid", row.tenant_id);

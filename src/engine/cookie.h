@@ -7,6 +7,7 @@
 
 #include "utils/jsonb.h"
 
+#include "engine/denylist.h"
 #include "engine/row.h"
 #include "wire/codec.h"
 #include "wire/token.h"
@@ -29,6 +30,24 @@ extern text *session_cookie_mint(Jsonb *payload, const SessionCodec *codec,
 extern Jsonb *session_cookie_open(const char *value, size_t len,
 								  const char *purpose);
 
+/* What a cookie says that is a session all by itself. */
+typedef struct SessionCarried
+{
+	Jsonb	   *claims;			/* its payload */
+	int32		auth_level;
+	TimestampTz authenticated_at;	/* SESSION_NO_TIME = it does not say */
+	TimestampTz expires_at;		/* DT_NOEND = never */
+	SessionDenied denied;		/* what it would be denied as */
+} SessionCarried;
+
+/*
+ * Opens one, which is a jwt or jwe; false unless it is good now, and made with
+ * an imported key if it has to be foreign.
+ */
+extern bool session_cookie_carried(const char *value, size_t len,
+								   const char *purpose, bool foreign,
+								   SessionCarried *carried);
+
 /* Denies a cookie that is good now until it expires; false of any other. */
 extern bool session_cookie_deny(const char *value, size_t len,
 								const char *purpose);
@@ -41,10 +60,20 @@ typedef struct SessionSnapshot
 	text	   *tenant_id;
 	text	   *role;
 	int32		auth_level;
+	TimestampTz authenticated_at;	/* SESSION_NO_TIME = anonymous */
 	TimestampTz expires_at;		/* the session token's deadline */
+	text	   *digest;			/* of the token it was made for */
 	bool		from_row;		/* the row was looked at */
 	bool		should_refresh; /* a new snapshot is due */
+	const char *payload;		/* as it was signed */
+	size_t		len;
 } SessionSnapshot;
+
+/* Says which token a row or snapshot is for, without giving it away. */
+extern text *session_cookie_digest(const uint8 token_hash[SESSION_SHA256_BYTES]);
+
+/* In constant time; false when either is NULL. */
+extern bool session_cookie_same_digest(const text *one, const text *other);
 
 /*
  * Mints a snapshot of the live session of a token; NULL when the token is not
@@ -53,6 +82,31 @@ typedef struct SessionSnapshot
  */
 extern text *session_cookie_snapshot(const SessionToken *token,
 									 const SessionCodec *codec);
+
+/*
+ * Mints a snapshot of a live session whose row was read not before read_at,
+ * with what the claims function added for it.
+ */
+extern text *session_cookie_snapshot_of(const SessionRow *row,
+										TimestampTz read_at, Jsonb *added,
+										const SessionCodec *codec);
+
+/*
+ * The same in the encoding that is set; NULL where there is no key, or what
+ * there is to say does not fit into a cookie, or it would be due already.
+ */
+extern text *session_cookie_try_snapshot(const SessionRow *row,
+										 TimestampTz read_at, Jsonb *added);
+
+/* The codec of "session.cookie_encoding". */
+extern const SessionCodec *session_cookie_codec(void);
+
+/* Believes a snapshot that is not due, and asks nobody. */
+extern bool session_cookie_trust(const char *value, size_t len,
+								 SessionSnapshot *snapshot);
+
+/* What the claims function had added to a snapshot. */
+extern Jsonb *session_cookie_added(const SessionSnapshot *snapshot);
 
 /*
  * Believes a snapshot, or asks the row when it is due or sensitive; false when

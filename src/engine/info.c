@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
 #include "utils/timestamp.h"
@@ -28,6 +29,17 @@ const char *
 session_info_status(SessionStatus status)
 {
 	return status_names[status];
+}
+
+text *
+session_info_user_agent(text *agent)
+{
+	int			len = VARSIZE_ANY_EXHDR(agent);
+
+	if (len <= SESSION_USER_AGENT_BYTES)
+		return agent;
+	len = pg_mbcliplen(VARDATA_ANY(agent), len, SESSION_USER_AGENT_BYTES);
+	return cstring_to_text_with_len(VARDATA_ANY(agent), len);
 }
 
 static void
@@ -57,7 +69,9 @@ session_info_values(const SessionRow *row, SessionStatus status,
 	put_text(&values[i], &nulls[i], row->tenant_id), i++;
 	put_text(&values[i], &nulls[i], row->role), i++;
 	values[i++] = Int32GetDatum(row->auth_level);
-	values[i++] = JsonbPGetDatum(session_data_of(row));
+	nulls[i] = row->data == NULL;
+	values[i++] = row->data == NULL ? (Datum) 0 :
+		JsonbPGetDatum(session_data_of(row));
 	nulls[i] = row->ip == NULL;
 	values[i++] = PointerGetDatum(row->ip);
 	put_text(&values[i], &nulls[i], row->user_agent), i++;

@@ -11,7 +11,13 @@
 
 extern const char *session_info_status(SessionStatus status);
 
-/* Fills the columns of session_info, in the order of the type. */
+/* A user agent as it is kept: cut to SESSION_USER_AGENT_BYTES. */
+extern text *session_info_user_agent(text *agent);
+
+/*
+ * Fills the columns of session_info, in the order of the type; the data is NULL if the
+ * row was read without.
+ */
 extern void session_info_values(const SessionRow *row, SessionStatus status,
 								Datum *values, bool *nulls);
 

@@ -64,7 +64,7 @@ extern SessionStatus session_lifecycle_validate(const SessionToken *token,
 extern bool session_lifecycle_reread(const SessionToken *token,
 									 SessionRow *row);
 
-/* Reads a live session by its public id, without any proof. */
+/* Reads a live session by its public id, without any proof or its data. */
 extern bool session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row);
 
 /*

@@ -205,6 +205,16 @@ session_policy_bound(const SessionRow *row, const SessionSettings *settings,
 }
 
 bool
+session_policy_belongs(const SessionRow *row, const text *user_id,
+					   const text *tenant_id)
+{
+	if (row->tenant_id == NULL || tenant_id == NULL)
+		return row->tenant_id == tenant_id && same_text(row->user_id, user_id);
+	return same_text(row->tenant_id, tenant_id) &&
+		same_text(row->user_id, user_id);
+}
+
+bool
 session_policy_touch_due(const SessionRow *row,
 						 const SessionSettings *settings, TimestampTz now)
 {

@@ -64,6 +64,10 @@ extern bool session_policy_bound(const SessionRow *row,
 								 const SessionSettings *settings,
 								 const SessionBinding *binding);
 
+/* Is it a session of this user, and in exactly this tenant?  NULL = none. */
+extern bool session_policy_belongs(const SessionRow *row, const text *user_id,
+								   const text *tenant_id);
+
 /* When the session token stops being good if it is not used again. */
 extern TimestampTz session_policy_deadline(const SessionRow *row);
 

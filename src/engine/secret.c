@@ -33,8 +33,8 @@ refuse_crypto(void)
 			 errmsg("could not compute a hash")));
 }
 
-static void
-hash_secret(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)
+void
+session_secret_hash(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)
 {
 	if (!session_crypto_sha256(hash, token->secret, sizeof(token->secret)))
 		refuse_crypto();
@@ -45,7 +45,7 @@ session_secret_matches(const SessionRow *row, const SessionToken *token)
 {
 	uint8		hash[SESSION_SHA256_BYTES];
 
-	hash_secret(hash, token);
+	session_secret_hash(hash, token);
 	return session_crypto_equal(hash, row->token_hash, sizeof(hash));
 }
 
@@ -86,7 +86,7 @@ session_secret_derive(SessionRow *row, SessionCredentials *given)
 	session_crypto_wipe(key, sizeof(key));
 	if (!derived)
 		refuse_crypto();
-	hash_secret(row->token_hash, &given->token);
+	session_secret_hash(row->token_hash, &given->token);
 }
 
 void
@@ -103,7 +103,7 @@ session_secret_issue(SessionRow *row, SessionCredentials *given)
 	given->refreshable = false;
 	memcpy(given->token.id, row->id.data, sizeof(given->token.id));
 	session_secret_random(given->token.secret, sizeof(given->token.secret));
-	hash_secret(row->token_hash, &given->token);
+	session_secret_hash(row->token_hash, &given->token);
 }
 
 bool

@@ -27,6 +27,10 @@ extern void session_secret_issue(SessionRow *row, SessionCredentials *given);
  */
 extern void session_secret_derive(SessionRow *row, SessionCredentials *given);
 
+/* What a row keeps of a token. */
+extern void session_secret_hash(uint8 hash[SESSION_SHA256_BYTES],
+								const SessionToken *token);
+
 /* Is the token's secret the row's?  Takes the same time either way. */
 extern bool session_secret_matches(const SessionRow *row,
 								   const SessionToken *token);

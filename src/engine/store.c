@@ -200,8 +200,8 @@ id_key(ScanKey key, const pg_uuid_t *id)
 				UUIDPGetDatum(unconstify(pg_uuid_t *, id)));
 }
 
-bool
-session_store_read(const pg_uuid_t *id, SessionRow *row)
+static bool
+read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 {
 	Relation	table = open_table(AccessShareLock);
 	ScanKeyData key;
@@ -212,10 +212,22 @@ session_store_read(const pg_uuid_t *id, SessionRow *row)
 	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
 	found = session_table_next(&scan);
 	if (found)
-		load_row(row, scan.slot, true);
+		load_row(row, scan.slot, with_data);
 	session_table_end(&scan);
 	table_close(table, AccessShareLock);
 	return found;
+}
+
+bool
+session_store_read(const pg_uuid_t *id, SessionRow *row)
+{
+	return read_row(id, row, true);
+}
+
+bool
+session_store_glance(const pg_uuid_t *id, SessionRow *row)
+{
+	return read_row(id, row, false);
 }
 
 /* Lists the rows whose text column equals a value, narrowed to a tenant. */

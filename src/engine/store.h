@@ -17,6 +17,9 @@
 /* Finds a session as committed now; false when there is none. */
 extern bool session_store_read(const pg_uuid_t *id, SessionRow *row);
 
+/* The same without the data, so that its size makes no difference. */
+extern bool session_store_glance(const pg_uuid_t *id, SessionRow *row);
+
 /*
  * Like session_store_read, then holds the row until the transaction ends and
  * returns its newest version.  Waits for whoever holds it.

@@ -14,6 +14,7 @@
 #include "mb/pg_wchar.h"
 #include "wire/claims.h"
 #include "wire/codec.h"
+#include "wire/hex.h"
 
 /* Latest time a claim may name, in seconds since 1970. */
 #define MAX_TIME (INT64CONST(1) << 40)
@@ -43,11 +44,11 @@ read_hex(pg_wchar *code, const char *in, const char *end)
 	*code = 0;
 	for (int i = 0; i < 4; i++)
 	{
-		unsigned char c = (unsigned char) in[i];
+		int			digit = session_hex_digit(in[i]);
 
-		if (!isxdigit(c))
+		if (digit < 0)
 			return false;
-		*code = *code * 16 + (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+		*code = *code * 16 + digit;
 	}
 	return true;
 }

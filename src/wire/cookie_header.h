@@ -77,6 +77,9 @@ typedef enum SessionCookieFault
 	SESSION_COOKIE_PARTITIONED_SECURE	/* Partitioned asks for Secure */
 } SessionCookieFault;
 
+/* The cookie that the settings describe, without a value or a max_age. */
+extern SessionCookie session_cookie_header_set(const SessionSettings *settings);
+
 /* Can it be the name of a cookie?  Its length is not looked at. */
 extern bool session_cookie_header_is_name(const SessionCookieText *name);
 

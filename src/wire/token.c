@@ -9,6 +9,7 @@
 
 #include "crypto/crypto.h"
 #include "wire/base64url.h"
+#include "wire/hex.h"
 #include "wire/token.h"
 
 #define SESSION_PREFIX "st_"
@@ -119,4 +120,30 @@ session_token_make_id(uint8 id[SESSION_ID_BYTES], uint64 unix_us)
 	id[6] = (uint8) (0x70 | (fraction >> 8));
 	id[7] = (uint8) fraction;
 	id[8] = (uint8) (0x80 | (id[8] & 0x3F));
+}
+
+bool
+session_token_parse_id(uint8 id[SESSION_ID_BYTES], const char *chars,
+					   size_t len)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	int			digits = 0;
+
+	if (len != sizeof(form) - 1)
+		return false;
+	for (size_t i = 0; i < len; i++)
+	{
+		int			digit = session_hex_digit(chars[i]);
+
+		if (form[i] == '-' ? chars[i] != '-' : digit < 0)
+			return false;
+		if (form[i] == '-')
+			continue;
+		if (digits % 2 == 0)
+			id[digits / 2] = (uint8) (digit << 4);
+		else
+			id[digits / 2] |= (uint8) digit;
+		digits++;
+	}
+	return true;
 }

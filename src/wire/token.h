@@ -55,6 +55,10 @@ extern pg_nodiscard bool session_token_derive(SessionToken *token,
 											  uint32 generation,
 											  const uint8 key[SESSION_SECRET_BYTES]);
 
+/* Reads a UUID of 36 characters; false for anything else. */
+extern pg_nodiscard bool session_token_parse_id(uint8 id[SESSION_ID_BYTES],
+												const char *chars, size_t len);
+
 /*
  * Makes a UUIDv7 (RFC 9562 section 5.7) from microseconds since 1970 and 16
  * random bytes already in id.  The 12 bits after the version hold the

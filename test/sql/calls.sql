@@ -106,6 +106,12 @@ SELECT FROM session_list('alice') LIMIT 1;
 -- Ten thousand times in one statement.
 SELECT count(*) AS valid FROM generate_series(1, 10000), LATERAL session_validate(:'token');
 
+-- One that binds a session, wherever it is called, counts for what is called after it.
+SELECT n, session_authenticate(token), session_user_id() FROM (TABLE tokens ORDER BY n) AS tokens;
+WITH bound AS MATERIALIZED (SELECT session_authenticate(:'token') AS bound) SELECT session_user_id(), bound FROM bound;
+SELECT session_user_id(), s.user_id, current FROM session_authenticate(:'token') AS a, LATERAL session_mine() AS s WHERE a;
+SELECT n FROM tokens WHERE session_authenticate(token) ORDER BY n;
+
 -- Each call counts for itself: what one changes, the next one in the statement sees.
 SELECT session_data_set(:'token', 'n', to_jsonb(n)) AS set, session_data_get(:'token', 'n') AS got
   FROM generate_series(1, 3) AS n;

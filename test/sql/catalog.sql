@@ -20,7 +20,7 @@ SELECT t.typname, string_agg(format('%s %s', a.attname, format_type(a.atttypid, 
 
 -- A function finds out for itself what is committed now, so it must not be called ahead of time,
 -- left out, taken for another call with the same arguments, or run in a parallel worker; those
--- for headers look at settings only.
+-- for headers look at settings only, and those that read the context at what is bound already.
 SELECT l.lanname, p.provolatile, p.proparallel, p.proisstrict, p.prosecdef, p.proleakproof,
        p.proconfig, p.prokind, count(*)
   FROM extension_functions p JOIN pg_language l ON l.oid = p.prolang

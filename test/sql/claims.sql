@@ -10,7 +10,7 @@ SELECT id, token FROM session_create('alice', '{"plan": "gold"}', 'acme', 'custo
 CREATE FUNCTION pg_temp.snapshot(token text) RETURNS jsonb
 LANGUAGE sql AS $$
     SELECT convert_from(decode(rpad(translate(part, '-_', '+/'), (length(part) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb
-           - '{sid,tok,end,iat,exp}'::text[]
+           - '{sid,tok,aut,end,iat,exp}'::text[]
       FROM split_part(session_cookie_issue(token, 'compact'), '.', 1) AS part
 $$;
 CREATE FUNCTION pg_temp.jwt(token text, claims jsonb DEFAULT '{}') RETURNS jsonb
@@ -67,11 +67,11 @@ SELECT session_status(:'token');
 -- What it returns cannot stand in for what we say: not any of the reserved claims.
 CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_object_agg(name, 'mallory') || '{"added": true}'
-      FROM unnest('{sid,sub,uid,tid,role,lvl,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name
+      FROM unnest('{sid,sub,uid,tid,role,lvl,aut,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name
 $$;
 SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token');
 SELECT pg_temp.jwt(:'token', (SELECT jsonb_object_agg(name, 'mallory') || '{"more": true}'
-                                FROM unnest('{sid,sub,uid,tid,role,lvl,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name));
+                                FROM unnest('{sid,sub,uid,tid,role,lvl,aut,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name));
 SELECT count(*) AS mallory FROM session_cookie_decode(session_jwt(:'token'), 'jwt') AS j, jsonb_each_text(j) AS c WHERE c.value = 'mallory';
 SELECT id = :'id' AS same_id, user_id, tenant_id, role, auth_level, source FROM session_cookie_validate(session_cookie_issue(:'token'));
 
@@ -116,7 +116,7 @@ SET session.claims_function = 'regress_session_claims.takes_text';
 SELECT session_jwt(:'token');
 \set VERBOSITY sqlstate
 
--- It runs with the rights of whoever mints, who must be allowed to call it; SECURITY DEFINER gives its owner's.
+-- It runs with the rights of whoever mints, who need not be allowed to call it or to know its schema; SECURITY DEFINER gives its owner's.
 CREATE ROLE regress_session_app;
 SELECT session_grant('regress_session_app', 'app');
 CREATE TABLE regress_session_claims.plans AS SELECT 'alice' AS user_id, 'gold' AS plan;
@@ -125,19 +125,13 @@ CREATE FUNCTION regress_session_claims.plan(s session_info) RETURNS jsonb LANGUA
 REVOKE EXECUTE ON FUNCTION regress_session_claims.plan(session_info) FROM PUBLIC;
 SET session.claims_function = 'regress_session_claims.plan';
 SET ROLE regress_session_app;
-SELECT session_jwt(:'token');
-RESET ROLE;
-GRANT USAGE ON SCHEMA regress_session_claims TO regress_session_app;
-SET ROLE regress_session_app;
+SELECT regress_session_claims.plan(NULL);
 \set VERBOSITY terse
 SELECT session_jwt(:'token');
 SELECT session_cookie_issue(:'token');
-RESET ROLE;
-GRANT EXECUTE ON FUNCTION regress_session_claims.plan(session_info) TO regress_session_app;
-SET ROLE regress_session_app;
-SELECT session_jwt(:'token');
 \set VERBOSITY sqlstate
 RESET ROLE;
+GRANT USAGE ON SCHEMA regress_session_claims TO regress_session_app;
 GRANT SELECT ON regress_session_claims.plans TO regress_session_app;
 SET ROLE regress_session_app;
 SELECT pg_temp.jwt(:'token') -> 'plan' AS plan, pg_temp.jwt(:'token') -> 'by' = to_jsonb(current_user) AS by_me;
@@ -154,6 +148,28 @@ RESET ROLE;
 SET search_path = pg_temp;
 SELECT session_jwt IS NOT NULL AS minted FROM public.session_jwt(:'token');
 RESET search_path;
+
+-- Nothing of the caller's takes the place of what it names without a schema: not a temporary table, not an operator, and not by its
+-- search_path; nor are settings left that it makes.
+CREATE FUNCTION regress_session_claims.careless(s session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
+BEGIN
+    SET LOCAL application_name = 'careless';
+    RETURN (SELECT jsonb_build_object('classes', count(*) > 100, 'path', current_setting('search_path'), 'sum', 1 + 1) FROM pg_class);
+END
+$$;
+CREATE TEMP TABLE pg_class AS SELECT 1 AS fake;
+CREATE FUNCTION pg_temp.forge(a int, b int) RETURNS int LANGUAGE sql AS 'SELECT 666';
+CREATE OPERATOR pg_temp.+ (FUNCTION = pg_temp.forge, LEFTARG = int, RIGHTARG = int);
+SET search_path = pg_temp, public, pg_catalog;
+SET session.claims_function = 'regress_session_claims.careless';
+BEGIN;
+SELECT session_authenticate(:'token');
+SELECT session_claim('classes'), session_claim('path'), session_claim('sum'), current_setting('application_name') = 'careless' AS left_behind;
+COMMIT;
+SET session.claims_function = '';
+RESET search_path;
+DROP OPERATOR pg_temp.+ (int, int);
+DROP TABLE pg_temp.pg_class;
 
 -- What it does is part of the transaction.
 CREATE TABLE regress_session_claims.minted (user_id text);

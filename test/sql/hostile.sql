@@ -96,6 +96,19 @@ SELECT public.session_revoke(:'token_2') AS revoke, public.session_revoke_id(:'i
        public.session_revoke_user('alice', except_id => NULL) AS revoke_user,
        public.session_revoke_tenant('acme') AS revoke_tenant;
 SELECT public.session_cleanup(), public.session_cleanup(5);
+SELECT token AS token_4 FROM public.session_create('erin', tenant_id => 'acme', role => 'regress_session_mallory', ip => '192.0.2.10', user_agent => 'Firefox') \gset
+BEGIN;
+SELECT public.session_authenticate(:'token_4', '192.0.2.10', 'Firefox'), public.session_require(1, '1 hour');
+SELECT public.session_id() OPERATOR(pg_catalog.=) id AS id, public.session_user_id(), public.session_tenant_id(), public.session_role(), public.session_auth_level(),
+       public.session_claims() OPERATOR(pg_catalog.->>) 'tid' AS tid, public.session_claim('sub') AS sub, user_id, current
+  FROM public.session_mine();
+SELECT public.session_revoke_others(), public.session_revoke_mine(public.session_id());
+ROLLBACK;
+BEGIN;
+SELECT pg_catalog.set_config('request.headers', pg_catalog.json_build_object('x-session-token', :'token_4')::pg_catalog.text, true) OPERATOR(pg_catalog.<>) '' AS set;
+SELECT public.session_pre_request();
+SELECT public.session_user_id(), current_user;
+ROLLBACK;
 SELECT public.session_grant('regress_session_mallory', 'admin');
 RESET search_path;
 RESET ROLE;

@@ -21,6 +21,14 @@ SELECT user_id, status FROM regress_session_api.session_validate(:'token');
 SELECT token FROM regress_session_api.session_regenerate(:'token', auth_level => 2) \gset
 SELECT regress_session_api.session_data_set(:'token', 'a', '1'), regress_session_api.session_data(:'token');
 SELECT status, auth_level FROM regress_session_api.session_list('alice');
+BEGIN;
+SELECT regress_session_api.session_authenticate(:'token'), regress_session_api.session_require(2);
+SELECT regress_session_api.session_user_id(), regress_session_api.session_claim('sub'), user_id, current
+  FROM regress_session_api.session_mine();
+SELECT pg_catalog.set_config('request.headers', pg_catalog.json_build_object('x-session-token', :'token')::text, true) <> '' AS set;
+SELECT regress_session_api.session_pre_request();
+SELECT regress_session_api.session_user_id();
+COMMIT;
 SELECT regress_session_api.session_key_rotate() AS kid \gset
 SELECT regress_session_api.session_key_rotate('jwt') IS NOT NULL AS made;
 SELECT regress_session_api.session_cookie_encode('{"a": 1}') AS cookie,

@@ -8,7 +8,8 @@ CREATE ROLE regress_session_admin;
 SELECT session_grant('regress_session_app', 'app');
 SELECT session_grant('regress_session_admin', 'admin');
 
--- Does the call of a function, all arguments NULL, get past the privileges of a role?
+-- Does the call of a function, all arguments NULL and somebody bound, get past the privileges of a role?
+SELECT set_config('test.token', token, false) IS NOT NULL AS set FROM session_create('eve');
 CREATE FUNCTION pg_temp.may(role name, function oid) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -19,6 +20,7 @@ BEGIN
                   (SELECT string_agg(format('NULL::%s', t::regtype), ', ')
                      FROM unnest(proargtypes) AS t))
       INTO call FROM extension_functions WHERE oid = function;
+    PERFORM session_authenticate(current_setting('test.token'));
     PERFORM set_config('role', role, true);
     BEGIN
         EXECUTE call;
@@ -42,7 +44,8 @@ SELECT proname, bool_or(may) FILTER (WHERE role = 'regress_session_nobody') AS n
   FROM matrix GROUP BY proname ORDER BY proname COLLATE "C";
 SELECT count(*) FILTER (WHERE may <> granted) AS contradictions FROM matrix;
 
--- These functions are everyone's: those that read settings and nothing else.
+-- These functions are everyone's: those that read settings and nothing else, and those that act on
+-- what a token has bound, or on one that is shown.
 SELECT p.proname FROM extension_functions p
  WHERE p.proacl IS NULL
     OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0)
@@ -70,6 +73,14 @@ SELECT session_key_retire('k');
 SELECT session_status(:'token');
 \set VERBOSITY sqlstate
 SELECT session_cookie_header('v'), session_cookie_clear(), session_cookie_read('__Host-session=v');
+SELECT session_require();
+BEGIN;
+SELECT session_authenticate(:'token');
+SELECT session_user_id(), session_require(), session_pre_request();
+SELECT session_user_id(), session_authenticate(:'token');
+SELECT user_id, data, current FROM session_mine();
+SELECT session_revoke_mine(session_id()), session_revoke_others();
+ROLLBACK;
 RESET ROLE;
 
 -- To the schema and what is in it, a role with all levels has no more access than one with none.

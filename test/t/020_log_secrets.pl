@@ -164,6 +164,8 @@ my @looks = (
 	q{session_status(:token, '192.0.2.1', 'curl')},
 	'session_is_valid(:token)',
 	'session_is_expired(:token)',
+	'session_authenticate(:token)',
+	q{session_authenticate(:token, '192.0.2.1', 'curl')},
 	'session_data(:token)',
 	q{session_data_get(:token, 'k')},
 	'session_cookie_issue(:token)',
@@ -361,6 +363,49 @@ for my $maker (@makers)
 	bound(statements(@cookie_calls), $cookie);
 }
 
+# Requests, as a gateway describes them: a token or cookie of the client's, and
+# the snapshot that the client is given.
+my $request = <<'SQL';
+BEGIN;
+SELECT length(set_config(:'setting', json_build_object(:'member', :token::text)::text, true));
+SELECT session_pre_request();
+SELECT session_user_id(), coalesce(current_setting('response.headers', true), '');
+SHOW session.context;
+COMMIT;
+SQL
+my %asked = (
+	'request.cookies' => '__Host-session',
+	'request.headers' => 'x-session-token');
+for my $setting (sort keys %asked)
+{
+	(my $sql = $request) =~ s/:'setting'/'$setting'/;
+	$sql =~ s/:'member'/'$asked{$setting}'/;
+	for my $strategy (qw(database cookie_cache))
+	{
+		my $options = "-c session.strategy=$strategy";
+		my $token = fresh();
+		my ($out) = literal($sql, $token, $options);
+
+		like($out, qr/alice/, "$setting with $strategy proves a session");
+		push @given, gave($out, $token);
+		bound($sql, fresh(), $options);
+		literal($sql, token_of_kind('wrong'), $options);
+		like(
+			(literal($sql, fresh(q{'alice', role => 'missing'}), $options))[1],
+			qr/ERROR:  42501: /, 'one with a role that does not exist fails');
+		like(
+			(literal($sql, token_of_kind('revoked'),
+					"$options -c session.on_invalid=reject"))[1],
+			qr/ERROR:  (?:PT401|PGRST): /,
+			'and so does one that is not good');
+	}
+	push @passed,
+	  my $cookie = cookie(q{session_cookie_encode('{"sub": "alice"}', 'jwt')});
+	my ($out) = literal($sql, $cookie, '-c session.strategy=stateless');
+	like($out, qr/alice/, "$setting with stateless proves a session");
+	bound($sql, $cookie, '-c session.strategy=stateless');
+}
+
 # Secrets of keys: what was imported and not passed in by anybody, and what was.
 my @imported = map { sha256($_) } 'an imported secret', 'a retired secret';
 my @written = map { sha256("written $_") } 1 .. 5;
@@ -430,6 +475,13 @@ my @failures = (
 	[ '55P03', 'session_revoke(:token)', '-c lock_timeout=10ms', 'held' ],
 	[ '55P03', 'session_cookie_issue(:token)', '-c lock_timeout=10ms', 'held' ],
 	[ '55P03', 'session_jwt(:token)', '-c lock_timeout=10ms', 'held' ],
+	[
+		'P0001', 'session_authenticate(:token)',
+		'-c session.claims_function=public.more', q{'alice', role => 'broken'}
+	],
+	[ '42883', 'session_authenticate(:token, 1)' ],
+	[ '42501', 'session_authenticate(:token), session_require(2)' ],
+	[ '42501', 'session_authenticate(:token), session_require(2)', '', 'NULL' ],
 	[ '22023', q{session_cookie_issue(:token, 'rot13')} ],
 	[ '22023', q{session_jwt(:token, '-1s')} ],
 	[ '22023', q{session_jwt(:token, claims => '[]')} ],

@@ -10,8 +10,11 @@ use Test::More;
 
 # The functions that are for everybody, for applications and for
 # administrators; a function that is in none of these fails the test.
-my @public =
-  qw(session_cookie_clear session_cookie_header session_cookie_read);
+my @public = qw(session_auth_level session_authenticate
+  session_authenticated_at session_claim session_claims session_cookie_clear
+  session_cookie_header session_cookie_read session_id session_mine
+  session_pre_request session_require session_revoke_mine
+  session_revoke_others session_role session_tenant_id session_user_id);
 my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_cookie_revoke session_cookie_validate session_create session_data
   session_data_clear session_data_delete session_data_get session_data_pop
@@ -89,11 +92,16 @@ is_deeply(
 	'the level of every function is known');
 
 # Names the functions that a role is let into: others answer or complain about
-# the arguments, these about the caller.
+# the arguments, these about the caller.  Somebody is bound, as one of them asks
+# for that.
+my $token =
+  $node->safe_psql('postgres', q{SELECT token FROM session_create('eve')});
+my $bind = "BEGIN; DO \$\$ BEGIN PERFORM session_authenticate('$token'); END \$\$;";
+
 sub callable
 {
 	my $role = shift;
-	return [ grep { as($role, "BEGIN; $call{$_}") ne '42501' }
+	return [ grep { as($role, "$bind $call{$_}") ne '42501' }
 		  sort keys %call ];
 }
 
@@ -132,6 +140,13 @@ my @forbidden = (
 	'SET session.encrypt_data = off',
 	q{SET session.claims_function = 'public.f'},
 	'SET session.cookie_cache_ttl = 60',
+	q{SET session.strategy = 'stateless'},
+	q{SET session.sensitive_paths = ''},
+	q{SET session.token_header = 'accept'},
+	q{SET session.client_ip_header = 'x-real-ip'},
+	q{SET session.authenticated_role = 'boss'},
+	q{SET session.on_invalid = 'anonymous'},
+	q{SET session.context = 'eve'},
 );
 
 # None of it may work, each in a transaction that is undone if it did.
@@ -180,6 +195,20 @@ is( as( 'boss', q{
 }),
 	"4\nt\n2\n1|0",
 	'an administrator ends sessions');
+
+# Whoever shows a token is its user, and nobody else's sessions are theirs.
+is( as( 'stranger', qq{
+	BEGIN;
+	SELECT session_user_id() IS NULL, session_authenticate('$token');
+	SELECT session_user_id(), session_auth_level(), session_claim('sub');
+	SELECT user_id, data IS NULL, current FROM session_mine();
+	SELECT session_revoke_mine(gen_random_uuid()), session_revoke_others();
+	COMMIT;
+	SELECT session_user_id() IS NULL, count(*) FROM session_mine();
+	SELECT session_require();
+}),
+	"t|t\neve|1|eve\neve|t|t\nf|0\nt|0 42501",
+	'a role without grants acts for the session of its token');
 
 # So do cookies, without any right to the keys.
 is( as( 'boss', q{

@@ -449,6 +449,44 @@ test_join(void)
 		   "only .0 to .99 are chunks");
 }
 
+/* The cookie that the settings describe, which has no value yet. */
+static void
+test_settings(void)
+{
+	char		name[] = "name";
+	char		path[] = "/path";
+	char		domain[] = "example.com";
+	char		none[] = "";
+	SessionSettings settings = {
+		.cookie_name = name,
+		.cookie_path = path,
+		.cookie_domain = domain,
+		.cookie_secure = true,
+		.cookie_http_only = true,
+		.cookie_same_site = SESSION_SAME_SITE_STRICT
+	};
+	SessionCookie cookie = session_cookie_header_set(&settings);
+
+	tap_ok(cookie.value.len == 0 && cookie.max_age == NO_AGE &&
+		   !cookie.partitioned, "settings describe a cookie without a value");
+	cookie.value = text_of("v");
+	tap_ok(writes(&cookie, SESSION_COOKIE_WHOLE,
+				  "name=v; Path=/path; Domain=example.com; Secure; HttpOnly; "
+				  "SameSite=Strict"), "with all they say");
+
+	settings.cookie_path = settings.cookie_domain = none;
+	settings.cookie_secure = settings.cookie_http_only = false;
+	settings.cookie_same_site = SESSION_SAME_SITE_LAX;
+	cookie = session_cookie_header_set(&settings);
+	cookie.value = text_of("v");
+	tap_ok(writes(&cookie, SESSION_COOKIE_WHOLE, "name=v; SameSite=Lax"),
+		   "and nothing they do not");
+	settings.cookie_same_site = SESSION_SAME_SITE_NONE;
+	cookie = session_cookie_header_set(&settings);
+	tap_ok(session_cookie_header_check(&cookie) != SESSION_COOKIE_OK,
+		   "also one that cannot be");
+}
+
 int
 main(void)
 {
@@ -465,5 +503,6 @@ main(void)
 	test_chunks();
 	test_read();
 	test_join();
+	test_settings();
 	return tap_done();
 }

@@ -337,6 +337,62 @@ test_binding(void)
 	}
 }
 
+/* A text of a few characters; NULL is NULL. */
+static text *
+name(const char *chars)
+{
+	text	   *result;
+
+	if (chars == NULL)
+		return NULL;
+	result = malloc(VARHDRSZ + strlen(chars));
+	SET_VARSIZE(result, VARHDRSZ + strlen(chars));
+	memcpy(VARDATA(result), chars, strlen(chars));
+	return result;
+}
+
+/* Whose session is it? */
+static void
+test_belongs(void)
+{
+	static const struct
+	{
+		const char *title;
+		const char *user;
+		const char *tenant;
+		const char *asked_user;
+		const char *asked_tenant;
+		bool		belongs;
+	}			rows[] =
+	{
+		{"the user without a tenant", "ada", NULL, "ada", NULL, true},
+		{"the user in the tenant", "ada", "acme", "ada", "acme", true},
+		{"another user", "ada", NULL, "eve", NULL, false},
+		{"a longer name", "ada", NULL, "adam", NULL, false},
+		{"another tenant", "ada", "acme", "ada", "evil", false},
+		{"no tenant is not any tenant", "ada", "acme", "ada", NULL, false},
+		{"a tenant is not no tenant", "ada", NULL, "ada", "acme", false},
+		{"an anonymous session is nobody's", NULL, NULL, "ada", NULL, false},
+		{"nobody has no sessions", NULL, NULL, NULL, NULL, false},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		text	   *user = name(rows[i].user);
+		text	   *tenant = name(rows[i].tenant);
+		text	   *asked_user = name(rows[i].asked_user);
+		text	   *asked_tenant = name(rows[i].asked_tenant);
+		SessionRow	row = {.user_id = user,.tenant_id = tenant};
+
+		tap_ok(session_policy_belongs(&row, asked_user, asked_tenant) ==
+			   rows[i].belongs, rows[i].title);
+		free(user);
+		free(tenant);
+		free(asked_user);
+		free(asked_tenant);
+	}
+}
+
 /* How long is an interval? */
 static void
 test_usecs(void)
@@ -449,6 +505,7 @@ main(void)
 	test_extend();
 	test_touch();
 	test_binding();
+	test_belongs();
 	test_usecs();
 	test_refreshable();
 	return tap_done();

@@ -238,6 +238,60 @@ test_crypto(void)
 		   "wiping leaves zeroes");
 }
 
+/* Is it read as these bytes, written in hexadecimal? */
+static bool
+reads_id(const char *chars, size_t len, const char *expected)
+{
+	char	   *copy = malloc(Max(len, 1));
+	uint8		id[SESSION_ID_BYTES];
+	char		hex[2 * SESSION_ID_BYTES + 1];
+	bool		read;
+
+	memcpy(copy, chars, len);
+	read = session_token_parse_id(id, copy, len);
+	free(copy);
+	for (int i = 0; read && i < SESSION_ID_BYTES; i++)
+		snprintf(hex + 2 * i, 3, "%02x", id[i]);
+	return expected == NULL ? !read : read && strcmp(hex, expected) == 0;
+}
+
+static void
+test_parse_id(void)
+{
+	static const char id[] = "01234567-89ab-cdef-0123-456789abcdef";
+	static const char hex[] = "0123456789abcdef0123456789abcdef";
+	char		other[sizeof(id)];
+	bool		same = true;
+	int			accepted = 0;
+
+	tap_ok(reads_id(id, 36, hex) &&
+		   reads_id("01234567-89AB-CDEF-0123-456789aBcDeF", 36, hex) &&
+		   reads_id("ffffffff-ffff-ffff-ffff-ffffffffffff", 36,
+					"ffffffffffffffffffffffffffffffff"),
+		   "an id is read in either case");
+	tap_ok(reads_id(id, 35, NULL) && reads_id(id, 0, NULL) &&
+		   reads_id("01234567-89ab-cdef-0123-456789abcdef0", 37, NULL) &&
+		   reads_id(hex, 32, NULL) &&
+		   reads_id("{1234567-89ab-cdef-0123-456789abcde}", 36, NULL) &&
+		   reads_id("0123-4567-89ab-cdef-0123-4567-89abcd", 36, NULL) &&
+		   reads_id("------------------------------------", 36, NULL),
+		   "in one form only");
+	for (int i = 0; i < 36; i++)
+		for (int c = 0; c < 256; c++)
+		{
+			bool		dash = id[i] == '-';
+			bool		good = dash ? c == '-' :
+			c != 0 && strchr("0123456789abcdefABCDEF", c) != NULL;
+
+			memcpy(other, id, sizeof(id));
+			other[i] = (char) c;
+			same = same && reads_id(other, 36, NULL) == !good;
+			accepted += good;
+		}
+	tap_ok(same && accepted == 32 * 22 + 4,
+		   "with hexadecimal digits and dashes where they belong");
+}
+
 int
 main(void)
 {
@@ -247,5 +301,6 @@ main(void)
 	test_refresh_token();
 	test_id();
 	test_crypto();
+	test_parse_id();
 	return tap_done();
 }

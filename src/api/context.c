@@ -1,0 +1,369 @@
+/*
+ * context.c
+ *	  SQL entry points: who is behind the running transaction.
+ *
+ *	  session_authenticate		session_pre_request		session_require
+ *	  session_id				session_user_id			session_tenant_id
+ *	  session_role				session_auth_level		session_authenticated_at
+ *	  session_claims			session_claim
+ *	  session_mine				session_revoke_mine		session_revoke_others
+ *
+ * Rules: everybody may call these, so they act on nothing but a credential
+ * that proves itself, or the identity that one has bound.  What is somebody
+ * else's is as good as not there, and waits for nobody.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/activity.h"
+#include "engine/claims.h"
+#include "engine/context.h"
+#include "engine/identity.h"
+#include "engine/lifecycle.h"
+#include "engine/request.h"
+
+PG_FUNCTION_INFO_V1(session_authenticate);
+PG_FUNCTION_INFO_V1(session_pre_request);
+PG_FUNCTION_INFO_V1(session_require);
+PG_FUNCTION_INFO_V1(session_id);
+PG_FUNCTION_INFO_V1(session_user_id);
+PG_FUNCTION_INFO_V1(session_tenant_id);
+PG_FUNCTION_INFO_V1(session_role);
+PG_FUNCTION_INFO_V1(session_auth_level);
+PG_FUNCTION_INFO_V1(session_authenticated_at);
+PG_FUNCTION_INFO_V1(session_claims);
+PG_FUNCTION_INFO_V1(session_claim);
+PG_FUNCTION_INFO_V1(session_mine);
+PG_FUNCTION_INFO_V1(session_revoke_mine);
+PG_FUNCTION_INFO_V1(session_revoke_others);
+
+/*
+ * Binding
+ */
+
+Datum
+session_authenticate(PG_FUNCTION_ARGS)
+{
+	SessionBinding binding = {
+		.ip = session_arg_inet(fcinfo, 1),
+		.user_agent = session_arg_user_agent(fcinfo, 2)
+	};
+	SessionToken token;
+	SessionIdentity identity;
+	SessionRow	row;
+	SessionStatus status;
+
+	/* Whoever was bound before is not who asks now. */
+	session_context_bind(NULL);
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	status = session_lifecycle_validate(&token, &binding, &row);
+	session_crypto_wipe(&token, sizeof(token));
+	if (status != SESSION_ACTIVE)
+		PG_RETURN_BOOL(false);
+	session_identity_of_row(&identity, &row, session_claims_added(&row));
+	session_context_bind(&identity);
+	PG_RETURN_BOOL(true);
+}
+
+Datum
+session_pre_request(PG_FUNCTION_ARGS)
+{
+	SessionIdentity identity;
+
+	session_context_bind(NULL);
+	session_request_leave_role();
+	switch (session_request_prove(&identity))
+	{
+		case SESSION_REQUEST_ANONYMOUS:
+		case SESSION_REQUEST_ENDED:
+			/* An error would bring the session back that has just ended. */
+			break;
+		case SESSION_REQUEST_INVALID:
+			if (session_settings.on_invalid == SESSION_INVALID_REJECT)
+				session_request_refuse();
+			break;
+		case SESSION_REQUEST_PROVEN:
+			session_context_bind(&identity);
+			session_request_assume_role(&identity);
+			break;
+	}
+	PG_RETURN_VOID();
+}
+
+/*
+ * Reading
+ */
+
+/* A value that a function has given for an identity. */
+typedef struct Given
+{
+	uint64		generation;
+	void	   *value;			/* NULL = SQL NULL */
+} Given;
+
+/* Returns that, if it is still right; what a filter does for every row. */
+#define RETURN_IF_GIVEN() \
+	do { \
+		const Given *before = fcinfo->flinfo->fn_extra; \
+\
+		if (likely(before != NULL && before->value != NULL && \
+				   before->generation == session_context_generation())) \
+			PG_RETURN_POINTER(before->value); \
+	} while (0)
+
+/*
+ * What this call site gave before, if it was for the identity that is bound
+ * now.  A value stays as long as the call site, because a row that holds it
+ * may outlive a change of the identity.
+ */
+static Given *
+given_before(FunctionCallInfo fcinfo, bool *current)
+{
+	Given	   *given = fcinfo->flinfo->fn_extra;
+
+	*current = given != NULL &&
+		given->generation == session_context_generation();
+	if (given == NULL)
+		given = fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Given));
+	given->generation = session_context_generation();
+	return given;
+}
+
+/* A copy that lasts as long as the call site; NULL of NULL. */
+static void *
+kept(FunctionCallInfo fcinfo, const void *value, Size size)
+{
+	void	   *copy;
+
+	if (value == NULL)
+		return NULL;
+	copy = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, size);
+	memcpy(copy, value, size);
+	return copy;
+}
+
+static Datum
+give(FunctionCallInfo fcinfo, const void *value, Size size)
+{
+	bool		current;
+	Given	   *given = given_before(fcinfo, &current);
+
+	if (!current)
+		given->value = kept(fcinfo, value, size);
+	if (given->value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_POINTER(given->value);
+}
+
+static Datum
+give_text(FunctionCallInfo fcinfo, const text *value)
+{
+	return give(fcinfo, value, value == NULL ? 0 : VARSIZE_ANY(value));
+}
+
+Datum
+session_id(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	RETURN_IF_GIVEN();
+	return give(fcinfo, identity == NULL || !identity->has_id ? NULL :
+				&identity->id, UUID_LEN);
+}
+
+Datum
+session_user_id(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	RETURN_IF_GIVEN();
+	return give_text(fcinfo, identity == NULL ? NULL : identity->user_id);
+}
+
+Datum
+session_tenant_id(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	RETURN_IF_GIVEN();
+	return give_text(fcinfo, identity == NULL ? NULL : identity->tenant_id);
+}
+
+Datum
+session_role(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	RETURN_IF_GIVEN();
+	return give_text(fcinfo, identity == NULL ? NULL : identity->role);
+}
+
+Datum
+session_auth_level(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_INT32(identity->auth_level);
+}
+
+Datum
+session_authenticated_at(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	if (identity == NULL || identity->authenticated_at == SESSION_NO_TIME)
+		PG_RETURN_NULL();
+	PG_RETURN_TIMESTAMPTZ(identity->authenticated_at);
+}
+
+/* The claims of the identity, taken apart once; NULL = nobody is bound. */
+static Jsonb *
+claims_of_identity(FunctionCallInfo fcinfo)
+{
+	const SessionIdentity *identity = session_context_identity();
+	bool		current;
+	Given	   *given = given_before(fcinfo, &current);
+	Jsonb	   *claims = NULL;
+
+	if (current)
+		return given->value;
+	if (identity != NULL && identity->claims != NULL)
+		claims = session_claims_parse_local(text_to_cstring(identity->claims));
+	given->value = kept(fcinfo, claims, claims == NULL ? 0 : VARSIZE(claims));
+	return given->value;
+}
+
+Datum
+session_claims(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *claims = claims_of_identity(fcinfo);
+
+	if (claims == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_JSONB_P(claims);
+}
+
+Datum
+session_claim(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *claims = claims_of_identity(fcinfo);
+	text	   *key;
+	text	   *value;
+
+	if (claims == NULL || PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	key = PG_GETARG_TEXT_PP(0);
+	value = session_claims_member(claims, VARDATA_ANY(key),
+								  VARSIZE_ANY_EXHDR(key));
+	if (value == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(value);
+}
+
+/*
+ * Requiring
+ */
+
+/* The bound identity, if it is still good. */
+static bool
+still_bound(SessionIdentity *identity)
+{
+	const SessionIdentity *bound = session_context_identity();
+
+	if (bound == NULL)
+		return false;
+	*identity = *bound;
+	return session_identity_holds(identity);
+}
+
+static void
+refuse(const char *problem)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("%s", problem)));
+}
+
+Datum
+session_require(PG_FUNCTION_ARGS)
+{
+	int32		level = session_arg_count(fcinfo, 0, "auth_level", 1);
+	int64		max_age = session_arg_interval(fcinfo, 1, "max_age", 0, -1);
+	SessionIdentity identity;
+
+	if (!still_bound(&identity))
+		refuse("a session is required");
+	if (identity.auth_level < level)
+		refuse("a higher level of authentication is required");
+	if (max_age >= 0 &&
+		(identity.authenticated_at == SESSION_NO_TIME ||
+		 GetCurrentTimestamp() - identity.authenticated_at > max_age))
+		refuse("a more recent authentication is required");
+	PG_RETURN_VOID();
+}
+
+/*
+ * One's own
+ */
+
+Datum
+session_mine(PG_FUNCTION_ARGS)
+{
+	SessionIdentity identity;
+	TimestampTz now;
+	List	   *rows;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (!still_bound(&identity))
+		PG_RETURN_NULL();
+	now = GetCurrentTimestamp();
+	rows = session_identity_sessions(&identity);
+	session_lifecycle_sort(rows);
+	foreach(cell, rows)
+	{
+		SessionRow *row = lfirst(cell);
+
+		session_activity_overlay(row);
+		/* The data is for the application, not for whoever is logged in. */
+		row->data = NULL;
+		if (session_policy_life(row, now) == SESSION_ACTIVE)
+			session_put_info(fcinfo, row, SESSION_ACTIVE);
+	}
+	PG_RETURN_NULL();
+}
+
+Datum
+session_revoke_mine(PG_FUNCTION_ARGS)
+{
+	SessionIdentity identity;
+
+	PreventCommandIfReadOnly("session_revoke_mine()");
+	PG_RETURN_BOOL(!PG_ARGISNULL(0) && still_bound(&identity) &&
+				   session_identity_revoke(&identity, PG_GETARG_UUID_P(0)));
+}
+
+Datum
+session_revoke_others(PG_FUNCTION_ARGS)
+{
+	SessionIdentity identity;
+
+	PreventCommandIfReadOnly("session_revoke_others()");
+	if (!still_bound(&identity))
+		PG_RETURN_INT64(0);
+	PG_RETURN_INT64(session_lifecycle_revoke_all(session_identity_sessions(&identity),
+												 "user", &identity.id));
+}
