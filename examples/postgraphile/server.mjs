@@ -1,0 +1,59 @@
+// A GraphQL API of notes, with PostGraphile 4, behind sessions in cookies.
+//
+//   npm install pg postgraphile@4
+//   DATABASE_URL=postgresql://notes_app@/notes PORT=8080 node server.mjs
+import { once } from "node:events";
+import { createServer } from "node:http";
+import pg from "pg";
+import { makePluginHook, postgraphile } from "postgraphile";
+
+// PostGraphile sets these for the transaction of each request ...
+export const pgSettings = (request) => ({
+	"request.headers": JSON.stringify(request.headers),
+	"request.path": request.url,
+});
+
+// ... and this has session_pre_request() look at them before anything else.  It
+// raises PT401 where session.on_invalid is reject.
+export const sessionPlugin = {
+	withPostGraphileContext: (withContext) => (options, work) =>
+		withContext(options, async (context) => {
+			await context.pgClient.query("SELECT session_pre_request()").catch((error) => {
+				throw Object.assign(error, { status: error.code === "PT401" ? 401 : 500 });
+			});
+			return work(context);
+		}),
+};
+
+const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+pool.on("error", console.error);
+
+const graphql = postgraphile(pool, "api", {
+	pgSettings,
+	pluginHook: makePluginHook([sessionPlugin]),
+	ignoreRBAC: false,
+	disableQueryLog: true,
+});
+
+// Logging in is a request of its own, because it answers with a cookie.
+async function logIn(request, response) {
+	let text = "";
+	for await (const chunk of request.setEncoding("utf8"))
+		if ((text += chunk).length > 10000)
+			return response.writeHead(413).end();
+	const { name, password } = JSON.parse(text);
+	const { rows } = await pool.query(
+		"SELECT session_cookie_header(token) AS line FROM log_in($1, $2) token WHERE token IS NOT NULL",
+		[name, password]);
+	response.writeHead(rows.length ? 204 : 401, { "Set-Cookie": rows.map((row) => row.line) }).end();
+}
+
+const server = createServer((request, response) => {
+	const { method, url } = request;
+	if (`${method} ${url}` === "POST /login")
+		logIn(request, response).catch(() => response.writeHead(400).end());
+	else
+		graphql(request, response);
+}).listen(process.env.PORT ?? 0, "127.0.0.1");
+await once(server, "listening");
+console.log(`http://localhost:${server.address().port}`);

@@ -1,0 +1,131 @@
+"""Notes behind a login, over a pool of connections.
+
+    DATABASE_URL=postgresql://notes_app@/notes PORT=8080 python3 app.py
+
+Takes psycopg 3 (Debian: python3-psycopg).
+"""
+import json
+import os
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import LifoQueue
+
+import psycopg
+
+
+class Pool:
+    """A few connections, made when first needed; psycopg_pool has a better one."""
+
+    def __init__(self, conninfo, size=4):
+        self.conninfo = conninfo
+        self.free = LifoQueue()
+        for _ in range(size):
+            self.free.put(None)
+
+    @contextmanager
+    def connection(self):
+        connection = self.free.get()
+        try:
+            if connection is None:
+                connection = psycopg.connect(self.conninfo, autocommit=True)
+            yield connection
+        finally:
+            self.free.put(None if connection is None or connection.closed else connection)
+
+
+@contextmanager
+def session(pool, cookie):
+    """A transaction that belongs to the session of the cookie.
+
+    session_user_id() and the policies know it, and nobody after it does.
+    """
+    with pool.connection() as connection, connection.transaction():
+        known, = connection.execute(
+            "SELECT session_authenticate(session_cookie_read(%s))", [cookie]).fetchone()
+        yield connection, known
+
+
+def lines(connection, sql, *values):
+    return [line for line, in connection.execute(sql, values)]
+
+
+# What each address does: a status, what to answer with, and cookies to set.
+
+def log_in(connection, known, body, cookie):
+    token, = connection.execute(
+        "SELECT log_in(%s, %s)", [body.get("name"), body.get("password")]).fetchone()
+    if token is None:
+        return 401, None, []
+    return 204, None, lines(connection, "SELECT session_cookie_header(%s)", token)
+
+
+def log_out(connection, known, body, cookie):
+    connection.execute("SELECT session_revoke_mine(session_id())")
+    return 204, None, lines(connection, "SELECT session_cookie_clear(NULL, %s)", cookie)
+
+
+def list_notes(connection, known, body, cookie):
+    if not known:
+        return 401, None, []
+    rows = connection.execute("SELECT id, body FROM api.note ORDER BY id")
+    return 200, [{"id": id, "body": text} for id, text in rows], []
+
+
+def add_note(connection, known, body, cookie):
+    if not known:
+        return 401, None, []
+    rows = connection.execute(
+        "INSERT INTO api.note (body) VALUES (%s) RETURNING id, body", [body.get("body")])
+    return 200, [{"id": id, "body": text} for id, text in rows], []
+
+
+ROUTES = {
+    "POST /login": log_in,
+    "POST /logout": log_out,
+    "GET /notes": list_notes,
+    "POST /notes": add_note,
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    timeout = 20
+
+    def read(self):
+        try:
+            length = int(self.headers.get("Content-Length", 0))
+            body = json.loads(self.rfile.read(length) or "{}") if 0 <= length <= 10000 else None
+        except ValueError:
+            return None
+        return body if isinstance(body, dict) else None
+
+    def answer(self):
+        route = ROUTES.get(f"{self.command} {self.path}")
+        body = self.read()
+        if route is None or body is None:
+            return (404 if route is None else 400), None, []
+        cookie = self.headers.get("Cookie")
+        try:
+            with session(self.server.pool, cookie) as (connection, known):
+                return route(connection, known, body, cookie)
+        except psycopg.Error as error:
+            self.log_error("%s", error)
+            return 500, None, []
+
+    def handle_request(self):
+        status, result, cookies = self.answer()
+        content = b"" if result is None else json.dumps(result).encode()
+        self.send_response(status)
+        for cookie in cookies:
+            self.send_header("Set-Cookie", cookie)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = handle_request
+
+
+if __name__ == "__main__":
+    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", 0))), Handler)
+    server.pool = Pool(os.environ["DATABASE_URL"])
+    print(f"http://localhost:{server.server_address[1]}", flush=True)
+    server.serve_forever()

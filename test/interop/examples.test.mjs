@@ -1,0 +1,185 @@
+// The small examples, as a user would run them.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+import { parse as parseSetCookie } from "set-cookie-parser";
+import { ownDatabase } from "./support.mjs";
+
+const example = (path) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
+
+// The package of Debian is for the interpreter of Debian.
+const PYTHON = "/usr/bin/python3";
+
+const db = ownDatabase("examples", finish, "");
+let made = false;
+let directory;
+
+async function finish() {
+	if (directory)
+		await rm(directory, { recursive: true });
+	if (made)
+		await db.rows("DROP OWNED BY notes_app; DROP ROLE notes_app");
+}
+
+before(async () => {
+	await db.rows(await readFile(example("notes.sql"), "utf8"));
+	made = true;
+	// A place from which what the examples import is found.
+	directory = await mkdtemp(join(tmpdir(), "session-examples-"));
+	await symlink(fileURLToPath(new URL("node_modules", import.meta.url)), join(directory, "node_modules"));
+});
+
+// Runs a program of the examples, while the work is done, at the address it
+// has printed.
+async function running(path, work) {
+	const { host, port } = new pg.Client();
+	const file = join(directory, path.replace("/", "-"));
+	await copyFile(example(path), file);
+	const child = spawn(path.endsWith(".py") ? PYTHON : process.execPath, [file], {
+		stdio: ["ignore", "pipe", "pipe"],
+		env: { DATABASE_URL: `postgresql://notes_app@/${db.database}?host=${encodeURIComponent(host)}&port=${port}`, PORT: "0" },
+	});
+	const kill = () => child.kill("SIGKILL");
+	process.once("exit", kill);
+	const said = [];
+	createInterface({ input: child.stderr }).on("line", (line) => said.push(line));
+	try {
+		const address = await Promise.race([
+			once(createInterface({ input: child.stdout }), "line").then(([line]) => line),
+			once(child, "exit").then(() => assert.fail(said.join("\n"))),
+		]);
+		assert.match(address, /^http:\/\/localhost:\d+$/);
+		await work(address.replace("localhost", "127.0.0.1"), said);
+	} finally {
+		if (child.exitCode === null) {
+			kill();
+			await once(child, "exit");
+		}
+		process.off("exit", kill);
+	}
+}
+
+async function ask(origin, path, { method, cookie, body, headers = {} } = {}) {
+	const response = await fetch(origin + path, {
+		method: method ?? (body === undefined ? "GET" : "POST"),
+		headers: { ...headers, ...(cookie && { cookie }), ...(body !== undefined && { "content-type": "application/json" }) },
+		body: typeof body === "string" ? body : JSON.stringify(body),
+		signal: AbortSignal.timeout(20000),
+	});
+	const text = await response.text();
+	return { status: response.status, setCookie: response.headers.getSetCookie?.() ?? [response.headers.get("set-cookie")].filter(Boolean), body: text && JSON.parse(text) };
+}
+
+async function logIn(origin, name) {
+	const { status, setCookie } = await ask(origin, "/login", { body: { name, password: `${name}'s password` } });
+	assert.equal(status, 204);
+	assert.equal(setCookie.length, 1);
+	const [cookie] = parseSetCookie(setCookie);
+	assert.deepEqual({ ...cookie, value: "" },
+		{ name: "__Host-session", value: "", path: "/", secure: true, httpOnly: true, sameSite: "Lax" });
+	return `${cookie.name}=${cookie.value}`;
+}
+
+const live = (user) => db.value("(SELECT count(*)::int FROM session_list($1))", user);
+
+async function refusesStrangers(origin) {
+	const before = await live("ada");
+	for (const body of [{ name: "ada", password: "wrong" }, { name: "eve", password: "eve's password" }, { name: "ada" }, {}])
+		assert.equal((await ask(origin, "/login", { body })).status, 401);
+	assert.equal((await ask(origin, "/login", { body: "junk" })).status, 400);
+	assert.equal(await live("ada"), before);
+}
+
+for (const path of ["node/app.mjs", "python/app.py"])
+	test(`${path}: login, notes of one's own, logout`, { timeout: 60000 }, () => running(path, async (origin, said) => {
+		await db.rows("TRUNCATE api.note");
+		await refusesStrangers(origin);
+		const [ada, bob] = [await logIn(origin, "ada"), await logIn(origin, "bob")];
+		assert.equal((await ask(origin, "/notes")).status, 401);
+		assert.equal((await ask(origin, "/notes", { body: { body: "x" } })).status, 401);
+		assert.equal((await ask(origin, "/elsewhere")).status, 404);
+		const { status, body } = await ask(origin, "/notes", { cookie: ada, body: { body: "first" } });
+		assert.equal(status, 200);
+		assert.equal(body[0].body, "first");
+
+		// All at once, more than there are connections, some of them failing.
+		const notes = async (cookie) => (await ask(origin, "/notes", { cookie })).body || null;
+		await Promise.all(Array.from({ length: 40 }, async () => {
+			assert.equal((await ask(origin, "/notes", { cookie: bob, body: { body: null } })).status, 500);
+			assert.deepEqual(await notes(ada), body);
+			assert.equal(await notes(`${ada}x`), null);
+			assert.deepEqual(await notes(`theme=dark; ${bob}`), []);
+			assert.equal(await notes(), null);
+		}));
+
+		const before = await live("ada");
+		const out = await ask(origin, "/logout", { method: "POST", cookie: ada });
+		assert.equal(out.status, 204);
+		assert.deepEqual(parseSetCookie(out.setCookie).map(({ name, value, maxAge }) => [name, value, maxAge]), [["__Host-session", "", 0]]);
+		assert.equal(await live("ada"), before - 1);
+		assert.equal(await notes(ada), null);
+		assert.deepEqual(await notes(bob), []);
+		for (const cookie of [ada, bob])
+			assert.ok(said.every((line) => !line.includes(cookie.split("=")[1])));
+	}));
+
+const QUERY = "{ allNotes(orderBy: ID_ASC) { nodes { owner body } } }";
+const ADD = "mutation ($body: String!, $owner: String) { createNote(input: { note: { body: $body, owner: $owner } }) { note { owner body } } }";
+
+test("postgraphile/server.mjs: a cookie or a header is the identity of queries and mutations", { timeout: 60000 },
+	() => running("postgraphile/server.mjs", async (origin) => {
+		await db.rows("TRUNCATE api.note");
+		await refusesStrangers(origin);
+		const [ada, bob] = [await logIn(origin, "ada"), await logIn(origin, "bob")];
+		const graphql = (query, cookie, variables, headers) =>
+			ask(origin, "/graphql", { cookie, headers, body: { query, variables } });
+		const notes = async (...args) => (await graphql(QUERY, ...args)).body.data.allNotes.nodes;
+
+		const added = await graphql(ADD, ada, { body: "first" });
+		assert.deepEqual(added.body.data.createNote.note, { owner: "ada", body: "first" });
+		const own = [added.body.data.createNote.note];
+		const token = ada.split("=")[1];
+		await Promise.all(Array.from({ length: 40 }, async () => {
+			assert.deepEqual(await notes(ada), own);
+			assert.deepEqual(await notes(bob), []);
+			assert.deepEqual(await notes(), []);
+			assert.deepEqual(await notes(`${ada}x`), []);
+			assert.deepEqual(await notes(undefined, undefined, { "X-Session-Token": token }), own);
+			// In another's name, or nobody's.
+			for (const [cookie, owner] of [[bob, "ada"], [undefined, "ada"], [undefined, null]]) {
+				const { body } = await graphql(ADD, cookie, { body: "second", owner });
+				assert.equal(body.data.createNote, null);
+				assert.equal(body.errors.length, 1);
+			}
+		}));
+		// Both parts of one request are one transaction, and one identity.
+		const { body } = await graphql(`mutation { one: createNote(input: { note: { body: "2" } }) { note { owner } }
+			bad: createNote(input: { note: { body: "3", owner: "bob" } }) { note { owner } }
+			two: createNote(input: { note: { body: "4" } }) { note { owner } } }`, ada);
+		assert.deepEqual([body.data.one.note.owner, body.data.bad, body.data.two.note.owner], ["ada", null, "ada"]);
+		await db.value("session_revoke($1)", token);
+		assert.deepEqual(await notes(ada), []);
+	}));
+
+test("postgraphile/server.mjs: a token that is not good is rejected, where that is set", { timeout: 60000 }, async () => {
+	await db.rows(`ALTER DATABASE ${db.database} SET session.on_invalid = 'reject'`);
+	try {
+		await running("postgraphile/server.mjs", async (origin) => {
+			const cookie = await logIn(origin, "bob");
+			for (const [sent, good] of [[cookie, true], [undefined, true], [`${cookie}x`, false], ["__Host-session=x", false]]) {
+				const { status, body } = await ask(origin, "/graphql", { cookie: sent, body: { query: QUERY } });
+				assert.equal(status, good ? 200 : 401);
+				assert.equal(body.data !== undefined, good);
+			}
+		});
+	} finally {
+		await db.rows(`ALTER DATABASE ${db.database} RESET ALL`);
+	}
+});
