@@ -1,0 +1,430 @@
+--
+-- A web application in SQL, for PostgREST: accounts, a to-do list that is
+-- everybody's own, a basket that visitors have before they log in, and "your
+-- devices".  Who is asking is decided by the extension session, from a cookie
+-- that no script can read.
+--
+-- Load it as a superuser into an empty database:
+--
+--   psql -X -1 -v ON_ERROR_STOP=1 -d shop -f app.sql
+--
+-- The parts, top to bottom: roles, settings, the helpers (schema app), and
+-- what clients can reach (schema api).
+--
+
+CREATE SCHEMA extensions;
+CREATE EXTENSION pgcrypto SCHEMA extensions;
+CREATE EXTENSION session SCHEMA extensions;
+GRANT USAGE ON SCHEMA extensions TO PUBLIC;
+
+--
+-- 1. Roles.  PostgREST connects as authenticator, which has no rights of its
+--    own, and runs each request as web_anon.  session_pre_request switches to
+--    the role of the session.  app_owner owns everything and never logs in.
+--
+
+CREATE ROLE web_anon NOLOGIN;
+CREATE ROLE web_user NOLOGIN;
+CREATE ROLE web_admin NOLOGIN IN ROLE web_user;
+CREATE ROLE authenticator LOGIN NOINHERIT IN ROLE web_anon, web_user, web_admin;
+CREATE ROLE app_owner NOLOGIN;
+
+-- It makes and changes sessions for the functions below; nobody else can.
+SELECT extensions.session_grant('app_owner', 'app');
+
+CREATE SCHEMA app AUTHORIZATION app_owner;
+CREATE SCHEMA api AUTHORIZATION app_owner;
+GRANT USAGE ON SCHEMA app, api TO web_anon, web_user;
+
+--
+-- 2. Settings.  Only a superuser can set these.
+--
+
+DO $$
+DECLARE
+    setting text[];
+BEGIN
+    FOREACH setting SLICE 1 IN ARRAY ARRAY[
+        -- Only pages of this site send the cookie along, whoever links here.
+        ['session.cookie_same_site', 'strict'],
+        -- The cookie is the only credential.
+        ['session.token_header', ''],
+        -- serve.mjs sets this header from the connection, whatever came in.
+        ['session.client_ip_header', 'x-forwarded-for'],
+        -- Never answered from a snapshot, should session.strategy become
+        -- cookie_cache.
+        ['session.sensitive_paths', '/rpc/admin_report'],
+        -- A refresh token is good for this long; the session token beside it
+        -- for session.access_lifetime, 15 minutes.
+        ['session.refresh_lifetime', '30d']]
+    LOOP
+        EXECUTE format('ALTER DATABASE %I SET %s = %L',
+                       current_database(), setting[1], setting[2]);
+    END LOOP;
+END
+$$;
+
+SET ROLE app_owner;
+SET search_path = extensions;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+--
+-- 3. Accounts.  A user sees its own row, without the password.  Row security
+--    is not forced: log_in and its like, which run as the owner, see them all.
+--
+
+CREATE TABLE app.users
+(
+    id         text PRIMARY KEY DEFAULT gen_random_uuid(),
+    name       text NOT NULL CHECK (name ~ '^[A-Za-z0-9_.-]{2,40}$'),
+    password   text NOT NULL CHECK (password ~ '^\$2a\$10\$.{53}$'),
+    admin      boolean NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE UNIQUE INDEX ON app.users (lower(name));
+
+ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON app.users FOR SELECT TO web_user
+    USING (id = session_user_id());
+GRANT SELECT (id, name, admin, created_at) ON app.users TO web_user;
+
+-- bcrypt looks at 72 bytes and no further.
+CREATE FUNCTION app.hash_password(password text) RETURNS text
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+BEGIN
+    IF char_length(password) < 10 OR octet_length(password) > 72 THEN
+        RAISE SQLSTATE 'PT400' USING
+            MESSAGE = 'A password has 10 characters or more, and at most 72 bytes.';
+    END IF;
+    RETURN crypt(password, gen_salt('bf', 10));
+END
+$$;
+
+-- Takes as long for a user who does not exist: there is always one bcrypt to
+-- compute, if need be of a hash that is nobody's.
+CREATE FUNCTION app.password_matches(password text, hash text) RETURNS boolean
+LANGUAGE sql SET search_path = extensions, pg_temp AS $$
+    SELECT crypt(coalesce(password, ''), coalesce(hash, '$2a$10$' || repeat('x', 22)))
+           IS NOT DISTINCT FROM hash
+$$;
+
+--
+-- 4. The request, as PostgREST passes it on.
+--
+
+CREATE FUNCTION app.header(name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT nullif(current_setting('request.headers', true), '')::json ->> name
+$$;
+
+CREATE FUNCTION app.cookie(name text) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT nullif(current_setting('request.cookies', true), '')::json ->> name
+$$;
+
+CREATE FUNCTION app.session_token() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT app.cookie(current_setting('session.cookie_name'))
+$$;
+
+-- What PostgREST calls before each request (db-pre-request).
+--
+-- SameSite=Strict keeps the cookies out of requests that other sites cause,
+-- and GET cannot write.  Two things are left: a form on another site that logs
+-- its visitor in, to somebody else's account, needs no cookie; and programs on
+-- other ports of the same host, or its subdomains, are the same site.  The
+-- browser says where a request comes from, so those are turned away here.
+CREATE FUNCTION app.pre_request() RETURNS void
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+BEGIN
+    IF current_setting('request.method') NOT IN ('GET', 'HEAD')
+       AND app.header('sec-fetch-site') <> 'same-origin' THEN
+        RAISE SQLSTATE 'PT403' USING MESSAGE = 'This request comes from another site.';
+    END IF;
+    PERFORM session_pre_request();
+END
+$$;
+GRANT EXECUTE ON FUNCTION app.pre_request(), app.header(text) TO web_anon;
+
+--
+-- 5. The response.  A token goes into a cookie and nowhere else.
+--
+
+-- Adds to the headers, which session_pre_request may have begun.
+CREATE FUNCTION app.set_cookies(headers text[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT set_config('response.headers', (
+               coalesce(nullif(current_setting('response.headers', true), ''), '[]')::jsonb
+               || (SELECT jsonb_agg(jsonb_build_object('Set-Cookie', header) ORDER BY n)
+                   FROM unnest(headers) WITH ORDINALITY AS u (header, n)))::text, true)
+$$;
+
+-- Gives the browser the two tokens of a session: for 30 days, or until it is
+-- closed.  The refresh token is sent only to the function that wants it; the
+-- path is what the browser sees, with the proxy's /api.
+CREATE FUNCTION app.hand_out(given session_credentials, remember boolean) RETURNS json
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+DECLARE
+    keep interval := CASE WHEN remember THEN '30 days' END;
+BEGIN
+    PERFORM app.set_cookies(ARRAY(
+        SELECT session_cookie_header(given.token, max_age => keep)
+        UNION ALL
+        SELECT session_cookie_header(given.refresh_token, '__Secure-refresh',
+                                     max_age => keep, path => '/api/rpc/refresh')));
+    RETURN json_build_object('expires_in',
+        floor(extract(epoch FROM given.expires_at - clock_timestamp())));
+END
+$$;
+
+CREATE FUNCTION app.take_back_cookies() RETURNS void
+LANGUAGE sql SET search_path = extensions, pg_temp AS $$
+    SELECT app.set_cookies(ARRAY(
+        SELECT session_cookie_clear()
+        UNION ALL
+        SELECT session_cookie_clear(current_setting('session.cookie_name') || '-cache')
+        UNION ALL
+        SELECT session_cookie_header('', '__Secure-refresh', max_age => '0',
+                                     path => '/api/rpc/refresh')))
+$$;
+
+CREATE FUNCTION app.new_session(account app.users DEFAULT NULL) RETURNS session_credentials
+LANGUAGE sql SET search_path = extensions, pg_temp AS $$
+    SELECT session_create(
+        user_id => account.id,
+        role => CASE WHEN account.admin THEN 'web_admin'
+                     WHEN account.id IS NOT NULL THEN 'web_user' END,
+        ip => app.header('x-forwarded-for')::inet,
+        user_agent => app.header('user-agent'),
+        refreshable => true)
+$$;
+
+-- A visitor's session becomes the user's: the same id and data, new tokens.
+CREATE FUNCTION app.log_in(account app.users, remember boolean) RETURNS json
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+DECLARE
+    given session_credentials;
+BEGIN
+    IF session_user_id() IS NOT NULL THEN
+        PERFORM session_revoke_mine(session_id());
+    ELSIF session_id() IS NOT NULL THEN
+        SELECT * INTO given FROM session_regenerate(app.session_token(), account.id,
+            role => CASE WHEN account.admin THEN 'web_admin' ELSE 'web_user' END);
+    END IF;
+    IF given.token IS NULL THEN
+        given := app.new_session(account);
+    END IF;
+    PERFORM session_data_set(given.token, 'remember', to_jsonb(remember));
+    RETURN app.hand_out(given, remember);
+END
+$$;
+
+--
+-- 6. For everybody: POST /rpc/sign_up, /rpc/login, /rpc/refresh, GET /rpc/me.
+--
+
+CREATE FUNCTION api.sign_up(name text, password text, remember boolean DEFAULT false)
+RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    account app.users;
+BEGIN
+    INSERT INTO app.users (name, password)
+    VALUES (sign_up.name, app.hash_password(sign_up.password))
+    ON CONFLICT DO NOTHING RETURNING * INTO account;
+    IF account.id IS NULL THEN
+        RAISE SQLSTATE 'PT409' USING MESSAGE = 'This name is taken.';
+    END IF;
+    RETURN app.log_in(account, remember);
+END
+$$;
+
+-- The lock makes a login wait for a change of the account, and the other way
+-- round, so that ending all sessions of a user misses none.
+CREATE FUNCTION api.login(name text, password text, remember boolean DEFAULT false)
+RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    account app.users;
+BEGIN
+    SELECT * INTO account FROM app.users u
+    WHERE lower(u.name) = lower(login.name) FOR SHARE;
+    IF NOT app.password_matches(login.password, account.password) THEN
+        RAISE SQLSTATE 'PT401' USING MESSAGE = 'Name or password is wrong.';
+    END IF;
+    RETURN app.log_in(account, remember);
+END
+$$;
+
+-- The next pair of tokens.  When there is none, the answer says so without an
+-- error, which would undo what session_refresh did about a token used twice.
+-- A user who did not want to be remembered is logged out after 12 hours.
+CREATE FUNCTION api.refresh() RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    given session_credentials;
+    seen session_info;
+    remember boolean;
+BEGIN
+    SELECT * INTO given FROM session_refresh(app.cookie('__Secure-refresh'));
+    SELECT * INTO seen FROM session_validate(given.token,
+        app.header('x-forwarded-for')::inet, app.header('user-agent'));
+    remember := coalesce((seen.data ->> 'remember')::boolean, false);
+    IF remember OR coalesce(seen.authenticated_at, seen.created_at)
+                   > now() - interval '12 hours' THEN
+        RETURN app.hand_out(given, remember);
+    END IF;
+    PERFORM session_revoke(given.token);
+    PERFORM app.take_back_cookies();
+    PERFORM set_config('response.status', '401', true);
+    RETURN json_build_object('message', 'Please log in again.');
+END
+$$;
+
+-- null for a visitor.
+CREATE FUNCTION api.me() RETURNS json
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT json_build_object('name', name, 'admin', admin, 'auth_level', session_auth_level())
+    FROM app.users WHERE id = session_user_id()
+$$;
+
+GRANT EXECUTE ON FUNCTION api.sign_up(text, text, boolean), api.login(text, text, boolean),
+    api.refresh(), api.me() TO web_anon, web_user;
+
+--
+-- 7. The basket: GET /rpc/basket, POST /rpc/basket_set.  It is kept in the
+--    session's data, a key an item, so that two tabs lose nothing.
+--
+
+CREATE FUNCTION api.basket() RETURNS TABLE (item text, quantity int)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT substr(key, 8), value::int
+    FROM jsonb_each(session_data(app.session_token()))
+    WHERE starts_with(key, 'basket:') ORDER BY key
+$$;
+
+CREATE FUNCTION api.basket_set(item text, quantity int) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    token text := app.session_token();
+    given session_credentials;
+BEGIN
+    IF item !~ '^[[:alpha:] ]{1,40}$' OR quantity NOT BETWEEN 0 AND 99 THEN
+        RAISE SQLSTATE 'PT400' USING MESSAGE = 'An item has a plain name, and there are 0 to 99.';
+    END IF;
+    IF session_id() IS NULL THEN
+        given := app.new_session();
+        token := given.token;
+    END IF;
+    IF quantity = 0 THEN
+        PERFORM session_data_delete(token, 'basket:' || item);
+    ELSE
+        PERFORM session_data_set(token, 'basket:' || item, to_jsonb(quantity));
+    END IF;
+    IF given.token IS NOT NULL THEN
+        RETURN app.hand_out(given, false);
+    END IF;
+    RETURN '{}';
+END
+$$;
+
+GRANT EXECUTE ON FUNCTION api.basket(), api.basket_set(text, int) TO web_anon, web_user;
+
+--
+-- 8. For users: /todos.  The policy is all that keeps users apart, and it
+--    holds for the table's owner, too.
+--
+
+CREATE TABLE api.todos
+(
+    id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner text NOT NULL DEFAULT session_user_id()
+          REFERENCES app.users ON UPDATE CASCADE ON DELETE CASCADE,
+    task  text NOT NULL CHECK (char_length(task) BETWEEN 1 AND 200),
+    done  boolean NOT NULL DEFAULT false
+);
+CREATE INDEX ON api.todos (owner);
+
+ALTER TABLE api.todos ENABLE ROW LEVEL SECURITY;
+ALTER TABLE api.todos FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON api.todos USING (owner = session_user_id());
+GRANT SELECT, INSERT (task), UPDATE (task, done), DELETE ON api.todos TO web_user;
+
+--
+-- 9. For users: GET and DELETE /sessions, of oneself; with ?id=eq.<id>, one.
+--    The current session is ended by logout only, so that DELETE /sessions
+--    ends all others.
+--
+
+CREATE VIEW api.sessions WITH (security_invoker) AS
+    SELECT id, ip, user_agent, created_at, last_seen_at, expires_at, auth_level, current
+    FROM session_mine();
+
+CREATE FUNCTION app.revoke_session() RETURNS trigger
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+BEGIN
+    IF NOT old.current AND session_revoke_mine(old.id) THEN
+        RETURN old;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER revoke INSTEAD OF DELETE ON api.sessions
+    FOR EACH ROW EXECUTE FUNCTION app.revoke_session();
+GRANT SELECT, DELETE ON api.sessions TO web_user;
+
+--
+-- 10. For users: POST /rpc/logout, /rpc/step_up, /rpc/delete_account.
+--
+
+CREATE FUNCTION api.logout() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+BEGIN
+    PERFORM session_revoke_mine(session_id());
+    PERFORM app.take_back_cookies();
+END
+$$;
+
+-- The password once more, for what session_require guards.  A second factor
+-- would be checked here.
+CREATE FUNCTION api.step_up(password text) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    token text := app.session_token();
+    account app.users;
+    given session_credentials;
+BEGIN
+    SELECT * INTO account FROM app.users u WHERE u.id = session_user_id() FOR SHARE;
+    IF NOT app.password_matches(step_up.password, account.password) THEN
+        RAISE SQLSTATE 'PT403' USING MESSAGE = 'The password is wrong.';
+    END IF;
+    SELECT * INTO STRICT given FROM session_regenerate(token, auth_level => 2);
+    RETURN app.hand_out(given, session_data_get(given.token, 'remember')::boolean);
+END
+$$;
+
+CREATE FUNCTION api.delete_account() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+BEGIN
+    PERFORM session_require(2, '5 minutes');
+    DELETE FROM app.users WHERE id = session_user_id();
+    PERFORM session_revoke_others();
+    PERFORM session_revoke_mine(session_id());
+    PERFORM app.take_back_cookies();
+END
+$$;
+
+GRANT EXECUTE ON FUNCTION api.logout(), api.step_up(text), api.delete_account() TO web_user;
+
+--
+-- 11. For administrators: GET /rpc/admin_report, a sensitive path.
+--
+
+CREATE FUNCTION api.admin_report() RETURNS TABLE (name text, admin boolean, joined timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT name, admin, created_at FROM app.users ORDER BY created_at
+$$;
+GRANT EXECUTE ON FUNCTION api.admin_report() TO web_admin;
+
+RESET search_path;
+RESET ROLE;

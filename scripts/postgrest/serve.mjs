@@ -1,0 +1,115 @@
+// One origin for a page and its API: serves index.html, and passes /api/... on
+// to PostgREST.  Standard library only.
+//
+// Rules: what PostgREST gets to see of a request is on a list, and the address
+// of the client is taken from the connection, never from what the client says.
+// Only this host may ask, under its own name, and no other origin may read.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { createServer, request as ask } from "node:http";
+
+const BODY_LIMIT = 64 * 1024;
+const TIMEOUT = 20000;
+
+const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
+const PASSED_ON = ["accept", "content-type", "content-length", "cookie", "prefer", "user-agent", "sec-fetch-site"];
+const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie"];
+
+const HEADERS = {
+	"cache-control": "no-store",
+	"content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+	"cross-origin-opener-policy": "same-origin",
+	"cross-origin-resource-policy": "same-origin",
+	"referrer-policy": "same-origin",
+	"x-content-type-options": "nosniff",
+};
+
+// The page's own script and style, by their digests; nothing else runs.
+function policy(page) {
+	const digests = (tag) => [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g"))]
+		.map(([, text]) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`).join(" ");
+	return [
+		"default-src 'none'", `script-src ${digests("script")}`, `style-src ${digests("style")}`,
+		"connect-src 'self'", "img-src data:", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'",
+	].join("; ");
+}
+
+const pick = (headers, names) => Object.fromEntries(
+	names.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]));
+
+// PostgREST fails at headers that are not UTF-8.
+const plain = (headers) => Object.fromEntries(
+	Object.entries(headers).map(([name, value]) => [name, value.replace(/[^\t\x20-\x7e]/g, "?")]));
+
+function refuse(response, status, message) {
+	if (response.headersSent)
+		return response.destroy();
+	response.writeHead(status, { ...HEADERS, "content-type": "application/json", connection: "close" });
+	response.end(JSON.stringify({ message }));
+}
+
+function forward(request, response, upstream) {
+	const onward = ask({
+		...upstream,
+		method: request.method,
+		path: request.url.slice("/api".length),
+		headers: {
+			...plain(pick(request.headers, PASSED_ON)),
+			"x-forwarded-for": request.socket.remoteAddress.replace(/^::ffff:|%.*$/g, ""),
+			...(request.headers["transfer-encoding"] && { "transfer-encoding": "chunked" }),
+		},
+		timeout: TIMEOUT,
+	});
+	onward.on("response", (answer) => {
+		response.writeHead(answer.statusCode, { ...HEADERS, ...pick(answer.headers, PASSED_BACK) });
+		answer.pipe(response);
+	});
+	onward.on("timeout", () => onward.destroy());
+	onward.on("error", () => refuse(response, 502, "The API does not answer."));
+	response.on("close", () => onward.destroy());
+
+	let size = 0;
+	request.on("data", (chunk) => {
+		size += chunk.length;
+		if (size > BODY_LIMIT) {
+			request.unpipe(onward);
+			refuse(response, 413, "The request is too large.");
+		}
+	});
+	request.pipe(onward);
+}
+
+// Listens on a port of this host (0: any that is free); upstream is where
+// PostgREST listens, { socketPath } or { host, port }.
+export function serve({ page: file, upstream, port = 0 }) {
+	const page = readFileSync(file);
+	const pageHeaders = {
+		...HEADERS,
+		"cache-control": "no-cache",
+		"content-security-policy": policy(page.toString()),
+		"content-type": "text/html; charset=utf-8",
+	};
+
+	const server = createServer({ requestTimeout: TIMEOUT, headersTimeout: TIMEOUT }, (request, response) => {
+		const { port } = server.address();
+		const { method, url, headers } = request;
+
+		// A name of somebody's that leads here is not ours.
+		if (headers.host !== `localhost:${port}` && headers.host !== `127.0.0.1:${port}`)
+			refuse(response, 421, "This is another host.");
+		else if (!METHODS.has(method))
+			refuse(response, 405, "This method is not known here.");
+		else if (Number(headers["content-length"] ?? 0) > BODY_LIMIT)
+			refuse(response, 413, "The request is too large.");
+		else if (url.startsWith("/api/"))
+			forward(request, response, upstream);
+		else if (url === "/" && (method === "GET" || method === "HEAD"))
+			response.writeHead(200, pageHeaders).end(method === "GET" ? page : undefined);
+		else
+			refuse(response, 404, "There is nothing here.");
+	});
+	return new Promise((resolve, reject) => {
+		server.once("error", reject);
+		server.listen(port, "127.0.0.1", () => resolve(server));
+	});
+}

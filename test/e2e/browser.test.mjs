@@ -1,0 +1,384 @@
+// examples/postgrest in a real browser.  Pictures of the page's states are left
+// in the directory PICTURES, if there is one.
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test as nodeTest } from "node:test";
+import { chromium } from "playwright-core";
+import { application, PASSWORD, REFRESH, SESSION, skip } from "./support.mjs";
+
+const XSS = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
+const EXPIRED = () => localStorage.setItem("session-until", "1");
+
+const app = application();
+const test = (name, body) => nodeTest(name, { skip, timeout: 60000 }, body);
+let browser;
+
+before(async () => {
+	if (!skip) {
+		browser = await chromium.launch({
+			executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+			args: ["--disable-dev-shm-usage"],
+		});
+	}
+});
+after(async () => browser?.close());
+
+// A browser of its own, at the page; what goes wrong in it fails the test.
+async function open(t, { expected, ...options } = {}) {
+	const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options });
+	context.setDefaultTimeout(10000);
+	const page = await context.newPage();
+	const trouble = [];
+	page.on("pageerror", (error) => trouble.push(String(error)));
+	page.on("console", (message) => {
+		// The browser reports every answer that is an error.
+		if (message.type() === "error" && !/^Failed to load resource: .* status of 40[13]/.test(message.text()) &&
+			!expected?.test(message.text()))
+			trouble.push(message.text());
+	});
+	page.on("request", (request) => {
+		if (!request.url().startsWith(app.url) && !request.url().startsWith("data:"))
+			trouble.push(`asked ${request.url()}`);
+	});
+	t.after(async () => {
+		await context.close();
+		assert.deepEqual(trouble, []);
+	});
+	await page.goto(app.url);
+	await page.locator("#main").waitFor();
+	return page;
+}
+
+async function picture(page, name, fullPage = true) {
+	if (!process.env.PICTURES)
+		return;
+	const take = (suffix) => page.screenshot({ path: join(process.env.PICTURES, `${name}${suffix}.png`), fullPage });
+	const { width, height } = page.viewportSize();
+	await take("");
+	await page.emulateMedia({ colorScheme: "dark" });
+	await take("-dark");
+	await page.setViewportSize({ width: 360, height: 740 });
+	await take("-dark-360");
+	await page.emulateMedia({ colorScheme: "light" });
+	await take("-360");
+	await page.setViewportSize({ width, height });
+}
+
+const says = (page, text) => page.getByRole("status").filter({ hasText: text }).waitFor();
+const section = (page, name) => page.getByRole("region", { name });
+const devices = (page) => section(page, "Your devices").getByRole("listitem");
+const focused = (page) => page.evaluate(() => document.activeElement.id);
+
+async function logIn(page, name, { password = PASSWORD, remember = false } = {}) {
+	const form = page.locator("#login");
+	await form.getByLabel("Name").fill(name);
+	await form.getByLabel("Password").fill(password);
+	await form.getByLabel("Remember me").setChecked(remember);
+	await form.getByRole("button", { name: "Log in" }).click();
+}
+
+async function loggedIn(t, name, { remember, ...options } = {}) {
+	const page = await open(t, options);
+	await logIn(page, name, { remember });
+	await says(page, "Welcome");
+	return page;
+}
+
+// The cookies as the browser stored them; all of them, whatever their path.
+async function cookies(page) {
+	const all = await page.context().cookies();
+	return Object.fromEntries(all.map((cookie) => [cookie.name, cookie]));
+}
+
+const meBy = (page) => page.evaluate(async () => (await fetch("/api/rpc/me")).json());
+
+// Who somebody is with these two cookies, and no others.
+function holder({ [SESSION]: session, [REFRESH]: refresh }) {
+	const client = app.client();
+	for (const { name, value, path } of [session, refresh])
+		client.jar.set(name, { name, value, path });
+	return client;
+}
+
+async function addToDo(page, task) {
+	await page.getByLabel("New task").fill(task);
+	await page.getByRole("button", { name: "Add", exact: true }).click();
+}
+
+test("signing up and logging in leaves cookies that no script can read", async (t) => {
+	const page = await open(t);
+	assert.deepEqual(await cookies(page), {});
+	await picture(page, "visitor");
+	await page.getByText("Create an account").click();
+	const form = page.locator("#sign-up");
+	await form.getByLabel("Name").fill("ada");
+	await form.getByLabel("Password").fill(PASSWORD);
+	await picture(page, "sign-up");
+	await form.getByLabel("Password").press("Enter");
+	await says(page, "Welcome, ada.");
+	assert.equal(await focused(page), "todos-title");
+
+	const { [SESSION]: session, [REFRESH]: refresh, ...others } = await cookies(page);
+	assert.deepEqual(others, {});
+	const common = { domain: "localhost", expires: -1, httpOnly: true, secure: true, sameSite: "Strict" };
+	assert.deepEqual({ ...session, value: "" }, { name: SESSION, value: "", path: "/", ...common });
+	assert.deepEqual({ ...refresh, value: "" }, { name: REFRESH, value: "", path: "/api/rpc/refresh", ...common });
+	assert.match(session.value, /^st_[\w-]{64}$/);
+	assert.match(refresh.value, /^rt_[\w-]{64}$/);
+	assert.equal(await page.evaluate(() => document.cookie), "");
+	const kept = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.documentElement.outerHTML]));
+	assert.equal(kept.includes(session.value.slice(3)) || kept.includes(refresh.value.slice(3)), false);
+
+	await page.reload();
+	await page.getByText("Logged in as ada").waitFor();
+	await addToDo(page, "Water the tomatoes");
+	await page.getByText("Water the tomatoes").waitFor();
+	await addToDo(page, "Bring back the big jam jars from the cellar, before the cherries are ripe");
+	await page.getByText("Bring back").waitFor();
+	await page.getByRole("checkbox", { name: "Water the tomatoes" }).check();
+	await page.locator(".done").waitFor();
+	await picture(page, "user");
+});
+
+test("a wrong password says so, and nothing more", async (t) => {
+	await app.user({ name: "bob" });
+	const page = await open(t);
+	await logIn(page, "bob", { password: "wrong horse" });
+	const alert = page.locator("#login").getByRole("alert");
+	await alert.filter({ hasText: "Name or password is wrong." }).waitFor();
+	await picture(page, "wrong-password");
+	await logIn(page, "nobody", { password: "wrong horse" });
+	await page.locator("#login button:enabled").waitFor();
+	assert.equal(await alert.textContent(), "Name or password is wrong.");
+	assert.deepEqual(await cookies(page), {});
+});
+
+test("a second browser appears in the list, and is logged out from the first", async (t) => {
+	await app.user({ name: "carol" });
+	const first = await loggedIn(t, "carol");
+	const second = await loggedIn(t, "carol", { userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1" });
+	const third = await loggedIn(t, "carol", { userAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/146.0.0.0 Safari/537.36 Edg/146.0.0.0" });
+	await first.reload();
+	await devices(first).nth(3).waitFor();
+	const listed = await devices(first).allInnerTexts();
+	assert.equal(listed.length, 4);
+	assert.match(listed[0], /^Chrome on Linux\s+127\.0\.0\.1, seen just now\s+This device$/);
+	for (const [page, name] of [[second, "Safari on iOS"], [third, "Edge on Windows"]]) {
+		assert.ok(listed.slice(1).some((text) => text.startsWith(name) && text.includes("127.0.0.1, seen")), name);
+		assert.match((await devices(page).allInnerTexts())[0], new RegExp(`^${name}[^]*This device$`));
+	}
+	await picture(first, "devices");
+
+	await first.getByRole("button", { name: "Log out Safari on iOS" }).click();
+	await says(first, "That device is logged out.");
+	assert.equal(await devices(first).count(), 3);
+	await addToDo(second, "too late");
+	await says(second, "You are logged out. Please log in again.");
+	assert.equal(await focused(second), "login-title");
+	assert.equal(await second.getByRole("button", { name: "Log out", exact: true }).isVisible(), false);
+	assert.deepEqual(await cookies(second), {});
+	await picture(second, "logged-out");
+
+	// And all others at once: the third and the one that signed up.
+	await first.getByRole("button", { name: "Log out all other devices" }).click();
+	await says(first, "2 devices are logged out.");
+	assert.equal(await devices(first).count(), 1);
+	await addToDo(third, "too late");
+	await says(third, "You are logged out.");
+	await addToDo(first, "still here");
+	await first.getByText("still here").waitFor();
+});
+
+test("a refresh changes the tokens, and the old ones are dead", async (t) => {
+	await app.user({ name: "dave" });
+	const page = await loggedIn(t, "dave");
+	const before = await cookies(page);
+	await page.evaluate(EXPIRED);
+	await addToDo(page, "one");
+	await page.getByText("one", { exact: true }).waitFor();
+	const now = await cookies(page);
+	for (const name of [SESSION, REFRESH])
+		assert.notEqual(now[name].value, before[name].value);
+	assert.equal((await holder(before).get("rpc/me")).body, null);
+	assert.equal((await holder(now).get("rpc/me")).body.name, "dave");
+
+	// A session token that is over is replaced on the way.
+	const [{ id }] = (await holder(now).get("sessions?current=is.true")).body;
+	await app.age(id, "20 min");
+	assert.equal(await meBy(page), null);
+	await addToDo(page, "two");
+	await page.getByText("two", { exact: true }).waitFor();
+	assert.notEqual((await cookies(page))[SESSION].value, now[SESSION].value);
+
+	// Somebody who kept the first refresh token ends it for both.
+	await app.age(id, "1 min");
+	assert.equal((await holder(before).post("rpc/refresh", {})).status, 401);
+	await addToDo(page, "three");
+	await says(page, "You are logged out.");
+	assert.deepEqual(await cookies(page), {});
+});
+
+test("two tabs refresh one after the other, and log out together", async (t) => {
+	await app.user({ name: "erin" });
+	const page = await loggedIn(t, "erin");
+	const tab = await page.context().newPage();
+	await tab.goto(app.url);
+	await tab.getByText("Logged in as erin").waitFor();
+	let refreshes = 0;
+	page.context().on("request", (request) => refreshes += request.url().endsWith("/rpc/refresh"));
+	await page.evaluate(EXPIRED);
+	await Promise.all([page, tab].map((each, i) => addToDo(each, `task ${i}`)));
+	await Promise.all([page, tab].map((each, i) => each.getByText(`task ${i}`).waitFor()));
+	assert.ok(refreshes === 1 || refreshes === 2);
+	await page.getByRole("button", { name: "Log out", exact: true }).click();
+	await says(page, "You are logged out.");
+	await tab.getByRole("heading", { name: "Log in" }).waitFor();
+});
+
+test("logging out clears the cookies and ends the session", async (t) => {
+	await app.user({ name: "frank" });
+	const page = await loggedIn(t, "frank");
+	const before = await cookies(page);
+	await page.getByRole("button", { name: "Log out", exact: true }).click();
+	await says(page, "You are logged out.");
+	assert.deepEqual(await cookies(page), {});
+	assert.equal((await holder(before).get("rpc/me")).body, null);
+	assert.equal((await holder(before).post("rpc/refresh", {})).status, 401);
+	await page.reload();
+	await page.getByRole("heading", { name: "Log in" }).waitFor();
+});
+
+test("a cookie that was tampered with is anonymous", async (t) => {
+	await app.user({ name: "grace" });
+	const page = await loggedIn(t, "grace");
+	const { [SESSION]: session, [REFRESH]: refresh } = await cookies(page);
+	for (const at of [4, 30, 60]) {
+		const value = session.value.slice(0, at) + (session.value[at] === "A" ? "B" : "A") + session.value.slice(at + 1);
+		await page.context().addCookies([{ ...session, value }]);
+		await page.reload();
+		await page.getByRole("heading", { name: "Log in" }).waitFor();
+		assert.equal(await section(page, "Your devices").isVisible(), false);
+	}
+	await page.context().addCookies([session, refresh]);
+	await page.reload();
+	await page.getByText("Logged in as grace").waitFor();
+});
+
+test("a visitor's basket survives the login, under another token", async (t) => {
+	await app.user({ name: "heidi" });
+	const page = await open(t);
+	await page.getByRole("button", { name: "More Tea" }).click();
+	await page.locator("[data-item=Tea] output", { hasText: "1" }).waitFor();
+	await page.keyboard.press("Enter");
+	await page.locator("[data-item=Tea] output", { hasText: "2" }).waitFor();
+	await picture(page, "basket");
+	const visitor = await cookies(page);
+	await logIn(page, "heidi");
+	await says(page, "Welcome, heidi.");
+	assert.equal(await page.locator("[data-item=Tea] output").textContent(), "2");
+	const user = await cookies(page);
+	assert.notEqual(user[SESSION].value, visitor[SESSION].value);
+	assert.deepEqual((await holder(visitor).get("rpc/basket")).body, []);
+	await page.reload();
+	await page.locator("[data-item=Tea] output", { hasText: "2" }).waitFor();
+});
+
+test("to be remembered is a cookie for 30 days, and otherwise one until the browser closes", async (t) => {
+	await app.user({ name: "ivan" });
+	const remembered = await loggedIn(t, "ivan", { remember: true });
+	const inThirtyDays = Date.now() / 1000 + 30 * 86400;
+	for (const { name, expires } of Object.values(await cookies(remembered)))
+		assert.ok(Math.abs(expires - inThirtyDays) < 120, name);
+	const forgotten = await loggedIn(t, "ivan");
+	for (const { expires } of Object.values(await cookies(forgotten)))
+		assert.equal(expires, -1);
+
+	// Half a day later.
+	for (const page of [remembered, forgotten]) {
+		const [{ id }] = (await holder(await cookies(page)).get("sessions?current=is.true")).body;
+		await app.age(id, "13 hours");
+		await page.evaluate(EXPIRED);
+		await page.reload();
+	}
+	await remembered.getByText("Logged in as ivan").waitFor();
+	await forgotten.getByRole("heading", { name: "Log in" }).waitFor();
+	assert.deepEqual(await cookies(forgotten), {});
+	assert.ok((await cookies(remembered))[SESSION].expires > 0);
+});
+
+test("deleting the account asks for the password, and ends every session", async (t) => {
+	const elsewhere = await app.user({ name: "judy" });
+	const page = await loggedIn(t, "judy");
+	const before = await cookies(page);
+	await page.getByRole("button", { name: "Delete account" }).click();
+	const dialog = page.getByRole("dialog");
+	await dialog.getByLabel("Password").fill("wrong horse");
+	await dialog.getByRole("button", { name: "Delete account" }).click();
+	await dialog.getByRole("alert").filter({ hasText: "The password is wrong." }).waitFor();
+	await picture(page, "step-up", false);
+	await dialog.getByRole("button", { name: "Cancel" }).click();
+	assert.equal((await meBy(page)).auth_level, 1);
+
+	await page.getByRole("button", { name: "Delete account" }).click();
+	assert.equal(await dialog.getByLabel("Password").inputValue(), "");
+	await dialog.getByLabel("Password").fill(PASSWORD);
+	await dialog.getByLabel("Password").press("Enter");
+	await says(page, "Your account is deleted.");
+	assert.deepEqual(await cookies(page), {});
+	assert.equal((await holder(before).get("rpc/me")).body, null);
+	assert.equal((await elsewhere.get("rpc/me")).body, null);
+	await logIn(page, "judy");
+	await page.locator("#login").getByRole("alert").filter({ hasText: "wrong" }).waitFor();
+});
+
+test("text stays text, wherever it comes from", async (t) => {
+	const intruder = await app.user({ name: "mallory", agent: XSS });
+	await intruder.post("todos", { task: XSS });
+	const blocked = /Content Security Policy/;
+	const page = await loggedIn(t, "mallory", { userAgent: `${XSS} Firefox/1`, expected: blocked });
+	await section(page, "To do").getByText(XSS).waitFor();
+	assert.equal(await devices(page).filter({ hasText: XSS.slice(0, 40) }).count(), 1);
+	assert.equal(await page.locator("main img, main script").count(), 0);
+	assert.equal(await page.title(), "Pantry");
+	await picture(page, "text");
+
+	// Nor would it run if it got in.
+	await Promise.all([
+		page.waitForEvent("console", (message) => blocked.test(message.text())),
+		page.evaluate((html) => { document.querySelector("#todos").innerHTML = html; }, XSS),
+	]);
+	assert.equal(await page.title(), "Pantry");
+});
+
+test("an administrator sees the accounts", async (t) => {
+	await app.addAdministrator("root");
+	const page = await loggedIn(t, "root");
+	await section(page, "Accounts").getByText("root").waitFor();
+	await section(page, "Accounts").getByText("Administrator").first().waitFor();
+	await picture(page, "admin");
+});
+
+test("the page is usable with the keyboard, and 320 pixels wide", async (t) => {
+	await app.user({ name: "wendy" });
+	const page = await open(t, { viewport: { width: 320, height: 640 } });
+	const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= 320);
+	assert.ok(await fits());
+	const tabTo = async (name) => {
+		for (let i = 0; i < 30; i++) {
+			await page.keyboard.press("Tab");
+			if (await page.evaluate((name) => document.activeElement.name === name, name))
+				return;
+		}
+		assert.fail(`no ${name}`);
+	};
+	await tabTo("name");
+	await page.keyboard.type("wendy");
+	await tabTo("password");
+	await page.keyboard.type(PASSWORD);
+	await page.keyboard.press("Enter");
+	await says(page, "Welcome");
+	assert.ok(await fits());
+	assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll("button, input")]
+		.filter((element) => !(element.getAttribute("aria-label") || element.labels?.length || element.textContent.trim()))
+		.map((element) => element.outerHTML)), []);
+});

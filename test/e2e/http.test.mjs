@@ -1,0 +1,491 @@
+// examples/postgrest over HTTP, without a browser: every endpoint, who may ask
+// it, and what strangers can tell.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { test as nodeTest } from "node:test";
+import { application, assertSame, PASSWORD, raw, REFRESH, SESSION, skip } from "./support.mjs";
+
+const app = application();
+const test = (name, body) => nodeTest(name, { skip }, body);
+
+const FOR_USERS = [
+	["GET", "sessions"], ["DELETE", "sessions"], ["GET", "todos"], ["POST", "todos", { task: "x" }],
+	["POST", "rpc/logout", {}], ["POST", "rpc/step_up", { password: PASSWORD }],
+	["POST", "rpc/delete_account", {}], ["GET", "rpc/admin_report"],
+];
+
+const me = async (client) => (await client.get("rpc/me")).body;
+const logIn = (client, name, more = {}) => client.post("rpc/login", { name, password: PASSWORD, ...more });
+const currentId = async (client) => (await client.get("sessions?current=is.true")).body[0].id;
+const sessions = async (client) => (await client.get("sessions?select=id,current&order=id")).body;
+
+// Another client, logged in to the account of the first.
+async function otherDevice(user, options) {
+	const other = app.client(options);
+	assert.equal((await logIn(other, user.name)).status, 200);
+	return other;
+}
+
+test("a visitor is nobody, and may see nobody's things", async () => {
+	const visitor = app.client();
+	assert.equal(await me(visitor), null);
+	assert.deepEqual((await visitor.get("rpc/basket")).body, []);
+	for (const [method, path, body] of FOR_USERS)
+		assert.equal((await visitor.ask(method, path, body)).status, 401, path);
+	assert.equal(visitor.jar.size, 0);
+	// Nor with a session, as long as it is anonymous.
+	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 1 });
+	assert.equal(visitor.jar.size, 2);
+	assert.equal(await me(visitor), null);
+	for (const [method, path, body] of FOR_USERS)
+		assert.equal((await visitor.ask(method, path, body)).status, 401, path);
+});
+
+test("POST /rpc/login gives two cookies that no script can read, and no token in the body", async () => {
+	const user = await app.user();
+	const client = app.client();
+	const { status, text, body, given } = await logIn(client, user.name);
+	assert.equal(status, 200);
+	assert.deepEqual(Object.keys(body), ["expires_in"]);
+	assert.ok(body.expires_in > 800 && body.expires_in <= 900);
+	assert.doesNotMatch(text, /[sr]t_/);
+	assert.deepEqual(given.map(({ header, value, ...rest }) => rest), [
+		{ name: SESSION, path: "/", sameSite: "Strict", maxAge: undefined, httpOnly: true, secure: true },
+		{ name: REFRESH, path: "/api/rpc/refresh", sameSite: "Strict", maxAge: undefined, httpOnly: true, secure: true },
+	]);
+	assert.match(given[0].value, /^st_[\w-]{64}$/);
+	assert.match(given[1].value, /^rt_[\w-]{64}$/);
+	assert.deepEqual(await me(client), { name: user.name, admin: false, auth_level: 1 });
+	assert.equal((await logIn(app.client(), user.name.toUpperCase())).status, 200);
+});
+
+test("a wrong password and an unknown name get the same answer in the same time", async () => {
+	const user = await app.user();
+	const attempt = async (name) => {
+		const client = app.client();
+		const start = performance.now();
+		const answer = await client.post("rpc/login", { name, password: "wrong horse" });
+		return { answer, took: performance.now() - start };
+	};
+	const known = [], unknown = [];
+	for (let i = 0; i < 7; i++) {
+		known.push(await attempt(user.name));
+		unknown.push(await attempt("nobody"));
+	}
+	assert.equal(known[0].answer.status, 401);
+	assertSame(known[0].answer, unknown[0].answer);
+	assert.equal(known[0].answer.given.length, 0);
+	const median = (all) => all.map(({ took }) => took).sort((a, b) => a - b)[3];
+	const ratio = median(unknown) / median(known);
+	assert.ok(ratio > 0.5 && ratio < 2, `${ratio}`);
+	for (const body of [{ name: user.name, password: null }, { name: null, password: null }])
+		assert.equal((await app.client().post("rpc/login", body)).status, 401);
+});
+
+test("POST /rpc/sign_up refuses names that are taken or odd, and passwords that are short", async () => {
+	const user = await app.user();
+	const client = app.client();
+	const signUp = async (name, password) => (await client.post("rpc/sign_up", { name, password })).status;
+	assert.equal(await signUp(user.name, PASSWORD), 409);
+	assert.equal(await signUp(user.name.toUpperCase(), PASSWORD), 409);
+	assert.equal(await signUp("<b>", PASSWORD), 400);
+	assert.equal(await signUp("short", "123456789"), 400);
+	assert.equal(await signUp("long", "x".repeat(73)), 400);
+	assert.equal(await signUp("none", null), 400);
+	assert.equal(client.jar.size, 0);
+	assert.equal(await signUp("fits", "x".repeat(72)), 200);
+});
+
+test("POST /rpc/logout ends the session and takes the cookies back", async () => {
+	const user = await app.user();
+	const before = user.copy();
+	const { status, given } = await user.post("rpc/logout", {});
+	assert.equal(status, 204);
+	assert.deepEqual(given.map(({ name, path, maxAge }) => [name, path, maxAge]), [
+		[SESSION, "/", 0], [`${SESSION}-cache`, "/", 0], [REFRESH, "/api/rpc/refresh", 0]]);
+	assert.equal(user.jar.size, 0);
+	assert.equal(await me(before), null);
+	assert.equal((await before.post("rpc/refresh", {})).status, 401);
+});
+
+test("POST /rpc/refresh gives new tokens, and the old ones are dead", async () => {
+	const user = await app.user();
+	const before = user.copy();
+	const id = await currentId(user);
+	const { status, body, text } = await user.post("rpc/refresh", {});
+	assert.equal(status, 200);
+	assert.ok(body.expires_in > 800);
+	assert.doesNotMatch(text, /[sr]t_/);
+	for (const name of [SESSION, REFRESH])
+		assert.notEqual(user.cookie(name), before.cookie(name));
+	assert.equal(await currentId(user), id);
+	assert.equal(await me(before), null);
+
+	// Another tab that asked at the same time gets the same.
+	const tab = before.copy();
+	assert.equal((await tab.post("rpc/refresh", {})).status, 200);
+	assert.deepEqual([...tab.jar.values()].map(({ value }) => value), [...user.jar.values()].map(({ value }) => value));
+
+	// Later it is a theft: the session is over for both.
+	await app.age(id, "1 minute");
+	const stolen = await before.post("rpc/refresh", {});
+	assert.equal(stolen.status, 401);
+	assert.equal(before.jar.size, 0);
+	assert.equal(await me(user), null);
+	assert.equal((await user.post("rpc/refresh", {})).status, 401);
+	const [{ revoked_reason: reason }] = await app.rows("SELECT revoked_reason FROM session.sessions WHERE id = $1", id);
+	assert.equal(reason, "refresh_reuse");
+});
+
+test("a session token that is over is nobody's, until it is refreshed", async () => {
+	const user = await app.user();
+	const id = await currentId(user);
+	await app.age(id, "20 minutes");
+	assert.equal(await me(user), null);
+	assert.equal((await user.get("sessions")).status, 401);
+	assert.equal((await user.post("rpc/refresh", {})).status, 200);
+	assert.equal(await currentId(user), id);
+});
+
+test("POST /rpc/refresh without a good refresh token is refused and clears the cookies", async () => {
+	const user = await app.user();
+	for (const value of ["", "x", user.cookie(SESSION), user.cookie(REFRESH).replace(/.{4}$/, "AAAA"), "rt_" + "A".repeat(64)]) {
+		const client = app.client();
+		client.jar.set(REFRESH, { name: REFRESH, value, path: "/api/rpc/refresh" });
+		const { status, given } = await client.post("rpc/refresh", {});
+		assert.equal(status, 401);
+		assert.ok(given.every(({ maxAge }) => maxAge === 0));
+	}
+	assert.equal((await app.client().post("rpc/refresh", {})).status, 401);
+	assert.notEqual(await me(user), null);
+});
+
+test("GET /sessions lists one's own, with the current one marked", async () => {
+	const [user, stranger] = [await app.user({ agent: "one" }), await app.user()];
+	const other = await otherDevice(user, { agent: "two" });
+	const mine = (await user.get("sessions?order=created_at")).body;
+	assert.deepEqual(mine.map(({ ip, user_agent, auth_level, current }) => ({ ip, user_agent, auth_level, current })), [
+		{ ip: "127.0.0.1", user_agent: "one", auth_level: 1, current: true },
+		{ ip: "127.0.0.1", user_agent: "two", auth_level: 1, current: false }]);
+	assert.deepEqual(Object.keys(mine[0]),
+		["id", "ip", "user_agent", "created_at", "last_seen_at", "expires_at", "auth_level", "current"]);
+	assert.equal(mine[1].id, await currentId(other));
+	assert.equal((await sessions(stranger)).length, 1);
+});
+
+test("GET /sessions?id=eq.<id> gives one, if it is one's own", async () => {
+	const user = await app.user();
+	const id = await currentId(await otherDevice(user));
+	const { status, body } = await user.get(`sessions?id=eq.${id}`);
+	assert.equal(status, 200);
+	assert.deepEqual(body.map((session) => [session.id, session.current]), [[id, false]]);
+});
+
+test("DELETE /sessions?id=eq.<id> ends one, at once", async () => {
+	const user = await app.user();
+	const [other, third] = [await otherDevice(user), await otherDevice(user)];
+	const { status, body } = await user.delete(`sessions?id=eq.${await currentId(other)}`, { prefer: "return=representation" });
+	assert.equal(status, 200);
+	assert.equal(body.length, 1);
+	assert.equal(await me(other), null);
+	assert.equal((await other.post("rpc/refresh", {})).status, 401);
+	assert.notEqual(await me(third), null);
+	assert.equal((await sessions(user)).length, 2);
+});
+
+test("DELETE /sessions ends all others, and the current one stays", async () => {
+	const [user, stranger] = [await app.user(), await app.user()];
+	const others = [await otherDevice(user), await otherDevice(user)];
+	assert.equal((await user.delete("sessions")).status, 204);
+	for (const other of others)
+		assert.equal(await me(other), null);
+	assert.notEqual(await me(user), null);
+	assert.notEqual(await me(stranger), null);
+	assert.equal((await sessions(user)).length, 1);
+	await user.delete(`sessions?id=eq.${await currentId(user)}`);
+	assert.notEqual(await me(user), null);
+});
+
+test("another user's session is like one that does not exist", async () => {
+	const [user, stranger] = [await app.user(), await app.user()];
+	const visitor = app.client();
+	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 1 });
+	const [{ id: anonymous }] = await app.rows("SELECT id FROM session.sessions WHERE user_id IS NULL ORDER BY created_at DESC LIMIT 1");
+	const gone = await otherDevice(user);
+	const ended = await currentId(gone);
+	await gone.post("rpc/logout", {});
+
+	const ids = [await currentId(stranger), anonymous, ended];
+	const object = { accept: "application/vnd.pgrst.object+json" };
+	for (const headers of [{}, { prefer: "return=representation" }, { prefer: "count=exact" }, object]) {
+		for (const method of ["GET", "DELETE"]) {
+			const none = await user.ask(method, `sessions?id=eq.${randomUUID()}`, undefined, headers);
+			for (const id of ids)
+				assertSame(await user.ask(method, `sessions?id=eq.${id}`, undefined, headers), none);
+		}
+	}
+	assert.notEqual(await me(stranger), null);
+	assert.equal((await visitor.get("rpc/basket")).body.length, 1);
+});
+
+test("GET changes nothing", async () => {
+	const user = await app.user();
+	await otherDevice(user);
+	for (const path of ["rpc/logout", `rpc/step_up?password=${PASSWORD}`, "rpc/refresh", "rpc/basket_set?item=Tea&quantity=1",
+		`rpc/login?name=${user.name}&password=${PASSWORD}`]) {
+		const { status, given } = await user.get(path.replaceAll(" ", "%20"));
+		assert.equal(status, 405, path);
+		assert.equal(given.length, 0);
+	}
+	assert.equal((await sessions(user)).length, 2);
+});
+
+test("the to-do list is everybody's own", async () => {
+	const [user, stranger] = [await app.user(), await app.user()];
+	assert.equal((await user.post("todos", { task: "<img src=x onerror=alert(1)>" })).status, 201);
+	const [todo] = (await user.get("todos")).body;
+	assert.equal(todo.task, "<img src=x onerror=alert(1)>");
+	const all = { prefer: "return=representation" };
+	assert.deepEqual((await stranger.get("todos")).body, []);
+	assert.deepEqual((await stranger.patch(`todos?id=eq.${todo.id}`, { done: true }, all)).body, []);
+	assert.deepEqual((await stranger.delete(`todos?id=eq.${todo.id}`, all)).body, []);
+	assert.equal((await stranger.post("todos", { task: "x", owner: todo.owner })).status, 401);
+	assert.equal((await stranger.patch("todos", { owner: todo.owner })).status, 401);
+	assert.equal((await user.patch(`todos?id=eq.${todo.id}`, { done: true }, all)).body[0].done, true);
+	assert.equal((await user.post("todos", { task: "" })).status, 400);
+	assert.equal((await user.delete(`todos?id=eq.${todo.id}`, all)).body.length, 1);
+});
+
+test("the administrators' path is theirs", async () => {
+	await app.addAdministrator("boss");
+	const [user, boss] = [await app.user(), app.client()];
+	await logIn(boss, "boss");
+	assert.equal((await user.get("rpc/admin_report")).status, 401);
+	const { status, body } = await boss.get("rpc/admin_report");
+	assert.equal(status, 200);
+	assert.ok(body.some(({ name, admin }) => name === "boss" && admin));
+	assert.ok(body.some(({ name, admin }) => name === user.name && !admin));
+	assert.deepEqual(Object.keys(body[0]), ["name", "admin", "joined"]);
+});
+
+test("under the cookie cache a sensitive path asks the session, in whatever way it is written", async (t) => {
+	await app.rows("SELECT extensions.session_key_rotate()");
+	await app.set("session.strategy", "cookie_cache");
+	t.after(() => app.reset("session.strategy"));
+	await app.addAdministrator("chief");
+	const chief = app.client();
+	await logIn(chief, "chief");
+	const { given } = await chief.get("rpc/me");
+	assert.deepEqual(given.map(({ name, sameSite, httpOnly }) => [name, sameSite, httpOnly]), [[`${SESSION}-cache`, "Strict", true]]);
+	assert.equal((await chief.get("rpc/me")).given.length, 0);
+	assert.equal((await chief.get("rpc/admin_report")).status, 200);
+
+	// As no function would: nothing but the row knows of it.
+	await app.rows("UPDATE session.sessions SET revoked_at = now(), revoked_reason = 'test' WHERE id = $1", await currentId(chief));
+	assert.equal((await me(chief)).name, "chief");
+	for (const path of ["rpc/admin_report", "rpc/admin%5Freport", "rpc/%61dmin_report", "rpc/admin_report?limit=1", "%72pc/admin_report"]) {
+		const { status } = await chief.copy().get(path);
+		assert.ok(status === 401 || status === 404, `${path}: ${status}`);
+	}
+	for (const path of ["/api//rpc/admin_report", "/api/rpc//admin_report", "/api/rpc/admin_report/", "/api/./rpc/admin_report", "/api/x/../rpc/admin_report"]) {
+		const { status } = await raw(app.url, { path, headers: { cookie: [...chief.jar.values()].map(({ name, value }) => `${name}=${value}`).join("; ") } });
+		assert.notEqual(status, 200, path);
+	}
+});
+
+test("POST /rpc/delete_account wants the password again, and not long ago", async () => {
+	const user = await app.user();
+	const other = await otherDevice(user);
+	await user.post("todos", { task: "x" });
+	const id = await currentId(user);
+	assert.equal((await user.post("rpc/delete_account", {})).status, 401);
+	assert.equal((await user.post("rpc/step_up", { password: "wrong horse" })).status, 403);
+	assert.equal((await user.post("rpc/delete_account", {})).status, 401);
+
+	const before = user.copy();
+	const { status, body } = await user.post("rpc/step_up", { password: PASSWORD });
+	assert.equal(status, 200);
+	assert.deepEqual(Object.keys(body), ["expires_in"]);
+	assert.notEqual(user.cookie(SESSION), before.cookie(SESSION));
+	assert.notEqual(user.cookie(REFRESH), before.cookie(REFRESH));
+	assert.equal(await me(before), null);
+	assert.equal((await me(user)).auth_level, 2);
+	assert.equal(await currentId(user), id);
+
+	await app.age(id, "6 minutes");
+	assert.equal((await user.post("rpc/delete_account", {})).status, 401);
+	await user.post("rpc/step_up", { password: PASSWORD });
+	const last = user.copy();
+	assert.equal((await user.post("rpc/delete_account", {})).status, 204);
+	assert.equal(user.jar.size, 0);
+	for (const client of [last, other]) {
+		assert.equal(await me(client), null);
+		assert.equal((await client.post("rpc/refresh", {})).status, 401);
+	}
+	assert.equal((await logIn(app.client(), user.name)).status, 401);
+	assert.deepEqual(await app.rows("SELECT FROM api.todos WHERE task = 'x' AND owner NOT IN (SELECT id FROM app.users)"), []);
+});
+
+test("a visitor's basket survives the login, under another token", async () => {
+	const user = await app.user();
+	const visitor = app.client();
+	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 2 });
+	await visitor.post("rpc/basket_set", { item: "Honey", quantity: 1 });
+	await visitor.post("rpc/basket_set", { item: "Honey", quantity: 0 });
+	const before = visitor.copy();
+	await logIn(visitor, user.name);
+	assert.notEqual(visitor.cookie(SESSION), before.cookie(SESSION));
+	assert.deepEqual((await visitor.get("rpc/basket")).body, [{ item: "Tea", quantity: 2 }]);
+
+	// What somebody else may have known of the visitor is worth nothing.
+	assert.deepEqual((await before.get("rpc/basket")).body, []);
+	assert.equal(await me(before), null);
+	assert.equal((await before.post("rpc/refresh", {})).status, 401);
+
+	// Another login on this device is another session.
+	const id = await currentId(visitor);
+	assert.equal((await logIn(visitor, (await app.user()).name)).status, 200);
+	assert.notEqual(await currentId(visitor), id);
+	assert.deepEqual((await visitor.get("rpc/basket")).body, []);
+	assert.equal((await sessions(user)).some((session) => session.id === id), false);
+
+	for (const body of [{ item: "<b>", quantity: 1 }, { item: "Tea", quantity: 100 }, { item: "Tea", quantity: -1 }, { item: null, quantity: 1 }, { item: "Tea", quantity: null }])
+		assert.equal((await visitor.post("rpc/basket_set", body)).status, 400, JSON.stringify(body));
+});
+
+test("to be remembered is a longer cookie and a longer session", async () => {
+	const thirty = 30 * 86400;
+	const remembered = await app.user({ remember: true });
+	const forgotten = await app.user();
+	const ages = (answer) => answer.given.map(({ maxAge }) => maxAge);
+	for (const [user, expected] of [[remembered, thirty], [forgotten, undefined]]) {
+		const visitor = app.client();
+		await visitor.post("rpc/basket_set", { item: "Tea", quantity: 1 });
+		for (const client of [app.client(), visitor]) {
+			assert.deepEqual(ages(await logIn(client, user.name, { remember: expected !== undefined })), [expected, expected]);
+			assert.deepEqual(ages(await client.post("rpc/refresh", {})), [expected, expected]);
+			assert.deepEqual(ages(await client.post("rpc/step_up", { password: PASSWORD })), [expected, expected]);
+		}
+		await app.age(await currentId(user), "13 hours");
+	}
+	assert.equal((await remembered.post("rpc/refresh", {})).status, 200);
+	assert.equal((await forgotten.post("rpc/refresh", {})).status, 401);
+	assert.equal(forgotten.jar.size, 0);
+});
+
+test("a cookie that was tampered with is anonymous, whatever it holds", async () => {
+	const user = await app.user();
+	const good = user.cookie(SESSION);
+	const flip = (at) => good.slice(0, at) + (good[at] === "A" ? "B" : "A") + good.slice(at + 1);
+	const values = [flip(3), flip(10), flip(30), flip(60), good.slice(0, -1), good + "A", good.toUpperCase(), `"${good}"`,
+		"st_" + "A".repeat(64), user.cookie(REFRESH), "", "x", "%00", "null", "{}", "x".repeat(8000), "ü", "a=b=c", "\t"];
+	for (const value of values) {
+		const client = app.client();
+		client.jar.set(SESSION, { name: SESSION, value, path: "/" });
+		const answer = await client.get("rpc/me");
+		assert.deepEqual([answer.status, answer.body], [200, null], value);
+		assert.equal((await client.get("sessions")).status, 401);
+	}
+	assert.notEqual(await me(user), null);
+});
+
+test("the cookie is the only credential", async () => {
+	const user = await app.user();
+	const token = user.cookie(SESSION);
+	for (const headers of [{ "x-session-token": token }, { authorization: `Bearer ${token}` }])
+		assert.equal((await app.client().get("rpc/me", headers)).body, null);
+	// Even if a proxy passed more headers on.
+	for (const [headers, cookies, known] of [[{ "x-session-token": token }, {}, false], [{}, { [SESSION]: token }, true]]) {
+		await app.rows("BEGIN");
+		await app.rows(`SELECT set_config('request.method', 'GET', true), set_config('request.headers', $1, true),
+			set_config('request.cookies', $2, true), app.pre_request()`, JSON.stringify(headers), JSON.stringify(cookies));
+		const [{ id }] = await app.rows("SELECT extensions.session_id() AS id");
+		await app.rows("ROLLBACK");
+		assert.equal(id !== null, known);
+	}
+});
+
+test("what other sites cause is turned away", async () => {
+	const user = await app.user();
+	for (const site of ["cross-site", "same-site", "none"]) {
+		const client = app.client();
+		for (const [method, path, body] of [["POST", "rpc/login", { name: user.name, password: PASSWORD }], ["DELETE", "sessions"]]) {
+			const { status, given } = await client.ask(method, path, body, { "sec-fetch-site": site });
+			assert.equal(status, 403);
+			assert.equal(given.length, 0);
+		}
+		const form = await client.post("rpc/login", `name=${user.name}&password=${encodeURIComponent(PASSWORD)}`,
+			{ "sec-fetch-site": site, "content-type": "application/x-www-form-urlencoded" });
+		assert.equal(form.status, 403);
+	}
+	const same = await app.client().post("rpc/login", { name: user.name, password: PASSWORD }, { "sec-fetch-site": "same-origin" });
+	assert.equal(same.status, 200);
+
+	const origin = { origin: "http://evil.example" };
+	const read = await user.get("rpc/me", origin);
+	assert.equal(Object.keys(read.headers).some((name) => name.startsWith("access-control")), false);
+	const preflight = await user.ask("OPTIONS", "todos", undefined, { ...origin, "access-control-request-method": "POST" });
+	assert.equal(preflight.status, 405);
+	assert.equal(preflight.headers["access-control-allow-origin"], undefined);
+});
+
+test("the proxy believes the connection, and passes on what it knows", async () => {
+	const user = app.client();
+	await user.post("rpc/sign_up", { name: "far", password: PASSWORD },
+		{ "x-forwarded-for": "203.0.113.9", "x-real-ip": "203.0.113.9", forwarded: "for=203.0.113.9", "accept-profile": "app" });
+	assert.equal((await user.get("sessions")).body[0].ip, "127.0.0.1");
+
+	const ask = (options, body) => raw(app.url, { path: "/api/rpc/me", ...options }, body);
+	assert.equal((await ask({ headers: { host: "evil.example" } })).status, 421);
+	assert.equal((await ask({ method: "TRACE" })).status, 405);
+	assert.equal((await ask({ path: "/package.json" })).status, 404);
+	assert.equal((await ask({ path: "/../app.sql" })).status, 404);
+	assert.equal((await ask({ method: "POST", path: "/" })).status, 404);
+	const large = "x".repeat(65 * 1024);
+	assert.equal((await ask({ method: "POST", headers: { "content-length": large.length } }, large)).status, 413);
+	assert.equal((await ask({ method: "POST", headers: { "transfer-encoding": "chunked" } }, large)).status, 413);
+	assert.equal((await ask({})).status, 200);
+});
+
+test("the page comes with a policy that lets nothing else run", async () => {
+	const { status, headers, text } = await raw(app.url, { path: "/" });
+	assert.equal(status, 200);
+	assert.equal(text, await readFile(new URL("../../examples/postgrest/index.html", import.meta.url), "utf8"));
+	assert.match(headers["content-security-policy"],
+		/^default-src 'none'; script-src 'sha256-[\w+/]{43}='; style-src 'sha256-[\w+/]{43}='; connect-src 'self'; /);
+	assert.match(headers["content-security-policy"], /frame-ancestors 'none'/);
+	assert.equal(headers["x-content-type-options"], "nosniff");
+	assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacent|document\.write|https?:\/\/(?!www\.w3\.org)/);
+});
+
+test("web roles reach nothing but the API", async () => {
+	const may = await app.rows(`
+		SELECT p.oid::regprocedure::text AS function, array_agg(r.rolname::text ORDER BY r.rolname) AS roles
+		FROM pg_proc p CROSS JOIN pg_roles r
+		WHERE p.pronamespace IN ('app'::regnamespace, 'api'::regnamespace)
+		  AND r.rolname IN ('web_anon', 'web_user', 'authenticator')
+		  AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
+		GROUP BY 1 ORDER BY 1`);
+	const user = ["web_user"], anon = ["web_anon"], both = ["web_anon", "web_user"];
+	assert.deepEqual(Object.fromEntries(may.map((row) => [row.function, row.roles])), {
+		"api.basket()": both, "api.basket_set(text,integer)": both, "api.delete_account()": user,
+		"api.login(text,text,boolean)": both, "api.logout()": user, "api.me()": both, "api.refresh()": both,
+		"api.sign_up(text,text,boolean)": both, "api.step_up(text)": user,
+		"app.header(text)": anon, "app.pre_request()": anon,
+	});
+	for (const role of ["web_anon", "web_user", "web_admin", "authenticator"]) {
+		for (const sql of ["SELECT password FROM app.users", "SELECT * FROM app.users", "DELETE FROM app.users",
+			"SELECT extensions.session_create('ada')", "SELECT * FROM session.sessions"]) {
+			await app.rows(`SET ROLE ${role}`);
+			await assert.rejects(app.rows(sql), { code: "42501" }, `${role}: ${sql}`);
+			await app.rows("RESET ROLE");
+		}
+	}
+	const loose = await app.rows(`
+		SELECT p.oid::regprocedure FROM pg_proc p
+		WHERE p.pronamespace IN ('app'::regnamespace, 'api'::regnamespace)
+		  AND NOT EXISTS (SELECT FROM unnest(p.proconfig) c WHERE c LIKE 'search\\_path=%')`);
+	assert.deepEqual(loose, []);
+	assert.equal((await app.client().get("users")).status, 404);
+});

@@ -1,0 +1,203 @@
+// What the tests of examples/postgrest share: the application, running for one
+// file, and a client with a cookie jar.
+//
+// Connects as PGHOST, PGPORT, PGUSER and PGDATABASE say, as a superuser.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { request as httpRequest } from "node:http";
+import { createInterface } from "node:readline";
+import { after, before } from "node:test";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+
+// Named by the example.
+const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "app_owner"];
+
+const TIMES = ["created_at", "authenticated_at", "refreshed_at", "last_seen_at", "rotated_at", "expires_at", "refresh_expires_at"];
+
+export const SESSION = "__Host-session";
+export const REFRESH = "__Secure-refresh";
+export const PASSWORD = "correct horse";
+
+// A program for one platform.
+export const skip = process.platform === "linux" && process.arch === "x64" ? false : "no PostgREST for this platform";
+
+async function startServer({ host, port }, database) {
+	const child = spawn(process.execPath, [fileURLToPath(new URL("../../scripts/postgrest/start.mjs", import.meta.url))], {
+		stdio: ["ignore", "pipe", "pipe"],
+		env: {
+			...process.env,
+			DATABASE_URL: `postgresql://authenticator@/${database}?host=${encodeURIComponent(host)}&port=${port}`,
+		},
+	});
+	process.once("exit", () => child.kill());
+	const log = [];
+	createInterface({ input: child.stderr }).on("line", (line) => log.push(line));
+	for await (const url of createInterface({ input: child.stdout }))
+		return { child, url };
+	return assert.fail(`the application did not start:\n${log.join("\n")}`);
+}
+
+// The application in a database of its own, from the calling file's first test
+// to its last.
+export function application() {
+	const database = `session_e2e_${process.pid}`;
+	const server = new pg.Client();
+	const client = new pg.Client({ database });
+	let running;
+	let users = 0;
+
+	before(async () => {
+		if (skip)
+			return;
+		await server.connect();
+		await server.query(`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'UTF8'`);
+		const loader = new pg.Client({ database });
+		await loader.connect();
+		await loader.query(await readFile(new URL("../../examples/postgrest/app.sql", import.meta.url), "utf8"));
+		await loader.end();
+		await client.connect();
+		running = await startServer(server, database);
+	}, { timeout: 60000 });
+
+	after(async () => {
+		if (skip)
+			return;
+		if (running) {
+			running.child.kill();
+			await once(running.child, "exit");
+		}
+		await client.end();
+		await server.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
+		await server.query(`DROP ROLE IF EXISTS ${ROLES}`);
+		await server.end();
+	});
+
+	const rows = async (sql, ...values) => (await client.query(sql, values)).rows;
+	return {
+		get url() { return running.url; },
+		rows,
+		// Changes a setting for the requests from now on.
+		set: async (name, value) => {
+			await client.query(`ALTER DATABASE ${database} SET ${name} = '${value}'`);
+			await reconnect();
+		},
+		reset: async (name) => {
+			await client.query(`ALTER DATABASE ${database} RESET ${name}`);
+			await reconnect();
+		},
+		// Lets time pass for a session.
+		age: (id, by) => rows(`UPDATE session.sessions SET ${TIMES.map((time) => `${time} = ${time} - $2::interval`)} WHERE id = $1`, id, by),
+		addAdministrator: (name) => rows(
+			"INSERT INTO app.users (name, password, admin) VALUES ($1, app.hash_password($2), true)", name, PASSWORD),
+		client: (options) => new Client(running.url, options),
+		// A client that is logged in to an account of its own.
+		user: async (options = {}) => {
+			const user = new Client(running.url, options);
+			user.name = options.name ?? `user${++users}`;
+			const { status, body } = await user.post("rpc/sign_up",
+				{ name: user.name, password: PASSWORD, ...(options.remember && { remember: true }) });
+			assert.equal(status, 200, JSON.stringify(body));
+			return user;
+		},
+	};
+
+	// PostgREST finds its connections ended, and makes others.
+	async function reconnect() {
+		await client.query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'authenticator'");
+		const visitor = new Client(running.url);
+		while ((await visitor.get("rpc/me")).status !== 200)
+			;
+	}
+}
+
+// Asks as a browser would, and says what it sends.
+export class Client {
+	constructor(url, { agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0" } = {}) {
+		this.url = url;
+		this.agent = agent;
+		this.jar = new Map();
+	}
+
+	// The value of a cookie, as it is in the jar.
+	cookie(name) {
+		return this.jar.get(name)?.value;
+	}
+
+	// Another client with the same cookies.
+	copy() {
+		const other = new Client(this.url, { agent: this.agent });
+		other.jar = new Map(this.jar);
+		return other;
+	}
+
+	get(path, headers) { return this.ask("GET", path, undefined, headers); }
+	post(path, body, headers) { return this.ask("POST", path, body, headers); }
+	patch(path, body, headers) { return this.ask("PATCH", path, body, headers); }
+	delete(path, headers) { return this.ask("DELETE", path, undefined, headers); }
+
+	async ask(method, path, body, headers = {}) {
+		const url = new URL(`/api/${path}`, this.url);
+		const cookies = [...this.jar.values()]
+			.filter((cookie) => (url.pathname + "/").startsWith(cookie.path.replace(/\/?$/, "/")))
+			.map(({ name, value }) => `${name}=${value}`).join("; ");
+		const answer = await raw(url, {
+			method,
+			headers: {
+				"user-agent": this.agent,
+				...(cookies && { cookie: cookies }),
+				...(body !== undefined && { "content-type": "application/json" }),
+				...headers,
+			},
+		}, body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body));
+		answer.given = (answer.headers["set-cookie"] ?? []).map(parseCookie);
+		for (const cookie of answer.given) {
+			if (cookie.maxAge === 0)
+				this.jar.delete(cookie.name);
+			else
+				this.jar.set(cookie.name, cookie);
+		}
+		return answer;
+	}
+}
+
+// One request, with exactly these headers.
+export async function raw(url, options, body) {
+	const request = httpRequest(url, { agent: false, timeout: 20000, ...options });
+	request.on("timeout", () => request.destroy(new Error("no answer")));
+	request.end(body);
+	const [response] = await once(request, "response");
+	const chunks = [];
+	for await (const chunk of response)
+		chunks.push(chunk);
+	const text = Buffer.concat(chunks).toString();
+	let parsed = text;
+	if (/json/.test(response.headers["content-type"]))
+		parsed = text === "" ? null : JSON.parse(text);
+	return { status: response.statusCode, headers: response.headers, text, body: parsed };
+}
+
+function parseCookie(header) {
+	const [pair, ...attributes] = header.split("; ");
+	const at = pair.indexOf("=");
+	const value = (name) => attributes.find((attribute) => attribute.startsWith(`${name}=`))?.slice(name.length + 1);
+	const maxAge = value("Max-Age");
+	return {
+		header,
+		name: pair.slice(0, at),
+		value: pair.slice(at + 1),
+		path: value("Path"),
+		sameSite: value("SameSite"),
+		maxAge: maxAge === undefined ? undefined : Number(maxAge),
+		httpOnly: attributes.includes("HttpOnly"),
+		secure: attributes.includes("Secure"),
+	};
+}
+
+// All of an answer that a client could tell another by.
+export function assertSame(one, other) {
+	const shape = ({ status, headers, text }) => ({ status, text, headers: { ...headers, date: undefined } });
+	assert.deepEqual(shape(one), shape(other));
+}
