@@ -510,9 +510,10 @@ session_request_refuse(void)
  * The role
  */
 
-/* What the setting "role" was before it was set here, in which transaction. */
+/* What the setting "role" was, and what it was set to here, and when. */
 static char left_role[NAMEDATALEN];
-static LocalTransactionId left_in = InvalidLocalTransactionId;
+static char assumed_role[NAMEDATALEN];
+static LocalTransactionId assumed_in = InvalidLocalTransactionId;
 
 static void
 set_role(const char *role)
@@ -525,9 +526,12 @@ set_role(const char *role)
 void
 session_request_leave_role(void)
 {
-	if (LocalTransactionIdIsValid(left_in) && left_in == session_compat_lxid())
+	/* What somebody else has set since, or a savepoint took back, stays. */
+	if (LocalTransactionIdIsValid(assumed_in) &&
+		assumed_in == session_compat_lxid() &&
+		strcmp(GetConfigOption("role", false, false), assumed_role) == 0)
 		set_role(left_role);
-	left_in = InvalidLocalTransactionId;
+	assumed_in = InvalidLocalTransactionId;
 }
 
 void
@@ -551,5 +555,6 @@ session_request_assume_role(const SessionIdentity *identity)
 	strlcpy(left_role, GetConfigOption("role", false, false),
 			sizeof(left_role));
 	set_role(role);
-	left_in = session_compat_lxid();
+	strlcpy(assumed_role, role, sizeof(assumed_role));
+	assumed_in = session_compat_lxid();
 }

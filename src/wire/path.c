@@ -106,6 +106,7 @@ can_match(const char *pattern, size_t len)
 	if (len > 1 && pattern[len - 1] == '*')
 		len--;
 	if (memchr(pattern, '*', len) != NULL ||
+		(len > 1 && memcmp(pattern + len - 2, "//", 2) == 0) ||
 		!resolve(resolved, &resolved_len, pattern, len))
 		return false;
 	if (len > 1 && pattern[len - 1] == '/')

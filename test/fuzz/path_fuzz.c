@@ -79,6 +79,8 @@ require_own(const char *list)
 		size_t		len = strcspn(pattern, ", \t\r\n");
 
 		fuzz_require(pattern[0] == '/');
+		fuzz_require(len > 8192 ||
+					 session_path_listed(list, pattern, len));
 		if (is_plain(pattern, len))
 			require_each_way(list, pattern, len);
 		next = pattern + len;

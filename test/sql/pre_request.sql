@@ -650,6 +650,24 @@ SELECT current_setting('request.cookies') = pg_temp.with_cookie(pg_temp.token('b
        current_setting('request.method', true) IS NULL AS none, coalesce(current_setting('response.headers', true), '') AS response;
 COMMIT;
 
+-- Asked again in the same transaction, a role that was taken is given back; what was set since, or taken back, stays.
+SELECT token AS fresh FROM session_create('carol', role => 'regress_session_clerk') \gset
+:as_anon
+SELECT set_config('request.cookies', pg_temp.with_cookie(:'fresh'), true) IS NOT NULL AS set;
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+SELECT set_config('request.cookies', '', true);
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+SAVEPOINT s;
+SELECT set_config('request.cookies', pg_temp.with_cookie(:'fresh'), true) IS NOT NULL AS set;
+SELECT session_pre_request();
+ROLLBACK TO s;
+SET LOCAL ROLE regress_session_member;
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+COMMIT;
+
 DROP VIEW junk_beside, junk_asked, reads, decided, roles;
 DROP FUNCTION public.much, public.claims, public.nothing, public.looks, public.other, public.fails;
 DROP SEQUENCE public.calls;

@@ -253,6 +253,8 @@ is( as( $bare, 'web', "$in_workers SELECT count(*) FROM todo WHERE session_user_
 		  . 'SELECT count(*) FROM todo WHERE session_user_id() IS NOT NULL'),
 	"0\nt\n10000\n0",
 	'not in workers either, which tell the right one');
+cmp_ok(() = $err =~ /WARNING: +42501/g,
+	'>', 1, 'but refuse what is brought along themselves');
 is(as($bare, 'owner', $who, database => 'theirs'),
 	$nobody, 'and so it is with a database');
 is(as($bare, 'web', "RESET session.context; $who RESET ALL; $who DISCARD ALL; $who"),

@@ -171,16 +171,19 @@ test_lists(void)
 {
 	static const char *const good[] = {
 		"", " ", ",", "/", "/*", "/a", "/a/", "/a/*", "/a/b/*", "/a,/b",
-		" /a , /b/* ", "/a /b\t/c\r\n/d", "/a,", ",/a", "/rpc/pay", NULL
+		" /a , /b/* ", "/a /b\t/c\r\n/d", "/a,", ",/a", "/rpc/pay", "/.a",
+		"/a.b", "/...", "/\xC3\xA4", NULL
 	};
 	static const char *const bad[] = {
 		"a", "*", "a/*", "/a, b", "/a*", "/*a", "/*/a", "/a/**", "/a/*/",
-		"/a/*/b", "/**", "/a,*", "/a/*,/b*", "'/a'", "\"/a\"", "/a;b/*c",
-		NULL
+		"/a/*/b", "/**", "/a,*", "/a/*,/b*", "'/a'", "\"/a\"",
+		"//a", "/a//b", "/a//", "/a//*", "/a/../b", "/..", "/./a", "/a/.",
+		"/a/../*", "/%61", "/a%2Fb", "/a%", "/a?b", "/a?", "/a#b", "/a;b",
+		"/a\\b", "/a,/b//c", "//*", "//", NULL
 	};
 
 	tap_ok(valid(good, true), "patterns that can match are valid");
-	tap_ok(valid(bad, false), "a star elsewhere, or no slash at first, is not");
+	tap_ok(valid(bad, false), "any other would protect nothing");
 }
 
 int
