@@ -7,6 +7,7 @@
 #include "fmgr.h"
 
 #include "compat.h"
+#include "engine/redact.h"
 #include "settings.h"
 
 SESSION_MODULE_MAGIC;
@@ -17,4 +18,5 @@ void
 _PG_init(void)
 {
 	session_settings_init();
+	session_redact_init();
 }

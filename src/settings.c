@@ -38,6 +38,7 @@ SessionSettings session_settings = {
 	.cookie_cache_ttl = 5 * MINUTE,
 	.cleanup_batch = 1000,
 	.revoked_retention = DAY,
+	.redact_log = true,
 };
 
 static const struct config_enum_entry on_limit_options[] = {
@@ -272,6 +273,16 @@ define_upkeep(void)
 			   "unknown.");
 }
 
+static void
+define_log(void)
+{
+	SessionSettings *s = &session_settings;
+
+	define_bool("session.redact_log", &s->redact_log,
+				"Keeps tokens out of the server's log.",
+				"Their public ids are logged in their place.");
+}
+
 void
 session_settings_init(void)
 {
@@ -282,5 +293,6 @@ session_settings_init(void)
 	define_limits();
 	define_binding();
 	define_upkeep();
+	define_log();
 	MarkGUCPrefixReserved("session");
 }

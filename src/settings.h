@@ -80,6 +80,8 @@ typedef struct SessionSettings
 
 	int			cleanup_batch;
 	int			revoked_retention;
+
+	bool		redact_log;
 } SessionSettings;
 
 extern SessionSettings session_settings;

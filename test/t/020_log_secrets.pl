@@ -19,6 +19,7 @@ $node->init;
 $node->append_conf(
 	'postgresql.conf', q{
 shared_preload_libraries = 'session'
+session.redact_log = off
 log_line_prefix = '@ '
 log_statement = all
 log_min_duration_statement = 0
