@@ -240,6 +240,17 @@ COMMENT ON INDEX session.denylist_expires_at_idx IS
 'Finds the entries whose time to be deleted has come.';
 
 /*
+ * What tables of users call that session_bind_users was told of.
+ */
+CREATE FUNCTION session.session_users_changed()
+RETURNS pg_catalog.trigger
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_users_changed';
+REVOKE ALL ON FUNCTION session.session_users_changed() FROM PUBLIC;
+COMMENT ON FUNCTION session.session_users_changed() IS
+'Ends the sessions of users who go from a table; put on it by session_bind_users alone.';
+
+/*
  * What functions return.
  */
 
@@ -729,6 +740,29 @@ AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
 'Deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.';
+
+CREATE FUNCTION @extschema@.session_bind_users(
+    users pg_catalog.regclass,
+    id_column pg_catalog.name,
+    active_column pg_catalog.name DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_bind_users';
+REVOKE ALL ON FUNCTION @extschema@.session_bind_users(
+    pg_catalog.regclass, pg_catalog.name, pg_catalog.name) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_bind_users(
+    pg_catalog.regclass, pg_catalog.name, pg_catalog.name) IS
+'Has changes of a table of users end sessions, in the same transaction and with the reason user: those of a row''s user, in all tenants, when the row is deleted, its id changes or its active_column turns from true to false or NULL, and those of all its users when it is truncated.  The id as text is the user_id.  Replaces what the table was told before.  The caller needs the privilege TRIGGER on the table.
+Errors: 22004 for NULL, 42P01, 42703 and 42804 for a table or column that is not there or is no boolean, 42809 for something that is no table or that others inherit from, 42501.';
+
+CREATE FUNCTION @extschema@.session_unbind_users(users pg_catalog.regclass)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_unbind_users';
+REVOKE ALL ON FUNCTION @extschema@.session_unbind_users(pg_catalog.regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_unbind_users(pg_catalog.regclass) IS
+'Undoes session_bind_users: changes of the table end no sessions any more.
+Errors: 22004 for NULL, 42P01 for a table that is not there, 42704 for one that is not bound, 42501.';
 
 CREATE FUNCTION @extschema@.session_grant(
     role pg_catalog.regrole,

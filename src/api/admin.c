@@ -203,6 +203,8 @@ static const struct
 	{"session_key_import", LEVEL_ADMIN},
 	{"session_key_retire", LEVEL_ADMIN},
 	{"session_cleanup", LEVEL_ADMIN},
+	{"session_bind_users", LEVEL_ADMIN},
+	{"session_unbind_users", LEVEL_ADMIN},
 	{"session_grant", LEVEL_ADMIN},
 };
 

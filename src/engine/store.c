@@ -276,6 +276,47 @@ session_store_of_tenant(text *tenant_id)
 	return result;
 }
 
+/* Adds the session in the slot to an array that grows. */
+static void
+add_owned(SessionOwned **owned, int *count, int *room, TupleTableSlot *slot,
+		  Datum user_id)
+{
+	bool		null;
+
+	if (*count == *room)
+	{
+		*room *= 2;
+		*owned = repalloc_huge(*owned, *room * sizeof(SessionOwned));
+	}
+	(*owned)[*count].user_id = PG_DETOAST_DATUM_COPY(user_id);
+	(*owned)[*count].id = *DatumGetUUIDP(slot_getattr(slot, COL_ID + 1, &null));
+	++*count;
+}
+
+SessionOwned *
+session_store_owned(int *count)
+{
+	Relation	table = open_table(AccessShareLock);
+	int			room = 64;
+	SessionOwned *owned = palloc_array(SessionOwned, room);
+	SessionTableScan scan;
+
+	*count = 0;
+	session_table_begin(&scan, table, sessions.indexes[BY_USER], NULL);
+	while (session_table_next(&scan))
+	{
+		bool		null;
+		Datum		user_id = slot_getattr(scan.slot, COL_USER_ID + 1, &null);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!null && slot_attisnull(scan.slot, COL_REVOKED_AT + 1))
+			add_owned(&owned, count, &room, scan.slot, user_id);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	return owned;
+}
+
 /*
  * Locking
  */

@@ -38,6 +38,16 @@ extern List *session_store_of_user(text *user_id, text *tenant_id, int which);
 
 extern List *session_store_of_tenant(text *tenant_id);
 
+/* Whose session it is. */
+typedef struct SessionOwned
+{
+	text	   *user_id;
+	pg_uuid_t	id;
+} SessionOwned;
+
+/* Lists the sessions that have a user and were not revoked, user by user. */
+extern SessionOwned *session_store_owned(int *count);
+
 /*
  * Holds the right to count and add to a user's sessions in a tenant until the
  * transaction ends.  Waits for whoever holds it.

@@ -57,6 +57,7 @@ DROP TABLE session.keys CASCADE;
 DROP TABLE session.denylist;
 DROP VIEW session.key_ring;
 DROP FUNCTION session.session_keys_changed() CASCADE;
+DROP FUNCTION session.session_users_changed();
 DROP SCHEMA session CASCADE;
 DROP FUNCTION regress_session_api.session_validate;
 CREATE EXTENSION session;

@@ -121,6 +121,7 @@ INSERT INTO statements VALUES
     ('UPDATE session.denylist SET expires_at = ''-infinity'''),
     ('DELETE FROM session.denylist'),
     ('SELECT session.session_keys_changed()'),
+    ('SELECT session.session_users_changed()'),
     ('DROP EXTENSION session'),
     ('ALTER EXTENSION session UPDATE'),
     ('ALTER FUNCTION public.session_validate OWNER TO current_user'),
@@ -168,6 +169,8 @@ SELECT session_key_rotate();
 SELECT session_key_import('0123456789abcdef0123456789abcdef');
 SELECT session_key_retire('k');
 SELECT session_cleanup();
+SELECT session_bind_users('pg_class', 'oid');
+SELECT session_unbind_users('pg_class');
 SELECT session_grant('regress_session_app', 'admin');
 RESET ROLE;
 

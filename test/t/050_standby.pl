@@ -72,6 +72,8 @@ for my $call (
 	"session_data_clear('$token')", "session_data_save('$token', '{}')",
 	"session_revoke_id('$id')", "session_revoke_user('alice')",
 	"session_revoke_tenant('acme')", 'session_cleanup()',
+	"session_bind_users('pg_class', 'oid')",
+	"session_unbind_users('pg_class')",
 	"session_grant('pg_monitor', 'app')")
 {
 	my $err;

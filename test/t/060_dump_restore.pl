@@ -32,6 +32,10 @@ $node->safe_psql(
 	SELECT web.session_grant('app', 'app'), web.session_grant('boss', 'admin');
 	CREATE VIEW public.of_alice AS SELECT * FROM web.session_list('alice');
 	CREATE TABLE public.seen (info web.session_info);
+	CREATE TABLE public.users (gone int, id int, "On" boolean);
+	ALTER TABLE public.users DROP COLUMN gone;
+	INSERT INTO public.users VALUES (1, true), (2, true), (3, true);
+	SELECT web.session_bind_users('public.users', 'id', 'On');
 	CREATE FUNCTION public.login(name text) RETURNS text LANGUAGE sql
 	BEGIN ATOMIC SELECT token FROM web.session_create(name); END;
 });
@@ -121,6 +125,20 @@ sub check
 		),
 		"t\n1",
 		'and new ones are made, with new keys too');
+	is( $node->safe_psql(
+			$database, q{
+			SELECT FROM generate_series(1, 4) AS n, web.session_create(n::text);
+			UPDATE users SET "On" = false WHERE id = 1;
+			DELETE FROM users WHERE id = 2;
+			SELECT user_id FROM session.sessions WHERE revoked_at IS NULL AND user_id < '9' ORDER BY 1;
+			SELECT count(*) FROM pg_depend WHERE classid = 'pg_trigger'::regclass AND deptype = 'x';
+			SELECT tgenabled, count(*) FROM pg_trigger
+			WHERE tgrelid = 'users'::regclass GROUP BY tgenabled;
+			TRUNCATE users;
+			SELECT user_id FROM session.sessions WHERE revoked_at IS NULL AND user_id < '9' ORDER BY 1}
+		),
+		"3\n4\n3\nA|3\n4",
+		'the table of users is still bound');
 	is( as( 'stranger', $database,
 			q{SELECT web.session_create('eve'); SELECT FROM session.sessions}),
 		'42501 42501',
