@@ -764,6 +764,20 @@ COMMENT ON FUNCTION @extschema@.session_unbind_users(pg_catalog.regclass) IS
 'Undoes session_bind_users: changes of the table end no sessions any more.
 Errors: 22004 for NULL, 42P01 for a table that is not there, 42704 for one that is not bound, 42501.';
 
+CREATE FUNCTION @extschema@.session_storage(
+    kind pg_catalog.text,
+    tablespace pg_catalog.name DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_storage';
+REVOKE ALL ON FUNCTION @extschema@.session_storage(
+    pg_catalog.text, pg_catalog.name) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_storage(
+    pg_catalog.text, pg_catalog.name) IS
+'Moves the sessions to where they are kept from now on, all of them and without ending any; nobody reaches them meanwhile.
+kind database is a logged table in the tablespace of the database, cache an unlogged one, which is empty after a crash and not there on a standby, and filesystem a logged one in another tablespace.  Keys and the denylist stay as they are.
+Errors: 22023 for another kind and a tablespace where there is nothing to choose, 22004 for NULL where there is, 42704 for a tablespace that is not there, 42501 when the owner of the tables may not use it.';
+
 CREATE FUNCTION @extschema@.session_grant(
     role pg_catalog.regrole,
     level pg_catalog.text)

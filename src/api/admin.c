@@ -205,6 +205,7 @@ static const struct
 	{"session_cleanup", LEVEL_ADMIN},
 	{"session_bind_users", LEVEL_ADMIN},
 	{"session_unbind_users", LEVEL_ADMIN},
+	{"session_storage", LEVEL_ADMIN},
 	{"session_grant", LEVEL_ADMIN},
 };
 

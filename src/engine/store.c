@@ -15,6 +15,8 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
@@ -109,10 +111,22 @@ static SessionTable sessions = {
 	}
 };
 
+/*
+ * Opens the table.  The files of an unlogged one are not there on a standby.
+ */
 static Relation
 open_table(LOCKMODE mode)
 {
-	return session_table_open(&sessions, mode);
+	Relation	table = session_table_open(&sessions, mode);
+
+	if (table->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED &&
+		RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sessions are kept as a cache, which a standby does not have"),
+				 errhint("Ask the primary, or run session_storage('database') "
+						 "on it.")));
+	return table;
 }
 
 Oid

@@ -171,6 +171,7 @@ SELECT session_key_retire('k');
 SELECT session_cleanup();
 SELECT session_bind_users('pg_class', 'oid');
 SELECT session_unbind_users('pg_class');
+SELECT session_storage('cache');
 SELECT session_grant('regress_session_app', 'admin');
 RESET ROLE;
 

@@ -20,7 +20,7 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_status session_touch session_validate);
 my @admin = qw(session_bind_users session_cleanup session_get session_grant session_key_import
   session_key_retire session_key_rotate session_list session_revoke_id
-  session_revoke_tenant session_revoke_user session_unbind_users);
+  session_revoke_tenant session_revoke_user session_storage session_unbind_users);
 
 # What the tables' own triggers are made of: for nobody.
 my @none = qw(session_keys_changed session_users_changed);

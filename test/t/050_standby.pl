@@ -73,7 +73,7 @@ for my $call (
 	"session_revoke_id('$id')", "session_revoke_user('alice')",
 	"session_revoke_tenant('acme')", 'session_cleanup()',
 	"session_bind_users('pg_class', 'oid')",
-	"session_unbind_users('pg_class')",
+	"session_unbind_users('pg_class')", "session_storage('cache')",
 	"session_grant('pg_monitor', 'app')")
 {
 	my $err;
