@@ -147,6 +147,11 @@ sub bound
 	return $err;
 }
 
+# Has the query that follows run in a parallel worker alone.
+my $parallel = join '', map { "SET $_;" } (
+	'parallel_setup_cost = 0', 'parallel_tuple_cost = 0',
+	'min_parallel_table_scan_size = 0', 'parallel_leader_participation = off');
+
 # Each with a token of its own: what the log must have of it, from which kind
 # of process.  ID stands for the public id with its prefix.
 my @cases = (
@@ -170,8 +175,8 @@ my @cases = (
 	[ 'hexadecimal', undef, qr/convert_from\('\\xID'/ ],
 	[ 'more behind it', q{SELECT session_status(':tokenAAAA-_zz')}, qr/session_status\('ID'\)/ ],
 	[ 'a plan', q{SELECT FROM pad WHERE token = ':token'}, qr/plan:\n.*Filter: \(token = 'ID'::text\)/s ],
-	[ 'a parallel worker', q{SET force_parallel_mode = on; SELECT refuses(':token') FROM pad}, qr/\@parallel worker ERROR:  P0001: refused: ID\n(?:\@parallel.*\n)*\@parallel worker STATEMENT:  SELECT refuses\('ID'\) FROM pad/ ],
-	[ 'its leader', q{SET force_parallel_mode = on; SELECT refuses(':token') FROM pad}, qr/\@client backend ERROR:  P0001: refused: ID\n/ ],
+	[ 'a parallel worker', $parallel . q{SELECT refuses(':token') FROM pad}, qr/\@parallel worker ERROR:  P0001: refused: ID\n(?:\@parallel.*\n)*\@parallel worker STATEMENT:  SELECT refuses\('ID'\) FROM pad/ ],
+	[ 'its leader', $parallel . q{SELECT refuses(':token') FROM pad}, qr/\@client backend ERROR:  P0001: refused: ID\n/ ],
 	[ 'a large statement', q{SELECT length('} . 'a_st_7.' x 150_000 . q{'), ':token'}, qr/a_st_7\.'\), 'ID'/ ],
 	[ 'terse logging', q{SET log_error_verbosity = terse; SELECT session_status(':token'), 1/0}, qr/ERROR:  division by zero\n.*STATEMENT:  SELECT session_status\('ID'\), 1\/0/ ]);
 
@@ -212,7 +217,7 @@ my $token = fresh();
 my $as_it_was = qr/ERROR:  P0001: refused: \Q$token\E\nDETAIL:  And \Q$token\E\nHINT:  \Q$token\E it was\n/;
 like(literal(q{SELECT refuses(':token')}, $token),
 	$as_it_was, 'the client is told of an error as it was');
-like(literal(q{SET force_parallel_mode = on; SELECT refuses(':token') FROM pad}, $token),
+like(literal($parallel . q{SELECT refuses(':token') FROM pad}, $token),
 	$as_it_was, 'also when it came from a parallel worker');
 like(literal(q{SELECT warns('Wörter und :token')}, $token),
 	qr/WARNING:  01000: Wörter und \Q$token\E\n/, 'and of a warning');
