@@ -72,7 +72,7 @@ $node->start;
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION session;
-	CREATE TABLE pad (token text, n int);
+	CREATE TABLE pad (token text, n int) WITH (parallel_workers = 2);
 	INSERT INTO pad SELECT 'none', g FROM generate_series(1, 9) g;
 	CREATE FUNCTION refuses(token text) RETURNS int PARALLEL SAFE LANGUAGE plpgsql AS $$
 	BEGIN
