@@ -240,6 +240,87 @@ COMMENT ON INDEX session.denylist_expires_at_idx IS
 'Finds the entries whose time to be deleted has come.';
 
 /*
+ * What happened to sessions.  It is part of a dump, as the history of the users
+ * in it, and only ever grows at its end and shrinks at its beginning.
+ */
+CREATE TABLE session.events
+(
+    id         pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+    at         pg_catalog.timestamptz NOT NULL,
+    kind       pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+    session_id pg_catalog.uuid,
+    user_id    pg_catalog.text COLLATE pg_catalog."C",
+    tenant_id  pg_catalog.text COLLATE pg_catalog."C",
+    ip         pg_catalog.inet,
+    user_agent pg_catalog.text COLLATE pg_catalog."C",
+    detail     pg_catalog.jsonb,
+    CONSTRAINT events_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX events_at_idx ON session.events (at);
+CREATE INDEX events_user_id_idx ON session.events (user_id, at)
+    WHERE user_id IS NOT NULL;
+
+REVOKE ALL ON TABLE session.events FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('session.events', '');
+SELECT pg_catalog.pg_extension_config_dump('session.events_id_seq', '');
+
+COMMENT ON TABLE session.events IS
+'What happened to sessions: the events that session.log_events names, for session.event_retention.  Never holds a token.';
+COMMENT ON COLUMN session.events.id IS
+'Counts up, mostly in the order of at; a transaction that rolls back leaves a gap.';
+COMMENT ON COLUMN session.events.at IS
+'When it happened, by the server''s clock; of expired, when the row was deleted.';
+COMMENT ON COLUMN session.events.kind IS
+'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, new_ip, new_user_agent or failures.';
+COMMENT ON COLUMN session.events.session_id IS
+'Public id of the session; NULL for failures.';
+COMMENT ON COLUMN session.events.user_id IS
+'Its user; NULL when it had none, for failures, and where the session was gone when the event was written.';
+COMMENT ON COLUMN session.events.tenant_id IS
+'Its tenant, likewise.';
+COMMENT ON COLUMN session.events.ip IS
+'Address of the request for created, binding_mismatch and failures (of IPv6 the /64); otherwise the one the session was created from.';
+COMMENT ON COLUMN session.events.user_agent IS
+'User agent of the request for created and binding_mismatch; otherwise the one the session was created with.';
+COMMENT ON COLUMN session.events.detail IS
+'revoked: reason.  refreshed: generation, of a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  refresh_reuse, binding_mismatch and failures: count, within the minute so far.';
+COMMENT ON SEQUENCE session.events_id_seq IS
+'Numbers the events.';
+COMMENT ON INDEX session.events_at_idx IS
+'Finds the events whose time to be deleted has come.';
+COMMENT ON INDEX session.events_user_id_idx IS
+'Finds what happened to the sessions of a user, by time.';
+
+/*
+ * Where users have logged in from, for new_ip and new_user_agent; filled while
+ * session.log_events has one of them.  Nothing in it is updated or unique, so
+ * no login waits for another.
+ */
+CREATE TABLE session.origins
+(
+    hash    pg_catalog.int8 NOT NULL,
+    used_at pg_catalog.timestamptz NOT NULL
+);
+
+CREATE INDEX origins_hash_idx ON session.origins (hash);
+CREATE INDEX origins_used_at_idx ON session.origins (used_at);
+
+REVOKE ALL ON TABLE session.origins FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('session.origins', '');
+
+COMMENT ON TABLE session.origins IS
+'Addresses and user agents that users have logged in with, for session.event_retention.';
+COMMENT ON COLUMN session.origins.hash IS
+'First 64 bits of a SHA-256 of the user, the tenant and the address or user agent.';
+COMMENT ON COLUMN session.origins.used_at IS
+'When that was used; noted again after a thirty-second part of session.event_retention.';
+COMMENT ON INDEX session.origins_hash_idx IS
+'Tells whether something was used before.';
+COMMENT ON INDEX session.origins_used_at_idx IS
+'Finds the rows whose time to be deleted has come.';
+
+/*
  * What functions return.
  */
 
@@ -728,7 +809,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.';
+'Deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.';
 
 CREATE FUNCTION @extschema@.session_grant(
     role pg_catalog.regrole,
@@ -738,4 +819,4 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_grant';
 REVOKE ALL ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) IS
-'Lets a role call the functions of a level: app, or admin, which includes app.  Grants USAGE on their schema too.';
+'Lets a role call the functions of a level: app, or admin, which includes app.  Grants USAGE on their schema too.  An administrator may also read session.events.';

@@ -58,6 +58,18 @@ session_compat_lxid(void)
 #define session_compat_name_list(name) stringToQualifiedNameList(name)
 #endif
 
+/*
+ * What a check hook hands to its assign hook comes from malloc before 16, and
+ * from memory that the server keeps for settings since.
+ */
+#if PG_VERSION_NUM >= 160000
+#define session_compat_guc_malloc(size) guc_malloc(LOG, size)
+#define session_compat_guc_free(pointer) guc_free(pointer)
+#else
+#define session_compat_guc_malloc(size) malloc(size)
+#define session_compat_guc_free(pointer) free(pointer)
+#endif
+
 /* 17 made infinite intervals. */
 static inline bool
 session_compat_interval_finite(const Interval *interval)

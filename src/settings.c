@@ -13,6 +13,7 @@
 
 #include "utils/guc.h"
 
+#include "engine/event.h"
 #include "settings.h"
 
 #define MINUTE 60
@@ -38,6 +39,8 @@ SessionSettings session_settings = {
 	.cookie_cache_ttl = 5 * MINUTE,
 	.cleanup_batch = 1000,
 	.revoked_retention = DAY,
+	.event_retention = 30 * DAY,
+	.failure_threshold = 20,
 };
 
 static const struct config_enum_entry on_limit_options[] = {
@@ -272,6 +275,35 @@ define_upkeep(void)
 			   "unknown.");
 }
 
+static void
+define_events(void)
+{
+	SessionSettings *s = &session_settings;
+
+	DefineCustomStringVariable("session.log_events",
+							   "Sets which events are written to "
+							   "session.events.",
+							   "A comma-separated list; all stands for all of "
+							   "them.",
+							   &s->log_events,
+							   "evicted, refresh_reuse, binding_mismatch, "
+							   "failures", PGC_SUSET, GUC_LIST_INPUT,
+							   session_event_check_kinds,
+							   session_event_assign_kinds, NULL);
+	define_bool("session.notify", &s->notify,
+				"Sends events that are written on channel \"session\", too.",
+				NULL);
+	define_int("session.event_retention", &s->event_retention, 0, INT_MAX,
+			   GUC_UNIT_S,
+			   "Sets how long events are kept.",
+			   "If set to zero, they are kept for ever.");
+	define_int("session.failure_threshold", &s->failure_threshold,
+			   0, INT_MAX, 0,
+			   "Sets how many bad tokens may come from an address within a "
+			   "minute before that is an event.",
+			   "If set to zero, it never is.");
+}
+
 void
 session_settings_init(void)
 {
@@ -282,5 +314,6 @@ session_settings_init(void)
 	define_limits();
 	define_binding();
 	define_upkeep();
+	define_events();
 	MarkGUCPrefixReserved("session");
 }

@@ -80,6 +80,12 @@ typedef struct SessionSettings
 
 	int			cleanup_batch;
 	int			revoked_retention;
+
+	char	   *log_events;
+	uint32		event_kinds;	/* log_events, a bit for each */
+	bool		notify;
+	int			event_retention;	/* 0 = for ever */
+	int			failure_threshold;	/* 0 = any number */
 } SessionSettings;
 
 extern SessionSettings session_settings;

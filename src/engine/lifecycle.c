@@ -23,6 +23,8 @@
 #include "engine/activity.h"
 #include "engine/context.h"
 #include "engine/data.h"
+#include "engine/event.h"
+#include "engine/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/secret.h"
 #include "engine/denylist.h"
@@ -42,24 +44,36 @@ token_id(pg_uuid_t *id, const SessionToken *token)
  * Looking
  */
 
-/* Finds the session of a token, and whether it is alive. */
+/*
+ * Finds the session of a token that came from an address (NULL = it does not
+ * say), and whether it is alive.
+ */
 static SessionStatus
-find(const SessionToken *token, SessionRow *row)
+find_from(const SessionToken *token, const inet *ip, SessionRow *row)
 {
 	pg_uuid_t	id;
 
 	token_id(&id, token);
 	if (!session_store_read(&id, row) || !session_secret_matches(row, token))
+	{
+		session_evidence_failure(ip);
 		return SESSION_UNKNOWN;
+	}
 	session_activity_overlay(row);
 	return session_policy_status(row, GetCurrentTimestamp());
+}
+
+static SessionStatus
+find(const SessionToken *token, SessionRow *row)
+{
+	return find_from(token, NULL, row);
 }
 
 SessionStatus
 session_lifecycle_check(const SessionToken *token,
 						const SessionBinding *binding, SessionRow *row)
 {
-	SessionStatus status = find(token, row);
+	SessionStatus status = find_from(token, binding->ip, row);
 
 	if (status == SESSION_ACTIVE &&
 		!session_policy_bound(row, &session_settings, binding))
@@ -99,15 +113,20 @@ session_lifecycle_validate(const SessionToken *token,
 
 	if (status == SESSION_ACTIVE)
 		note_use(row);
-	else if (status == SESSION_BINDING &&
-			 session_settings.on_mismatch == SESSION_MISMATCH_REVOKE &&
-			 !XactReadOnly)
+	if (status == SESSION_BINDING)
+		session_evidence_mismatch(row, binding);
+	if (status == SESSION_BINDING &&
+		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE &&
+		!XactReadOnly)
 	{
 		SessionRow	held;
 
 		if (session_lifecycle_hold(token, &held))
+		{
 			end_held(&held, cstring_to_text("binding_mismatch"),
 					 GetCurrentTimestamp());
+			session_event_revoked(&held);
+		}
 	}
 	return status;
 }
@@ -307,6 +326,7 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 						order->user_id != NULL, now);
 	session_secret_issue(row, given);
 	session_store_insert(row);
+	session_event_created(row);
 	session_context_note(&row->id);
 }
 
@@ -331,6 +351,7 @@ session_lifecycle_extend(const SessionToken *token, SessionRow *row)
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
 	session_store_save_state(row);
+	session_event_refreshed(row);
 	return true;
 }
 
@@ -353,10 +374,17 @@ find_refresh(const SessionRefreshToken *token, SessionRow *row)
 	pg_uuid_t	id;
 
 	memcpy(id.data, token->id, sizeof(id.data));
-	if (!session_store_read(&id, row))
-		return false;
-	session_activity_overlay(row);
-	return made_live(token, row);
+	if (session_store_read(&id, row))
+	{
+		session_activity_overlay(row);
+		if (made_live(token, row))
+			return true;
+		/* The key of a session that is over is not tried. */
+		if (session_policy_life(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
+			return false;
+	}
+	session_evidence_failure(NULL);
+	return false;
 }
 
 /* The same, then holds the row and looks again. */
@@ -388,6 +416,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
 			return false;
 		case SESSION_ROTATION_REUSE:
 			end_held(row, cstring_to_text("refresh_reuse"), now);
+			session_evidence_reuse(row);
 			return false;
 		case SESSION_ROTATION_SAME:
 			session_secret_derive(row, given);
@@ -396,6 +425,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
 			session_policy_rotate(row, now);
 			session_secret_derive(row, given);
 			session_store_save_state(row);
+			session_event_refreshed(row);
 			break;
 	}
 	session_context_note(&row->id);
@@ -451,6 +481,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 							 SessionCredentials *given)
 {
 	List	   *evicted = NIL;
+	bool		login;
 
 	/* The user is held before any row, as when a session is created. */
 	if (change->user_id != NULL)
@@ -472,9 +503,11 @@ session_lifecycle_regenerate(const SessionToken *token,
 		return false;
 	check_same_user(row, change->user_id);
 	(void) session_lifecycle_revoke_all(evicted, "evicted", NULL);
+	login = row->user_id == NULL && change->user_id != NULL;
 	apply_change(row, change, GetCurrentTimestamp());
 	session_secret_issue(row, given);
 	session_store_save_state(row);
+	session_event_regenerated(row, login);
 	return true;
 }
 
@@ -492,6 +525,7 @@ end_if_alive(SessionRow *row, text *reason)
 	if (session_policy_life(row, now) != SESSION_ACTIVE)
 		return false;
 	end_held(row, reason, now);
+	session_event_revoked(row);
 	return true;
 }
 
@@ -566,8 +600,11 @@ int64
 session_lifecycle_purge(int64 limit)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	int			batch = session_settings.cleanup_batch;
 
-	(void) session_denylist_trim(now, session_settings.cleanup_batch);
-	return session_store_purge(now, limit, session_settings.cleanup_batch,
-							   is_dead);
+	(void) session_denylist_trim(now, batch);
+	while (session_event_trim(now, batch) == batch)
+		CHECK_FOR_INTERRUPTS();
+	return session_store_purge(now, limit, batch, is_dead,
+							   session_event_purged);
 }

@@ -59,6 +59,9 @@ extern SessionStatus session_policy_life(const SessionRow *row,
 extern SessionStatus session_policy_status(const SessionRow *row,
 										   TimestampTz now);
 
+/* The 4 or 16 bytes of an address. */
+extern const uint8 *session_policy_address(const inet *ip, int *len);
+
 /* Does the request come from where the session was created? */
 extern bool session_policy_bound(const SessionRow *row,
 								 const SessionSettings *settings,

@@ -631,7 +631,7 @@ delete_rows(Datum *ids, int count)
 /* Collects up to wanted ids of dead rows, which it then holds. */
 static int
 next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
-		  SessionStoreTest is_dead, Datum *ids)
+		  SessionStoreTest is_dead, SessionStoreFarewell farewell, Datum *ids)
 {
 	int			count = 0;
 
@@ -646,14 +646,17 @@ next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
 		if (is_dead(row, now) &&
 			lock_tuple(table, scan->snapshot, scan->slot, &tid,
 					   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok)
+		{
+			farewell(row, now);
 			ids[count++] = UUIDPGetDatum(&row->id);
+		}
 	}
 	return count;
 }
 
 int64
 session_store_purge(TimestampTz now, int64 limit, int batch,
-					SessionStoreTest is_dead)
+					SessionStoreTest is_dead, SessionStoreFarewell farewell)
 {
 	Relation	table = open_table(RowExclusiveLock);
 	Datum	   *ids = palloc_array(Datum, batch);
@@ -674,7 +677,7 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 		MemoryContext caller = MemoryContextSwitchTo(work);
 
 		wanted = limit > 0 ? (int) Min(batch, limit - deleted) : batch;
-		count = next_dead(&scan, table, now, wanted, is_dead, ids);
+		count = next_dead(&scan, table, now, wanted, is_dead, farewell, ids);
 		if (count > 0)
 			delete_rows(ids, count);
 		deleted += count;

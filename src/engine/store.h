@@ -63,13 +63,17 @@ extern void session_store_save_end(const SessionRow *row);
 /* Is this row, whose time has come, really dead? */
 typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
 
+/* Hears of a row that is about to be deleted. */
+typedef void (*SessionStoreFarewell) (SessionRow *row, TimestampTz now);
+
 /*
  * Deletes rows whose purge_at has come, at most limit (0 = all), batch at a
  * time, passing over those that somebody holds or that fail the test; returns
  * how many.
  */
 extern int64 session_store_purge(TimestampTz now, int64 limit, int batch,
-								 SessionStoreTest is_dead);
+								 SessionStoreTest is_dead,
+								 SessionStoreFarewell farewell);
 
 /* The role under whose authority the tables are read and written. */
 extern Oid	session_store_owner(void);
