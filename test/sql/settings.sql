@@ -39,6 +39,12 @@ SET session.cookie_cache_ttl = '86401s';
 SET session.cookie_encoding = 'base64';
 SET session.cookie_same_site = 'off';
 SET session.encrypt_data = 'key';
+SET session.event_retention = -1;
+SET session.failure_threshold = -1;
+SET session.notify = 'sometimes';
+SET session.log_events = 'created, nothing';
+SET session.log_events = 'created,';
+SET session.log_events = '"Created"';
 SET session.master_key_file = 'mine.key';
 SET session.master_key_command = 'true';
 SET session.lifetme = '1h';
@@ -54,6 +60,10 @@ SET session.encrypt_data = off;
 SET session.claims_function = 'public.mine';
 SET session.refresh_grace = '1h';
 SET session.cookie_secure = off;
+SET session.log_events = '';
+SET session.notify = off;
+SET session.event_retention = 1;
+SET session.failure_threshold = 0;
 RESET ROLE;
 DROP ROLE regress_session_nobody;
 
@@ -67,6 +77,9 @@ SET session.access_lifetime = 2147483647;
 SET session.refresh_lifetime = 2147483647;
 SET session.refresh_grace = 3600;
 SET session.cookie_cache_ttl = 86400;
+SET session.event_retention = 2147483647;
+SET session.failure_threshold = 2147483647;
+SET session.log_events = 'all';
 SELECT token FROM session_create('alice') \gset
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT count(*) AS refreshed FROM session_refresh(:'token');
@@ -80,7 +93,22 @@ SELECT source, expires_at > clock_timestamp() + interval '60 years' AS far
   FROM session_cookie_validate(session_cookie_issue(:'token'));
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
+SELECT session_cleanup();
+SELECT count(*) > 0 AS events FROM session.events;
 RESET ALL;
+
+-- The list of events has one word for each, in any order and case, or one for all of them.
+SET session.log_events = revoked, Created, revoked;
+SHOW session.log_events;
+SET session.log_events = '';
+SHOW session.log_events;
+SET session.log_events = 'all, created';
+SHOW session.log_events;
+\set VERBOSITY default
+SET session.log_events = 'created, burned';
+SET session.log_events = 'created revoked';
+\set VERBOSITY sqlstate
+RESET session.log_events;
 
 -- They take part in transactions and in functions like any other.
 BEGIN;

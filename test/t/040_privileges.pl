@@ -89,11 +89,11 @@ is_deeply(
 	'the level of every function is known');
 
 # Names the functions that a role is let into: others answer or complain about
-# the arguments, these about the caller.
+# the arguments, these about the caller.  A trigger's is no function to call.
 sub callable
 {
 	my $role = shift;
-	return [ grep { as($role, "BEGIN; $call{$_}") ne '42501' }
+	return [ grep { as($role, "BEGIN; $call{$_}") !~ /^(42501|42804)$/ }
 		  sort keys %call ];
 }
 
@@ -116,6 +116,10 @@ my @forbidden = (
 	'COPY session.keys TO STDOUT',
 	'UPDATE session.keys SET retired_at = NULL',
 	'DELETE FROM session.denylist',
+	'DELETE FROM session.events',
+	q{INSERT INTO session.events (at, kind) VALUES (now(), 'created')},
+	'SELECT FROM session.origins',
+	q{SET session.log_events = ''},
 	'ALTER TABLE session.keys DISABLE TRIGGER keys_changed',
 	'CREATE TRIGGER t AFTER INSERT ON session.keys EXECUTE FUNCTION '
 	  . 'session.session_keys_changed()',
@@ -205,6 +209,17 @@ is( as( 'app', q{
 	'an application makes cookies and no keys');
 is(as('app', 'SELECT FROM session.key_ring'),
 	'42501', 'nor does it see which there are');
+
+# An administrator may read what happened.
+is(as('app', 'SELECT FROM session.events'),
+	'42501', 'an application does not read the events');
+is( as( 'boss', q{SELECT count(*) > 0, bool_and(kind = 'created') FROM session.events}),
+	'f|', 'an administrator does, and there are none unless asked for');
+$node->safe_psql('postgres', q{ALTER DATABASE postgres SET session.log_events = 'created'});
+is( as( 'app', q{SELECT count(*) FROM session_create('alice', ip => '192.0.2.1')}),
+	'1', 'a session is made');
+is( as( 'boss', 'SELECT kind, user_id, ip FROM session.events'),
+	'created|alice|192.0.2.1', 'and known to have been');
 
 # Handing out is a right of its own.
 is(as('app', q{SELECT session_grant('later', 'app')}),
