@@ -316,11 +316,19 @@ note(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
 static void
 note_login(const SessionRow *row, TimestampTz now)
 {
-	if (session_event_wanted(SESSION_EVENT_NEW_IP) && row->ip != NULL &&
-		session_origin_is_new_ip(row, now))
+	int			which = 0;
+	int			news;
+
+	if (session_event_wanted(SESSION_EVENT_NEW_IP))
+		which |= SESSION_ORIGIN_IP;
+	if (session_event_wanted(SESSION_EVENT_NEW_USER_AGENT))
+		which |= SESSION_ORIGIN_USER_AGENT;
+	if (which == 0)
+		return;
+	news = session_origin_news(row, which, now);
+	if ((news & SESSION_ORIGIN_IP) != 0)
 		note(SESSION_EVENT_NEW_IP, row, NULL, now);
-	if (session_event_wanted(SESSION_EVENT_NEW_USER_AGENT) &&
-		row->user_agent != NULL && session_origin_is_new_user_agent(row, now))
+	if ((news & SESSION_ORIGIN_USER_AGENT) != 0)
 		note(SESSION_EVENT_NEW_USER_AGENT, row, NULL, now);
 }
 

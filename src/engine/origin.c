@@ -91,27 +91,47 @@ origin_hash(const SessionRow *row, const char *kind, const void *data, int len)
 	return (int64) pg_ntoh64(hash);
 }
 
-/* When an origin was last used, as far as that was noted. */
-static TimestampTz
-last_use(int64 hash)
+/* What is asked about one origin, and the answer. */
+typedef struct Question
+{
+	int			which;
+	int64		hash;
+	TimestampTz last;			/* used, as far as noted; or SESSION_NO_TIME */
+} Question;
+
+static void
+find_last(SessionTableScan *scan, Question *question)
+{
+	question->last = SESSION_NO_TIME;
+	while (session_table_next(scan))
+	{
+		bool		null;
+		Datum		used_at = slot_getattr(scan->slot, COL_USED_AT + 1, &null);
+
+		question->last = Max(question->last, DatumGetTimestampTz(used_at));
+	}
+}
+
+/* Looks at the table once for all of them. */
+static void
+look(Question *questions, int count)
 {
 	Relation	rel = session_table_open(&origins, AccessShareLock);
-	TimestampTz last = SESSION_NO_TIME;
 	SessionTableScan scan;
 	ScanKeyData key;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(hash));
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(questions[0].hash));
 	session_table_begin(&scan, rel, origins.indexes[0], &key);
-	while (session_table_next(&scan))
+	find_last(&scan, &questions[0]);
+	for (int i = 1; i < count; i++)
 	{
-		bool		null;
-		Datum		used_at = slot_getattr(scan.slot, COL_USED_AT + 1, &null);
-
-		last = Max(last, DatumGetTimestampTz(used_at));
+		key.sk_argument = Int64GetDatum(questions[i].hash);
+		index_rescan(scan.desc, &key, 1, NULL, 0);
+		find_last(&scan, &questions[i]);
 	}
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
-	return last;
 }
 
 static void
@@ -127,33 +147,48 @@ note_use(int64 hash, TimestampTz now)
 }
 
 static bool
-is_new(int64 hash, TimestampTz now)
+is_new(const Question *question, TimestampTz now)
 {
 	int64		retention = session_settings.event_retention * USECS_PER_SEC;
-	TimestampTz last = last_use(hash);
-	bool		known = last != SESSION_NO_TIME;
+	bool		known = question->last != SESSION_NO_TIME;
 
 	if (known && retention > 0)
-		known = last > now - retention;
-	if (!known || (retention > 0 && last < now - retention / FRACTION))
-		note_use(hash, now);
+		known = question->last > now - retention;
+	if (!known ||
+		(retention > 0 && question->last < now - retention / FRACTION))
+		note_use(question->hash, now);
 	return !known;
 }
 
-bool
-session_origin_is_new_ip(const SessionRow *row, TimestampTz now)
+int
+session_origin_news(const SessionRow *row, int which, TimestampTz now)
 {
-	int			len;
-	const uint8 *address = session_policy_address(row->ip, &len);
+	Question	questions[2];
+	int			count = 0;
+	int			news = 0;
 
-	return is_new(origin_hash(row, "ip", address, len), now);
-}
+	if ((which & SESSION_ORIGIN_IP) != 0 && row->ip != NULL)
+	{
+		int			len;
+		const uint8 *address = session_policy_address(row->ip, &len);
 
-bool
-session_origin_is_new_user_agent(const SessionRow *row, TimestampTz now)
-{
-	return is_new(origin_hash(row, "user_agent", VARDATA_ANY(row->user_agent),
-							  VARSIZE_ANY_EXHDR(row->user_agent)), now);
+		questions[count].which = SESSION_ORIGIN_IP;
+		questions[count++].hash = origin_hash(row, "ip", address, len);
+	}
+	if ((which & SESSION_ORIGIN_USER_AGENT) != 0 && row->user_agent != NULL)
+	{
+		questions[count].which = SESSION_ORIGIN_USER_AGENT;
+		questions[count++].hash =
+			origin_hash(row, "user_agent", VARDATA_ANY(row->user_agent),
+						VARSIZE_ANY_EXHDR(row->user_agent));
+	}
+	if (count == 0)
+		return 0;
+	look(questions, count);
+	for (int i = 0; i < count; i++)
+		if (is_new(&questions[i], now))
+			news |= questions[i].which;
+	return news;
 }
 
 int64

@@ -7,13 +7,16 @@
 
 #include "engine/row.h"
 
+#define SESSION_ORIGIN_IP 0x01
+#define SESSION_ORIGIN_USER_AGENT 0x02
+
 /*
- * Has the user of the row, within its tenant, not logged in from its address,
- * or with its user agent, before?  Remembers that they have now.
+ * Which of these has the user of a row, within its tenant, not logged in with
+ * before?  Remembers that they have now.  What the row does not have is not
+ * new.
  */
-extern bool session_origin_is_new_ip(const SessionRow *row, TimestampTz now);
-extern bool session_origin_is_new_user_agent(const SessionRow *row,
-											 TimestampTz now);
+extern int	session_origin_news(const SessionRow *row, int which,
+								TimestampTz now);
 
 /* Forgets what was used before a moment, at most limit rows; how many? */
 extern int64 session_origin_trim(TimestampTz before, int limit);
