@@ -108,12 +108,12 @@ session_validate(PG_FUNCTION_ARGS)
 	SessionRow	row;
 	SessionStatus status;
 
-	binding = arg_binding(fcinfo, 1);
 	if (!session_arg_token(fcinfo, 0, &token))
 	{
-		session_arg_refused(fcinfo, 0, binding.ip);
+		session_arg_refused(fcinfo, 0, session_arg_inet(fcinfo, 1));
 		return session_return_none(fcinfo);
 	}
+	binding = arg_binding(fcinfo, 1);
 	status = session_lifecycle_validate(&token, &binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
 	if (status != SESSION_ACTIVE)
