@@ -5,8 +5,10 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
 #include "compat.h"
+#include "engine/shared.h"
 #include "settings.h"
 
 SESSION_MODULE_MAGIC;
@@ -17,4 +19,6 @@ void
 _PG_init(void)
 {
 	session_settings_init();
+	if (process_shared_preload_libraries_in_progress)
+		session_shared_init();
 }

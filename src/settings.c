@@ -11,6 +11,7 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "settings.h"
@@ -36,6 +37,9 @@ SessionSettings session_settings = {
 	.cookie_same_site = SESSION_SAME_SITE_LAX,
 	.cookie_encoding = SESSION_ENCODING_COMPACT,
 	.cookie_cache_ttl = 5 * MINUTE,
+	.activity_size = 100000,
+	.naptime = 10,
+	.cleanup_interval = HOUR,
 	.cleanup_batch = 1000,
 	.revoked_retention = DAY,
 };
@@ -81,6 +85,16 @@ define_int(const char *name, int *value, int min, int max, int unit,
 {
 	DefineCustomIntVariable(name, short_text, long_text, value, *value,
 							min, max, PGC_SUSET, unit, NULL, NULL, NULL);
+}
+
+/* The same of a number that is one for the whole server. */
+static void
+define_server_int(const char *name, int *value, int min, int max,
+				  GucContext context, int unit,
+				  const char *short_text, const char *long_text)
+{
+	DefineCustomIntVariable(name, short_text, long_text, value, *value,
+							min, max, context, unit, NULL, NULL, NULL);
 }
 
 static void
@@ -262,6 +276,22 @@ define_upkeep(void)
 {
 	SessionSettings *s = &session_settings;
 
+	define_server_int("session.activity_size", &s->activity_size, 16, 10000000,
+	/* what is there when the server starts, if it matters */
+					  process_shared_preload_libraries_in_progress ?
+					  PGC_POSTMASTER : PGC_SIGHUP, 0,
+					  "Sets how many sessions shared memory has room for.",
+					  "Each takes 128 bytes.  Only used when the library is "
+					  "preloaded.");
+	define_server_int("session.naptime", &s->naptime, 1, DAY,
+					  PGC_SIGHUP, GUC_UNIT_S,
+					  "Sets how often the launcher looks for work.",
+					  "Only used when the library is preloaded.");
+	define_server_int("session.cleanup_interval", &s->cleanup_interval,
+					  1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S,
+					  "Sets how often dead sessions of a database are "
+					  "deleted.",
+					  "Only used when the library is preloaded.");
 	define_int("session.cleanup_batch", &s->cleanup_batch, 1, 1000000, 0,
 			   "Sets how many dead sessions are deleted at a time.",
 			   NULL);

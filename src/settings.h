@@ -78,6 +78,9 @@ typedef struct SessionSettings
 	char	   *master_key_command;
 	bool		encrypt_data;
 
+	int			activity_size;	/* entries in shared memory */
+	int			naptime;
+	int			cleanup_interval;
 	int			cleanup_batch;
 	int			revoked_retention;
 } SessionSettings;

@@ -21,6 +21,7 @@
 #include "engine/data.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
+#include "engine/shared.h"
 
 PG_FUNCTION_INFO_V1(session_create);
 PG_FUNCTION_INFO_V1(session_validate);
@@ -109,7 +110,10 @@ session_validate(PG_FUNCTION_ARGS)
 	SessionStatus status;
 
 	if (!session_arg_token(fcinfo, 0, &token))
+	{
+		session_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
 		return session_return_none(fcinfo);
+	}
 	binding = arg_binding(fcinfo, 1);
 	status = session_lifecycle_validate(&token, &binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
@@ -127,7 +131,10 @@ status_of(FunctionCallInfo fcinfo, const SessionBinding *binding)
 	SessionStatus status;
 
 	if (!session_arg_token(fcinfo, 0, &token))
+	{
+		session_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
 		return SESSION_MALFORMED;
+	}
 	status = session_lifecycle_check(&token, binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
 	return status;

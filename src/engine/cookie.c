@@ -14,6 +14,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -28,6 +29,8 @@
 #include "engine/denylist.h"
 #include "engine/keyring.h"
 #include "engine/lifecycle.h"
+#include "engine/revocation.h"
+#include "engine/shared.h"
 #include "engine/store.h"
 #include "wire/base64url.h"
 #include "wire/claims.h"
@@ -38,12 +41,6 @@
 /* Seconds between 1970 and 2000. */
 #define UNIX_EPOCH_SECONDS \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
-
-/*
- * Bytes of the digest that ties a snapshot to a token.  The snapshot is signed
- * and the secret is random, so all it takes is that two of a session differ.
- */
-#define DIGEST_BYTES 9
 
 static int64
 unix_seconds(TimestampTz moment)
@@ -341,21 +338,6 @@ session_cookie_deny(const char *value, size_t len, const char *purpose)
  * Snapshots
  */
 
-/* Says which token a snapshot was made for, in URL-safe characters. */
-static char *
-token_digest(const SessionRow *row)
-{
-	uint8		hash[SESSION_SHA256_BYTES];
-	char	   *digest = palloc0(SESSION_BASE64URL_CHARS(DIGEST_BYTES) + 1);
-
-	if (!session_crypto_sha256(hash, row->token_hash, sizeof(row->token_hash)))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not compute a hash")));
-	session_base64url_encode(digest, hash, DIGEST_BYTES);
-	return digest;
-}
-
 static Jsonb *
 with_optional(Jsonb *claims, const char *name, const text *value)
 {
@@ -387,7 +369,7 @@ without_reserved(Jsonb *claims)
 {
 	static const char *const reserved[] = {
 		"sid", "sub", "uid", "tid", "role", "lvl", "tok", "end",
-		"iat", "exp", "nbf", "jti", "aud", "iss"
+		"sby", "iat_us", "iat", "exp", "nbf", "jti", "aud", "iss"
 	};
 
 	for (size_t i = 0; i < lengthof(reserved); i++)
@@ -398,21 +380,24 @@ without_reserved(Jsonb *claims)
 text *
 session_cookie_snapshot(const SessionToken *token, const SessionCodec *codec)
 {
+	TimestampTz since;
 	TimestampTz now;
 	TimestampTz due;
 	SessionCodecKey key;
 	SessionRow	row;
 	Jsonb	   *claims;
 
+	since = session_revocation_expect(session_settings.cookie_cache_ttl);
+	/* It is as old as the look at the row. */
+	now = GetCurrentTimestamp();
 	if (!session_lifecycle_reread(token, &row))
 		return NULL;
 	claims = without_reserved(session_claims_added(&row));
-	now = GetCurrentTimestamp();
 	due = Min(session_policy_deadline(&row),
 			  now + session_settings.cookie_cache_ttl * USECS_PER_SEC);
 	claims = session_claims_with_text(claims, "sid", short_id(&row.id));
 	claims = session_claims_with_text(claims, "tok",
-									  cstring_to_text(token_digest(&row)));
+									  cstring_to_text(session_secret_digest(&row)));
 	claims = with_optional(claims, "uid", row.user_id);
 	claims = with_optional(claims, "tid", row.tenant_id);
 	claims = with_optional(claims, "role", row.role);
@@ -421,6 +406,12 @@ session_cookie_snapshot(const SessionToken *token, const SessionCodec *codec)
 	if (!TIMESTAMP_NOT_FINITE(session_policy_deadline(&row)))
 		claims = session_claims_with_int(claims, "end",
 										 unix_seconds(session_policy_deadline(&row)));
+	/* A standby may not know yet what happened to the session. */
+	if (RecoveryInProgress())
+		claims = session_claims_with_int(claims, "sby", 1);
+	/* In the second in which the server started, iat says too little. */
+	if (unix_seconds(now) == unix_seconds(since))
+		claims = session_claims_with_int(claims, "iat_us", now);
 	claims = with_times(claims, now, unix_seconds(due));
 	/* Only now: what the claims function calls may have the keys reloaded. */
 	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
@@ -475,7 +466,7 @@ from_row(SessionSnapshot *snapshot, const char *digest)
 
 	if (digest == NULL || !session_lifecycle_peek(&snapshot->id, &row))
 		return false;
-	actual = token_digest(&row);
+	actual = session_secret_digest(&row);
 	if (strlen(digest) != strlen(actual) ||
 		!session_crypto_equal(digest, actual, strlen(actual)))
 		return false;
@@ -489,21 +480,48 @@ from_row(SessionSnapshot *snapshot, const char *digest)
 	return true;
 }
 
+/* Must the row be asked although a snapshot is not due yet? */
+static bool
+is_doubtful(const Proven *proven, const SessionSnapshot *snapshot,
+			const char *digest)
+{
+	int64		second = integer_claim(proven, "iat", 0);
+	TimestampTz issued = integer_claim(proven, "iat_us",
+									   from_unix_seconds(second));
+
+	return integer_claim(proven, "sby", 0) != 0 ||
+		session_revocation_doubts(&snapshot->id, digest, issued);
+}
+
 bool
 session_cookie_believe(const char *value, size_t len, bool sensitive,
 					   SessionSnapshot *snapshot)
 {
 	int64		now = unix_seconds(GetCurrentTimestamp());
 	Proven		proven = {0};
+	const char *digest;
+	bool		should_refresh;
+	bool		found;
 
 	if (!prove(&proven, value, len, SESSION_COOKIE_RING,
 			   SESSION_SNAPSHOT_PURPOSE, true) ||
 		!read_claims(&proven) || !id_claim(&proven, &snapshot->id))
 		return false;
+	digest = string_claim(&proven, "tok");
 	if (sensitive || !in_time(&proven, now))
-		return from_row(snapshot, string_claim(&proven, "tok"));
+		return from_row(snapshot, digest);
 	from_claims(snapshot, &proven, now);
-	return true;
+	if (!is_doubtful(&proven, snapshot, digest))
+	{
+		session_count(SESSION_COUNT_BELIEVED);
+		return true;
+	}
+	session_count(SESSION_COUNT_DOUBTED);
+	/* A new one might be doubted as well. */
+	should_refresh = snapshot->should_refresh;
+	found = from_row(snapshot, digest);
+	snapshot->should_refresh = should_refresh;
+	return found;
 }
 
 /*

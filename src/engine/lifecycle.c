@@ -26,6 +26,7 @@
 #include "engine/lifecycle.h"
 #include "engine/secret.h"
 #include "engine/denylist.h"
+#include "engine/shared.h"
 #include "engine/store.h"
 
 /* Microseconds between 1970 and 2000. */
@@ -63,7 +64,8 @@ session_lifecycle_check(const SessionToken *token,
 
 	if (status == SESSION_ACTIVE &&
 		!session_policy_bound(row, &session_settings, binding))
-		return SESSION_BINDING;
+		status = SESSION_BINDING;
+	session_count(SESSION_COUNT_CHECKED + status);
 	return status;
 }
 
@@ -89,6 +91,7 @@ end_held(SessionRow *row, text *reason, TimestampTz now)
 {
 	session_policy_revoke(row, &session_settings, reason, now);
 	session_store_save_end(row);
+	session_count(SESSION_COUNT_ENDED);
 }
 
 SessionStatus
@@ -237,6 +240,15 @@ surplus(text *user_id, text *tenant_id, int limit)
 	return list_copy_tail(live, limit - 1);
 }
 
+static void
+evict(List *rows)
+{
+	int64		ended = session_lifecycle_revoke_all(rows, "evicted", NULL);
+
+	while (ended-- > 0)
+		session_count(SESSION_COUNT_EVICTED);
+}
+
 /*
  * Holds the row of a token, and before it those of other sessions whose ids
  * sort before its own, so that the order is kept.
@@ -283,9 +295,7 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 	if (order->auth_level != 1)
 		check_level(order->user_id, order->auth_level);
 	limit = hold_user(order->user_id, order->tenant_id, order->max_sessions);
-	(void) session_lifecycle_revoke_all(surplus(order->user_id,
-												order->tenant_id, limit),
-										"evicted", NULL);
+	evict(surplus(order->user_id, order->tenant_id, limit));
 	now = GetCurrentTimestamp();
 
 	memset(row, 0, sizeof(*row));
@@ -307,6 +317,7 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 						order->user_id != NULL, now);
 	session_secret_issue(row, given);
 	session_store_insert(row);
+	session_count(SESSION_COUNT_CREATED);
 	session_context_note(&row->id);
 }
 
@@ -331,6 +342,7 @@ session_lifecycle_extend(const SessionToken *token, SessionRow *row)
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
 	session_store_save_state(row);
+	session_count(SESSION_COUNT_REFRESHED);
 	return true;
 }
 
@@ -388,6 +400,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
 			return false;
 		case SESSION_ROTATION_REUSE:
 			end_held(row, cstring_to_text("refresh_reuse"), now);
+			session_count(SESSION_COUNT_REUSED);
 			return false;
 		case SESSION_ROTATION_SAME:
 			session_secret_derive(row, given);
@@ -398,6 +411,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
 			session_store_save_state(row);
 			break;
 	}
+	session_count(SESSION_COUNT_REFRESHED);
 	session_context_note(&row->id);
 	return true;
 }
@@ -471,10 +485,11 @@ session_lifecycle_regenerate(const SessionToken *token,
 	if (!hold_among(token, row, evicted))
 		return false;
 	check_same_user(row, change->user_id);
-	(void) session_lifecycle_revoke_all(evicted, "evicted", NULL);
+	evict(evicted);
 	apply_change(row, change, GetCurrentTimestamp());
 	session_secret_issue(row, given);
 	session_store_save_state(row);
+	session_count(SESSION_COUNT_REGENERATED);
 	return true;
 }
 
@@ -528,7 +543,11 @@ session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 {
 	SessionRow	row;
 
-	return session_store_lock(id, &row) && end_if_alive(&row, reason);
+	if (!session_store_read(id, &row))
+		return false;
+	session_activity_overlay(&row);
+	return alive(&row) && session_store_lock(id, &row) &&
+		end_if_alive(&row, reason);
 }
 
 int64
@@ -566,7 +585,10 @@ int64
 session_lifecycle_purge(int64 limit)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	int64		written = 0;
 
+	(void) session_activity_flush(now, session_settings.cleanup_batch,
+								  &written);
 	(void) session_denylist_trim(now, session_settings.cleanup_batch);
 	return session_store_purge(now, limit, session_settings.cleanup_batch,
 							   is_dead);

@@ -204,15 +204,23 @@ session_policy_bound(const SessionRow *row, const SessionSettings *settings,
 		same_text(row->user_agent, binding->user_agent);
 }
 
-bool
-session_policy_touch_due(const SessionRow *row,
-						 const SessionSettings *settings, TimestampTz now)
+int64
+session_policy_touch_age(const SessionRow *row,
+						 const SessionSettings *settings)
 {
 	int64		age = SECONDS(settings->update_age);
 
 	/* A session in use must not end because its use was not written. */
 	if (row->idle_timeout != 0)
 		age = Min(age, row->idle_timeout / 2);
+	return age;
+}
+
+bool
+session_policy_touch_due(const SessionRow *row,
+						 const SessionSettings *settings, TimestampTz now)
+{
+	int64		age = session_policy_touch_age(row, settings);
 
 	/* A clock that was ahead must not keep a session from idling for ever. */
 	return now < row->last_seen_at || now >= after(row->last_seen_at, age);

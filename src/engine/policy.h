@@ -70,6 +70,10 @@ extern TimestampTz session_policy_deadline(const SessionRow *row);
 /* When the session ends if it is not used again. */
 extern TimestampTz session_policy_end(const SessionRow *row);
 
+/* How old the recorded use of a session may get before it is written again. */
+extern int64 session_policy_touch_age(const SessionRow *row,
+									  const SessionSettings *settings);
+
 /* Is it time to write down that the session was used? */
 extern bool session_policy_touch_due(const SessionRow *row,
 									 const SessionSettings *settings,

@@ -6,7 +6,9 @@
  * write first locks the row through the table access method, which finds the
  * newest version whatever the transaction's snapshot is, then runs a plan as
  * the owner.  (In a SERIALIZABLE transaction both count towards serialization
- * failures.)  A tid is only good within the scan that found it.
+ * failures.)  A tid is only good within the scan that found it.  What ends a
+ * session or gives it another token is noted for snapshots before it is
+ * written.
  */
 #include "postgres.h"
 
@@ -31,6 +33,8 @@
 
 #include "compat.h"
 #include "engine/policy.h"
+#include "engine/revocation.h"
+#include "engine/secret.h"
 #include "engine/store.h"
 #include "engine/table.h"
 
@@ -161,6 +165,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->id = *DatumGetUUIDP(v[COL_ID]);
 	memcpy(row->token_hash, VARDATA_ANY(DatumGetPointer(v[COL_TOKEN_HASH])),
 		   SESSION_SHA256_BYTES);
+	memcpy(row->stored_hash, row->token_hash, SESSION_SHA256_BYTES);
 	row->user_id = TEXT_OR_NULL(COL_USER_ID);
 	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
 	row->role = TEXT_OR_NULL(COL_ROLE);
@@ -600,12 +605,15 @@ session_store_save_data(const SessionRow *row)
 void
 session_store_save_state(const SessionRow *row)
 {
+	if (memcmp(row->token_hash, row->stored_hash, SESSION_SHA256_BYTES) != 0)
+		session_revocation_note(&row->id, session_secret_digest(row));
 	write_row(&state_statement, row);
 }
 
 void
 session_store_save_end(const SessionRow *row)
 {
+	session_revocation_note(&row->id, NULL);
 	write_row(&end_statement, row);
 }
 

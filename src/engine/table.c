@@ -31,6 +31,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "engine/shared.h"
 #include "engine/table.h"
 
 #define SCHEMA "session"
@@ -112,6 +113,7 @@ remember(SessionTable *table, Relation rel)
 	memcpy(table->indexes, indexes, sizeof(indexes));
 	table->owner = rel->rd_rel->relowner;
 	table->relid = RelationGetRelid(rel);
+	session_shared_attach();
 }
 
 /*

@@ -2,20 +2,20 @@
 CREATE EXTENSION session;
 
 -- These are all, with what they are by default.
-SELECT name, setting, unit, vartype, min_val, max_val, enumvals
+SELECT name, boot_val AS setting, unit, vartype, min_val, max_val, enumvals
   FROM pg_settings WHERE name LIKE 'session.%' ORDER BY name COLLATE "C";
 
--- They read in units that people use.
+-- They read in units that people use; the launcher has been told to stay out of the way.
 SELECT name, current_setting(name) AS value
   FROM pg_settings WHERE name LIKE 'session.%' AND unit IS NOT NULL
  ORDER BY name COLLATE "C";
 
 -- Each has a description, and none can be changed by just anyone; where the master key comes
--- from is for the whole server.
-SELECT name FROM pg_settings WHERE name LIKE 'session.%' AND context = 'sighup' ORDER BY name COLLATE "C";
+-- from and when upkeep is done is for the whole server.
+SELECT name, context FROM pg_settings WHERE name LIKE 'session.%' AND context <> 'superuser' ORDER BY name COLLATE "C";
 SELECT count(*) FILTER (WHERE short_desc = '') AS undescribed,
-       count(*) FILTER (WHERE context NOT IN ('superuser', 'sighup')) AS for_anyone,
-       count(*) FILTER (WHERE setting <> boot_val) AS changed
+       count(*) FILTER (WHERE context NOT IN ('superuser', 'sighup', 'postmaster')) AS for_anyone,
+       string_agg(name, ' ') FILTER (WHERE setting <> boot_val) AS changed
   FROM pg_settings WHERE name LIKE 'session.%';
 
 -- What is out of range or of no known name is refused.
@@ -41,8 +41,16 @@ SET session.cookie_same_site = 'off';
 SET session.encrypt_data = 'key';
 SET session.master_key_file = 'mine.key';
 SET session.master_key_command = 'true';
+SET session.naptime = '1s';
+SET session.cleanup_interval = '1s';
+SET session.activity_size = 16;
+ALTER SYSTEM SET session.naptime = 0;
+ALTER SYSTEM SET session.naptime = '86401s';
+ALTER SYSTEM SET session.cleanup_interval = 0;
+ALTER SYSTEM SET session.activity_size = 15;
+ALTER SYSTEM SET session.activity_size = 10000001;
 SET session.lifetme = '1h';
-SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> boot_val;
+SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> reset_val;
 
 -- An ordinary role does not even see where the master key is.
 CREATE ROLE regress_session_nobody;

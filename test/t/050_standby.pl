@@ -35,15 +35,24 @@ my $other =
 my $id = $primary->safe_psql('postgres',
 	"SELECT id FROM session_validate('$token')");
 
-# Recording activity is due, and on the primary it would be written.
+# Without shared memory, recording activity would be due.
 $primary->safe_psql('postgres',
 	"UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC'");
 
 is(on_standby('SELECT pg_is_in_recovery()'), 't', 'the standby is one');
-is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at = '2020-01-01 UTC' "
+is( on_standby(
+		"SELECT last_seen_at = '2020-01-01 UTC' FROM session_get('$id')"),
+	't',
+	'the standby does not know of a use on the primary that is not written');
+is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at > now() - interval '1 hour' "
 		. "FROM session_validate('$token')"),
 	't|active|alice|acme|{"cart": [1]}|t',
-	'session_validate works on a standby and writes nothing');
+	'session_validate works on a standby');
+is( on_standby(
+		"SELECT s.last_seen_at = '2020-01-01 UTC', g.last_seen_at > now() - interval '1 hour' "
+		  . "FROM session.sessions AS s, session_get(s.id) AS g WHERE s.id = '$id'"),
+	't|t',
+	'and remembers the use, for itself');
 is( on_standby(
 		"SELECT session_status('$token'), session_is_valid('$token'), "
 		  . "session_is_expired('$token'), session_data('$token'), "
@@ -113,7 +122,7 @@ sub told_by_standby
 my %reads = (
 	"session_cookie_decode('$cookie') -> 'cart'" => '1',
 	"(SELECT user_id || source FROM session_cookie_validate('$snapshot'))" =>
-	  'alicecookie',
+	  'alicedatabase',
 	"(SELECT user_id || source FROM session_cookie_validate('$snapshot', true))" =>
 	  'alicedatabase',
 	"length(session_jwt('$token')) > 100" => 't',
