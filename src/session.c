@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "engine/shared.h"
 #include "settings.h"
+#include "worker/launcher.h"
 
 SESSION_MODULE_MAGIC;
 
@@ -20,5 +21,8 @@ _PG_init(void)
 {
 	session_settings_init();
 	if (process_shared_preload_libraries_in_progress)
+	{
 		session_shared_init();
+		session_launcher_init();
+	}
 }

@@ -581,6 +581,18 @@ is_dead(SessionRow *row, TimestampTz now)
 	return session_policy_life(row, now) != SESSION_ACTIVE;
 }
 
+int
+session_lifecycle_find_dead(TimestampTz now, int limit, pg_uuid_t *ids)
+{
+	return session_store_find_dead(now, limit, is_dead, ids);
+}
+
+int
+session_lifecycle_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count)
+{
+	return session_store_delete_dead(now, ids, count, is_dead);
+}
+
 int64
 session_lifecycle_purge(int64 limit)
 {

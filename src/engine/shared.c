@@ -199,6 +199,65 @@ session_counter_name(SessionCounter which)
 	return names[which];
 }
 
+List *
+session_shared_databases(void)
+{
+	SessionDatabase *copies = palloc(sizeof(session_shared->databases));
+	List	   *result = NIL;
+
+	LWLockAcquire(&session_shared->lock->lock, LW_SHARED);
+	memcpy(copies, session_shared->databases,
+		   sizeof(session_shared->databases));
+	LWLockRelease(&session_shared->lock->lock);
+	for (int i = 0; i < SESSION_DATABASES; i++)
+		if (OidIsValid(copies[i].database))
+			result = lappend(result, &copies[i]);
+	return result;
+}
+
+void
+session_shared_round(const SessionRound *round, bool unfinished,
+					 TimestampTz cleaned_at)
+{
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	if (round->finished_at < round->started_at)
+		mine->rounds++;
+	else
+		mine->errors += round->errors;
+	mine->last = *round;
+	mine->unfinished = unfinished;
+	mine->cleaned_at = cleaned_at;
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+void
+session_shared_absent(void)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	entry = find_entry(MyDatabaseId);
+	if (entry != NULL)
+		entry->present = false;
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+void
+session_shared_died(Oid database, TimestampTz since)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	entry = find_entry(database);
+	if (entry != NULL && entry->last.started_at >= since &&
+		entry->last.finished_at < entry->last.started_at)
+	{
+		entry->last.errors++;
+		entry->errors++;
+	}
+	LWLockRelease(&session_shared->lock->lock);
+}
+
 /* Is the entry of the database that is gone? */
 static bool
 is_of(void *entry, void *arg)

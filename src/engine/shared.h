@@ -9,6 +9,7 @@
 #define SESSION_SHARED_H
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "port/atomics.h"
 
 #include "engine/idmap.h"
@@ -95,6 +96,17 @@ extern uint64 session_counted(SessionDatabase *database, SessionCounter which);
 
 /* What a counter is called. */
 extern const char *session_counter_name(SessionCounter which);
+
+/* Copies of the entries of all databases, a list of SessionDatabase. */
+extern List *session_shared_databases(void);
+
+/* Writes down how a round in this database goes, or that it has none. */
+extern void session_shared_round(const SessionRound *round, bool unfinished,
+								 TimestampTz cleaned_at);
+extern void session_shared_absent(void);
+
+/* Notes that whoever did a round in a database since then died of it. */
+extern void session_shared_died(Oid database, TimestampTz since);
 
 /* Forgets a database that is gone. */
 extern void session_shared_forget(Oid database);

@@ -617,6 +617,14 @@ session_store_save_end(const SessionRow *row)
 	write_row(&end_statement, row);
 }
 
+/* Selects the rows whose time to be deleted has come. */
+static void
+purge_key(ScanKey key, TimestampTz now)
+{
+	ScanKeyInit(key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(now));
+}
+
 /* Deletes rows that are held. */
 static void
 delete_rows(Datum *ids, int count)
@@ -659,6 +667,62 @@ next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
 	return count;
 }
 
+int
+session_store_find_dead(TimestampTz now, int limit, SessionStoreTest is_dead,
+						pg_uuid_t *ids)
+{
+	Relation	table = open_table(AccessShareLock);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session find dead",
+											   ALLOCSET_DEFAULT_SIZES);
+	int			count = 0;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	purge_key(&key, now);
+	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
+	while (count < limit && session_table_next(&scan))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work);
+		SessionRow	row;
+
+		CHECK_FOR_INTERRUPTS();
+		load_row(&row, scan.slot, false);
+		if (is_dead(&row, now))
+			ids[count++] = row.id;
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(work);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	MemoryContextDelete(work);
+	return count;
+}
+
+int
+session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
+						  SessionStoreTest is_dead)
+{
+	Relation	table = open_table(RowExclusiveLock);
+	Datum	   *held = palloc_array(Datum, count);
+	int			nheld = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		ScanKeyData key;
+		SessionTableScan scan;
+
+		id_key(&key, &ids[i]);
+		session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
+		nheld += next_dead(&scan, table, now, 1, is_dead, held + nheld);
+		session_table_end(&scan);
+	}
+	if (nheld > 0)
+		delete_rows(held, nheld);
+	table_close(table, NoLock);
+	return nheld;
+}
+
 int64
 session_store_purge(TimestampTz now, int64 limit, int batch,
 					SessionStoreTest is_dead)
@@ -674,8 +738,7 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 	int			wanted;
 	int			count;
 
-	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-				TimestampTzGetDatum(now));
+	purge_key(&key, now);
 	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
 	do
 	{

@@ -71,6 +71,16 @@ typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
 extern int64 session_store_purge(TimestampTz now, int64 limit, int batch,
 								 SessionStoreTest is_dead);
 
+/*
+ * The same in two parts, for whoever commits in between: finds the ids of at
+ * most so many rows, and deletes those of some that are dead still and not
+ * held.  Both return how many.
+ */
+extern int	session_store_find_dead(TimestampTz now, int limit,
+									SessionStoreTest is_dead, pg_uuid_t *ids);
+extern int	session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids,
+									  int count, SessionStoreTest is_dead);
+
 /* The role under whose authority the tables are read and written. */
 extern Oid	session_store_owner(void);
 

@@ -12,7 +12,7 @@ use Test::More;
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'session'\n");
+	"shared_preload_libraries = 'session'\nsession.naptime = '1s'\n");
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION session');
 $primary->backup('copy');
@@ -196,6 +196,35 @@ $open->quit;
 is(on_standby("SELECT session_data('$other')"),
 	'{"n": 1}', 'so is a data write');
 
+# A snapshot is believed on the primary only, and only if it was made there: a
+# standby may not know yet what happened to the session.
+my $made = on_standby("SELECT session_cookie_issue('$other')");
+my $belief = "(SELECT user_id || source FROM session_cookie_validate('%s'))";
+$snapshot =
+  $primary->safe_psql('postgres', "SELECT session_cookie_issue('$other')");
+is( $primary->safe_psql('postgres', 'SELECT ' . sprintf($belief, $snapshot)),
+	'alicecookie', 'a snapshot of the primary is believed there');
+is( $primary->safe_psql('postgres', 'SELECT ' . sprintf($belief, $made)),
+	'alicedatabase', 'one of the standby is not');
+is( on_standby('SELECT '
+		. join(', ', map { sprintf($belief, $_) } $snapshot, $made)),
+	'alicedatabase|alicedatabase',
+	'on the standby none is');
+
+# A use that the standby remembers until it can be written.
+my $used = $primary->safe_psql(
+	'postgres', q{
+	SELECT id, token FROM session_create('frank') \gset
+	UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC' WHERE id = :'id';
+	SELECT :'token'});
+is(on_standby("SELECT count(*) FROM session_validate('$used')"),
+	'1', 'a session is used on the standby');
+is( $standby->safe_psql(
+		'postgres',
+		q{SELECT backend_type FROM pg_stat_activity WHERE backend_type LIKE 'session%'}),
+	'session launcher',
+	'the launcher waits on the standby');
+
 # From now on the standby is the server.
 $primary->stop;
 $standby->promote;
@@ -207,6 +236,16 @@ sub query { return $standby->safe_psql('postgres', shift); }
 is( query("SELECT session_status('$token'), session_status('$other')"),
 	'revoked|active',
 	'after promotion sessions are what they were');
+ok( $standby->poll_query_until(
+		'postgres',
+		"SELECT last_seen_at > '2020-01-01 UTC' FROM session.sessions WHERE user_id = 'frank'"
+	),
+	'what was used before is written by a worker');
+is(query('SELECT ' . sprintf($belief, $snapshot)),
+	'alicedatabase', 'a snapshot of before asks the row');
+is(query('SELECT '
+		. sprintf($belief, query("SELECT session_cookie_issue('$other')"))),
+	'alicecookie', 'a new one is believed');
 is( query("SELECT last_seen_at > now() - interval '1 hour' FROM session_validate('$other')"),
 	't',
 	'activity is recorded');
