@@ -706,17 +706,18 @@ session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
 	Relation	table = open_table(RowExclusiveLock);
 	Datum	   *held = palloc_array(Datum, count);
 	int			nheld = 0;
+	ScanKeyData key;
+	SessionTableScan scan;
 
+	id_key(&key, &ids[0]);
+	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
 	for (int i = 0; i < count; i++)
 	{
-		ScanKeyData key;
-		SessionTableScan scan;
-
 		id_key(&key, &ids[i]);
-		session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
+		session_table_rescan(&scan, &key);
 		nheld += next_dead(&scan, table, now, 1, is_dead, held + nheld);
-		session_table_end(&scan);
 	}
+	session_table_end(&scan);
 	if (nheld > 0)
 		delete_rows(held, nheld);
 	table_close(table, NoLock);

@@ -155,6 +155,12 @@ session_table_begin(SessionTableScan *scan, Relation rel, Oid index,
 	scan->slot = table_slot_create(rel, NULL);
 	scan->desc = session_compat_beginscan(rel, scan->index, scan->snapshot,
 										  key == NULL ? 0 : 1);
+	session_table_rescan(scan, key);
+}
+
+void
+session_table_rescan(SessionTableScan *scan, ScanKey key)
+{
 	index_rescan(scan->desc, key, key == NULL ? 0 : 1, NULL, 0);
 }
 
