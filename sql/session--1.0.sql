@@ -106,7 +106,7 @@ COMMENT ON COLUMN session.sessions.authenticated_at IS
 COMMENT ON COLUMN session.sessions.refreshed_at IS
 'When the lifetime last started again; NULL = never.';
 COMMENT ON COLUMN session.sessions.last_seen_at IS
-'When the session was last used, as far as that has been written down.';
+'When the session was last used, as far as that has been written down: at most once per session.update_age.  session_get and session_list know better.';
 COMMENT ON COLUMN session.sessions.expires_at IS
 'Hard deadline; infinity when only the idle timeout ends the session.';
 COMMENT ON COLUMN session.sessions.idle_timeout IS
@@ -325,7 +325,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Returns the session of a token, or no row unless it is active.  Counts as use of the session.
+'Returns the session of a token, or no row unless it is active.  Counts as use of the session, which is noted in shared memory, or without that in the row if it can be.
 ip and user_agent are those of the request; they decide when session.bind_ip or session.bind_user_agent is on.';
 
 CREATE FUNCTION @extschema@.session_status(
@@ -552,7 +552,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool) IS
-'Who a snapshot made by session_cookie_issue is of; no row when it is not good.  Without looking at a table while it is younger than session.cookie_cache_ttl; after that, or when the call is sensitive, the session itself decides.
+'Who a snapshot made by session_cookie_issue is of; no row when it is not good.  Without looking at a table while it is younger than session.cookie_cache_ttl; after that, when the call is sensitive, or (if the library is preloaded) when the session was revoked or given another token meanwhile, the session itself decides.
 source says which it was, cookie or database; should_refresh that a new snapshot is due.';
 
 CREATE FUNCTION @extschema@.session_jwt(
@@ -728,7 +728,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.';
+'Does a round of upkeep: writes down activity that is due, for session.cleanup_batch sessions at most, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.';
 
 CREATE FUNCTION @extschema@.session_grant(
     role pg_catalog.regrole,

@@ -19,6 +19,7 @@ $primary->backup('copy');
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'copy', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "session.activity_size = 16\n");
 $standby->start;
 
 # A query on the standby, once it is where the primary is.
@@ -210,6 +211,18 @@ is( on_standby('SELECT '
 		. join(', ', map { sprintf($belief, $_) } $snapshot, $made)),
 	'alicedatabase|alicedatabase',
 	'on the standby none is');
+
+# Where there is no room for more, the least recent uses make way.
+$primary->safe_psql(
+	'postgres', q{
+	CREATE TABLE tok AS SELECT n, s.id, s.token FROM generate_series(1, 40) AS n, session_create('many' || n) AS s;
+	UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC' WHERE user_id LIKE 'many%'});
+is(on_standby('SELECT count(v.id) FROM tok, session_validate(token) AS v'),
+	'40', 'more sessions are used on the standby than it has room for');
+is( on_standby(
+		q{SELECT count(*) BETWEEN 8 AND 16, max(n) FROM tok, session_get(tok.id) WHERE last_seen_at > '2020-01-01 UTC'}),
+	't|40',
+	'it remembers the latest');
 
 # A use that the standby remembers until it can be written.
 my $used = $primary->safe_psql(
