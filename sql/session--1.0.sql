@@ -106,7 +106,7 @@ COMMENT ON COLUMN session.sessions.authenticated_at IS
 COMMENT ON COLUMN session.sessions.refreshed_at IS
 'When the lifetime last started again; NULL = never.';
 COMMENT ON COLUMN session.sessions.last_seen_at IS
-'When the session was last used, as far as that has been written down.';
+'When the session was last used, as far as that has been written down: at most once per session.update_age.  session_get and session_list know better.';
 COMMENT ON COLUMN session.sessions.expires_at IS
 'Hard deadline; infinity when only the idle timeout ends the session.';
 COMMENT ON COLUMN session.sessions.idle_timeout IS
@@ -240,6 +240,185 @@ COMMENT ON INDEX session.denylist_expires_at_idx IS
 'Finds the entries whose time to be deleted has come.';
 
 /*
+ * What tables of users call that session_bind_users was told of.
+ */
+CREATE FUNCTION session.session_users_changed()
+RETURNS pg_catalog.trigger
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_users_changed';
+REVOKE ALL ON FUNCTION session.session_users_changed() FROM PUBLIC;
+COMMENT ON FUNCTION session.session_users_changed() IS
+'Ends the sessions of users who go from a table; put on it by session_bind_users alone.';
+
+/*
+ * What happened to sessions.  It is part of a dump, as the history of the users
+ * in it, and only ever grows at its end and shrinks at its beginning.
+ */
+CREATE TABLE session.events
+(
+    id         pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+    at         pg_catalog.timestamptz NOT NULL,
+    kind       pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+    session_id pg_catalog.uuid,
+    user_id    pg_catalog.text COLLATE pg_catalog."C",
+    tenant_id  pg_catalog.text COLLATE pg_catalog."C",
+    ip         pg_catalog.inet,
+    user_agent pg_catalog.text COLLATE pg_catalog."C",
+    detail     pg_catalog.jsonb,
+    CONSTRAINT events_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX events_at_idx ON session.events (at);
+CREATE INDEX events_user_id_idx ON session.events (user_id, at)
+    WHERE user_id IS NOT NULL;
+
+REVOKE ALL ON TABLE session.events FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('session.events', '');
+SELECT pg_catalog.pg_extension_config_dump('session.events_id_seq', '');
+
+COMMENT ON TABLE session.events IS
+'What happened to sessions: the events that session.log_events names, for session.event_retention.  Never holds a token.';
+COMMENT ON COLUMN session.events.id IS
+'Counts up, mostly in the order of at; a transaction that rolls back leaves a gap.';
+COMMENT ON COLUMN session.events.at IS
+'When it happened, by the server''s clock; of expired, when the row was deleted.';
+COMMENT ON COLUMN session.events.kind IS
+'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, new_ip, new_user_agent or failures.';
+COMMENT ON COLUMN session.events.session_id IS
+'Public id of the session; NULL for failures.';
+COMMENT ON COLUMN session.events.user_id IS
+'Its user; NULL when it had none, for failures, and where the session was gone when the event was written.';
+COMMENT ON COLUMN session.events.tenant_id IS
+'Its tenant, likewise.';
+COMMENT ON COLUMN session.events.ip IS
+'Address of the request for created, binding_mismatch and failures (of IPv6 the /64); otherwise the one the session was created from.';
+COMMENT ON COLUMN session.events.user_agent IS
+'User agent of the request for created and binding_mismatch; otherwise the one the session was created with.';
+COMMENT ON COLUMN session.events.detail IS
+'revoked: reason.  refreshed: generation, of a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  refresh_reuse, binding_mismatch and failures: count, within the minute so far.';
+COMMENT ON SEQUENCE session.events_id_seq IS
+'Numbers the events.';
+COMMENT ON INDEX session.events_at_idx IS
+'Finds the events whose time to be deleted has come.';
+COMMENT ON INDEX session.events_user_id_idx IS
+'Finds what happened to the sessions of a user, by time.';
+
+/*
+ * Where users have logged in from, for new_ip and new_user_agent; filled while
+ * session.log_events has one of them.  Nothing in it is updated or unique, so
+ * no login waits for another.
+ */
+CREATE TABLE session.origins
+(
+    hash    pg_catalog.int8 NOT NULL,
+    used_at pg_catalog.timestamptz NOT NULL
+);
+
+CREATE INDEX origins_hash_idx ON session.origins (hash);
+CREATE INDEX origins_used_at_idx ON session.origins (used_at);
+
+REVOKE ALL ON TABLE session.origins FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('session.origins', '');
+
+COMMENT ON TABLE session.origins IS
+'Addresses and user agents that users have logged in with, for session.event_retention.';
+COMMENT ON COLUMN session.origins.hash IS
+'First 64 bits of a SHA-256 of the user, the tenant and the address or user agent.';
+COMMENT ON COLUMN session.origins.used_at IS
+'When that was used; noted again after a thirty-second part of session.event_retention.';
+COMMENT ON INDEX session.origins_hash_idx IS
+'Tells whether something was used before.';
+COMMENT ON INDEX session.origins_used_at_idx IS
+'Finds the rows whose time to be deleted has come.';
+
+/*
+ * What the extension knows about itself.
+ */
+CREATE FUNCTION session.session_stats(
+    OUT database pg_catalog.name,
+    OUT preloaded pg_catalog.bool,
+    OUT live pg_catalog.int8,
+    OUT idle pg_catalog.int8,
+    OUT expired pg_catalog.int8,
+    OUT revoked pg_catalog.int8,
+    OUT purge_backlog pg_catalog.int8,
+    OUT calls pg_catalog.jsonb,
+    OUT activity_used pg_catalog.int4,
+    OUT activity_size pg_catalog.int4,
+    OUT activity_dropped pg_catalog.int8,
+    OUT evidence_dropped pg_catalog.int8,
+    OUT rounds pg_catalog.int8,
+    OUT round_errors pg_catalog.int8,
+    OUT round_started_at pg_catalog.timestamptz,
+    OUT round_duration pg_catalog.interval,
+    OUT round_written pg_catalog.int8,
+    OUT round_deleted pg_catalog.int8,
+    OUT round_evidence pg_catalog.int8,
+    OUT round_trimmed pg_catalog.int8)
+RETURNS SETOF pg_catalog.record
+ROWS 10
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_stats';
+REVOKE ALL ON FUNCTION session.session_stats() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION session.session_stats() TO pg_monitor;
+COMMENT ON FUNCTION session.session_stats() IS
+'What the view session.stats shows.';
+
+CREATE VIEW session.stats AS
+    SELECT database, preloaded, live, idle, expired, revoked, purge_backlog,
+           calls, activity_used, activity_size, activity_dropped,
+           evidence_dropped, rounds, round_errors, round_started_at,
+           round_duration, round_written, round_deleted, round_evidence,
+           round_trimmed
+    FROM session.session_stats();
+
+REVOKE ALL ON TABLE session.stats FROM PUBLIC;
+GRANT SELECT ON TABLE session.stats TO pg_monitor;
+GRANT USAGE ON SCHEMA session TO pg_monitor;
+COMMENT ON VIEW session.stats IS
+'One row a database that uses sessions: how many there are, what was asked of them, and the last round of upkeep.  Readable by pg_monitor.';
+COMMENT ON COLUMN session.stats.database IS
+'Name of the database.';
+COMMENT ON COLUMN session.stats.preloaded IS
+'Is the library preloaded?  If not, there is no shared memory and no worker, what they would tell is NULL, and there is only the row of the current database.';
+COMMENT ON COLUMN session.stats.live IS
+'Sessions that can be used, estimated from at most 500 pages of the table.  Like the next four, NULL but for the current database.';
+COMMENT ON COLUMN session.stats.idle IS
+'Sessions that ended because they were not used, estimated likewise.';
+COMMENT ON COLUMN session.stats.expired IS
+'Sessions that ended at their deadline, estimated likewise.';
+COMMENT ON COLUMN session.stats.revoked IS
+'Sessions that were revoked and whose rows are kept to say so, estimated likewise.';
+COMMENT ON COLUMN session.stats.purge_backlog IS
+'Rows that are due to be deleted, estimated likewise.';
+COMMENT ON COLUMN session.stats.calls IS
+'What was asked since the server started: looks at tokens by what came of them (active, unknown, ...), and what happened to sessions.  A transaction that rolled back counts.';
+COMMENT ON COLUMN session.stats.activity_used IS
+'Entries of the activity table that are in use, by all databases.';
+COMMENT ON COLUMN session.stats.activity_size IS
+'Entries that the activity table has.';
+COMMENT ON COLUMN session.stats.activity_dropped IS
+'Uses of sessions that found the activity table full, since the server started.';
+COMMENT ON COLUMN session.stats.evidence_dropped IS
+'Evidence that found its queue full, of all databases, since the server started.';
+COMMENT ON COLUMN session.stats.rounds IS
+'Rounds of upkeep since the server started.';
+COMMENT ON COLUMN session.stats.round_errors IS
+'Steps of rounds that failed since the server started; the server log says why.';
+COMMENT ON COLUMN session.stats.round_started_at IS
+'When the last round started; NULL = there was none yet.';
+COMMENT ON COLUMN session.stats.round_duration IS
+'How long it took; NULL while it runs, or if it died.';
+COMMENT ON COLUMN session.stats.round_written IS
+'Rows whose activity it wrote.';
+COMMENT ON COLUMN session.stats.round_deleted IS
+'Rows of sessions that were over which it deleted.';
+COMMENT ON COLUMN session.stats.round_evidence IS
+'Events it wrote of evidence.';
+COMMENT ON COLUMN session.stats.round_trimmed IS
+'Entries of the denylist, events and origins that it deleted.';
+
+/*
  * What functions return.
  */
 
@@ -325,7 +504,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Returns the session of a token, or no row unless it is active.  Counts as use of the session.
+'Returns the session of a token, or no row unless it is active.  Counts as use of the session, which is noted in shared memory, or without that in the row if it can be.
 ip and user_agent are those of the request; they decide when session.bind_ip or session.bind_user_agent is on.';
 
 CREATE FUNCTION @extschema@.session_status(
@@ -552,7 +731,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool) IS
-'Who a snapshot made by session_cookie_issue is of; no row when it is not good.  Without looking at a table while it is younger than session.cookie_cache_ttl; after that, or when the call is sensitive, the session itself decides.
+'Who a snapshot made by session_cookie_issue is of; no row when it is not good.  Without looking at a table while it is younger than session.cookie_cache_ttl; after that, when the call is sensitive, or (if the library is preloaded) when the session was revoked or given another token meanwhile, the session itself decides.
 source says which it was, cookie or database; should_refresh that a new snapshot is due.';
 
 CREATE FUNCTION @extschema@.session_jwt(
@@ -839,7 +1018,44 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.';
+'Does a round of upkeep: writes down activity that is due, for session.cleanup_batch sessions at most, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.';
+
+CREATE FUNCTION @extschema@.session_bind_users(
+    users pg_catalog.regclass,
+    id_column pg_catalog.name,
+    active_column pg_catalog.name DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_bind_users';
+REVOKE ALL ON FUNCTION @extschema@.session_bind_users(
+    pg_catalog.regclass, pg_catalog.name, pg_catalog.name) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_bind_users(
+    pg_catalog.regclass, pg_catalog.name, pg_catalog.name) IS
+'Has changes of a table of users end sessions, in the same transaction and with the reason user: those of a row''s user, in all tenants, when the row is deleted, its id changes or its active_column turns from true to false or NULL, and those of all its users when it is truncated.  The id as text is the user_id.  Replaces what the table was told before.  The caller needs the privilege TRIGGER on the table.
+Errors: 22004 for NULL, 42P01, 42703 and 42804 for a table or column that is not there or is no boolean, 42809 for something that is no table or that others inherit from, 42501.';
+
+CREATE FUNCTION @extschema@.session_unbind_users(users pg_catalog.regclass)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_unbind_users';
+REVOKE ALL ON FUNCTION @extschema@.session_unbind_users(pg_catalog.regclass) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_unbind_users(pg_catalog.regclass) IS
+'Undoes session_bind_users: changes of the table end no sessions any more.
+Errors: 22004 for NULL, 42P01 for a table that is not there, 42704 for one that is not bound, 42501.';
+
+CREATE FUNCTION @extschema@.session_storage(
+    kind pg_catalog.text,
+    tablespace pg_catalog.name DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_storage';
+REVOKE ALL ON FUNCTION @extschema@.session_storage(
+    pg_catalog.text, pg_catalog.name) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_storage(
+    pg_catalog.text, pg_catalog.name) IS
+'Moves the sessions to where they are kept from now on, all of them and without ending any; nobody reaches them meanwhile.
+kind database is a logged table in the tablespace of the database, cache an unlogged one, which is empty after a crash and not there on a standby, and filesystem a logged one in another tablespace.  Keys and the denylist stay as they are.
+Errors: 22023 for another kind and a tablespace where there is nothing to choose, 22004 for NULL where there is, 42704 for a tablespace that is not there, 42501 when the owner of the tables may not use it.';
 
 CREATE FUNCTION @extschema@.session_grant(
     role pg_catalog.regrole,
@@ -849,4 +1065,4 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_grant';
 REVOKE ALL ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) IS
-'Lets a role call the functions of a level: app, or admin, which includes app.  Grants USAGE on their schema too.';
+'Lets a role call the functions of a level: app, or admin, which includes app.  Grants USAGE on their schema too.  An administrator may also read session.events.';

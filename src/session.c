@@ -5,9 +5,13 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 
 #include "compat.h"
+#include "engine/redact.h"
+#include "engine/shared.h"
 #include "settings.h"
+#include "worker/launcher.h"
 
 SESSION_MODULE_MAGIC;
 
@@ -17,4 +21,10 @@ void
 _PG_init(void)
 {
 	session_settings_init();
+	session_redact_init();
+	if (process_shared_preload_libraries_in_progress)
+	{
+		session_shared_init();
+		session_launcher_init();
+	}
 }

@@ -11,9 +11,11 @@
 
 #include <limits.h>
 
+#include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "engine/context.h"
+#include "engine/event.h"
 #include "settings.h"
 #include "wire/path.h"
 
@@ -40,8 +42,14 @@ SessionSettings session_settings = {
 	.cookie_cache_ttl = 5 * MINUTE,
 	.strategy = SESSION_STRATEGY_DATABASE,
 	.on_invalid = SESSION_INVALID_ANONYMOUS,
+	.activity_size = 100000,
+	.naptime = 10,
+	.cleanup_interval = HOUR,
 	.cleanup_batch = 1000,
 	.revoked_retention = DAY,
+	.redact_log = true,
+	.event_retention = 30 * DAY,
+	.failure_threshold = 20,
 };
 
 static const struct config_enum_entry on_limit_options[] = {
@@ -98,6 +106,16 @@ define_int(const char *name, int *value, int min, int max, int unit,
 {
 	DefineCustomIntVariable(name, short_text, long_text, value, *value,
 							min, max, PGC_SUSET, unit, NULL, NULL, NULL);
+}
+
+/* The same of a number that is one for the whole server. */
+static void
+define_server_int(const char *name, int *value, int min, int max,
+				  GucContext context, int unit,
+				  const char *short_text, const char *long_text)
+{
+	DefineCustomIntVariable(name, short_text, long_text, value, *value,
+							min, max, context, unit, NULL, NULL, NULL);
 }
 
 static void
@@ -344,6 +362,22 @@ define_upkeep(void)
 {
 	SessionSettings *s = &session_settings;
 
+	define_server_int("session.activity_size", &s->activity_size, 16, 10000000,
+	/* what is there when the server starts, if it matters */
+					  process_shared_preload_libraries_in_progress ?
+					  PGC_POSTMASTER : PGC_SIGHUP, 0,
+					  "Sets how many sessions shared memory has room for.",
+					  "Each takes 128 bytes.  Only used when the library is "
+					  "preloaded.");
+	define_server_int("session.naptime", &s->naptime, 1, DAY,
+					  PGC_SIGHUP, GUC_UNIT_S,
+					  "Sets how often the launcher looks for work.",
+					  "Only used when the library is preloaded.");
+	define_server_int("session.cleanup_interval", &s->cleanup_interval,
+					  1, INT_MAX, PGC_SIGHUP, GUC_UNIT_S,
+					  "Sets how often dead sessions of a database are "
+					  "deleted.",
+					  "Only used when the library is preloaded.");
 	define_int("session.cleanup_batch", &s->cleanup_batch, 1, 1000000, 0,
 			   "Sets how many dead sessions are deleted at a time.",
 			   NULL);
@@ -352,6 +386,45 @@ define_upkeep(void)
 			   "Sets how long the row of a revoked session is kept.",
 			   "Until then its token is reported as revoked, afterwards as "
 			   "unknown.");
+}
+
+static void
+define_log(void)
+{
+	SessionSettings *s = &session_settings;
+
+	define_bool("session.redact_log", &s->redact_log,
+				"Keeps tokens out of the server's log.",
+				"Their public ids are logged in their place.");
+}
+
+static void
+define_events(void)
+{
+	SessionSettings *s = &session_settings;
+
+	DefineCustomStringVariable("session.log_events",
+							   "Sets which events are written to "
+							   "session.events.",
+							   "A comma-separated list; all stands for all of "
+							   "them.",
+							   &s->log_events,
+							   "evicted, refresh_reuse, binding_mismatch, "
+							   "failures", PGC_SUSET, GUC_LIST_INPUT,
+							   session_event_check_kinds,
+							   session_event_assign_kinds, NULL);
+	define_bool("session.notify", &s->notify,
+				"Sends events that are written on channel \"session\", too.",
+				NULL);
+	define_int("session.event_retention", &s->event_retention, 0, INT_MAX,
+			   GUC_UNIT_S,
+			   "Sets how long events are kept.",
+			   "If set to zero, they are kept for ever.");
+	define_int("session.failure_threshold", &s->failure_threshold,
+			   0, INT_MAX, 0,
+			   "Sets how many bad tokens may come from an address within a "
+			   "minute before that is an event.",
+			   "If set to zero, it never is.");
 }
 
 void
@@ -366,5 +439,7 @@ session_settings_init(void)
 	define_limits();
 	define_binding();
 	define_upkeep();
+	define_log();
+	define_events();
 	MarkGUCPrefixReserved("session");
 }

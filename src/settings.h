@@ -99,8 +99,18 @@ typedef struct SessionSettings
 	char	   *master_key_command;
 	bool		encrypt_data;
 
+	int			activity_size;	/* entries in shared memory */
+	int			naptime;
+	int			cleanup_interval;
 	int			cleanup_batch;
 	int			revoked_retention;
+
+	bool		redact_log;
+	char	   *log_events;
+	uint32		event_kinds;	/* log_events, a bit for each */
+	bool		notify;
+	int			event_retention;	/* 0 = for ever */
+	int			failure_threshold;	/* 0 = any number */
 } SessionSettings;
 
 extern SessionSettings session_settings;

@@ -34,6 +34,8 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/activity.h"
+#include "engine/event.h"
+#include "engine/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/store.h"
 
@@ -147,6 +149,7 @@ session_cleanup(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("max_rows must be at least 1")));
 	}
+	(void) session_evidence_write();
 	PG_RETURN_INT64(session_lifecycle_purge(limit));
 }
 
@@ -203,6 +206,9 @@ static const struct
 	{"session_key_import", LEVEL_ADMIN},
 	{"session_key_retire", LEVEL_ADMIN},
 	{"session_cleanup", LEVEL_ADMIN},
+	{"session_bind_users", LEVEL_ADMIN},
+	{"session_unbind_users", LEVEL_ADMIN},
+	{"session_storage", LEVEL_ADMIN},
 	{"session_grant", LEVEL_ADMIN},
 };
 
@@ -309,6 +315,21 @@ grant_functions(Oid role_id, const char *role, Level level)
 			  role);
 }
 
+/* Grants the right to read the audit log, as its owner. */
+static void
+grant_events(Oid role_id, const char *role)
+{
+	grant("USAGE ON SCHEMA", "session", role);
+	grant("SELECT ON TABLE", "session.events", role);
+	if (pg_class_aclcheck(session_event_table(), role_id,
+						  ACL_SELECT) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("could not grant table session.events"),
+				 errhint("The owner of table session.sessions must own "
+						 "session.events too.")));
+}
+
 Datum
 session_grant(PG_FUNCTION_ARGS)
 {
@@ -329,6 +350,8 @@ session_grant(PG_FUNCTION_ARGS)
 						   save_context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	grant_functions(PG_GETARG_OID(0), quote_identifier(role), level);
+	if (level == LEVEL_ADMIN)
+		grant_events(PG_GETARG_OID(0), quote_identifier(role));
 	SPI_finish();
 	SetUserIdAndSecContext(save_user, save_context);
 	PG_RETURN_VOID();

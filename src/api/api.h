@@ -32,6 +32,13 @@ extern pg_nodiscard bool session_arg_token(FunctionCallInfo fcinfo, int n,
 extern pg_nodiscard bool session_arg_refresh(FunctionCallInfo fcinfo, int n,
 											 SessionRefreshToken *token);
 
+/*
+ * Says that an argument which came from an address (NULL = it was not said) is
+ * no token, unless it is NULL or empty, which is none at all.
+ */
+extern void session_arg_refused(FunctionCallInfo fcinfo, int n,
+								const inet *ip);
+
 /* NULL for SQL NULL; errors when empty or longer than max bytes. */
 extern text *session_arg_name(FunctionCallInfo fcinfo, int n,
 							  const char *name, Size max);

@@ -16,7 +16,9 @@
 
 #include "api/api.h"
 #include "compat.h"
+#include "engine/evidence.h"
 #include "engine/info.h"
+#include "engine/shared.h"
 #include "wire/codec.h"
 
 /* The text of a token of either kind; NULL unless it has the right size. */
@@ -48,6 +50,15 @@ session_arg_refresh(FunctionCallInfo fcinfo, int n,
 	return value != NULL &&
 		session_token_parse_refresh(token, VARDATA_ANY(value),
 									VARSIZE_ANY_EXHDR(value));
+}
+
+void
+session_arg_refused(FunctionCallInfo fcinfo, int n, const inet *ip)
+{
+	session_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
+	if (!PG_ARGISNULL(n) &&
+		toast_raw_datum_size(PG_GETARG_DATUM(n)) > VARHDRSZ)
+		session_evidence_failure(ip);
 }
 
 void

@@ -65,7 +65,10 @@ session_authenticate(PG_FUNCTION_ARGS)
 	/* Whoever was bound before is not who asks now. */
 	session_context_bind(NULL);
 	if (!session_arg_token(fcinfo, 0, &token))
+	{
+		session_arg_refused(fcinfo, 0, binding.ip);
 		PG_RETURN_BOOL(false);
+	}
 	status = session_lifecycle_validate(&token, &binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
 	if (status != SESSION_ACTIVE)

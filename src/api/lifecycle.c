@@ -109,7 +109,10 @@ session_validate(PG_FUNCTION_ARGS)
 	SessionStatus status;
 
 	if (!session_arg_token(fcinfo, 0, &token))
+	{
+		session_arg_refused(fcinfo, 0, session_arg_inet(fcinfo, 1));
 		return session_return_none(fcinfo);
+	}
 	binding = arg_binding(fcinfo, 1);
 	status = session_lifecycle_validate(&token, &binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
@@ -127,7 +130,10 @@ status_of(FunctionCallInfo fcinfo, const SessionBinding *binding)
 	SessionStatus status;
 
 	if (!session_arg_token(fcinfo, 0, &token))
+	{
+		session_arg_refused(fcinfo, 0, binding->ip);
 		return SESSION_MALFORMED;
+	}
 	status = session_lifecycle_check(&token, binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
 	return status;
@@ -186,7 +192,10 @@ refresh(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *given)
 		return session_lifecycle_extend(&given->token, row);
 	}
 	if (!session_arg_refresh(fcinfo, 0, &token))
+	{
+		session_arg_refused(fcinfo, 0, NULL);
 		return false;
+	}
 	refreshed = session_lifecycle_rotate(&token, row, given);
 	session_crypto_wipe(&token, sizeof(token));
 	return refreshed;

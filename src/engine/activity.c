@@ -2,33 +2,202 @@
  * activity.c
  *	  Writing down that a session was used, without getting in the way.
  *
- * Rules: at most one write per "session.update_age" and session, or per half
- * its idle timeout.  A row that somebody holds is passed over: whoever holds
- * it is either recording the same or ending the session, and a session that
- * was ended must not look alive again.  A transaction that may not write
- * records nothing.
+ * Rules: with shared memory a use is noted there, by whatever transaction,
+ * and every backend takes the later of the row and that.  It reaches the row
+ * in a batch, at most once per "session.update_age" and session, or per half
+ * its idle timeout.  What was not written when the server crashes is lost.
  *
- * This is the direct path, all there is without shared memory.  What shared
- * memory will know beyond the table enters through session_activity_overlay.
+ * Without shared memory, or when it is full, the direct path is all there is:
+ * the same throttle, and a transaction that may not write records nothing.
+ *
+ * Either way a row that somebody holds is passed over: whoever holds it is
+ * either recording the same or ending the session, and a session that was
+ * ended must not look alive again.
+ *
+ * What is noted belongs to the session that was created at that very moment,
+ * not to a later one of the same id.  It stays noted even if the transaction
+ * is rolled back: the session was used.  A moment that is still to come, from
+ * a clock that was ahead, is not believed.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "engine/activity.h"
 #include "engine/policy.h"
+#include "engine/shared.h"
 #include "engine/store.h"
+
+/*
+ * How long what was written stays noted: a backend that read the row before
+ * it was written must still find it here.
+ */
+#define KEEP (60 * USECS_PER_SEC)
+
+/* When a row that was held is tried again. */
+#define RETRY (10 * USECS_PER_SEC)
+
+/* seen_at may change under a shared lock, the rest under an exclusive one. */
+typedef struct Use
+{
+	SessionIdEntry head;
+	TimestampTz created_at;
+	pg_atomic_uint64 seen_at;
+	TimestampTz written_at;		/* the last use that is in the row */
+	TimestampTz due_at;			/* when to write the next */
+	int64		age;			/* how old it may get meanwhile */
+} Use;
+
+const Size	session_activity_entry_size = sizeof(Use);
+
+static TimestampTz
+seen_at(Use *use)
+{
+	return (TimestampTz) pg_atomic_read_u64(&use->seen_at);
+}
+
+/* Finds what is noted of a session, and not of an earlier one of its id. */
+static Use *
+find_use(const SessionIdPlace *place, TimestampTz created_at)
+{
+	Use		   *use = session_idmap_find(place);
+
+	return use != NULL && use->created_at == created_at ? use : NULL;
+}
 
 void
 session_activity_overlay(SessionRow *row)
 {
-	/* The table is the only witness yet. */
+	SessionIdPlace place;
+	TimestampTz seen = SESSION_NO_TIME;
+	Use		   *use;
+
+	if (session_shared == NULL)
+		return;
+	session_idmap_lock(&session_shared->activity, &place, &row->id, LW_SHARED);
+	use = find_use(&place, row->created_at);
+	if (use != NULL)
+		seen = seen_at(use);
+	session_idmap_unlock(&place);
+	if (seen > row->last_seen_at && seen <= GetCurrentTimestamp())
+		row->last_seen_at = seen;
+}
+
+/*
+ * Recording
+ */
+
+/* Notes the use of a session that is noted already. */
+static bool
+note_again(const SessionRow *row, TimestampTz now)
+{
+	SessionIdPlace place;
+	Use		   *use;
+
+	session_idmap_lock(&session_shared->activity, &place, &row->id, LW_SHARED);
+	use = find_use(&place, row->created_at);
+	if (use != NULL)
+		pg_atomic_write_u64(&use->seen_at, (uint64) now);
+	session_idmap_unlock(&place);
+	return use != NULL;
+}
+
+/* The earliest and the latest use in a part, then which of them must go. */
+typedef struct Span
+{
+	TimestampTz first;
+	TimestampTz last;
+} Span;
+
+static bool
+measure(void *entry, void *arg)
+{
+	Span	   *span = arg;
+	TimestampTz seen = seen_at(entry);
+
+	span->first = Min(span->first, seen);
+	span->last = Max(span->last, seen);
+	return false;
+}
+
+static bool
+is_early(void *entry, void *arg)
+{
+	const Span *span = arg;
+
+	return seen_at(entry) <= span->first + (span->last - span->first) / 8;
+}
+
+/*
+ * Makes room in a part that is full.  On a standby nothing is ever written,
+ * so the sessions that were not used for longest make way; elsewhere the
+ * worker makes room by writing.
+ */
+static void
+make_room(const SessionIdPlace *place)
+{
+	Span		span = {DT_NOEND, DT_NOBEGIN};
+
+	if (!RecoveryInProgress())
+		return;
+	session_idmap_visit_part(place, measure, &span);
+	session_idmap_visit_part(place, is_early, &span);
+}
+
+static Use *
+add_use(const SessionIdPlace *place)
+{
+	Use		   *use = session_idmap_find(place);
+
+	if (use == NULL)
+		use = session_idmap_add(place);
+	if (use == NULL)
+	{
+		make_room(place);
+		use = session_idmap_add(place);
+	}
+	return use;
+}
+
+/* Notes the first use of a session; false when there is no room. */
+static bool
+note_first(const SessionRow *row, TimestampTz now)
+{
+	SessionIdPlace place;
+	int64		age = session_policy_touch_age(row, &session_settings);
+	Use		   *use;
+
+	session_idmap_lock(&session_shared->activity, &place, &row->id,
+					   LW_EXCLUSIVE);
+	use = add_use(&place);
+	if (use != NULL)
+	{
+		use->created_at = row->created_at;
+		use->written_at = row->last_seen_at;
+		use->age = age;
+		/* A time the clock has not reached is set right soon. */
+		use->due_at = now < row->last_seen_at ? now : row->last_seen_at + age;
+		pg_atomic_write_u64(&use->seen_at, (uint64) now);
+	}
+	session_idmap_unlock(&place);
+	if (use == NULL)
+		session_count(SESSION_COUNT_DROPPED);
+	return use != NULL;
 }
 
 void
 session_activity_record(SessionRow *row, TimestampTz now)
 {
+	if (session_shared_database() != NULL &&
+		(note_again(row, now) || note_first(row, now)))
+	{
+		row->last_seen_at = now;
+		return;
+	}
 	if (!session_policy_touch_due(row, &session_settings, now))
 		return;
 	if (XactReadOnly || RecoveryInProgress() || IsInParallelMode())
@@ -37,4 +206,205 @@ session_activity_record(SessionRow *row, TimestampTz now)
 		return;
 	session_policy_touch(row, now);
 	session_store_save_activity(row);
+}
+
+/*
+ * Flushing
+ */
+
+/* A use that is to be written, as it was found. */
+typedef struct Due
+{
+	pg_uuid_t	id;
+	TimestampTz created_at;
+	TimestampTz seen_at;
+	int64		age;
+} Due;
+
+typedef struct Collection
+{
+	TimestampTz now;
+	int			count;
+	int			limit;
+	Due		   *due;
+} Collection;
+
+/* What was written is looked at once more, to be forgotten. */
+static bool
+is_due(Use *use, TimestampTz now)
+{
+	if (now < use->due_at)
+		return false;
+	return seen_at(use) != use->written_at || now - use->due_at >= KEEP;
+}
+
+static bool
+collect(void *entry, void *arg)
+{
+	Use		   *use = entry;
+	Collection *c = arg;
+
+	if (c->count < c->limit && use->head.key.database == MyDatabaseId &&
+		is_due(use, c->now))
+	{
+		Due		   *due = &c->due[c->count++];
+
+		due->id = use->head.key.id;
+		due->created_at = use->created_at;
+		due->seen_at = seen_at(use);
+		due->age = use->age;
+	}
+	return false;
+}
+
+/* Forgets a use, unless there was another since. */
+static void
+forget(const Due *due)
+{
+	SessionIdPlace place;
+	Use		   *use;
+
+	session_idmap_lock(&session_shared->activity, &place, &due->id,
+					   LW_EXCLUSIVE);
+	use = find_use(&place, due->created_at);
+	if (use != NULL && seen_at(use) == due->seen_at)
+		session_idmap_remove(&place);
+	session_idmap_unlock(&place);
+}
+
+/* Has a session looked at again at some time. */
+static void
+postpone(const Due *due, TimestampTz written_at, TimestampTz due_at)
+{
+	SessionIdPlace place;
+	Use		   *use;
+
+	session_idmap_lock(&session_shared->activity, &place, &due->id,
+					   LW_EXCLUSIVE);
+	use = find_use(&place, due->created_at);
+	if (use != NULL)
+	{
+		use->written_at = written_at;
+		use->due_at = due_at;
+	}
+	session_idmap_unlock(&place);
+}
+
+/*
+ * Decides about a use whose row is not behind it, or not by enough.  A time in
+ * the row that the clock has not reached counts as behind.
+ */
+static bool
+need_not_write(const Due *due, const SessionRow *row, TimestampTz now)
+{
+	TimestampTz stored = row->last_seen_at;
+
+	if (stored > now || (stored < due->seen_at && now - stored >= due->age))
+		return false;
+	if (stored < due->seen_at)
+		postpone(due, stored, stored + due->age);
+	else if (now - stored >= KEEP)
+		forget(due);
+	else
+		postpone(due, due->seen_at, now);
+	return true;
+}
+
+/* Writes a use into its row if that is due and the row is free. */
+static bool
+flush_one(const Due *due)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz stored;
+	SessionRow	row;
+
+	if (!session_store_read(&due->id, &row) ||
+		row.created_at != due->created_at || due->seen_at > now)
+	{
+		forget(due);
+		return false;
+	}
+	if (need_not_write(due, &row, now))
+		return false;
+	stored = row.last_seen_at;
+	row.last_seen_at = due->seen_at;
+	if (session_policy_life(&row, now) != SESSION_ACTIVE)
+	{
+		forget(due);
+		return false;
+	}
+	if (!session_store_try_lock(&row))
+	{
+		postpone(due, stored, now + RETRY);
+		return false;
+	}
+	session_policy_touch(&row, due->seen_at);
+	session_store_save_activity(&row);
+	/* If this is rolled back, it is found out when it is to be forgotten. */
+	postpone(due, due->seen_at, now + due->age);
+	return true;
+}
+
+int
+session_activity_flush(TimestampTz now, int limit, int64 *written)
+{
+	Collection	c = {.now = now,.limit = limit};
+	MemoryContext work;
+	MemoryContext caller;
+
+	if (session_shared == NULL)
+		return 0;
+	work = AllocSetContextCreate(CurrentMemoryContext, "session flush",
+								 ALLOCSET_DEFAULT_SIZES);
+	c.due = palloc_array(Due, limit);
+	session_idmap_visit(&session_shared->activity, LW_SHARED, collect, &c);
+	caller = MemoryContextSwitchTo(work);
+	for (int i = 0; i < c.count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (flush_one(&c.due[i]))
+			(*written)++;
+		MemoryContextReset(work);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+	pfree(c.due);
+	return c.count;
+}
+
+typedef struct Survey
+{
+	TimestampTz now;
+	int			count;
+	Oid			databases[SESSION_DATABASES];
+} Survey;
+
+static bool
+survey(void *entry, void *arg)
+{
+	Use		   *use = entry;
+	Survey	   *s = arg;
+
+	if (!is_due(use, s->now))
+		return false;
+	for (int i = 0; i < s->count; i++)
+		if (s->databases[i] == use->head.key.database)
+			return false;
+	if (s->count < SESSION_DATABASES)
+		s->databases[s->count++] = use->head.key.database;
+	return false;
+}
+
+List *
+session_activity_due(TimestampTz now)
+{
+	Survey	   *s = palloc0_object(Survey);
+	List	   *databases = NIL;
+
+	s->now = now;
+	session_idmap_visit(&session_shared->activity, LW_SHARED, survey, s);
+	for (int i = 0; i < s->count; i++)
+		databases = lappend_oid(databases, s->databases[i]);
+	pfree(s);
+	return databases;
 }

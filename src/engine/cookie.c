@@ -18,6 +18,7 @@
 
 #include <limits.h>
 
+#include "access/xlog.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -32,6 +33,8 @@
 #include "engine/denylist.h"
 #include "engine/keyring.h"
 #include "engine/lifecycle.h"
+#include "engine/revocation.h"
+#include "engine/shared.h"
 #include "engine/store.h"
 #include "wire/base64url.h"
 #include "wire/claims.h"
@@ -42,12 +45,6 @@
 /* Seconds between 1970 and 2000. */
 #define UNIX_EPOCH_SECONDS \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
-
-/*
- * Bytes of the digest that ties a snapshot to a token.  The snapshot is signed
- * and the secret is random, so all it takes is that two of a session differ.
- */
-#define DIGEST_BYTES 9
 
 static int64
 unix_seconds(TimestampTz moment)
@@ -380,29 +377,6 @@ session_cookie_deny(const char *value, size_t len, const char *purpose)
  * Snapshots
  */
 
-text *
-session_cookie_digest(const uint8 token_hash[SESSION_SHA256_BYTES])
-{
-	uint8		hash[SESSION_SHA256_BYTES];
-	char		digest[SESSION_BASE64URL_CHARS(DIGEST_BYTES)];
-
-	if (!session_crypto_sha256(hash, token_hash, SESSION_SHA256_BYTES))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not compute a hash")));
-	session_base64url_encode(digest, hash, DIGEST_BYTES);
-	return cstring_to_text_with_len(digest, sizeof(digest));
-}
-
-bool
-session_cookie_same_digest(const text *one, const text *other)
-{
-	return one != NULL && other != NULL &&
-		VARSIZE_ANY_EXHDR(one) == VARSIZE_ANY_EXHDR(other) &&
-		session_crypto_equal(VARDATA_ANY(one), VARDATA_ANY(other),
-							 VARSIZE_ANY_EXHDR(one));
-}
-
 static Jsonb *
 with_optional(Jsonb *claims, const char *name, const text *value)
 {
@@ -446,28 +420,39 @@ session_cookie_codec(void)
  * so a session in use must come by before it looks idle.
  */
 static TimestampTz
-due_time(const SessionRow *row, TimestampTz read_at)
+due_time(const SessionRow *row, const SessionMoment *moment)
 {
-	TimestampTz due = read_at +
+	TimestampTz due = moment->read_at +
 	session_settings.cookie_cache_ttl * USECS_PER_SEC;
 
 	if (row->idle_timeout != 0)
-		due = Min(due, read_at + row->idle_timeout / 2);
+		due = Min(due, moment->read_at + row->idle_timeout / 2);
 	return Min(due, session_policy_deadline(row));
 }
 
+SessionMoment
+session_cookie_moment(void)
+{
+	SessionMoment moment;
+
+	moment.believed_since =
+		session_revocation_expect(session_settings.cookie_cache_ttl);
+	moment.read_at = GetCurrentTimestamp();
+	return moment;
+}
+
 text *
-session_cookie_snapshot_of(const SessionRow *row, TimestampTz read_at,
+session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 						   Jsonb *added, const SessionCodec *codec)
 {
 	TimestampTz end = session_policy_deadline(row);
-	TimestampTz due = due_time(row, read_at);
+	TimestampTz due = due_time(row, moment);
 	Jsonb	   *claims = session_claims_without_reserved(added);
 	SessionCodecKey key;
 
 	claims = session_claims_with_text(claims, "sid", short_id(&row->id));
 	claims = session_claims_with_text(claims, "tok",
-									  session_cookie_digest(row->token_hash));
+									  cstring_to_text(session_secret_digest(row)));
 	claims = with_optional(claims, "uid", row->user_id);
 	claims = with_optional(claims, "tid", row->tenant_id);
 	claims = with_optional(claims, "role", row->role);
@@ -478,20 +463,26 @@ session_cookie_snapshot_of(const SessionRow *row, TimestampTz read_at,
 										 unix_seconds(row->authenticated_at));
 	if (!TIMESTAMP_NOT_FINITE(end))
 		claims = session_claims_with_int(claims, "end", unix_seconds(end));
-	claims = with_times(claims, read_at, unix_seconds(due));
+	/* A standby may not know yet what happened to the session. */
+	if (RecoveryInProgress())
+		claims = session_claims_with_int(claims, "sby", 1);
+	/* In the second in which the server started, iat says too little. */
+	if (unix_seconds(moment->read_at) == unix_seconds(moment->believed_since))
+		claims = session_claims_with_int(claims, "iat_us", moment->read_at);
+	claims = with_times(claims, moment->read_at, unix_seconds(due));
 	/* Only now: what the claims function calls may have the keys reloaded. */
 	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
 	return encode(claims, codec, SESSION_SNAPSHOT_PURPOSE, &key);
 }
 
 text *
-session_cookie_try_snapshot(const SessionRow *row, TimestampTz read_at,
-							Jsonb *added)
+session_cookie_try_snapshot(const SessionRow *row,
+							const SessionMoment *moment, Jsonb *added)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	text	   *volatile value = NULL;
 
-	if (due_time(row, read_at) <= GetCurrentTimestamp() ||
+	if (due_time(row, moment) <= GetCurrentTimestamp() ||
 		session_keyring_of(SESSION_COOKIE_RING) == NIL)
 		return NULL;
 
@@ -501,7 +492,7 @@ session_cookie_try_snapshot(const SessionRow *row, TimestampTz read_at,
 	 */
 	PG_TRY();
 	{
-		value = session_cookie_snapshot_of(row, read_at, added,
+		value = session_cookie_snapshot_of(row, moment, added,
 										   session_cookie_codec());
 	}
 	PG_CATCH();
@@ -522,12 +513,12 @@ session_cookie_try_snapshot(const SessionRow *row, TimestampTz read_at,
 text *
 session_cookie_snapshot(const SessionToken *token, const SessionCodec *codec)
 {
-	TimestampTz read_at = GetCurrentTimestamp();
+	SessionMoment moment = session_cookie_moment();
 	SessionRow	row;
 
 	if (!session_lifecycle_reread(token, &row))
 		return NULL;
-	return session_cookie_snapshot_of(&row, read_at,
+	return session_cookie_snapshot_of(&row, &moment,
 									  session_claims_added(&row), codec);
 }
 
@@ -580,8 +571,8 @@ from_row(SessionSnapshot *snapshot)
 	SessionRow	row;
 
 	if (!session_lifecycle_peek(&snapshot->id, &row) ||
-		!session_cookie_same_digest(snapshot->digest,
-									session_cookie_digest(row.token_hash)))
+		!session_secret_same_digest(snapshot->digest,
+									session_secret_digest(&row)))
 		return false;
 	snapshot->user_id = row.user_id;
 	snapshot->tenant_id = row.tenant_id;
@@ -603,10 +594,24 @@ open_snapshot(Proven *proven, const char *value, size_t len,
 			   SESSION_SNAPSHOT_PURPOSE, true) ||
 		!read_claims(proven) || !id_claim(proven, &snapshot->id))
 		return false;
-	snapshot->digest = text_claim(proven, "tok");
+	snapshot->digest = string_claim(proven, "tok");
 	snapshot->payload = proven->payload;
 	snapshot->len = proven->len;
 	return true;
+}
+
+/* Must the row be asked although a snapshot is not due yet? */
+static bool
+is_doubtful(const Proven *proven, const SessionSnapshot *snapshot)
+{
+	int64		second = integer_claim(proven, "iat", 0);
+	TimestampTz issued = integer_claim(proven, "iat_us",
+									   from_unix_seconds(second));
+	bool		doubtful = integer_claim(proven, "sby", 0) != 0 ||
+	session_revocation_doubts(&snapshot->id, snapshot->digest, issued);
+
+	session_count(doubtful ? SESSION_COUNT_DOUBTED : SESSION_COUNT_BELIEVED);
+	return doubtful;
 }
 
 bool
@@ -618,6 +623,7 @@ session_cookie_trust(const char *value, size_t len, SessionSnapshot *snapshot)
 	if (!open_snapshot(&proven, value, len, snapshot) || !in_time(&proven, now))
 		return false;
 	from_claims(snapshot, &proven, now);
+	snapshot->doubtful = is_doubtful(&proven, snapshot);
 	return true;
 }
 
@@ -627,13 +633,21 @@ session_cookie_believe(const char *value, size_t len, bool sensitive,
 {
 	int64		now = unix_seconds(GetCurrentTimestamp());
 	Proven		proven = {0};
+	bool		should_refresh;
+	bool		found;
 
 	if (!open_snapshot(&proven, value, len, snapshot))
 		return false;
 	if (sensitive || !in_time(&proven, now))
 		return from_row(snapshot);
 	from_claims(snapshot, &proven, now);
-	return true;
+	if (!is_doubtful(&proven, snapshot))
+		return true;
+	/* A new one might be doubted as well. */
+	should_refresh = snapshot->should_refresh;
+	found = from_row(snapshot);
+	snapshot->should_refresh = should_refresh;
+	return found;
 }
 
 Jsonb *
@@ -641,7 +655,8 @@ session_cookie_added(const SessionSnapshot *snapshot)
 {
 	Jsonb	   *claims = session_claims_parse(snapshot->payload, snapshot->len);
 
-	return claims == NULL ? session_claims_empty() : session_claims_without_reserved(claims);
+	return claims == NULL ? session_claims_empty() :
+		session_claims_without_reserved(claims);
 }
 
 /*

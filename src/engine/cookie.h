@@ -62,18 +62,23 @@ typedef struct SessionSnapshot
 	int32		auth_level;
 	TimestampTz authenticated_at;	/* SESSION_NO_TIME = anonymous */
 	TimestampTz expires_at;		/* the session token's deadline */
-	text	   *digest;			/* of the token it was made for */
+	const char *digest;			/* of the token it was made for; or NULL */
 	bool		from_row;		/* the row was looked at */
 	bool		should_refresh; /* a new snapshot is due */
+	bool		doubtful;		/* it is not due, and the row has to decide */
 	const char *payload;		/* as it was signed */
 	size_t		len;
 } SessionSnapshot;
 
-/* Says which token a row or snapshot is for, without giving it away. */
-extern text *session_cookie_digest(const uint8 token_hash[SESSION_SHA256_BYTES]);
+/* When a row was read that a snapshot is minted from. */
+typedef struct SessionMoment
+{
+	TimestampTz read_at;		/* not after it was read */
+	TimestampTz believed_since; /* what was issued before asks the row */
+} SessionMoment;
 
-/* In constant time; false when either is NULL. */
-extern bool session_cookie_same_digest(const text *one, const text *other);
+/* Call it before the row is read. */
+extern SessionMoment session_cookie_moment(void);
 
 /*
  * Mints a snapshot of the live session of a token; NULL when the token is not
@@ -84,11 +89,11 @@ extern text *session_cookie_snapshot(const SessionToken *token,
 									 const SessionCodec *codec);
 
 /*
- * Mints a snapshot of a live session whose row was read not before read_at,
- * with what the claims function added for it.
+ * Mints a snapshot of a live session whose row was read at that moment, with
+ * what the claims function added for it.
  */
 extern text *session_cookie_snapshot_of(const SessionRow *row,
-										TimestampTz read_at, Jsonb *added,
+										const SessionMoment *moment, Jsonb *added,
 										const SessionCodec *codec);
 
 /*
@@ -96,12 +101,13 @@ extern text *session_cookie_snapshot_of(const SessionRow *row,
  * there is to say does not fit into a cookie, or it would be due already.
  */
 extern text *session_cookie_try_snapshot(const SessionRow *row,
-										 TimestampTz read_at, Jsonb *added);
+										 const SessionMoment *moment,
+										 Jsonb *added);
 
 /* The codec of "session.cookie_encoding". */
 extern const SessionCodec *session_cookie_codec(void);
 
-/* Believes a snapshot that is not due, and asks nobody. */
+/* Reads a snapshot that is not due, and asks no table. */
 extern bool session_cookie_trust(const char *value, size_t len,
 								 SessionSnapshot *snapshot);
 

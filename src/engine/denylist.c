@@ -76,25 +76,32 @@ session_denylist_add(const SessionDenied *denied, TimestampTz until)
 }
 
 int64
-session_denylist_trim(TimestampTz now, int batch)
+session_denylist_trim_some(TimestampTz now, int batch)
 {
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(now), Int64GetDatum(batch)};
+
+	return (int64)
+		session_table_execute(&denylist, "DELETE FROM session.denylist"
+							  " WHERE hash OPERATOR(pg_catalog.=) ANY (ARRAY("
+							  "SELECT d.hash FROM session.denylist d"
+							  " WHERE d.expires_at OPERATOR(pg_catalog.<=) $1"
+							  " ORDER BY d.expires_at LIMIT $2"
+							  " FOR UPDATE SKIP LOCKED))",
+							  lengthof(types), types, values, NULL, &plan);
+}
+
+int64
+session_denylist_trim(TimestampTz now, int batch)
+{
 	int64		deleted = 0;
 	int64		count;
 
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		count = (int64)
-			session_table_execute(&denylist, "DELETE FROM session.denylist"
-								  " WHERE hash OPERATOR(pg_catalog.=) ANY (ARRAY("
-								  "SELECT d.hash FROM session.denylist d"
-								  " WHERE d.expires_at OPERATOR(pg_catalog.<=) $1"
-								  " ORDER BY d.expires_at LIMIT $2"
-								  " FOR UPDATE SKIP LOCKED))",
-								  lengthof(types), types, values, NULL, &plan);
+		count = session_denylist_trim_some(now, batch);
 		deleted += count;
 	} while (count == batch);
 	return deleted;

@@ -27,4 +27,7 @@ extern bool session_denylist_add(const SessionDenied *denied,
  */
 extern int64 session_denylist_trim(TimestampTz now, int batch);
 
+/* The same for one batch. */
+extern int64 session_denylist_trim_some(TimestampTz now, int batch);
+
 #endif							/* SESSION_DENYLIST_H */

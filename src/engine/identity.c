@@ -19,6 +19,7 @@
 #include "engine/denylist.h"
 #include "engine/identity.h"
 #include "engine/lifecycle.h"
+#include "engine/secret.h"
 #include "engine/store.h"
 #include "wire/base64url.h"
 #include "wire/token.h"
@@ -63,7 +64,7 @@ session_identity_of_row(SessionIdentity *identity, const SessionRow *row,
 	identity->user_id = row->user_id;
 	identity->tenant_id = row->tenant_id;
 	identity->role = row->role;
-	identity->proof = session_cookie_digest(row->token_hash);
+	identity->proof = cstring_to_text(session_secret_digest(row));
 	set_claims(identity, added);
 }
 
@@ -80,7 +81,7 @@ session_identity_of_snapshot(SessionIdentity *identity,
 	identity->user_id = snapshot->user_id;
 	identity->tenant_id = snapshot->tenant_id;
 	identity->role = snapshot->role;
-	identity->proof = snapshot->digest;
+	identity->proof = cstring_to_text(snapshot->digest);
 	set_claims(identity, session_cookie_added(snapshot));
 }
 
@@ -159,8 +160,8 @@ row_holds(SessionIdentity *identity)
 	SessionRow	row;
 
 	if (!session_lifecycle_peek(&identity->id, &row) ||
-		!session_cookie_same_digest(identity->proof,
-									session_cookie_digest(row.token_hash)))
+		!session_secret_same_digest(text_to_cstring(identity->proof),
+									session_secret_digest(&row)))
 		return false;
 	identity->auth_level = row.auth_level;
 	identity->authenticated_at = row.authenticated_at;

@@ -23,9 +23,12 @@
 #include "engine/activity.h"
 #include "engine/context.h"
 #include "engine/data.h"
+#include "engine/event.h"
+#include "engine/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/secret.h"
 #include "engine/denylist.h"
+#include "engine/shared.h"
 #include "engine/store.h"
 
 /* Microseconds between 1970 and 2000. */
@@ -42,28 +45,41 @@ token_id(pg_uuid_t *id, const SessionToken *token)
  * Looking
  */
 
-/* Finds the session of a token, and whether it is alive. */
+/*
+ * Finds the session of a token that came from an address (NULL = it does not
+ * say), and whether it is alive.
+ */
 static SessionStatus
-find(const SessionToken *token, SessionRow *row)
+find_from(const SessionToken *token, const inet *ip, SessionRow *row)
 {
 	pg_uuid_t	id;
 
 	token_id(&id, token);
 	if (!session_store_read(&id, row) || !session_secret_matches(row, token))
+	{
+		session_evidence_failure(ip);
 		return SESSION_UNKNOWN;
+	}
 	session_activity_overlay(row);
 	return session_policy_status(row, GetCurrentTimestamp());
+}
+
+static SessionStatus
+find(const SessionToken *token, SessionRow *row)
+{
+	return find_from(token, NULL, row);
 }
 
 SessionStatus
 session_lifecycle_check(const SessionToken *token,
 						const SessionBinding *binding, SessionRow *row)
 {
-	SessionStatus status = find(token, row);
+	SessionStatus status = find_from(token, binding->ip, row);
 
 	if (status == SESSION_ACTIVE &&
 		!session_policy_bound(row, &session_settings, binding))
-		return SESSION_BINDING;
+		status = SESSION_BINDING;
+	session_count(SESSION_COUNT_CHECKED + status);
 	return status;
 }
 
@@ -89,6 +105,7 @@ end_held(SessionRow *row, text *reason, TimestampTz now)
 {
 	session_policy_revoke(row, &session_settings, reason, now);
 	session_store_save_end(row);
+	session_count(SESSION_COUNT_ENDED);
 }
 
 SessionStatus
@@ -99,15 +116,20 @@ session_lifecycle_validate(const SessionToken *token,
 
 	if (status == SESSION_ACTIVE)
 		note_use(row);
-	else if (status == SESSION_BINDING &&
-			 session_settings.on_mismatch == SESSION_MISMATCH_REVOKE &&
-			 !XactReadOnly)
+	if (status == SESSION_BINDING)
+		session_evidence_mismatch(row, binding);
+	if (status == SESSION_BINDING &&
+		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE &&
+		!XactReadOnly)
 	{
 		SessionRow	held;
 
 		if (session_lifecycle_hold(token, &held))
+		{
 			end_held(&held, cstring_to_text("binding_mismatch"),
 					 GetCurrentTimestamp());
+			session_event_revoked(&held);
+		}
 	}
 	return status;
 }
@@ -237,6 +259,15 @@ surplus(text *user_id, text *tenant_id, int limit)
 	return list_copy_tail(live, limit - 1);
 }
 
+static void
+evict(List *rows)
+{
+	int64		ended = session_lifecycle_revoke_all(rows, "evicted", NULL);
+
+	while (ended-- > 0)
+		session_count(SESSION_COUNT_EVICTED);
+}
+
 /*
  * Holds the row of a token, and before it those of other sessions whose ids
  * sort before its own, so that the order is kept.
@@ -283,9 +314,7 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 	if (order->auth_level != 1)
 		check_level(order->user_id, order->auth_level);
 	limit = hold_user(order->user_id, order->tenant_id, order->max_sessions);
-	(void) session_lifecycle_revoke_all(surplus(order->user_id,
-												order->tenant_id, limit),
-										"evicted", NULL);
+	evict(surplus(order->user_id, order->tenant_id, limit));
 	now = GetCurrentTimestamp();
 
 	memset(row, 0, sizeof(*row));
@@ -307,6 +336,8 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 						order->user_id != NULL, now);
 	session_secret_issue(row, given);
 	session_store_insert(row);
+	session_event_created(row);
+	session_count(SESSION_COUNT_CREATED);
 	session_context_note(&row->id);
 }
 
@@ -331,6 +362,8 @@ session_lifecycle_extend(const SessionToken *token, SessionRow *row)
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
 	session_store_save_state(row);
+	session_event_refreshed(row);
+	session_count(SESSION_COUNT_REFRESHED);
 	return true;
 }
 
@@ -353,10 +386,17 @@ find_refresh(const SessionRefreshToken *token, SessionRow *row)
 	pg_uuid_t	id;
 
 	memcpy(id.data, token->id, sizeof(id.data));
-	if (!session_store_read(&id, row))
-		return false;
-	session_activity_overlay(row);
-	return made_live(token, row);
+	if (session_store_read(&id, row))
+	{
+		session_activity_overlay(row);
+		if (made_live(token, row))
+			return true;
+		/* The key of a session that is over is not tried. */
+		if (session_policy_life(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
+			return false;
+	}
+	session_evidence_failure(NULL);
+	return false;
 }
 
 /* The same, then holds the row and looks again. */
@@ -388,6 +428,8 @@ session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
 			return false;
 		case SESSION_ROTATION_REUSE:
 			end_held(row, cstring_to_text("refresh_reuse"), now);
+			session_evidence_reuse(row);
+			session_count(SESSION_COUNT_REUSED);
 			return false;
 		case SESSION_ROTATION_SAME:
 			session_secret_derive(row, given);
@@ -396,8 +438,10 @@ session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
 			session_policy_rotate(row, now);
 			session_secret_derive(row, given);
 			session_store_save_state(row);
+			session_event_refreshed(row);
 			break;
 	}
+	session_count(SESSION_COUNT_REFRESHED);
 	session_context_note(&row->id);
 	return true;
 }
@@ -451,6 +495,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 							 SessionCredentials *given)
 {
 	List	   *evicted = NIL;
+	bool		login;
 
 	/* The user is held before any row, as when a session is created. */
 	if (change->user_id != NULL)
@@ -471,10 +516,13 @@ session_lifecycle_regenerate(const SessionToken *token,
 	if (!hold_among(token, row, evicted))
 		return false;
 	check_same_user(row, change->user_id);
-	(void) session_lifecycle_revoke_all(evicted, "evicted", NULL);
+	evict(evicted);
+	login = row->user_id == NULL && change->user_id != NULL;
 	apply_change(row, change, GetCurrentTimestamp());
 	session_secret_issue(row, given);
 	session_store_save_state(row);
+	session_event_regenerated(row, login);
+	session_count(SESSION_COUNT_REGENERATED);
 	return true;
 }
 
@@ -492,6 +540,7 @@ end_if_alive(SessionRow *row, text *reason)
 	if (session_policy_life(row, now) != SESSION_ACTIVE)
 		return false;
 	end_held(row, reason, now);
+	session_event_revoked(row);
 	return true;
 }
 
@@ -528,7 +577,11 @@ session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 {
 	SessionRow	row;
 
-	return session_store_lock(id, &row) && end_if_alive(&row, reason);
+	if (!session_store_read(id, &row))
+		return false;
+	session_activity_overlay(&row);
+	return alive(&row) && session_store_lock(id, &row) &&
+		end_if_alive(&row, reason);
 }
 
 int64
@@ -562,12 +615,72 @@ is_dead(SessionRow *row, TimestampTz now)
 	return session_policy_life(row, now) != SESSION_ACTIVE;
 }
 
+int
+session_lifecycle_find_dead(TimestampTz now, int limit, pg_uuid_t *ids)
+{
+	return session_store_find_dead(now, limit, is_dead, ids);
+}
+
+int
+session_lifecycle_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count)
+{
+	return session_store_delete_dead(now, ids, count, is_dead,
+									 session_event_purged);
+}
+
 int64
 session_lifecycle_purge(int64 limit)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	int			batch = session_settings.cleanup_batch;
+	int64		written = 0;
 
-	(void) session_denylist_trim(now, session_settings.cleanup_batch);
-	return session_store_purge(now, limit, session_settings.cleanup_batch,
-							   is_dead);
+	(void) session_activity_flush(now, batch, &written);
+	(void) session_denylist_trim(now, batch);
+	while (session_event_trim(now, batch) == batch)
+		CHECK_FOR_INTERRUPTS();
+	return session_store_purge(now, limit, batch, is_dead,
+							   session_event_purged);
+}
+
+/*
+ * Counting
+ */
+
+/* Pages that a survey reads, at most. */
+#define SURVEY_PAGES 500
+
+static void
+count_row(SessionRow *row, void *arg)
+{
+	SessionSurvey *survey = arg;
+	TimestampTz now = GetCurrentTimestamp();
+	SessionStatus life;
+
+	session_activity_overlay(row);
+	life = session_policy_life(row, now);
+	if (life == SESSION_ACTIVE)
+		survey->live++;
+	else if (life == SESSION_IDLE)
+		survey->idle++;
+	else if (life == SESSION_EXPIRED)
+		survey->expired++;
+	else
+		survey->revoked++;
+	if (life != SESSION_ACTIVE && row->purge_at <= now)
+		survey->overdue++;
+}
+
+void
+session_lifecycle_survey(SessionSurvey *survey)
+{
+	double		scale;
+
+	memset(survey, 0, sizeof(*survey));
+	scale = session_store_sample(SURVEY_PAGES, count_row, survey);
+	survey->live *= scale;
+	survey->idle *= scale;
+	survey->expired *= scale;
+	survey->revoked *= scale;
+	survey->overdue *= scale;
 }

@@ -113,7 +113,31 @@ extern int64 session_lifecycle_revoke_all(List *rows, const char *reason,
 /* Sorts rows by creation, newest first. */
 extern void session_lifecycle_sort(List *rows);
 
-/* Deletes dead rows, at most limit (0 = all there are); how many? */
+/*
+ * Finds at most so many dead rows, and deletes those of some that are dead
+ * still; how many?
+ */
+extern int	session_lifecycle_find_dead(TimestampTz now, int limit,
+										pg_uuid_t *ids);
+extern int	session_lifecycle_delete_dead(TimestampTz now,
+										  const pg_uuid_t *ids, int count);
+
+/*
+ * One round of upkeep at once: writes activity down, deletes dead rows, at most
+ * limit (0 = all there are), and returns how many.
+ */
 extern int64 session_lifecycle_purge(int64 limit);
+
+/* How many sessions there are of each kind, as far as a sample tells. */
+typedef struct SessionSurvey
+{
+	double		live;
+	double		idle;
+	double		expired;
+	double		revoked;
+	double		overdue;		/* over, and due to be deleted */
+} SessionSurvey;
+
+extern void session_lifecycle_survey(SessionSurvey *survey);
 
 #endif							/* SESSION_LIFECYCLE_H */

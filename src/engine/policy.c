@@ -125,12 +125,12 @@ session_policy_end(const SessionRow *row)
 }
 
 /*
- * Finds the 4 or 16 bytes of an address.  An IPv4 address inside IPv6
- * (::ffff:0:0/96, RFC 4291 section 2.5.5.2) is the IPv4 address: which of the
- * two a server sees depends only on how it opened its socket.
+ * An IPv4 address inside IPv6 (::ffff:0:0/96, RFC 4291 section 2.5.5.2) is the
+ * IPv4 address: which of the two a server sees depends only on how it opened
+ * its socket.
  */
-static const uint8 *
-address_bytes(const inet *ip, int *len)
+const uint8 *
+session_policy_address(const inet *ip, int *len)
 {
 	static const uint8 mapped[12] = {[10] = 0xFF,[11] = 0xFF};
 	const uint8 *bytes = ip_addr(ip);
@@ -172,8 +172,8 @@ same_address(const inet *a, const inet *b, const SessionSettings *settings)
 
 	if (a == NULL || b == NULL)
 		return false;
-	a_bytes = address_bytes(a, &a_len);
-	b_bytes = address_bytes(b, &b_len);
+	a_bytes = session_policy_address(a, &a_len);
+	b_bytes = session_policy_address(b, &b_len);
 	if (a_len != b_len)
 		return false;
 	if (settings->bind_ip == SESSION_BIND_EXACT)
@@ -214,15 +214,23 @@ session_policy_belongs(const SessionRow *row, const text *user_id,
 		same_text(row->user_id, user_id);
 }
 
-bool
-session_policy_touch_due(const SessionRow *row,
-						 const SessionSettings *settings, TimestampTz now)
+int64
+session_policy_touch_age(const SessionRow *row,
+						 const SessionSettings *settings)
 {
 	int64		age = SECONDS(settings->update_age);
 
 	/* A session in use must not end because its use was not written. */
 	if (row->idle_timeout != 0)
 		age = Min(age, row->idle_timeout / 2);
+	return age;
+}
+
+bool
+session_policy_touch_due(const SessionRow *row,
+						 const SessionSettings *settings, TimestampTz now)
+{
+	int64		age = session_policy_touch_age(row, settings);
 
 	/* A clock that was ahead must not keep a session from idling for ever. */
 	return now < row->last_seen_at || now >= after(row->last_seen_at, age);

@@ -59,6 +59,9 @@ extern SessionStatus session_policy_life(const SessionRow *row,
 extern SessionStatus session_policy_status(const SessionRow *row,
 										   TimestampTz now);
 
+/* The 4 or 16 bytes of an address. */
+extern const uint8 *session_policy_address(const inet *ip, int *len);
+
 /* Does the request come from where the session was created? */
 extern bool session_policy_bound(const SessionRow *row,
 								 const SessionSettings *settings,
@@ -73,6 +76,10 @@ extern TimestampTz session_policy_deadline(const SessionRow *row);
 
 /* When the session ends if it is not used again. */
 extern TimestampTz session_policy_end(const SessionRow *row);
+
+/* How old the recorded use of a session may get before it is written again. */
+extern int64 session_policy_touch_age(const SessionRow *row,
+									  const SessionSettings *settings);
 
 /* Is it time to write down that the session was used? */
 extern bool session_policy_touch_due(const SessionRow *row,

@@ -31,11 +31,13 @@
 #include "compat.h"
 #include "engine/claims.h"
 #include "engine/cookie.h"
+#include "engine/evidence.h"
 #include "engine/identity.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
 #include "engine/request.h"
 #include "engine/secret.h"
+#include "engine/shared.h"
 #include "wire/cookie_header.h"
 #include "wire/path.h"
 
@@ -309,13 +311,12 @@ snapshot_header(const text *value, TimestampTz end)
 }
 
 /*
- * Gives the client a snapshot of the session whose row was read not before
- * read_at.  Where none can be made it is not missed: the row is asked instead.
+ * Gives the client a snapshot of the session whose row was just read.  Where none can be made it is not missed: the row is asked instead.
  */
 static void
-send_snapshot(const SessionRow *row, TimestampTz read_at, Jsonb *added)
+send_snapshot(const SessionRow *row, const SessionMoment *moment, Jsonb *added)
 {
-	text	   *value = session_cookie_try_snapshot(row, read_at, added);
+	text	   *value = session_cookie_try_snapshot(row, moment, added);
 	text	   *line;
 
 	if (value == NULL)
@@ -331,11 +332,14 @@ prove_by_row(const Request *request, const SessionToken *token,
 			 SessionIdentity *identity, bool want_snapshot)
 {
 	SessionBinding binding = request_binding(request);
-	TimestampTz read_at = GetCurrentTimestamp();
+	SessionMoment moment = {0};
 	SessionRow	row;
 	Jsonb	   *added;
-	SessionStatus status = session_lifecycle_validate(token, &binding, &row);
+	SessionStatus status;
 
+	if (want_snapshot)
+		moment = session_cookie_moment();
+	status = session_lifecycle_validate(token, &binding, &row);
 	if (status == SESSION_BINDING && !XactReadOnly &&
 		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE)
 		return SESSION_REQUEST_ENDED;
@@ -344,7 +348,7 @@ prove_by_row(const Request *request, const SessionToken *token,
 	added = session_claims_added(&row);
 	session_identity_of_row(identity, &row, added);
 	if (want_snapshot)
-		send_snapshot(&row, read_at, added);
+		send_snapshot(&row, &moment, added);
 	return SESSION_REQUEST_PROVEN;
 }
 
@@ -369,13 +373,13 @@ is_sensitive(void)
 											   path, strlen(path));
 }
 
-static text *
+static const char *
 token_digest(const SessionToken *token)
 {
-	uint8		hash[SESSION_SHA256_BYTES];
+	SessionRow	row = {0};
 
-	session_secret_hash(hash, token);
-	return session_cookie_digest(hash);
+	session_secret_hash(row.token_hash, token);
+	return session_secret_digest(&row);
 }
 
 /* Reads the snapshot beside a token; false unless it is to be believed. */
@@ -391,8 +395,7 @@ read_snapshot(const Request *request, const SessionToken *token,
 		session_cookie_trust(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
 							 snapshot) &&
 		memcmp(snapshot->id.data, token->id, UUID_LEN) == 0 &&
-		session_cookie_same_digest(snapshot->digest,
-								   token_digest(token));
+		session_secret_same_digest(snapshot->digest, token_digest(token));
 }
 
 static SessionRequestVerdict
@@ -403,7 +406,7 @@ prove_cached(const Request *request, const SessionToken *token,
 	bool		fresh = read_snapshot(request, token, &snapshot) &&
 	!snapshot.should_refresh;
 
-	if (!fresh || is_sensitive())
+	if (!fresh || snapshot.doubtful || is_sensitive())
 		return prove_by_row(request, token, identity, !fresh);
 	session_identity_of_snapshot(identity, &snapshot);
 	return SESSION_REQUEST_PROVEN;
@@ -442,7 +445,11 @@ session_request_prove(SessionIdentity *identity)
 	if (session_settings.strategy == SESSION_STRATEGY_STATELESS)
 		return prove_carried(&request, identity);
 	if (!credential_token(&request, &token))
+	{
+		session_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
+		session_evidence_failure(client_ip(&request));
 		return SESSION_REQUEST_INVALID;
+	}
 	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
 		!request.from_header && !is_bound())
 		verdict = prove_cached(&request, &token, identity);

@@ -25,6 +25,7 @@ typedef struct SessionRow
 
 	pg_uuid_t	id;				/* public, safe to log */
 	uint8		token_hash[SESSION_SHA256_BYTES];
+	uint8		stored_hash[SESSION_SHA256_BYTES];	/* as it was read */
 
 	text	   *user_id;		/* NULL = anonymous */
 	text	   *tenant_id;

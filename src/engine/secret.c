@@ -49,6 +49,25 @@ session_secret_matches(const SessionRow *row, const SessionToken *token)
 	return session_crypto_equal(hash, row->token_hash, sizeof(hash));
 }
 
+char *
+session_secret_digest(const SessionRow *row)
+{
+	uint8		hash[SESSION_SHA256_BYTES];
+	char	   *digest = palloc0(SESSION_DIGEST_CHARS + 1);
+
+	if (!session_crypto_sha256(hash, row->token_hash, sizeof(row->token_hash)))
+		refuse_crypto();
+	session_base64url_encode(digest, hash, SESSION_DIGEST_BYTES);
+	return digest;
+}
+
+bool
+session_secret_same_digest(const char *one, const char *other)
+{
+	return one != NULL && other != NULL && strlen(one) == strlen(other) &&
+		session_crypto_equal(one, other, strlen(one));
+}
+
 /* Opens the row's key; whoever calls wipes it. */
 static void
 open_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)

@@ -6,7 +6,9 @@
  * write first locks the row through the table access method, which finds the
  * newest version whatever the transaction's snapshot is, then runs a plan as
  * the owner.  (In a SERIALIZABLE transaction both count towards serialization
- * failures.)  A tid is only good within the scan that found it.
+ * failures.)  A tid is only good within the scan that found it.  What ends a
+ * session or gives it another token is noted for snapshots before it is
+ * written.
  */
 #include "postgres.h"
 
@@ -15,11 +17,15 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "common/pg_prng.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -31,6 +37,8 @@
 
 #include "compat.h"
 #include "engine/policy.h"
+#include "engine/revocation.h"
+#include "engine/secret.h"
 #include "engine/store.h"
 #include "engine/table.h"
 
@@ -109,10 +117,22 @@ static SessionTable sessions = {
 	}
 };
 
+/*
+ * Opens the table.  The files of an unlogged one are not there on a standby.
+ */
 static Relation
 open_table(LOCKMODE mode)
 {
-	return session_table_open(&sessions, mode);
+	Relation	table = session_table_open(&sessions, mode);
+
+	if (table->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED &&
+		RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sessions are kept as a cache, which a standby does not have"),
+				 errhint("Ask the primary, or run session_storage('database') "
+						 "on it.")));
+	return table;
 }
 
 Oid
@@ -161,6 +181,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->id = *DatumGetUUIDP(v[COL_ID]);
 	memcpy(row->token_hash, VARDATA_ANY(DatumGetPointer(v[COL_TOKEN_HASH])),
 		   SESSION_SHA256_BYTES);
+	memcpy(row->stored_hash, row->token_hash, SESSION_SHA256_BYTES);
 	row->user_id = TEXT_OR_NULL(COL_USER_ID);
 	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
 	row->role = TEXT_OR_NULL(COL_ROLE);
@@ -286,6 +307,47 @@ session_store_of_tenant(text *tenant_id)
 	result = rows_where(table, sessions.indexes[BY_TENANT], tenant_id, NULL, 0);
 	table_close(table, AccessShareLock);
 	return result;
+}
+
+/* Adds the session in the slot to an array that grows. */
+static void
+add_owned(SessionOwned **owned, int *count, int *room, TupleTableSlot *slot,
+		  Datum user_id)
+{
+	bool		null;
+
+	if (*count == *room)
+	{
+		*room *= 2;
+		*owned = repalloc_huge(*owned, *room * sizeof(SessionOwned));
+	}
+	(*owned)[*count].user_id = PG_DETOAST_DATUM_COPY(user_id);
+	(*owned)[*count].id = *DatumGetUUIDP(slot_getattr(slot, COL_ID + 1, &null));
+	++*count;
+}
+
+SessionOwned *
+session_store_owned(int *count)
+{
+	Relation	table = open_table(AccessShareLock);
+	int			room = 64;
+	SessionOwned *owned = palloc_array(SessionOwned, room);
+	SessionTableScan scan;
+
+	*count = 0;
+	session_table_begin(&scan, table, sessions.indexes[BY_USER], NULL);
+	while (session_table_next(&scan))
+	{
+		bool		null;
+		Datum		user_id = slot_getattr(scan.slot, COL_USER_ID + 1, &null);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!null && slot_attisnull(scan.slot, COL_REVOKED_AT + 1))
+			add_owned(&owned, count, &room, scan.slot, user_id);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	return owned;
 }
 
 /*
@@ -612,13 +674,24 @@ session_store_save_data(const SessionRow *row)
 void
 session_store_save_state(const SessionRow *row)
 {
+	if (memcmp(row->token_hash, row->stored_hash, SESSION_SHA256_BYTES) != 0)
+		session_revocation_note(&row->id, session_secret_digest(row));
 	write_row(&state_statement, row);
 }
 
 void
 session_store_save_end(const SessionRow *row)
 {
+	session_revocation_note(&row->id, NULL);
 	write_row(&end_statement, row);
+}
+
+/* Selects the rows whose time to be deleted has come. */
+static void
+purge_key(ScanKey key, TimestampTz now)
+{
+	ScanKeyInit(key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(now));
 }
 
 /* Deletes rows that are held. */
@@ -643,7 +716,7 @@ delete_rows(Datum *ids, int count)
 /* Collects up to wanted ids of dead rows, which it then holds. */
 static int
 next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
-		  SessionStoreTest is_dead, Datum *ids)
+		  SessionStoreTest is_dead, SessionStoreFarewell farewell, Datum *ids)
 {
 	int			count = 0;
 
@@ -658,14 +731,76 @@ next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
 		if (is_dead(row, now) &&
 			lock_tuple(table, scan->snapshot, scan->slot, &tid,
 					   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok)
+		{
+			farewell(row, now);
 			ids[count++] = UUIDPGetDatum(&row->id);
+		}
 	}
 	return count;
 }
 
+int
+session_store_find_dead(TimestampTz now, int limit, SessionStoreTest is_dead,
+						pg_uuid_t *ids)
+{
+	Relation	table = open_table(AccessShareLock);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session find dead",
+											   ALLOCSET_DEFAULT_SIZES);
+	int			count = 0;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	purge_key(&key, now);
+	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
+	while (count < limit && session_table_next(&scan))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work);
+		SessionRow	row;
+
+		CHECK_FOR_INTERRUPTS();
+		load_row(&row, scan.slot, false);
+		if (is_dead(&row, now))
+			ids[count++] = row.id;
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(work);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	MemoryContextDelete(work);
+	return count;
+}
+
+int
+session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
+						  SessionStoreTest is_dead,
+						  SessionStoreFarewell farewell)
+{
+	Relation	table = open_table(RowExclusiveLock);
+	Datum	   *held = palloc_array(Datum, count);
+	int			nheld = 0;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	id_key(&key, &ids[0]);
+	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
+	for (int i = 0; i < count; i++)
+	{
+		id_key(&key, &ids[i]);
+		session_table_rescan(&scan, &key);
+		nheld += next_dead(&scan, table, now, 1, is_dead, farewell,
+						   held + nheld);
+	}
+	session_table_end(&scan);
+	if (nheld > 0)
+		delete_rows(held, nheld);
+	table_close(table, NoLock);
+	return nheld;
+}
+
 int64
 session_store_purge(TimestampTz now, int64 limit, int batch,
-					SessionStoreTest is_dead)
+					SessionStoreTest is_dead, SessionStoreFarewell farewell)
 {
 	Relation	table = open_table(RowExclusiveLock);
 	Datum	   *ids = palloc_array(Datum, batch);
@@ -678,15 +813,14 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 	int			wanted;
 	int			count;
 
-	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
-				TimestampTzGetDatum(now));
+	purge_key(&key, now);
 	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
 	do
 	{
 		MemoryContext caller = MemoryContextSwitchTo(work);
 
 		wanted = limit > 0 ? (int) Min(batch, limit - deleted) : batch;
-		count = next_dead(&scan, table, now, wanted, is_dead, ids);
+		count = next_dead(&scan, table, now, wanted, is_dead, farewell, ids);
 		if (count > 0)
 			delete_rows(ids, count);
 		deleted += count;
@@ -697,4 +831,69 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 	table_close(table, NoLock);
 	MemoryContextDelete(work);
 	return deleted;
+}
+
+/* Visits the rows of a range of pages. */
+static void
+visit_pages(Relation table, Snapshot snapshot, BlockNumber first,
+			BlockNumber last, SessionStoreVisit visit, void *arg)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session sample",
+											   ALLOCSET_DEFAULT_SIZES);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	ItemPointerData from;
+	ItemPointerData to;
+	TableScanDesc scan;
+
+	ItemPointerSet(&from, first, FirstOffsetNumber);
+	ItemPointerSet(&to, last, MaxOffsetNumber);
+	scan = table_beginscan_tidrange(table, snapshot, &from, &to);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work);
+		SessionRow	row;
+
+		CHECK_FOR_INTERRUPTS();
+		load_row(&row, slot, false);
+		visit(&row, arg);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(work);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(work);
+}
+
+double
+session_store_sample(uint32 pages, SessionStoreVisit visit, void *arg)
+{
+	Relation	table = open_table(AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	BlockNumber total = RelationGetNumberOfBlocks(table);
+
+	if (total <= pages)
+	{
+		if (total > 0)
+			visit_pages(table, snapshot, 0, total - 1, visit, arg);
+		pages = total;
+	}
+	else
+	{
+		/* One of each of as many stretches of the same length. */
+		for (uint32 i = 0; i < pages; i++)
+		{
+			BlockNumber begin = (BlockNumber) ((uint64) total * i / pages);
+			BlockNumber end = (BlockNumber) ((uint64) total * (i + 1) / pages);
+			BlockNumber page;
+
+			page = (BlockNumber) pg_prng_uint64_range(&pg_global_prng_state,
+													  begin, end - 1);
+
+			visit_pages(table, snapshot, page, page, visit, arg);
+		}
+	}
+	UnregisterSnapshot(snapshot);
+	table_close(table, AccessShareLock);
+	return pages == 0 ? 1 : (double) total / pages;
 }

@@ -41,6 +41,16 @@ extern List *session_store_of_user(text *user_id, text *tenant_id, int which);
 
 extern List *session_store_of_tenant(text *tenant_id);
 
+/* Whose session it is. */
+typedef struct SessionOwned
+{
+	text	   *user_id;
+	pg_uuid_t	id;
+} SessionOwned;
+
+/* Lists the sessions that have a user and were not revoked, user by user. */
+extern SessionOwned *session_store_owned(int *count);
+
 /*
  * Holds the right to count and add to a user's sessions in a tenant until the
  * transaction ends.  Waits for whoever holds it.
@@ -66,13 +76,38 @@ extern void session_store_save_end(const SessionRow *row);
 /* Is this row, whose time has come, really dead? */
 typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
 
+/* Hears of a row that is about to be deleted. */
+typedef void (*SessionStoreFarewell) (SessionRow *row, TimestampTz now);
+
 /*
  * Deletes rows whose purge_at has come, at most limit (0 = all), batch at a
  * time, passing over those that somebody holds or that fail the test; returns
  * how many.
  */
 extern int64 session_store_purge(TimestampTz now, int64 limit, int batch,
-								 SessionStoreTest is_dead);
+								 SessionStoreTest is_dead,
+								 SessionStoreFarewell farewell);
+
+/*
+ * The same in two parts, for whoever commits in between: finds the ids of at
+ * most so many rows, and deletes those of some that are dead still and not
+ * held.  Both return how many.
+ */
+extern int	session_store_find_dead(TimestampTz now, int limit,
+									SessionStoreTest is_dead, pg_uuid_t *ids);
+extern int	session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids,
+									  int count, SessionStoreTest is_dead,
+									  SessionStoreFarewell farewell);
+
+/*
+ * Reads the rows, without their data, of at most so many pages of the table,
+ * taken at random if it has more, as committed now.  Returns how many times
+ * as many pages there are.
+ */
+typedef void (*SessionStoreVisit) (SessionRow *row, void *arg);
+
+extern double session_store_sample(uint32 pages, SessionStoreVisit visit,
+								   void *arg);
 
 /* The role under whose authority the tables are read and written. */
 extern Oid	session_store_owner(void);

@@ -31,6 +31,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "engine/shared.h"
 #include "engine/table.h"
 
 #define SCHEMA "session"
@@ -112,6 +113,7 @@ remember(SessionTable *table, Relation rel)
 	memcpy(table->indexes, indexes, sizeof(indexes));
 	table->owner = rel->rd_rel->relowner;
 	table->relid = RelationGetRelid(rel);
+	session_shared_attach();
 }
 
 /*
@@ -153,6 +155,12 @@ session_table_begin(SessionTableScan *scan, Relation rel, Oid index,
 	scan->slot = table_slot_create(rel, NULL);
 	scan->desc = session_compat_beginscan(rel, scan->index, scan->snapshot,
 										  key == NULL ? 0 : 1);
+	session_table_rescan(scan, key);
+}
+
+void
+session_table_rescan(SessionTableScan *scan, ScanKey key)
+{
 	index_rescan(scan->desc, key, key == NULL ? 0 : 1, NULL, 0);
 }
 

@@ -47,6 +47,9 @@ typedef struct SessionTableScan
 
 extern void session_table_begin(SessionTableScan *scan, Relation rel,
 								Oid index, ScanKey key);
+
+/* Begins again, for another key, over the same snapshot. */
+extern void session_table_rescan(SessionTableScan *scan, ScanKey key);
 extern bool session_table_next(SessionTableScan *scan);
 extern void session_table_end(SessionTableScan *scan);
 

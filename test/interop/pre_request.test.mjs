@@ -117,6 +117,10 @@ async function login(user, role = MEMBER, more = {}) {
 
 const revoke = (session) => db.value("session_revoke($1)", session.token);
 
+// The same to the row alone, so that it shows whether the row is asked.
+const endUnseen = (session) =>
+	db.rows("UPDATE session.sessions SET revoked_at = now(), revoked_reason = 'test' WHERE id = $1", session.id);
+
 // The answer must have come, and says who asked.
 function is(answer, user, role) {
 	assert.equal(answer.status, 200, JSON.stringify(answer.body));
@@ -320,7 +324,7 @@ withServer("cookie_cache: the first answer brings a snapshot, and it is enough u
 			name: CACHE, value: "", path: "/", httpOnly: true, secure: true, sameSite: "Lax", maxAge: 300,
 		});
 		const { body: first } = await web.ask("/rpc/whoami", { cookie: ada.both });
-		await revoke(ada);
+		await endUnseen(ada);
 		for (const [path, options, readOnly] of [["/rpc/whoami", {}, "on"], ["/rpc/whoami_writing", { post: {} }, "off"]]) {
 			const answer = await web.ask(path, { ...options, cookie: ada.both });
 			is(answer, "ada", MEMBER);
@@ -364,16 +368,16 @@ withServer("cookie_cache: a snapshot counts only beside the token it was made fo
 	is(renewed, "ada", MEMBER);
 	assert.equal(renewed.setCookie.length, 1);
 	// Forged ones are as good as none.
-	await revoke(bob);
+	await endUnseen(bob);
 	const own = parseSetCookie(bob.line)[0].value;
 	is(await web.ask("/rpc/whoami", { cookie: `${bob.cookie}; ${CACHE}=${own}` }), "bob", MEMBER);
 	for (const value of almost(own).filter((value, i) => i % 7 === 0 && /^[\x21-\x7e]+$/.test(value) && !/[;,"]/.test(value)))
 		is(await web.ask("/rpc/whoami", { cookie: `${bob.cookie}; ${CACHE}=${value}` }), null, ANON);
 });
 
-withServer("cookie_cache: a revocation arrives when the snapshot is due", { strategy: "cookie_cache", cookie_cache_ttl: "3s" }, async (web) => {
+withServer("cookie_cache: what happened to the row unseen arrives when the snapshot is due", { strategy: "cookie_cache", cookie_cache_ttl: "3s" }, async (web) => {
 	const [ada, bob] = [await cached(web, await login("ada")), await cached(web, await login("bob"))];
-	await revoke(ada);
+	await endUnseen(ada);
 	is(await web.ask("/rpc/whoami", { cookie: ada.both }), "ada", MEMBER);
 	const start = Date.now();
 	for (;;) {
@@ -389,10 +393,22 @@ withServer("cookie_cache: a revocation arrives when the snapshot is due", { stra
 	assert.notEqual(answer.setCookie[0], bob.line);
 });
 
+withServer("cookie_cache: a revocation arrives at once, and no other session notices", { strategy: "cookie_cache" }, async (web) => {
+	const [ada, bob] = [await cached(web, await login("ada")), await cached(web, await login("bob"))];
+	await endUnseen(bob);
+	for (const end of ["session_revoke($1)", "(session_regenerate($1)).id"]) {
+		const session = await cached(web, await login("ada"));
+		await db.value(end, session.token);
+		is(await web.ask("/rpc/whoami", { cookie: session.both }), null, ANON);
+	}
+	is(await web.ask("/rpc/whoami", { cookie: ada.both }), "ada", MEMBER);
+	is(await web.ask("/rpc/whoami", { cookie: bob.both }), "bob", MEMBER);
+});
+
 withServer("cookie_cache: a token in a header, or a binding, has the row asked",
 	{ strategy: "cookie_cache", client_ip_header: "x-real-ip" }, async (web) => {
 		const ada = await cached(web, await login("ada", MEMBER, { ip: "192.0.2.7" }));
-		await revoke(ada);
+		await endUnseen(ada);
 		is(await web.ask("/rpc/whoami", { cookie: ada.both }), "ada", MEMBER);
 		is(await web.ask("/rpc/whoami", { cookie: ada.both, headers: { "x-session-token": ada.token } }), null, ANON);
 		await db.rows(`ALTER DATABASE ${db.database} SET session.bind_ip = 'exact'`);
@@ -430,7 +446,7 @@ withServer("cookie_cache: on sensitive paths the row decides, however they are s
 		assert.deepEqual(await users(), new Set(["ada", "none"]));
 		// Looking at the row does not bring a snapshot where one is good.
 		assert.doesNotMatch((await get("/rpc/admin_report")).head, /set-cookie/i);
-		await revoke(ada);
+		await endUnseen(ada);
 		is(await web.ask("/rpc/whoami", { cookie: ada.both }), "ada", MEMBER);
 		is(await web.ask("/rpc/whoami_writing", { cookie: ada.both, post: {} }), "ada", MEMBER);
 		assert.deepEqual(await users(), new Set([null, "none"]));
@@ -440,7 +456,7 @@ withServer("cookie_cache: all below a sensitive path, and the path itself", { st
 	const ada = await login("ada");
 	const { setCookie } = await web.ask("/vault", { cookie: ada.cookie });
 	const cookie = `${ada.cookie}; ${cookies(...setCookie)}`;
-	await revoke(ada);
+	await endUnseen(ada);
 	assert.deepEqual((await web.ask("/vault", { cookie })).body, [{ user: "ada" }]);
 	is(await web.ask("/rpc/whoami", { cookie }), null, ANON);
 	is(await web.ask("/%72pc/whoami", { cookie }), null, ANON);

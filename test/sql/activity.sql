@@ -3,43 +3,54 @@ CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- What calls do to a session that was last seen so long ago: is last_seen_at now, was the row written?
+-- What calls do to a session that was last seen so long ago.  Is it seen now, was the row written
+-- by the call?  If not, does a round of upkeep write it?
 CREATE FUNCTION pg_temp.after(call text, span interval, idle_timeout interval = '0')
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     made session_credentials;
     before tid;
+    called tid;
+    flushed tid;
     outcome text;
 BEGIN
     made := session_create('alice', idle_timeout => idle_timeout);
     CALL pg_temp.pass(span);
     SELECT ctid INTO before FROM session.sessions WHERE id = made.id;
     EXECUTE 'SELECT count(*) FROM ' || replace(call, 'token', quote_literal(made.token));
-    SELECT CASE WHEN pg_temp.is_recent(last_seen_at) THEN 'seen' ELSE 'not seen' END ||
-           CASE WHEN ctid = before THEN '' ELSE ', written' END
-      INTO outcome FROM session.sessions WHERE id = made.id;
+    SELECT ctid INTO called FROM session.sessions WHERE id = made.id;
+    PERFORM session_cleanup();
+    SELECT ctid, CASE WHEN pg_temp.is_recent(g.last_seen_at) THEN 'seen' ELSE 'not seen' END ||
+                 CASE WHEN called <> before THEN ', written' WHEN ctid <> called THEN ', flushed' ELSE '' END ||
+                 CASE WHEN pg_temp.is_recent(g.last_seen_at) = pg_temp.is_recent(s.last_seen_at) THEN '' ELSE ', not in the row' END
+      INTO flushed, outcome FROM session.sessions AS s, session_get(made.id) AS g WHERE s.id = made.id;
     RETURN outcome;
 END
 $$;
 
--- Validation writes once the last time is session.update_age ago, 10 minutes.
+-- Validation never writes.  Upkeep does, once the last time is session.update_age ago, 10 minutes.
 SELECT span, pg_temp.after('session_validate(token)', span)
   FROM unnest(ARRAY['2 minutes', '9 minutes 50 seconds', '10 minutes', '1 hour']::interval[]) AS span;
 
 -- Written once, it is not written again.
 DELETE FROM session.sessions;
-SELECT token FROM session_create('alice') \gset
+SELECT id, token FROM session_create('alice') \gset
 CALL pg_temp.pass('11 minutes');
 SELECT count(*) AS valid FROM session_validate(:'token');
-SELECT ctid, last_seen_at FROM session.sessions \gset
+SELECT ctid AS first_ctid FROM session.sessions \gset
+SELECT session_cleanup();
+SELECT ctid, ctid <> :'first_ctid' AS written, last_seen_at FROM session.sessions \gset
+SELECT :'written' AS written;
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT session_cleanup();
 SELECT ctid = :'ctid' AND last_seen_at = :'last_seen_at' AS untouched,
-       pg_temp.is_recent(last_seen_at) AS seen
-  FROM session.sessions;
+       pg_temp.is_recent(last_seen_at) AS seen,
+       (SELECT g.last_seen_at > s.last_seen_at FROM session_get(:'id') AS g) AS later_since
+  FROM session.sessions AS s;
 DELETE FROM session.sessions;
 
--- The age is a setting; at zero every validation writes.
+-- The age is a setting; at zero every round writes.
 SET session.update_age = '1h';
 SELECT span, pg_temp.after('session_validate(token)', span)
   FROM unnest(ARRAY['59 minutes 50 seconds', '1 hour']::interval[]) AS span;
@@ -90,35 +101,76 @@ SELECT call, pg_temp.after(call, '5 minutes') AS "after 5 minutes",
     $$session_is_expired(token)$$,
     $$session_list('alice')$$]) AS call;
 
--- What is recorded moves purge_at along, and nothing else.
+-- What is flushed moves purge_at along, and nothing else.
 DELETE FROM session.sessions;
 SELECT id, token FROM session_create('alice', idle_timeout => '2 hours') \gset
 CALL pg_temp.pass('90 minutes');
 CREATE TEMP TABLE before AS SELECT * FROM session.sessions;
-SELECT count(*) AS valid FROM session_validate(:'token');
+CREATE TEMP VIEW changed AS
 SELECT a.key AS changed
   FROM session.sessions s, before b, jsonb_each(to_jsonb(s)) AS a
   JOIN jsonb_each(to_jsonb(b)) AS o USING (key)
  WHERE a.value <> o.value ORDER BY a.key;
+SELECT count(*) AS valid FROM session_validate(:'token');
+TABLE changed;
+SELECT session_cleanup();
+TABLE changed;
 SELECT purge_at - date_trunc('hour', last_seen_at) IN ('3 hours', '4 hours') AS follows FROM session.sessions;
 
--- A validation shows what it has just recorded.
+-- A validation shows what it has just recorded, and so do those that look.
 CALL pg_temp.pass('90 minutes');
 SELECT pg_temp.is_recent(last_seen_at) AS seen, expires_at - last_seen_at AS ends_after
   FROM session_validate(:'token');
 CALL pg_temp.pass('5 minutes');
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_list('alice');
+
+-- A session that is alive in shared memory only is not purged, nor found idle, nor makes way for another.
+UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 day', purge_at = clock_timestamp() - interval '1 hour';
+SELECT session_status(:'token');
+BEGIN;
+SELECT session_cleanup();
+SELECT session_status(:'token');
+ROLLBACK;
+SELECT session_status(:'token'), pg_temp.is_recent(last_seen_at) AS written FROM session.sessions;
+SET session.on_limit = reject;
+SELECT pg_temp.error_of($$session_create('alice', max_sessions => 1)$$);
+RESET session.on_limit;
+
+-- One that ended does not come back, whatever is known of its use.
+SELECT session_revoke(:'token');
+SELECT session_status(:'token'), session_cleanup(), (SELECT revoked_reason FROM session.sessions);
+SELECT count(*) AS valid FROM session_validate(:'token');
+DELETE FROM session.sessions;
+SELECT id, token FROM session_create('alice', id => :'id', idle_timeout => '10 minutes') \gset
+SELECT count(*) AS valid FROM session_validate(:'token');
+
+-- What is known of a session is not said of a later one of its id.
+DELETE FROM session.sessions;
+BEGIN;
+SELECT token AS undone FROM session_create('mallory', id => :'id') \gset
+SELECT count(*) AS valid FROM session_validate(:'undone');
+ROLLBACK;
+SELECT token FROM session_create('bob', id => :'id', idle_timeout => '10 minutes') \gset
+UPDATE session.sessions SET last_seen_at = last_seen_at - interval '11 minutes';
+SELECT session_status(:'token'), session_status(:'undone');
+DELETE FROM session.sessions;
 
 -- A time that a clock which was ahead left behind is corrected, by validation too.
+SELECT id, token FROM session_create('alice') \gset
 UPDATE session.sessions SET last_seen_at = clock_timestamp() + interval '5 minutes';
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
+SELECT session_cleanup();
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session.sessions;
 UPDATE session.sessions SET last_seen_at = clock_timestamp() + interval '5 minutes';
 SELECT session_touch(:'token'), session_data_set(:'token', 'a', '1');
 SELECT last_seen_at > clock_timestamp() AS ahead FROM session.sessions;
 DELETE FROM session.sessions;
 
--- In a READ ONLY transaction validation works and writes nothing.
-SELECT token FROM session_create('alice') \gset
+-- In a READ ONLY transaction validation works, is remembered, and writes nothing.
+SELECT id, token FROM session_create('alice', idle_timeout => '2 hours') \gset
 CALL pg_temp.pass('1 hour');
 SELECT ctid FROM session.sessions \gset
 BEGIN READ ONLY;
@@ -126,19 +178,22 @@ SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT session_status(:'token'), session_is_valid(:'token'), session_data(:'token');
 COMMIT;
 SELECT ctid = :'ctid' AS untouched FROM session.sessions;
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
+CALL pg_temp.pass('90 minutes');
+SELECT session_status(:'token');
+SELECT ctid FROM session.sessions \gset
 SET default_transaction_read_only = on;
 SELECT count(*) AS valid FROM session_validate(:'token');
 RESET default_transaction_read_only;
 SELECT ctid = :'ctid' AS untouched FROM session.sessions;
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
 
--- Not even the transaction gets an id.
+-- Not even the transaction gets an id, whatever there is to remember.
 BEGIN READ ONLY;
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT pg_current_xact_id_if_assigned() IS NULL AS no_xid;
 COMMIT;
-
--- Nor does a validation that has nothing to write, or no session.
-SELECT count(*) AS valid FROM session_validate(:'token');
+CALL pg_temp.pass('1 hour');
 BEGIN;
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT count(*) AS valid FROM session_validate('st_' || repeat('A', 64));
@@ -146,14 +201,21 @@ SELECT session_status(:'token'), session_data(:'token');
 SELECT pg_current_xact_id_if_assigned() IS NULL AS no_xid;
 COMMIT;
 
--- Activity is rolled back with the transaction.
+-- A use is remembered even if the transaction is rolled back: it was one.  What a round wrote that
+-- is rolled back is not lost.
 CALL pg_temp.pass('1 hour');
 BEGIN;
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
 ROLLBACK;
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
+BEGIN;
+SELECT session_cleanup();
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session.sessions;
+ROLLBACK;
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session.sessions;
+SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
 
--- Touch is not throttled, and records the same.
+-- Touch is not throttled, and writes the row.
 SELECT session_touch(:'token');
 SELECT ctid FROM session.sessions \gset
 SELECT session_touch(:'token');
@@ -165,4 +227,5 @@ BEGIN READ ONLY;
 SELECT session_touch(:'token');
 ROLLBACK;
 
+DROP VIEW changed;
 DROP EXTENSION session;

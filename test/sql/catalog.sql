@@ -69,6 +69,8 @@ COMMENT ON COLUMN session.keys.secret IS NULL;
 COMMENT ON INDEX session.denylist_expires_at_idx IS NULL;
 COMMENT ON TRIGGER keys_changed ON session.keys IS NULL;
 COMMENT ON VIEW session.key_ring IS NULL;
+COMMENT ON COLUMN session.events.detail IS NULL;
+COMMENT ON SEQUENCE session.events_id_seq IS NULL;
 TABLE uncommented;
 DROP VIEW uncommented;
 
@@ -86,7 +88,7 @@ SELECT relname, relkind, relpersistence, reloptions, relrowsecurity, relhastrigg
 SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
  WHERE relnamespace = 'session'::regnamespace AND NOT tgisinternal ORDER BY tgname;
 
--- Keys, sealed as they are, and denied cookies are part of a dump.
+-- Keys, sealed as they are, denied cookies and the history of users are part of a dump.
 SELECT relname FROM pg_extension, unnest(extconfig) AS t JOIN pg_class c ON c.oid = t
  WHERE extname = 'session' ORDER BY relname COLLATE "C";
 
@@ -114,7 +116,11 @@ SELECT statement, pg_temp.outcome_of(statement) AS outcome
     'UPDATE session.keys SET kid = ''k''',
     'UPDATE session.keys SET retired_at = NULL, purpose = NULL',
     'INSERT INTO session.denylist VALUES (''\x00'', now())',
-    'INSERT INTO session.denylist VALUES (sha256(''a''), NULL)']) AS statement;
+    'INSERT INTO session.denylist VALUES (sha256(''a''), NULL)',
+    'INSERT INTO session.events (at) VALUES (now())',
+    'INSERT INTO session.events (kind) VALUES (''created'')',
+    'INSERT INTO session.events (id, at, kind) VALUES (1, now(), ''created'')',
+    'INSERT INTO session.origins VALUES (1, NULL)']) AS statement;
 
 -- What activity, data and rotation change is not indexed, so those updates are HOT.
 SELECT a.attname AS indexed

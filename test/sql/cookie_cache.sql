@@ -53,7 +53,7 @@ SELECT encoding, pg_temp.dots_with(encoding, :'token') AS dots FROM encodings OR
 
 -- It has the digest of its token and nothing of the token itself, nor the data of the session.
 SELECT array_agg(key ORDER BY key) AS claims, count(*) FILTER (WHERE position(substr(:'token', 26, 5) IN value) > 0) AS secrets
-  FROM jsonb_each_text(pg_temp.payload_of(session_cookie_issue(:'token')));
+  FROM jsonb_each_text(pg_temp.payload_of(session_cookie_issue(:'token')) - 'iat_us');
 
 -- An anonymous session has one, too; so has one without an end.
 SELECT id AS visit_id, token AS visit FROM session_create() \gset
@@ -118,8 +118,9 @@ SELECT (payload ->> 'exp')::int - (payload ->> 'iat')::int BETWEEN 58 AND 60 AS 
   FROM session_create('carol', lifetime => '1 minute') AS s, pg_temp.payload_of(session_cookie_issue(s.token)) AS payload;
 RESET session.cookie_cache_ttl;
 
--- However a session ends or changes hands, a snapshot from before is not good when the row is asked;
--- until then, or until its time is up, it is.
+-- However a session ends or changes hands, a snapshot from before is not good any more when the row
+-- is asked.  Of what was done by these functions it is, at once; what happened to the row behind
+-- their back (a deadline that was moved, a row that was deleted) is seen when the snapshot is due.
 CREATE TEMP TABLE made AS
 SELECT what, s.id, s.token, s.refresh_token, session_cookie_issue(s.token) AS cookie, NULL::text AS old
   FROM unnest('{nothing,regenerated,revoked,revoked by id,expired,idle,evicted,refreshed,purged,touched}'::text[]) AS what,

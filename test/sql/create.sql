@@ -47,11 +47,11 @@ SELECT id, user_id, tenant_id, role, auth_level, data, ip, user_agent,
 SELECT id = :'id' AS same_id, status, user_id, tenant_id, role, auth_level,
        data, ip, user_agent, pg_temp.is_recent(created_at) AS made_now,
        authenticated_at = created_at AS authenticated_when_made,
-       expires_at = :'expires_at' AS same_deadline, current
+       expires_at - last_seen_at AS ends_after, current
   FROM session_validate(:'token') \gx
 
--- The deadline that is returned is the effective one: here the idle timeout.
-SELECT expires_at - created_at AS ends_after FROM session_validate(:'token');
+-- The deadline that is returned is the effective one: here the idle timeout, from this use on.
+SELECT expires_at - last_seen_at AS ends_after, pg_temp.is_recent(last_seen_at) AS seen_now FROM session_validate(:'token');
 DELETE FROM session.sessions;
 
 -- The order of arguments is user_id, data, tenant_id, role, ip, user_agent, ...

@@ -177,9 +177,10 @@ SELECT name, value, pg_temp.life_under(name, value) = pg_temp.life() AS same
                ('statement_timeout', '1h'), ('lock_timeout', '1h'))
        AS settings (name, value);
 
--- Our own settings are not among these: a caller cannot loosen them, in any way.
+-- Our own settings are not among these: a caller cannot loosen them, in any way.  (Those of the
+-- whole server, nobody can change from a connection.)
 SELECT way, left(pg_temp.outcome_of(format(way, name)), 5) AS state, count(*) = max(settings) AS all
-  FROM (SELECT name, count(*) OVER () AS settings FROM pg_settings WHERE name LIKE 'session.%') AS ours,
+  FROM (SELECT name, count(*) OVER () AS settings FROM pg_settings WHERE name LIKE 'session.%' AND context = 'superuser') AS ours,
        unnest(ARRAY['SET %s = DEFAULT', 'SET %s = 1', 'SET LOCAL %s = 1', 'SELECT set_config(''%s'', ''1'', false)',
                     'UPDATE pg_settings SET setting = ''1'' WHERE name = ''%s''',
                     'ALTER ROLE CURRENT_USER SET %s = 1',
@@ -191,7 +192,7 @@ SET session.lifetime = '100d';
 SET session.anything = 1;
 SELECT set_config('session.anything.else', '1', false);
 RESET ROLE;
-SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> boot_val;
+SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> reset_val;
 
 -- Row-level security on the table, should an administrator turn it on, does not stop the extension.
 BEGIN;

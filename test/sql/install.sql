@@ -63,8 +63,11 @@ ALTER EXTENSION session SET SCHEMA public;
 DROP TABLE session.sessions;
 DROP TABLE session.keys CASCADE;
 DROP TABLE session.denylist;
+DROP TABLE session.events;
+DROP TABLE session.origins;
 DROP VIEW session.key_ring;
 DROP FUNCTION session.session_keys_changed() CASCADE;
+DROP FUNCTION session.session_users_changed();
 DROP SCHEMA session CASCADE;
 DROP FUNCTION regress_session_api.session_validate;
 CREATE EXTENSION session;
@@ -77,7 +80,7 @@ SELECT count(*) AS schemas FROM pg_namespace WHERE nspname = 'session';
 SELECT count(*) AS functions FROM pg_proc WHERE proname LIKE 'session\_%' AND probin IS NOT NULL;
 SELECT count(*) AS types FROM pg_type WHERE typname LIKE 'session\_%';
 SELECT count(*) AS relations FROM pg_class
- WHERE relname ~ '^(sessions|keys|denylist)(_|$)' OR relname = 'key_ring';
+ WHERE relname ~ '^(sessions|keys|denylist|events|origins)(_|$)' OR relname = 'key_ring';
 
 -- It can come back within the same connection, empty; old tokens are unknown, as are cookies.
 CREATE EXTENSION session;

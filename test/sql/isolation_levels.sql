@@ -101,6 +101,9 @@ COMMIT;
 SELECT session_data_get(:'token', 'n');
 
 -- What works in a READ ONLY transaction with somebody bound, and what says that it cannot.
+CREATE TABLE to_bind (id text);
+CREATE TABLE bound (id text);
+SELECT session_bind_users('bound', 'id');
 CREATE FUNCTION pg_temp.call(function oid, token text, id uuid) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -127,6 +130,11 @@ BEGIN
                                                         ELSE 'current_setting(''test.cookie'')' END
                                                WHEN 'cookie_header' THEN '''__Host-session=v'''
                                                WHEN 'secret' THEN '''0123456789abcdef0123456789abcdef'''
+                                               WHEN 'users' THEN
+                                                   CASE p.proname WHEN 'session_bind_users'
+                                                        THEN '''to_bind''' ELSE '''bound''' END
+                                               WHEN 'id_column' THEN '''id'''
+                                               WHEN 'kind' THEN '''database'''
                                                WHEN 'kid' THEN '''no such kid''' END, ', ')
                      FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
                     WHERE a.n <= p.pronargs - p.pronargdefaults))
@@ -190,4 +198,5 @@ SELECT count(*) AS functions, count(*) FILTER (WHERE outcome ~ '^\d{5} (?!a sess
 ROLLBACK;
 
 DROP VIEW outcomes;
+DROP TABLE to_bind, bound;
 DROP EXTENSION session;

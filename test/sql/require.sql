@@ -71,7 +71,7 @@ SELECT * FROM (VALUES
     (5, 'its user', 'SELECT session_revoke_user(''alice'')'),
     (6, 'revoked by itself', 'SELECT session_revoke_mine(%2$L)'),
     (7, 'expired', 'UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = %2$L'),
-    (8, 'idle', 'UPDATE session.sessions SET idle_timeout = ''1 hour'', last_seen_at = clock_timestamp() - interval ''1 hour'' WHERE id = %2$L'),
+    (8, 'idle', 'UPDATE session.sessions SET idle_timeout = ''1 microsecond'' WHERE id = %2$L'),
     (9, 'deleted', 'DELETE FROM session.sessions WHERE id = %2$L'),
     (10, 'regenerated', 'SELECT * FROM session_regenerate(%1$L)'),
     (11, 'others', 'SELECT session_revoke_others()'),

@@ -2,20 +2,20 @@
 CREATE EXTENSION session;
 
 -- These are all, with what they are by default.
-SELECT name, setting, unit, vartype, min_val, max_val, enumvals
+SELECT name, boot_val AS setting, unit, vartype, min_val, max_val, enumvals
   FROM pg_settings WHERE name LIKE 'session.%' ORDER BY name COLLATE "C";
 
--- They read in units that people use.
+-- They read in units that people use; the launcher has been told to stay out of the way.
 SELECT name, current_setting(name) AS value
   FROM pg_settings WHERE name LIKE 'session.%' AND unit IS NOT NULL
  ORDER BY name COLLATE "C";
 
 -- Each has a description, and none can be changed by just anyone; where the master key comes
--- from is for the whole server.
-SELECT name FROM pg_settings WHERE name LIKE 'session.%' AND context = 'sighup' ORDER BY name COLLATE "C";
+-- from and when upkeep is done is for the whole server.
+SELECT name, context FROM pg_settings WHERE name LIKE 'session.%' AND context <> 'superuser' ORDER BY name COLLATE "C";
 SELECT count(*) FILTER (WHERE short_desc = '') AS undescribed,
-       count(*) FILTER (WHERE context NOT IN ('superuser', 'sighup')) AS for_anyone,
-       count(*) FILTER (WHERE setting <> boot_val) AS changed
+       count(*) FILTER (WHERE context NOT IN ('superuser', 'sighup', 'postmaster')) AS for_anyone,
+       string_agg(name, ' ') FILTER (WHERE setting <> boot_val) AS changed
   FROM pg_settings WHERE name LIKE 'session.%';
 
 -- What is out of range or of no known name is refused.
@@ -44,10 +44,24 @@ SET session.sensitive_paths = 'admin';
 SET session.sensitive_paths = '/admin*';
 SET session.context = 'alice';
 SET session.encrypt_data = 'key';
+SET session.event_retention = -1;
+SET session.failure_threshold = -1;
+SET session.notify = 'sometimes';
+SET session.log_events = 'created, nothing';
+SET session.log_events = 'created,';
+SET session.log_events = '"Created"';
 SET session.master_key_file = 'mine.key';
 SET session.master_key_command = 'true';
+SET session.naptime = '1s';
+SET session.cleanup_interval = '1s';
+SET session.activity_size = 16;
+ALTER SYSTEM SET session.naptime = 0;
+ALTER SYSTEM SET session.naptime = '86401s';
+ALTER SYSTEM SET session.cleanup_interval = 0;
+ALTER SYSTEM SET session.activity_size = 15;
+ALTER SYSTEM SET session.activity_size = 10000001;
 SET session.lifetme = '1h';
-SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> boot_val;
+SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> reset_val;
 
 -- An ordinary role does not even see where the master key is.
 CREATE ROLE regress_session_nobody;
@@ -66,6 +80,10 @@ SET session.client_ip_header = 'x-forwarded-for';
 SET session.authenticated_role = 'postgres';
 SET session.on_invalid = 'anonymous';
 SET session.context = 'alice';
+SET session.log_events = '';
+SET session.notify = off;
+SET session.event_retention = 1;
+SET session.failure_threshold = 0;
 RESET ROLE;
 DROP ROLE regress_session_nobody;
 
@@ -79,6 +97,9 @@ SET session.access_lifetime = 2147483647;
 SET session.refresh_lifetime = 2147483647;
 SET session.refresh_grace = 3600;
 SET session.cookie_cache_ttl = 86400;
+SET session.event_retention = 2147483647;
+SET session.failure_threshold = 2147483647;
+SET session.log_events = 'all';
 SELECT token FROM session_create('alice') \gset
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT count(*) AS refreshed FROM session_refresh(:'token');
@@ -92,7 +113,22 @@ SELECT source, expires_at > clock_timestamp() + interval '60 years' AS far
   FROM session_cookie_validate(session_cookie_issue(:'token'));
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
+SELECT session_cleanup();
+SELECT count(*) > 0 AS events FROM session.events;
 RESET ALL;
+
+-- The list of events has one word for each, in any order and case, or one for all of them.
+SET session.log_events = revoked, Created, revoked;
+SHOW session.log_events;
+SET session.log_events = '';
+SHOW session.log_events;
+SET session.log_events = 'all, created';
+SHOW session.log_events;
+\set VERBOSITY default
+SET session.log_events = 'created, burned';
+SET session.log_events = 'created revoked';
+\set VERBOSITY sqlstate
+RESET session.log_events;
 
 -- They take part in transactions and in functions like any other.
 BEGIN;

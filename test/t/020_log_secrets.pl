@@ -19,6 +19,7 @@ $node->init;
 $node->append_conf(
 	'postgresql.conf', q{
 shared_preload_libraries = 'session'
+session.redact_log = off
 log_line_prefix = '@ '
 log_statement = all
 log_min_duration_statement = 0
@@ -201,10 +202,10 @@ my @calls = (@looks, @changes);
 my @cookie_calls = (@cookie_looks, @cookie_changes);
 
 # Arguments are secret or not; one that is new is to be looked at.
-my @harmless = qw(audience auth_level claims data domain encoding except_id
-  http_only id idle_timeout include_ended ip key kid level lifetime max_age
+my @harmless = qw(active_column audience auth_level claims data domain encoding except_id
+  http_only id id_column idle_timeout include_ended ip key kid kind level lifetime max_age
   max_rows max_sessions name partitioned path payload purpose reason refreshable
-  role same_site secure sensitive tenant_id ttl user_agent user_id);
+  role same_site secure sensitive tablespace tenant_id ttl user_agent user_id users);
 my %expected;
 for my $row (
 	split /\n/,

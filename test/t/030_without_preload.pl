@@ -43,6 +43,12 @@ is( $node->safe_psql(
 	'',
 	'nothing is preloaded');
 
+is( $node->safe_psql(
+		'postgres',
+		q{SELECT database, preloaded, live, calls, rounds FROM session.stats}),
+	'postgres|f|0||',
+	'session.stats says so');
+
 # The whole life of a session, as an application lives it.
 my $life = q{
 	SELECT token AS t0, id FROM session_create(data => '{"cart": [1]}',
@@ -89,6 +95,67 @@ is( as( 'boss', q{
 	"3\n3|t\nt\n1\n1\n3\n0",
 	'sessions are listed and ended by the administrator');
 is($err, '', 'without a complaint either');
+
+# Activity.  Without shared memory a use is written into the row, when that is
+# due and possible: is it seen as used now, and was the row written?
+sub used
+{
+	my ($idle_timeout, $span, $call) = @_;
+
+	my ($id, $token) = split /\|/,
+	  as('app', "SELECT id, token FROM session_create('carol', idle_timeout => '$idle_timeout')");
+	my $ctid = $node->safe_psql('postgres',
+		"UPDATE session.sessions SET last_seen_at = last_seen_at - interval '$span' "
+		  . "WHERE id = '$id' RETURNING ctid");
+	as('app', $call =~ s/token/'$token'/r);
+	return $node->safe_psql('postgres',
+		"SELECT last_seen_at > now() - interval '5 seconds', ctid <> '$ctid' "
+		  . "FROM session.sessions WHERE id = '$id'");
+}
+
+my $validate = 'SELECT FROM session_validate(token)';
+is(used('0', '9 minutes 50 seconds', $validate),
+	'f|f', 'a use is not written before session.update_age is over');
+is(used('0', '10 minutes', $validate), 't|t', 'and is written then');
+is(used('4 minutes', '1 minute 50 seconds', $validate),
+	'f|f', 'nor before half the idle timeout is');
+is(used('4 minutes', '2 minutes', $validate), 't|t', 'and is written then');
+is(used('0', '1 hour', 'SELECT session_data(token)'),
+	't|t', 'reading the data is a use');
+is(used('0', '1 hour', 'SELECT session_status(token)'),
+	'f|f', 'looking is not');
+is(used('0', '1 hour', "BEGIN READ ONLY; $validate; COMMIT"),
+	'f|f', 'where nothing may be written, nothing is');
+is(used('0', '1 hour', "BEGIN; $validate; ROLLBACK"),
+	'f|f', 'and what is rolled back never was');
+
+# Whoever holds the row is not waited for.
+my ($id, $token) = split /\|/, as('app',
+	"SELECT id, token FROM session_create('dave')");
+$node->safe_psql('postgres',
+	"UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC' WHERE id = '$id'");
+my $holder = $node->background_psql('postgres');
+$holder->query_safe("BEGIN; SELECT FROM session.sessions WHERE id = '$id' FOR UPDATE");
+is(as('app', "SELECT status FROM session_validate('$token')"),
+	'active', 'a session whose row is held is valid');
+$holder->query_safe('COMMIT');
+$holder->quit;
+is( $node->safe_psql(
+		'postgres', "SELECT last_seen_at::date FROM session.sessions WHERE id = '$id'"),
+	'2020-01-01',
+	'and its use is not written');
+
+# Snapshots are believed for their time, whatever happens to the session.
+$node->safe_psql('postgres', 'SELECT session_key_rotate()');
+is( as('app', qq{
+	SELECT session_cookie_issue('$token') AS c \\gset
+	SELECT source FROM session_cookie_validate(:'c');
+	SELECT session_revoke('$token');
+	SELECT source FROM session_cookie_validate(:'c');
+	SELECT count(*) FROM session_cookie_validate(:'c', true);
+}),
+	"cookie\nt\ncookie\n0",
+	'a snapshot is believed for its time');
 
 # Settings.  The library is loaded by the first call in a connection; until
 # then anybody can set anything, as a placeholder that means nothing.

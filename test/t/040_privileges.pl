@@ -21,12 +21,13 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_data_save session_data_set session_is_expired session_is_valid
   session_jwt session_refresh session_regenerate session_revoke
   session_status session_touch session_validate);
-my @admin = qw(session_cleanup session_get session_grant session_key_import
+my @admin = qw(session_bind_users session_cleanup session_get session_grant session_key_import
   session_key_retire session_key_rotate session_list session_revoke_id
-  session_revoke_tenant session_revoke_user);
+  session_revoke_tenant session_revoke_user session_storage session_unbind_users);
 
-# What the tables' own triggers are made of: for nobody.
-my @none = qw(session_keys_changed);
+# What the tables' own triggers are made of, for nobody; and session.stats, for
+# those who watch over servers.
+my @none = qw(session_keys_changed session_stats session_users_changed);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -93,7 +94,7 @@ is_deeply(
 
 # Names the functions that a role is let into: others answer or complain about
 # the arguments, these about the caller.  Somebody is bound, as one of them asks
-# for that.
+# for that.  A trigger's is no function to call.
 my $token =
   $node->safe_psql('postgres', q{SELECT token FROM session_create('eve')});
 my $bind = "BEGIN; DO \$\$ BEGIN PERFORM session_authenticate('$token'); END \$\$;";
@@ -101,7 +102,7 @@ my $bind = "BEGIN; DO \$\$ BEGIN PERFORM session_authenticate('$token'); END \$\
 sub callable
 {
 	my $role = shift;
-	return [ grep { as($role, "$bind $call{$_}") ne '42501' }
+	return [ grep { as($role, "$bind $call{$_}") !~ /^(42501|42804)$/ }
 		  sort keys %call ];
 }
 
@@ -124,6 +125,10 @@ my @forbidden = (
 	'COPY session.keys TO STDOUT',
 	'UPDATE session.keys SET retired_at = NULL',
 	'DELETE FROM session.denylist',
+	'DELETE FROM session.events',
+	q{INSERT INTO session.events (at, kind) VALUES (now(), 'created')},
+	'SELECT FROM session.origins',
+	q{SET session.log_events = ''},
 	'ALTER TABLE session.keys DISABLE TRIGGER keys_changed',
 	'CREATE TRIGGER t AFTER INSERT ON session.keys EXECUTE FUNCTION '
 	  . 'session.session_keys_changed()',
@@ -234,6 +239,17 @@ is( as( 'app', q{
 	'an application makes cookies and no keys');
 is(as('app', 'SELECT FROM session.key_ring'),
 	'42501', 'nor does it see which there are');
+
+# An administrator may read what happened.
+is(as('app', 'SELECT FROM session.events'),
+	'42501', 'an application does not read the events');
+is( as( 'boss', q{SELECT count(*) > 0, bool_and(kind = 'created') FROM session.events}),
+	'f|', 'an administrator does, and there are none unless asked for');
+$node->safe_psql('postgres', q{ALTER DATABASE postgres SET session.log_events = 'created'});
+is( as( 'app', q{SELECT count(*) FROM session_create('alice', ip => '192.0.2.1')}),
+	'1', 'a session is made');
+is( as( 'boss', 'SELECT kind, user_id, ip FROM session.events'),
+	'created|alice|192.0.2.1', 'and known to have been');
 
 # Handing out is a right of its own.
 is(as('app', q{SELECT session_grant('later', 'app')}),

@@ -12,13 +12,14 @@ use Test::More;
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'session'\n");
+	"shared_preload_libraries = 'session'\nsession.naptime = '1s'\n");
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION session');
 $primary->backup('copy');
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'copy', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "session.activity_size = 16\n");
 $standby->start;
 
 # A query on the standby, once it is where the primary is.
@@ -35,15 +36,24 @@ my $other =
 my $id = $primary->safe_psql('postgres',
 	"SELECT id FROM session_validate('$token')");
 
-# Recording activity is due, and on the primary it would be written.
+# Without shared memory, recording activity would be due.
 $primary->safe_psql('postgres',
 	"UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC'");
 
 is(on_standby('SELECT pg_is_in_recovery()'), 't', 'the standby is one');
-is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at = '2020-01-01 UTC' "
+is( on_standby(
+		"SELECT last_seen_at = '2020-01-01 UTC' FROM session_get('$id')"),
+	't',
+	'the standby does not know of a use on the primary that is not written');
+is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at > now() - interval '1 hour' "
 		. "FROM session_validate('$token')"),
 	't|active|alice|acme|{"cart": [1]}|t',
-	'session_validate works on a standby and writes nothing');
+	'session_validate works on a standby');
+is( on_standby(
+		"SELECT s.last_seen_at = '2020-01-01 UTC', g.last_seen_at > now() - interval '1 hour' "
+		  . "FROM session.sessions AS s, session_get(s.id) AS g WHERE s.id = '$id'"),
+	't|t',
+	'and remembers the use, for itself');
 is( on_standby(
 		"SELECT session_status('$token'), session_is_valid('$token'), "
 		  . "session_is_expired('$token'), session_data('$token'), "
@@ -72,6 +82,8 @@ for my $call (
 	"session_data_clear('$token')", "session_data_save('$token', '{}')",
 	"session_revoke_id('$id')", "session_revoke_user('alice')",
 	"session_revoke_tenant('acme')", 'session_cleanup()',
+	"session_bind_users('pg_class', 'oid')",
+	"session_unbind_users('pg_class')", "session_storage('cache')",
 	"session_grant('pg_monitor', 'app')")
 {
 	my $err;
@@ -113,7 +125,7 @@ sub told_by_standby
 my %reads = (
 	"session_cookie_decode('$cookie') -> 'cart'" => '1',
 	"(SELECT user_id || source FROM session_cookie_validate('$snapshot'))" =>
-	  'alicecookie',
+	  'alicedatabase',
 	"(SELECT user_id || source FROM session_cookie_validate('$snapshot', true))" =>
 	  'alicedatabase',
 	"length(session_jwt('$token')) > 100" => 't',
@@ -187,6 +199,47 @@ $open->quit;
 is(on_standby("SELECT session_data('$other')"),
 	'{"n": 1}', 'so is a data write');
 
+# A snapshot is believed on the primary only, and only if it was made there: a
+# standby may not know yet what happened to the session.
+my $made = on_standby("SELECT session_cookie_issue('$other')");
+my $belief = "(SELECT user_id || source FROM session_cookie_validate('%s'))";
+$snapshot =
+  $primary->safe_psql('postgres', "SELECT session_cookie_issue('$other')");
+is( $primary->safe_psql('postgres', 'SELECT ' . sprintf($belief, $snapshot)),
+	'alicecookie', 'a snapshot of the primary is believed there');
+is( $primary->safe_psql('postgres', 'SELECT ' . sprintf($belief, $made)),
+	'alicedatabase', 'one of the standby is not');
+is( on_standby('SELECT '
+		. join(', ', map { sprintf($belief, $_) } $snapshot, $made)),
+	'alicedatabase|alicedatabase',
+	'on the standby none is');
+
+# Where there is no room for more, the least recent uses make way.
+$primary->safe_psql(
+	'postgres', q{
+	CREATE TABLE tok AS SELECT n, s.id, s.token FROM generate_series(1, 40) AS n, session_create('many' || n) AS s;
+	UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC' WHERE user_id LIKE 'many%'});
+is(on_standby('SELECT count(v.id) FROM tok, session_validate(token) AS v'),
+	'40', 'more sessions are used on the standby than it has room for');
+is( on_standby(
+		q{SELECT count(*) BETWEEN 8 AND 16, max(n) FROM tok, session_get(tok.id) WHERE last_seen_at > '2020-01-01 UTC'}),
+	't|40',
+	'it remembers the latest');
+
+# A use that the standby remembers until it can be written.
+my $used = $primary->safe_psql(
+	'postgres', q{
+	SELECT id, token FROM session_create('frank') \gset
+	UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC' WHERE id = :'id';
+	SELECT :'token'});
+is(on_standby("SELECT count(*) FROM session_validate('$used')"),
+	'1', 'a session is used on the standby');
+is( $standby->safe_psql(
+		'postgres',
+		q{SELECT backend_type FROM pg_stat_activity WHERE backend_type LIKE 'session%'}),
+	'session launcher',
+	'the launcher waits on the standby');
+
 # From now on the standby is the server.
 $primary->stop;
 $standby->promote;
@@ -198,6 +251,16 @@ sub query { return $standby->safe_psql('postgres', shift); }
 is( query("SELECT session_status('$token'), session_status('$other')"),
 	'revoked|active',
 	'after promotion sessions are what they were');
+ok( $standby->poll_query_until(
+		'postgres',
+		"SELECT last_seen_at > '2020-01-01 UTC' FROM session.sessions WHERE user_id = 'frank'"
+	),
+	'what was used before is written by a worker');
+is(query('SELECT ' . sprintf($belief, $snapshot)),
+	'alicedatabase', 'a snapshot of before asks the row');
+is(query('SELECT '
+		. sprintf($belief, query("SELECT session_cookie_issue('$other')"))),
+	'alicecookie', 'a new one is believed');
 is( query("SELECT last_seen_at > now() - interval '1 hour' FROM session_validate('$other')"),
 	't',
 	'activity is recorded');

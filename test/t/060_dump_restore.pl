@@ -1,7 +1,7 @@
 # A logical dump of a database with the extension restores without an error.
 # Sessions are not part of it; what session_grant handed out is, and what is
-# denied, and the keys, sealed: beside the same master key they open, and beside
-# no other.
+# denied, what happened, and the keys, sealed: beside the same master key they
+# open, and beside no other.
 
 use strict;
 use warnings;
@@ -32,6 +32,10 @@ $node->safe_psql(
 	SELECT web.session_grant('app', 'app'), web.session_grant('boss', 'admin');
 	CREATE VIEW public.of_alice AS SELECT * FROM web.session_list('alice');
 	CREATE TABLE public.seen (info web.session_info);
+	CREATE TABLE public.users (gone int, id int, "On" boolean);
+	ALTER TABLE public.users DROP COLUMN gone;
+	INSERT INTO public.users VALUES (1, true), (2, true), (3, true);
+	SELECT web.session_bind_users('public.users', 'id', 'On');
 	CREATE FUNCTION public.login(name text) RETURNS text LANGUAGE sql
 	BEGIN ATOMIC SELECT token FROM web.session_create(name); END;
 });
@@ -39,6 +43,14 @@ my $token = $node->safe_psql('shop',
 	q{SELECT token FROM web.session_create('alice', '{"cart": "precious"}')});
 my $hash = $node->safe_psql('shop',
 	q{SELECT encode(token_hash, 'hex') FROM session.sessions});
+
+# What happened: a login, from an address that is known from then on.
+my $events = 'SELECT * FROM session.events ORDER BY id LIMIT 2';
+$node->safe_psql(
+	'shop', q{SET session.log_events = 'created, new_ip';
+	SELECT FROM web.session_create('carol', ip => '192.0.2.1')});
+my $history = $node->safe_psql('shop', $events);
+is(scalar(split /\n/, $history), 2, 'there are events');
 
 # Keys: one that was retired, one in use, and one of another system.
 my $ring = q{SELECT kid, purpose, imported, created_at, activated_at,
@@ -121,6 +133,31 @@ sub check
 		),
 		"t\n1",
 		'and new ones are made, with new keys too');
+	is( $node->safe_psql(
+			$database, q{
+			SELECT FROM generate_series(1, 4) AS n, web.session_create(n::text);
+			UPDATE users SET "On" = false WHERE id = 1;
+			DELETE FROM users WHERE id = 2;
+			SELECT user_id FROM session.sessions WHERE revoked_at IS NULL AND user_id < '9' ORDER BY 1;
+			SELECT count(*) FROM pg_depend WHERE classid = 'pg_trigger'::regclass AND deptype = 'x';
+			SELECT tgenabled, count(*) FROM pg_trigger
+			WHERE tgrelid = 'users'::regclass GROUP BY tgenabled;
+			TRUNCATE users;
+			SELECT user_id FROM session.sessions WHERE revoked_at IS NULL AND user_id < '9' ORDER BY 1}
+		),
+		"3\n4\n3\nA|3\n4",
+		'the table of users is still bound');
+	is($node->safe_psql($database, $events), $history, 'the events are there');
+	is( $node->safe_psql(
+			$database, q{SET session.log_events = 'created, new_ip';
+			SELECT FROM web.session_create('carol', ip => '192.0.2.1');
+			SELECT kind, id > 2 FROM session.events ORDER BY id OFFSET 2}),
+		'created|t',
+		'more follow them, and what was known still is');
+	is(as('boss', $database, 'SELECT count(*) FROM session.events'),
+		'3', 'an administrator still may read them');
+	is( as('app', $database, 'SELECT FROM session.events'),
+		'42501', 'and an application not');
 	is( as( 'stranger', $database,
 			q{SELECT web.session_create('eve'); SELECT FROM session.sessions}),
 		'42501 42501',
@@ -136,8 +173,8 @@ like($script, qr/^CREATE EXTENSION IF NOT EXISTS session /m,
 	'the script makes the extension');
 unlike($script, qr/\Q$hash\E|precious/, 'and holds nothing of a session');
 is(join(' ', sort $script =~ /^COPY (session\.\S+)/mg),
-	'session.denylist session.keys',
-	'of the tables it holds the keys and what is denied');
+	'session.denylist session.events session.keys session.origins',
+	'of the tables it holds the keys, what is denied and what happened');
 my $master = slurp_file($node->data_dir . '/session_master.key');
 chomp $master;
 my @opener = map { ($_, unpack('H*', $_)) } $secret, pack('H*', $master);

@@ -4,14 +4,15 @@
 -- Spans of days are taken off timestamps below; no clock may change in between.
 SET TimeZone = 'UTC';
 
--- Lets time pass: all that is written down happened that much earlier.
+-- Lets time pass: all that is known happened that much earlier, the uses that
+-- are not written yet included.
 CREATE PROCEDURE pg_temp.pass(span interval)
 LANGUAGE sql AS $$
     UPDATE session.sessions SET
         created_at = created_at - span,
         authenticated_at = authenticated_at - span,
         refreshed_at = refreshed_at - span,
-        last_seen_at = last_seen_at - span,
+        last_seen_at = coalesce((SELECT g.last_seen_at FROM session_get(id) AS g), last_seen_at) - span,
         expires_at = expires_at - span,
         max_expires_at = max_expires_at - span,
         refresh_expires_at = refresh_expires_at - span,

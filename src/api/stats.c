@@ -1,0 +1,191 @@
+/*
+ * stats.c
+ *	  SQL entry points: what the extension knows about itself.
+ *
+ *	  session_stats, which is the view session.stats
+ *
+ * Rules: nothing in it names a user or a session.  Without shared memory there
+ * is a row for the current database all the same, which says so.
+ */
+#include "postgres.h"
+
+#include "commands/dbcommands.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/evidence.h"
+#include "engine/lifecycle.h"
+#include "engine/shared.h"
+
+PG_FUNCTION_INFO_V1(session_stats);
+
+/* In the order of the function's columns. */
+enum
+{
+	STATS_DATABASE,
+	STATS_PRELOADED,
+	STATS_LIVE,
+	STATS_IDLE,
+	STATS_EXPIRED,
+	STATS_REVOKED,
+	STATS_BACKLOG,
+	STATS_CALLS,
+	STATS_ACTIVITY_USED,
+	STATS_ACTIVITY_SIZE,
+	STATS_ACTIVITY_DROPPED,
+	STATS_EVIDENCE_DROPPED,
+	STATS_ROUNDS,
+	STATS_ROUND_ERRORS,
+	STATS_ROUND_STARTED_AT,
+	STATS_ROUND_DURATION,
+	STATS_ROUND_WRITTEN,
+	STATS_ROUND_DELETED,
+	STATS_ROUND_EVIDENCE,
+	STATS_ROUND_TRIMMED,
+	STATS_COLUMNS
+};
+
+typedef struct Line
+{
+	Datum		values[STATS_COLUMNS];
+	bool		nulls[STATS_COLUMNS];
+} Line;
+
+static void
+put(Line *line, int column, Datum value)
+{
+	line->values[column] = value;
+	line->nulls[column] = false;
+}
+
+static void
+put_estimate(Line *line, int column, double value)
+{
+	put(line, column, Int64GetDatum((int64) (value + 0.5)));
+}
+
+/* What is in the tables, which only one's own database has. */
+static void
+put_tables(Line *line)
+{
+	SessionSurvey survey;
+
+	session_lifecycle_survey(&survey);
+	put_estimate(line, STATS_LIVE, survey.live);
+	put_estimate(line, STATS_IDLE, survey.idle);
+	put_estimate(line, STATS_EXPIRED, survey.expired);
+	put_estimate(line, STATS_REVOKED, survey.revoked);
+	put_estimate(line, STATS_BACKLOG, survey.overdue);
+}
+
+static Datum
+calls(SessionDatabase *database)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue *object;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < SESSION_COUNTERS; i++)
+	{
+		JsonbValue	name = {.type = jbvString};
+		JsonbValue	count = {.type = jbvNumeric};
+
+		name.val.string.val = unconstify(char *, session_counter_name(i));
+		name.val.string.len = strlen(session_counter_name(i));
+		count.val.numeric = int64_to_numeric((int64) session_counted(database,
+																	 i));
+		pushJsonbValue(&state, WJB_KEY, &name);
+		pushJsonbValue(&state, WJB_VALUE, &count);
+	}
+	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return JsonbPGetDatum(JsonbValueToJsonb(object));
+}
+
+static void
+put_round(Line *line, const SessionRound *round)
+{
+	Interval   *took;
+
+	if (round->started_at == SESSION_NO_TIME)
+		return;
+	put(line, STATS_ROUND_STARTED_AT, TimestampTzGetDatum(round->started_at));
+	put(line, STATS_ROUND_WRITTEN, Int64GetDatum(round->written));
+	put(line, STATS_ROUND_DELETED, Int64GetDatum(round->deleted));
+	put(line, STATS_ROUND_EVIDENCE, Int64GetDatum(round->evidence));
+	put(line, STATS_ROUND_TRIMMED, Int64GetDatum(round->trimmed));
+	if (round->finished_at < round->started_at)
+		return;
+	took = palloc0(sizeof(Interval));
+	took->time = round->finished_at - round->started_at;
+	put(line, STATS_ROUND_DURATION, IntervalPGetDatum(took));
+}
+
+/* What shared memory knows of a database. */
+static void
+put_shared(Line *line, SessionDatabase *database)
+{
+	put(line, STATS_CALLS, calls(database));
+	put(line, STATS_ACTIVITY_USED,
+		Int32GetDatum(session_idmap_used(&session_shared->activity)));
+	put(line, STATS_ACTIVITY_SIZE,
+		Int32GetDatum(session_idmap_room(&session_shared->activity)));
+	put(line, STATS_ACTIVITY_DROPPED,
+		Int64GetDatum((int64) session_counted(database,
+											  SESSION_COUNT_DROPPED)));
+	put(line, STATS_EVIDENCE_DROPPED,
+		Int64GetDatum((int64) session_evidence_dropped()));
+	put(line, STATS_ROUNDS, Int64GetDatum(database->rounds));
+	put(line, STATS_ROUND_ERRORS, Int64GetDatum(database->errors));
+	put_round(line, &database->last);
+}
+
+/* Adds the line of a database; database is NULL without shared memory. */
+static void
+put_line(FunctionCallInfo fcinfo, Oid oid, SessionDatabase *database)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	char	   *name = get_database_name(oid);
+	Line		line;
+
+	if (name == NULL)
+		return;					/* it was dropped a moment ago */
+	memset(line.nulls, true, sizeof(line.nulls));
+	put(&line, STATS_DATABASE, DirectFunctionCall1(namein,
+												   CStringGetDatum(name)));
+	put(&line, STATS_PRELOADED, BoolGetDatum(session_shared != NULL));
+	if (oid == MyDatabaseId)
+		put_tables(&line);
+	if (database != NULL)
+		put_shared(&line, database);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, line.values,
+						 line.nulls);
+}
+
+Datum
+session_stats(PG_FUNCTION_ARGS)
+{
+	List	   *databases = NIL;
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	session_shared_attach();
+	if (session_shared != NULL)
+		databases = session_shared_databases();
+	else
+		put_line(fcinfo, MyDatabaseId, NULL);
+	foreach(cell, databases)
+	{
+		SessionDatabase *database = lfirst(cell);
+
+		if (database->present)
+			put_line(fcinfo, database->database, database);
+	}
+	PG_RETURN_NULL();
+}

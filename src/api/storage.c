@@ -1,0 +1,52 @@
+/*
+ * storage.c
+ *	  SQL entry points: where and how sessions are kept.
+ *
+ *	  session_storage
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/storage.h"
+
+PG_FUNCTION_INFO_V1(session_storage);
+
+static SessionStorage
+arg_kind(FunctionCallInfo fcinfo, int n)
+{
+	char	   *kind;
+
+	session_arg_required(fcinfo, n, "kind");
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (strcmp(kind, "database") == 0)
+		return SESSION_STORAGE_DATABASE;
+	if (strcmp(kind, "cache") == 0)
+		return SESSION_STORAGE_CACHE;
+	if (strcmp(kind, "filesystem") == 0)
+		return SESSION_STORAGE_FILESYSTEM;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("kind must be \"database\", \"cache\" or \"filesystem\"")));
+}
+
+Datum
+session_storage(PG_FUNCTION_ARGS)
+{
+	SessionStorage kind = arg_kind(fcinfo, 0);
+
+	if (kind == SESSION_STORAGE_FILESYSTEM)
+		session_arg_required(fcinfo, 1, "tablespace");
+	else if (!PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("tablespace must be null unless kind is \"filesystem\"")));
+	PreventCommandIfReadOnly("session_storage()");
+	session_storage_move(kind, PG_ARGISNULL(1) ? NULL :
+						 NameStr(*PG_GETARG_NAME(1)));
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,60 @@
+/*
+ * users.c
+ *	  SQL entry points: tables of users whose changes end sessions.
+ *
+ *	  session_bind_users	session_unbind_users
+ *	  session_users_changed (a trigger, not for calling)
+ *
+ * Rules: the trigger is the engine's to put on a table; nobody else may, or
+ * whoever can make a table could log others out.
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/users.h"
+
+PG_FUNCTION_INFO_V1(session_bind_users);
+PG_FUNCTION_INFO_V1(session_unbind_users);
+PG_FUNCTION_INFO_V1(session_users_changed);
+
+Datum
+session_bind_users(PG_FUNCTION_ARGS)
+{
+	session_arg_required(fcinfo, 0, "users");
+	session_arg_required(fcinfo, 1, "id_column");
+	PreventCommandIfReadOnly("session_bind_users()");
+	session_users_bind(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)),
+					   PG_ARGISNULL(2) ? NULL : NameStr(*PG_GETARG_NAME(2)));
+	PG_RETURN_VOID();
+}
+
+Datum
+session_unbind_users(PG_FUNCTION_ARGS)
+{
+	session_arg_required(fcinfo, 0, "users");
+	PreventCommandIfReadOnly("session_unbind_users()");
+	session_users_unbind(PG_GETARG_OID(0));
+	PG_RETURN_VOID();
+}
+
+Datum
+session_users_changed(PG_FUNCTION_ARGS)
+{
+	const TriggerData *data = (const TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("session_users_changed must be called as a trigger")));
+	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		session_users_changed_row(data);
+	else
+		session_users_truncated(data);
+	PG_RETURN_POINTER(NULL);
+}

@@ -1,0 +1,400 @@
+/*
+ * evidence.c
+ *	  Events that must not be undone by whoever caused them.
+ *
+ * Rules:
+ * - The queue has a fixed size; what finds it full is dropped and counted.
+ * - The same thing about the same session or address is one event a minute, so
+ *	 nobody can flood the queue or the log by repeating it.
+ * - Whoever writes what is queued marks it as taken; the end of that
+ *	 transaction removes it, and its rollback leaves it for the next one.
+ * - An entry holds no more of its session than the id; the texts are looked up
+ *	 when it is written, in the row if that is still there.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "engine/claims.h"
+#include "engine/event.h"
+#include "engine/evidence.h"
+#include "engine/store.h"
+#include "engine/window.h"
+
+#define ENTRIES 1024
+#define TRANCHE "session_evidence"
+
+/* Of a user agent, enough to recognize it. */
+#define AGENT_BYTES 255
+
+typedef struct Entry
+{
+	SessionWindowKey key;		/* its database is InvalidOid = free */
+	uint64		number;			/* in the order in which they came */
+	TimestampTz at;
+	int			count;			/* within the minute, then */
+	bool		notify;
+	bool		has_ip;
+	inet		ip;
+	char		user_agent[AGENT_BYTES + 1];	/* empty = not said */
+	int			taken_by;		/* process that is writing it, 0 = none */
+	SubTransactionId taken_in;
+} Entry;
+
+typedef struct Queue
+{
+	uint64		last;			/* number of the last entry */
+	int			used;
+	uint64		dropped;
+	Entry		entries[ENTRIES];
+} Queue;
+
+static Queue *queue = NULL;
+static LWLock *lock = NULL;
+
+/* Has this transaction taken anything? */
+static bool taking = false;
+
+void
+session_evidence_request(void)
+{
+	RequestAddinShmemSpace(sizeof(Queue));
+	RequestNamedLWLockTranche(TRANCHE, 1);
+	session_window_request();
+}
+
+void
+session_evidence_startup(void)
+{
+	bool		found;
+
+	queue = ShmemInitStruct(TRANCHE, sizeof(Queue), &found);
+	if (!found)
+		MemSet(queue, 0, sizeof(Queue));
+	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	session_window_startup();
+}
+
+/*
+ * Writing
+ */
+
+/* Writes an entry as an event. */
+static void
+write_entry(const Entry *entry)
+{
+	SessionEvent event = {
+		.kind = entry->key.kind,
+		.at = entry->at,
+		.notify = entry->notify
+	};
+	SessionRow	row;
+
+	if (event.kind != SESSION_EVENT_FAILURES)
+		event.session_id = &entry->key.id;
+	if (event.session_id != NULL && session_store_read(&entry->key.id, &row))
+	{
+		event.user_id = row.user_id;
+		event.tenant_id = row.tenant_id;
+		/* Refreshing does not say where from. */
+		if (event.kind == SESSION_EVENT_REFRESH_REUSE)
+		{
+			event.ip = row.ip;
+			event.user_agent = row.user_agent;
+		}
+	}
+	if (entry->has_ip)
+		event.ip = unconstify(inet *, &entry->ip);
+	if (entry->user_agent[0] != '\0')
+		event.user_agent = cstring_to_text(entry->user_agent);
+	event.detail = session_claims_with_int(session_claims_empty(), "count",
+										   session_window_count(&entry->key,
+																entry->at,
+																entry->count));
+	session_event_write(&event);
+}
+
+/* Says what becomes of the entries taken since a subtransaction began. */
+static void
+settle(SubTransactionId since, bool written)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ENTRIES; i++)
+	{
+		Entry	   *entry = &queue->entries[i];
+
+		if (entry->taken_by != MyProcPid || entry->taken_in < since)
+			continue;
+		entry->taken_by = 0;
+		if (written)
+		{
+			entry->key.database = InvalidOid;
+			queue->used--;
+		}
+	}
+	LWLockRelease(lock);
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (!taking)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PREPARE:
+			settle(InvalidSubTransactionId, true);
+			taking = false;
+			break;
+		case XACT_EVENT_ABORT:
+			settle(InvalidSubTransactionId, false);
+			taking = false;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+				 SubTransactionId parent, void *arg)
+{
+	/* What began later is part of it. */
+	if (taking && event == SUBXACT_EVENT_ABORT_SUB)
+		settle(mine, false);
+}
+
+static int
+compare_number(const void *a, const void *b)
+{
+	uint64		left = (*(Entry *const *) a)->number;
+	uint64		right = (*(Entry *const *) b)->number;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Takes what is queued for this database; how many? */
+static int
+take(Entry **taken)
+{
+	static bool watching = false;
+	int			count = 0;
+
+	if (!watching)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_savepoint_end, NULL);
+		watching = true;
+	}
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
+	{
+		Entry	   *entry = &queue->entries[i];
+
+		if (entry->key.database != MyDatabaseId || entry->taken_by != 0)
+			continue;
+		entry->taken_by = MyProcPid;
+		entry->taken_in = GetCurrentSubTransactionId();
+		taking = true;
+		taken[count++] = entry;
+	}
+	LWLockRelease(lock);
+	return count;
+}
+
+int64
+session_evidence_write(void)
+{
+	Entry	  **taken;
+	int			count;
+
+	if (queue == NULL || !session_event_possible())
+		return 0;
+	taken = palloc_array(Entry *, ENTRIES);
+	count = take(taken);
+	qsort(taken, count, sizeof(Entry *), compare_number);
+	/* Nobody else touches what is taken. */
+	for (int i = 0; i < count; i++)
+		write_entry(taken[i]);
+	pfree(taken);
+	return count;
+}
+
+/*
+ * Noting
+ */
+
+/* Puts an entry into the queue, or drops it. */
+static void
+push(const Entry *entry)
+{
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (queue->used == ENTRIES)
+		queue->dropped++;
+	else
+	{
+		/* They are numbered from 1, so mostly the oldest place is free. */
+		int			place = queue->last % ENTRIES;
+
+		while (OidIsValid(queue->entries[place].key.database))
+			place = (place + 1) % ENTRIES;
+		queue->entries[place] = *entry;
+		queue->entries[place].number = ++queue->last;
+		queue->used++;
+	}
+	LWLockRelease(lock);
+}
+
+static void
+set_ip(Entry *entry, const inet *ip)
+{
+	const uint8 *address;
+
+	if (ip == NULL)
+		return;
+	address = session_policy_address(ip, &entry->key.len);
+	memcpy(entry->key.address, address, entry->key.len);
+	entry->has_ip = true;
+	memcpy(&entry->ip, ip, VARSIZE_ANY(ip));
+}
+
+static void
+set_user_agent(Entry *entry, const text *user_agent)
+{
+	int			len;
+
+	if (user_agent == NULL)
+		return;
+	len = pg_mbcliplen(VARDATA_ANY(user_agent),
+					   VARSIZE_ANY_EXHDR(user_agent), AGENT_BYTES);
+	memcpy(entry->user_agent, VARDATA_ANY(user_agent), len);
+}
+
+/* Notes what an entry says, unless it was said within the minute. */
+static void
+note(Entry *entry, int limit)
+{
+	entry->at = GetCurrentTimestamp();
+	entry->key.database = MyDatabaseId;
+	entry->notify = session_settings.notify;
+	/* What cannot be written now may be in another transaction. */
+	if (queue == NULL && !session_event_possible())
+		limit = INT_MAX;
+	if (!session_window_exceeds(&entry->key, entry->at, limit, &entry->count))
+		return;
+	if (queue != NULL)
+		push(entry);
+	else
+		write_entry(entry);
+}
+
+void
+session_evidence_failure(const inet *ip)
+{
+	Entry		entry = {.key.kind = SESSION_EVENT_FAILURES};
+
+	if (!session_event_wanted(SESSION_EVENT_FAILURES) ||
+		session_settings.failure_threshold == 0)
+		return;
+	set_ip(&entry, ip);
+	/* Whoever has an address of IPv6 has the 2^64 beside it. */
+	if (entry.key.len == 16)
+	{
+		inet	   *network = cidr_set_masklen_internal(ip, 64);
+
+		memcpy(&entry.ip, network, VARSIZE_ANY(network));
+		MemSet(entry.key.address + 8, 0, 8);
+	}
+	note(&entry, session_settings.failure_threshold);
+}
+
+void
+session_evidence_reuse(const SessionRow *row)
+{
+	Entry		entry = {.key.kind = SESSION_EVENT_REFRESH_REUSE};
+
+	if (!session_event_wanted(SESSION_EVENT_REFRESH_REUSE))
+		return;
+	entry.key.id = row->id;
+	note(&entry, 0);
+}
+
+void
+session_evidence_mismatch(const SessionRow *row,
+						  const SessionBinding *binding)
+{
+	Entry		entry = {.key.kind = SESSION_EVENT_BINDING_MISMATCH};
+
+	if (!session_event_wanted(SESSION_EVENT_BINDING_MISMATCH))
+		return;
+	entry.key.id = row->id;
+	set_ip(&entry, binding->ip);
+	set_user_agent(&entry, binding->user_agent);
+	note(&entry, 0);
+}
+
+/*
+ * For upkeep
+ */
+
+List *
+session_evidence_due(void)
+{
+	List	   *databases = NIL;
+	Oid		   *found;
+	int			count = 0;
+
+	if (queue == NULL)
+		return NIL;
+	found = palloc_array(Oid, ENTRIES);
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
+		if (OidIsValid(queue->entries[i].key.database))
+			found[count++] = queue->entries[i].key.database;
+	LWLockRelease(lock);
+	for (int i = 0; i < count; i++)
+		databases = list_append_unique_oid(databases, found[i]);
+	pfree(found);
+	return databases;
+}
+
+void
+session_evidence_forget(Oid database)
+{
+	if (queue == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ENTRIES; i++)
+	{
+		Entry	   *entry = &queue->entries[i];
+
+		if (entry->key.database != database || entry->taken_by != 0)
+			continue;
+		entry->key.database = InvalidOid;
+		queue->used--;
+	}
+	LWLockRelease(lock);
+}
+
+uint64
+session_evidence_dropped(void)
+{
+	uint64		dropped;
+
+	if (queue == NULL)
+		return 0;
+	LWLockAcquire(lock, LW_SHARED);
+	dropped = queue->dropped;
+	LWLockRelease(lock);
+	return dropped;
+}

@@ -1,0 +1,51 @@
+/*
+ * evidence.h
+ *	  Events that must not be undone by whoever caused them.
+ *
+ * With shared memory they are queued there, in READ ONLY transactions too, and
+ * written by somebody else, so they survive the rollback of the transaction
+ * they happened in.  Without it they are written at once where that may be,
+ * and not at all where it may not.
+ */
+#ifndef SESSION_EVIDENCE_H
+#define SESSION_EVIDENCE_H
+
+#include "nodes/pg_list.h"
+
+#include "engine/policy.h"
+#include "engine/row.h"
+
+/*
+ * A token that no session has, or that is none, was presented from an address
+ * (NULL = it was not said).  One event a minute and address, or /64 of IPv6,
+ * tells of more than "session.failure_threshold".
+ */
+extern void session_evidence_failure(const inet *ip);
+
+/* A refresh token that had been replaced was used. */
+extern void session_evidence_reuse(const SessionRow *row);
+
+/* A token was presented from somewhere else. */
+extern void session_evidence_mismatch(const SessionRow *row,
+									  const SessionBinding *binding);
+
+/*
+ * Writes what is queued for this database in the running transaction, and
+ * returns how many.  It leaves the queue when the transaction commits.
+ */
+extern int64 session_evidence_write(void);
+
+/* The databases that have something queued, a list of Oid. */
+extern List *session_evidence_due(void);
+
+/* Drops what is queued for a database that is gone. */
+extern void session_evidence_forget(Oid database);
+
+/* What was lost because the queue was full, since the server started. */
+extern uint64 session_evidence_dropped(void);
+
+/* Ask for shared memory, and make it while AddinShmemInitLock is held. */
+extern void session_evidence_request(void);
+extern void session_evidence_startup(void);
+
+#endif							/* SESSION_EVIDENCE_H */

@@ -1,0 +1,209 @@
+/*
+ * origin.c
+ *	  The only door to session.origins: where users have logged in from.
+ *
+ * Rules:
+ * - A row says that an origin, an address or a user agent of a user, was used
+ *	 at a time.  It holds a hash, so it says nothing by itself, and is found by
+ *	 one index probe however much a user does.
+ * - Nothing is updated and nobody waits: use is noted again when the last note
+ *	 is older than a fraction of the retention, so an origin has a few dozen
+ *	 rows at most.  It may be taken for new that fraction early.
+ * - Two logins at the same time from a new origin may both be the first.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "engine/origin.h"
+#include "engine/policy.h"
+#include "engine/table.h"
+
+/* Use is noted again after this part of the retention. */
+#define FRACTION 32
+
+enum
+{
+	COL_HASH,
+	COL_USED_AT,
+	N_COLUMNS
+};
+
+static const Oid column_types[N_COLUMNS] = {
+	[COL_HASH] = INT8OID,
+	[COL_USED_AT] = TIMESTAMPTZOID,
+};
+
+static SessionTable origins = {
+	.name = "origins",
+	.ncolumns = N_COLUMNS,
+	.column_types = column_types,
+	.index_names = {"origins_hash_idx"}
+};
+
+/* Adds a part that cannot run into the next one. */
+static void
+put_part(StringInfo whole, const void *data, int len)
+{
+	uint32		size = pg_hton32((uint32) len);
+
+	appendBinaryStringInfo(whole, (const char *) &size, sizeof(size));
+	if (len > 0)
+		appendBinaryStringInfo(whole, data, len);
+}
+
+static void
+put_text(StringInfo whole, const text *value)
+{
+	if (value == NULL)
+		put_part(whole, NULL, -1);
+	else
+		put_part(whole, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+/* What an origin of the row's user is kept as. */
+static int64
+origin_hash(const SessionRow *row, const char *kind, const void *data, int len)
+{
+	uint8		digest[SESSION_SHA256_BYTES];
+	StringInfoData whole;
+	uint64		hash;
+
+	initStringInfo(&whole);
+	put_part(&whole, kind, strlen(kind));
+	put_text(&whole, row->user_id);
+	put_text(&whole, row->tenant_id);
+	put_part(&whole, data, len);
+	if (!session_crypto_sha256(digest, (uint8 *) whole.data, whole.len))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not compute a hash")));
+	pfree(whole.data);
+	/* In an order that a dump can take to any machine. */
+	memcpy(&hash, digest, sizeof(hash));
+	return (int64) pg_ntoh64(hash);
+}
+
+/* What is asked about one origin, and the answer. */
+typedef struct Question
+{
+	int			which;
+	int64		hash;
+	TimestampTz last;			/* used, as far as noted; or SESSION_NO_TIME */
+} Question;
+
+static void
+find_last(SessionTableScan *scan, Question *question)
+{
+	question->last = SESSION_NO_TIME;
+	while (session_table_next(scan))
+	{
+		bool		null;
+		Datum		used_at = slot_getattr(scan->slot, COL_USED_AT + 1, &null);
+
+		question->last = Max(question->last, DatumGetTimestampTz(used_at));
+	}
+}
+
+/* Looks at the table once for all of them. */
+static void
+look(Question *questions, int count)
+{
+	Relation	rel = session_table_open(&origins, AccessShareLock);
+	SessionTableScan scan;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(questions[0].hash));
+	session_table_begin(&scan, rel, origins.indexes[0], &key);
+	find_last(&scan, &questions[0]);
+	for (int i = 1; i < count; i++)
+	{
+		key.sk_argument = Int64GetDatum(questions[i].hash);
+		index_rescan(scan.desc, &key, 1, NULL, 0);
+		find_last(&scan, &questions[i]);
+	}
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+note_use(int64 hash, TimestampTz now)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int64GetDatum(hash), TimestampTzGetDatum(now)};
+
+	(void) session_table_execute(&origins, "INSERT INTO session.origins"
+								 " (hash, used_at) VALUES ($1, $2)",
+								 lengthof(types), types, values, NULL, &plan);
+}
+
+static bool
+is_new(const Question *question, TimestampTz now)
+{
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
+	bool		known = question->last != SESSION_NO_TIME;
+
+	if (known && retention > 0)
+		known = question->last > now - retention;
+	if (!known ||
+		(retention > 0 && question->last < now - retention / FRACTION))
+		note_use(question->hash, now);
+	return !known;
+}
+
+int
+session_origin_news(const SessionRow *row, int which, TimestampTz now)
+{
+	Question	questions[2];
+	int			count = 0;
+	int			news = 0;
+
+	if ((which & SESSION_ORIGIN_IP) != 0 && row->ip != NULL)
+	{
+		int			len;
+		const uint8 *address = session_policy_address(row->ip, &len);
+
+		questions[count].which = SESSION_ORIGIN_IP;
+		questions[count++].hash = origin_hash(row, "ip", address, len);
+	}
+	if ((which & SESSION_ORIGIN_USER_AGENT) != 0 && row->user_agent != NULL)
+	{
+		questions[count].which = SESSION_ORIGIN_USER_AGENT;
+		questions[count++].hash =
+			origin_hash(row, "user_agent", VARDATA_ANY(row->user_agent),
+						VARSIZE_ANY_EXHDR(row->user_agent));
+	}
+	if (count == 0)
+		return 0;
+	look(questions, count);
+	for (int i = 0; i < count; i++)
+		if (is_new(&questions[i], now))
+			news |= questions[i].which;
+	return news;
+}
+
+int64
+session_origin_trim(TimestampTz before, int limit)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(before), Int64GetDatum(limit)};
+
+	return (int64)
+		session_table_execute(&origins, "DELETE FROM session.origins"
+							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+							  "SELECT o.ctid FROM session.origins o"
+							  " WHERE o.used_at OPERATOR(pg_catalog.<=) $1"
+							  " ORDER BY o.used_at LIMIT $2"
+							  " FOR UPDATE SKIP LOCKED))",
+							  lengthof(types), types, values, NULL, &plan);
+}

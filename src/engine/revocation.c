@@ -1,0 +1,406 @@
+/*
+ * revocation.c
+ *	  Which snapshots of sessions must not be believed without asking the row.
+ *
+ * Rules:
+ * - Whatever ends a session or gives it another token is noted in shared
+ *	 memory before it is written, so whoever begins to look after the commit
+ *	 finds it.  While the transaction runs, the row is asked.  After the commit
+ *	 it is asked for as long as a snapshot from before could be believed, unless
+ *	 a snapshot is for the new token.  After a rollback too, if the session was
+ *	 noted before, which costs a look-up and changes nothing.
+ * - The time starts when the commit is visible to everybody: a snapshot can be
+ *	 minted from the old row until then.
+ * - A session is noted by the transaction that changes its row; another can
+ *	 only take over when the first has ended or rolled that change back, and
+ *	 then the first has nothing more to say about it.  A prepared transaction
+ *	 leaves its notes behind until it is seen to have ended.
+ * - What found no room has every snapshot ask the row.
+ * - Only what was noted since the server started, or was promoted, is known:
+ *	 older snapshots ask the row, and on a standby all do.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/revocation.h"
+#include "engine/secret.h"
+#include "engine/shared.h"
+
+typedef struct Revocation
+{
+	SessionIdEntry head;
+	TransactionId xid;			/* who noted it and has not ended, if valid */
+	bool		prepared;		/* it was prepared, and does not say when */
+	bool		fresh;			/* there was no entry before it */
+	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
+													 * empty */
+	TimestampTz until;			/* when to forget it, unless xid is valid */
+} Revocation;
+
+const Size	session_revocation_entry_size = sizeof(Revocation);
+
+/* What this transaction noted. */
+typedef struct Note
+{
+	pg_uuid_t	id;
+	char		digest[SESSION_DIGEST_CHARS + 1];
+} Note;
+
+static Note *notes = NULL;
+static int	count = 0;
+static int	allocated = 0;
+static bool overflows = false;
+static TransactionId noted_by = InvalidTransactionId;
+
+/* Raises a shared number. */
+static void
+lift(pg_atomic_uint64 *number, uint64 value)
+{
+	uint64		old = pg_atomic_read_u64(number);
+
+	while (old < value && !pg_atomic_compare_exchange_u64(number, &old, value))
+		;
+}
+
+/* Until when a snapshot minted before now may be believed. */
+static TimestampTz
+end_of_belief(void)
+{
+	return GetCurrentTimestamp() +
+		(TimestampTz) pg_atomic_read_u64(&session_shared->longest_belief);
+}
+
+/*
+ * Forgetting
+ */
+
+#define PREPARED 64
+
+typedef struct Sweep
+{
+	TimestampTz now;
+	int			count;
+	TransactionId prepared[PREPARED];	/* some that were */
+} Sweep;
+
+/* Has an entry become useless? */
+static bool
+is_over(void *entry, void *arg)
+{
+	Revocation *revocation = entry;
+	Sweep	   *sweep = arg;
+
+	if (!TransactionIdIsValid(revocation->xid))
+		return revocation->until <= sweep->now;
+	if (!revocation->prepared || sweep->count == PREPARED)
+		return false;
+	for (int i = 0; i < sweep->count; i++)
+		if (sweep->prepared[i] == revocation->xid)
+			return false;
+	sweep->prepared[sweep->count++] = revocation->xid;
+	return false;
+}
+
+/* Lets go what a prepared transaction that has ended left behind. */
+static bool
+let_go(void *entry, void *arg)
+{
+	Revocation *revocation = entry;
+
+	if (revocation->prepared && revocation->xid == *(TransactionId *) arg)
+	{
+		revocation->until = end_of_belief();
+		revocation->xid = InvalidTransactionId;
+		revocation->prepared = false;
+	}
+	return false;
+}
+
+void
+session_revocation_sweep(void)
+{
+	Sweep		sweep = {.now = GetCurrentTimestamp()};
+
+	session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE, is_over,
+						&sweep);
+	for (int i = 0; i < sweep.count; i++)
+		if (!TransactionIdIsInProgress(sweep.prepared[i]))
+			session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE,
+								let_go, &sweep.prepared[i]);
+}
+
+/*
+ * When a transaction ends
+ */
+
+/*
+ * Settles what was noted of one session.  It was noted several times if the
+ * entry is not ours any more: the last note comes first and is what counts.
+ */
+static void
+settle(const Note *note, bool committed, TimestampTz until)
+{
+	bool		minted = pg_atomic_read_u64(&session_shared->longest_belief) > 0;
+	SessionIdPlace place;
+	Revocation *entry;
+
+	session_idmap_lock(&session_shared->revocations, &place, &note->id,
+					   LW_EXCLUSIVE);
+	entry = session_idmap_find(&place);
+	if (entry != NULL && entry->xid == noted_by)
+	{
+		entry->xid = InvalidTransactionId;
+		entry->until = until;
+		if (committed)
+			memcpy(entry->digest, note->digest, sizeof(entry->digest));
+		if (committed ? !minted : entry->fresh)
+			session_idmap_remove(&place);
+	}
+	session_idmap_unlock(&place);
+}
+
+static void
+reset(void)
+{
+	notes = NULL;				/* goes with the transaction's memory */
+	count = 0;
+	allocated = 0;
+	overflows = false;
+}
+
+static void
+settle_all(bool committed)
+{
+	TimestampTz until = end_of_belief();
+
+	while (count > 0)
+		settle(&notes[--count], committed, until);
+	if (overflows)
+	{
+		if (committed)
+			lift(&session_shared->overflown_until, (uint64) until);
+		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
+	}
+	reset();
+}
+
+/*
+ * Nobody says when a prepared transaction ends.  What is in the set is looked
+ * after there; what found no room keeps all asking until the server restarts.
+ */
+static void
+leave_prepared(void)
+{
+	while (count > 0)
+	{
+		SessionIdPlace place;
+		Revocation *entry;
+
+		session_idmap_lock(&session_shared->revocations, &place,
+						   &notes[--count].id, LW_EXCLUSIVE);
+		entry = session_idmap_find(&place);
+		if (entry != NULL && entry->xid == noted_by)
+			entry->prepared = true;
+		session_idmap_unlock(&place);
+	}
+	reset();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (notes == NULL && !overflows)
+		return;
+	if (event == XACT_EVENT_COMMIT)
+		settle_all(true);
+	else if (event == XACT_EVENT_ABORT)
+		settle_all(false);
+	else if (event == XACT_EVENT_PREPARE)
+		leave_prepared();
+}
+
+/* Nothing says which of the new tokens were given since the savepoint. */
+static void
+at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+				 SubTransactionId parent, void *arg)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	for (int i = 0; i < count; i++)
+		notes[i].digest[0] = '\0';
+}
+
+/*
+ * Noting
+ */
+
+/* Has the end of the transaction reported here. */
+static void
+watch(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_savepoint_end, NULL);
+		watching = true;
+	}
+	noted_by = GetTopTransactionId();
+}
+
+/* Makes room for one more note, before anything depends on it. */
+static void
+reserve(void)
+{
+	if (count < allocated)
+		return;
+	if (notes == NULL)
+	{
+		allocated = 8;
+		notes = MemoryContextAlloc(TopTransactionContext,
+								   allocated * sizeof(Note));
+		return;
+	}
+	notes = repalloc_huge(notes, (Size) allocated * 2 * sizeof(Note));
+	allocated *= 2;
+}
+
+static Revocation *
+add_entry(const SessionIdPlace *place)
+{
+	Revocation *entry = session_idmap_find(place);
+	Sweep		sweep = {0};
+
+	if (entry != NULL)
+	{
+		entry->fresh = entry->fresh && entry->xid == noted_by;
+		return entry;
+	}
+	entry = session_idmap_add(place);
+	if (entry == NULL)
+	{
+		sweep.now = GetCurrentTimestamp();
+		session_idmap_visit_part(place, is_over, &sweep);
+		entry = session_idmap_add(place);
+	}
+	if (entry != NULL)
+		entry->fresh = true;
+	return entry;
+}
+
+void
+session_revocation_note_all(void)
+{
+	if (session_shared == NULL || overflows)
+		return;
+	watch();
+	overflows = true;
+	pg_atomic_fetch_add_u32(&session_shared->overflowing, 1);
+	pg_atomic_fetch_add_u64(&session_shared->overflows, 1);
+}
+
+void
+session_revocation_note(const pg_uuid_t *id, const char *digest)
+{
+	SessionIdPlace place;
+	Revocation *entry;
+	Note	   *note;
+
+	if (session_shared == NULL)
+		return;
+	watch();
+	reserve();
+	session_idmap_lock(&session_shared->revocations, &place, id, LW_EXCLUSIVE);
+	entry = add_entry(&place);
+	if (entry != NULL)
+	{
+		entry->xid = noted_by;
+		entry->prepared = false;
+		entry->digest[0] = '\0';
+	}
+	session_idmap_unlock(&place);
+	if (entry == NULL)
+	{
+		session_revocation_note_all();
+		return;
+	}
+	note = &notes[count++];
+	note->id = *id;
+	strlcpy(note->digest, digest == NULL ? "" : digest, sizeof(note->digest));
+}
+
+/*
+ * Asking
+ */
+
+void
+session_revocation_trust(void)
+{
+	uint64		never = 0;
+
+	if (pg_atomic_read_u64(&session_shared->trusted_since) == 0 &&
+		!RecoveryInProgress())
+		pg_atomic_compare_exchange_u64(&session_shared->trusted_since, &never,
+									   (uint64) GetCurrentTimestamp());
+}
+
+static TimestampTz
+trusted_since(void)
+{
+	session_revocation_trust();
+	return (TimestampTz) pg_atomic_read_u64(&session_shared->trusted_since);
+}
+
+TimestampTz
+session_revocation_expect(int seconds)
+{
+	if (session_shared == NULL)
+		return 0;
+	lift(&session_shared->longest_belief, (uint64) seconds * USECS_PER_SEC);
+	return trusted_since();
+}
+
+static bool
+overflown(void)
+{
+	if (pg_atomic_read_u32(&session_shared->overflowing) > 0)
+		return true;
+	pg_read_barrier();
+	return GetCurrentTimestamp() <
+		(TimestampTz) pg_atomic_read_u64(&session_shared->overflown_until);
+}
+
+static bool
+noted(const pg_uuid_t *id, const char *digest)
+{
+	SessionIdPlace place;
+	Revocation *entry;
+	bool		doubtful;
+
+	session_idmap_lock(&session_shared->revocations, &place, id, LW_SHARED);
+	entry = session_idmap_find(&place);
+	doubtful = entry != NULL &&
+		(TransactionIdIsValid(entry->xid) || entry->digest[0] == '\0' ||
+		 digest == NULL || strcmp(entry->digest, digest) != 0);
+	session_idmap_unlock(&place);
+	return doubtful;
+}
+
+bool
+session_revocation_doubts(const pg_uuid_t *id, const char *digest,
+						  TimestampTz issued)
+{
+	if (session_shared == NULL)
+		return false;
+	/* Of what happened before that, nothing is known. */
+	return RecoveryInProgress() || issued <= trusted_since() || overflown() ||
+		noted(id, digest);
+}

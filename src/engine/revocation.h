@@ -1,0 +1,46 @@
+/*
+ * revocation.h
+ *	  Which snapshots of sessions must not be believed without asking the row.
+ *
+ * Without shared memory none is doubted.
+ */
+#ifndef SESSION_REVOCATION_H
+#define SESSION_REVOCATION_H
+
+#include "engine/row.h"
+
+/*
+ * Notes, before it is written, that this transaction ends a session (digest
+ * NULL) or gives it the token of a digest.
+ */
+extern void session_revocation_note(const pg_uuid_t *id, const char *digest);
+
+/* The same for sessions that are not listed: all of them, for a while. */
+extern void session_revocation_note_all(void);
+
+/*
+ * Notes, before the row is read, that a snapshot may be minted that is
+ * believed for so many seconds.  Returns since when snapshots are believed.
+ */
+extern TimestampTz session_revocation_expect(int seconds);
+
+/*
+ * Must a snapshot of a session be checked against the row?  It was issued at
+ * some moment for the token of a digest (NULL = it does not say).
+ */
+extern bool session_revocation_doubts(const pg_uuid_t *id, const char *digest,
+									  TimestampTz issued);
+
+/* Begins to believe snapshots that are issued from now on, if not before. */
+extern void session_revocation_trust(void);
+
+/*
+ * Forgets what no snapshot can be believed against any more; within a
+ * transaction that has a snapshot.
+ */
+extern void session_revocation_sweep(void);
+
+/* What an entry takes in shared memory. */
+extern const Size session_revocation_entry_size;
+
+#endif							/* SESSION_REVOCATION_H */

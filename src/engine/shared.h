@@ -1,0 +1,115 @@
+/*
+ * shared.h
+ *	  What the backends share when the library is preloaded.
+ *
+ * Without preloading there is none of it: session_shared is NULL, counting
+ * does nothing, and everything else that needs it does without.
+ */
+#ifndef SESSION_SHARED_H
+#define SESSION_SHARED_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "port/atomics.h"
+
+#include "engine/idmap.h"
+#include "engine/policy.h"
+
+/* What is counted for each database, since the server started. */
+typedef enum SessionCounter
+{
+	/* looks at a session token, by what came of it, as SessionStatus */
+	SESSION_COUNT_CHECKED,
+	SESSION_COUNT_CREATED = SESSION_COUNT_CHECKED + SESSION_ACTIVE + 1,
+	SESSION_COUNT_REFRESHED,	/* by either kind of token */
+	SESSION_COUNT_REGENERATED,
+	SESSION_COUNT_ENDED,		/* for any reason, the next two included */
+	SESSION_COUNT_EVICTED,
+	SESSION_COUNT_REUSED,		/* ended by an old refresh token */
+	SESSION_COUNT_BELIEVED,		/* snapshots, without a look at the row */
+	SESSION_COUNT_DOUBTED,		/* snapshots not yet due that asked the row */
+	SESSION_COUNT_DROPPED,		/* uses that found no room in shared memory */
+	SESSION_COUNTERS
+} SessionCounter;
+
+/* The last round of upkeep in a database. */
+typedef struct SessionRound
+{
+	TimestampTz started_at;		/* SESSION_NO_TIME = there was none */
+	TimestampTz finished_at;	/* before started_at = it runs, or died */
+	int64		written;		/* rows that got their activity */
+	int64		deleted;		/* rows of dead sessions */
+	int64		evidence;		/* events of shared memory that got written */
+	int64		trimmed;		/* entries of the denylist, and events */
+	int64		errors;			/* steps that failed */
+} SessionRound;
+
+/* A database that uses the library. */
+typedef struct SessionDatabase
+{
+	Oid			database;		/* InvalidOid = free */
+	bool		present;		/* has the extension, as far as is known */
+	bool		unfinished;		/* the last round left work behind */
+	TimestampTz cleaned_at;		/* start of the last cleanup that finished */
+	SessionRound last;
+	int64		rounds;
+	int64		errors;			/* in all rounds */
+	pg_atomic_uint64 counts[SESSION_COUNTERS];
+} SessionDatabase;
+
+/* How many databases can be looked after. */
+#define SESSION_DATABASES 1024
+
+typedef struct SessionShared
+{
+	LWLockPadded *lock;			/* protects databases, except the counts */
+	SessionIdMap activity;
+	SessionIdMap revocations;
+
+	/* Snapshots issued until then ask the row; 0 = not known yet. */
+	pg_atomic_uint64 trusted_since;
+	/* The longest time a snapshot made here is believed; 0 = none was made. */
+	pg_atomic_uint64 longest_belief;
+	/* Transactions under way whose revocations found no room. */
+	pg_atomic_uint32 overflowing;
+	/* Until then every snapshot asks the row. */
+	pg_atomic_uint64 overflown_until;
+	/* Revocations that found no room, since the server started. */
+	pg_atomic_uint64 overflows;
+
+	SessionDatabase databases[SESSION_DATABASES];
+} SessionShared;
+
+extern PGDLLIMPORT SessionShared *session_shared;
+
+/* Asks for the memory; called once, from _PG_init, while preloading. */
+extern void session_shared_init(void);
+
+/* Notes that this database uses the library; cheap when it is known. */
+extern void session_shared_attach(void);
+
+/* The entry of this database; NULL when there is none. */
+extern SessionDatabase *session_shared_database(void);
+
+/* Counts one; how much was counted in a database. */
+extern void session_count(SessionCounter which);
+extern uint64 session_counted(SessionDatabase *database, SessionCounter which);
+
+/* What a counter is called. */
+extern const char *session_counter_name(SessionCounter which);
+
+/* Copies of the entries of all databases, a list of SessionDatabase. */
+extern List *session_shared_databases(void);
+
+/* Writes down how a round in this database goes, or that it has none. */
+extern void session_shared_round(const SessionRound *round, bool unfinished,
+								 TimestampTz cleaned_at);
+extern void session_shared_absent(void);
+
+/* Notes that whoever did a round in a database since then died of it. */
+extern void session_shared_died(Oid database, TimestampTz since);
+
+/* Forgets a database that is gone. */
+extern void session_shared_forget(Oid database);
+
+#endif							/* SESSION_SHARED_H */

@@ -1,0 +1,504 @@
+/*
+ * users.c
+ *	  Tables of users whose changes end sessions.
+ *
+ * A table is bound by three triggers on it, all of one function of ours, and
+ * by nothing else, so a dump has it and a drop leaves nothing:
+ *
+ *	 session_users_changed	 after DELETE, and UPDATE OF the two columns.  The
+ *							 columns of this one say which they are, so that
+ *							 renaming them makes no difference.
+ *	 session_users_rewritten after an UPDATE that changed one of them without
+ *							 naming it, by a BEFORE trigger that is.
+ *	 session_users_emptied	 before TRUNCATE, while the rows are still there.
+ *
+ * Rules:
+ * - The text of an id is what its type's output function makes of it, as whoever
+ *	 changes the table; sessions end under the authority of the extension.
+ * - They fire whatever session_replication_role is, and go with the extension.
+ * - Triggers are known by their function; their names are the user's to change.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "parser/parse_func.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "engine/lifecycle.h"
+#include "engine/store.h"
+#include "engine/users.h"
+
+#define REASON "user"
+
+/* Which columns of a bound table mean what. */
+typedef struct Columns
+{
+	AttrNumber	id;
+	AttrNumber	active;			/* 0 = none */
+} Columns;
+
+static bool
+find_columns(Columns *columns, Relation users, Oid function)
+{
+	TriggerDesc *triggers = users->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (trigger->tgfoid != function || trigger->tgnattr == 0)
+			continue;
+		columns->id = trigger->tgattr[0];
+		columns->active = trigger->tgnattr > 1 ? trigger->tgattr[1] : 0;
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Rows that change
+ */
+
+/* The id in a row, as applications write it; NULL for none. */
+static char *
+id_in(HeapTuple row, TupleDesc desc, AttrNumber column)
+{
+	bool		null;
+	Datum		value = heap_getattr(row, column, desc, &null);
+	Oid			output;
+	bool		is_varlena;
+
+	if (null)
+		return NULL;
+	getTypeOutputInfo(TupleDescAttr(desc, column - 1)->atttypid, &output,
+					  &is_varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+static bool
+active_in(HeapTuple row, TupleDesc desc, AttrNumber column)
+{
+	bool		null;
+	Datum		value = heap_getattr(row, column, desc, &null);
+
+	return !null && DatumGetBool(value);
+}
+
+/* Is the user of the row still the same one, and not turned away? */
+static bool
+stays(const TriggerData *data, const Columns *columns, const char *id)
+{
+	TupleDesc	desc = RelationGetDescr(data->tg_relation);
+	const char *new_id;
+
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		return false;
+	new_id = id_in(data->tg_newtuple, desc, columns->id);
+	if (new_id == NULL || strcmp(id, new_id) != 0)
+		return false;
+	return columns->active == 0 ||
+		active_in(data->tg_newtuple, desc, columns->active) ||
+		!active_in(data->tg_trigtuple, desc, columns->active);
+}
+
+void
+session_users_changed_row(const TriggerData *data)
+{
+	Columns		columns;
+	char	   *id;
+
+	if (!find_columns(&columns, data->tg_relation, data->tg_trigger->tgfoid))
+		return;
+	id = id_in(data->tg_trigtuple, RelationGetDescr(data->tg_relation),
+			   columns.id);
+	if (id == NULL || stays(data, &columns, id))
+		return;
+	(void) session_lifecycle_revoke_all(session_store_of_user(cstring_to_text(id),
+															  NULL, 0),
+										REASON, NULL);
+}
+
+/*
+ * Tables that are emptied
+ *
+ * There may be many more users than sessions, and sessions of others.  So the
+ * users who have sessions are put into a hash, and the table is read once.
+ */
+
+/* A user who has sessions: the first of them in the list, and how many. */
+typedef struct User
+{
+	const text *id;				/* key */
+	int			first;
+	int			count;
+	bool		gone;
+} User;
+
+static uint32
+hash_id(const void *key, Size size)
+{
+	const text *id = *(const text *const *) key;
+
+	return hash_bytes((const unsigned char *) VARDATA_ANY(id),
+					  VARSIZE_ANY_EXHDR(id));
+}
+
+static int
+compare_ids(const void *a, const void *b, Size size)
+{
+	const text *left = *(const text *const *) a;
+	const text *right = *(const text *const *) b;
+
+	if (VARSIZE_ANY_EXHDR(left) != VARSIZE_ANY_EXHDR(right))
+		return 1;
+	return memcmp(VARDATA_ANY(left), VARDATA_ANY(right),
+				  VARSIZE_ANY_EXHDR(left));
+}
+
+static HTAB *
+hash_users(const SessionOwned *sessions, int count)
+{
+	HASHCTL		control = {
+		.keysize = sizeof(text *),
+		.entrysize = sizeof(User),
+		.hash = hash_id,
+		.match = compare_ids,
+		.hcxt = CurrentMemoryContext
+	};
+	HTAB	   *users = hash_create("session users", Max(count, 16), &control,
+									HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
+									HASH_CONTEXT);
+
+	for (int i = 0; i < count; i++)
+	{
+		bool		found;
+		User	   *user = hash_search(users, &sessions[i].user_id, HASH_ENTER,
+									   &found);
+
+		if (!found)
+		{
+			user->first = i;
+			user->count = 0;
+			user->gone = false;
+		}
+		user->count++;
+	}
+	return users;
+}
+
+/* Marks those who are in a table. */
+static void
+mark_users(HTAB *users, Oid relid, const char *column)
+{
+	Relation	table = table_open(relid, NoLock);
+	AttrNumber	id = get_attnum(relid, column);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(table, snapshot, 0, NULL);
+	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext,
+											  "session user",
+											  ALLOCSET_SMALL_SIZES);
+	FmgrInfo	output;
+	Oid			function;
+	bool		is_varlena;
+
+	getTypeOutputInfo(get_atttype(relid, id), &function, &is_varlena);
+	fmgr_info(function, &output);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(row);
+		bool		null;
+		Datum		value = slot_getattr(slot, id, &null);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!null)
+		{
+			text	   *key = cstring_to_text(OutputFunctionCall(&output, value));
+			User	   *user = hash_search(users, &key, HASH_FIND, NULL);
+
+			if (user != NULL)
+				user->gone = true;
+		}
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(row);
+	}
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(row);
+	table_close(table, NoLock);
+}
+
+static int
+compare_uuids(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
+/* Ends the sessions of marked users, in the order of their ids. */
+static void
+end_marked(HTAB *users, const SessionOwned *sessions, int count)
+{
+	text	   *reason = cstring_to_text(REASON);
+	pg_uuid_t  *ids = palloc_extended(count * sizeof(pg_uuid_t),
+									  MCXT_ALLOC_HUGE);
+	int			n = 0;
+	HASH_SEQ_STATUS status;
+	User	   *user;
+
+	hash_seq_init(&status, users);
+	while ((user = hash_seq_search(&status)) != NULL)
+		for (int i = 0; user->gone && i < user->count; i++)
+			ids[n++] = sessions[user->first + i].id;
+	qsort(ids, n, sizeof(pg_uuid_t), compare_uuids);
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) session_lifecycle_revoke_id(&ids[i], reason);
+	}
+}
+
+void
+session_users_truncated(const TriggerData *data)
+{
+	Relation	table = data->tg_relation;
+	Columns		columns;
+	int			count;
+	SessionOwned *sessions;
+	HTAB	   *users;
+	const char *column;
+	ListCell   *cell;
+
+	if (!find_columns(&columns, table, data->tg_trigger->tgfoid))
+		return;
+	sessions = session_store_owned(&count);
+	if (count == 0)
+		return;
+	users = hash_users(sessions, count);
+	column = get_attname(RelationGetRelid(table), columns.id, false);
+	/* TRUNCATE has locked all of them. */
+	foreach(cell, find_all_inheritors(RelationGetRelid(table), NoLock, NULL))
+		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
+		mark_users(users, lfirst_oid(cell), column);
+	end_marked(users, sessions, count);
+	hash_destroy(users);
+}
+
+/*
+ * Binding
+ */
+
+/* The table, locked as a trigger wants it; checks what the caller may. */
+static Relation
+open_users(Oid users)
+{
+	char		kind = get_rel_relkind(users);
+	AclResult	allowed;
+	Relation	table;
+
+	if (kind != '\0')
+	{
+		allowed = pg_class_aclcheck(users, GetUserId(), ACL_TRIGGER);
+		if (allowed != ACLCHECK_OK)
+			aclcheck_error(allowed, get_relkind_objtype(kind),
+						   get_rel_name(users));
+	}
+	table = try_relation_open(users, ShareRowExclusiveLock);
+	if (table == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("users must be an existing table")));
+	return table;
+}
+
+static void
+check_kind(Relation table)
+{
+	char		kind = table->rd_rel->relkind;
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("users must be a table"),
+				 errdetail_relkind_not_supported(kind)));
+	if (kind == RELKIND_RELATION &&
+		find_inheritance_children(RelationGetRelid(table), NoLock) != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("users must not be a table that others inherit from"),
+				 errhint("Bind the tables that inherit from it.")));
+}
+
+/* The type of a column that an argument names. */
+static Oid
+column_type(Relation table, const char *argument, const char *column)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(table), column);
+	char		generated;
+
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("%s must be a column of table \"%s\"", argument,
+						RelationGetRelationName(table)),
+				 errdetail("There is no column \"%s\".", column)));
+	/* A virtual one (18) is not in the rows that triggers get. */
+	generated = get_attgenerated(RelationGetRelid(table), number);
+	if (generated != '\0' && generated != ATTRIBUTE_GENERATED_STORED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s must not be a virtual generated column",
+						argument)));
+	return get_atttype(RelationGetRelid(table), number);
+}
+
+static void
+check_columns(Relation table, const char *id, const char *active)
+{
+	(void) column_type(table, "id_column", id);
+	if (active == NULL)
+		return;
+	if (getBaseType(column_type(table, "active_column", active)) != BOOLOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("active_column must be of type boolean")));
+	if (strcmp(id, active) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("active_column must not be the id_column")));
+}
+
+static void
+run(const char *sql)
+{
+	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
+		elog(ERROR, "could not execute \"%s\"", sql);
+}
+
+/* The names of our triggers on a table. */
+static List *
+our_triggers(Relation table)
+{
+	Oid			function = LookupFuncName(list_make2(makeString("session"),
+													 makeString("session_users_changed")),
+										  0, NULL, false);
+	TriggerDesc *triggers = table->trigdesc;
+	List	   *names = NIL;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (triggers->triggers[i].tgfoid == function &&
+			!triggers->triggers[i].tgisclone)
+			names = lappend(names, pstrdup(triggers->triggers[i].tgname));
+	return names;
+}
+
+/* Adds one: when says at which events, rest for what and on what condition. */
+static void
+add_trigger(const char *on, const char *name, const char *when,
+			const char *rest)
+{
+	run(psprintf("CREATE TRIGGER %s %s ON %s FOR EACH %s"
+				 " EXECUTE FUNCTION session.session_users_changed()",
+				 name, when, on, rest));
+	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name));
+	run(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION session",
+				 name, on));
+}
+
+/* All names are quoted; active may be NULL. */
+static void
+add_triggers(const char *on, const char *id, const char *active)
+{
+	StringInfoData changed;
+
+	initStringInfo(&changed);
+	appendStringInfo(&changed, "ROW WHEN ((OLD.%s::pg_catalog.text"
+					 " COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=)"
+					 " NEW.%s::pg_catalog.text) IS NOT TRUE", id, id);
+	if (active != NULL)
+		appendStringInfo(&changed, " OR (OLD.%s AND NEW.%s IS NOT TRUE)",
+						 active, active);
+	appendStringInfoChar(&changed, ')');
+
+	add_trigger(on, "session_users_changed",
+				active == NULL ?
+				psprintf("AFTER DELETE OR UPDATE OF %s", id) :
+				psprintf("AFTER DELETE OR UPDATE OF %s, %s", id, active),
+				"ROW");
+	add_trigger(on, "session_users_rewritten", "AFTER UPDATE",
+				changed.data);
+	add_trigger(on, "session_users_emptied", "BEFORE TRUNCATE",
+				"STATEMENT");
+}
+
+/*
+ * Replaces our triggers, as the extension's owner, and closes the table, which
+ * stays locked; were there any?
+ */
+static bool
+replace_triggers(Relation table, const char *id, const char *active)
+{
+	const char *on = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
+												RelationGetRelationName(table));
+	List	   *names;
+	Oid			save_user;
+	int			save_context;
+	ListCell   *cell;
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(session_store_owner(),
+						   save_context | SECURITY_LOCAL_USERID_CHANGE);
+	names = our_triggers(table);
+	/* Nothing can be changed about a table that is in use. */
+	relation_close(table, NoLock);
+	SPI_connect();
+	foreach(cell, names)
+		run(psprintf("DROP TRIGGER %s ON %s", quote_identifier(lfirst(cell)),
+					 on));
+	if (id != NULL)
+		add_triggers(on, quote_identifier(id),
+					 active == NULL ? NULL : quote_identifier(active));
+	SPI_finish();
+	SetUserIdAndSecContext(save_user, save_context);
+	return names != NIL;
+}
+
+void
+session_users_bind(Oid users, const char *id, const char *active)
+{
+	Relation	table = open_users(users);
+
+	check_kind(table);
+	check_columns(table, id, active);
+	(void) replace_triggers(table, id, active);
+}
+
+void
+session_users_unbind(Oid users)
+{
+	if (!replace_triggers(open_users(users), NULL, NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("users must be a table that is bound")));
+}

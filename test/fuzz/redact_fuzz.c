@@ -1,0 +1,88 @@
+/*
+ * redact_fuzz.c
+ *	  Nothing of a token's secret is left, whatever stands around it.
+ */
+#include "postgres.h"
+
+#include "fuzz.h"
+#include "wire/base64url.h"
+#include "wire/redact.h"
+#include "wire/token.h"
+
+#define PAYLOAD_BYTES (SESSION_ID_BYTES + SESSION_SECRET_BYTES)
+#define PIECE 10
+
+/* The text without its tokens, in memory of exactly its size. */
+static char *
+redact(const char *chars)
+{
+	size_t		size = session_redact_size(chars);
+	char	   *out;
+
+	if (size == 0)
+		return fuzz_copy(chars, strlen(chars) + 1);
+	out = malloc(size);
+	fuzz_require(out != NULL);
+	session_redact_write(out, chars);
+	fuzz_require(strlen(out) + 1 == size);
+	return out;
+}
+
+static bool
+has_piece(const char *chars, const char *piece)
+{
+	char		wanted[PIECE + 1];
+
+	memcpy(wanted, piece, PIECE);
+	wanted[PIECE] = '\0';
+	return strstr(chars, wanted) != NULL;
+}
+
+/* Puts a token between two texts and looks for its secret. */
+static void
+try_between(const char *before, const uint8 *payload, char kind,
+			const char *after)
+{
+	size_t		before_len = strlen(before);
+	char		token[SESSION_TOKEN_CHARS] = {kind, 't', '_'};
+	char	   *whole = malloc(before_len + sizeof(token) + strlen(after) + 1);
+	char	   *out;
+
+	fuzz_require(whole != NULL);
+	session_base64url_encode(token + 3, payload, PAYLOAD_BYTES);
+	memcpy(whole, before, before_len);
+	memcpy(whole + before_len, token, sizeof(token));
+	strcpy(whole + before_len + sizeof(token), after);
+	out = redact(whole);
+	whole[before_len + 3] = '\0';	/* so far, anything may be left */
+	for (int i = 3 + 22; i + PIECE <= SESSION_TOKEN_CHARS; i++)
+		fuzz_require(has_piece(whole, token + i) ||
+					 has_piece(after, token + i) ||
+					 !has_piece(out, token + i));
+	free(out);
+	free(whole);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
+{
+	char	   *chars = malloc(size + 1);
+
+	fuzz_require(chars != NULL);
+	memcpy(chars, data, size);
+	chars[size] = '\0';
+	free(redact(chars));
+	if (size > PAYLOAD_BYTES)
+	{
+		char	   *before = chars + PAYLOAD_BYTES;
+		size_t		middle = strlen(before) / 2;
+		char	   *after = fuzz_copy(before + middle,
+									  strlen(before + middle) + 1);
+
+		before[middle] = '\0';
+		try_between(before, data, data[0] & 1 ? 's' : 'r', after);
+		free(after);
+	}
+	free(chars);
+	return 0;
+}

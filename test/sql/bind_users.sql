@@ -1,0 +1,324 @@
+-- Tables of users: who goes from one loses the sessions, in the same transaction.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+CREATE TABLE users (id int PRIMARY KEY, name text, active boolean DEFAULT true);
+INSERT INTO users (id, name) SELECT n, 'user ' || n FROM generate_series(1, 9) AS n;
+
+-- Users have two sessions each, in different tenants; others, and nobody, one.
+CREATE PROCEDURE pg_temp.log_in(ids text)
+LANGUAGE sql AS $$
+    DELETE FROM session.sessions;
+    SELECT session_create(id, tenant_id => tenant)
+      FROM unnest(ids::text[]) AS id, unnest('{NULL,acme}'::text[]) AS tenant;
+    SELECT session_create('stranger'), session_create();
+$$;
+
+-- Whose sessions are live, and why not.
+CREATE FUNCTION pg_temp.live() RETURNS TABLE (live text, reasons text)
+LANGUAGE sql AS $$
+    SELECT string_agg(coalesce(user_id, '-'), ' ' ORDER BY user_id) FILTER (WHERE revoked_at IS NULL),
+           string_agg(DISTINCT user_id || ' ' || revoked_reason, ', ')
+      FROM session.sessions
+$$;
+CALL pg_temp.log_in('{1,2,3}');
+
+-- Before it is bound, a table has no effect.
+DELETE FROM users WHERE id = 1;
+SELECT * FROM pg_temp.live();
+
+-- Deleting a user ends the sessions, and rolling that back does not.
+SELECT session_bind_users('users', 'id', 'active');
+BEGIN;
+DELETE FROM users WHERE id = 2;
+SELECT * FROM pg_temp.live();
+ROLLBACK;
+SELECT * FROM pg_temp.live();
+BEGIN;
+SAVEPOINT s;
+DELETE FROM users WHERE id = 2;
+ROLLBACK TO s;
+COMMIT;
+SELECT * FROM pg_temp.live();
+DELETE FROM users WHERE id IN (2, 7);
+SELECT * FROM pg_temp.live();
+
+-- So does another id; other columns, and the same id again, do not.
+CALL pg_temp.log_in('{3,4,5}');
+UPDATE users SET name = name || '!';
+UPDATE users SET id = id, active = active, name = 'x';
+INSERT INTO users VALUES (3, 'again', false) ON CONFLICT (id) DO UPDATE SET name = 'again';
+SELECT * FROM pg_temp.live();
+UPDATE users SET id = 33 WHERE id = 3;
+SELECT * FROM pg_temp.live();
+INSERT INTO users (id) VALUES (4) ON CONFLICT (id) DO UPDATE SET id = 44;
+SELECT * FROM pg_temp.live();
+
+-- So does turning the active column off, to false or to NULL; on, or off again, does not.
+CALL pg_temp.log_in('{5,6,33}');
+UPDATE users SET active = false WHERE id = 5;
+SELECT * FROM pg_temp.live();
+UPDATE users SET active = NULL WHERE id = 6;
+SELECT * FROM pg_temp.live();
+CALL pg_temp.log_in('{5,6,33}');
+UPDATE users SET active = NULL WHERE id = 5;
+UPDATE users SET active = false WHERE id = 6;
+UPDATE users SET active = true;
+SELECT * FROM pg_temp.live();
+
+-- What a trigger of the application makes of an update counts.
+CREATE FUNCTION banned() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.active := NEW.name <> 'banned';
+    RETURN NEW;
+END $$;
+CREATE TRIGGER banned BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION banned();
+UPDATE users SET name = 'banned' WHERE id = 5;
+SELECT * FROM pg_temp.live();
+DROP TRIGGER banned ON users;
+
+-- A generated column will do, too.
+CREATE TABLE members (id text, left_at date, active boolean GENERATED ALWAYS AS (left_at IS NULL) STORED);
+SELECT session_bind_users('members', 'id', 'active');
+INSERT INTO members VALUES ('ada'), ('bob');
+CALL pg_temp.log_in('{ada,bob}');
+UPDATE members SET left_at = '2020-01-01' WHERE id = 'ada';
+SELECT * FROM pg_temp.live();
+DROP TABLE members;
+
+-- Emptying the table ends the sessions of all who are in it, and no others'.
+CALL pg_temp.log_in('{5,6,33,333}');
+BEGIN;
+TRUNCATE users;
+SELECT * FROM pg_temp.live();
+ROLLBACK;
+SELECT * FROM pg_temp.live();
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+INSERT INTO users VALUES (333), (334);
+TRUNCATE users;
+COMMIT;
+SELECT * FROM pg_temp.live();
+DELETE FROM session.sessions;
+TRUNCATE users;
+
+-- However the connection replicates.
+INSERT INTO users SELECT generate_series(1, 5);
+CALL pg_temp.log_in('{1,2,3,4,5}');
+SET session_replication_role = replica;
+DELETE FROM users WHERE id = 1;
+RESET session_replication_role;
+SELECT * FROM pg_temp.live();
+
+-- Columns may be renamed, and the table, and put behind others that are dropped.
+ALTER TABLE users RENAME id TO "the ""Id""";
+ALTER TABLE users RENAME active TO "On";
+ALTER TABLE users ADD COLUMN id text DEFAULT 'none';
+CREATE SCHEMA "of Users";
+ALTER TABLE users SET SCHEMA "of Users";
+ALTER TABLE "of Users".users RENAME TO "my Users";
+UPDATE "of Users"."my Users" SET id = 'other', "On" = false WHERE "the ""Id""" = 2;
+DELETE FROM "of Users"."my Users" WHERE "the ""Id""" = 3;
+SELECT * FROM pg_temp.live();
+TRUNCATE "of Users"."my Users";
+SELECT * FROM pg_temp.live();
+
+-- Binding again replaces what was said before; unbinding ends it, whatever the triggers' names.
+SELECT session_bind_users('"of Users"."my Users"', 'the "Id"', 'On');
+SELECT session_bind_users('"of Users"."my Users"', 'id');
+SELECT pg_get_triggerdef(oid), tgenabled FROM pg_trigger
+ WHERE tgrelid = '"of Users"."my Users"'::regclass AND NOT tgisinternal ORDER BY tgname;
+ALTER TRIGGER session_users_changed ON "of Users"."my Users" RENAME TO other;
+INSERT INTO "of Users"."my Users" VALUES (1, 'x', true, 'ada'), (2, 'y', true, 'bob'), (3, 'z', true, NULL);
+CALL pg_temp.log_in('{1,2,ada,bob}');
+UPDATE "of Users"."my Users" SET "On" = false;
+DELETE FROM "of Users"."my Users" WHERE id = 'ada' OR id IS NULL;
+SELECT * FROM pg_temp.live();
+SELECT session_unbind_users('"of Users"."my Users"');
+DELETE FROM "of Users"."my Users";
+TRUNCATE "of Users"."my Users";
+SELECT * FROM pg_temp.live();
+SELECT count(*) AS triggers FROM pg_trigger WHERE tgfoid = 'session.session_users_changed'::regproc;
+
+-- A column that matters is not dropped without a word; with its triggers, the table is as unbound.
+SELECT session_bind_users('"of Users"."my Users"', 'the "Id"', 'On');
+\set VERBOSITY terse
+ALTER TABLE "of Users"."my Users" DROP COLUMN "On";
+ALTER TABLE "of Users"."my Users" DROP COLUMN "On" CASCADE;
+\set VERBOSITY default
+INSERT INTO "of Users"."my Users" VALUES (1);
+TRUNCATE "of Users"."my Users";
+SELECT session_unbind_users('"of Users"."my Users"');
+SET client_min_messages = warning;
+DROP SCHEMA "of Users" CASCADE;
+RESET client_min_messages;
+
+-- Any type will do: the id is what the type writes.
+CREATE DOMAIN id_domain AS varchar(40) CHECK (value <> '');
+CREATE TYPE id_enum AS ENUM ('ada', 'bob', 'carol', 'dave');
+CREATE DOMAIN id_flag AS boolean;
+CREATE PROCEDURE pg_temp.try_type(type text, ids text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    id text[] := ids;
+BEGIN
+    EXECUTE format('CREATE TABLE typed AS SELECT id::%s, true::id_flag AS ok FROM unnest($1) AS id', type) USING id;
+    PERFORM session_bind_users('typed', 'id', 'ok');
+    CALL pg_temp.log_in(ids);
+    EXECUTE format('UPDATE typed SET id = %L WHERE id = %L', id[2], id[1]);
+    RAISE NOTICE '% after UPDATE: %', type, (SELECT live FROM pg_temp.live());
+    EXECUTE format('UPDATE typed SET ok = false WHERE id = %L', id[3]);
+    RAISE NOTICE '% after turning off: %', type, (SELECT live FROM pg_temp.live());
+    TRUNCATE typed;
+    RAISE NOTICE '% after TRUNCATE: %', type, (SELECT live FROM pg_temp.live());
+    DROP TABLE typed;
+END $$;
+CALL pg_temp.try_type('int', '{1,2,3,4}');
+CALL pg_temp.try_type('bigint', '{9223372036854775807,2,-3,4}');
+CALL pg_temp.try_type('uuid', '{00000000-0000-4000-8000-00000000000a,00000000-0000-4000-8000-00000000000b,00000000-0000-4000-8000-00000000000c}');
+CALL pg_temp.try_type('text', '{ada,ADA,carol,dave}');
+CALL pg_temp.try_type('id_domain', '{ada,bob,carol,dave}');
+CALL pg_temp.try_type('id_enum', '{ada,bob,carol,dave}');
+CALL pg_temp.try_type('numeric', '{1.0,1.00,3,4}');
+CALL pg_temp.try_type('inet', '{192.0.2.1,192.0.2.2,192.0.2.3/24,::1}');
+SELECT count(*) > 0 AS citext FROM pg_available_extensions WHERE name = 'citext' \gset
+\if :citext
+CREATE EXTENSION citext;
+CALL pg_temp.try_type('citext', '{ada,ADA,carol,dave}');
+DROP EXTENSION citext;
+\endif
+
+-- An id that no session can have is no error.
+CREATE TABLE users (id text, active boolean);
+SELECT session_bind_users('users', 'id', 'active');
+INSERT INTO users VALUES (repeat('x', 100000), true), ('', true), (NULL, true);
+CALL pg_temp.log_in('{ada}');
+UPDATE users SET active = false;
+UPDATE users SET id = NULL;
+DELETE FROM users;
+SELECT * FROM pg_temp.live();
+
+-- Partitions are part of a table, those that come later too.
+CREATE TABLE parts (region text, id int, active boolean) PARTITION BY LIST (region);
+CREATE TABLE parts_eu (id int, gone int, active boolean, region text);
+ALTER TABLE parts_eu DROP COLUMN gone;
+ALTER TABLE parts ATTACH PARTITION parts_eu FOR VALUES IN ('eu');
+SELECT session_bind_users('parts', 'id', 'active');
+CREATE TABLE parts_us PARTITION OF parts FOR VALUES IN ('us') PARTITION BY LIST (id);
+CREATE TABLE parts_us_all PARTITION OF parts_us DEFAULT;
+SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger
+ WHERE tgfoid = 'session.session_users_changed'::regproc AND tgrelid::regclass::text ~ 'parts' ORDER BY 1, 2;
+INSERT INTO parts SELECT region, n + CASE region WHEN 'us' THEN 10 ELSE 0 END, true
+  FROM unnest('{eu,us}'::text[]) AS region, generate_series(1, 4) AS n;
+CALL pg_temp.log_in('{1,2,3,4,11,12,13,14}');
+DELETE FROM parts WHERE id IN (1, 11);
+DELETE FROM parts_eu WHERE id = 2;
+UPDATE parts SET active = false WHERE id IN (3, 13);
+SELECT live FROM pg_temp.live();
+TRUNCATE parts;
+SELECT live FROM pg_temp.live();
+SELECT session_unbind_users('parts_eu');
+SELECT session_unbind_users('parts');
+DROP TABLE parts;
+
+-- What is no table, or has rows in others, is refused, as are columns that are not there.
+CREATE TABLE child () INHERITS (users);
+CREATE TABLE plain (id int, "Id" int, active boolean, flag text);
+CREATE VIEW v AS SELECT * FROM plain;
+CREATE MATERIALIZED VIEW mv AS SELECT * FROM plain;
+CREATE INDEX i ON plain (id);
+CREATE SEQUENCE s;
+CREATE FOREIGN DATA WRAPPER nothing;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+CREATE FOREIGN TABLE ft (id int) SERVER nowhere;
+SELECT call, pg_temp.error_of(call) AS error
+  FROM unnest(ARRAY[
+    $$session_bind_users(NULL, 'id')$$,
+    $$session_bind_users('plain', NULL)$$,
+    $$session_bind_users('plain', '')$$,
+    $$session_bind_users('plain', 'ID')$$,
+    $$session_bind_users('plain', 'ctid')$$,
+    $$session_bind_users('plain', 'id', 'nothing')$$,
+    $$session_bind_users('plain', 'id', 'flag')$$,
+    $$session_bind_users('plain', 'active', 'active')$$,
+    $$session_bind_users('users', 'id')$$,
+    $$session_bind_users('v', 'id')$$,
+    $$session_bind_users('mv', 'id')$$,
+    $$session_bind_users('i', 'id')$$,
+    $$session_bind_users('s', 'last_value')$$,
+    $$session_bind_users('ft', 'id')$$,
+    $$session_bind_users('nothing', 'id')$$,
+    $$session_bind_users(0, 'id')$$,
+    $$session_bind_users(4294967295, 'id')$$,
+    $$session_bind_users('pg_authid', 'rolname')$$,
+    $$session_unbind_users(NULL)$$,
+    $$session_unbind_users('plain')$$,
+    $$session_unbind_users(0)$$]) AS call;
+BEGIN READ ONLY;
+SELECT session_bind_users('plain', 'id');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT session_unbind_users('plain');
+ROLLBACK;
+DROP TABLE child;
+DROP FOREIGN DATA WRAPPER nothing CASCADE;
+DROP SEQUENCE s;
+
+-- The caller needs the right to put a trigger on the table, as well as the level.
+CREATE ROLE regress_session_admin;
+CREATE ROLE regress_session_app;
+SELECT session_grant('regress_session_admin', 'admin'), session_grant('regress_session_app', 'app');
+GRANT ALL ON plain TO regress_session_app;
+\set VERBOSITY sqlstate
+SET ROLE regress_session_app;
+SELECT session_bind_users('plain', 'id');
+SELECT session_unbind_users('users');
+SET ROLE regress_session_admin;
+SELECT session_bind_users('plain', 'id');
+SELECT session_unbind_users('users');
+RESET ROLE;
+GRANT TRIGGER ON plain TO regress_session_admin;
+SET ROLE regress_session_admin;
+SELECT session_bind_users('plain', 'id', 'active');
+SELECT current_user;
+
+-- Whoever changes the table needs no right to sessions.  Nobody can put the trigger on a table of
+-- their own, or whoever can make one could log others out.
+RESET ROLE;
+GRANT CREATE ON SCHEMA public TO regress_session_app;
+GRANT USAGE ON SCHEMA session TO regress_session_app;
+CALL pg_temp.log_in('{1,2}');
+SET ROLE regress_session_app;
+INSERT INTO plain (id) VALUES (1), (2);
+DELETE FROM plain WHERE id = 1;
+TRUNCATE plain;
+CREATE TABLE fake (id text);
+CREATE TRIGGER t AFTER DELETE ON fake FOR EACH ROW EXECUTE FUNCTION session.session_users_changed();
+RESET ROLE;
+\set VERBOSITY default
+SELECT * FROM pg_temp.live();
+SELECT session.session_users_changed();
+
+-- A trigger made by hand that says no column ends nothing.
+CREATE TRIGGER t AFTER DELETE ON fake FOR EACH ROW EXECUTE FUNCTION session.session_users_changed();
+CALL pg_temp.log_in('{1}');
+INSERT INTO fake VALUES ('1');
+DELETE FROM fake;
+SELECT * FROM pg_temp.live();
+DROP TABLE fake;
+DROP OWNED BY regress_session_admin, regress_session_app;
+DROP ROLE regress_session_admin, regress_session_app;
+
+-- Dropping a table leaves nothing, nor does dropping the extension, to which bound tables are no
+-- obstacle.
+DROP TABLE users;
+SELECT session_bind_users('plain', 'id');
+SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgfoid = 'session.session_users_changed'::regproc ORDER BY 1, 2;
+SELECT 'session.session_users_changed'::regproc::oid AS oid \gset
+DROP EXTENSION session;
+SELECT count(*) AS triggers FROM pg_trigger WHERE tgfoid = :oid OR tgrelid = 'plain'::regclass;
+DELETE FROM plain;
+TRUNCATE plain;
+DROP TABLE plain CASCADE;
+DROP FUNCTION banned;
+DROP DOMAIN id_domain, id_flag;
+DROP TYPE id_enum;

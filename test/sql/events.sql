@@ -1,0 +1,436 @@
+-- Events: what happened to which session, if that was asked for, and for as long as it is kept.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+
+-- What other tests have left behind is no part of this one.
+SELECT session_cleanup() IS NOT NULL AS cleaned;
+TRUNCATE session.events;
+
+-- Every token that is used, so that none can be found in the end.
+CREATE TEMP TABLE tokens (token text);
+CREATE FUNCTION pg_temp.kept(token text) RETURNS text LANGUAGE sql AS $$
+    INSERT INTO tokens VALUES (token) RETURNING token
+$$;
+CREATE TEMP VIEW story AS
+SELECT kind, user_id AS "user", tenant_id AS tenant, host(ip) AS ip, user_agent AS agent, detail,
+       pg_temp.is_recent(at) AS recent
+  FROM session.events ORDER BY id;
+CREATE PROCEDURE pg_temp.start_over() LANGUAGE sql AS $$
+    SELECT session_cleanup();
+    TRUNCATE session.events, session.origins, session.sessions
+$$;
+
+-- By default, ordinary life leaves no trace.
+SELECT id, pg_temp.kept(token) AS token
+  FROM session_create('alice', ip => '192.0.2.1', user_agent => 'curl') \gset
+SELECT count(*) AS refreshed FROM session_refresh(:'token');
+SELECT pg_temp.kept(token) AS token FROM session_regenerate(:'token') \gset
+SELECT session_revoke(:'token');
+SELECT count(*) AS events FROM session.events;
+SELECT count(*) AS origins FROM session.origins;
+
+-- All of it can be logged: who, from where, and what.
+SET session.log_events = 'all';
+SELECT id, pg_temp.kept(token) AS token
+  FROM session_create('alice', '{"cart": 1}', 'acme', ip => '192.0.2.1', user_agent => 'curl') \gset
+SELECT count(*) AS refreshed FROM session_refresh(:'token');
+SELECT pg_temp.kept(token) AS token FROM session_regenerate(:'token', auth_level => 2) \gset
+SELECT session_revoke(:'token');
+SELECT count(*) AS sessions FROM session.events WHERE session_id <> :'id';
+TABLE story;
+CALL pg_temp.start_over();
+
+-- What changes nothing is no event: reading, use, data, and what was not done.
+SELECT pg_temp.kept(token) AS token FROM session_create('alice') \gset
+TRUNCATE session.events;
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT session_status(:'token'), session_touch(:'token'), session_data_set(:'token', 'a', '1'), session_data(:'token');
+SELECT session_revoke_user('nobody'), session_revoke_id(gen_random_uuid()), session_cleanup();
+TABLE story;
+SELECT session_revoke(:'token'), session_revoke(:'token');
+TABLE story;
+CALL pg_temp.start_over();
+
+-- A refreshable session tells its generation; a pair that is given again is no event.
+SELECT pg_temp.kept(token) AS token, pg_temp.kept(refresh_token) AS refresh_1
+  FROM session_create('alice', ip => '192.0.2.1', refreshable => true) \gset
+SELECT pg_temp.kept(refresh_token) AS refresh_2 FROM session_refresh(:'refresh_1') \gset
+SELECT count(*) AS again FROM session_refresh(:'refresh_1');
+SELECT pg_temp.kept(refresh_token) AS refresh_3 FROM session_refresh(:'refresh_2') \gset
+TABLE story;
+
+-- An old one that is used is told as what it is, once, and not as a revocation as well.
+SELECT count(*) AS refreshed FROM session_refresh(:'refresh_1');
+SELECT session_cleanup();
+SELECT * FROM story WHERE kind NOT IN ('created', 'new_ip', 'refreshed');
+CALL pg_temp.start_over();
+
+-- Reasons.
+SELECT count(session_create('alice', tenant_id => 'acme', id => id)) AS made
+  FROM unnest('{00000000-0000-4000-8000-000000000001,00000000-0000-4000-8000-000000000002,
+                00000000-0000-4000-8000-000000000003,00000000-0000-4000-8000-000000000004}'::uuid[]) AS id;
+TRUNCATE session.events;
+SELECT session_revoke_id('00000000-0000-4000-8000-000000000001'),
+       session_revoke_id('00000000-0000-4000-8000-000000000002', 'lost "phone"');
+SELECT session_revoke_user('alice', except_id => '00000000-0000-4000-8000-000000000004');
+SELECT session_revoke_tenant('acme');
+TABLE story;
+CALL pg_temp.start_over();
+
+-- A session that makes room for another is evicted, at a login as well.
+SET session.max_sessions = 1;
+SELECT count(session_create('alice')) AS made FROM generate_series(1, 2);
+SELECT pg_temp.kept(token) AS token FROM session_create() \gset
+SELECT pg_temp.kept(token) AS token FROM session_regenerate(:'token', 'alice') \gset
+TABLE story;
+RESET session.max_sessions;
+CALL pg_temp.start_over();
+
+-- A request from elsewhere tells where it came from, and that it ended the session if it did.
+SET session.bind_ip = 'exact';
+SELECT pg_temp.kept(token) AS token
+  FROM session_create('alice', ip => '192.0.2.1', user_agent => 'curl') \gset
+TRUNCATE session.events;
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.2', 'wget');
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.2', 'wget');
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.3');
+SELECT count(*) AS valid FROM session_validate(:'token');
+SELECT session_status(:'token', '192.0.2.4') AS only_asked;
+SET session.on_mismatch = 'revoke';
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.5');
+SELECT session_cleanup();
+TABLE story;
+RESET session.bind_ip;
+RESET session.on_mismatch;
+CALL pg_temp.start_over();
+
+-- A session that ended by itself is told of when it is deleted; one that was revoked was told of.
+SELECT count(session_create(name, ip => '192.0.2.1', lifetime => '1 hour')) AS made FROM unnest('{expired,revoked}'::text[]) AS name;
+SELECT count(session_create('idle', idle_timeout => '1 hour', lifetime => '1 year')) AS made;
+SELECT count(session_create('live', lifetime => '1 year')) AS made;
+SELECT session_revoke_user('revoked');
+TRUNCATE session.events;
+CALL pg_temp.pass('3 days');
+SELECT session_cleanup();
+SELECT kind, "user", ip, detail - 'ended_at' AS detail, recent,
+       round(extract(epoch FROM clock_timestamp() - (detail ->> 'ended_at')::timestamptz) / 3600) AS hours_ago
+  FROM story ORDER BY "user";
+CALL pg_temp.start_over();
+
+-- Only what is in the list is written, as it is when it happens.
+CREATE PROCEDURE pg_temp.live() LANGUAGE plpgsql AS $$
+DECLARE
+    s session_credentials := session_create('alice', ip => '192.0.2.1', user_agent => 'curl');
+BEGIN
+    PERFORM pg_temp.kept(s.token), session_refresh(s.token);
+    SELECT * INTO s FROM session_regenerate(s.token);
+    PERFORM pg_temp.kept(s.token), session_revoke(s.token);
+END
+$$;
+DO $$
+DECLARE
+    list text;
+BEGIN
+    FOREACH list IN ARRAY ARRAY['', 'created', 'refreshed', 'regenerated', 'revoked', 'new_ip', 'new_user_agent',
+                                'refreshed, created', 'evicted, expired', 'all, created'] LOOP
+        PERFORM set_config('session.log_events', list, false);
+        TRUNCATE session.events, session.origins;
+        CALL pg_temp.live();
+        RAISE NOTICE '%: %', list, (SELECT string_agg(kind, ' ' ORDER BY id) FROM session.events);
+    END LOOP;
+END
+$$;
+CALL pg_temp.start_over();
+
+-- A login from where the user was before is nothing new; another user, tenant, address or agent is.
+SET session.log_events = 'new_ip, new_user_agent';
+CREATE FUNCTION pg_temp.news(arguments text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    news text;
+BEGIN
+    TRUNCATE session.events;
+    EXECUTE 'SELECT FROM session_create(' || arguments || ')';
+    SELECT string_agg(kind, ', ' ORDER BY id) INTO news FROM session.events;
+    RETURN coalesce(news, 'nothing');
+END
+$$;
+SELECT arguments, pg_temp.news(arguments) AS news FROM unnest(ARRAY[
+    $$ 'alice', ip => '192.0.2.1', user_agent => 'curl' $$,
+    $$ 'alice', ip => '192.0.2.1', user_agent => 'curl' $$,
+    $$ 'alice', ip => '192.0.2.2', user_agent => 'curl' $$,
+    $$ 'alice', ip => '192.0.2.1', user_agent => 'wget' $$,
+    $$ 'alice', ip => '192.0.2.2', user_agent => 'wget' $$,
+    $$ 'alice', ip => '192.0.2.1/24', user_agent => 'wget' $$,
+    $$ 'alice', ip => '::ffff:192.0.2.1', user_agent => 'wget' $$,
+    $$ 'alice', ip => '2001:db8::1' $$,
+    $$ 'alice', ip => '2001:db8::2' $$,
+    $$ 'alice', user_agent => 'wge' $$,
+    $$ 'alice', tenant_id => 'acme', ip => '192.0.2.1', user_agent => 'curl' $$,
+    $$ 'alice', tenant_id => 'acme', ip => '192.0.2.1', user_agent => 'curl' $$,
+    $$ 'aliceacme', ip => '192.0.2.1' $$,
+    $$ 'Alice', ip => '192.0.2.1', user_agent => 'curl' $$,
+    $$ 'alice' $$,
+    $$ ip => '192.0.2.9', user_agent => 'lynx' $$,
+    $$ 'alice', ip => '192.0.2.9', user_agent => 'lynx' $$]) AS arguments;
+
+-- So is the login of a session that had no user, from where it was created; stepping up is no login.
+TRUNCATE session.events;
+SELECT pg_temp.kept(token) AS token FROM session_create(ip => '192.0.2.8', user_agent => 'curl') \gset
+SELECT pg_temp.kept(token) AS token FROM session_regenerate(:'token', 'alice') \gset
+SELECT pg_temp.kept(token) AS token FROM session_regenerate(:'token', 'alice', auth_level => 2) \gset
+TABLE story;
+
+-- What is kept of that is no address and no name.
+SELECT count(*) > 0 AS any, bool_and(pg_temp.is_recent(used_at)) AS recent FROM session.origins;
+
+-- Within the retention it stays known by use, without a row for each; after it, it is new again.
+TRUNCATE session.origins;
+SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$);
+UPDATE session.origins SET used_at = used_at - interval '22 hours';
+SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$);
+SELECT count(*) AS rows FROM session.origins;
+UPDATE session.origins SET used_at = used_at - interval '2 hours';
+SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$);
+SELECT count(*) AS rows FROM session.origins;
+UPDATE session.origins SET used_at = used_at - interval '29 days 23 hours 50 minutes';
+SELECT session_cleanup();
+SELECT count(*) AS rows FROM session.origins;
+SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$);
+SELECT count(*) AS rows FROM session.origins;
+UPDATE session.origins SET used_at = used_at - interval '30 days';
+SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$);
+SELECT session_cleanup();
+SELECT count(*) AS rows, bool_and(pg_temp.is_recent(used_at)) AS recent FROM session.origins;
+
+-- With no end to the retention, it is known for ever and written once.
+SET session.event_retention = 0;
+UPDATE session.origins SET used_at = used_at - interval '30 years';
+SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$), session_cleanup();
+SELECT count(*) AS rows FROM session.origins;
+RESET session.event_retention;
+CALL pg_temp.start_over();
+
+-- What a transaction did is undone with its events, but for evidence.
+SET session.log_events = 'all';
+SET session.bind_ip = 'exact';
+SELECT pg_temp.kept(token) AS token, pg_temp.kept(refresh_token) AS refresh_1
+  FROM session_create('alice', ip => '192.0.2.1', refreshable => true) \gset
+SELECT pg_temp.kept(refresh_token) AS refresh_2 FROM session_refresh(:'refresh_1') \gset
+SELECT pg_temp.kept(token) AS token FROM session_refresh(:'refresh_2') \gset
+SELECT session_cleanup();
+TRUNCATE session.events, session.origins;
+BEGIN;
+SELECT count(*) AS made FROM session_create('bob', ip => '192.0.2.1', user_agent => 'curl');
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.2');
+SELECT count(*) AS refreshed FROM session_refresh(:'refresh_1');
+ROLLBACK;
+SELECT count(*) AS origins FROM session.origins;
+SELECT session_cleanup();
+SELECT kind, "user", ip, detail FROM story;
+SELECT session_cleanup();
+SELECT count(*) AS events FROM session.events;
+TRUNCATE session.events;
+
+-- A savepoint undoes its own; evidence is written where nothing else may be.
+BEGIN;
+SELECT count(*) AS made FROM session_create('bob', ip => '192.0.2.1');
+SAVEPOINT s;
+SELECT count(*) AS made FROM session_create('carol', ip => '192.0.2.1');
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.3');
+ROLLBACK TO s;
+COMMIT;
+BEGIN READ ONLY;
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.4');
+SELECT count(session_status('st_', '198.51.100.1')) AS asked FROM generate_series(1, 30);
+COMMIT;
+SELECT session_cleanup();
+SELECT kind, "user", ip, detail FROM story;
+TRUNCATE session.events;
+
+-- It is not lost by a cleanup that is rolled back, as a whole or in part.
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.5');
+BEGIN;
+SELECT session_cleanup();
+SELECT count(*) AS events FROM session.events;
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.6');
+SELECT session_cleanup();
+SELECT count(*) AS events FROM session.events;
+ROLLBACK TO a;
+SELECT count(*) AS events FROM session.events;
+SELECT session_cleanup();
+SAVEPOINT b;
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.7');
+SELECT session_cleanup();
+RELEASE b;
+SAVEPOINT c;
+SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.8');
+SELECT session_cleanup();
+ROLLBACK TO c;
+COMMIT;
+SELECT string_agg(ip, ' ') FROM story;
+SELECT session_cleanup();
+SELECT string_agg(ip, ' ') FROM story;
+RESET session.bind_ip;
+CALL pg_temp.start_over();
+
+-- More bad tokens from an address than allowed are one event, however many more there are.
+SET session.failure_threshold = 5;
+CREATE FUNCTION pg_temp.guess(ip inet, times int) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    FOR n IN 1 .. times LOOP
+        PERFORM FROM session_validate(pg_temp.kept(pg_temp.token_of(sha256('a') || substr(sha256(n::text::bytea), 1, 16))), ip);
+    END LOOP;
+    PERFORM session_cleanup();
+    RETURN (SELECT string_agg(format('%s %s', host(e.ip) || '/' || masklen(e.ip), detail), ', ' ORDER BY e.id)
+              FROM session.events e WHERE kind = 'failures');
+END
+$$;
+SELECT pg_temp.guess('198.51.100.10', 5) AS allowed;
+SELECT pg_temp.guess('198.51.100.10', 1) AS one_more;
+SELECT pg_temp.guess('198.51.100.10', 500) AS many_more;
+TRUNCATE session.events;
+SELECT pg_temp.guess('198.51.100.11', 500) AS at_once;
+TRUNCATE session.events;
+
+-- An address is counted by itself, and of IPv6 the /64 as one.
+SELECT pg_temp.guess('198.51.100.12', 5), pg_temp.guess('198.51.100.13', 5),
+       pg_temp.guess('::ffff:198.51.100.12', 1) AS same;
+TRUNCATE session.events;
+SELECT count(pg_temp.guess('2001:db8:0:1::'::inet + n, 1)) AS guessed FROM generate_series(1, 6) AS n;
+SELECT pg_temp.guess('2001:db8:0:2::1', 5);
+TRUNCATE session.events;
+
+-- Anything that is no token of a session counts, wherever it is presented; what is over does not, nor
+-- does what is missing.
+SELECT id, pg_temp.kept(token) AS token FROM session_create('alice') \gset
+SELECT session_revoke(:'token');
+CREATE FUNCTION pg_temp.counts(token text, ip inet) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    TRUNCATE session.events;
+    PERFORM session_status(token, ip), session_validate(token, ip), session_status(token, ip),
+            session_validate(token, ip), session_status(token, ip), session_validate(token, ip);
+    PERFORM session_cleanup();
+    RETURN EXISTS (SELECT FROM session.events WHERE kind = 'failures');
+END
+$$;
+SELECT what, pg_temp.counts(token, '198.51.100.20'::inet + n) AS counts
+  FROM (VALUES (1, 'unknown', pg_temp.kept(pg_temp.token_of(sha256('b') || substr(sha256('c'), 1, 16)))),
+               (2, 'wrong secret', pg_temp.kept(pg_temp.token_of(substr(pg_temp.bytes_of(:'token'), 1, 16) || sha256('d')))),
+               (3, 'junk', 'st_'),
+               (4, 'much junk', repeat('st_', 100000)),
+               (5, 'revoked', :'token'),
+               (6, 'empty', ''),
+               (7, 'null', NULL)) AS t (n, what, token);
+TRUNCATE session.events;
+
+-- There may be no limit, and then there is no event.
+SET session.failure_threshold = 0;
+SELECT pg_temp.guess('198.51.100.40', 50) AS unlimited;
+RESET session.failure_threshold;
+SET session.log_events = '';
+SELECT pg_temp.guess('198.51.100.41', 50) AS not_logged;
+SET session.log_events = 'all';
+CALL pg_temp.start_over();
+
+-- Events are deleted when they are older than the retention, however many at a time.
+SET session.cleanup_batch = 3;
+SELECT count(session_create('alice')) AS made FROM generate_series(1, 10);
+UPDATE session.events SET at = at - interval '29 days 23 hours 59 minutes';
+SELECT session_cleanup();
+SELECT count(*) AS events FROM session.events;
+UPDATE session.events SET at = at - interval '1 minute' WHERE id IN (SELECT id FROM session.events ORDER BY id LIMIT 7);
+SELECT session_cleanup();
+SELECT count(*) AS events FROM session.events;
+SET session.event_retention = 0;
+UPDATE session.events SET at = '-infinity';
+SELECT session_cleanup();
+SELECT count(*) AS events FROM session.events;
+SET session.event_retention = '1s';
+SELECT session_cleanup();
+SELECT count(*) AS events FROM session.events;
+RESET session.event_retention;
+RESET session.cleanup_batch;
+
+-- Notifications never fail, whatever has to go into them.
+SET session.notify = on;
+SELECT pg_temp.kept(token) AS token
+  FROM session_create(repeat(e'\x01', 1024), tenant_id => repeat('"', 1024), ip => '2001:db8::1', user_agent => repeat('é\', 700)) \gset
+SELECT session_revoke_id(id, repeat(e'\x02', 256)) FROM session_list(repeat(e'\x01', 1024));
+SELECT kind, octet_length(user_id) AS "user", octet_length(tenant_id) AS tenant, octet_length(user_agent) AS agent,
+       octet_length(detail ->> 'reason') AS reason
+  FROM session.events ORDER BY id;
+RESET session.notify;
+
+-- It is the same at every isolation level.
+TRUNCATE session.events;
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT count(*) AS events FROM session.events;
+CALL pg_temp.live();
+COMMIT;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*) AS events FROM session.events;
+CALL pg_temp.live();
+COMMIT;
+SELECT string_agg(kind, ' ' ORDER BY id) FROM session.events;
+
+-- Nothing that was a token, or a part of its secret, or its hash, was ever in an event.
+CREATE TABLE regress_session_seen (event text);
+CREATE FUNCTION regress_session_see() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.regress_session_seen VALUES (NEW::text);
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER see AFTER INSERT ON session.events FOR EACH ROW EXECUTE FUNCTION regress_session_see();
+CREATE TRIGGER see AFTER INSERT ON session.origins FOR EACH ROW EXECUTE FUNCTION regress_session_see();
+TRUNCATE tokens;
+SET session.max_sessions = 2;
+SET session.failure_threshold = 1;
+SET session.bind_ip = exact;
+DO $$
+DECLARE
+    s session_credentials;
+    t session_credentials;
+BEGIN
+    FOR n IN 1 .. 3 LOOP
+        s := session_create('alice', ip => ('192.0.2.' || n)::inet, user_agent => 'curl', refreshable => true);
+        PERFORM pg_temp.kept(s.token), pg_temp.kept(s.refresh_token);
+        SELECT * INTO t FROM session_refresh(s.refresh_token);
+        PERFORM pg_temp.kept(t.token), pg_temp.kept(t.refresh_token);
+        SELECT * INTO t FROM session_refresh(t.refresh_token);
+        PERFORM pg_temp.kept(t.token), pg_temp.kept(t.refresh_token);
+        PERFORM session_validate(t.token, '192.0.2.99', 'wget'), session_validate(s.token, '192.0.2.99', 'wget');
+        SELECT * INTO t FROM session_regenerate(t.token, auth_level => 2);
+        PERFORM pg_temp.kept(t.token), pg_temp.kept(t.refresh_token);
+        IF n = 3 THEN
+            SELECT * INTO s FROM session_refresh(t.refresh_token);
+            SELECT * INTO s FROM session_refresh(s.refresh_token);
+            SELECT * INTO s FROM session_refresh(t.refresh_token);
+        END IF;
+    END LOOP;
+    CALL pg_temp.live();
+    PERFORM session_create('late', ip => '192.0.2.1', lifetime => '1 second');
+    CALL pg_temp.pass('3 hours');
+    PERFORM session_cleanup();
+END
+$$;
+SELECT count(DISTINCT kind) AS kinds FROM session.events;
+SELECT count(*) > 30 AS events,
+       count(*) FILTER (WHERE event LIKE '%' || substr(token, 4) || '%') AS tokens,
+       count(*) FILTER (WHERE event LIKE '%' || substr(token, 40, 16) || '%') AS parts,
+       count(*) FILTER (WHERE event LIKE '%' || encode(substr(pg_temp.bytes_of(token), 33, 8), 'hex') || '%') AS bytes,
+       count(*) FILTER (WHERE event LIKE '%' || substr(encode(sha256(substr(pg_temp.bytes_of(token), 17)), 'hex'), 1, 16) || '%') AS hashes,
+       count(*) FILTER (WHERE event ~ '[sr]t_') AS shapes
+  FROM regress_session_seen, tokens;
+RESET ALL;
+
+DROP VIEW story;
+DROP TRIGGER see ON session.events;
+DROP TRIGGER see ON session.origins;
+DROP EXTENSION session;
+DROP TABLE regress_session_seen;
+DROP FUNCTION regress_session_see();

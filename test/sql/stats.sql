@@ -1,0 +1,52 @@
+-- The view session.stats.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+CREATE VIEW pg_temp.here AS SELECT * FROM session.stats WHERE database = current_database();
+
+-- There is a row for this database, whether or not anything has happened.
+SELECT preloaded, live, idle, expired, revoked, purge_backlog, activity_dropped, evidence_dropped FROM pg_temp.here;
+
+-- What sessions there are, by what became of them.
+SELECT token AS live FROM session_create('alice') \gset
+SELECT count(session_create('bob', idle_timeout => '1 hour')) AS idle FROM generate_series(1, 2);
+SELECT count(session_create('carol', lifetime => '1 hour')) AS expired FROM generate_series(1, 3);
+SELECT count(session_create('dave')) AS revoked FROM generate_series(1, 4);
+SELECT session_revoke_user('dave');
+SELECT live, idle, expired, revoked, purge_backlog FROM pg_temp.here;
+UPDATE session.sessions SET last_seen_at = last_seen_at - interval '2 hours' WHERE user_id = 'bob';
+UPDATE session.sessions SET expires_at = expires_at - interval '2 hours', purge_at = purge_at - interval '1 day' WHERE user_id = 'carol';
+SELECT live, idle, expired, revoked, purge_backlog FROM pg_temp.here;
+
+-- What was asked is counted by its outcome.
+CREATE TEMP TABLE before AS SELECT calls FROM pg_temp.here;
+SELECT session_status(:'live'), session_status('junk'), session_is_valid(:'live');
+SELECT FROM session_validate('st_' || repeat('A', 64));
+SELECT session_revoke(:'live');
+SELECT FROM session_validate(:'live');
+SELECT key, value::bigint - (before.calls ->> key)::bigint AS more
+  FROM pg_temp.here, before, jsonb_each_text(here.calls)
+ WHERE value <> before.calls ->> key ORDER BY key COLLATE "C";
+
+-- A table of more than 500 pages is estimated, and not far off.
+INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', now(), now(), now() + CASE WHEN n % 2 = 0 THEN interval '1 day' ELSE interval '-1 s' END, now()
+  FROM generate_series(1, 30000) AS n;
+SELECT pg_relation_size('session.sessions') / current_setting('block_size')::int > 600 AS large,
+       abs(live - 15000) < 1500 AS live, abs(expired - 15000) < 1500 AS expired, abs(purge_backlog - 15000) < 1500 AS backlog
+  FROM pg_temp.here;
+
+-- Those who watch over servers may read it, and others may not.
+CREATE ROLE regress_session_watcher IN ROLE pg_monitor;
+CREATE ROLE regress_session_nobody;
+\set VERBOSITY sqlstate
+SET ROLE regress_session_watcher;
+SELECT count(*) AS rows FROM session.stats WHERE database = current_database();
+SELECT FROM session.sessions;
+SET ROLE regress_session_nobody;
+SELECT FROM session.stats;
+SELECT session.session_stats();
+RESET ROLE;
+DROP ROLE regress_session_watcher, regress_session_nobody;
+DROP VIEW pg_temp.here;
+DROP EXTENSION session;

@@ -1,0 +1,263 @@
+# The launcher finds the databases that use sessions, and has activity written
+# and dead sessions deleted in each, one after the other; it is in nobody's way,
+# does what it is told, and is replaced when it dies.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'session'
+session.naptime = '1s'
+session.cleanup_interval = '1s'
+log_min_messages = debug1
+});
+$node->start;
+
+sub query { return $node->safe_psql(@_); }
+
+sub told
+{
+	my ($setting, $value) = @_;
+	query('postgres', "ALTER SYSTEM SET $setting = '$value'");
+	$node->reload;
+	$node->poll_query_until('postgres',
+		"SELECT current_setting('$setting') = '$value'")
+	  or die "$setting was not set";
+	return;
+}
+
+sub until_true
+{
+	my ($database, $sql, $name) = @_;
+	ok($node->poll_query_until($database, $sql), $name);
+	return;
+}
+
+# A session that was last seen an hour ago, and has been used just now.
+sub used
+{
+	my $database = shift;
+	return query(
+		$database, q{
+		SELECT id, token FROM session_create('ada', idle_timeout => '2 hours') \gset
+		UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 hour' WHERE id = :'id';
+		SELECT FROM session_validate(:'token');
+		SELECT :'id';
+	});
+}
+
+sub written
+{
+	my $id = shift;
+	return "SELECT last_seen_at > now() - interval '10 minutes' FROM session.sessions WHERE id = '$id'";
+}
+
+# Rows of sessions that ended long ago.
+sub make_dead
+{
+	my ($database, $count) = @_;
+	query(
+		$database, qq{
+		INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+		SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', '2020-01-01 UTC', '2020-01-01 UTC', '2020-01-02 UTC', '2020-01-02 UTC'
+		FROM generate_series(1, $count) AS n
+	});
+	return;
+}
+
+my $no_dead =
+  q{SELECT count(*) = 0 FROM session.sessions WHERE expires_at < '2020-02-01 UTC'};
+
+sub launcher
+{
+	return query('postgres',
+		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'session launcher'});
+}
+
+sub working_in
+{
+	my $database = shift;
+	return "SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'session worker' "
+	  . "AND application_name = 'session worker' AND datname = '$database'";
+}
+
+sub workers_for
+{
+	my $database = shift;
+	my $oid =
+	  query('postgres', "SELECT oid FROM pg_database WHERE datname = '$database'");
+	my $log = slurp_file($node->logfile);
+	return scalar(() =
+		  $log =~ /DEBUG:  registering background worker "session worker for database $oid"/g);
+}
+
+# Three databases, and one that has nothing to do with it.
+query('postgres', "CREATE DATABASE $_") for qw(a b c plain);
+query($_, 'CREATE EXTENSION session') for qw(a b c);
+isnt(launcher(), '', 'the launcher shows itself in pg_stat_activity');
+is( query('postgres', q{SELECT datname IS NULL, application_name
+	FROM pg_stat_activity WHERE backend_type = 'session launcher'}),
+	't|session launcher',
+	'and is connected to no database');
+for my $database (qw(a b c))
+{
+	my $id = used($database);
+	make_dead($database, 10);
+	until_true($database, written($id), "activity in $database is written");
+	until_true($database, $no_dead, "dead sessions in $database are deleted");
+	is(query($database, 'SELECT count(*) FROM session.sessions'),
+		'1', 'and no others');
+}
+
+# Server start: each database is asked once, and those that use sessions are
+# looked after though nobody uses them.
+told('session.cleanup_interval', '1d');
+make_dead($_, 10) for qw(a b c);
+my $plain_before = workers_for('plain');
+$node->restart;
+until_true($_, $no_dead, "dead sessions in $_ are deleted after a restart")
+  for qw(a b c);
+$node->poll_query_until('a', written(used('a')))
+  or die 'no round was done';
+is(workers_for('plain') - $plain_before,
+	1, 'a database without the extension is asked once and left alone');
+
+# Settings.
+make_dead('a', 10);
+until_true('a', written(used('a')), 'rounds are done');
+is(query('a', $no_dead), 'f', 'and nothing is deleted before it is time');
+told('session.cleanup_interval', '1s');
+until_true('a', $no_dead, 'a shorter session.cleanup_interval takes effect');
+
+told('session.naptime', '1d');
+$node->restart;
+until_true(
+	'postgres',
+	q{SELECT state = 'idle' FROM pg_stat_activity WHERE backend_type = 'session launcher' AND query <> ''},
+	'the launcher has looked and sleeps');
+make_dead('b', 10);
+my $id = used('b');
+told('session.naptime', '1s');
+until_true('b', $no_dead, 'a shorter session.naptime wakes it');
+until_true('b', written($id), 'for all of its work');
+
+# A launcher that dies is replaced.
+my $pid = launcher();
+query('postgres', "SELECT pg_terminate_backend($pid)");
+until_true(
+	'postgres',
+	qq{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'session launcher' AND pid <> $pid},
+	'a launcher that was terminated is replaced');
+make_dead('a', 10);
+until_true('a', $no_dead, 'and the new one works');
+
+# So is a worker, in the middle of its work.
+told('session.cleanup_batch', '1');
+make_dead('a', 30000);
+until_true('postgres', working_in('a'), 'a worker works');
+until_true(
+	'postgres',
+	q{SELECT bool_or(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'session worker' AND datname = 'a'},
+	'and is terminated');
+isnt(query('a', $no_dead), 't', 'before it is done');
+told('session.cleanup_batch', '1000');
+until_true('a', $no_dead, 'and another does the rest');
+
+# A database can be dropped and copied while a worker works in it.
+told('session.cleanup_batch', '1');
+make_dead('b', 50000);
+until_true('postgres', working_in('b'), 'a worker works in b');
+query('postgres', 'CREATE DATABASE copy TEMPLATE b');
+is(query('copy', $no_dead), 'f', 'a database is copied meanwhile');
+until_true('postgres', working_in('b'), 'a worker works in b again');
+query('postgres', 'DROP DATABASE b');
+pass('and dropped meanwhile');
+query('postgres', 'DROP DATABASE copy');
+$id = used('c');
+until_true('c', written($id), 'the others are looked after as before');
+
+# A row that somebody holds is neither waited for nor tried for ever.
+make_dead('c', 3);
+my $holder = $node->background_psql('c');
+$holder->query_safe(
+	q{BEGIN; SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' LIMIT 1 FOR UPDATE});
+until_true('c',
+	q{SELECT count(*) = 1 FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
+	'a row that is held is passed over');
+until_true('c', written(used('c')), 'and the rounds go on');
+$holder->query_safe('COMMIT');
+$holder->quit;
+until_true('c', $no_dead, 'it is deleted when it is free');
+
+# What the owner of the tables attaches to them has their rights and no more.
+query(
+	'c', q{
+	CREATE ROLE owner LOGIN;
+	CREATE TABLE public.seen (who name, how text);
+	GRANT ALL ON public.seen TO owner;
+	GRANT USAGE ON SCHEMA session TO owner;
+	CREATE FUNCTION public.trap() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		BEGIN
+			RESET SESSION AUTHORIZATION;
+			EXECUTE 'ALTER ROLE owner SUPERUSER';
+		EXCEPTION WHEN OTHERS THEN
+			NULL;
+		END;
+		INSERT INTO public.seen VALUES (current_user, TG_NAME);
+		RETURN NULL;
+	END $$;
+	CREATE TRIGGER now AFTER DELETE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.trap();
+	ALTER TABLE session.sessions OWNER TO owner;
+});
+make_dead('c', 1);
+until_true('c', $no_dead, 'a table of another owner is looked after');
+is(query('c', 'SELECT * FROM public.seen'),
+	'owner|now', 'what is attached to it runs as its owner');
+is(query('c', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'}),
+	'f', 'who gains nothing');
+query(
+	'c', q{
+	CREATE CONSTRAINT TRIGGER later AFTER DELETE ON session.sessions DEFERRABLE INITIALLY DEFERRED
+		FOR EACH ROW EXECUTE FUNCTION public.trap();
+});
+my $position = -s $node->logfile;
+make_dead('c', 1);
+$node->wait_for_log(qr/ERROR: .*cannot fire deferred trigger within security-restricted operation/, $position);
+pass('nothing waits for the commit');
+is(query('c', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'}),
+	'f', 'and nobody gains by it');
+until_true('a', written(used('a')), 'a step that fails stops no other');
+query('c', 'DROP TRIGGER later ON session.sessions; DROP TRIGGER now ON session.sessions');
+until_true('c', $no_dead, 'and is done when it can be');
+
+# An extension that is gone costs no more.
+query('c', 'DROP EXTENSION session');
+until_true('a', written(used('a')), 'rounds are done elsewhere');
+my $asked = workers_for('c');
+until_true('a', written(used('a')), 'and again') for 1 .. 3;
+cmp_ok(workers_for('c') - $asked, '<=', 1,
+	'a database whose extension was dropped is left alone');
+query('c', 'CREATE EXTENSION session');
+until_true('c', written(used('c')), 'until it has one again');
+
+# The server stops at once, in every mode, whatever is being done.
+for my $mode (qw(smart fast immediate))
+{
+	make_dead('a', 20000);
+	until_true('postgres', working_in('a'), 'a worker works');
+	my $start = time;
+	$node->stop($mode);
+	cmp_ok(time - $start, '<=', 5, "a $mode shutdown does not wait for it");
+	$node->start;
+}
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP|server process .* was terminated/,
+	'nothing crashed');
+
+done_testing();

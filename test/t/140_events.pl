@@ -1,0 +1,268 @@
+# Events over real connections: notifications come with the commit and not
+# without it, evidence survives whoever caused it and whoever was about to write
+# it, bad tokens are counted by address for the whole server, and none of it
+# needs the library preloaded or a server that may write.
+
+use strict;
+use warnings;
+use JSON::PP qw(decode_json);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(allows_streaming => 1);
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'session'\n");
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION session; CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION session');
+
+sub query
+{
+	my ($sql, $database) = @_;
+	return $node->safe_psql($database // 'postgres', $sql);
+}
+
+# What was logged since the last time it was asked for.
+sub events
+{
+	my ($columns, $database) = @_;
+	return query(
+		qq{SELECT session_cleanup() \\g /dev/null
+		WITH gone AS (DELETE FROM session.events RETURNING *)
+		SELECT $columns FROM gone ORDER BY id}, $database);
+}
+
+# A token of no session; each number makes another.
+my $guess = q{'st_' || translate(encode(sha256('a') || substr(sha256(n::text::bytea), 1, 16), 'base64'), E'+/\n', '-_')};
+
+#
+# Notifications
+#
+
+my $listener = $node->background_psql('postgres');
+$listener->query_safe('LISTEN session');
+
+# The payloads that came since the last time, parsed.
+sub heard
+{
+	my $out = $listener->query_safe('SELECT 1');
+	my @payloads;
+
+	push @payloads, decode_json($1)
+	  while $out =~ /notification "session" with payload "(.*)" received from/g;
+	return \@payloads;
+}
+
+my $writer = $node->background_psql('postgres');
+$writer->query_safe(q{SET session.log_events = 'created, revoked'});
+$writer->query_safe(q{SELECT FROM session_create('silent')});
+is_deeply(heard(), [], 'nobody is told unless that is asked for');
+$writer->query_safe('SET session.notify = on');
+$writer->query_safe('BEGIN');
+my $made = $writer->query_safe(q{SELECT id, token FROM }
+	  . q{session_create('alice "a"', tenant_id => 'acme', ip => '192.0.2.1', user_agent => E'a\\\\b\nc')});
+my ($id, $token) = split /\|/, $made;
+is_deeply(heard(), [], 'nobody is told before the commit');
+$writer->query_safe('COMMIT');
+my $told = heard();
+is(scalar @$told, 1, 'everybody who listens is told with it');
+like(
+	$told->[0]->{at},
+	qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$/,
+	'of when it was');
+delete $told->[0]->{at};
+is_deeply(
+	$told->[0],
+	{
+		kind => 'created',
+		session_id => $id,
+		user_id => 'alice "a"',
+		tenant_id => 'acme',
+		ip => '192.0.2.1',
+		user_agent => "a\\b\nc",
+		detail => undef
+	},
+	'and of all that is in the event');
+$writer->query_safe(q{BEGIN; SELECT FROM session_create('bob'); ROLLBACK});
+is_deeply(heard(), [], 'of what was rolled back nobody is told');
+$writer->query_safe("SELECT session_revoke('$token')");
+is_deeply(
+	[ map { [ @$_{qw(kind detail)} ] } @{ heard() } ],
+	[ [ 'revoked', { reason => 'logout' } ] ],
+	'a detail is an object in the notification, too');
+$writer->query_safe(q{SELECT FROM session_create(repeat(E'\x01', 1024), }
+	  . q{tenant_id => repeat('"', 1024), user_agent => repeat('\\', 1024))});
+$told = heard();
+is($told->[0]->{user_id}, "\x01" x 200, 'what is too long is cut');
+ok($told->[0]->{cut}, 'and says so');
+
+# Evidence is told of when it is written, by whoever does that.
+$writer->query_safe(q{SET session.log_events = 'all'; SET session.failure_threshold = 1});
+$writer->query_safe(
+	q{BEGIN READ ONLY; SELECT count(session_status('st_', '192.0.2.66')) FROM generate_series(1, 5); ROLLBACK});
+is_deeply(heard(), [], 'evidence waits for somebody to write it');
+query('SELECT session_cleanup()');
+is_deeply(
+	[ map { [ @$_{qw(kind ip detail)} ] } @{ heard() } ],
+	[ [ 'failures', '192.0.2.66', { count => 5 } ] ],
+	'who then tells of it');
+$writer->quit;
+$listener->quit;
+events('1');
+
+#
+# Bad tokens
+#
+
+# With the default settings, and in all the ways in which a request can end.
+sub guess
+{
+	my ($from, $to, $ip, $how) = @_;
+
+	query(qq{$how; SELECT count(session_status($guess, $ip)) FROM generate_series($from, $to) AS n; ROLLBACK});
+	return;
+}
+guess(1, 20, "'198.51.100.1'", 'BEGIN');
+is(events('kind'), '', 'twenty bad tokens from an address are no event');
+guess(21, 21, "'198.51.100.1'", 'BEGIN READ ONLY');
+is(events('kind, ip, detail'),
+	'failures|198.51.100.1|{"count": 21}', 'one more is, across connections');
+guess(1, 3000, "'198.51.100.1'", 'BEGIN READ ONLY');
+is(events('kind'), '', 'thousands more are the same');
+guess(1, 10, "'198.51.100.2'", 'BEGIN');
+guess(1, 11, "'198.51.100.3'", 'BEGIN');
+is(events('kind'), '', 'another address is counted by itself');
+guess(1, 3000, 'NULL', 'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY');
+is(events('kind, ip IS NULL, detail'),
+	'failures|t|{"count": 3000}', 'what came from nowhere counts together');
+is(events('kind', 'other'), '', 'another database has nothing to do with it');
+guess(1, 21, "'198.51.100.4'", 'BEGIN');
+is(events('kind', 'other'), '', 'nor does it write what is not its own');
+is(events('kind'), 'failures', 'that waits');
+
+# Refresh tokens count as well: forged ones, and those of nobody.
+query(
+	q{SELECT FROM session_create('alice', refreshable => true), generate_series(1, 30) AS n,
+		session_refresh('rt_' || substr(token, 4) || left('', n))}, 'other');
+is(events('kind, ip IS NULL', 'other'),
+	'failures|t', 'forged refresh tokens are bad tokens');
+
+# Many addresses that try once do not hide one that tries often.
+query(
+	qq{SELECT session_status($guess, ('2001:db8:' || to_hex(n) || '::1')::inet),
+		CASE WHEN n % 400 = 0 THEN session_status($guess, '198.51.100.5') END
+	FROM generate_series(1, 12000) AS n});
+is(events('ip, detail'),
+	'198.51.100.5|{"count": 30}', 'nobody hides behind many addresses');
+
+# Nor do they use up memory: what does not fit is lost, and the rest is kept.
+query(q{SET session.failure_threshold = 1;
+	SELECT count(session_status('st_', '10.0.0.0'::inet + n)) + count(session_status('st_', '10.0.0.0'::inet + n))
+	FROM generate_series(1, 1500) AS n});
+is(scalar(() = events('kind') =~ /failures/g),
+	1024, 'a full queue drops what comes');
+guess(1, 21, "'198.51.100.6'", 'BEGIN');
+is(events('ip'), '198.51.100.6', 'and takes more when it was written');
+
+#
+# Evidence survives
+#
+
+query(q{ALTER DATABASE postgres SET session.bind_ip = 'exact'});
+my $stolen = query(q{SELECT token FROM session_create('alice', ip => '192.0.2.1')});
+query(qq{BEGIN; SELECT FROM session_validate('$stolen', '192.0.2.2'); ROLLBACK});
+is(events('kind, user_id, ip, detail'),
+	'binding_mismatch|alice|192.0.2.2|{"count": 1}',
+	'a mismatch is known although it was rolled back');
+query(qq{SELECT FROM generate_series(1, 10) AS n, session_validate('$stolen', '192.0.2.2', n::text)});
+is(events('kind'), '', 'the same again within a minute is not told again');
+
+# The transaction that writes it may fail, or its backend end.
+query(qq{SELECT FROM session_validate('$stolen', '192.0.2.3')});
+query('BEGIN; SELECT session_cleanup(); ROLLBACK');
+my $doomed = $node->background_psql('postgres', on_error_stop => 0);
+$doomed->query_safe('BEGIN');
+$doomed->query_safe('SELECT session_cleanup()');
+is($doomed->query_safe('SELECT count(*) FROM session.events'),
+	'1', 'somebody is about to write it');
+is(query('SELECT session_cleanup(); SELECT count(*) FROM session.events'),
+	"0\n0", 'then nobody else does');
+query(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity }
+	  . q{WHERE state = 'idle in transaction'});
+$node->poll_query_until('postgres',
+	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE state = 'idle in transaction'})
+  or die 'the backend did not end';
+eval { $doomed->quit };
+is(events('kind, ip'), 'binding_mismatch|192.0.2.3',
+	'and it is written once, by the next one');
+
+# What is queued is gone with the server; nothing else is.
+query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
+$node->stop('immediate');
+$node->start;
+is(events('kind'), '', 'evidence that nobody wrote does not survive a crash');
+query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
+is(events('kind'), 'binding_mismatch', 'and there is more after it');
+
+#
+# On a standby
+#
+
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "session.log_events = 'all'\nsession.notify = on\n");
+$standby->start;
+query(q{SELECT FROM session_create('carol', ip => '192.0.2.1')});
+$node->wait_for_catchup($standby, 'replay');
+is( $standby->safe_psql(
+		'postgres', qq{
+		SELECT count(*) FROM generate_series(1, 50) AS n,
+			   session_validate('$stolen', '192.0.2.5', n::text);
+		SELECT count(*) FROM generate_series(1, 50) AS n,
+			   session_validate('st_', '192.0.2.6', n::text)}),
+	"0\n0",
+	'a standby turns the same away');
+is( $standby->safe_psql('postgres', 'SELECT count(*) FROM session.events'),
+	'0', 'writes nothing');
+$node->stop;
+$standby->promote;
+$standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
+  or die 'the standby was not promoted';
+is( $standby->safe_psql(
+		'postgres', q{SELECT session_cleanup() \g /dev/null
+		SELECT kind, ip, detail FROM session.events ORDER BY id}),
+	"binding_mismatch|192.0.2.5|{\"count\": 50}\nfailures|192.0.2.6|{\"count\": 50}",
+	'and tells of it when it may');
+$standby->stop;
+
+#
+# Without preload
+#
+
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
+$node->start;
+query(qq{SELECT FROM session_validate('$stolen', '192.0.2.8')});
+is(events('kind, user_id, ip'), 'binding_mismatch|alice|192.0.2.8',
+	'without preload evidence is written at once');
+query(qq{BEGIN; SELECT FROM session_validate('$stolen', '192.0.2.9'); ROLLBACK});
+query(qq{BEGIN READ ONLY; SELECT FROM session_validate('$stolen', '192.0.2.9'); COMMIT});
+is(events('kind'), '', 'if that is committed, and may be');
+query(qq{BEGIN READ ONLY; SELECT FROM session_validate('$stolen', '192.0.2.9'); COMMIT;
+	SELECT FROM session_validate('$stolen', '192.0.2.9')});
+is(events('ip'), '192.0.2.9', 'what could not be written can be next time');
+guess(1, 20, "'198.51.100.7'", 'BEGIN');
+guess(21, 40, "'198.51.100.7'", 'BEGIN');
+is(events('kind'), '', 'each connection counts bad tokens for itself');
+query(qq{SELECT count(session_status($guess, '198.51.100.7')) FROM generate_series(1, 40) AS n});
+is(events('kind, ip, detail'), 'failures|198.51.100.7|{"count": 21}',
+	'and tells of many');
+my $r1 = query(q{SELECT refresh_token FROM session_create('dave', ip => '192.0.2.1', refreshable => true)});
+my $r2 = query("SELECT refresh_token FROM session_refresh('$r1')");
+query("SELECT FROM session_refresh('$r2')");
+query("SELECT FROM session_refresh('$r1')");
+is(events('kind, user_id'), 'refresh_reuse|dave', 'as it does of a refresh token used twice');
+
+done_testing();

@@ -1,0 +1,187 @@
+/*
+ * redact_test.c
+ *	  Tokens are found in texts, whatever stands around them, and words stay.
+ */
+#include "postgres.h"
+
+#include "tap.h"
+#include "wire/redact.h"
+
+/* The payload of a token whose id is 01020304-0506-0708-090a-0b0c0d0e0f10. */
+#define ID "AQIDBAUGBwgJCgsMDQ4PE"
+#define SECRET "BESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKywtLi8w"
+#define PAYLOAD ID SECRET
+#define UUID "01020304-0506-0708-090a-0b0c0d0e0f10"
+
+static bool
+becomes(const char *chars, const char *expected)
+{
+	char		out[1024];
+	size_t		size = session_redact_size(chars);
+
+	if (size == 0)
+		return strcmp(chars, expected) == 0;
+	if (size > sizeof(out))
+		return false;
+	memset(out, 'x', sizeof(out));
+	session_redact_write(out, chars);
+	if (size == strlen(expected) + 1 && strcmp(out, expected) == 0)
+		return true;
+	fprintf(stdout, "# %s\n# %s\n", chars, out);
+	return false;
+}
+
+static bool
+stays(const char *chars)
+{
+	return session_redact_size(chars) == 0;
+}
+
+/* Writes the text in hexadecimal behind whatever is in out. */
+static void
+append_hex(char *out, const char *chars)
+{
+	for (out += strlen(out); *chars != '\0'; chars++, out += 2)
+		sprintf(out, "%02x", (unsigned char) *chars);
+}
+
+static void
+test_whole(void)
+{
+	tap_ok(strlen(PAYLOAD) == 64, "the token has the size of one");
+	tap_ok(becomes("st_" PAYLOAD, "st_" UUID), "a session token becomes its id");
+	tap_ok(becomes("rt_" PAYLOAD, "rt_" UUID), "so does a refresh token");
+	tap_ok(becomes("ST_" PAYLOAD, "st_" UUID) && becomes("Rt_" PAYLOAD, "rt_" UUID),
+		   "whatever the case of its prefix");
+	tap_ok(becomes("SELECT f('st_" PAYLOAD "', \"rt_" PAYLOAD "\")",
+				   "SELECT f('st_" UUID "', \"rt_" UUID "\")"),
+		   "several do, and the rest stays");
+	tap_ok(becomes("{st_" PAYLOAD ",st_" PAYLOAD "}", "{st_" UUID ",st_" UUID "}"),
+		   "in an array");
+	tap_ok(becomes("{\"a\": \"\\nst_" PAYLOAD "\\n\"}", "{\"a\": \"\\nst_" UUID "\\n\"}"),
+		   "in JSON, beside an escape");
+	tap_ok(becomes("a=1; __Host-session=st_" PAYLOAD "; b=2",
+				   "a=1; __Host-session=st_" UUID "; b=2"), "in a Cookie header");
+	tap_ok(becomes("url=a%3Dst_" PAYLOAD "%26b", "url=a%3Dst_" UUID "%26b"),
+		   "in a URL");
+	tap_ok(becomes("x9st_" PAYLOAD, "x9st_" UUID), "in the middle of a word");
+	tap_ok(becomes("\303\244st_" PAYLOAD "\303\244", "\303\244st_" UUID "\303\244"),
+		   "between characters of more bytes");
+	tap_ok(becomes("st_" PAYLOAD "-_xyz09 A", "st_" UUID " A"),
+		   "what follows without a gap goes with it");
+	tap_ok(becomes("st_" PAYLOAD "st_" PAYLOAD "!", "st_" UUID "!"),
+		   "so does another token");
+	tap_ok(session_redact_size("st_st_" PAYLOAD) > 0 &&
+		   becomes("st_" PAYLOAD "=", "st_" UUID "="),
+		   "and what is like one is one");
+	tap_ok(stays("") && stays("_") && stays("t_") && stays("st_") && stays("...") &&
+		   stays("SELECT 1"), "texts without any stay");
+	tap_ok(stays("st_" UUID) && stays("rt_" UUID "...") &&
+		   stays("session st_" UUID " of ada"), "so do ids");
+}
+
+static void
+test_parts(void)
+{
+	tap_ok(becomes("'st_" ID "BE...'", "'st_" UUID "...'"),
+		   "a value that is cut becomes the id");
+	tap_ok(becomes("f('st_" ID "BESExQVFhcY", "f('st_" UUID),
+		   "so does a statement that is cut");
+	tap_ok(becomes("column \"st_" ID "BESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKyw\"",
+				   "column \"st_" UUID "\""), "and a name that is cut");
+	tap_ok(becomes("like 'st_" ID "BESEx%'", "like 'st_" UUID "%'"),
+		   "and a part that looks like one");
+	tap_ok(session_redact_size("'st_bcdefghijklmnopqrstuvwxyz-bcdefghijklmnop'") > 0,
+		   "and one that is too long for a word");
+	tap_ok(becomes("a%3Dst_" ID "BESEx%26", "a%3Dst_" UUID "%26") &&
+		   becomes("E'\\nst_" ID "BESEx'", "E'\\nst_" UUID "'"),
+		   "also behind an escape");
+	tap_ok(stays("'st_" ID "B'") && stays("'st_" ID "...'") && stays("st_" ID),
+		   "the id alone stays");
+	tap_ok(stays("ST_SimplifyPreserveTopology(g)") &&
+		   stays("st_simplifypreservetopology(g)") &&
+		   stays("rt_events_of_the_year_2024_in_parts "),
+		   "names that begin like one stay");
+	tap_ok(becomes("xst_" ID "BESEx", "xst_" UUID) &&
+		   becomes("xst_" ID "B...", "xst_" ID "B...") &&
+		   session_redact_size("xst_bcdefghijklmnopqrstuvwx...") > 0,
+		   "a part may be in the middle of a word");
+	tap_ok(stays("last_password_change_of_the_user") &&
+		   stays("request_id_of_the_previous_authentication_attempt"),
+		   "names that have it in the middle stay");
+	tap_ok(becomes("line 1: ...DBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHy\" x",
+				   "line 1: ...(redacted)\" x"),
+		   "the end of a token that is cut goes");
+	tap_ok(stays("...and_so_on_and_so_on_and_so_on") && stays("...AQIDBAUGBwgJCgsMDQ4P1") &&
+		   stays("a.b.AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"),
+		   "words behind dots stay");
+}
+
+static void
+test_hex(void)
+{
+	char		chars[256] = "'\\x";
+
+	append_hex(chars, "st_" PAYLOAD);
+	strcat(chars, "'");
+	tap_ok(becomes(chars, "'\\xst_" UUID "'"), "a token in hexadecimal is found");
+
+	strcpy(chars, "\\x");
+	append_hex(chars, "a=rt_" PAYLOAD ";b");
+	tap_ok(becomes(chars, "\\x613drt_" UUID "3b62"), "among other bytes");
+
+	strcpy(chars, "\\x");
+	append_hex(chars, "st_" ID "BESE");
+	strcat(chars, "7...");
+	tap_ok(becomes(chars, "\\xst_" UUID "..."), "and where it is cut, in half a byte too");
+
+	strcpy(chars, "\\x");
+	append_hex(chars, "last_password_change_of_the_user");
+	tap_ok(stays(chars) && stays("73745f") && stays("73745") && stays("7"),
+		   "other bytes stay");
+
+	strcpy(chars, "\\x");
+	append_hex(chars, "st_" PAYLOAD);
+	for (char *c = chars; *c != '\0'; c++)
+		*c = *c == 'x' ? 'x' : (char) pg_toupper((unsigned char) *c);
+	tap_ok(becomes(chars, "\\xst_" UUID), "in capitals as well");
+}
+
+static void
+test_size(void)
+{
+	size_t		len = 4 * 1024 * 1024;
+	char	   *chars = malloc(len + 1);
+	char	   *out;
+	size_t		size;
+
+	for (size_t i = 0; i < len; i++)
+		chars[i] = "st_7."[i % 5];
+	chars[len] = '\0';
+
+	tap_ok(stays(chars), "a large text of nothing but beginnings stays");
+
+	for (size_t i = 0; i + 68 <= len; i += 68)
+		memcpy(chars + i, "st_" PAYLOAD " ", 68);
+	size = session_redact_size(chars);
+	out = malloc(size);
+	session_redact_write(out, chars);
+	tap_ok(size == strlen(out) + 1 && strstr(out, "BESEx") == NULL,
+		   "one of nothing but tokens has none left");
+
+	memset(chars + 3, 'A', len - 3);
+	tap_ok(becomes(chars, "st_00000000-0000-0000-0000-000000000000"),
+		   "one that is a token all through is an id");
+	free(chars);
+	free(out);
+}
+
+int
+main(void)
+{
+	test_whole();
+	test_parts();
+	test_hex();
+	test_size();
+	return tap_done();
+}
