@@ -135,7 +135,7 @@ typedef struct Database
 {
 	Oid			oid;
 	bool		open;			/* one can connect to it */
-}			Database;
+} Database;
 
 /* Lists the databases there are, in the context of the caller. */
 static List *

@@ -62,24 +62,24 @@ typedef struct Round
 	int			count;
 	int			next;
 	bool		found_all;
-}			Round;
+} Round;
 
 /* Does one batch; true = there may be more. */
-typedef bool (*RunStep) (Round * round);
+typedef bool (*RunStep) (Round *round);
 
 typedef struct Step
 {
 	const char *activity;		/* as pg_stat_activity shows it */
 	RunStep		run;
 	bool		cleans;			/* every "session.cleanup_interval" only */
-}			Step;
+} Step;
 
 /*
  * The steps
  */
 
 static bool
-flush(Round * round)
+flush(Round *round)
 {
 	return session_activity_flush(round->result.started_at, FLUSH_BATCH,
 								  &round->result.written) == FLUSH_BATCH;
@@ -87,7 +87,7 @@ flush(Round * round)
 
 /* Finds the next dead rows; true when there are any. */
 static bool
-find_dead(Round * round)
+find_dead(Round *round)
 {
 	int			limit = Max(FIND, session_settings.cleanup_batch);
 
@@ -104,7 +104,7 @@ find_dead(Round * round)
 }
 
 static bool
-delete_dead(Round * round)
+delete_dead(Round *round)
 {
 	int			batch;
 	int			deleted;
@@ -123,7 +123,7 @@ delete_dead(Round * round)
 }
 
 static bool
-trim_denylist(Round * round)
+trim_denylist(Round *round)
 {
 	int			batch = session_settings.cleanup_batch;
 	int64		trimmed;
@@ -134,14 +134,14 @@ trim_denylist(Round * round)
 }
 
 static bool
-write_evidence(Round * round)
+write_evidence(Round *round)
 {
 	round->result.evidence += session_evidence_write();
 	return false;
 }
 
 static bool
-trim_events(Round * round)
+trim_events(Round *round)
 {
 	int			batch = session_settings.cleanup_batch;
 	int64		trimmed;
@@ -183,7 +183,7 @@ session_round_may_begin(Oid database)
 
 /* Is the database free, and the extension in it?  Within a transaction. */
 static bool
-can_work(Round * round)
+can_work(Round *round)
 {
 	round->yields = !session_round_may_begin(MyDatabaseId);
 	round->absent = !round->yields &&
@@ -192,7 +192,7 @@ can_work(Round * round)
 }
 
 static bool
-run_batch(Round * round, const Step * step)
+run_batch(Round *round, const Step *step)
 {
 	bool		more = false;
 	Oid			user;
@@ -218,7 +218,7 @@ run_batch(Round * round, const Step * step)
 
 /* The same; an error ends the step. */
 static bool
-try_batch(Round * round, const Step * step)
+try_batch(Round *round, const Step *step)
 {
 	bool		more = false;
 
@@ -251,7 +251,7 @@ session_round_is_due(const SessionDatabase *database, TimestampTz now)
 }
 
 static bool
-turn_is_over(const Round * round)
+turn_is_over(const Round *round)
 {
 	return TimestampDifferenceExceeds(round->result.started_at,
 									  GetCurrentTimestamp(), TURN_MS);
@@ -259,7 +259,7 @@ turn_is_over(const Round * round)
 
 /* Does the steps; false when there is more to do. */
 static bool
-run_steps(Round * round)
+run_steps(Round *round)
 {
 	for (size_t i = 0; i < lengthof(steps); i++)
 	{
