@@ -106,6 +106,21 @@ note_again(const SessionRow *row, TimestampTz now)
 	return use != NULL;
 }
 
+void
+session_activity_again(const pg_uuid_t *id, TimestampTz now)
+{
+	SessionIdPlace place;
+	Use		   *use;
+
+	if (session_shared_database() == NULL)
+		return;
+	session_idmap_lock(&session_shared->activity, &place, id, LW_SHARED);
+	use = session_idmap_find(&place);
+	if (use != NULL)
+		pg_atomic_write_u64(&use->seen_at, (uint64) now);
+	session_idmap_unlock(&place);
+}
+
 /* The earliest and the latest use in a part, then which of them must go. */
 typedef struct Span
 {

@@ -20,6 +20,12 @@ extern void session_activity_overlay(SessionRow *row);
 extern void session_activity_record(SessionRow *row, TimestampTz now);
 
 /*
+ * Notes in shared memory that a session was used again whose row nobody has
+ * looked at.  Does nothing where no use of it is noted.
+ */
+extern void session_activity_again(const pg_uuid_t *id, TimestampTz now);
+
+/*
  * Writes what shared memory knows about sessions of this database, and was due
  * at a moment, into their rows, for at most limit of them.  Returns how many
  * were looked at, 0 when nothing is left, and counts those that were written.

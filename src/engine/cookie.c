@@ -416,8 +416,8 @@ session_cookie_codec(void)
 }
 
 /*
- * When the row has to be asked again.  Use of a snapshot is not written down,
- * so a session in use must come by before it looks idle.
+ * When the row has to be asked again.  Use of a snapshot need not be written
+ * down, so a session in use must come by before it looks idle.
  */
 static TimestampTz
 due_time(const SessionRow *row, const SessionMoment *moment)

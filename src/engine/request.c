@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/activity.h"
 #include "engine/claims.h"
 #include "engine/cookie.h"
 #include "engine/evidence.h"
@@ -408,6 +409,7 @@ prove_cached(const Request *request, const SessionToken *token,
 
 	if (!fresh || snapshot.doubtful || is_sensitive())
 		return prove_by_row(request, token, identity, !fresh);
+	session_activity_again(&snapshot.id, GetCurrentTimestamp());
 	session_identity_of_snapshot(identity, &snapshot);
 	return SESSION_REQUEST_PROVEN;
 }

@@ -650,6 +650,23 @@ SELECT current_setting('request.cookies') = pg_temp.with_cookie(pg_temp.token('b
        current_setting('request.method', true) IS NULL AS none, coalesce(current_setting('response.headers', true), '') AS response;
 COMMIT;
 
+-- The use of a snapshot counts, though the row is not looked at.
+SELECT id, token FROM session_create('walker') \gset
+SET session.strategy = 'cookie_cache';
+BEGIN READ ONLY;
+SELECT set_config('request.cookies', pg_temp.with_cookie(:'token'), true) IS NOT NULL AS set, set_config('response.headers', '', true) = '' AS none;
+SELECT session_pre_request();
+SELECT substring(current_setting('response.headers') FROM '-cache=([^;]*);') AS snapshot \gset
+COMMIT;
+SELECT last_seen_at AS before FROM session_get(:'id') \gset
+BEGIN READ ONLY;
+SELECT set_config('request.cookies', jsonb_build_object('__Host-session', :'token', '__Host-session-cache', :'snapshot')::text, true) IS NOT NULL AS set;
+SELECT session_pre_request();
+SELECT session_user_id();
+COMMIT;
+SELECT last_seen_at > :'before' AS noted FROM session_get(:'id');
+RESET session.strategy;
+
 -- Asked again in the same transaction, a role that was taken is given back; what was set since, or taken back, stays.
 SELECT token AS fresh FROM session_create('carol', role => 'regress_session_clerk') \gset
 :as_anon
