@@ -415,7 +415,7 @@ define_events(void)
 							   session_event_assign_kinds, NULL);
 	define_bool("session.notify", &s->notify,
 				"Sends events that are written on channel \"session\", too.",
-				NULL);
+				"Any role that can connect may listen there.");
 	define_int("session.event_retention", &s->event_retention, 0, INT_MAX,
 			   GUC_UNIT_S,
 			   "Sets how long events are kept.",

@@ -23,6 +23,7 @@
 #include "engine/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/shared.h"
+#include "engine/store.h"
 
 PG_FUNCTION_INFO_V1(session_stats);
 
@@ -160,7 +161,7 @@ put_line(FunctionCallInfo fcinfo, Oid oid, SessionDatabase *database)
 	put(&line, STATS_DATABASE, DirectFunctionCall1(namein,
 												   CStringGetDatum(name)));
 	put(&line, STATS_PRELOADED, BoolGetDatum(session_shared != NULL));
-	if (oid == MyDatabaseId)
+	if (oid == MyDatabaseId && session_store_is_here())
 		put_tables(&line);
 	if (database != NULL)
 		put_shared(&line, database);

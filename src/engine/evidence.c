@@ -27,6 +27,7 @@
 #include "engine/claims.h"
 #include "engine/event.h"
 #include "engine/evidence.h"
+#include "engine/shared.h"
 #include "engine/store.h"
 #include "engine/window.h"
 
@@ -152,10 +153,11 @@ at_transaction_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PREPARE:
 			settle(InvalidSubTransactionId, true);
 			taking = false;
 			break;
+		case XACT_EVENT_PREPARE:
+			/* It may still be rolled back; rather tell it twice than never. */
 		case XACT_EVENT_ABORT:
 			settle(InvalidSubTransactionId, false);
 			taking = false;
@@ -234,12 +236,41 @@ session_evidence_write(void)
  * Noting
  */
 
+/*
+ * Is there room for one more?  Anybody can present bad tokens, in any number
+ * and from any address, so these do not get all of it.
+ */
+static bool
+has_room(const Entry *entry)
+{
+	int			failures = 0;
+	int			own = 0;
+
+	if (queue->used == ENTRIES)
+		return false;
+	if (entry->key.kind != SESSION_EVENT_FAILURES)
+		return true;
+	for (int i = 0; i < ENTRIES; i++)
+	{
+		const SessionWindowKey *key = &queue->entries[i].key;
+
+		if (!OidIsValid(key->database) || key->kind != SESSION_EVENT_FAILURES)
+			continue;
+		failures++;
+		if (key->database == entry->key.database)
+			own++;
+	}
+	return failures < ENTRIES / 2 && own < ENTRIES / 8;
+}
+
 /* Puts an entry into the queue, or drops it. */
 static void
 push(const Entry *entry)
 {
+	/* Nothing else may have told the launcher of this database. */
+	session_shared_attach();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (queue->used == ENTRIES)
+	if (!has_room(entry))
 		queue->dropped++;
 	else
 	{

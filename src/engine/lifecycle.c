@@ -634,13 +634,16 @@ session_lifecycle_purge(int64 limit)
 	TimestampTz now = GetCurrentTimestamp();
 	int			batch = session_settings.cleanup_batch;
 	int64		written = 0;
+	int64		deleted;
 
-	(void) session_activity_flush(now, batch, &written);
 	(void) session_denylist_trim(now, batch);
 	while (session_event_trim(now, batch) == batch)
 		CHECK_FOR_INTERRUPTS();
-	return session_store_purge(now, limit, batch, is_dead,
-							   session_event_purged);
+	deleted = session_store_purge(now, limit, batch, is_dead,
+								  session_event_purged);
+	/* Last, because it holds the rows of live sessions. */
+	(void) session_activity_flush(now, batch, &written);
+	return deleted;
 }
 
 /*

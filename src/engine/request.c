@@ -312,7 +312,8 @@ snapshot_header(const text *value, TimestampTz end)
 }
 
 /*
- * Gives the client a snapshot of the session whose row was just read.  Where none can be made it is not missed: the row is asked instead.
+ * Gives the client a snapshot of the session whose row was just read.  Where
+ * none can be made it is not missed: the row is asked instead.
  */
 static void
 send_snapshot(const SessionRow *row, const SessionMoment *moment, Jsonb *added)

@@ -233,6 +233,24 @@ session_shared_round(const SessionRound *round, bool unfinished,
 	LWLockRelease(&session_shared->lock->lock);
 }
 
+/* Is the entry of the database that is gone? */
+static bool
+is_of(void *entry, void *arg)
+{
+	return ((SessionIdEntry *) entry)->key.database == *(Oid *) arg;
+}
+
+/* Forgets what there is of a database that has nothing to do with us now. */
+static void
+forget_contents(Oid database)
+{
+	session_idmap_visit(&session_shared->activity, LW_EXCLUSIVE, is_of,
+						&database);
+	session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE, is_of,
+						&database);
+	session_evidence_forget(database);
+}
+
 void
 session_shared_absent(void)
 {
@@ -243,6 +261,7 @@ session_shared_absent(void)
 	if (entry != NULL)
 		entry->present = false;
 	LWLockRelease(&session_shared->lock->lock);
+	forget_contents(MyDatabaseId);
 }
 
 void
@@ -261,13 +280,6 @@ session_shared_died(Oid database, TimestampTz since)
 	LWLockRelease(&session_shared->lock->lock);
 }
 
-/* Is the entry of the database that is gone? */
-static bool
-is_of(void *entry, void *arg)
-{
-	return ((SessionIdEntry *) entry)->key.database == *(Oid *) arg;
-}
-
 void
 session_shared_forget(Oid database)
 {
@@ -278,8 +290,5 @@ session_shared_forget(Oid database)
 	if (entry != NULL)
 		entry->database = InvalidOid;
 	LWLockRelease(&session_shared->lock->lock);
-	session_idmap_visit(&session_shared->activity, LW_EXCLUSIVE, is_of,
-						&database);
-	session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE, is_of,
-						&database);
+	forget_contents(database);
 }

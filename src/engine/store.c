@@ -117,6 +117,23 @@ static SessionTable sessions = {
 	}
 };
 
+static bool
+is_here(Relation table)
+{
+	return table->rd_rel->relpersistence != RELPERSISTENCE_UNLOGGED ||
+		!RecoveryInProgress();
+}
+
+bool
+session_store_is_here(void)
+{
+	Relation	table = session_table_open(&sessions, AccessShareLock);
+	bool		here = is_here(table);
+
+	table_close(table, AccessShareLock);
+	return here;
+}
+
 /*
  * Opens the table.  The files of an unlogged one are not there on a standby.
  */
@@ -125,8 +142,7 @@ open_table(LOCKMODE mode)
 {
 	Relation	table = session_table_open(&sessions, mode);
 
-	if (table->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED &&
-		RecoveryInProgress())
+	if (!is_here(table))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("sessions are kept as a cache, which a standby does not have"),

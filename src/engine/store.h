@@ -99,6 +99,9 @@ extern int	session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids,
 									  int count, SessionStoreTest is_dead,
 									  SessionStoreFarewell farewell);
 
+/* False on a standby, where there are no files of an unlogged table. */
+extern bool session_store_is_here(void);
+
 /*
  * Reads the rows, without their data, of at most so many pages of the table,
  * taken at random if it has more, as committed now.  Returns how many times

@@ -37,6 +37,7 @@
 #include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -80,20 +81,76 @@ find_columns(Columns *columns, Relation users, Oid function)
  * Rows that change
  */
 
-/* The id in a row, as applications write it; NULL for none. */
-static char *
+/*
+ * How ids of a type become text: as a cast has it, and as the type prints it.
+ * Applications hand over the one or the other, and a few types differ: blanks
+ * at the end, the mask of an address.
+ */
+typedef struct Conversion
+{
+	CoercionPathType path;		/* of the cast */
+	FmgrInfo	cast;
+	FmgrInfo	output;
+} Conversion;
+
+static void
+find_conversion(Conversion *conversion, Oid type)
+{
+	Oid			function;
+	bool		is_varlena;
+
+	getTypeOutputInfo(type, &function, &is_varlena);
+	fmgr_info(function, &conversion->output);
+	conversion->path = COERCION_PATH_NONE;
+	if (getBaseType(type) == TEXTOID)
+		return;
+	conversion->path = find_coercion_pathway(TEXTOID, type, COERCION_EXPLICIT,
+											 &function);
+	if (conversion->path == COERCION_PATH_FUNC)
+		fmgr_info(function, &conversion->cast);
+}
+
+/* What an id may look like, a list of text: one, or two if they differ. */
+static List *
+texts_of(Conversion *conversion, Datum value)
+{
+	char	   *printed = OutputFunctionCall(&conversion->output, value);
+	List	   *texts = list_make1(cstring_to_text(printed));
+	char	   *cast;
+
+	/* Where there is no function, the cast is what is printed. */
+	if (conversion->path != COERCION_PATH_FUNC)
+		return texts;
+	cast = TextDatumGetCString(FunctionCall1(&conversion->cast, value));
+	if (strcmp(cast, printed) != 0)
+		texts = lappend(texts, cstring_to_text(cast));
+	return texts;
+}
+
+/* The id in a row, as applications may write it; NIL for none. */
+static List *
 id_in(HeapTuple row, TupleDesc desc, AttrNumber column)
 {
 	bool		null;
 	Datum		value = heap_getattr(row, column, desc, &null);
-	Oid			output;
-	bool		is_varlena;
+	Conversion	conversion;
 
 	if (null)
-		return NULL;
-	getTypeOutputInfo(TupleDescAttr(desc, column - 1)->atttypid, &output,
-					  &is_varlena);
-	return OidOutputFunctionCall(output, value);
+		return NIL;
+	find_conversion(&conversion, TupleDescAttr(desc, column - 1)->atttypid);
+	return texts_of(&conversion, value);
+}
+
+static bool
+same_texts(const List *one, const List *other)
+{
+	if (list_length(one) != list_length(other))
+		return false;
+	for (int i = 0; i < list_length(one); i++)
+		if (strcmp(text_to_cstring(list_nth(one, i)),
+				   text_to_cstring(list_nth(other, i))) != 0)
+			return false;
+	return true;
 }
 
 static bool
@@ -107,15 +164,12 @@ active_in(HeapTuple row, TupleDesc desc, AttrNumber column)
 
 /* Is the user of the row still the same one, and not turned away? */
 static bool
-stays(const TriggerData *data, const Columns *columns, const char *id)
+stays(const TriggerData *data, const Columns *columns, const List *id)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
-	const char *new_id;
 
-	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return false;
-	new_id = id_in(data->tg_newtuple, desc, columns->id);
-	if (new_id == NULL || strcmp(id, new_id) != 0)
+	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event) ||
+		!same_texts(id, id_in(data->tg_newtuple, desc, columns->id)))
 		return false;
 	return columns->active == 0 ||
 		active_in(data->tg_newtuple, desc, columns->active) ||
@@ -126,17 +180,20 @@ void
 session_users_changed_row(const TriggerData *data)
 {
 	Columns		columns;
-	char	   *id;
+	List	   *sessions = NIL;
+	List	   *id;
+	ListCell   *cell;
 
 	if (!find_columns(&columns, data->tg_relation, data->tg_trigger->tgfoid))
 		return;
 	id = id_in(data->tg_trigtuple, RelationGetDescr(data->tg_relation),
 			   columns.id);
-	if (id == NULL || stays(data, &columns, id))
+	if (id == NIL || stays(data, &columns, id))
 		return;
-	(void) session_lifecycle_revoke_all(session_store_of_user(cstring_to_text(id),
-															  NULL, 0),
-										REASON, NULL);
+	foreach(cell, id)
+		sessions = list_concat(sessions,
+							   session_store_of_user(lfirst(cell), NULL, 0));
+	(void) session_lifecycle_revoke_all(sessions, REASON, NULL);
 }
 
 /*
@@ -207,6 +264,21 @@ hash_users(const SessionOwned *sessions, int count)
 	return users;
 }
 
+static void
+mark(HTAB *users, const List *texts)
+{
+	ListCell   *cell;
+
+	foreach(cell, texts)
+	{
+		text	   *key = lfirst(cell);
+		User	   *user = hash_search(users, &key, HASH_FIND, NULL);
+
+		if (user != NULL)
+			user->gone = true;
+	}
+}
+
 /* Marks those who are in a table. */
 static void
 mark_users(HTAB *users, Oid relid, const char *column)
@@ -219,12 +291,9 @@ mark_users(HTAB *users, Oid relid, const char *column)
 	MemoryContext row = AllocSetContextCreate(CurrentMemoryContext,
 											  "session user",
 											  ALLOCSET_SMALL_SIZES);
-	FmgrInfo	output;
-	Oid			function;
-	bool		is_varlena;
+	Conversion	conversion;
 
-	getTypeOutputInfo(get_atttype(relid, id), &function, &is_varlena);
-	fmgr_info(function, &output);
+	find_conversion(&conversion, get_atttype(relid, id));
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		MemoryContext caller = MemoryContextSwitchTo(row);
@@ -233,13 +302,7 @@ mark_users(HTAB *users, Oid relid, const char *column)
 
 		CHECK_FOR_INTERRUPTS();
 		if (!null)
-		{
-			text	   *key = cstring_to_text(OutputFunctionCall(&output, value));
-			User	   *user = hash_search(users, &key, HASH_FIND, NULL);
-
-			if (user != NULL)
-				user->gone = true;
-		}
+			mark(users, texts_of(&conversion, value));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);
 	}

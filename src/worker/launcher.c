@@ -198,7 +198,7 @@ exists(List *databases, Oid oid)
  * listed, so none of them is too new to be there.
  */
 static void
-forget_dropped(List *known, List *databases)
+forget_dropped(List *known, List *due, List *databases)
 {
 	ListCell   *cell;
 
@@ -207,10 +207,13 @@ forget_dropped(List *known, List *databases)
 		SessionDatabase *entry = lfirst(cell);
 
 		if (!exists(databases, entry->database))
-		{
 			session_shared_forget(entry->database);
-			session_evidence_forget(entry->database);
-		}
+	}
+	/* What a database that was never known has left behind. */
+	foreach(cell, due)
+	{
+		if (!exists(databases, lfirst_oid(cell)))
+			session_shared_forget(lfirst_oid(cell));
 	}
 }
 
@@ -255,7 +258,7 @@ databases_with_work(bool ask_all)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller);
-	forget_dropped(known, databases);
+	forget_dropped(known, due, databases);
 	return result;
 }
 

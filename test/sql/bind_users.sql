@@ -152,7 +152,7 @@ SET client_min_messages = warning;
 DROP SCHEMA "of Users" CASCADE;
 RESET client_min_messages;
 
--- Any type will do: the id is what the type writes.
+-- Any type will do: the id is what the type writes, or its cast to text.
 CREATE DOMAIN id_domain AS varchar(40) CHECK (value <> '');
 CREATE TYPE id_enum AS ENUM ('ada', 'bob', 'carol', 'dave');
 CREATE DOMAIN id_flag AS boolean;
@@ -180,6 +180,21 @@ CALL pg_temp.try_type('id_domain', '{ada,bob,carol,dave}');
 CALL pg_temp.try_type('id_enum', '{ada,bob,carol,dave}');
 CALL pg_temp.try_type('numeric', '{1.0,1.00,3,4}');
 CALL pg_temp.try_type('inet', '{192.0.2.1,192.0.2.2,192.0.2.3/24,::1}');
+
+-- Where a cast to text is not what the type writes, either will do.
+CREATE TABLE padded (id char(8));
+INSERT INTO padded VALUES ('ada'), ('bob');
+SELECT session_bind_users('padded', 'id');
+CREATE TABLE addressed (id inet);
+INSERT INTO addressed VALUES ('10.1.1.1'), ('10.1.1.2');
+SELECT session_bind_users('addressed', 'id');
+SELECT count(session_create(user_id)) FROM unnest('{ada,"ada     ",bob,"bob     ",10.1.1.1,10.1.1.1/32,10.1.1.2,10.1.1.2/32}'::text[]) AS user_id;
+DELETE FROM padded WHERE id = 'ada';
+DELETE FROM addressed WHERE id = '10.1.1.1';
+SELECT user_id FROM session.sessions WHERE revoked_at IS NULL AND user_id ~ '^(ada|bob|10)' ORDER BY user_id;
+TRUNCATE padded, addressed;
+SELECT user_id FROM session.sessions WHERE revoked_at IS NULL AND user_id ~ '^(ada|bob|10)' ORDER BY user_id;
+DROP TABLE padded, addressed;
 SELECT count(*) > 0 AS citext FROM pg_available_extensions WHERE name = 'citext' \gset
 \if :citext
 CREATE EXTENSION citext;

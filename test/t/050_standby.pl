@@ -12,14 +12,15 @@ use Test::More;
 my $primary = PostgreSQL::Test::Cluster->new('primary');
 $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'session'\nsession.naptime = '1s'\n");
+	"shared_preload_libraries = 'session'\nsession.naptime = '1s'\n"
+	  . "session.log_events = 'created, revoked, binding_mismatch'\n");
 $primary->start;
-$primary->safe_psql('postgres', 'CREATE EXTENSION session');
+$primary->safe_psql('postgres',
+	'CREATE EXTENSION session; CREATE TABLE users (id text PRIMARY KEY)');
 $primary->backup('copy');
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'copy', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "session.activity_size = 16\n");
 $standby->start;
 
 # A query on the standby, once it is where the primary is.
@@ -72,8 +73,43 @@ is( on_standby(
 	"0\nactive",
 	'a mismatch that should end the session is turned away');
 
+# An identity is bound as anywhere, and read, and asked for more.
+my $bound = "BEGIN; SELECT FROM session_authenticate('$token');";
+is( on_standby(
+		"$bound SELECT session_id() = '$id', session_user_id(), session_tenant_id(), "
+		  . 'session_role() IS NULL, session_auth_level(), session_authenticated_at() <= now(), '
+		  . "session_claim('tid'), session_claims() ->> 'sub', session_require(1)"
+	),
+	't|alice|acme|t|1|t|acme|alice|',
+	'session_authenticate works, with all that reads what it bound');
+is( on_standby(
+		"$bound SELECT id = '$id', status, user_id, current FROM session_mine()"),
+	't|active|alice|t',
+	'session_mine lists');
+is(on_standby("SELECT session_authenticate('junk'), session_user_id() IS NULL"),
+	'f|t', 'a bad token binds nobody');
+
+# Who is behind a request on the standby, and whether it is given a snapshot.
+sub asked
+{
+	my ($strategy, $cookie, $cache, $begin) = @_;
+	my $both = "jsonb_strip_nulls(jsonb_build_object('__Host-session', '$cookie', '__Host-session-cache', nullif('"
+	  . ($cache // '') . "', '')))::text";
+	return "SET session.strategy = '$strategy'; BEGIN READ ONLY; "
+	  . "SELECT FROM set_config('request.cookies', $both, true); "
+	  . 'SELECT FROM session_pre_request(); '
+	  . q{SELECT coalesce(session_user_id(), 'nobody'), coalesce(current_setting('response.headers', true), '') <> ''; COMMIT};
+}
+for my $strategy (qw(database cookie_cache))
+{
+	is(on_standby(asked($strategy, $token)),
+		'alice|f', "session_pre_request works, strategy $strategy");
+	is(on_standby(asked($strategy, 'junk')),
+		'nobody|f', 'and a bad token is nobody');
+}
+
 # Everything that writes says why it cannot.
-for my $call (
+my @writes = (
 	"session_create('bob')", "session_touch('$token')",
 	"session_refresh('$token')", "session_regenerate('$token')",
 	"session_revoke('$token')", "session_data_pop('$token', 'cart')",
@@ -82,20 +118,47 @@ for my $call (
 	"session_data_clear('$token')", "session_data_save('$token', '{}')",
 	"session_revoke_id('$id')", "session_revoke_user('alice')",
 	"session_revoke_tenant('acme')", 'session_cleanup()',
-	"session_bind_users('pg_class', 'oid')",
-	"session_unbind_users('pg_class')", "session_storage('cache')",
-	"session_grant('pg_monitor', 'app')")
+	"session_bind_users('users', 'id')",
+	"session_unbind_users('users')", "session_storage('cache')",
+	"session_storage('database')", "session_grant('pg_monitor', 'app')");
+
+# What a query fails with, as a number.
+sub sqlstate
 {
 	my $err;
 
 	$standby->psql(
-		'postgres', "SELECT FROM $call",
+		'postgres', shift,
 		stderr => \$err,
 		extra_params => [ '-v', 'VERBOSITY=sqlstate' ]);
-	like($err, qr/ERROR: +25006/, $call =~ s/\(.*//r . ' raises 25006');
+	return $err =~ /ERROR: +(\w+)/ ? $1 : $err;
 }
+for my $call (@writes)
+{
+	is(sqlstate("SELECT FROM $call"),
+		'25006', $call =~ s/\(.*//r . ' raises 25006');
+}
+for my $call ("session_revoke_mine('$id')", 'session_revoke_others()')
+{
+	is(sqlstate("$bound SELECT FROM $call"),
+		'25006', $call =~ s/\(.*//r . ' raises 25006');
+}
+is(sqlstate("$bound SELECT session_require(2)"),
+	'42501', 'session_require raises what it always does');
 is(on_standby("SELECT session_data('$token')"),
 	'{"cart": [1]}', 'and the session is as it was');
+
+# What is known about it all can be read.
+is( on_standby(
+		q{SET ROLE pg_monitor; SELECT preloaded, live, revoked, (calls ->> 'active')::int > 0, rounds, round_errors, }
+		  . 'round_started_at IS NULL FROM session.stats'),
+	't|2|0|t|0|0|t',
+	'session.stats tells of this server and of the tables');
+is( on_standby(
+		q{SELECT string_agg(concat_ws(' ', kind, user_id, tenant_id, ip), ', ' ORDER BY id) FROM session.events}
+	),
+	'created alice acme 192.0.2.1, created alice',
+	'session.events arrives');
 
 # The master key of the primary was made after the copy was.
 my ($cookie, $snapshot, $refresh) = split /\|/, $primary->safe_psql(
@@ -141,6 +204,15 @@ for my $call (sort keys %reads)
 		qr/ERROR:  55000: master key file "session_master.key" does not exist\nHINT:  Copy it from the server/,
 		($call =~ /(session_\w+)/)[0] . ' says what is missing');
 }
+for my $cache ('', $snapshot)
+{
+	like(
+		told_by_standby(asked('cookie_cache', $token, $cache)),
+		qr/ERROR:  55000: master key file/,
+		'so does session_pre_request, strategy cookie_cache');
+}
+is(on_standby(asked('database', $token, $snapshot)),
+	'alice|f', 'which needs none with strategy database');
 ok(!-e $copy, 'the standby makes no master key');
 
 copy($file, $copy) or die "could not copy $file: $!";
@@ -174,13 +246,15 @@ is($watching->query_safe("SELECT session_cookie_decode('$newer') IS NULL"),
 	't', 'a cookie that was revoked is denied');
 $watching->quit;
 
-for my $call (
-	"session_refresh('$refresh')", "session_cookie_revoke('$cookie')",
-	'session_key_rotate()', "session_key_import('x')",
-	"session_key_retire('x')")
+my @key_writes = (
+	"session_cookie_revoke('$newer')",
+	'session_key_rotate()',
+	"session_key_import('a secret of another system, and long')",
+	"session_key_retire('x')");
+for my $call ("session_refresh('$refresh')", @key_writes)
 {
-	like(told_by_standby("SELECT FROM $call"),
-		qr/ERROR:  25006/, $call =~ s/\(.*//r . ' raises 25006');
+	is(sqlstate("SELECT FROM $call"),
+		'25006', $call =~ s/\(.*//r . ' raises 25006');
 }
 
 # What happens on the primary arrives, in a transaction that is open as well.
@@ -214,17 +288,82 @@ is( on_standby('SELECT '
 	'alicedatabase|alicedatabase',
 	'on the standby none is');
 
-# Where there is no room for more, the least recent uses make way.
+# Snapshots that were accepted here, and made here: beside their token and
+# alone, they end with the session, as soon as that has arrived.
+my %end = (
+	revoked => 'session_revoke(t.token)',
+	regenerated => 'session_regenerate(t.token)',
+	refreshed => 'session_refresh(t.refresh_token)',
+	evicted => 'session_create(t.user_id, max_sessions => 1)',
+	kept => 'session_touch(t.token)');
 $primary->safe_psql(
-	'postgres', q{
-	CREATE TABLE tok AS SELECT n, s.id, s.token FROM generate_series(1, 40) AS n, session_create('many' || n) AS s;
-	UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC' WHERE user_id LIKE 'many%'});
-is(on_standby('SELECT count(v.id) FROM tok, session_validate(token) AS v'),
-	'40', 'more sessions are used on the standby than it has room for');
-is( on_standby(
-		q{SELECT count(*) BETWEEN 8 AND 16, max(n) FROM tok, session_get(tok.id) WHERE last_seen_at > '2020-01-01 UTC'}),
-	't|40',
-	'it remembers the latest');
+	'postgres', qq{
+	CREATE TABLE t AS
+	SELECT what AS user_id, s.token, s.refresh_token, session_cookie_issue(s.token) AS cookie
+	FROM unnest(ARRAY['${\ join("', '", sort keys %end)}']) AS what,
+		session_create(what, refreshable => what = 'refreshed') AS s});
+
+sub snapshots
+{
+	my $user = shift;
+	my ($its_token, $theirs) = split /\|/,
+	  on_standby("SELECT token, cookie FROM t WHERE user_id = '$user'");
+	my $ours =
+	  $standby->safe_psql('postgres', "SELECT session_cookie_issue('$its_token')");
+	return { token => $its_token, theirs => $theirs, ours => $ours };
+}
+
+# What comes of them on the standby, from first to last as here.
+sub verdicts
+{
+	my $of = shift;
+	return join ' ', map { s/\|.*//r } map { $standby->safe_psql('postgres', $_) } (
+		map {
+			(   "SELECT coalesce((SELECT source FROM session_cookie_validate('$_')), 'nobody')",
+				asked('cookie_cache', $of->{token}, $_))
+		} $of->{theirs},
+		$of->{ours});
+}
+my %kept = map { $_ => snapshots($_) } sort keys %end;
+for my $user (sort keys %end)
+{
+	is( verdicts($kept{$user}),
+		"database $user database $user",
+		"snapshots of one to be $user count on the standby");
+}
+is(on_standby(asked('cookie_cache', $kept{kept}{token})),
+	'kept|t', 'session_pre_request gives snapshots there');
+my $gone = $standby->background_psql('postgres');
+$gone->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t');
+$primary->safe_psql('postgres',
+	join ';', map { "SELECT FROM t, $end{$_} WHERE user_id = '$_'" } sort keys %end);
+$primary->wait_for_catchup($standby, 'replay');
+for my $user (sort keys %end)
+{
+	is( verdicts($kept{$user}),
+		$user eq 'kept' ? 'database kept database kept' : 'nobody nobody nobody nobody',
+		"what comes of them when it is $user");
+}
+is( $standby->safe_psql('postgres',
+		"SELECT session_authenticate('$kept{revoked}{token}'), "
+		  . "session_authenticate('$kept{kept}{token}')"),
+	'f|t',
+	'nor does the token count any more');
+is( $gone->query_safe(
+		'SELECT ' . join ', ',
+		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}'))" }
+		  sort keys %end),
+	'0|1|0|0|0',
+	'nor in a transaction that began before');
+$gone->query_safe('COMMIT');
+$gone->quit;
+is( $primary->safe_psql(
+		'postgres',
+		'SELECT ' . join ', ',
+		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}'))" }
+		  sort keys %end),
+	'0|1|0|0|0',
+	'nor what was made on the standby, on the primary');
 
 # A use that the standby remembers until it can be written.
 my $used = $primary->safe_psql(
@@ -239,6 +378,10 @@ is( $standby->safe_psql(
 		q{SELECT backend_type FROM pg_stat_activity WHERE backend_type LIKE 'session%'}),
 	'session launcher',
 	'the launcher waits on the standby');
+is( on_standby(
+		q{SELECT rounds, pg_is_in_recovery() FROM session.stats WHERE database = 'postgres'}),
+	'0|t',
+	'and has had nothing done');
 
 # From now on the standby is the server.
 $primary->stop;
@@ -256,11 +399,37 @@ ok( $standby->poll_query_until(
 		"SELECT last_seen_at > '2020-01-01 UTC' FROM session.sessions WHERE user_id = 'frank'"
 	),
 	'what was used before is written by a worker');
+ok( $standby->poll_query_until(
+		'postgres',
+		'SELECT rounds > 0 AND round_errors = 0 AND round_duration IS NOT NULL FROM session.stats'
+	),
+	'which begins its rounds');
+ok( $standby->poll_query_until(
+		'postgres',
+		"SELECT count(*) = 1 FROM session.events WHERE kind = 'binding_mismatch' AND session_id = '$id'"
+	),
+	'and writes what the standby had noticed');
 is(query('SELECT ' . sprintf($belief, $snapshot)),
 	'alicedatabase', 'a snapshot of before asks the row');
+is(query('SELECT ' . sprintf($belief, $made)),
+	'alicedatabase', 'whichever server made it');
+for my $user (sort keys %end)
+{
+	is( verdicts($kept{$user}),
+		$user eq 'kept' ? 'database kept database kept' : 'nobody nobody nobody nobody',
+		"what comes of those of before when it was $user");
+}
 is(query('SELECT '
 		. sprintf($belief, query("SELECT session_cookie_issue('$other')"))),
 	'alicecookie', 'a new one is believed');
+$kept{kept}{ours} =
+  query("SELECT session_cookie_issue('$kept{kept}{token}')");
+is(verdicts($kept{kept}),
+	'database kept cookie kept', 'in a request as well');
+query("SELECT session_revoke('$kept{kept}{token}')");
+is( verdicts($kept{kept}),
+	'nobody nobody nobody nobody',
+	'until its session is revoked');
 is( query("SELECT last_seen_at > now() - interval '1 hour' FROM session_validate('$other')"),
 	't',
 	'activity is recorded');
@@ -282,5 +451,15 @@ is( query("SELECT session_status((session_refresh('$refresh')).token)"),
 is( query('SELECT FROM session_key_rotate(); '
 		. q{SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) -> 'a'}),
 	'1', 'and keys are made');
+for my $call (@key_writes, @writes)
+{
+	is(sqlstate("SELECT FROM $call"), '', $call =~ s/\(.*//r . ' works');
+}
+my $own = query(q{SELECT token FROM session_create('dan')});
+query(q{SELECT FROM session_create('dan')});
+is( query("BEGIN; SELECT FROM session_authenticate('$own'); "
+		. 'SELECT session_revoke_others(), session_revoke_mine(session_id()); COMMIT'),
+	'1|t',
+	'and one ends what is one\'s own');
 
 done_testing();
