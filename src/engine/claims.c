@@ -132,7 +132,7 @@ session_claims_without_reserved(Jsonb *claims)
 {
 	static const char *const reserved[] = {
 		"sid", "sub", "uid", "tid", "role", "lvl", "aut", "tok", "end",
-		"sby", "iat_us",
+		"era",
 		"iat", "exp", "nbf", "jti", "aud", "iss"
 	};
 

@@ -18,7 +18,6 @@
 
 #include <limits.h>
 
-#include "access/xlog.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -435,8 +434,7 @@ session_cookie_moment(void)
 {
 	SessionMoment moment;
 
-	moment.believed_since =
-		session_revocation_expect(session_settings.cookie_cache_ttl);
+	moment.era = session_revocation_expect(session_settings.cookie_cache_ttl);
 	moment.read_at = GetCurrentTimestamp();
 	return moment;
 }
@@ -463,12 +461,8 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 										 unix_seconds(row->authenticated_at));
 	if (!TIMESTAMP_NOT_FINITE(end))
 		claims = session_claims_with_int(claims, "end", unix_seconds(end));
-	/* A standby may not know yet what happened to the session. */
-	if (RecoveryInProgress())
-		claims = session_claims_with_int(claims, "sby", 1);
-	/* In the second in which the server started, iat says too little. */
-	if (unix_seconds(moment->read_at) == unix_seconds(moment->believed_since))
-		claims = session_claims_with_int(claims, "iat_us", moment->read_at);
+	if (moment->era != 0)
+		claims = session_claims_with_int(claims, "era", moment->era);
 	claims = with_times(claims, moment->read_at, unix_seconds(due));
 	/* Only now: what the claims function calls may have the keys reloaded. */
 	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
@@ -604,11 +598,10 @@ open_snapshot(Proven *proven, const char *value, size_t len,
 static bool
 is_doubtful(const Proven *proven, const SessionSnapshot *snapshot)
 {
-	int64		second = integer_claim(proven, "iat", 0);
-	TimestampTz issued = integer_claim(proven, "iat_us",
-									   from_unix_seconds(second));
-	bool		doubtful = integer_claim(proven, "sby", 0) != 0 ||
-	session_revocation_doubts(&snapshot->id, snapshot->digest, issued);
+	int64		era = integer_claim(proven, "era", 0);
+	bool		doubtful = session_revocation_doubts(&snapshot->id,
+													 snapshot->digest,
+													 (uint32) era);
 
 	session_count(doubtful ? SESSION_COUNT_DOUBTED : SESSION_COUNT_BELIEVED);
 	return doubtful;

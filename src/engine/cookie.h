@@ -74,7 +74,7 @@ typedef struct SessionSnapshot
 typedef struct SessionMoment
 {
 	TimestampTz read_at;		/* not after it was read */
-	TimestampTz believed_since; /* what was issued before asks the row */
+	uint32		era;			/* see engine/revocation.h */
 } SessionMoment;
 
 /* Call it before the row is read. */

@@ -344,28 +344,36 @@ session_revocation_note(const pg_uuid_t *id, const char *digest)
 void
 session_revocation_trust(void)
 {
-	uint64		never = 0;
+	uint32		none = 0;
+	uint32		era;
 
-	if (pg_atomic_read_u64(&session_shared->trusted_since) == 0 &&
-		!RecoveryInProgress())
-		pg_atomic_compare_exchange_u64(&session_shared->trusted_since, &never,
-									   (uint64) GetCurrentTimestamp());
+	if (pg_atomic_read_u32(&session_shared->era) != 0 || RecoveryInProgress())
+		return;
+	if (!pg_strong_random(&era, sizeof(era)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	(void) pg_atomic_compare_exchange_u32(&session_shared->era, &none,
+										  SESSION_FIRST_ERA +
+										  era % (SESSION_LAST_ERA -
+												 SESSION_FIRST_ERA + 1));
 }
 
-static TimestampTz
-trusted_since(void)
+/* 0 = a standby's, or none. */
+static uint32
+current_era(void)
 {
 	session_revocation_trust();
-	return (TimestampTz) pg_atomic_read_u64(&session_shared->trusted_since);
+	return RecoveryInProgress() ? 0 : pg_atomic_read_u32(&session_shared->era);
 }
 
-TimestampTz
+uint32
 session_revocation_expect(int seconds)
 {
 	if (session_shared == NULL)
 		return 0;
 	lift(&session_shared->longest_belief, (uint64) seconds * USECS_PER_SEC);
-	return trusted_since();
+	return current_era();
 }
 
 static bool
@@ -396,11 +404,11 @@ noted(const pg_uuid_t *id, const char *digest)
 
 bool
 session_revocation_doubts(const pg_uuid_t *id, const char *digest,
-						  TimestampTz issued)
+						  uint32 era)
 {
 	if (session_shared == NULL)
 		return false;
-	/* Of what happened before that, nothing is known. */
-	return RecoveryInProgress() || issued <= trusted_since() || overflown() ||
+	/* Of what happened in another era, nothing is known. */
+	return era == 0 || era != current_era() || overflown() ||
 		noted(id, digest);
 }

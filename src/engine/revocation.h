@@ -19,19 +19,27 @@ extern void session_revocation_note(const pg_uuid_t *id, const char *digest);
 extern void session_revocation_note_all(void);
 
 /*
- * Notes, before the row is read, that a snapshot may be minted that is
- * believed for so many seconds.  Returns since when snapshots are believed.
+ * An era begins when the server starts or is promoted, and is a random number
+ * of eight digits: clocks do not tell whether a snapshot was made before.
  */
-extern TimestampTz session_revocation_expect(int seconds);
+#define SESSION_FIRST_ERA 10000000
+#define SESSION_LAST_ERA 99999999
 
 /*
- * Must a snapshot of a session be checked against the row?  It was issued at
- * some moment for the token of a digest (NULL = it does not say).
+ * Notes, before the row is read, that a snapshot may be minted that is
+ * believed for so many seconds.  Returns the era, 0 on a standby and without
+ * shared memory.
+ */
+extern uint32 session_revocation_expect(int seconds);
+
+/*
+ * Must a snapshot of a session be checked against the row?  It was made in an
+ * era (0 = it does not say) for the token of a digest (NULL = likewise).
  */
 extern bool session_revocation_doubts(const pg_uuid_t *id, const char *digest,
-									  TimestampTz issued);
+									  uint32 era);
 
-/* Begins to believe snapshots that are issued from now on, if not before. */
+/* Begins an era, unless there is one; on a standby there is none. */
 extern void session_revocation_trust(void);
 
 /*

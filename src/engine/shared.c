@@ -69,7 +69,7 @@ make(SessionShared *shared)
 {
 	MemSet(shared, 0, sizeof(*shared));
 	shared->lock = GetNamedLWLockTranche("session");
-	pg_atomic_init_u64(&shared->trusted_since, 0);
+	pg_atomic_init_u32(&shared->era, 0);
 	pg_atomic_init_u64(&shared->longest_belief, 0);
 	pg_atomic_init_u32(&shared->overflowing, 0);
 	pg_atomic_init_u64(&shared->overflown_until, 0);

@@ -66,8 +66,8 @@ typedef struct SessionShared
 	SessionIdMap activity;
 	SessionIdMap revocations;
 
-	/* Snapshots issued until then ask the row; 0 = not known yet. */
-	pg_atomic_uint64 trusted_since;
+	/* What is in the snapshots that need not ask the row; 0 = none yet. */
+	pg_atomic_uint32 era;
 	/* The longest time a snapshot made here is believed; 0 = none was made. */
 	pg_atomic_uint64 longest_belief;
 	/* Transactions under way whose revocations found no room. */

@@ -10,7 +10,7 @@ SELECT id, token FROM session_create('alice', '{"plan": "gold"}', 'acme', 'custo
 CREATE FUNCTION pg_temp.snapshot(token text) RETURNS jsonb
 LANGUAGE sql AS $$
     SELECT convert_from(decode(rpad(translate(part, '-_', '+/'), (length(part) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb
-           - '{sid,tok,aut,end,iat,iat_us,exp}'::text[]
+           - '{sid,tok,aut,end,era,iat,exp}'::text[]
       FROM split_part(session_cookie_issue(token, 'compact'), '.', 1) AS part
 $$;
 CREATE FUNCTION pg_temp.jwt(token text, claims jsonb DEFAULT '{}') RETURNS jsonb

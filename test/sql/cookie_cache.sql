@@ -53,7 +53,7 @@ SELECT encoding, pg_temp.dots_with(encoding, :'token') AS dots FROM encodings OR
 
 -- It has the digest of its token and nothing of the token itself, nor the data of the session.
 SELECT array_agg(key ORDER BY key) AS claims, count(*) FILTER (WHERE position(substr(:'token', 26, 5) IN value) > 0) AS secrets
-  FROM jsonb_each_text(pg_temp.payload_of(session_cookie_issue(:'token')) - 'iat_us');
+  FROM jsonb_each_text(pg_temp.payload_of(session_cookie_issue(:'token')));
 
 -- An anonymous session has one, too; so has one without an end.
 SELECT id AS visit_id, token AS visit FROM session_create() \gset
