@@ -461,7 +461,8 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 										 unix_seconds(row->authenticated_at));
 	if (!TIMESTAMP_NOT_FINITE(end))
 		claims = session_claims_with_int(claims, "end", unix_seconds(end));
-	if (moment->era != 0)
+	/* What may yet be rolled back is not to be believed by itself. */
+	if (moment->era != 0 && !row->uncommitted)
 		claims = session_claims_with_int(claims, "era", moment->era);
 	claims = with_times(claims, moment->read_at, unix_seconds(due));
 	/* Only now: what the claims function calls may have the keys reloaded. */
@@ -596,13 +597,16 @@ open_snapshot(Proven *proven, const char *value, size_t len,
 
 /* Must the row be asked although a snapshot is not due yet? */
 static bool
-is_doubtful(const Proven *proven, const SessionSnapshot *snapshot)
+is_doubtful(const Proven *proven, SessionSnapshot *snapshot)
 {
 	int64		era = integer_claim(proven, "era", 0);
 	bool		doubtful = session_revocation_doubts(&snapshot->id,
 													 snapshot->digest,
 													 (uint32) era);
 
+	/* A new one would be of this era. */
+	if (doubtful && session_revocation_outdates((uint32) era))
+		snapshot->should_refresh = true;
 	session_count(doubtful ? SESSION_COUNT_DOUBTED : SESSION_COUNT_BELIEVED);
 	return doubtful;
 }
@@ -636,7 +640,7 @@ session_cookie_believe(const char *value, size_t len, bool sensitive,
 	from_claims(snapshot, &proven, now);
 	if (!is_doubtful(&proven, snapshot))
 		return true;
-	/* A new one might be doubted as well. */
+	/* One made for the row as it is might be doubted as well. */
 	should_refresh = snapshot->should_refresh;
 	found = from_row(snapshot);
 	snapshot->should_refresh = should_refresh;

@@ -403,6 +403,13 @@ noted(const pg_uuid_t *id, const char *digest)
 }
 
 bool
+session_revocation_outdates(uint32 era)
+{
+	return session_shared != NULL && !RecoveryInProgress() &&
+		era != current_era();
+}
+
+bool
 session_revocation_doubts(const pg_uuid_t *id, const char *digest,
 						  uint32 era)
 {

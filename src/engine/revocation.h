@@ -39,6 +39,9 @@ extern uint32 session_revocation_expect(int seconds);
 extern bool session_revocation_doubts(const pg_uuid_t *id, const char *digest,
 									  uint32 era);
 
+/* Is there an era now, and the snapshot is of another? */
+extern bool session_revocation_outdates(uint32 era);
+
 /* Begins an era, unless there is one; on a standby there is none. */
 extern void session_revocation_trust(void);
 

@@ -22,6 +22,7 @@
 typedef struct SessionRow
 {
 	ItemPointerData tid;		/* the version that was read */
+	bool		uncommitted;	/* and is of the running transaction */
 
 	pg_uuid_t	id;				/* public, safe to log */
 	uint8		token_hash[SESSION_SHA256_BYTES];

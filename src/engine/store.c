@@ -194,6 +194,8 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	(null[col] ? SESSION_NO_TIME : DatumGetTimestampTz(v[col]))
 
 	row->tid = slot->tts_tid;
+	row->uncommitted =
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 	row->id = *DatumGetUUIDP(v[COL_ID]);
 	memcpy(row->token_hash, VARDATA_ANY(DatumGetPointer(v[COL_TOKEN_HASH])),
 		   SESSION_SHA256_BYTES);

@@ -122,9 +122,10 @@ RESET session.cookie_cache_ttl;
 -- is asked.  Of what was done by these functions it is, at once; what happened to the row behind
 -- their back (a deadline that was moved, a row that was deleted) is seen when the snapshot is due.
 CREATE TEMP TABLE made AS
-SELECT what, s.id, s.token, s.refresh_token, session_cookie_issue(s.token) AS cookie, NULL::text AS old
+SELECT what, s.id, s.token, s.refresh_token, NULL::text AS cookie, NULL::text AS old
   FROM unnest('{nothing,regenerated,revoked,revoked by id,expired,idle,evicted,refreshed,purged,touched}'::text[]) AS what,
        session_create(what, refreshable => what = 'refreshed', idle_timeout => '1 hour') AS s;
+UPDATE made SET cookie = session_cookie_issue(token);
 UPDATE made SET old = pg_temp.old_snapshot(id, token);
 SELECT count(*) AS regenerated FROM made, session_regenerate(token) WHERE what = 'regenerated';
 SELECT session_revoke(token) FROM made WHERE what = 'revoked';
@@ -181,6 +182,23 @@ SELECT source FROM session_cookie_validate(:'cookie');
 SELECT session_key_retire('imported');
 SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie');
 SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', true);
+
+-- What a transaction has made and not committed is not believed by itself: once it is rolled back it says nothing.
+BEGIN;
+SELECT session_cookie_issue(token) AS undone FROM session_create('mallory') \gset
+SELECT user_id, source FROM session_cookie_validate(:'undone');
+ROLLBACK;
+SELECT user_id, source FROM session_cookie_validate(:'undone');
+SELECT token AS visit FROM session_create() \gset
+BEGIN;
+SELECT session_cookie_issue(token) AS undone FROM session_regenerate(:'visit', user_id => 'mallory') \gset
+ROLLBACK;
+SELECT user_id, source FROM session_cookie_validate(:'undone');
+BEGIN;
+SELECT session_cookie_issue(token) AS done, token AS made FROM session_create('alice') \gset
+COMMIT;
+SELECT user_id, source, should_refresh FROM session_cookie_validate(:'done');
+SELECT user_id, source, should_refresh FROM session_cookie_validate(session_cookie_issue(:'made'));
 
 DROP VIEW confused, reads, encodings;
 DROP EXTENSION session;
