@@ -34,6 +34,9 @@
 #define ENTRIES 1024
 #define TRANCHE "session_evidence"
 
+/* More addresses than that, within a minute, are not worth a row each. */
+#define FAILING_ADDRESSES 100
+
 /* Of a user agent, enough to recognize it. */
 #define AGENT_BYTES 255
 
@@ -236,6 +239,21 @@ session_evidence_write(void)
  * Noting
  */
 
+/* Are the addresses that fail in this database within a minute still few? */
+static bool
+few_fail(TimestampTz now)
+{
+	SessionDatabase *database = session_shared_database();
+	int64		minute = now / USECS_PER_MINUTE;
+
+	if (database == NULL)
+		return true;
+	if (database->failing_minute != minute)
+		database->failing = 0;
+	database->failing_minute = minute;
+	return database->failing++ < FAILING_ADDRESSES;
+}
+
 /*
  * Is there room for one more?  Anybody can present bad tokens, in any number
  * and from any address, so these do not get all of it.
@@ -260,7 +278,8 @@ has_room(const Entry *entry)
 		if (key->database == entry->key.database)
 			own++;
 	}
-	return failures < ENTRIES / 2 && own < ENTRIES / 8;
+	return failures < ENTRIES / 2 && own < ENTRIES / 8 &&
+		few_fail(entry->at);
 }
 
 /* Puts an entry into the queue, or drops it. */

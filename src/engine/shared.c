@@ -125,6 +125,7 @@ take_entry(void)
 		entry->last.finished_at = SESSION_NO_TIME;
 		entry->rounds = 0;
 		entry->errors = 0;
+		entry->failing = 0;
 		for (int j = 0; j < SESSION_COUNTERS; j++)
 			pg_atomic_write_u64(&entry->counts[j], 0);
 		return entry;

@@ -54,6 +54,8 @@ typedef struct SessionDatabase
 	SessionRound last;
 	int64		rounds;
 	int64		errors;			/* in all rounds */
+	int64		failing_minute; /* when addresses last failed, and how many */
+	int			failing;
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 

@@ -157,14 +157,16 @@ query(
 is(events('ip, detail'),
 	'198.51.100.5|{"count": 30}', 'nobody hides behind many addresses');
 
-# Nor do they use up memory: what does not fit is lost, and the rest is kept.
+# Nor do they use up memory, or the table: of 100 addresses a minute there is an
+# event, and the rest is counted.
 query(q{SET session.failure_threshold = 1;
 	SELECT count(session_status('st_', '10.0.0.0'::inet + n)) + count(session_status('st_', '10.0.0.0'::inet + n))
 	FROM generate_series(1, 1500) AS n});
-is(scalar(() = events('kind') =~ /failures/g),
-	1024, 'a full queue drops what comes');
-guess(1, 21, "'198.51.100.6'", 'BEGIN');
-is(events('ip'), '198.51.100.6', 'and takes more when it was written');
+my $failing = () = events('kind') =~ /failures/g;
+cmp_ok($failing, '>', 50, 'many addresses are told of');
+cmp_ok($failing, '<=', 128, 'and not all of very many');
+cmp_ok(query('SELECT evidence_dropped FROM session.stats WHERE database = current_database()'),
+	'>', 1300, 'the rest is counted');
 
 #
 # Evidence survives
