@@ -185,8 +185,9 @@ parse(const char *json, size_t len, int encoding)
 											  CStringGetDatum(local)));
 }
 
-bool
-session_claims_about_input(int sqlerrcode)
+/* Is it an error of a value that was read or written, and not of the server? */
+static bool
+about_input(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
@@ -194,6 +195,19 @@ session_claims_about_input(int sqlerrcode)
 		category == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED) ||
 		sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED ||
 		sqlerrcode == ERRCODE_UNDEFINED_FUNCTION;
+}
+
+void
+session_claims_forgive(MemoryContext caller)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(caller);
+	error = CopyErrorData();
+	if (!about_input(error->sqlerrcode))
+		PG_RE_THROW();
+	FlushErrorState();
+	FreeErrorData(error);
 }
 
 /* NULL when it is not JSON. */
@@ -213,14 +227,7 @@ parse_if_json(const char *json, size_t len, int encoding)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		if (!session_claims_about_input(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
+		session_claims_forgive(caller);
 	}
 	PG_END_TRY();
 	return result;

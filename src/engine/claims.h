@@ -35,10 +35,10 @@ extern Jsonb *session_claims_empty(void);
 extern char *session_claims_text(Jsonb *claims, size_t *len);
 
 /*
- * Is an error one of a value that was read or written as JSON, and not of the
- * server?
+ * Within PG_CATCH: drops an error of a value that was read or written as JSON,
+ * and throws one of the server's again.
  */
-extern bool session_claims_about_input(int sqlerrcode);
+extern void session_claims_forgive(MemoryContext caller);
 
 /* Never errors: NULL when the text is not JSON that jsonb can hold. */
 extern Jsonb *session_claims_parse(const char *json, size_t len);

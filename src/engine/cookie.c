@@ -492,14 +492,7 @@ session_cookie_try_snapshot(const SessionRow *row,
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(caller);
-		error = CopyErrorData();
-		if (!session_claims_about_input(error->sqlerrcode))
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
+		session_claims_forgive(caller);
 	}
 	PG_END_TRY();
 	return value;

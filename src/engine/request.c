@@ -203,8 +203,8 @@ last_address(const text *list)
 		if (port == NULL)
 			return NULL;
 		*port++ = '\0';
-		if (*port != ':')
-			return *port == '\0' ? last : NULL;
+		if (*port == '\0')
+			return last;
 	}
 	else
 	{
@@ -212,10 +212,11 @@ last_address(const text *list)
 		/* With more than one colon, it is an address without a port. */
 		if (port == NULL || strchr(port + 1, ':') != NULL)
 			return last;
-		*port = '\0';
-		return is_port(port + 1) ? last : NULL;
 	}
-	return is_port(port + 1) ? last : NULL;
+	if (*port != ':' || !is_port(port + 1))
+		return NULL;
+	*port = '\0';
+	return last;
 }
 
 /* The client's address; NULL where it is not known. */
@@ -426,8 +427,7 @@ prove_carried(const Request *request, SessionIdentity *identity)
 	size_t		len = VARSIZE_ANY_EXHDR(request->credential);
 	SessionCarried carried;
 
-	if (len > SESSION_CODEC_CHARS ||
-		!(session_cookie_carried(value, len, "session", false, &carried) ||
+	if (!(session_cookie_carried(value, len, "session", false, &carried) ||
 		  session_cookie_carried(value, len, session_settings.cookie_name,
 								 true, &carried)) ||
 		!session_identity_of_cookie(identity, &carried))
