@@ -347,6 +347,7 @@ CREATE FUNCTION session.session_stats(
     OUT activity_size pg_catalog.int4,
     OUT activity_dropped pg_catalog.int8,
     OUT evidence_dropped pg_catalog.int8,
+    OUT revocation_overflows pg_catalog.int8,
     OUT rounds pg_catalog.int8,
     OUT round_errors pg_catalog.int8,
     OUT round_started_at pg_catalog.timestamptz,
@@ -367,9 +368,9 @@ COMMENT ON FUNCTION session.session_stats() IS
 CREATE VIEW session.stats AS
     SELECT database, preloaded, live, idle, expired, revoked, purge_backlog,
            calls, activity_used, activity_size, activity_dropped,
-           evidence_dropped, rounds, round_errors, round_started_at,
-           round_duration, round_written, round_deleted, round_evidence,
-           round_trimmed
+           evidence_dropped, revocation_overflows, rounds, round_errors,
+           round_started_at, round_duration, round_written, round_deleted,
+           round_evidence, round_trimmed
     FROM session.session_stats();
 
 REVOKE ALL ON TABLE session.stats FROM PUBLIC;
@@ -401,10 +402,12 @@ COMMENT ON COLUMN session.stats.activity_dropped IS
 'Uses of sessions that found the activity table full, since the server started.';
 COMMENT ON COLUMN session.stats.evidence_dropped IS
 'Evidence that found its queue full, of all databases, since the server started.';
+COMMENT ON COLUMN session.stats.revocation_overflows IS
+'Transactions that ended more sessions than there was room to note in shared memory, of all databases, since the server started.  Each has the cookie cache ask the rows of all sessions for session.cookie_cache_ttl; a larger session.activity_size makes more room.';
 COMMENT ON COLUMN session.stats.rounds IS
 'Rounds of upkeep since the server started.';
 COMMENT ON COLUMN session.stats.round_errors IS
-'Steps of rounds that failed since the server started; the server log says why.';
+'Batches of rounds that failed since the server started; the server log says why.';
 COMMENT ON COLUMN session.stats.round_started_at IS
 'When the last round started; NULL = there was none yet.';
 COMMENT ON COLUMN session.stats.round_duration IS
@@ -1018,7 +1021,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Does a round of upkeep: writes down activity that is due, for session.cleanup_batch sessions at most, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.';
+'Does a round of upkeep: writes down activity that is due, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.';
 
 CREATE FUNCTION @extschema@.session_bind_users(
     users pg_catalog.regclass,

@@ -117,22 +117,22 @@ session_revoke_user(PG_FUNCTION_ARGS)
 	text	   *tenant_id = session_arg_name(fcinfo, 1, "tenant_id",
 											 SESSION_NAME_BYTES);
 	pg_uuid_t  *except = PG_ARGISNULL(2) ? NULL : PG_GETARG_UUID_P(2);
-	List	   *rows;
+	SessionIds	ids = {0};
 
 	PreventCommandIfReadOnly("session_revoke_user()");
-	rows = session_store_of_user(user_id, tenant_id, 0);
-	PG_RETURN_INT64(session_lifecycle_revoke_all(rows, "user", except));
+	session_store_ids_of_user(&ids, user_id, tenant_id, 0);
+	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, "user", except));
 }
 
 Datum
 session_revoke_tenant(PG_FUNCTION_ARGS)
 {
 	text	   *tenant_id = required_name(fcinfo, 0, "tenant_id");
-	List	   *rows;
+	SessionIds	ids = {0};
 
 	PreventCommandIfReadOnly("session_revoke_tenant()");
-	rows = session_store_of_tenant(tenant_id);
-	PG_RETURN_INT64(session_lifecycle_revoke_all(rows, "tenant", NULL));
+	session_store_ids_of_tenant(&ids, tenant_id);
+	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, "tenant", NULL));
 }
 
 Datum

@@ -367,6 +367,5 @@ session_revoke_others(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("session_revoke_others()");
 	if (!still_bound(&identity))
 		PG_RETURN_INT64(0);
-	PG_RETURN_INT64(session_lifecycle_revoke_all(session_identity_sessions(&identity),
-												 "user", &identity.id));
+	PG_RETURN_INT64(session_identity_revoke_others(&identity));
 }

@@ -42,6 +42,7 @@ enum
 	STATS_ACTIVITY_SIZE,
 	STATS_ACTIVITY_DROPPED,
 	STATS_EVIDENCE_DROPPED,
+	STATS_REVOCATION_OVERFLOWS,
 	STATS_ROUNDS,
 	STATS_ROUND_ERRORS,
 	STATS_ROUND_STARTED_AT,
@@ -142,6 +143,8 @@ put_shared(Line *line, SessionDatabase *database)
 											  SESSION_COUNT_DROPPED)));
 	put(line, STATS_EVIDENCE_DROPPED,
 		Int64GetDatum((int64) session_evidence_dropped()));
+	put(line, STATS_REVOCATION_OVERFLOWS,
+		Int64GetDatum((int64) pg_atomic_read_u64(&session_shared->overflows)));
 	put(line, STATS_ROUNDS, Int64GetDatum(database->rounds));
 	put(line, STATS_ROUND_ERRORS, Int64GetDatum(database->errors));
 	put_round(line, &database->last);

@@ -7,6 +7,8 @@
  * in a batch, at most once per "session.update_age" and session, or per half
  * its idle timeout.  What was not written when the server crashes is lost.
  *
+ * Whatever could not be written is tried again a little later, after others.
+ *
  * Without shared memory, or when it is full, the direct path is all there is:
  * the same throttle, and a transaction that may not write records nothing.
  *
@@ -38,8 +40,11 @@
  */
 #define KEEP (60 * USECS_PER_SEC)
 
-/* When a row that was held is tried again. */
+/* When a row that was held, or could not be written, is tried again. */
 #define RETRY (10 * USECS_PER_SEC)
+
+/* How many uses are found at once when all are written in one transaction. */
+#define FLUSH 10000
 
 /* seen_at may change under a shared lock, the rest under an exclusive one. */
 typedef struct Use
@@ -224,24 +229,128 @@ session_activity_record(SessionRow *row, TimestampTz now)
 }
 
 /*
- * Flushing
+ * What was written
  */
 
-/* A use that is to be written, as it was found. */
-typedef struct Due
+/* What this transaction wrote. */
+static SessionUse *written = NULL;
+static int	nwritten = 0;
+static int	room = 0;
+
+/* Notes what is in the row, and when to look at it again. */
+static void
+note_row(const SessionUse *found, TimestampTz written_at, TimestampTz due_at)
 {
-	pg_uuid_t	id;
-	TimestampTz created_at;
-	TimestampTz seen_at;
-	int64		age;
-} Due;
+	SessionIdPlace place;
+	Use		   *use;
+
+	session_idmap_lock(&session_shared->activity, &place, &found->id,
+					   LW_EXCLUSIVE);
+	use = find_use(&place, found->created_at);
+	if (use != NULL)
+	{
+		use->written_at = written_at;
+		use->due_at = due_at;
+	}
+	session_idmap_unlock(&place);
+}
+
+/* Sets when to look at a session again. */
+static void
+set_due(const SessionUse *found, TimestampTz due_at)
+{
+	SessionIdPlace place;
+	Use		   *use;
+
+	session_idmap_lock(&session_shared->activity, &place, &found->id,
+					   LW_EXCLUSIVE);
+	use = find_use(&place, found->created_at);
+	if (use != NULL)
+		use->due_at = due_at;
+	session_idmap_unlock(&place);
+}
+
+/* What was rolled back can be written again at once. */
+static void
+take_back(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	while (nwritten > 0)
+		set_due(&written[--nwritten], now);
+}
+
+/* What was written is noted when that is committed. */
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	TimestampTz now;
+
+	if (written == NULL)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+			now = GetCurrentTimestamp();
+			for (int i = 0; i < nwritten; i++)
+				note_row(&written[i], written[i].seen_at,
+						 now + written[i].age);
+			break;
+		case XACT_EVENT_ABORT:
+			take_back();
+			break;
+		case XACT_EVENT_PREPARE:
+			break;				/* like a row that is held */
+		default:
+			return;
+	}
+	written = NULL;				/* goes with the transaction's memory */
+	nwritten = 0;
+	room = 0;
+}
+
+/* Nothing says what of it was written since the savepoint. */
+static void
+at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+				 SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		take_back();
+}
+
+static void
+note_written(const SessionUse *found)
+{
+	static bool watching = false;
+
+	if (!watching)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_savepoint_end, NULL);
+		watching = true;
+	}
+	if (nwritten == room)
+	{
+		Size		size = Max(room * 2, 64) * sizeof(SessionUse);
+
+		written = written == NULL ?
+			MemoryContextAlloc(TopTransactionContext, size) :
+			repalloc_huge(written, size);
+		room = Max(room * 2, 64);
+	}
+	written[nwritten++] = *found;
+}
+
+/*
+ * Flushing
+ */
 
 typedef struct Collection
 {
 	TimestampTz now;
 	int			count;
 	int			limit;
-	Due		   *due;
+	SessionUse *uses;
 } Collection;
 
 /* What was written is looked at once more, to be forgotten. */
@@ -262,46 +371,38 @@ collect(void *entry, void *arg)
 	if (c->count < c->limit && use->head.key.database == MyDatabaseId &&
 		is_due(use, c->now))
 	{
-		Due		   *due = &c->due[c->count++];
+		SessionUse *found = &c->uses[c->count++];
 
-		due->id = use->head.key.id;
-		due->created_at = use->created_at;
-		due->seen_at = seen_at(use);
-		due->age = use->age;
+		found->id = use->head.key.id;
+		found->created_at = use->created_at;
+		found->seen_at = seen_at(use);
+		found->age = use->age;
 	}
 	return false;
 }
 
-/* Forgets a use, unless there was another since. */
-static void
-forget(const Due *due)
+int
+session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 {
-	SessionIdPlace place;
-	Use		   *use;
+	Collection	c = {.now = now,.limit = limit,.uses = uses};
 
-	session_idmap_lock(&session_shared->activity, &place, &due->id,
-					   LW_EXCLUSIVE);
-	use = find_use(&place, due->created_at);
-	if (use != NULL && seen_at(use) == due->seen_at)
-		session_idmap_remove(&place);
-	session_idmap_unlock(&place);
+	if (session_shared != NULL)
+		session_idmap_visit(&session_shared->activity, LW_SHARED, collect, &c);
+	return c.count;
 }
 
-/* Has a session looked at again at some time. */
+/* Forgets a use, unless there was another since. */
 static void
-postpone(const Due *due, TimestampTz written_at, TimestampTz due_at)
+forget(const SessionUse *found)
 {
 	SessionIdPlace place;
 	Use		   *use;
 
-	session_idmap_lock(&session_shared->activity, &place, &due->id,
+	session_idmap_lock(&session_shared->activity, &place, &found->id,
 					   LW_EXCLUSIVE);
-	use = find_use(&place, due->created_at);
-	if (use != NULL)
-	{
-		use->written_at = written_at;
-		use->due_at = due_at;
-	}
+	use = find_use(&place, found->created_at);
+	if (use != NULL && seen_at(use) == found->seen_at)
+		session_idmap_remove(&place);
 	session_idmap_unlock(&place);
 }
 
@@ -310,81 +411,94 @@ postpone(const Due *due, TimestampTz written_at, TimestampTz due_at)
  * the row that the clock has not reached counts as behind.
  */
 static bool
-need_not_write(const Due *due, const SessionRow *row, TimestampTz now)
+need_not_write(const SessionUse *found, const SessionRow *row, TimestampTz now)
 {
 	TimestampTz stored = row->last_seen_at;
 
-	if (stored > now || (stored < due->seen_at && now - stored >= due->age))
+	if (stored > now || (stored < found->seen_at && now - stored >= found->age))
 		return false;
-	if (stored < due->seen_at)
-		postpone(due, stored, stored + due->age);
+	if (stored < found->seen_at)
+		note_row(found, stored, stored + found->age);
 	else if (now - stored >= KEEP)
-		forget(due);
+		forget(found);
 	else
-		postpone(due, due->seen_at, now);
+		note_row(found, found->seen_at, now);
 	return true;
 }
 
 /* Writes a use into its row if that is due and the row is free. */
 static bool
-flush_one(const Due *due)
+write_one(const SessionUse *found)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz stored;
 	SessionRow	row;
 
-	if (!session_store_read(&due->id, &row) ||
-		row.created_at != due->created_at || due->seen_at > now)
+	/* Until then others come first, whatever becomes of this one. */
+	set_due(found, now + RETRY);
+	if (!session_store_glance(&found->id, &row) ||
+		row.created_at != found->created_at || found->seen_at > now)
 	{
-		forget(due);
+		forget(found);
 		return false;
 	}
-	if (need_not_write(due, &row, now))
+	if (need_not_write(found, &row, now))
 		return false;
-	stored = row.last_seen_at;
-	row.last_seen_at = due->seen_at;
+	row.last_seen_at = found->seen_at;
 	if (session_policy_life(&row, now) != SESSION_ACTIVE)
 	{
-		forget(due);
+		forget(found);
 		return false;
 	}
 	if (!session_store_try_lock(&row))
-	{
-		postpone(due, stored, now + RETRY);
 		return false;
-	}
-	session_policy_touch(&row, due->seen_at);
+	session_policy_touch(&row, found->seen_at);
 	session_store_save_activity(&row);
-	/* If this is rolled back, it is found out when it is to be forgotten. */
-	postpone(due, due->seen_at, now + due->age);
 	return true;
 }
 
 int
-session_activity_flush(TimestampTz now, int limit, int64 *written)
+session_activity_write(const SessionUse *uses, int count)
 {
-	Collection	c = {.now = now,.limit = limit};
-	MemoryContext work;
-	MemoryContext caller;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session flush",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	int			done = 0;
 
-	if (session_shared == NULL)
-		return 0;
-	work = AllocSetContextCreate(CurrentMemoryContext, "session flush",
-								 ALLOCSET_DEFAULT_SIZES);
-	c.due = palloc_array(Due, limit);
-	session_idmap_visit(&session_shared->activity, LW_SHARED, collect, &c);
-	caller = MemoryContextSwitchTo(work);
-	for (int i = 0; i < c.count; i++)
+	for (int i = 0; i < count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (flush_one(&c.due[i]))
-			(*written)++;
+		if (write_one(&uses[i]))
+		{
+			note_written(&uses[i]);
+			done++;
+		}
 		MemoryContextReset(work);
 	}
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
-	pfree(c.due);
-	return c.count;
+	return done;
+}
+
+void
+session_activity_flush(TimestampTz now)
+{
+	SessionUse *uses;
+	int			left;
+	int			count;
+
+	if (session_shared == NULL)
+		return;
+	uses = palloc_array(SessionUse, FLUSH);
+	/* Each once, whatever the clock does meanwhile. */
+	left = session_idmap_used(&session_shared->activity);
+	while (left > 0 &&
+		   (count = session_activity_find_due(now, FLUSH, uses)) > 0)
+	{
+		(void) session_activity_write(uses, count);
+		left -= count;
+	}
+	pfree(uses);
 }
 
 typedef struct Survey

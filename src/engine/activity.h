@@ -25,12 +25,27 @@ extern void session_activity_record(SessionRow *row, TimestampTz now);
  */
 extern void session_activity_again(const pg_uuid_t *id, TimestampTz now);
 
+/* A use of a session of this database that is to be written, as found. */
+typedef struct SessionUse
+{
+	pg_uuid_t	id;
+	TimestampTz created_at;		/* of the session */
+	TimestampTz seen_at;
+	int64		age;			/* microseconds, how old the row's may get */
+} SessionUse;
+
+/* Finds what shared memory knows and was due at a moment; how many? */
+extern int	session_activity_find_due(TimestampTz now, int limit,
+									  SessionUse *uses);
+
 /*
- * Writes what shared memory knows about sessions of this database, and was due
- * at a moment, into their rows, for at most limit of them.  Returns how many
- * were looked at, 0 when nothing is left, and counts those that were written.
+ * Writes some of that into their rows, passing over those that somebody holds;
+ * how many?  None of them is due at the same moment any more.
  */
-extern int	session_activity_flush(TimestampTz now, int limit, int64 *written);
+extern int	session_activity_write(const SessionUse *uses, int count);
+
+/* Both, for all that was due. */
+extern void session_activity_flush(TimestampTz now);
 
 /* The databases with something to flush, a list of Oid. */
 extern List *session_activity_due(TimestampTz now);

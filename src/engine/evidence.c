@@ -6,8 +6,8 @@
  * - The queue has a fixed size; what finds it full is dropped and counted.
  * - The same thing about the same session or address is one event a minute, so
  *	 nobody can flood the queue or the log by repeating it.
- * - Whoever writes what is queued marks it as taken; the end of that
- *	 transaction removes it, and its rollback leaves it for the next one.
+ * - Whoever writes what is queued takes it out, so it is in nobody's way however
+ *	 long that transaction lasts; its rollback puts it back for the next one.
  * - An entry holds no more of its session than the id; the texts are looked up
  *	 when it is written, in the row if that is still there.
  */
@@ -22,6 +22,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "engine/claims.h"
@@ -50,8 +51,6 @@ typedef struct Entry
 	bool		has_ip;
 	inet		ip;
 	char		user_agent[AGENT_BYTES + 1];	/* empty = not said */
-	int			taken_by;		/* process that is writing it, 0 = none */
-	SubTransactionId taken_in;
 } Entry;
 
 typedef struct Queue
@@ -65,8 +64,15 @@ typedef struct Queue
 static Queue *queue = NULL;
 static LWLock *lock = NULL;
 
-/* Has this transaction taken anything? */
-static bool taking = false;
+/* What this transaction took out of the queue, and has written. */
+typedef struct Taken
+{
+	Entry		entry;
+	SubTransactionId in;
+} Taken;
+
+static Taken *taken = NULL;
+static int	ntaken = 0;
 
 void
 session_evidence_request(void)
@@ -127,43 +133,55 @@ write_entry(const Entry *entry)
 	session_event_write(&event);
 }
 
-/* Says what becomes of the entries taken since a subtransaction began. */
+/* Puts an entry into the queue, or drops it if that is full. */
 static void
-settle(SubTransactionId since, bool written)
+put(const Entry *entry)
 {
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < ENTRIES; i++)
-	{
-		Entry	   *entry = &queue->entries[i];
+	/* They are numbered from 1, so mostly the oldest place is free. */
+	int			place = queue->last % ENTRIES;
 
-		if (entry->taken_by != MyProcPid || entry->taken_in < since)
-			continue;
-		entry->taken_by = 0;
-		if (written)
-		{
-			entry->key.database = InvalidOid;
-			queue->used--;
-		}
+	if (queue->used == ENTRIES)
+	{
+		queue->dropped++;
+		return;
 	}
+	while (OidIsValid(queue->entries[place].key.database))
+		place = (place + 1) % ENTRIES;
+	queue->entries[place] = *entry;
+	queue->used++;
+}
+
+/* Puts back what was taken since a subtransaction began. */
+static void
+put_back(SubTransactionId since)
+{
+	int			kept = 0;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ntaken; i++)
+		if (taken[i].in >= since)
+			put(&taken[i].entry);
+		else
+			taken[kept++] = taken[i];
 	LWLockRelease(lock);
+	ntaken = kept;
 }
 
 static void
 at_transaction_end(XactEvent event, void *arg)
 {
-	if (!taking)
+	if (taken == NULL)
 		return;
 	switch (event)
 	{
-		case XACT_EVENT_COMMIT:
-			settle(InvalidSubTransactionId, true);
-			taking = false;
-			break;
 		case XACT_EVENT_PREPARE:
 			/* It may still be rolled back; rather tell it twice than never. */
 		case XACT_EVENT_ABORT:
-			settle(InvalidSubTransactionId, false);
-			taking = false;
+			put_back(InvalidSubTransactionId);
+			/* FALLTHROUGH */
+		case XACT_EVENT_COMMIT:
+			taken = NULL;		/* goes with the transaction's memory */
+			ntaken = 0;
 			break;
 		default:
 			break;
@@ -175,25 +193,16 @@ at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 				 SubTransactionId parent, void *arg)
 {
 	/* What began later is part of it. */
-	if (taking && event == SUBXACT_EVENT_ABORT_SUB)
-		settle(mine, false);
+	if (ntaken > 0 && event == SUBXACT_EVENT_ABORT_SUB)
+		put_back(mine);
 }
 
-static int
-compare_number(const void *a, const void *b)
-{
-	uint64		left = (*(Entry *const *) a)->number;
-	uint64		right = (*(Entry *const *) b)->number;
-
-	return left < right ? -1 : left > right;
-}
-
-/* Takes what is queued for this database; how many? */
-static int
-take(Entry **taken)
+/* Has the end of the transaction reported here, and makes room to take. */
+static void
+prepare_to_take(int count)
 {
 	static bool watching = false;
-	int			count = 0;
+	Size		size = (Size) (ntaken + count) * sizeof(Taken);
 
 	if (!watching)
 	{
@@ -201,18 +210,56 @@ take(Entry **taken)
 		RegisterSubXactCallback(at_savepoint_end, NULL);
 		watching = true;
 	}
+	if (taken == NULL)
+		taken = MemoryContextAllocHuge(TopTransactionContext, size);
+	else
+		taken = repalloc_huge(taken, size);
+}
+
+/* Takes up to so many entries for this database; how many? */
+static int
+take(int most)
+{
+	int			count = 0;
+
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
+	for (int i = 0; i < ENTRIES && count < most; i++)
 	{
 		Entry	   *entry = &queue->entries[i];
+		Taken	   *place = &taken[ntaken];
 
-		if (entry->key.database != MyDatabaseId || entry->taken_by != 0)
+		if (entry->key.database != MyDatabaseId)
 			continue;
-		entry->taken_by = MyProcPid;
-		entry->taken_in = GetCurrentSubTransactionId();
-		taking = true;
-		taken[count++] = entry;
+		place->entry = *entry;
+		place->in = GetCurrentSubTransactionId();
+		ntaken++;
+		count++;
+		entry->key.database = InvalidOid;
+		queue->used--;
 	}
+	LWLockRelease(lock);
+	return count;
+}
+
+static int
+compare_number(const void *a, const void *b)
+{
+	uint64		left = ((const Taken *) a)->entry.number;
+	uint64		right = ((const Taken *) b)->entry.number;
+
+	return left < right ? -1 : left > right;
+}
+
+/* How many entries there are for this database. */
+static int
+count_own(void)
+{
+	int			count = 0;
+
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
+		if (queue->entries[i].key.database == MyDatabaseId)
+			count++;
 	LWLockRelease(lock);
 	return count;
 }
@@ -220,18 +267,25 @@ take(Entry **taken)
 int64
 session_evidence_write(void)
 {
-	Entry	  **taken;
+	int			first = ntaken;
 	int			count;
 
 	if (queue == NULL || !session_event_possible())
 		return 0;
-	taken = palloc_array(Entry *, ENTRIES);
-	count = take(taken);
-	qsort(taken, count, sizeof(Entry *), compare_number);
-	/* Nobody else touches what is taken. */
-	for (int i = 0; i < count; i++)
-		write_entry(taken[i]);
-	pfree(taken);
+	count = count_own();
+	if (count == 0)
+		return 0;
+	prepare_to_take(count);
+	count = take(count);
+	if (count > 1)
+		qsort(taken + first, count, sizeof(Taken), compare_number);
+	for (int i = first; i < first + count; i++)
+	{
+		/* What is attached to the table may get here too, and take more. */
+		Entry		entry = taken[i].entry;
+
+		write_entry(&entry);
+	}
 	return count;
 }
 
@@ -282,9 +336,9 @@ has_room(const Entry *entry)
 		few_fail(entry->at);
 }
 
-/* Puts an entry into the queue, or drops it. */
+/* Puts a new entry into the queue, or drops it. */
 static void
-push(const Entry *entry)
+push(Entry *entry)
 {
 	/* Nothing else may have told the launcher of this database. */
 	session_shared_attach();
@@ -293,14 +347,9 @@ push(const Entry *entry)
 		queue->dropped++;
 	else
 	{
-		/* They are numbered from 1, so mostly the oldest place is free. */
-		int			place = queue->last % ENTRIES;
-
-		while (OidIsValid(queue->entries[place].key.database))
-			place = (place + 1) % ENTRIES;
-		queue->entries[place] = *entry;
-		queue->entries[place].number = ++queue->last;
-		queue->used++;
+		entry->number = queue->last + 1;
+		put(entry);
+		queue->last = entry->number;
 	}
 	LWLockRelease(lock);
 }
@@ -428,7 +477,7 @@ session_evidence_forget(Oid database)
 	{
 		Entry	   *entry = &queue->entries[i];
 
-		if (entry->key.database != database || entry->taken_by != 0)
+		if (entry->key.database != database)
 			continue;
 		entry->key.database = InvalidOid;
 		queue->used--;

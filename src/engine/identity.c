@@ -221,8 +221,6 @@ List *
 session_identity_sessions(const SessionIdentity *identity)
 {
 	List	   *mine = NIL;
-	List	   *rows;
-	ListCell   *cell;
 
 	if (identity->user_id == NULL)
 	{
@@ -232,14 +230,8 @@ session_identity_sessions(const SessionIdentity *identity)
 			mine = lappend(mine, row);
 		return mine;
 	}
-	rows = session_store_of_user(identity->user_id, identity->tenant_id, 0);
-	foreach(cell, rows)
-	{
-		/* NULL asks for all tenants, and is one here. */
-		if (is_mine(identity, lfirst(cell)))
-			mine = lappend(mine, lfirst(cell));
-	}
-	return mine;
+	return session_store_of_user(identity->user_id, identity->tenant_id,
+								 SESSION_STORE_ONE_TENANT);
 }
 
 bool
@@ -259,4 +251,16 @@ session_identity_revoke(const SessionIdentity *identity, const pg_uuid_t *id)
 		return false;
 	return session_lifecycle_revoke_id(id, cstring_to_text(is_own(identity, id) ?
 														   "logout" : "user"));
+}
+
+int64
+session_identity_revoke_others(const SessionIdentity *identity)
+{
+	SessionIds	ids = {0};
+
+	if (identity->user_id == NULL)
+		return 0;
+	session_store_ids_of_user(&ids, identity->user_id, identity->tenant_id,
+							  SESSION_STORE_ONE_TENANT);
+	return session_lifecycle_revoke_all(&ids, "user", &identity->id);
 }

@@ -44,4 +44,7 @@ extern List *session_identity_sessions(const SessionIdentity *identity);
 extern bool session_identity_revoke(const SessionIdentity *identity,
 									const pg_uuid_t *id);
 
+/* Ends those of them that are live, except its own; how many? */
+extern int64 session_identity_revoke_others(const SessionIdentity *identity);
+
 #endif							/* SESSION_IDENTITY_H */

@@ -13,9 +13,6 @@
 
 #include "engine/idmap.h"
 
-/* Enough that requests of that many processors hardly meet. */
-#define MAX_PARTS 64
-
 /* Fewer entries than this are not worth a lock. */
 #define MIN_PART_ENTRIES 256
 
@@ -35,7 +32,7 @@ session_idmap_locks(int entries)
 {
 	int			nparts = 1;
 
-	while (nparts < MAX_PARTS && entries / (nparts * 2) >= MIN_PART_ENTRIES)
+	while (nparts < SESSION_IDMAP_PARTS && entries / (nparts * 2) >= MIN_PART_ENTRIES)
 		nparts *= 2;
 	return nparts;
 }

@@ -12,6 +12,9 @@
 #include "storage/lwlock.h"
 #include "utils/uuid.h"
 
+/* Parts at most: enough that requests of that many processors hardly meet. */
+#define SESSION_IDMAP_PARTS 64
+
 typedef struct SessionIdKey
 {
 	Oid			database;		/* InvalidOid = the entry is free */

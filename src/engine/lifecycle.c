@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -196,9 +197,8 @@ session_lifecycle_sort(List *rows)
 	list_sort(rows, compare_created);
 }
 
-/* Keeps the rows that are alive and in exactly this tenant. */
 static List *
-live_in_tenant(List *rows, const text *tenant_id)
+keep_live(List *rows)
 {
 	List	   *live = NIL;
 	TimestampTz now = GetCurrentTimestamp();
@@ -208,8 +208,6 @@ live_in_tenant(List *rows, const text *tenant_id)
 	{
 		SessionRow *row = lfirst(cell);
 
-		if ((row->tenant_id == NULL) != (tenant_id == NULL))
-			continue;
 		session_activity_overlay(row);
 		if (session_policy_life(row, now) == SESSION_ACTIVE)
 			live = lappend(live, row);
@@ -243,8 +241,8 @@ surplus(text *user_id, text *tenant_id, int limit)
 
 	if (limit == 0)
 		return NIL;
-	live = live_in_tenant(session_store_of_user(user_id, tenant_id, 0),
-						  tenant_id);
+	live = keep_live(session_store_of_user(user_id, tenant_id,
+										   SESSION_STORE_ONE_TENANT));
 	if (list_length(live) < limit)
 		return NIL;
 	if (session_settings.on_limit == SESSION_LIMIT_REJECT)
@@ -262,8 +260,13 @@ surplus(text *user_id, text *tenant_id, int limit)
 static void
 evict(List *rows)
 {
-	int64		ended = session_lifecycle_revoke_all(rows, "evicted", NULL);
+	SessionIds	ids = {0};
+	int64		ended;
+	ListCell   *cell;
 
+	foreach(cell, rows)
+		session_store_add_id(&ids, &((SessionRow *) lfirst(cell))->id);
+	ended = session_lifecycle_revoke_all(&ids, "evicted", NULL);
 	while (ended-- > 0)
 		session_count(SESSION_COUNT_EVICTED);
 }
@@ -584,26 +587,38 @@ session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 		end_if_alive(&row, reason);
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, UUID_LEN);
+}
+
 int64
-session_lifecycle_revoke_all(List *rows, const char *reason,
+session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 							 const pg_uuid_t *except)
 {
 	text	   *because = cstring_to_text(reason);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session revoke",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
 	int64		ended = 0;
-	ListCell   *cell;
 
-	list_sort(rows, compare_id);
-	foreach(cell, rows)
+	if (ids->count > 1)
+		qsort(ids->ids, ids->count, sizeof(pg_uuid_t), compare_ids);
+	for (int i = 0; i < ids->count; i++)
 	{
-		const SessionRow *row = lfirst(cell);
+		const pg_uuid_t *id = &ids->ids[i];
 
-		if (except != NULL && memcmp(row->id.data, except->data, UUID_LEN) == 0)
+		CHECK_FOR_INTERRUPTS();
+		if (except != NULL && memcmp(id->data, except->data, UUID_LEN) == 0)
 			continue;
-		if (row->revoked_at != SESSION_NO_TIME)
-			continue;
-		if (session_lifecycle_revoke_id(&row->id, because))
+		if (session_lifecycle_revoke_id(id, because))
 			ended++;
+		MemoryContextReset(work);
 	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
 	return ended;
 }
 
@@ -633,7 +648,6 @@ session_lifecycle_purge(int64 limit)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int			batch = session_settings.cleanup_batch;
-	int64		written = 0;
 	int64		deleted;
 
 	(void) session_denylist_trim(now, batch);
@@ -642,7 +656,7 @@ session_lifecycle_purge(int64 limit)
 	deleted = session_store_purge(now, limit, batch, is_dead,
 								  session_event_purged);
 	/* Last, because it holds the rows of live sessions. */
-	(void) session_activity_flush(now, batch, &written);
+	session_activity_flush(now);
 	return deleted;
 }
 

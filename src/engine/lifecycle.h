@@ -14,6 +14,7 @@
 #include "engine/policy.h"
 #include "engine/row.h"
 #include "engine/secret.h"
+#include "engine/store.h"
 #include "wire/token.h"
 
 /* What an application asks for; pointers may be NULL = SQL NULL. */
@@ -106,8 +107,11 @@ extern bool session_lifecycle_revoke_refresh(const SessionRefreshToken *token);
 /* Ends a session by its public id; false unless that ended it. */
 extern bool session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason);
 
-/* Ends the live ones among rows, but not except (may be NULL); how many? */
-extern int64 session_lifecycle_revoke_all(List *rows, const char *reason,
+/*
+ * Ends the live ones among sessions, which it sorts, but not except (may be
+ * NULL); how many?
+ */
+extern int64 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 										  const pg_uuid_t *except);
 
 /* Sorts rows by creation, newest first. */

@@ -83,12 +83,28 @@ end_of_belief(void)
 
 #define PREPARED 64
 
+/* A part that is full is not swept more often. */
+#define SWEEP_EVERY USECS_PER_SEC
+
 typedef struct Sweep
 {
 	TimestampTz now;
+	TimestampTz next;			/* when more may be over */
 	int			count;
 	TransactionId prepared[PREPARED];	/* some that were */
 } Sweep;
+
+/* Notes the transaction of an entry if it was prepared. */
+static void
+note_prepared(const Revocation *revocation, Sweep *sweep)
+{
+	if (!revocation->prepared || sweep->count == PREPARED)
+		return;
+	for (int i = 0; i < sweep->count; i++)
+		if (sweep->prepared[i] == revocation->xid)
+			return;
+	sweep->prepared[sweep->count++] = revocation->xid;
+}
 
 /* Has an entry become useless? */
 static bool
@@ -97,15 +113,31 @@ is_over(void *entry, void *arg)
 	Revocation *revocation = entry;
 	Sweep	   *sweep = arg;
 
-	if (!TransactionIdIsValid(revocation->xid))
-		return revocation->until <= sweep->now;
-	if (!revocation->prepared || sweep->count == PREPARED)
-		return false;
-	for (int i = 0; i < sweep->count; i++)
-		if (sweep->prepared[i] == revocation->xid)
-			return false;
-	sweep->prepared[sweep->count++] = revocation->xid;
+	if (TransactionIdIsValid(revocation->xid))
+		note_prepared(revocation, sweep);
+	else if (revocation->until <= sweep->now)
+		return true;
+	else
+		sweep->next = Min(sweep->next, revocation->until);
 	return false;
+}
+
+/*
+ * Makes room in a part that is full, unless that is in vain: an entry whose
+ * transaction goes on is kept for a time from its end.
+ */
+static bool
+sweep_part(const SessionIdPlace *place)
+{
+	TimestampTz *sweep_at = &session_shared->sweep_at[place->part];
+	TimestampTz now = GetCurrentTimestamp();
+	Sweep		sweep = {.now = now,.next = end_of_belief()};
+
+	if (now < *sweep_at)
+		return false;
+	session_idmap_visit_part(place, is_over, &sweep);
+	*sweep_at = Max(sweep.next, now + SWEEP_EVERY);
+	return true;
 }
 
 /* Lets go what a prepared transaction that has ended left behind. */
@@ -277,7 +309,6 @@ static Revocation *
 add_entry(const SessionIdPlace *place)
 {
 	Revocation *entry = session_idmap_find(place);
-	Sweep		sweep = {0};
 
 	if (entry != NULL)
 	{
@@ -285,12 +316,8 @@ add_entry(const SessionIdPlace *place)
 		return entry;
 	}
 	entry = session_idmap_add(place);
-	if (entry == NULL)
-	{
-		sweep.now = GetCurrentTimestamp();
-		session_idmap_visit_part(place, is_over, &sweep);
+	if (entry == NULL && sweep_part(place))
 		entry = session_idmap_add(place);
-	}
 	if (entry != NULL)
 		entry->fresh = true;
 	return entry;
@@ -314,7 +341,8 @@ session_revocation_note(const pg_uuid_t *id, const char *digest)
 	Revocation *entry;
 	Note	   *note;
 
-	if (session_shared == NULL)
+	/* When all snapshots ask the row, those of one session do. */
+	if (session_shared == NULL || overflows)
 		return;
 	watch();
 	reserve();

@@ -26,8 +26,9 @@ SessionShared *session_shared = NULL;
 static shmem_request_hook_type earlier_request = NULL;
 static shmem_startup_hook_type earlier_startup = NULL;
 
-/* This backend's database, once it was found. */
+/* This backend's database, once it was found, or that there is no room for it. */
 static SessionDatabase *mine = NULL;
+static bool no_room = false;
 
 static void
 request(void)
@@ -74,6 +75,8 @@ make(SessionShared *shared)
 	pg_atomic_init_u32(&shared->overflowing, 0);
 	pg_atomic_init_u64(&shared->overflown_until, 0);
 	pg_atomic_init_u64(&shared->overflows, 0);
+	for (int i = 0; i < SESSION_IDMAP_PARTS; i++)
+		shared->sweep_at[i] = SESSION_NO_TIME;
 	for (int i = 0; i < SESSION_DATABASES; i++)
 		for (int j = 0; j < SESSION_COUNTERS; j++)
 			pg_atomic_init_u64(&shared->databases[i].counts[j], 0);
@@ -145,7 +148,7 @@ find_entry(Oid database)
 void
 session_shared_attach(void)
 {
-	if (session_shared == NULL || !OidIsValid(MyDatabaseId) ||
+	if (session_shared == NULL || !OidIsValid(MyDatabaseId) || no_room ||
 		(mine != NULL && mine->present))
 		return;
 	session_revocation_trust();
@@ -156,6 +159,8 @@ session_shared_attach(void)
 		mine = take_entry();
 	if (mine != NULL)
 		mine->present = true;
+	else
+		no_room = true;
 	LWLockRelease(&session_shared->lock->lock);
 }
 
@@ -241,28 +246,52 @@ is_of(void *entry, void *arg)
 	return ((SessionIdEntry *) entry)->key.database == *(Oid *) arg;
 }
 
-/* Forgets what there is of a database that has nothing to do with us now. */
+/* Sets whether this database has the extension, as far as is known. */
 static void
-forget_contents(Oid database)
-{
-	session_idmap_visit(&session_shared->activity, LW_EXCLUSIVE, is_of,
-						&database);
-	session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE, is_of,
-						&database);
-	session_evidence_forget(database);
-}
-
-void
-session_shared_absent(void)
+set_present(bool present)
 {
 	SessionDatabase *entry;
 
 	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
 	entry = find_entry(MyDatabaseId);
 	if (entry != NULL)
-		entry->present = false;
+		entry->present = present;
 	LWLockRelease(&session_shared->lock->lock);
-	forget_contents(MyDatabaseId);
+}
+
+void
+session_shared_absent(bool (*is_absent) (void))
+{
+	/*
+	 * Whoever uses an extension that is new sets it as present unless it is
+	 * already, so nobody is missed between the two looks.
+	 */
+	set_present(false);
+	if (!is_absent())
+	{
+		set_present(true);
+		return;
+	}
+
+	/*
+	 * Revocations may be of a new extension's sessions, and pass by
+	 * themselves.
+	 */
+	session_idmap_visit(&session_shared->activity, LW_EXCLUSIVE, is_of,
+						&MyDatabaseId);
+	session_evidence_forget(MyDatabaseId);
+}
+
+void
+session_shared_failed(void)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	entry = find_entry(MyDatabaseId);
+	if (entry != NULL)
+		entry->errors++;
+	LWLockRelease(&session_shared->lock->lock);
 }
 
 void
@@ -291,5 +320,9 @@ session_shared_forget(Oid database)
 	if (entry != NULL)
 		entry->database = InvalidOid;
 	LWLockRelease(&session_shared->lock->lock);
-	forget_contents(database);
+	session_idmap_visit(&session_shared->activity, LW_EXCLUSIVE, is_of,
+						&database);
+	session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE, is_of,
+						&database);
+	session_evidence_forget(database);
 }

@@ -41,7 +41,7 @@ typedef struct SessionRound
 	int64		deleted;		/* rows of dead sessions */
 	int64		evidence;		/* events of shared memory that got written */
 	int64		trimmed;		/* entries of the denylist, and events */
-	int64		errors;			/* steps that failed */
+	int64		errors;			/* batches that failed */
 } SessionRound;
 
 /* A database that uses the library. */
@@ -67,6 +67,8 @@ typedef struct SessionShared
 	LWLockPadded *lock;			/* protects databases, except the counts */
 	SessionIdMap activity;
 	SessionIdMap revocations;
+	/* Sweeping a part is in vain before; protected by its lock. */
+	TimestampTz sweep_at[SESSION_IDMAP_PARTS];
 
 	/* What is in the snapshots that need not ask the row; 0 = none yet. */
 	pg_atomic_uint32 era;
@@ -76,7 +78,7 @@ typedef struct SessionShared
 	pg_atomic_uint32 overflowing;
 	/* Until then every snapshot asks the row. */
 	pg_atomic_uint64 overflown_until;
-	/* Revocations that found no room, since the server started. */
+	/* How many of those there were, since the server started. */
 	pg_atomic_uint64 overflows;
 
 	SessionDatabase databases[SESSION_DATABASES];
@@ -103,10 +105,18 @@ extern const char *session_counter_name(SessionCounter which);
 /* Copies of the entries of all databases, a list of SessionDatabase. */
 extern List *session_shared_databases(void);
 
-/* Writes down how a round in this database goes, or that it has none. */
+/* Writes down how a round in this database goes. */
 extern void session_shared_round(const SessionRound *round, bool unfinished,
 								 TimestampTz cleaned_at);
-extern void session_shared_absent(void);
+
+/*
+ * Writes down that this database has no extension, unless another look (in a
+ * transaction of its own) says that it has one again.
+ */
+extern void session_shared_absent(bool (*is_absent) (void));
+
+/* Notes that a round in this database failed before it began. */
+extern void session_shared_failed(void);
 
 /* Notes that whoever did a round in a database since then died of it. */
 extern void session_shared_died(Oid database, TimestampTz since);

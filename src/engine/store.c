@@ -269,62 +269,104 @@ session_store_glance(const pg_uuid_t *id, SessionRow *row)
 	return read_row(id, row, false);
 }
 
-/* Lists the rows whose text column equals a value, narrowed to a tenant. */
-static List *
-rows_where(Relation table, Oid index, text *value, text *tenant_id,
-		   int which)
+/* What becomes of a row that was found. */
+typedef void (*VisitSlot) (TupleTableSlot *slot, int which, void *arg);
+
+/* Is the row in a tenant, or (NULL) in any, or in none if that was meant? */
+static bool
+in_tenant(TupleTableSlot *slot, text *tenant_id, int which)
 {
-	List	   *result = NIL;
+	bool		null;
+	Datum		value = slot_getattr(slot, COL_TENANT_ID + 1, &null);
+
+	if (tenant_id == NULL)
+		return null || (which & SESSION_STORE_ONE_TENANT) == 0;
+	return !null &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, value,
+											 PointerGetDatum(tenant_id)));
+}
+
+/* Visits the rows whose text column equals a value, narrowed to a tenant. */
+static void
+visit_where(int index, text *value, text *tenant_id, int which,
+			VisitSlot visit, void *arg)
+{
+	Relation	table = open_table(AccessShareLock);
 	ScanKeyData key;
 	SessionTableScan scan;
 
 	/* ScanKeyInit compares in collation C, which is the columns' own. */
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(value));
-	session_table_begin(&scan, table, index, &key);
+	session_table_begin(&scan, table, sessions.indexes[index], &key);
 	while (session_table_next(&scan))
 	{
-		SessionRow *row;
-
 		CHECK_FOR_INTERRUPTS();
-		/* A busy user leaves thousands of these. */
-		if ((which & SESSION_STORE_REVOKED) == 0 &&
-			!slot_attisnull(scan.slot, COL_REVOKED_AT + 1))
-			continue;
-		row = palloc_object(SessionRow);
-		load_row(row, scan.slot, (which & SESSION_STORE_DATA) != 0);
-		if (tenant_id == NULL ||
-			(row->tenant_id != NULL &&
-			 DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
-												  PointerGetDatum(row->tenant_id),
-												  PointerGetDatum(tenant_id)))))
-			result = lappend(result, row);
+		/* A busy user leaves thousands of revoked ones. */
+		if (((which & SESSION_STORE_REVOKED) != 0 ||
+			 slot_attisnull(scan.slot, COL_REVOKED_AT + 1)) &&
+			in_tenant(scan.slot, tenant_id, which))
+			visit(scan.slot, which, arg);
 	}
 	session_table_end(&scan);
-	return result;
+	table_close(table, AccessShareLock);
+}
+
+static void
+add_row(TupleTableSlot *slot, int which, void *arg)
+{
+	List	  **rows = arg;
+	SessionRow *row = palloc_object(SessionRow);
+
+	load_row(row, slot, (which & SESSION_STORE_DATA) != 0);
+	*rows = lappend(*rows, row);
 }
 
 List *
 session_store_of_user(text *user_id, text *tenant_id, int which)
 {
-	Relation	table = open_table(AccessShareLock);
-	List	   *result;
+	List	   *rows = NIL;
 
-	result = rows_where(table, sessions.indexes[BY_USER], user_id, tenant_id,
-						which);
-	table_close(table, AccessShareLock);
-	return result;
+	visit_where(BY_USER, user_id, tenant_id, which, add_row, &rows);
+	return rows;
 }
 
-List *
-session_store_of_tenant(text *tenant_id)
+void
+session_store_add_id(SessionIds *ids, const pg_uuid_t *id)
 {
-	Relation	table = open_table(AccessShareLock);
-	List	   *result;
+	if (ids->count == ids->room)
+	{
+		int			room = Max(ids->room * 2, 16);
 
-	result = rows_where(table, sessions.indexes[BY_TENANT], tenant_id, NULL, 0);
-	table_close(table, AccessShareLock);
-	return result;
+		if (ids->ids == NULL)
+			ids->ids = palloc_array(pg_uuid_t, room);
+		else
+			ids->ids = repalloc_huge(ids->ids, room * sizeof(pg_uuid_t));
+		ids->room = room;
+	}
+	ids->ids[ids->count++] = *id;
+}
+
+static void
+add_id(TupleTableSlot *slot, int which, void *arg)
+{
+	bool		null;
+
+	session_store_add_id(arg, DatumGetUUIDP(slot_getattr(slot, COL_ID + 1,
+														 &null)));
+}
+
+void
+session_store_ids_of_user(SessionIds *ids, text *user_id, text *tenant_id,
+						  int which)
+{
+	visit_where(BY_USER, user_id, tenant_id, which, add_id, ids);
+}
+
+void
+session_store_ids_of_tenant(SessionIds *ids, text *tenant_id)
+{
+	visit_where(BY_TENANT, tenant_id, NULL, 0, add_id, ids);
 }
 
 /* Adds the session in the slot to an array that grows. */

@@ -29,9 +29,10 @@ extern bool session_store_lock(const pg_uuid_t *id, SessionRow *row);
 /* Holds the version that was read, or returns false without waiting. */
 extern bool session_store_try_lock(const SessionRow *row);
 
-/* What a list has besides the life of sessions that were not revoked. */
-#define SESSION_STORE_REVOKED 0x01
-#define SESSION_STORE_DATA 0x02
+/* What is wanted besides the sessions that were not revoked, and of them. */
+#define SESSION_STORE_REVOKED 0x01	/* those that were, too */
+#define SESSION_STORE_DATA 0x02 /* their data */
+#define SESSION_STORE_ONE_TENANT 0x04	/* no tenant is one, not all */
 
 /*
  * Lists the sessions of a user, in one tenant or (NULL) in all, as committed
@@ -39,7 +40,20 @@ extern bool session_store_try_lock(const SessionRow *row);
  */
 extern List *session_store_of_user(text *user_id, text *tenant_id, int which);
 
-extern List *session_store_of_tenant(text *tenant_id);
+/* Some sessions, by id: of a million, no more than 16 MB.  Begins as zeros. */
+typedef struct SessionIds
+{
+	pg_uuid_t  *ids;
+	int			count;
+	int			room;
+} SessionIds;
+
+extern void session_store_add_id(SessionIds *ids, const pg_uuid_t *id);
+
+/* Add the same sessions, without their data, or those of a tenant. */
+extern void session_store_ids_of_user(SessionIds *ids, text *user_id,
+									  text *tenant_id, int which);
+extern void session_store_ids_of_tenant(SessionIds *ids, text *tenant_id);
 
 /* Whose session it is. */
 typedef struct SessionOwned

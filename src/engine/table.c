@@ -131,7 +131,11 @@ session_table_open(SessionTable *table, LOCKMODE mode)
 	{
 		rel = try_table_open(table->relid, mode);
 		if (rel != NULL && OidIsValid(table->relid))
+		{
+			/* The worker may have found the extension gone, before. */
+			session_shared_attach();
 			return rel;
+		}
 		if (rel != NULL)
 			table_close(rel, mode);
 		table->relid = InvalidOid;

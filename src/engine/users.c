@@ -180,7 +180,7 @@ void
 session_users_changed_row(const TriggerData *data)
 {
 	Columns		columns;
-	List	   *sessions = NIL;
+	SessionIds	sessions = {0};
 	List	   *id;
 	ListCell   *cell;
 
@@ -191,9 +191,8 @@ session_users_changed_row(const TriggerData *data)
 	if (id == NIL || stays(data, &columns, id))
 		return;
 	foreach(cell, id)
-		sessions = list_concat(sessions,
-							   session_store_of_user(lfirst(cell), NULL, 0));
-	(void) session_lifecycle_revoke_all(sessions, REASON, NULL);
+		session_store_ids_of_user(&sessions, lfirst(cell), NULL, 0);
+	(void) session_lifecycle_revoke_all(&sessions, REASON, NULL);
 }
 
 /*
@@ -313,33 +312,19 @@ mark_users(HTAB *users, Oid relid, const char *column)
 	table_close(table, NoLock);
 }
 
-static int
-compare_uuids(const void *a, const void *b)
-{
-	return memcmp(a, b, UUID_LEN);
-}
-
-/* Ends the sessions of marked users, in the order of their ids. */
+/* Ends the sessions of marked users. */
 static void
-end_marked(HTAB *users, const SessionOwned *sessions, int count)
+end_marked(HTAB *users, const SessionOwned *sessions)
 {
-	text	   *reason = cstring_to_text(REASON);
-	pg_uuid_t  *ids = palloc_extended(count * sizeof(pg_uuid_t),
-									  MCXT_ALLOC_HUGE);
-	int			n = 0;
+	SessionIds	ids = {0};
 	HASH_SEQ_STATUS status;
 	User	   *user;
 
 	hash_seq_init(&status, users);
 	while ((user = hash_seq_search(&status)) != NULL)
 		for (int i = 0; user->gone && i < user->count; i++)
-			ids[n++] = sessions[user->first + i].id;
-	qsort(ids, n, sizeof(pg_uuid_t), compare_uuids);
-	for (int i = 0; i < n; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		(void) session_lifecycle_revoke_id(&ids[i], reason);
-	}
+			session_store_add_id(&ids, &sessions[user->first + i].id);
+	(void) session_lifecycle_revoke_all(&ids, REASON, NULL);
 }
 
 void
@@ -364,7 +349,7 @@ session_users_truncated(const TriggerData *data)
 	foreach(cell, find_all_inheritors(RelationGetRelid(table), NoLock, NULL))
 		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
 		mark_users(users, lfirst_oid(cell), column);
-	end_marked(users, sessions, count);
+	end_marked(users, sessions);
 	hash_destroy(users);
 }
 

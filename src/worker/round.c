@@ -10,7 +10,10 @@
  *	 of a worker than in theirs.
  * - It makes way for whoever wants to drop or copy the database, and ends after
  *	 a while, so that the other databases get their turn; the next goes on.
- * - A step that fails is reported and counted, and the others are done.
+ * - A batch that fails is reported and counted, and done again one by one, so
+ *	 that what cannot be done keeps nothing else from being done.  When very
+ *	 many fail in a row, or a lock is not to be had, the step ends there, and the
+ *	 others are done.
  */
 #include "postgres.h"
 
@@ -46,9 +49,27 @@
 
 /*
  * Looking for dead rows begins where those of the last batches were, which
- * takes time until they are vacuumed; so many are found at once.
+ * takes time until they are vacuumed, and looking for uses goes through all of
+ * them; so many are found at once.
  */
 #define FIND 50000
+
+/* When so many fail one after the other, so will the rest. */
+#define GIVE_UP 100
+
+/* How many errors of a round are reported, so that they do not fill the log. */
+#define REPORT 10
+
+/* What a step has found. */
+typedef struct Backlog
+{
+	char	   *items;			/* NULL = it has not looked yet */
+	int			count;
+	int			next;			/* of them, from there on they are not done */
+	int			alone;			/* up to there they are done one by one */
+	bool		progress;		/* anything was done since it looked */
+	int			failures;		/* in a row */
+} Backlog;
 
 typedef struct Round
 {
@@ -57,108 +78,179 @@ typedef struct Round
 	bool		clean;			/* it is time for that, too */
 	bool		yields;			/* somebody needs the database */
 	bool		absent;			/* there is no extension in it */
-
-	pg_uuid_t  *dead;			/* found, from next on not deleted yet */
-	int			count;
-	int			next;
-	bool		found_all;
+	Backlog		backlog;		/* of the step that is under way */
 } Round;
 
-/* Does one batch; true = there may be more. */
-typedef bool (*RunStep) (Round *round);
+/* Does one batch and says how much of it was done. */
+typedef int64 (*RunBatch) (Round *round, int limit);
 
+/* Finds items that were due when the round began, at most limit; how many? */
+typedef int (*FindItems) (Round *round, int limit, void *items);
+
+/* Works on some of them, and says how many of them something was done about. */
+typedef int (*WorkOnItems) (Round *round, const void *items, int count);
+
+/* It has either a run, or a find and a work. */
 typedef struct Step
 {
 	const char *activity;		/* as pg_stat_activity shows it */
-	RunStep		run;
 	bool		cleans;			/* every "session.cleanup_interval" only */
+	RunBatch	run;
+	FindItems	find;
+	WorkOnItems work;
+	Size		item_size;
+	int			most;			/* in a batch, or 0 */
 } Step;
 
 /*
  * The steps
  */
 
-static bool
-flush(Round *round)
+static int
+find_uses(Round *round, int limit, void *items)
 {
-	return session_activity_flush(round->result.started_at, FLUSH_BATCH,
-								  &round->result.written) == FLUSH_BATCH;
+	return session_activity_find_due(round->result.started_at, limit, items);
 }
 
-/* Finds the next dead rows; true when there are any. */
-static bool
-find_dead(Round *round)
+/* None of them is found again, even if its row is held. */
+static int
+write_uses(Round *round, const void *items, int count)
 {
-	int			limit = Max(FIND, session_settings.cleanup_batch);
-
-	if (round->found_all)
-		return false;
-	if (round->dead == NULL)
-		round->dead = MemoryContextAllocHuge(TopMemoryContext,
-											 limit * sizeof(pg_uuid_t));
-	round->count = session_lifecycle_find_dead(round->result.started_at, limit,
-											   round->dead);
-	round->next = 0;
-	round->found_all = round->count < limit;
-	return round->count > 0;
+	round->result.written += session_activity_write(items, count);
+	return count;
 }
 
-static bool
-delete_dead(Round *round)
+static int
+find_dead(Round *round, int limit, void *items)
 {
-	int			batch;
+	return session_lifecycle_find_dead(round->result.started_at, limit, items);
+}
+
+static int
+delete_dead(Round *round, const void *items, int count)
+{
 	int			deleted;
 
-	if (round->next == round->count)
-		return find_dead(round);
-	batch = Min(session_settings.cleanup_batch, round->count - round->next);
-	deleted = session_lifecycle_delete_dead(round->result.started_at,
-											round->dead + round->next, batch);
-	round->next += batch;
+	deleted = session_lifecycle_delete_dead(round->result.started_at, items,
+											count);
 	round->result.deleted += deleted;
-	/* Those that are held would be found for ever. */
-	if (deleted == 0)
-		round->found_all = true;
-	return true;
+	return deleted;
 }
 
-static bool
-trim_denylist(Round *round)
+static int64
+trim_denylist(Round *round, int limit)
 {
-	int			batch = session_settings.cleanup_batch;
 	int64		trimmed;
 
-	trimmed = session_denylist_trim_some(round->result.started_at, batch);
+	trimmed = session_denylist_trim_some(round->result.started_at, limit);
 	round->result.trimmed += trimmed;
-	return trimmed == batch;
+	return trimmed;
 }
 
-static bool
-write_evidence(Round *round)
+/* All there is makes one batch. */
+static int64
+write_evidence(Round *round, int limit)
 {
 	round->result.evidence += session_evidence_write();
-	return false;
+	return 0;
 }
 
-static bool
-trim_events(Round *round)
+static int64
+trim_events(Round *round, int limit)
 {
-	int			batch = session_settings.cleanup_batch;
 	int64		trimmed;
 
-	trimmed = session_event_trim(round->result.started_at, batch);
+	trimmed = session_event_trim(round->result.started_at, limit);
 	round->result.trimmed += trimmed;
-	return trimmed == batch;
+	return trimmed;
 }
 
-/* Another table to be trimmed is another line. */
+/* Another table to be trimmed is another entry. */
 static const Step steps[] = {
-	{"writing activity", flush, false},
-	{"writing evidence", write_evidence, false},
-	{"deleting dead sessions", delete_dead, true},
-	{"trimming the denylist", trim_denylist, true},
-	{"trimming events", trim_events, true},
+	{
+		.activity = "writing activity",
+		.find = find_uses,
+		.work = write_uses,
+		.item_size = sizeof(SessionUse),
+		.most = FLUSH_BATCH
+	},
+	{
+		.activity = "writing evidence",
+		.run = write_evidence
+	},
+	{
+		.activity = "deleting dead sessions",
+		.cleans = true,
+		.find = find_dead,
+		.work = delete_dead,
+		.item_size = sizeof(pg_uuid_t)
+	},
+	{
+		.activity = "trimming the denylist",
+		.cleans = true,
+		.run = trim_denylist
+	},
+	{
+		.activity = "trimming events",
+		.cleans = true,
+		.run = trim_events
+	},
 };
+
+/*
+ * Batches
+ */
+
+/* How many items make the next batch; 0 = it is time to look for more. */
+static int
+batch_size(const Backlog *backlog, const Step *step)
+{
+	int			size = session_settings.cleanup_batch;
+
+	if (step->most > 0)
+		size = Min(size, step->most);
+	if (backlog->next < backlog->alone)
+		size = 1;
+	return Min(size, backlog->count - backlog->next);
+}
+
+/* Looks for items; false when there are none. */
+static bool
+look(Round *round, const Step *step)
+{
+	Backlog    *backlog = &round->backlog;
+	int			limit = Max(FIND, session_settings.cleanup_batch);
+
+	/* What could not be done is found again, so there must be an end. */
+	if (backlog->items != NULL &&
+		(backlog->count < limit || !backlog->progress))
+		return false;
+	if (backlog->items == NULL)
+		backlog->items = MemoryContextAllocHuge(TopMemoryContext,
+												limit * step->item_size);
+	backlog->count = step->find(round, limit, backlog->items);
+	backlog->next = 0;
+	backlog->alone = 0;
+	backlog->progress = false;
+	return backlog->count > 0;
+}
+
+/* Does the next batch of a step; true = there may be more. */
+static bool
+do_batch(Round *round, const Step *step, int size)
+{
+	Backlog    *backlog = &round->backlog;
+	int			limit = session_settings.cleanup_batch;
+
+	if (step->run != NULL)
+		return step->run(round, limit) == limit;
+	if (size == 0)
+		return look(round, step);
+	if (step->work(round, backlog->items + backlog->next * step->item_size,
+				   size) > 0)
+		backlog->progress = true;
+	return true;
+}
 
 /*
  * Running them
@@ -181,18 +273,36 @@ session_round_may_begin(Oid database)
 	return true;
 }
 
+static bool
+has_extension(void)
+{
+	return OidIsValid(get_extension_oid("session", true));
+}
+
 /* Is the database free, and the extension in it?  Within a transaction. */
 static bool
 can_work(Round *round)
 {
 	round->yields = !session_round_may_begin(MyDatabaseId);
-	round->absent = !round->yields &&
-		!OidIsValid(get_extension_oid("session", true));
+	round->absent = !round->yields && !has_extension();
 	return !round->yields && !round->absent;
 }
 
+/* The same in a transaction of its own. */
 static bool
-run_batch(Round *round, const Step *step)
+is_absent(void)
+{
+	bool		absent;
+
+	StartTransactionCommand();
+	absent = !has_extension();
+	CommitTransactionCommand();
+	return absent;
+}
+
+/* Does a batch in a transaction of its own. */
+static bool
+run_batch(Round *round, const Step *step, int size)
 {
 	bool		more = false;
 	Oid			user;
@@ -206,7 +316,7 @@ run_batch(Round *round, const Step *step)
 	{
 		SetUserIdAndSecContext(session_store_owner(),
 							   context | SECURITY_RESTRICTED_OPERATION);
-		more = step->run(round);
+		more = do_batch(round, step, size);
 	}
 	PopActiveSnapshot();
 	/* What waits for the commit has no more rights either. */
@@ -216,25 +326,57 @@ run_batch(Round *round, const Step *step)
 	return more;
 }
 
-/* The same; an error ends the step. */
+/* Within PG_CATCH: ends what failed, reported if it is one of the first. */
+static void
+recover(int nth)
+{
+	MemoryContextSwitchTo(TopMemoryContext);
+	HOLD_INTERRUPTS();
+	if (nth <= REPORT)
+		EmitErrorReport();
+	AbortCurrentTransaction();
+	FlushErrorState();
+	RESUME_INTERRUPTS();
+}
+
+/* Goes on after a batch failed; false if that is no use. */
+static bool
+go_on(Backlog *backlog, int size, int code)
+{
+	/* Whoever looks for more does not find more by looking again. */
+	if (size == 0 || code == ERRCODE_LOCK_NOT_AVAILABLE)
+		return false;
+	if (size > 1)
+	{
+		backlog->alone = backlog->next + size;
+		return true;
+	}
+	backlog->next++;
+	return ++backlog->failures < GIVE_UP;
+}
+
 static bool
 try_batch(Round *round, const Step *step)
 {
-	bool		more = false;
+	Backlog    *backlog = &round->backlog;
+	SessionRound before = round->result;
+	int			size = batch_size(backlog, step);
+	bool		more;
 
 	PG_TRY();
 	{
-		more = run_batch(round, step);
+		more = run_batch(round, step, size);
+		backlog->next += size;
+		if (size > 0)
+			backlog->failures = 0;
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(TopMemoryContext);
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		AbortCurrentTransaction();
-		FlushErrorState();
-		round->result.errors++;
-		RESUME_INTERRUPTS();
+		int			code = geterrcode();
+
+		round->result = before;
+		recover(++round->result.errors);
+		more = go_on(backlog, size, code);
 	}
 	PG_END_TRY();
 	return more;
@@ -257,6 +399,23 @@ turn_is_over(const Round *round)
 									  GetCurrentTimestamp(), TURN_MS);
 }
 
+/* Does a step; false when there is more to do. */
+static bool
+run_step(Round *round, const Step *step)
+{
+	bool		finished = true;
+
+	while (finished && try_batch(round, step))
+	{
+		CHECK_FOR_INTERRUPTS();
+		finished = !turn_is_over(round);
+	}
+	if (round->backlog.items != NULL)
+		pfree(round->backlog.items);
+	MemSet(&round->backlog, 0, sizeof(round->backlog));
+	return finished && !round->yields && !round->absent;
+}
+
 /* Does the steps; false when there is more to do. */
 static bool
 run_steps(Round *round)
@@ -265,13 +424,7 @@ run_steps(Round *round)
 	{
 		if (steps[i].cleans && !round->clean)
 			continue;
-		while (try_batch(round, &steps[i]))
-		{
-			CHECK_FOR_INTERRUPTS();
-			if (turn_is_over(round))
-				return false;
-		}
-		if (round->yields || round->absent)
+		if (!run_step(round, &steps[i]))
 			return false;
 	}
 	return true;
@@ -297,7 +450,7 @@ run_round(void)
 		round.cleaned_at = round.result.started_at;
 	session_shared_round(&round.result, !finished, round.cleaned_at);
 	if (round.absent)
-		session_shared_absent();
+		session_shared_absent(is_absent);
 }
 
 /*
@@ -342,7 +495,22 @@ attach(void)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (round.absent)
-		session_shared_absent();
+		session_shared_absent(is_absent);
+}
+
+static void
+try_attach(void)
+{
+	PG_TRY();
+	{
+		attach();
+	}
+	PG_CATCH();
+	{
+		session_shared_failed();
+		recover(1);
+	}
+	PG_END_TRY();
 }
 
 void
@@ -354,7 +522,7 @@ session_round_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
 											  InvalidOid, 0);
 	settle_in();
-	attach();
+	try_attach();
 	if (session_shared_database() != NULL)
 		run_round();
 }

@@ -91,4 +91,46 @@ does_not_grow('write', 20_000, 'writing');
 does_not_grow('live', 10_000, 'creating, regenerating and revoking');
 does_not_grow('list', 20_000, 'listing');
 
+# Nor does one call that ends very many sessions: it keeps little of each.
+$node->safe_psql(
+	'postgres', q{
+	CREATE FUNCTION measured() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		CALL measure();
+		RETURN NULL;
+	END $$;
+	CREATE TABLE users (id text);
+	SELECT session_bind_users('users', 'id');
+	ALTER SYSTEM SET session.log_events = 'all';
+	SELECT pg_reload_conf();
+});
+
+sub ends_many
+{
+	my ($call, $title) = @_;
+	my $grown = $node->safe_psql(
+		'postgres', qq{
+		DELETE FROM session.sessions;
+		TRUNCATE measured, users;
+		INSERT INTO users VALUES ('ada');
+		SELECT count(session_create('ada', tenant_id => 'acme', user_agent => repeat('x', 200), ip => '192.0.2.1')) FROM generate_series(1, 30000) \\g /dev/null
+		-- They are ended in the order of their ids.
+		SELECT id AS first FROM session.sessions ORDER BY id OFFSET 1000 LIMIT 1 \\gset
+		SELECT id AS last FROM session.sessions ORDER BY id DESC LIMIT 1 \\gset
+		SELECT format('CREATE TRIGGER %s AFTER UPDATE ON session.sessions FOR EACH ROW WHEN (NEW.id = %L) EXECUTE FUNCTION measured()', name, id)
+		FROM (VALUES ('first', :'first'), ('last', :'last')) AS t(name, id) \\gexec
+		$call;
+		DROP TRIGGER first ON session.sessions;
+		DROP TRIGGER last ON session.sessions;
+		SELECT CASE WHEN count(*) = 2 THEN (max(contexts) - min(contexts)) / 29000 END FROM measured;
+	});
+
+	cmp_ok((split /\n/, $grown)[-1] || 'none', '<', 200, "$title keeps little of each session");
+}
+
+ends_many('SELECT session_revoke_tenant($$acme$$) = 30000', 'ending those of a tenant');
+ends_many('SELECT session_revoke_user($$ada$$) = 30000', 'ending those of a user');
+ends_many('DELETE FROM users', 'deleting a user');
+ends_many('TRUNCATE users', 'emptying a table of users');
+
 done_testing();

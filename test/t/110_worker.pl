@@ -195,6 +195,63 @@ $holder->query_safe('COMMIT');
 $holder->quit;
 until_true('c', $no_dead, 'it is deleted when it is free');
 
+# Rows that cannot be written or deleted keep no others from it: here because
+# of what somebody has attached to the table.
+sub round_errors
+{
+	my $database = shift;
+	return query('postgres',
+		"SELECT round_errors FROM session.stats WHERE database = '$database'");
+}
+query('postgres', 'CREATE EXTENSION session');
+query(
+	'c', q{
+	CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		IF OLD.user_id = 'refused' THEN
+			RAISE EXCEPTION 'refused';
+		END IF;
+		RETURN coalesce(NEW, OLD);
+	END $$;
+	CREATE TRIGGER refuse BEFORE UPDATE OF last_seen_at ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.refuse();
+	DELETE FROM session.sessions;
+	CREATE TABLE public.kept (id uuid REFERENCES session.sessions);
+});
+my $errors = round_errors('c');
+query(
+	'c', q{
+	CREATE TEMP TABLE tok AS SELECT s.id, s.token FROM generate_series(1, 30) AS n, session_create(CASE WHEN n % 10 = 0 THEN 'refused' ELSE 'ada' END, idle_timeout => '2 hours') AS s;
+	ALTER TABLE session.sessions DISABLE TRIGGER refuse;
+	UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 hour';
+	ALTER TABLE session.sessions ENABLE TRIGGER refuse;
+	SELECT count(v.id) FROM tok, session_validate(token) AS v;
+});
+my $fresh = q{last_seen_at > now() - interval '10 minutes'};
+until_true('c',
+	"SELECT count(*) FILTER (WHERE $fresh) = 27 FROM session.sessions WHERE user_id IN ('ada', 'refused')",
+	'rows that cannot be written keep no others from being written');
+make_dead('c', 30);
+query('c', q{INSERT INTO public.kept SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' ORDER BY purge_at, id LIMIT 3});
+until_true('c',
+	q{SELECT count(*) = 3 AND bool_and(id IN (SELECT id FROM public.kept)) FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
+	'rows that cannot be deleted keep no others from being deleted');
+cmp_ok(round_errors('c') - $errors, '>=', 2, 'what fails is counted');
+query('c', 'DROP TABLE public.kept');
+until_true('c', $no_dead, 'they are deleted when they can be');
+query('c', 'DROP TRIGGER refuse ON session.sessions');
+until_true('c', "SELECT bool_and($fresh) FROM session.sessions WHERE user_id = 'refused'",
+	'and written when they can be');
+
+# What fails before a round begins is counted, too.
+$errors = round_errors('c');
+query('c', 'ALTER TABLE session.sessions ADD COLUMN other text');
+until_true('postgres', "SELECT round_errors > $errors FROM session.stats WHERE database = 'c'",
+	'an error of a worker that finds another extension is counted');
+query('c', 'ALTER TABLE session.sessions DROP COLUMN other');
+query('postgres', 'DROP EXTENSION session');
+query('c', 'DROP EXTENSION session; CREATE EXTENSION session');
+until_true('c', written(used('c')), 'and the next one works');
+
 # What the owner of the tables attaches to them has their rights and no more.
 query(
 	'c', q{
@@ -246,6 +303,21 @@ cmp_ok(workers_for('c') - $asked, '<=', 1,
 	'a database whose extension was dropped is left alone');
 query('c', 'CREATE EXTENSION session');
 until_true('c', written(used('c')), 'until it has one again');
+
+# One that a worker has not seen yet shows itself when it is used next.
+query('postgres', 'CREATE EXTENSION session');
+my $creator = $node->background_psql('c');
+$creator->query_safe('DROP EXTENSION session');
+$creator->query_safe('BEGIN; CREATE EXTENSION session');
+$creator->query_safe(q{CREATE TABLE tok AS SELECT * FROM session_create('ada', idle_timeout => '2 hours')});
+until_true('postgres', q{SELECT count(*) = 0 FROM session.stats WHERE database = 'c'},
+	'an extension that is not committed is none');
+$creator->query_safe(q{UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 hour'; COMMIT});
+$creator->query_safe(q{SELECT FROM session_validate((SELECT token FROM tok))});
+until_true('c', "SELECT $fresh FROM session.sessions",
+	'a connection that has used it before it was seen makes it seen');
+$creator->quit;
+query('postgres', 'DROP EXTENSION session');
 
 # The server stops at once, in every mode, whatever is being done.
 for my $mode (qw(smart fast immediate))

@@ -14,6 +14,7 @@ $node->append_conf(
 	'postgresql.conf', q{
 shared_preload_libraries = 'session'
 session.activity_size = 16
+session.cleanup_batch = 3
 session.naptime = '1d'
 session.cookie_cache_ttl = '1min'
 max_prepared_transactions = 4
@@ -126,10 +127,20 @@ is( query(q{SELECT count(*) FILTER (WHERE s.last_seen_at > now() - interval '1 m
 	'uses for which there is no room in shared memory are written');
 is(query(q{BEGIN READ ONLY; SELECT count(v.id) FROM tok, session_validate(token) AS v; COMMIT}),
 	'40', 'where that cannot be, nothing is lost but the use');
-query(q{SELECT session_cleanup()});
-is( query(q{SELECT count(*) FROM session.sessions WHERE last_seen_at > now() - interval '1 minute'}),
-	'40',
-	'the others are written by the next round');
+my $fresh = q{SELECT count(*) FROM session.sessions WHERE last_seen_at > now() - interval '1 minute'};
+query(q{BEGIN; SELECT session_cleanup(); ROLLBACK});
+is(query($fresh), '24', 'what is rolled back is not written');
+query(q{BEGIN; SAVEPOINT s; SELECT session_cleanup(); ROLLBACK TO s; COMMIT});
+is(query($fresh), '24', 'nor is what a savepoint undoes');
+query(q{BEGIN; SELECT session_cleanup(); PREPARE TRANSACTION 'flush'});
+is(query($fresh), '24', 'nor, yet, is what was prepared');
+query(q{ROLLBACK PREPARED 'flush'});
+query('SELECT session_cleanup()');
+is(query($fresh), '24', 'and if it is rolled back it is tried again after a while');
+ok( $node->poll_query_until('postgres',
+		q{SELECT session_cleanup() \g /dev/null
+		SELECT count(*) = 40 FROM session.sessions WHERE last_seen_at > now() - interval '1 minute'}),
+	'the others are written by the next round, all at once');
 
 # No room for all revocations: every snapshot asks the row, for as long as one
 # of before is believed.
@@ -149,6 +160,8 @@ $many->query_safe(
 is(source($one), 'nobody', 'when they are committed they count');
 is(source($snapshot), 'database', 'and all rows are asked for a while');
 is(source(issue($other)), 'database', 'whenever the snapshot was issued');
+is(query('SELECT revocation_overflows FROM session.stats WHERE database = current_database()'),
+	'2', 'and the administrator can tell');
 $many->quit;
 
 # The same sessions in two databases.

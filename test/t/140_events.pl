@@ -200,6 +200,34 @@ eval { $doomed->quit };
 is(events('kind, ip'), 'binding_mismatch|192.0.2.3',
 	'and it is written once, by the next one');
 
+# However long that transaction lasts, there is room for more.
+my $dropped = 'SELECT evidence_dropped FROM session.stats WHERE database = current_database()';
+sub mismatches
+{
+	my ($from, $to) = @_;
+	query(qq{SELECT count(v.id) FROM generate_series($from, $to) AS n, session_validate('$stolen', '10.1.0.0'::inet + n) AS v});
+	return;
+}
+my $lost = query($dropped);
+mismatches(1, 1024);
+is(query($dropped), $lost, 'there is room for a thousand');
+mismatches(1025, 1034);
+is(query($dropped), $lost + 10, 'and not for more');
+my $slow = $node->background_psql('postgres');
+$slow->query_safe('BEGIN; SAVEPOINT s; SELECT session_cleanup()');
+mismatches(2001, 2004);
+is(query($dropped), $lost + 10, 'what somebody is about to write takes no room');
+$slow->query_safe('ROLLBACK TO s');
+mismatches(2005, 2005);
+is(query($dropped), $lost + 15,
+	'when it is not written it takes what room there is');
+$slow->query_safe('SELECT session_cleanup(); COMMIT');
+$slow->quit;
+is( query(q{WITH gone AS (DELETE FROM session.events RETURNING *)
+	SELECT count(*), count(DISTINCT ip), min(ip), max(ip), array_agg(ip ORDER BY id) = array_agg(ip ORDER BY at) FROM gone}),
+	'1024|1024|10.1.0.1|10.1.7.212|t',
+	'and is written once, in its order');
+
 # What is queued is gone with the server; nothing else is.
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
 $node->stop('immediate');
