@@ -78,6 +78,7 @@ CREATE INDEX sessions_tenant_id_idx ON session.sessions (tenant_id)
 CREATE INDEX sessions_purge_at_idx ON session.sessions (purge_at);
 
 REVOKE ALL ON TABLE session.sessions FROM PUBLIC;
+REVOKE ALL ON TYPE session.sessions FROM PUBLIC;
 
 COMMENT ON TABLE session.sessions IS
 'One row a session.  Nothing in it authenticates: a token cannot be made from its hash.';
@@ -156,6 +157,7 @@ CREATE TABLE session.keys
 CREATE INDEX keys_activated_at_idx ON session.keys (activated_at);
 
 REVOKE ALL ON TABLE session.keys FROM PUBLIC;
+REVOKE ALL ON TYPE session.keys FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.keys', '');
 
 COMMENT ON TABLE session.keys IS
@@ -189,6 +191,7 @@ CREATE VIEW session.key_ring AS
     WHERE kid OPERATOR(pg_catalog.<>) 'session master';
 
 REVOKE ALL ON TABLE session.key_ring FROM PUBLIC;
+REVOKE ALL ON TYPE session.key_ring FROM PUBLIC;
 COMMENT ON VIEW session.key_ring IS
 'The keys without their secrets; signs marks the one that makes new values for its purpose.';
 
@@ -228,6 +231,7 @@ CREATE TABLE session.denylist
 CREATE INDEX denylist_expires_at_idx ON session.denylist (expires_at);
 
 REVOKE ALL ON TABLE session.denylist FROM PUBLIC;
+REVOKE ALL ON TYPE session.denylist FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.denylist', '');
 
 COMMENT ON TABLE session.denylist IS
@@ -273,6 +277,7 @@ CREATE INDEX events_user_id_idx ON session.events (user_id, at)
     WHERE user_id IS NOT NULL;
 
 REVOKE ALL ON TABLE session.events FROM PUBLIC;
+REVOKE ALL ON TYPE session.events FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.events', '');
 SELECT pg_catalog.pg_extension_config_dump('session.events_id_seq', '');
 
@@ -318,6 +323,7 @@ CREATE INDEX origins_hash_idx ON session.origins (hash);
 CREATE INDEX origins_used_at_idx ON session.origins (used_at);
 
 REVOKE ALL ON TABLE session.origins FROM PUBLIC;
+REVOKE ALL ON TYPE session.origins FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.origins', '');
 
 COMMENT ON TABLE session.origins IS
@@ -374,6 +380,7 @@ CREATE VIEW session.stats AS
     FROM session.session_stats();
 
 REVOKE ALL ON TABLE session.stats FROM PUBLIC;
+REVOKE ALL ON TYPE session.stats FROM PUBLIC;
 GRANT SELECT ON TABLE session.stats TO pg_monitor;
 GRANT USAGE ON SCHEMA session TO pg_monitor;
 COMMENT ON VIEW session.stats IS
@@ -1034,7 +1041,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_bind_users(
     pg_catalog.regclass, pg_catalog.name, pg_catalog.name) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_bind_users(
     pg_catalog.regclass, pg_catalog.name, pg_catalog.name) IS
-'Has changes of a table of users end sessions, in the same transaction and with the reason user: those of a row''s user, in all tenants, when the row is deleted, its id changes or its active_column turns from true to false or NULL, and those of all its users when it is truncated.  The id as text is the user_id.  Replaces what the table was told before.  The caller needs the privilege TRIGGER on the table.
+'Has changes of a table of users end sessions, in the same transaction and with the reason user: those of a row''s user, in all tenants, when the row is deleted, its id changes or its active_column turns from true to false or NULL, and those of all its users when it is truncated.  The id as text is the user_id: as the type prints it, under the settings of whoever changes the table and under the defaults of bytea_output, DateStyle, IntervalStyle and extra_float_digits, and as a cast of the server''s own makes it.  Replaces what the table was told before.  The caller needs the privilege TRIGGER on the table.
 Errors: 22004 for NULL, 42P01, 42703 and 42804 for a table or column that is not there or is no boolean, 42809 for something that is no table or that others inherit from, 42501.';
 
 CREATE FUNCTION @extschema@.session_unbind_users(users pg_catalog.regclass)

@@ -34,6 +34,7 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/activity.h"
+#include "engine/authority.h"
 #include "engine/event.h"
 #include "engine/evidence.h"
 #include "engine/lifecycle.h"
@@ -335,8 +336,7 @@ session_grant(PG_FUNCTION_ARGS)
 {
 	Level		level = arg_level(fcinfo, 1);
 	char	   *role;
-	Oid			save_user;
-	int			save_context;
+	SessionAuthority before;
 
 	session_arg_required(fcinfo, 0, "role");
 	role = GetUserNameFromId(PG_GETARG_OID(0), true);
@@ -345,14 +345,12 @@ session_grant(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role must be an existing role")));
 
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(session_store_owner(),
-						   save_context | SECURITY_LOCAL_USERID_CHANGE);
+	session_authority_take(&before, session_store_owner());
 	SPI_connect();
 	grant_functions(PG_GETARG_OID(0), quote_identifier(role), level);
 	if (level == LEVEL_ADMIN)
 		grant_events(PG_GETARG_OID(0), quote_identifier(role));
 	SPI_finish();
-	SetUserIdAndSecContext(save_user, save_context);
+	session_authority_give_back(&before);
 	PG_RETURN_VOID();
 }

@@ -33,6 +33,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "engine/authority.h"
 #include "engine/claims.h"
 #include "engine/info.h"
 #include "engine/store.h"
@@ -294,14 +295,11 @@ static Oid
 find_function_as_owner(Oid *row_type)
 {
 	Oid			function;
-	Oid			save_user;
-	int			save_context;
+	SessionAuthority before;
 
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(session_store_owner(),
-						   save_context | SECURITY_LOCAL_USERID_CHANGE);
+	session_authority_take(&before, session_store_owner());
 	function = find_function(row_type);
-	SetUserIdAndSecContext(save_user, save_context);
+	session_authority_give_back(&before);
 	return function;
 }
 

@@ -125,18 +125,23 @@ report_redacted(ErrorData *edata)
 {
 	ErrorData	before = *edata;
 	const char *query = debug_query_string;
+	char	   *copies[TEXTS];
 
 	if (check_log_of_query(edata))
 		query = redacted(debug_query_string);
 	for (int i = 0; i < TEXTS; i++)
-		*text_of(edata, i) = redacted(*text_of(edata, i));
+	{
+		copies[i] = redacted(*text_of(edata, i));
+		*text_of(edata, i) = copies[i];
+	}
 	edata->output_to_client = false;
 
 	report(edata, query);
 
 	for (int i = 0; i < TEXTS; i++)
 	{
-		discard(*text_of(edata, i), *text_of(&before, i));
+		/* A hook may have put something of its own there. */
+		discard(copies[i], *text_of(&before, i));
 		*text_of(edata, i) = *text_of(&before, i);
 	}
 	discard(query, debug_query_string);

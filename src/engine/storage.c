@@ -18,6 +18,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "engine/authority.h"
 #include "engine/storage.h"
 #include "engine/store.h"
 
@@ -61,8 +62,7 @@ move(SessionStorage kind, const char *tablespace)
 void
 session_storage_move(SessionStorage kind, const char *tablespace)
 {
-	Oid			save_user;
-	int			save_context;
+	SessionAuthority before;
 
 	if (tablespace == NULL)
 		tablespace = get_tablespace_name(MyDatabaseTableSpace);
@@ -70,11 +70,9 @@ session_storage_move(SessionStorage kind, const char *tablespace)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("tablespace must be an existing tablespace")));
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(session_store_owner(),
-						   save_context | SECURITY_LOCAL_USERID_CHANGE);
+	session_authority_take(&before, session_store_owner());
 	SPI_connect();
 	move(kind, quote_identifier(tablespace));
 	SPI_finish();
-	SetUserIdAndSecContext(save_user, save_context);
+	session_authority_give_back(&before);
 }

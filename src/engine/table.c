@@ -31,6 +31,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "engine/authority.h"
 #include "engine/shared.h"
 #include "engine/table.h"
 
@@ -210,15 +211,12 @@ session_table_execute(SessionTable *table, const char *sql, int nparams,
 					  Oid *types, Datum *values, const char *nulls,
 					  SPIPlanPtr *plan)
 {
-	Oid			save_user;
-	int			save_context;
+	SessionAuthority before;
 	uint64		processed;
 	int			code;
 
 	table_close(session_table_open(table, AccessShareLock), AccessShareLock);
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(table->owner, save_context | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
+	session_authority_take(&before, table->owner);
 	SPI_connect();
 	code = SPI_execute_snapshot(saved_plan(sql, nparams, types, plan),
 								values, nulls, GetLatestSnapshot(),
@@ -228,7 +226,7 @@ session_table_execute(SessionTable *table, const char *sql, int nparams,
 			 SPI_result_code_string(code));
 	processed = SPI_processed;
 	SPI_finish();
-	SetUserIdAndSecContext(save_user, save_context);
+	session_authority_give_back(&before);
 	CommandCounterIncrement();
 	return processed;
 }

@@ -13,8 +13,8 @@
  *	 session_users_emptied	 before TRUNCATE, while the rows are still there.
  *
  * Rules:
- * - The text of an id is what its type's output function makes of it, as whoever
- *	 changes the table; sessions end under the authority of the extension.
+ * - The text of an id is what its type's output function makes of it; sessions
+ *	 end under the authority of the extension.
  * - They fire whatever session_replication_role is, and go with the extension.
  * - Triggers are known by their function; their names are the user's to change.
  */
@@ -24,6 +24,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
@@ -34,11 +35,14 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
+#include "parser/parse_coerce.h"
 #include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
-#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
+#include "utils/float.h"
+#include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -46,6 +50,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "engine/authority.h"
 #include "engine/lifecycle.h"
 #include "engine/store.h"
 #include "engine/users.h"
@@ -84,11 +89,12 @@ find_columns(Columns *columns, Relation users, Oid function)
 /*
  * How ids of a type become text: as a cast has it, and as the type prints it.
  * Applications hand over the one or the other, and a few types differ: blanks
- * at the end, the mask of an address.
+ * at the end, the mask of an address.  Only the server's own casts count: one
+ * that somebody has made could do anything, as whoever changes the table.
  */
 typedef struct Conversion
 {
-	CoercionPathType path;		/* of the cast */
+	bool		casts;			/* by a function */
 	FmgrInfo	cast;
 	FmgrInfo	output;
 } Conversion;
@@ -101,29 +107,78 @@ find_conversion(Conversion *conversion, Oid type)
 
 	getTypeOutputInfo(type, &function, &is_varlena);
 	fmgr_info(function, &conversion->output);
-	conversion->path = COERCION_PATH_NONE;
-	if (getBaseType(type) == TEXTOID)
-		return;
-	conversion->path = find_coercion_pathway(TEXTOID, type, COERCION_EXPLICIT,
-											 &function);
-	if (conversion->path == COERCION_PATH_FUNC)
+	conversion->casts = getBaseType(type) != TEXTOID &&
+		find_coercion_pathway(TEXTOID, type, COERCION_EXPLICIT,
+							  &function) == COERCION_PATH_FUNC &&
+		function < FirstNormalObjectId;
+	if (conversion->casts)
 		fmgr_info(function, &conversion->cast);
 }
 
-/* What an id may look like, a list of text: one, or two if they differ. */
+/* What types print by, as it is unless somebody sets it. */
+static const struct
+{
+	const char *name;
+	const char *value;
+}			defaults[] =
+
+{
+	{"bytea_output", "hex"},
+	{"datestyle", "ISO"},
+	{"extra_float_digits", "1"},
+	{"intervalstyle", "postgres"},
+};
+
+static bool
+prints_by_default(void)
+{
+	return bytea_output == BYTEA_OUTPUT_HEX && DateStyle == USE_ISO_DATES &&
+		extra_float_digits > 0 && IntervalStyle == INTSTYLE_POSTGRES;
+}
+
+static char *
+print_by_default(Conversion *conversion, Datum value)
+{
+	int			level = NewGUCNestLevel();
+	char	   *printed;
+
+	for (size_t i = 0; i < lengthof(defaults); i++)
+		(void) set_config_option(defaults[i].name, defaults[i].value,
+								 PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	printed = OutputFunctionCall(&conversion->output, value);
+	AtEOXact_GUC(true, level);
+	return printed;
+}
+
+/* Adds a text to a list that does not have it. */
+static List *
+add_text(List *texts, const char *chars)
+{
+	ListCell   *cell;
+
+	foreach(cell, texts)
+		if (strcmp(text_to_cstring(lfirst(cell)), chars) == 0)
+		return texts;
+	return lappend(texts, cstring_to_text(chars));
+}
+
+/*
+ * What an id may look like, a list of text, mostly of one: an application need
+ * not have the settings of whoever changes the table.
+ */
 static List *
 texts_of(Conversion *conversion, Datum value)
 {
-	char	   *printed = OutputFunctionCall(&conversion->output, value);
-	List	   *texts = list_make1(cstring_to_text(printed));
-	char	   *cast;
+	List	   *texts;
 
-	/* Where there is no function, the cast is what is printed. */
-	if (conversion->path != COERCION_PATH_FUNC)
-		return texts;
-	cast = TextDatumGetCString(FunctionCall1(&conversion->cast, value));
-	if (strcmp(cast, printed) != 0)
-		texts = lappend(texts, cstring_to_text(cast));
+	texts = add_text(NIL, OutputFunctionCall(&conversion->output, value));
+	if (!prints_by_default())
+		texts = add_text(texts, print_by_default(conversion, value));
+	if (conversion->casts)
+		texts = add_text(texts,
+						 TextDatumGetCString(FunctionCall1(&conversion->cast,
+														   value)));
 	return texts;
 }
 
@@ -347,8 +402,18 @@ session_users_truncated(const TriggerData *data)
 	column = get_attname(RelationGetRelid(table), columns.id, false);
 	/* TRUNCATE has locked all of them. */
 	foreach(cell, find_all_inheritors(RelationGetRelid(table), NoLock, NULL))
-		if (get_rel_relkind(lfirst_oid(cell)) == RELKIND_RELATION)
-		mark_users(users, lfirst_oid(cell), column);
+	{
+		Oid			part = lfirst_oid(cell);
+
+		if (get_rel_relkind(part) == RELKIND_FOREIGN_TABLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot truncate users in foreign table \"%s\"",
+							get_rel_name(part)),
+					 errhint("Delete them, which ends their sessions.")));
+		if (get_rel_relkind(part) == RELKIND_RELATION)
+			mark_users(users, part, column);
+	}
 	end_marked(users, sessions);
 	hash_destroy(users);
 }
@@ -481,9 +546,9 @@ add_triggers(const char *on, const char *id, const char *active)
 	StringInfoData changed;
 
 	initStringInfo(&changed);
-	appendStringInfo(&changed, "ROW WHEN ((OLD.%s::pg_catalog.text"
-					 " COLLATE pg_catalog.\"C\" OPERATOR(pg_catalog.=)"
-					 " NEW.%s::pg_catalog.text) IS NOT TRUE", id, id);
+	/* Compares the bytes, whatever the type; then the texts are compared. */
+	appendStringInfo(&changed, "ROW WHEN (pg_catalog.record_image_ne("
+					 "ROW(OLD.%s), ROW(NEW.%s))", id, id);
 	if (active != NULL)
 		appendStringInfo(&changed, " OR (OLD.%s AND NEW.%s IS NOT TRUE)",
 						 active, active);
@@ -510,13 +575,10 @@ replace_triggers(Relation table, const char *id, const char *active)
 	const char *on = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
 												RelationGetRelationName(table));
 	List	   *names;
-	Oid			save_user;
-	int			save_context;
+	SessionAuthority before;
 	ListCell   *cell;
 
-	GetUserIdAndSecContext(&save_user, &save_context);
-	SetUserIdAndSecContext(session_store_owner(),
-						   save_context | SECURITY_LOCAL_USERID_CHANGE);
+	session_authority_take(&before, session_store_owner());
 	names = our_triggers(table);
 	/* Nothing can be changed about a table that is in use. */
 	relation_close(table, NoLock);
@@ -528,7 +590,7 @@ replace_triggers(Relation table, const char *id, const char *active)
 		add_triggers(on, quote_identifier(id),
 					 active == NULL ? NULL : quote_identifier(active));
 	SPI_finish();
-	SetUserIdAndSecContext(save_user, save_context);
+	session_authority_give_back(&before);
 	return names != NIL;
 }
 

@@ -214,7 +214,8 @@ tail_at(Secret *secret, const char *p)
 	if (strncmp(p, CUT, strlen(CUT)) != 0)
 		return false;
 	run = measure(p + strlen(CUT), 1);
-	if (run.chars <= ID_CHARS || !looks_random(&run))
+	if (run.chars <= ID_CHARS ||
+		(run.chars < LONG_CHARS && !looks_random(&run)))
 		return false;
 	secret->start = p + strlen(CUT);
 	secret->end = run.end;

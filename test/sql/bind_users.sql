@@ -323,6 +323,87 @@ DROP TABLE fake;
 DROP OWNED BY regress_session_admin, regress_session_app;
 DROP ROLE regress_session_admin, regress_session_app;
 
+-- Whoever deletes may print ids in another way than whoever logged in with the default settings.
+DELETE FROM session.sessions;
+SET datestyle = 'ISO';
+SET intervalstyle = 'postgres';
+CREATE FUNCTION pg_temp.strange() RETURNS void LANGUAGE sql AS $$
+    SELECT set_config('bytea_output', 'escape', false), set_config('extra_float_digits', '-3', false),
+           set_config('datestyle', 'German', false), set_config('intervalstyle', 'iso_8601', false)
+$$;
+CREATE TABLE printed (a bytea, b float8, c date, d interval, n int, active boolean DEFAULT true);
+INSERT INTO printed SELECT int4send(n), 1.0 / 3 + n, '2026-01-01'::date + n, n * interval '1 day 1 hour', n FROM generate_series(1, 5) AS n;
+CREATE TEMP TABLE found (type regtype, live text, reasons text);
+DO $$
+DECLARE
+    col text;
+BEGIN
+    FOREACH col IN ARRAY '{a,b,c,d}'::text[] LOOP
+        PERFORM session_bind_users('printed', col, 'active');
+        EXECUTE format('SELECT count(session_create(%I::text)) FROM printed', col);
+        BEGIN
+            PERFORM pg_temp.strange();
+            DELETE FROM printed WHERE n = 1;
+            UPDATE printed SET active = false WHERE n = 2;
+            EXECUTE format('UPDATE printed SET %1$I = (SELECT %1$I FROM printed WHERE n = 4) WHERE n = 3', col);
+            INSERT INTO found
+            SELECT (SELECT atttypid FROM pg_attribute WHERE attrelid = 'printed'::regclass AND attname = col),
+                   count(*) FILTER (WHERE revoked_at IS NULL), count(revoked_reason)
+              FROM session.sessions WHERE user_id <> 'stranger';
+            TRUNCATE printed;
+            INSERT INTO found SELECT NULL, count(*) FILTER (WHERE revoked_at IS NULL), count(revoked_reason)
+              FROM session.sessions WHERE user_id <> 'stranger';
+            RAISE EXCEPTION USING errcode = 'P0042', message = (SELECT string_agg(coalesce(type::text, 'emptied') || ' ' || live || ' ' || reasons, ', ') FROM found);
+        EXCEPTION WHEN SQLSTATE 'P0042' THEN
+            RAISE NOTICE '%', sqlerrm;
+        END;
+        DELETE FROM session.sessions;
+    END LOOP;
+END
+$$;
+SHOW bytea_output;
+RESET datestyle;
+RESET intervalstyle;
+DROP TABLE printed;
+
+-- A cast that somebody makes for a type is not called; what the type prints counts.
+CREATE TYPE mood AS ENUM ('happy', 'sad', 'lost');
+CREATE TABLE moods (id mood);
+INSERT INTO moods VALUES ('happy'), ('sad'), ('lost');
+SELECT session_bind_users('moods', 'id');
+CREATE FUNCTION trap(mood) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''caught''; END';
+CREATE CAST (mood AS text) WITH FUNCTION trap(mood);
+CALL pg_temp.log_in('{happy,sad,lost}');
+DELETE FROM moods WHERE id = 'happy';
+UPDATE moods SET id = 'happy' WHERE id = 'sad';
+SELECT * FROM pg_temp.live();
+TRUNCATE moods;
+SELECT * FROM pg_temp.live();
+SELECT session_bind_users('moods', 'id');
+INSERT INTO moods VALUES ('sad');
+CALL pg_temp.log_in('{happy,sad,lost}');
+UPDATE moods SET id = 'lost';
+DELETE FROM moods;
+SELECT * FROM pg_temp.live();
+DROP TABLE moods;
+DROP TYPE mood CASCADE;
+
+-- What is not here cannot be read before it is emptied, so it is not emptied.
+CREATE EXTENSION postgres_fdw;
+CREATE SERVER nowhere FOREIGN DATA WRAPPER postgres_fdw;
+CREATE TABLE spread (id int) PARTITION BY LIST (id);
+CREATE TABLE near PARTITION OF spread FOR VALUES IN (1);
+CREATE FOREIGN TABLE far PARTITION OF spread FOR VALUES IN (2) SERVER nowhere;
+SELECT session_bind_users('spread', 'id');
+INSERT INTO near VALUES (1);
+CALL pg_temp.log_in('{1,2}');
+TRUNCATE spread;
+SELECT * FROM pg_temp.live();
+DELETE FROM near;
+SELECT * FROM pg_temp.live();
+DROP TABLE spread;
+DROP EXTENSION postgres_fdw CASCADE;
+
 -- Dropping a table leaves nothing, nor does dropping the extension, to which bound tables are no
 -- obstacle.
 DROP TABLE users;

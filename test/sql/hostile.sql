@@ -217,6 +217,56 @@ SET row_security = off;
 SELECT pg_temp.life();
 ROLLBACK;
 
+-- What an administrator has attached runs as the owner, and what it calls by a bare name is the
+-- server's own, whatever the caller has of that name.
+CREATE SCHEMA trap AUTHORIZATION regress_session_mallory;
+CREATE TABLE public.called (who name, what text);
+GRANT ALL ON public.called TO regress_session_mallory;
+SET ROLE regress_session_mallory;
+CREATE FUNCTION trap.lower(text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.called VALUES (current_user, $1);
+    RETURN $1;
+END $$;
+CREATE TABLE trap.users (id text);
+RESET ROLE;
+CREATE FUNCTION public.audit() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM lower(tg_tag); END $$;
+CREATE FUNCTION public.follow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM lower(tg_table_name || ' ' || tg_op); RETURN NULL; END $$;
+CREATE EVENT TRIGGER regress_session_audit ON ddl_command_end EXECUTE FUNCTION public.audit();
+CREATE TRIGGER follow AFTER INSERT OR UPDATE OR DELETE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.follow();
+CREATE TRIGGER follow AFTER INSERT ON session.events FOR EACH ROW EXECUTE FUNCTION public.follow();
+SET session.log_events = 'all';
+SET ROLE regress_session_mallory;
+SET search_path = trap, pg_catalog, public;
+SELECT count(session_create('u', max_sessions => 1)) AS made FROM generate_series(1, 2);
+SELECT session_data_set(token, 'k', '1'), session_revoke(token) FROM session_create('v');
+SELECT session_cleanup();
+SELECT session_bind_users('trap.users', 'id');
+SELECT session_unbind_users('trap.users');
+SELECT session_storage('cache');
+SELECT session_storage('database');
+SELECT session_grant('regress_session_mallory', 'app');
+SELECT * FROM public.called;
+CREATE TABLE trap.own (id int);
+SELECT * FROM public.called;
+SHOW search_path;
+RESET search_path;
+RESET ROLE;
+RESET session.log_events;
+DROP EVENT TRIGGER regress_session_audit;
+DROP TRIGGER follow ON session.sessions;
+DROP TRIGGER follow ON session.events;
+DROP FUNCTION public.audit, public.follow;
+DROP TABLE public.called;
+
+-- A table of theirs cannot have a column of a type of ours, which would be in the way of ours.
+SET ROLE pg_monitor;
+CREATE TEMP TABLE stuck (a session.stats, b session.sessions);
+CREATE TEMP TABLE stuck (b session.sessions[]);
+RESET ROLE;
+
 -- A table that only has the name is not trusted, even with all the columns.
 BEGIN;
 CREATE TABLE public.copy (LIKE session.sessions INCLUDING ALL);
@@ -236,7 +286,7 @@ SELECT session_status(:'token');
 
 DROP FUNCTION pg_temp.life();
 SET client_min_messages = warning;
-DROP SCHEMA evil CASCADE;
+DROP SCHEMA evil, trap CASCADE;
 DROP EXTENSION session;
 DROP OWNED BY regress_session_mallory;
 DROP ROLE regress_session_mallory;

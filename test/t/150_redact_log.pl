@@ -23,6 +23,11 @@ note(ErrorData *edata)
 	FILE *file = fopen(NAME, "a");
 	fprintf(file, "%s\n", edata->message);
 	fclose(file);
+	if (strcmp(NAME, "hook_before") == 0 && edata->hint && strcmp(edata->hint, "blank") == 0)
+	{
+		edata->detail = NULL;
+		edata->context = "nowhere";
+	}
 	if (strncmp(edata->message, "echo", 4) == 0)
 		ereport(LOG, (errmsg("%s: %s", NAME, edata->message + 5)));
 	if (previous)
@@ -255,6 +260,18 @@ $token = fresh();
 $pattern{'what a hook says'} =
   [ qr/LOG:  00000: hook_before: of ID\n/, $token ];
 literal(q{SELECT warns('echo of :token')}, $token);
+
+# It may take away or replace what it was shown.
+is( literal( q{DO $$
+	BEGIN
+		RAISE LOG 'blanked :token' USING detail = 'detail of :token', hint = 'blank';
+		PERFORM ':token'::int;
+	EXCEPTION WHEN OTHERS THEN
+		RAISE LOG 'blanked :token' USING detail = 'detail of :token', hint = 'blank';
+	END $$;
+	SELECT 'alive'}, $token), 'alive', 'a hook may take away what it sees');
+$pattern{'what a hook replaced'} =
+  [ qr/LOG:  00000: blanked ID\n[^\n]*HINT:  blank\n[^\n]*CONTEXT:  nowhere\n/, $token ];
 
 # Turned off, it is off.
 my $shown = $node->safe_psql('postgres', q{SELECT token FROM session_create()});
