@@ -120,9 +120,6 @@ SELECT session_status(:'ada2') AS ada_acme, session_status(:'eve') AS eve_globex
 -- 10. Refresh tokens: a short-lived session token and one to get the next pair
 --     with.  Asked twice at once, the same pair; used again later, the end.
 --
-RESET ROLE;
-SELECT session_key_rotate() IS NOT NULL AS key_made;
-SET ROLE shop;
 SELECT token AS access, refresh_token AS refresh, id AS kim_id
 FROM session_create('kim', refreshable => true) \gset
 SELECT token AS access2, refresh_token AS refresh2 FROM session_refresh(:'refresh') \gset
@@ -139,6 +136,9 @@ SELECT session_status(:'access2') AS after_reuse;
 --
 SELECT session_cookie_header(:'eve', max_age => '1 day');
 SELECT session_cookie_read('theme=dark; __Host-session=' || :'eve') = :'eve' AS read_back;
+RESET ROLE;
+SELECT session_key_rotate() IS NOT NULL AS key_made;
+SET ROLE shop;
 SELECT session_cookie_issue(:'eve') AS snapshot \gset
 SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot');
 SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot', sensitive => true);

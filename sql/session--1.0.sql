@@ -107,7 +107,7 @@ COMMENT ON COLUMN session.sessions.authenticated_at IS
 COMMENT ON COLUMN session.sessions.refreshed_at IS
 'When the lifetime last started again; NULL = never.';
 COMMENT ON COLUMN session.sessions.last_seen_at IS
-'When the session was last used, as far as that has been written down: at most once per session.update_age.  session_get and session_list know better.';
+'When the session was last used, as far as that has been written down: once per session.update_age, or half the idle timeout where that is shorter, and by session_touch.  With the library preloaded, session_get and session_list know better.';
 COMMENT ON COLUMN session.sessions.expires_at IS
 'Hard deadline; infinity when only the idle timeout ends the session.';
 COMMENT ON COLUMN session.sessions.idle_timeout IS
@@ -127,7 +127,7 @@ COMMENT ON COLUMN session.sessions.revoked_at IS
 COMMENT ON COLUMN session.sessions.revoked_reason IS
 'Why: logout, admin, user, tenant, evicted, binding_mismatch, refresh_reuse, or the caller''s own word.';
 COMMENT ON COLUMN session.sessions.purge_at IS
-'When the row may be deleted: its end, rounded up to the hour, or up to an hour later.';
+'When the row may be deleted: its end, or session.revoked_retention after it was revoked, rounded up to the hour, or up to an hour later.';
 COMMENT ON INDEX session.sessions_user_id_idx IS
 'Finds the sessions of a user, to list, count and revoke them.';
 COMMENT ON INDEX session.sessions_tenant_id_idx IS
@@ -193,7 +193,21 @@ CREATE VIEW session.key_ring AS
 REVOKE ALL ON TABLE session.key_ring FROM PUBLIC;
 REVOKE ALL ON TYPE session.key_ring FROM PUBLIC;
 COMMENT ON VIEW session.key_ring IS
-'The keys without their secrets; signs marks the one that makes new values for its purpose.';
+'The keys without their secrets.';
+COMMENT ON COLUMN session.key_ring.kid IS
+'Name of the key, as in the header of what it made.';
+COMMENT ON COLUMN session.key_ring.purpose IS
+'What it is for; a key of one purpose verifies nothing of another.';
+COMMENT ON COLUMN session.key_ring.imported IS
+'Does another system have it too?  Then it is used as that one uses it.';
+COMMENT ON COLUMN session.key_ring.created_at IS
+'When it was made or imported.';
+COMMENT ON COLUMN session.key_ring.activated_at IS
+'From when on it signs, unless a newer key of the purpose does.';
+COMMENT ON COLUMN session.key_ring.retired_at IS
+'From when on it verifies nothing any more; NULL = it does.';
+COMMENT ON COLUMN session.key_ring.signs IS
+'Is it the one that makes new values for its purpose?';
 
 CREATE FUNCTION session.session_keys_changed()
 RETURNS pg_catalog.trigger
@@ -400,11 +414,11 @@ COMMENT ON COLUMN session.stats.revoked IS
 COMMENT ON COLUMN session.stats.purge_backlog IS
 'Rows that are due to be deleted, estimated likewise.';
 COMMENT ON COLUMN session.stats.calls IS
-'What was asked since the server started: looks at tokens by what came of them (active, unknown, ...), and what happened to sessions.  A transaction that rolled back counts.';
+'What was asked since the server started; a transaction that rolled back counts.  Looks at session tokens by what came of them: active, malformed, unknown, revoked, expired, idle, binding.  What happened to sessions: sessions_created, sessions_refreshed, sessions_regenerated, sessions_ended (for any reason but time), of which sessions_evicted and refresh_reuses.  Snapshots of the cookie cache: snapshots_believed without a look at the row, and snapshots_doubted that had to look before they were due.  activity_dropped, as in the column.';
 COMMENT ON COLUMN session.stats.activity_used IS
 'Entries of the activity table that are in use, by all databases.';
 COMMENT ON COLUMN session.stats.activity_size IS
-'Entries that the activity table has.';
+'Entries that the activity table has: session.activity_size, rounded up.';
 COMMENT ON COLUMN session.stats.activity_dropped IS
 'Uses of sessions that found the activity table full, since the server started.';
 COMMENT ON COLUMN session.stats.evidence_dropped IS
@@ -500,7 +514,7 @@ COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.int4, pg_catalog.uuid) IS
 'Makes a session and returns its token (67 characters), id and deadline.
 user_id NULL makes an anonymous session.  lifetime, idle_timeout and max_sessions default to the settings of those names; zero means no idle timeout and no limit.  id defaults to a new UUIDv7.
-Errors: 22023 and 22004 for arguments outside their domain, 54000 for data or names that are too large, 53400 when the user has too many sessions and session.on_limit is reject, 23505 when the id is taken.';
+Errors: 22023 and 22004 for arguments outside their domain, and for no ip or user_agent where session.bind_ip or session.bind_user_agent wants one; 54000 for data or names that are too large, 53400 when the user has too many sessions and session.on_limit is reject, 23505 when the id is taken, 55000 when a refreshable session, or session.encrypt_data, finds the master key missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_validate(
     token pg_catalog.text,
@@ -515,7 +529,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_validate(
 COMMENT ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
 'Returns the session of a token, or no row unless it is active.  Counts as use of the session, which is noted in shared memory, or without that in the row if it can be.
-ip and user_agent are those of the request; they decide when session.bind_ip or session.bind_user_agent is on.';
+ip and user_agent are those of the request; they decide when session.bind_ip or session.bind_user_agent is on.
+Errors: 55000 when its data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_status(
     token pg_catalog.text,
@@ -562,7 +577,8 @@ AS 'MODULE_PATHNAME', 'session_refresh';
 REVOKE ALL ON FUNCTION @extschema@.session_refresh(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_refresh(pg_catalog.text) IS
 'For a session token: starts the lifetime of a live session again, up to its cap, and returns its credentials with the same token.  For a refresh token: returns the next session token and refresh token, or, within session.refresh_grace of its use, the same ones again.
-No row for anything else.  A refresh token that was used before ends the session.';
+No row for anything else.  A refresh token that was used before ends the session.
+Errors: 55000 when a refresh token finds the master key missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_regenerate(
     token pg_catalog.text,
@@ -579,7 +595,7 @@ COMMENT ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4) IS
 'Gives a live session a new token, under the same id and with the same data; the old token is dead from then on.  No row unless it is live.
 user_id logs an anonymous session in, role and auth_level change its privileges; NULL leaves them.  Logging in and setting auth_level count as authentication: they start the lifetime again.
-Errors: 22023 when the session belongs to another user, 53400 as in session_create.';
+Errors: 22023 when the session belongs to another user, and for arguments outside their domain; 54000 for names that are too large, 53400 as in session_create, 55000 when the session is refreshable and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_revoke(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -599,7 +615,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data';
 REVOKE ALL ON FUNCTION @extschema@.session_data(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data(pg_catalog.text) IS
-'The data of a live session, a JSON object; NULL unless it is live.  Counts as use of the session.';
+'The data of a live session, a JSON object; NULL unless it is live.  Counts as use of the session.
+Errors: 55000 when its data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_get(
     token pg_catalog.text,
@@ -609,7 +626,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_get';
 REVOKE ALL ON FUNCTION @extschema@.session_data_get(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_get(pg_catalog.text, pg_catalog.text) IS
-'The value of a key in the data of a live session; NULL when there is none, ''null'' for a JSON null.  Counts as use of the session.';
+'The value of a key in the data of a live session; NULL when there is none, ''null'' for a JSON null.  Counts as use of the session.
+Errors: 22004 for a NULL key, 55000 when its data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_pop(
     token pg_catalog.text,
@@ -619,7 +637,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_pop';
 REVOKE ALL ON FUNCTION @extschema@.session_data_pop(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_pop(pg_catalog.text, pg_catalog.text) IS
-'Removes a key from the data of a live session and returns its value; NULL when there is none.  Of several at once, one gets the value.';
+'Removes a key from the data of a live session and returns its value; NULL when there is none.  Of several at once, one gets the value.
+Errors: 22004 for a NULL key, 55000 when its data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_set(
     token pg_catalog.text,
@@ -633,7 +652,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_data_set(
 COMMENT ON FUNCTION @extschema@.session_data_set(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
 'Sets a key in the data of a session and leaves the others; false unless it is live.
-Errors: 22004 for a NULL key or value, 54000 when the data would exceed session.max_data_size.';
+Errors: 22004 for a NULL key or value, 54000 when the data would exceed session.max_data_size, 55000 when its data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_delete(
     token pg_catalog.text,
@@ -643,7 +662,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_delete';
 REVOKE ALL ON FUNCTION @extschema@.session_data_delete(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_delete(pg_catalog.text, pg_catalog.text) IS
-'Removes a key from the data of a session, if it is there; false unless the session is live.';
+'Removes a key from the data of a session, if it is there; false unless the session is live.
+Errors: 22004 for a NULL key, 55000 when its data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_clear(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -651,7 +671,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_clear';
 REVOKE ALL ON FUNCTION @extschema@.session_data_clear(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_clear(pg_catalog.text) IS
-'Removes all keys from the data of a session; false unless it is live.';
+'Removes all keys from the data of a session; false unless it is live.
+Errors: 55000 when its data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_save(
     token pg_catalog.text,
@@ -662,7 +683,7 @@ AS 'MODULE_PATHNAME', 'session_data_save';
 REVOKE ALL ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.jsonb) IS
 'Replaces the data of a session by a JSON object; false unless the session is live.
-Errors: 22004 for NULL, 22023 for anything but an object, 54000 above session.max_data_size.';
+Errors: 22004 for NULL, 22023 for anything but an object, 54000 above session.max_data_size, 55000 when its data is sealed and the master key is missing or wrong.';
 
 /*
  * Cookies that carry their own proof.  Level: app.
@@ -695,7 +716,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_decode(
     pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_decode(
     pg_catalog.text, pg_catalog.text) IS
-'The payload of a cookie that was made for a purpose with a key that is not retired, has not expired and was not revoked; NULL of any other.  The encoding is known by its shape.';
+'The payload of a cookie that was made for a purpose with a key that is not retired, has not expired and was not revoked; NULL of any other.  The encoding is known by its shape.
+Errors: 22004 and 22023 for a purpose that is none, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_revoke(
     cookie pg_catalog.text,
@@ -707,7 +729,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_revoke(
     pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_revoke(
     pg_catalog.text, pg_catalog.text) IS
-'Denies a cookie that session_cookie_decode would accept until it expires; false of any other.';
+'Denies a cookie that session_cookie_decode would accept until it expires; false of any other.
+Errors: 22004 and 22023 for a purpose that is none, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_issue(
     token pg_catalog.text,
@@ -720,7 +743,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_issue(
 COMMENT ON FUNCTION @extschema@.session_cookie_issue(
     pg_catalog.text, pg_catalog.text) IS
 'A snapshot of the live session of a token, to be sent beside it and believed for session.cookie_cache_ttl; NULL unless the session is live.  encoding defaults to session.cookie_encoding.
-Errors: 55000 when there is no key for purpose session; those of session.claims_function.';
+Errors: 22023 for an encoding that is none, 55000 when there is no key for purpose session or the master key is missing or wrong; those of session.claims_function.';
 
 CREATE FUNCTION @extschema@.session_cookie_validate(
     cookie pg_catalog.text,
@@ -742,7 +765,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
 COMMENT ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool) IS
 'Who a snapshot made by session_cookie_issue is of; no row when it is not good.  Without looking at a table while it is younger than session.cookie_cache_ttl; after that, when the call is sensitive, or (if the library is preloaded) when the session was revoked or given another token meanwhile, the session itself decides.
-source says which it was, cookie or database; should_refresh that a new snapshot is due.';
+source says which it was, cookie or database; should_refresh that a new snapshot is due.
+Errors: 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_jwt(
     token pg_catalog.text,
@@ -939,7 +963,7 @@ AS 'MODULE_PATHNAME', 'session_key_rotate';
 REVOKE ALL ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) IS
 'Makes a new key for a purpose and returns its kid.  It signs from now on; older keys still verify.
-Errors: 55000 when the master key is missing or wrong.';
+Errors: 22004, 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_import(
     secret pg_catalog.bytea,
@@ -953,7 +977,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_key_import(
 COMMENT ON FUNCTION @extschema@.session_key_import(
     pg_catalog.bytea, pg_catalog.text, pg_catalog.text) IS
 'Takes the secret of another system, at least 32 bytes, as the newest key of a purpose and returns its kid.  It is used exactly as that system''s format wants.
-Errors: 22023 for a secret that is too short, 23505 when the kid is taken, 55000 when the master key is missing or wrong.';
+Errors: 22004 and 22023 for a secret that is too short and a kid or purpose that is none, 54000 for what is too long, 23505 when the kid is taken, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_retire(kid pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -974,7 +998,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_get';
 REVOKE ALL ON FUNCTION @extschema@.session_get(pg_catalog.uuid) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_get(pg_catalog.uuid) IS
-'Returns a session by its public id, whether it is live or not.';
+'Returns a session by its public id, whether it is live or not.
+Errors: 55000 as in session_validate.';
 
 CREATE FUNCTION @extschema@.session_list(
     user_id pg_catalog.text,
@@ -988,7 +1013,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_list(
     pg_catalog.text, pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_list(
     pg_catalog.text, pg_catalog.text, pg_catalog.bool) IS
-'Lists the live sessions of a user, newest first; with include_ended, those that ended and are not purged yet as well.  tenant_id NULL means all tenants.';
+'Lists the live sessions of a user, newest first; with include_ended, those that ended and are not purged yet as well.  tenant_id NULL means all tenants.
+Errors: 22004 for a NULL user_id, 22023 for names that are empty, 54000 for those that are too long, 55000 as in session_validate.';
 
 CREATE FUNCTION @extschema@.session_revoke_id(
     id pg_catalog.uuid,
@@ -998,7 +1024,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_id';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke_id(pg_catalog.uuid, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_id(pg_catalog.uuid, pg_catalog.text) IS
-'Ends a session by its public id, with a reason of at most 256 bytes (default: admin); false unless it was live.';
+'Ends a session by its public id, with a reason of at most 256 bytes (default: admin); false unless it was live.
+Errors: 22023 for a reason that is empty, 54000 for one of more than 256 bytes.';
 
 CREATE FUNCTION @extschema@.session_revoke_user(
     user_id pg_catalog.text,
@@ -1011,7 +1038,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_revoke_user(
     pg_catalog.text, pg_catalog.text, pg_catalog.uuid) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_user(
     pg_catalog.text, pg_catalog.text, pg_catalog.uuid) IS
-'Ends the live sessions of a user, but not except_id, and says how many.  tenant_id NULL means all tenants.';
+'Ends the live sessions of a user, but not except_id, and says how many.  tenant_id NULL means all tenants.
+Errors: 22004 for a NULL user_id, 22023 for names that are empty, 54000 for those that are too long.';
 
 CREATE FUNCTION @extschema@.session_revoke_tenant(tenant_id pg_catalog.text)
 RETURNS pg_catalog.int8
@@ -1019,7 +1047,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_tenant';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke_tenant(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_tenant(pg_catalog.text) IS
-'Ends the live sessions of a tenant and says how many.';
+'Ends the live sessions of a tenant and says how many.
+Errors: 22004 for NULL, 22023 for a name that is empty, 54000 for one that is too long.';
 
 CREATE FUNCTION @extschema@.session_cleanup(
     max_rows pg_catalog.int4 DEFAULT NULL)
@@ -1028,7 +1057,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Does a round of upkeep: writes down activity that is due, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.';
+'Does a round of upkeep: writes down activity that is due, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.
+Errors: 22023 for a max_rows of less than 1.';
 
 CREATE FUNCTION @extschema@.session_bind_users(
     users pg_catalog.regclass,
@@ -1075,4 +1105,6 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_grant';
 REVOKE ALL ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) IS
-'Lets a role call the functions of a level: app, or admin, which includes app.  Grants USAGE on their schema too.  An administrator may also read session.events.';
+'Lets a role call the functions of a level: app, or admin, which includes app.  Grants USAGE on their schema too.  An administrator may also read session.events.
+A level is added to what the role has; none takes all of it back, but for USAGE on the schema of the functions.
+Errors: 22004 for NULL, 22023 for another level, and for taking from the owner of the tables; 42704 for a role that is not there, 42501 where the owner of the tables may not grant.';

@@ -220,13 +220,15 @@ arg_level(FunctionCallInfo fcinfo, int n)
 
 	session_arg_required(fcinfo, n, "level");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (strcmp(name, "none") == 0)
+		return LEVEL_NONE;
 	if (strcmp(name, "app") == 0)
 		return LEVEL_APP;
 	if (strcmp(name, "admin") == 0)
 		return LEVEL_ADMIN;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("level must be \"app\" or \"admin\"")));
+			 errmsg("level must be \"none\", \"app\" or \"admin\"")));
 }
 
 static Level
@@ -270,12 +272,22 @@ extension_functions(Oid extension)
 }
 
 static void
-grant(const char *what, const char *object, const char *role)
+run(const char *sql)
 {
-	char	   *sql = psprintf("GRANT %s %s TO %s", what, object, role);
-
 	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
 		elog(ERROR, "could not execute \"%s\"", sql);
+}
+
+static void
+grant(const char *what, const char *object, const char *role)
+{
+	run(psprintf("GRANT %s %s TO %s", what, object, role));
+}
+
+static void
+withdraw(const char *what, const char *object, const char *role)
+{
+	run(psprintf("REVOKE %s %s FROM %s", what, object, role));
 }
 
 /* A grantor without the right to grant gets a warning only; we do not. */
@@ -331,6 +343,45 @@ grant_events(Oid role_id, const char *role)
 						 "session.events too.")));
 }
 
+/*
+ * Takes back what any level gives.  The schema of the functions may hold other
+ * things, and was perhaps open before, so it stays open.
+ */
+static void
+take_back(const char *role)
+{
+	Oid			extension = get_extension_oid("session", false);
+	ListCell   *cell;
+
+	foreach(cell, extension_functions(extension))
+	{
+		Oid			function = lfirst_oid(cell);
+
+		if (level_of(function) != LEVEL_NONE)
+			withdraw("EXECUTE ON FUNCTION", format_procedure_qualified(function),
+					 role);
+	}
+	withdraw("SELECT ON TABLE", "session.events", role);
+	withdraw("USAGE ON SCHEMA", "session", role);
+}
+
+static void
+set_level(Oid role_id, const char *role, Level level)
+{
+	if (level == LEVEL_NONE)
+	{
+		if (role_id == session_store_owner())
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("role must not be the owner of the tables")));
+		take_back(role);
+		return;
+	}
+	grant_functions(role_id, role, level);
+	if (level == LEVEL_ADMIN)
+		grant_events(role_id, role);
+}
+
 Datum
 session_grant(PG_FUNCTION_ARGS)
 {
@@ -347,9 +398,7 @@ session_grant(PG_FUNCTION_ARGS)
 
 	session_authority_take(&before, session_store_owner());
 	SPI_connect();
-	grant_functions(PG_GETARG_OID(0), quote_identifier(role), level);
-	if (level == LEVEL_ADMIN)
-		grant_events(PG_GETARG_OID(0), quote_identifier(role));
+	set_level(PG_GETARG_OID(0), quote_identifier(role), level);
 	SPI_finish();
 	session_authority_give_back(&before);
 	PG_RETURN_VOID();

@@ -81,8 +81,7 @@ session_arg_name(FunctionCallInfo fcinfo, int n, const char *name, Size max)
 	if (size == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must not be empty", name),
-				 errhint("Use NULL for none.")));
+				 errmsg("%s must not be empty", name)));
 	if (size > max)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

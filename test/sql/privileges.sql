@@ -234,6 +234,21 @@ SELECT has_function_privilege('regress_session_admin', 'session_list(text, text,
 REVOKE EXECUTE ON FUNCTION session_validate(text, inet, text) FROM regress_session_app;
 SELECT has_function_privilege('regress_session_app', 'session_validate(text, inet, text)', 'EXECUTE') AS may;
 
+-- What was granted is taken away by the level none, from the owner of the tables never.
+BEGIN;
+SELECT session_grant('regress_session_admin', 'none');
+SELECT count(*) AS functions FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 'regress_session_admin'::regrole;
+SELECT has_table_privilege('regress_session_admin', 'session.events', 'SELECT') AS events,
+       has_schema_privilege('regress_session_admin', 'session', 'USAGE') AS schema;
+SELECT has_function_privilege('regress_session_app', 'session_status(text, inet, text)', 'EXECUTE') AS others_keep_theirs;
+SAVEPOINT s;
+SELECT session_grant(relowner, 'none') FROM pg_class WHERE oid = 'session.sessions'::regclass;
+ROLLBACK TO s;
+SELECT session_grant('regress_session_admin', 'app');
+SELECT has_function_privilege('regress_session_admin', 'session_status(text, inet, text)', 'EXECUTE') AS app,
+       has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS admin;
+ROLLBACK;
+
 -- Roles inherit a level from the roles they are in, as any privilege.
 CREATE ROLE regress_session_web IN ROLE regress_session_admin;
 SET ROLE regress_session_web;
