@@ -283,12 +283,10 @@ CREATE TABLE session.events
     ip         pg_catalog.inet,
     user_agent pg_catalog.text COLLATE pg_catalog."C",
     detail     pg_catalog.jsonb,
-    CONSTRAINT events_pkey PRIMARY KEY (id)
+    CONSTRAINT events_pkey PRIMARY KEY (at, id)
 );
 
-CREATE INDEX events_at_idx ON session.events (at);
-CREATE INDEX events_user_id_idx ON session.events (user_id, at)
-    WHERE user_id IS NOT NULL;
+CREATE INDEX events_user_id_idx ON session.events (user_id, at);
 
 REVOKE ALL ON TABLE session.events FROM PUBLIC;
 REVOKE ALL ON TYPE session.events FROM PUBLIC;
@@ -317,8 +315,8 @@ COMMENT ON COLUMN session.events.detail IS
 'revoked: reason.  refreshed: generation, of a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  refresh_reuse, binding_mismatch and failures: count, within the minute so far.';
 COMMENT ON SEQUENCE session.events_id_seq IS
 'Numbers the events.';
-COMMENT ON INDEX session.events_at_idx IS
-'Finds the events whose time to be deleted has come.';
+COMMENT ON INDEX session.events_pkey IS
+'Finds the events by time, and those whose time to be deleted has come.';
 COMMENT ON INDEX session.events_user_id_idx IS
 'Finds what happened to the sessions of a user, by time.';
 
@@ -333,7 +331,7 @@ CREATE TABLE session.origins
     used_at pg_catalog.timestamptz NOT NULL
 );
 
-CREATE INDEX origins_hash_idx ON session.origins (hash);
+CREATE INDEX origins_hash_idx ON session.origins USING hash (hash);
 CREATE INDEX origins_used_at_idx ON session.origins (used_at);
 
 REVOKE ALL ON TABLE session.origins FROM PUBLIC;

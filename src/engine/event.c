@@ -425,8 +425,8 @@ trim(TimestampTz before, int limit)
 
 	return (int64)
 		session_table_execute(&events, "DELETE FROM session.events"
-							  " WHERE id OPERATOR(pg_catalog.=) ANY (ARRAY("
-							  "SELECT e.id FROM session.events e"
+							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+							  "SELECT e.ctid FROM session.events e"
 							  " WHERE e.at OPERATOR(pg_catalog.<=) $1"
 							  " ORDER BY e.at LIMIT $2"
 							  " FOR UPDATE SKIP LOCKED))",

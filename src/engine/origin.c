@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
@@ -120,7 +121,7 @@ look(Question *questions, int count)
 	SessionTableScan scan;
 	ScanKeyData key;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ,
+	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(questions[0].hash));
 	session_table_begin(&scan, rel, origins.indexes[0], &key);
 	find_last(&scan, &questions[0]);
