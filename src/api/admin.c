@@ -79,7 +79,7 @@ session_list(PG_FUNCTION_ARGS)
 	List	   *rows;
 	ListCell   *cell;
 
-	InitMaterializedSRF(fcinfo, 0);
+	session_begin_infos(fcinfo);
 	rows = session_store_of_user(user_id, tenant_id,
 								 SESSION_STORE_DATA |
 								 (include_ended ? SESSION_STORE_REVOKED : 0));

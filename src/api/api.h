@@ -66,15 +66,16 @@ extern int32 session_arg_count(FunctionCallInfo fcinfo, int n,
 
 /* Ends a SETOF function with one composite value, or with none. */
 extern Datum session_return_none(FunctionCallInfo fcinfo);
-extern Datum session_return_values(FunctionCallInfo fcinfo, int columns,
-								   Datum *values, bool *nulls);
+extern Datum session_return_values(FunctionCallInfo fcinfo, const Oid *types,
+								   int columns, Datum *values, bool *nulls);
 extern Datum session_return_info(FunctionCallInfo fcinfo,
 								 const SessionRow *row, SessionStatus status);
 extern Datum session_return_credentials(FunctionCallInfo fcinfo,
 										const SessionRow *row,
 										const SessionCredentials *given);
 
-/* Adds one session_info to the result of a materialized SETOF function. */
+/* Begins the result of a SETOF function, and adds one session_info to it. */
+extern void session_begin_infos(FunctionCallInfo fcinfo);
 extern void session_put_info(FunctionCallInfo fcinfo, const SessionRow *row,
 							 SessionStatus status);
 

@@ -330,7 +330,7 @@ session_mine(PG_FUNCTION_ARGS)
 	List	   *rows;
 	ListCell   *cell;
 
-	InitMaterializedSRF(fcinfo, 0);
+	session_begin_infos(fcinfo);
 	if (!still_bound(&identity))
 		PG_RETURN_NULL();
 	now = GetCurrentTimestamp();

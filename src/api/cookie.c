@@ -15,6 +15,7 @@
 
 #include "access/detoast.h"
 #include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -34,7 +35,13 @@ PG_FUNCTION_INFO_V1(session_cookie_issue);
 PG_FUNCTION_INFO_V1(session_cookie_validate);
 PG_FUNCTION_INFO_V1(session_jwt);
 
-#define SNAPSHOT_COLUMNS 8
+/* What session_cookie_validate says. */
+static const Oid snapshot_types[] = {
+	UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID,
+	BOOLOID
+};
+
+#define SNAPSHOT_COLUMNS lengthof(snapshot_types)
 
 /* NULL for SQL NULL and for anything too long to be a cookie. */
 static text *
@@ -154,7 +161,8 @@ return_snapshot(FunctionCallInfo fcinfo, const SessionSnapshot *snapshot)
 	values[5] = TimestampTzGetDatum(snapshot->expires_at);
 	values[6] = CStringGetTextDatum(snapshot->from_row ? "database" : "cookie");
 	values[7] = BoolGetDatum(snapshot->should_refresh);
-	return session_return_values(fcinfo, SNAPSHOT_COLUMNS, values, nulls);
+	return session_return_values(fcinfo, snapshot_types, SNAPSHOT_COLUMNS,
+								 values, nulls);
 }
 
 Datum

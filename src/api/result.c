@@ -22,11 +22,28 @@
 #include "compat.h"
 #include "engine/info.h"
 
-#define CREDENTIAL_COLUMNS 5
+static const Oid credential_types[] = {
+	UUIDOID, TEXTOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID
+};
+
+#define CREDENTIAL_COLUMNS lengthof(credential_types)
+
+/* Whoever owns a row type may have altered it. */
+static void
+check_desc(TupleDesc desc, const Oid *types, int columns)
+{
+	if (!session_info_fits(desc, types, columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the function's row type is not the one this version "
+						"of the session library works with"),
+				 errhint("Run ALTER EXTENSION session UPDATE after installing "
+						 "a new version.")));
+}
 
 /* The row type of the result; errors where the caller cannot take one. */
 static TupleDesc
-result_desc(FunctionCallInfo fcinfo, int columns)
+result_desc(FunctionCallInfo fcinfo, const Oid *types, int columns)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	TupleDesc	desc;
@@ -47,9 +64,7 @@ result_desc(FunctionCallInfo fcinfo, int columns)
 		fcinfo->flinfo->fn_extra = desc = BlessTupleDesc(desc);
 		MemoryContextSwitchTo(caller);
 	}
-	if (desc->natts != columns)
-		elog(ERROR, "return type has %d columns instead of %d", desc->natts,
-			 columns);
+	check_desc(desc, types, columns);
 	return desc;
 }
 
@@ -96,10 +111,10 @@ put_set(ReturnSetInfo *rsinfo, TupleDesc desc, Datum *values, bool *nulls)
 
 /* Returns a row, which of a SETOF function is the only one. */
 Datum
-session_return_values(FunctionCallInfo fcinfo, int columns, Datum *values,
-					  bool *nulls)
+session_return_values(FunctionCallInfo fcinfo, const Oid *types, int columns,
+					  Datum *values, bool *nulls)
 {
-	TupleDesc	desc = result_desc(fcinfo, columns);
+	TupleDesc	desc = result_desc(fcinfo, types, columns);
 
 	if (!fcinfo->flinfo->fn_retset)
 		return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
@@ -115,7 +130,16 @@ session_return_info(FunctionCallInfo fcinfo, const SessionRow *row,
 	bool		nulls[SESSION_INFO_COLUMNS];
 
 	session_info_values(row, status, values, nulls);
-	return session_return_values(fcinfo, SESSION_INFO_COLUMNS, values, nulls);
+	return session_return_values(fcinfo, session_info_types,
+								 SESSION_INFO_COLUMNS, values, nulls);
+}
+
+void
+session_begin_infos(FunctionCallInfo fcinfo)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	check_desc(((ReturnSetInfo *) fcinfo->resultinfo)->setDesc,
+			   session_info_types, SESSION_INFO_COLUMNS);
 }
 
 void
@@ -158,5 +182,6 @@ session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
 		values[4] = TimestampTzGetDatum(session_policy_end(row));
 	}
 	values[3] = TimestampTzGetDatum(session_policy_deadline(row));
-	return session_return_values(fcinfo, CREDENTIAL_COLUMNS, values, nulls);
+	return session_return_values(fcinfo, credential_types, CREDENTIAL_COLUMNS,
+								 values, nulls);
 }

@@ -170,8 +170,14 @@ session_claims_text(Jsonb *claims, size_t *len)
 
 	*len = squeeze(json);
 	utf8 = pg_server_to_any(json, (int) *len, PG_UTF8);
-	if (utf8 != json)
-		*len = strlen(utf8);
+	if (utf8 == json)
+		return utf8;
+	*len = strlen(utf8);
+	/* Some encodings have characters that come back as others. */
+	if (strcmp(pg_any_to_server(utf8, (int) *len, PG_UTF8), json) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+				 errmsg("payload has characters that UTF-8 does not tell apart")));
 	return utf8;
 }
 
@@ -338,7 +344,7 @@ session_claims_added(const SessionRow *row)
 		return session_claims_empty();
 	fmgr_info(find_function_as_owner(&row_type), &function);
 	desc = lookup_rowtype_tupdesc(row_type, -1);
-	if (desc->natts != SESSION_INFO_COLUMNS)
+	if (!session_info_fits(desc, session_info_types, SESSION_INFO_COLUMNS))
 		refuse_function("has another signature");
 	session_info_values(row, SESSION_ACTIVE, values, nulls);
 	InitFunctionCallInfoData(*fcinfo, &function, 1, InvalidOid, NULL, NULL);

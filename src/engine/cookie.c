@@ -19,6 +19,7 @@
 #include <limits.h>
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -429,6 +430,20 @@ due_time(const SessionRow *row, const SessionMoment *moment)
 	return Min(due, session_policy_deadline(row));
 }
 
+/*
+ * What snapshots are signed for: a name that no application can give a purpose,
+ * and no browser a cookie.  A copy of the database has the same keys, and may
+ * have other sessions.
+ */
+static const char *
+snapshot_purpose(void)
+{
+	static char purpose[SESSION_PURPOSE_BYTES + 1];
+
+	snprintf(purpose, sizeof(purpose), "session/cache/%u", MyDatabaseId);
+	return purpose;
+}
+
 SessionMoment
 session_cookie_moment(void)
 {
@@ -467,7 +482,7 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 	claims = with_times(claims, moment->read_at, unix_seconds(due));
 	/* Only now: what the claims function calls may have the keys reloaded. */
 	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
-	return encode(claims, codec, SESSION_SNAPSHOT_PURPOSE, &key);
+	return encode(claims, codec, snapshot_purpose(), &key);
 }
 
 text *
@@ -579,7 +594,7 @@ open_snapshot(Proven *proven, const char *value, size_t len,
 			  SessionSnapshot *snapshot)
 {
 	if (!prove(proven, value, len, SESSION_COOKIE_RING,
-			   SESSION_SNAPSHOT_PURPOSE, true) ||
+			   snapshot_purpose(), true) ||
 		!read_claims(proven) || !id_claim(proven, &snapshot->id))
 		return false;
 	snapshot->digest = string_claim(proven, "tok");

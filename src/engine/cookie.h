@@ -12,12 +12,8 @@
 #include "wire/codec.h"
 #include "wire/token.h"
 
-/*
- * The ring whose keys sign snapshots, and what they are signed for: a name that
- * no application can give a purpose, and no browser a cookie.
- */
+/* The ring whose keys sign snapshots. */
 #define SESSION_COOKIE_RING "session"
-#define SESSION_SNAPSHOT_PURPOSE "session/cache"
 
 /*
  * Mints a cookie from an object.  iat, exp and jti are set here, in place of

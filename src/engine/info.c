@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/inet.h"
@@ -14,6 +15,23 @@
 #include "engine/context.h"
 #include "engine/data.h"
 #include "engine/info.h"
+
+const Oid	session_info_types[SESSION_INFO_COLUMNS] = {
+	UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, INETOID,
+	TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	BOOLOID
+};
+
+bool
+session_info_fits(TupleDesc desc, const Oid *types, int columns)
+{
+	if (desc->natts != columns)
+		return false;
+	for (int i = 0; i < columns; i++)
+		if (TupleDescAttr(desc, i)->atttypid != types[i])
+			return false;
+	return true;
+}
 
 static const char *const status_names[] = {
 	[SESSION_MALFORMED] = "malformed",

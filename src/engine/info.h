@@ -5,9 +5,17 @@
 #ifndef SESSION_INFO_H
 #define SESSION_INFO_H
 
+#include "access/tupdesc.h"
+
 #include "engine/policy.h"
 
 #define SESSION_INFO_COLUMNS 14
+
+/* The types of the columns of session_info. */
+extern const Oid session_info_types[SESSION_INFO_COLUMNS];
+
+/* Has a row type these columns, as it was made? */
+extern bool session_info_fits(TupleDesc desc, const Oid *types, int columns);
 
 extern const char *session_info_status(SessionStatus status);
 

@@ -87,6 +87,9 @@ typedef struct Ring
 
 static Ring *rings = NULL;
 
+/* Purposes are the application's; nobody has more that have keys. */
+#define RINGS 50
+
 /* Set by the invalidation callback, which must not free anything itself. */
 static bool rings_stale = false;
 static bool sealers_stale = false;
@@ -376,26 +379,41 @@ load_key(TupleTableSlot *slot)
 	return key;
 }
 
-/* Reads the keys of a purpose that are not retired, newest first. */
+static bool
+is_of_ring(const Ring *ring, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	return slot->tts_isnull[COL_RETIRED_AT] &&
+		strcmp(TextDatumGetCString(slot->tts_values[COL_PURPOSE]),
+			   ring->purpose) == 0;
+}
+
+/*
+ * Reads the keys of a purpose that are not retired, newest first.  Nothing but
+ * these stays in the ring's memory, which is kept.
+ */
 static void
 load_ring(Ring *ring)
 {
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session key scan",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
 	Relation	rel = session_table_open(&keys, AccessShareLock);
 	SessionTableScan scan;
 
 	session_table_begin(&scan, rel, keys.indexes[BY_ACTIVATION], NULL);
 	while (session_table_next(&scan))
-	{
-		char	   *purpose;
-
-		slot_getallattrs(scan.slot);
-		purpose = TextDatumGetCString(scan.slot->tts_values[COL_PURPOSE]);
-		if (strcmp(purpose, ring->purpose) == 0 &&
-			scan.slot->tts_isnull[COL_RETIRED_AT])
+		if (is_of_ring(ring, scan.slot))
+		{
+			MemoryContextSwitchTo(ring->memory);
 			ring->list = lcons(load_key(scan.slot), ring->list);
-	}
+			MemoryContextSwitchTo(work);
+		}
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
 }
 
 static Ring *
@@ -413,8 +431,8 @@ make_ring(const char *purpose)
 	wipe->func = wipe_ring;
 	wipe->arg = ring;
 	MemoryContextRegisterResetCallback(memory, wipe);
-	load_ring(ring);
 	MemoryContextSwitchTo(caller);
+	load_ring(ring);
 
 	/* Only what was loaded to the end is kept. */
 	MemoryContextSetParent(memory, TopMemoryContext);
@@ -427,6 +445,7 @@ List *
 session_keyring_of(const char *purpose)
 {
 	Ring	   *ring;
+	int			count = 0;
 
 	watch_changes();
 
@@ -434,9 +453,11 @@ session_keyring_of(const char *purpose)
 	AcceptInvalidationMessages();
 	if (rings_stale)
 		drop_rings();
-	for (ring = rings; ring != NULL; ring = ring->next)
+	for (ring = rings; ring != NULL; ring = ring->next, count++)
 		if (strcmp(ring->purpose, purpose) == 0)
 			return ring->list;
+	if (count >= RINGS)
+		drop_rings();
 	return make_ring(purpose)->list;
 }
 

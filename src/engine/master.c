@@ -210,6 +210,9 @@ session_master_read(uint8 key[SESSION_MASTER_BYTES], bool may_make)
 				   "Copy it from the server the data came from; a standby "
 				   "needs that of its primary.");
 		make_file();
+		ereport(LOG,
+				(errmsg("made master key file \"%s\"",
+						session_settings.master_key_file)));
 		if (!read_file(&content))
 			elog(ERROR, "master key file vanished");
 	}

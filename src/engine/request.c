@@ -26,6 +26,7 @@
 #include "utils/inet.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -520,10 +521,57 @@ session_request_refuse(void)
  * The role
  */
 
-/* What the setting "role" was, and what it was set to here, and when. */
-static char left_role[NAMEDATALEN];
-static char assumed_role[NAMEDATALEN];
-static LocalTransactionId assumed_in = InvalidLocalTransactionId;
+/*
+ * What the setting "role" was, and what it was set to here (empty = it was set
+ * back).  One for each change, so that a savepoint brings back what was before,
+ * as it does with the setting.
+ */
+typedef struct RoleChange
+{
+	char		left[NAMEDATALEN];
+	char		assumed[NAMEDATALEN];
+	SubTransactionId in;
+	struct RoleChange *before;
+} RoleChange;
+
+static RoleChange *last_change = NULL;	/* in the transaction's memory */
+static LocalTransactionId changed_in = InvalidLocalTransactionId;
+
+static RoleChange *
+last_role_change(void)
+{
+	if (changed_in != session_compat_lxid())
+		last_change = NULL;
+	return last_change;
+}
+
+static void
+at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+				 SubTransactionId parent, void *arg)
+{
+	/* What began later is part of it. */
+	if (event == SUBXACT_EVENT_ABORT_SUB && last_role_change() != NULL)
+		while (last_change != NULL && last_change->in >= mine)
+			last_change = last_change->before;
+}
+
+static void
+note_role_change(const char *left, const char *assumed)
+{
+	static bool watching = false;
+	RoleChange *change;
+
+	if (!watching)
+		RegisterSubXactCallback(at_savepoint_end, NULL);
+	watching = true;
+	change = MemoryContextAlloc(TopTransactionContext, sizeof(RoleChange));
+	strlcpy(change->left, left, sizeof(change->left));
+	strlcpy(change->assumed, assumed, sizeof(change->assumed));
+	change->in = GetCurrentSubTransactionId();
+	change->before = last_role_change();
+	last_change = change;
+	changed_in = session_compat_lxid();
+}
 
 static void
 set_role(const char *role)
@@ -536,18 +584,21 @@ set_role(const char *role)
 void
 session_request_leave_role(void)
 {
-	/* What somebody else has set since, or a savepoint took back, stays. */
-	if (LocalTransactionIdIsValid(assumed_in) &&
-		assumed_in == session_compat_lxid() &&
-		strcmp(GetConfigOption("role", false, false), assumed_role) == 0)
-		set_role(left_role);
-	assumed_in = InvalidLocalTransactionId;
+	const RoleChange *change = last_role_change();
+
+	if (change == NULL || change->assumed[0] == '\0')
+		return;
+	/* What somebody else has set since stays. */
+	if (strcmp(GetConfigOption("role", false, false), change->assumed) == 0)
+		set_role(change->left);
+	note_role_change("", "");
 }
 
 void
 session_request_assume_role(const SessionIdentity *identity)
 {
 	const char *role = "";
+	char	   *left;
 
 	if (identity->role != NULL)
 		role = text_to_cstring(identity->role);
@@ -562,9 +613,7 @@ session_request_assume_role(const SessionIdentity *identity)
 				 errmsg("the session's role does not exist"),
 				 errhint("See the role argument of session_create() and "
 						 "\"session.authenticated_role\".")));
-	strlcpy(left_role, GetConfigOption("role", false, false),
-			sizeof(left_role));
+	left = pstrdup(GetConfigOption("role", false, false));
 	set_role(role);
-	strlcpy(assumed_role, role, sizeof(assumed_role));
-	assumed_in = session_compat_lxid();
+	note_role_change(left, role);
 }

@@ -183,6 +183,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	Datum		v[N_COLUMNS];
 	bool		null[N_COLUMNS];
 	HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+	bytea	   *hash;
 
 	heap_deform_tuple(tuple, slot->tts_tupleDescriptor, v, null);
 
@@ -197,8 +198,10 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->uncommitted =
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 	row->id = *DatumGetUUIDP(v[COL_ID]);
-	memcpy(row->token_hash, VARDATA_ANY(DatumGetPointer(v[COL_TOKEN_HASH])),
-		   SESSION_SHA256_BYTES);
+	hash = DatumGetByteaPP(v[COL_TOKEN_HASH]);
+	if (VARSIZE_ANY_EXHDR(hash) != SESSION_SHA256_BYTES)
+		elog(ERROR, "token_hash of a session is damaged");
+	memcpy(row->token_hash, VARDATA_ANY(hash), SESSION_SHA256_BYTES);
 	memcpy(row->stored_hash, row->token_hash, SESSION_SHA256_BYTES);
 	row->user_id = TEXT_OR_NULL(COL_USER_ID);
 	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
@@ -778,24 +781,34 @@ static int
 next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
 		  SessionStoreTest is_dead, SessionStoreFarewell farewell, Datum *ids)
 {
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext work = AllocSetContextCreate(caller, "session dead row",
+											   ALLOCSET_DEFAULT_SIZES);
 	int			count = 0;
 
 	while (count < wanted && session_table_next(scan))
 	{
 		ItemPointerData tid = scan->slot->tts_tid;
-		SessionRow *row = palloc_object(SessionRow);
+		pg_uuid_t  *id;
+		SessionRow	row;
 
 		CHECK_FOR_INTERRUPTS();
+		MemoryContextSwitchTo(work);
 		/* Locking changes nothing about the row, or fails. */
-		load_row(row, scan->slot, false);
-		if (is_dead(row, now) &&
+		load_row(&row, scan->slot, false);
+		if (is_dead(&row, now) &&
 			lock_tuple(table, scan->snapshot, scan->slot, &tid,
 					   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok)
 		{
-			farewell(row, now);
-			ids[count++] = UUIDPGetDatum(&row->id);
+			farewell(&row, now);
+			id = MemoryContextAlloc(caller, sizeof(pg_uuid_t));
+			*id = row.id;
+			ids[count++] = UUIDPGetDatum(id);
 		}
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(work);
 	}
+	MemoryContextDelete(work);
 	return count;
 }
 

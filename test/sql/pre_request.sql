@@ -223,6 +223,38 @@ SELECT session_pre_request();
 SELECT current_user;
 COMMIT;
 
+-- A savepoint brings back who was before, however many came since, and the way back with it.
+:as_anon
+SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('clerk')), true) IS NOT NULL AS set;
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+SAVEPOINT a;
+SELECT set_config('request.cookies', '{}', true);
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('guest')), true) IS NOT NULL AS set;
+SAVEPOINT b;
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+RELEASE b;
+ROLLBACK TO a;
+SELECT session_user_id(), current_user;
+SELECT set_config('request.cookies', '{}', true);
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+COMMIT;
+:as_anon
+SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('clerk')), true) IS NOT NULL AS set;
+SAVEPOINT a;
+SELECT session_pre_request();
+ROLLBACK TO a;
+SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('guest')), true) IS NOT NULL AS set;
+SELECT session_pre_request();
+SELECT set_config('request.cookies', '{}', true);
+SELECT session_pre_request();
+SELECT session_user_id(), current_user;
+COMMIT;
+
 -- In a function that runs as its owner no role can be set, and so nobody is bound.
 CREATE FUNCTION pg_temp.definer() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT session_pre_request()';
 :as_anon

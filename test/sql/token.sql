@@ -160,4 +160,27 @@ SELECT session_status(pg_temp.token_of(uuid_send(id) || token_hash)) AS status
 SELECT session_status(:'token') AS status, data, user_id
   FROM session_validate(:'token');
 
+-- Where the hash is kept makes no difference.
+ALTER TABLE session.sessions SET (toast_tuple_target = 128);
+SELECT string_agg(sha256(n::text::bytea)::text, '') AS long FROM generate_series(1, 16) AS n \gset
+SELECT id AS far, token AS far_token FROM session_create(left(:'long', 1024), tenant_id => right(:'long', 1000), user_agent => :'long') \gset
+UPDATE session.sessions SET token_hash = token_hash WHERE id = :'far';
+SELECT pg_relation_size(reltoastrelid) > 0 AS out_of_line FROM pg_class WHERE oid = 'session.sessions'::regclass;
+SELECT session_status(:'far_token');
+
+-- Nobody gets a row of another shape than it was made for, even if the type was altered.
+ALTER TYPE session_info ADD ATTRIBUTE more text;
+ALTER TYPE session_credentials ADD ATTRIBUTE more text;
+\set VERBOSITY sqlstate
+SELECT FROM session_list('alice');
+SELECT FROM session_validate(:'far_token');
+SELECT FROM session_create('bob');
+BEGIN;
+SELECT session_authenticate(:'far_token');
+SELECT FROM session_mine();
+ROLLBACK;
+ALTER TYPE session_info DROP ATTRIBUTE more;
+SELECT FROM session_list('alice');
+\set VERBOSITY default
+
 DROP EXTENSION session;

@@ -24,7 +24,7 @@ $node->safe_psql(
 	CREATE TABLE measured (contexts bigint, resident bigint);
 
 	CREATE PROCEDURE measure() LANGUAGE sql AS $$
-		INSERT INTO measured
+		INSERT INTO public.measured
 		SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts),
 			   substring(pg_read_file('/proc/self/status')
 						 FROM 'RssAnon:\s+(\d+)')::bigint * 1024;
@@ -57,6 +57,8 @@ $node->safe_psql(
 					PERFORM session_revoke(token);
 				WHEN 'list' THEN
 					PERFORM FROM session_list('alice');
+				WHEN 'purposes' THEN
+					PERFORM session_cookie_decode('YQ.' || repeat('A', 43), 'p' || i);
 			END CASE;
 			IF i % 100 = 0 THEN
 				COMMIT;
@@ -90,13 +92,15 @@ does_not_grow('refuse', 50_000, 'turning away');
 does_not_grow('write', 20_000, 'writing');
 does_not_grow('live', 10_000, 'creating, regenerating and revoking');
 does_not_grow('list', 20_000, 'listing');
+$node->safe_psql('postgres', q{SELECT count(session_key_retire(session_key_rotate('p1'))) FROM generate_series(1, 100)});
+does_not_grow('purposes', 5_000, 'purposes that nobody has');
 
 # Nor does one call that ends very many sessions: it keeps little of each.
 $node->safe_psql(
 	'postgres', q{
 	CREATE FUNCTION measured() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN
-		CALL measure();
+		CALL public.measure();
 		RETURN NULL;
 	END $$;
 	CREATE TABLE users (id text);

@@ -174,11 +174,14 @@ $seen = q{SELECT last_seen_at > now() - interval '1 minute' FROM session_list('s
 is(query($seen), 't', 'a session is used in one database');
 is($node->safe_psql('two', $seen), 'f', 'the one of the same id in another is not');
 $snapshot = issue($shared);
+my $there = $node->safe_psql('two', "SELECT session_cookie_issue('$shared')");
 is(source($snapshot), 'cookie', 'its snapshot is believed');
-is(source($snapshot, 'two'), 'cookie', 'and would be there');
+is(source($snapshot, 'two'), 'nobody', 'and not there, though the keys are the same');
+is(source($there, 'two'), 'cookie', 'that of the other is');
+is(source($there), 'nobody', 'and not here');
 query("SELECT session_revoke('$shared')");
 is(source($snapshot), 'nobody', 'it is revoked');
-is(source($snapshot, 'two'), 'cookie', 'but not there');
+is(source($there, 'two'), 'cookie', 'but not there');
 
 # What a prepared transaction left behind is let go once it ended, and what is
 # over is forgotten.
