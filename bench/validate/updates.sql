@@ -9,13 +9,12 @@ DECLARE
     which int;
     current text;
 BEGIN
-    SET session.update_age = 0;
     FOR i IN 1 .. times LOOP
         which := 1 + i * 7919 % 20000;
         SELECT token INTO STRICT current FROM bench.tokens WHERE n = which;
         CASE kind
             WHEN 'activity' THEN
-                PERFORM user_id, data FROM session_validate(current);
+                PERFORM session_touch(current);
             WHEN 'data' THEN
                 PERFORM session_data_set(current, 'step', to_jsonb(i));
             WHEN 'rotation' THEN
