@@ -34,7 +34,7 @@ static SessionTable denylist = {
 	.name = "denylist",
 	.ncolumns = N_COLUMNS,
 	.column_types = column_types,
-	.index_names = {"denylist_pkey"}
+	.index_names = {"denylist_pkey", "denylist_expires_at_idx"}
 };
 
 static Datum
@@ -82,6 +82,8 @@ session_denylist_trim_some(TimestampTz now, int batch)
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(now), Int64GetDatum(batch)};
 
+	if (!session_table_has_by(&denylist, 1, now))
+		return 0;
 	return (int64)
 		session_table_execute(&denylist, "DELETE FROM session.denylist"
 							  " WHERE hash OPERATOR(pg_catalog.=) ANY (ARRAY("

@@ -63,6 +63,7 @@ static SessionTable events = {
 	.name = "events",
 	.ncolumns = N_COLUMNS,
 	.column_types = column_types,
+	.index_names = {"events_pkey"}
 };
 
 static const char *const kind_names[SESSION_EVENT_KINDS] = {
@@ -423,6 +424,8 @@ trim(TimestampTz before, int limit)
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(before), Int64GetDatum(limit)};
 
+	if (!session_table_has_by(&events, 0, before))
+		return 0;
 	return (int64)
 		session_table_execute(&events, "DELETE FROM session.events"
 							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("

@@ -46,7 +46,7 @@ static SessionTable origins = {
 	.name = "origins",
 	.ncolumns = N_COLUMNS,
 	.column_types = column_types,
-	.index_names = {"origins_hash_idx"}
+	.index_names = {"origins_hash_idx", "origins_used_at_idx"}
 };
 
 /* Adds a part that cannot run into the next one. */
@@ -199,6 +199,8 @@ session_origin_trim(TimestampTz before, int limit)
 	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(before), Int64GetDatum(limit)};
 
+	if (!session_table_has_by(&origins, 1, before))
+		return 0;
 	return (int64)
 		session_table_execute(&origins, "DELETE FROM session.origins"
 							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("

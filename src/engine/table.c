@@ -25,10 +25,12 @@
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "engine/authority.h"
@@ -188,6 +190,23 @@ session_table_end(SessionTableScan *scan)
 	ExecDropSingleTupleTableSlot(scan->slot);
 	UnregisterSnapshot(scan->snapshot);
 	index_close(scan->index, AccessShareLock);
+}
+
+bool
+session_table_has_by(SessionTable *table, int index, TimestampTz time)
+{
+	Relation	rel = session_table_open(table, AccessShareLock);
+	SessionTableScan scan;
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(time));
+	session_table_begin(&scan, rel, table->indexes[index], &key);
+	found = session_table_next(&scan);
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+	return found;
 }
 
 /* Prepares a statement on first use and keeps its plan for the backend. */

@@ -6,6 +6,7 @@
 #define SESSION_TABLE_H
 
 #include "access/genam.h"
+#include "datatype/timestamp.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
@@ -52,6 +53,13 @@ extern void session_table_begin(SessionTableScan *scan, Relation rel,
 extern void session_table_rescan(SessionTableScan *scan, ScanKey key);
 extern bool session_table_next(SessionTableScan *scan);
 extern void session_table_end(SessionTableScan *scan);
+
+/*
+ * Is there a row whose time, which comes first in an index, is not after some
+ * other?  One look at the index tells.
+ */
+extern bool session_table_has_by(SessionTable *table, int index,
+								 TimestampTz time);
 
 /*
  * Runs a statement as the table's owner, over what is committed now, and

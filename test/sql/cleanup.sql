@@ -9,6 +9,22 @@ SELECT count(session_create('alice')) AS made FROM generate_series(1, 5);
 SELECT session_cleanup();
 SELECT count(*) AS sessions FROM session.sessions;
 
+-- However many are live, that is a probe of an index of each table, in which nothing is found.
+INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', now(), now(), 'infinity', 'infinity' FROM generate_series(1, 2000) AS n;
+SET session.log_events = 'all';
+SELECT count(session_create('alice')), count(session_cookie_revoke(session_cookie_encode('{}'))) FROM session_key_rotate(), generate_series(1, 200);
+RESET session.log_events;
+CREATE TEMP TABLE looks AS SELECT NULL AS at, * FROM pg_stat_xact_all_tables LIMIT 0;
+BEGIN;
+INSERT INTO looks SELECT 'before', * FROM pg_stat_xact_all_tables;
+SELECT session_cleanup();
+SELECT relname, s.seq_scan - l.seq_scan AS seq_scans, s.idx_scan - l.idx_scan AS idx_scans, s.idx_tup_fetch - l.idx_tup_fetch AS fetched
+  FROM pg_stat_xact_all_tables AS s JOIN looks AS l USING (relname)
+ WHERE s.schemaname = 'session' AND (s.seq_scan, s.idx_scan) <> (l.seq_scan, l.idx_scan) ORDER BY relname COLLATE "C";
+COMMIT;
+DELETE FROM session.sessions WHERE user_id IS NULL OR user_id = 'alice' AND id NOT IN (SELECT id FROM session.sessions WHERE user_id = 'alice' LIMIT 5);
+
 -- A dead row stays until its purge_at.
 SELECT id FROM session_create('bob', lifetime => '1 hour') \gset
 CALL pg_temp.pass('1 hour');

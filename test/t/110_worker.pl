@@ -136,11 +136,16 @@ told('session.cleanup_interval', '1s');
 until_true('a', $no_dead, 'a shorter session.cleanup_interval takes effect');
 
 told('session.naptime', '1d');
+make_dead('a', 7);
+used('a');
 $node->restart;
 until_true(
 	'postgres',
 	q{SELECT state = 'idle' FROM pg_stat_activity WHERE backend_type = 'session launcher' AND query <> ''},
 	'the launcher has looked and sleeps');
+is( query('a', q{SELECT rounds, round_errors, round_deleted, round_written, round_duration > '0', round_started_at > pg_postmaster_start_time()
+		FROM session.stats WHERE database = 'a'}),
+	'1|0|7|0|t|t', 'session.stats tells of the round it had done');
 make_dead('b', 10);
 my $id = used('b');
 told('session.naptime', '1s');

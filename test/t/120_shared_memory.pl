@@ -127,6 +127,8 @@ is( query(q{SELECT count(*) FILTER (WHERE s.last_seen_at > now() - interval '1 m
 	'uses for which there is no room in shared memory are written');
 is(query(q{BEGIN READ ONLY; SELECT count(v.id) FROM tok, session_validate(token) AS v; COMMIT}),
 	'40', 'where that cannot be, nothing is lost but the use');
+is( query(q{SELECT activity_used, activity_size, activity_dropped FROM session.stats WHERE database = current_database()}),
+	'16|16|48', 'which is counted');
 my $fresh = q{SELECT count(*) FROM session.sessions WHERE last_seen_at > now() - interval '1 minute'};
 query(q{BEGIN; SELECT session_cleanup(); ROLLBACK});
 is(query($fresh), '24', 'what is rolled back is not written');
