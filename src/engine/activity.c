@@ -237,16 +237,22 @@ static SessionUse *written = NULL;
 static int	nwritten = 0;
 static int	room = 0;
 
+/* Finds, and holds, what is noted of a session that was found. */
+static Use *
+lock_use(SessionIdPlace *place, const SessionUse *found)
+{
+	session_idmap_lock(&session_shared->activity, place, &found->id,
+					   LW_EXCLUSIVE);
+	return find_use(place, found->created_at);
+}
+
 /* Notes what is in the row, and when to look at it again. */
 static void
 note_row(const SessionUse *found, TimestampTz written_at, TimestampTz due_at)
 {
 	SessionIdPlace place;
-	Use		   *use;
+	Use		   *use = lock_use(&place, found);
 
-	session_idmap_lock(&session_shared->activity, &place, &found->id,
-					   LW_EXCLUSIVE);
-	use = find_use(&place, found->created_at);
 	if (use != NULL)
 	{
 		use->written_at = written_at;
@@ -260,11 +266,8 @@ static void
 set_due(const SessionUse *found, TimestampTz due_at)
 {
 	SessionIdPlace place;
-	Use		   *use;
+	Use		   *use = lock_use(&place, found);
 
-	session_idmap_lock(&session_shared->activity, &place, &found->id,
-					   LW_EXCLUSIVE);
-	use = find_use(&place, found->created_at);
 	if (use != NULL)
 		use->due_at = due_at;
 	session_idmap_unlock(&place);
@@ -396,11 +399,8 @@ static void
 forget(const SessionUse *found)
 {
 	SessionIdPlace place;
-	Use		   *use;
+	Use		   *use = lock_use(&place, found);
 
-	session_idmap_lock(&session_shared->activity, &place, &found->id,
-					   LW_EXCLUSIVE);
-	use = find_use(&place, found->created_at);
 	if (use != NULL && seen_at(use) == found->seen_at)
 		session_idmap_remove(&place);
 	session_idmap_unlock(&place);
