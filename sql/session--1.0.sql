@@ -78,7 +78,6 @@ CREATE INDEX sessions_tenant_id_idx ON session.sessions (tenant_id)
 CREATE INDEX sessions_purge_at_idx ON session.sessions (purge_at);
 
 REVOKE ALL ON TABLE session.sessions FROM PUBLIC;
-REVOKE ALL ON TYPE session.sessions FROM PUBLIC;
 
 COMMENT ON TABLE session.sessions IS
 'One row a session.  Nothing in it authenticates: a token cannot be made from its hash.';
@@ -157,7 +156,6 @@ CREATE TABLE session.keys
 CREATE INDEX keys_activated_at_idx ON session.keys (activated_at);
 
 REVOKE ALL ON TABLE session.keys FROM PUBLIC;
-REVOKE ALL ON TYPE session.keys FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.keys', '');
 
 COMMENT ON TABLE session.keys IS
@@ -191,7 +189,6 @@ CREATE VIEW session.key_ring AS
     WHERE kid OPERATOR(pg_catalog.<>) 'session master';
 
 REVOKE ALL ON TABLE session.key_ring FROM PUBLIC;
-REVOKE ALL ON TYPE session.key_ring FROM PUBLIC;
 COMMENT ON VIEW session.key_ring IS
 'The keys without their secrets.';
 COMMENT ON COLUMN session.key_ring.kid IS
@@ -245,7 +242,6 @@ CREATE TABLE session.denylist
 CREATE INDEX denylist_expires_at_idx ON session.denylist (expires_at);
 
 REVOKE ALL ON TABLE session.denylist FROM PUBLIC;
-REVOKE ALL ON TYPE session.denylist FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.denylist', '');
 
 COMMENT ON TABLE session.denylist IS
@@ -289,7 +285,6 @@ CREATE TABLE session.events
 CREATE INDEX events_user_id_idx ON session.events (user_id, at);
 
 REVOKE ALL ON TABLE session.events FROM PUBLIC;
-REVOKE ALL ON TYPE session.events FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.events', '');
 SELECT pg_catalog.pg_extension_config_dump('session.events_id_seq', '');
 
@@ -335,7 +330,6 @@ CREATE INDEX origins_hash_idx ON session.origins USING hash (hash);
 CREATE INDEX origins_used_at_idx ON session.origins (used_at);
 
 REVOKE ALL ON TABLE session.origins FROM PUBLIC;
-REVOKE ALL ON TYPE session.origins FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.origins', '');
 
 COMMENT ON TABLE session.origins IS
@@ -392,7 +386,6 @@ CREATE VIEW session.stats AS
     FROM session.session_stats();
 
 REVOKE ALL ON TABLE session.stats FROM PUBLIC;
-REVOKE ALL ON TYPE session.stats FROM PUBLIC;
 GRANT SELECT ON TABLE session.stats TO pg_monitor;
 GRANT USAGE ON SCHEMA session TO pg_monitor;
 COMMENT ON VIEW session.stats IS

@@ -4,38 +4,23 @@
  *
  *	  session_get			session_list		session_revoke_id
  *	  session_revoke_user	session_revoke_tenant
- *	  session_cleanup		session_grant
+ *	  session_cleanup
  *
  * Rules: nothing here takes or returns a token.  A user or tenant that is
  * NULL is refused rather than taken to mean all.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/dependency.h"
-#include "catalog/pg_depend.h"
-#include "catalog/pg_extension.h"
-#include "catalog/pg_proc.h"
-#include "commands/extension.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/regproc.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 #include "api/api.h"
 #include "compat.h"
 #include "engine/activity.h"
-#include "engine/authority.h"
-#include "engine/event.h"
 #include "engine/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/store.h"
@@ -46,7 +31,6 @@ PG_FUNCTION_INFO_V1(session_revoke_id);
 PG_FUNCTION_INFO_V1(session_revoke_user);
 PG_FUNCTION_INFO_V1(session_revoke_tenant);
 PG_FUNCTION_INFO_V1(session_cleanup);
-PG_FUNCTION_INFO_V1(session_grant);
 
 Datum
 session_get(PG_FUNCTION_ARGS)
@@ -150,256 +134,6 @@ session_cleanup(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("max_rows must be at least 1")));
 	}
-	(void) session_evidence_write();
+	session_evidence_write_all();
 	PG_RETURN_INT64(session_lifecycle_purge(limit));
-}
-
-/*
- * Granting
- */
-
-typedef enum Level
-{
-	LEVEL_NONE,
-	LEVEL_APP,
-	LEVEL_ADMIN
-} Level;
-
-/*
- * Who may call what.  A function that is not here is either public by the
- * installation script or nobody's but the owner's.
- */
-static const struct
-{
-	const char *name;
-	Level		level;
-}			levels[] =
-
-{
-	{"session_create", LEVEL_APP},
-	{"session_validate", LEVEL_APP},
-	{"session_status", LEVEL_APP},
-	{"session_is_valid", LEVEL_APP},
-	{"session_is_expired", LEVEL_APP},
-	{"session_touch", LEVEL_APP},
-	{"session_refresh", LEVEL_APP},
-	{"session_regenerate", LEVEL_APP},
-	{"session_revoke", LEVEL_APP},
-	{"session_data", LEVEL_APP},
-	{"session_data_get", LEVEL_APP},
-	{"session_data_pop", LEVEL_APP},
-	{"session_data_set", LEVEL_APP},
-	{"session_data_delete", LEVEL_APP},
-	{"session_data_clear", LEVEL_APP},
-	{"session_data_save", LEVEL_APP},
-	{"session_cookie_encode", LEVEL_APP},
-	{"session_cookie_decode", LEVEL_APP},
-	{"session_cookie_revoke", LEVEL_APP},
-	{"session_cookie_issue", LEVEL_APP},
-	{"session_cookie_validate", LEVEL_APP},
-	{"session_jwt", LEVEL_APP},
-	{"session_get", LEVEL_ADMIN},
-	{"session_list", LEVEL_ADMIN},
-	{"session_revoke_id", LEVEL_ADMIN},
-	{"session_revoke_user", LEVEL_ADMIN},
-	{"session_revoke_tenant", LEVEL_ADMIN},
-	{"session_key_rotate", LEVEL_ADMIN},
-	{"session_key_import", LEVEL_ADMIN},
-	{"session_key_retire", LEVEL_ADMIN},
-	{"session_cleanup", LEVEL_ADMIN},
-	{"session_bind_users", LEVEL_ADMIN},
-	{"session_unbind_users", LEVEL_ADMIN},
-	{"session_storage", LEVEL_ADMIN},
-	{"session_grant", LEVEL_ADMIN},
-};
-
-static Level
-arg_level(FunctionCallInfo fcinfo, int n)
-{
-	char	   *name;
-
-	session_arg_required(fcinfo, n, "level");
-	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (strcmp(name, "none") == 0)
-		return LEVEL_NONE;
-	if (strcmp(name, "app") == 0)
-		return LEVEL_APP;
-	if (strcmp(name, "admin") == 0)
-		return LEVEL_ADMIN;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("level must be \"none\", \"app\" or \"admin\"")));
-}
-
-static Level
-level_of(Oid function)
-{
-	char	   *name = get_func_name(function);
-
-	for (Size i = 0; name != NULL && i < lengthof(levels); i++)
-		if (strcmp(name, levels[i].name) == 0)
-			return levels[i].level;
-	return LEVEL_NONE;
-}
-
-/* Lists the OIDs of the functions that belong to the extension. */
-static List *
-extension_functions(Oid extension)
-{
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	List	   *result = NIL;
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(ExtensionRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(extension));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL,
-							  lengthof(key), key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
-
-		if (row->classid == ProcedureRelationId &&
-			row->deptype == DEPENDENCY_EXTENSION)
-			result = lappend_oid(result, row->objid);
-	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	return result;
-}
-
-static void
-run(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not execute \"%s\"", sql);
-}
-
-static void
-grant(const char *what, const char *object, const char *role)
-{
-	run(psprintf("GRANT %s %s TO %s", what, object, role));
-}
-
-static void
-withdraw(const char *what, const char *object, const char *role)
-{
-	run(psprintf("REVOKE %s %s FROM %s", what, object, role));
-}
-
-/* A grantor without the right to grant gets a warning only; we do not. */
-static void
-check_granted(Oid function, Oid role)
-{
-	if (!session_compat_may_execute(function, role))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("could not grant function %s",
-						format_procedure(function)),
-				 errhint("The owner of table session.sessions must own the "
-						 "functions of the extension too.")));
-}
-
-/* Grants every function up to a level, as the extension's owner. */
-static void
-grant_functions(Oid role_id, const char *role, Level level)
-{
-	Oid			extension = get_extension_oid("session", false);
-	Oid			schema = InvalidOid;
-	ListCell   *cell;
-
-	foreach(cell, extension_functions(extension))
-	{
-		Oid			function = lfirst_oid(cell);
-		Level		needed = level_of(function);
-
-		if (needed == LEVEL_NONE || needed > level)
-			continue;
-		schema = get_func_namespace(function);
-		grant("EXECUTE ON FUNCTION", format_procedure_qualified(function),
-			  role);
-		check_granted(function, role_id);
-	}
-	if (OidIsValid(schema))
-		grant("USAGE ON SCHEMA", quote_identifier(get_namespace_name(schema)),
-			  role);
-}
-
-/* Grants the right to read the audit log, as its owner. */
-static void
-grant_events(Oid role_id, const char *role)
-{
-	grant("USAGE ON SCHEMA", "session", role);
-	grant("SELECT ON TABLE", "session.events", role);
-	if (pg_class_aclcheck(session_event_table(), role_id,
-						  ACL_SELECT) != ACLCHECK_OK)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("could not grant table session.events"),
-				 errhint("The owner of table session.sessions must own "
-						 "session.events too.")));
-}
-
-/*
- * Takes back what any level gives.  The schema of the functions may hold other
- * things, and was perhaps open before, so it stays open.
- */
-static void
-take_back(const char *role)
-{
-	Oid			extension = get_extension_oid("session", false);
-	ListCell   *cell;
-
-	foreach(cell, extension_functions(extension))
-	{
-		Oid			function = lfirst_oid(cell);
-
-		if (level_of(function) != LEVEL_NONE)
-			withdraw("EXECUTE ON FUNCTION", format_procedure_qualified(function),
-					 role);
-	}
-	withdraw("SELECT ON TABLE", "session.events", role);
-	withdraw("USAGE ON SCHEMA", "session", role);
-}
-
-static void
-set_level(Oid role_id, const char *role, Level level)
-{
-	if (level == LEVEL_NONE)
-	{
-		if (role_id == session_store_owner())
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("role must not be the owner of the tables")));
-		take_back(role);
-		return;
-	}
-	grant_functions(role_id, role, level);
-	if (level == LEVEL_ADMIN)
-		grant_events(role_id, role);
-}
-
-Datum
-session_grant(PG_FUNCTION_ARGS)
-{
-	Level		level = arg_level(fcinfo, 1);
-	char	   *role;
-	SessionAuthority before;
-
-	session_arg_required(fcinfo, 0, "role");
-	role = GetUserNameFromId(PG_GETARG_OID(0), true);
-	if (role == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role must be an existing role")));
-
-	session_authority_take(&before, session_store_owner());
-	SPI_connect();
-	set_level(PG_GETARG_OID(0), quote_identifier(role), level);
-	SPI_finish();
-	session_authority_give_back(&before);
-	PG_RETURN_VOID();
 }

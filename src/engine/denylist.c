@@ -85,9 +85,9 @@ session_denylist_trim_some(TimestampTz now, int batch)
 	if (!session_table_has_by(&denylist, 1, now))
 		return 0;
 	return (int64)
-		session_table_execute(&denylist, "DELETE FROM session.denylist"
+		session_table_execute(&denylist, "DELETE FROM ONLY session.denylist"
 							  " WHERE hash OPERATOR(pg_catalog.=) ANY (ARRAY("
-							  "SELECT d.hash FROM session.denylist d"
+							  "SELECT d.hash FROM ONLY session.denylist d"
 							  " WHERE d.expires_at OPERATOR(pg_catalog.<=) $1"
 							  " ORDER BY d.expires_at LIMIT $2"
 							  " FOR UPDATE SKIP LOCKED))",

@@ -427,9 +427,9 @@ trim(TimestampTz before, int limit)
 	if (!session_table_has_by(&events, 0, before))
 		return 0;
 	return (int64)
-		session_table_execute(&events, "DELETE FROM session.events"
+		session_table_execute(&events, "DELETE FROM ONLY session.events"
 							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-							  "SELECT e.ctid FROM session.events e"
+							  "SELECT e.ctid FROM ONLY session.events e"
 							  " WHERE e.at OPERATOR(pg_catalog.<=) $1"
 							  " ORDER BY e.at LIMIT $2"
 							  " FOR UPDATE SKIP LOCKED))",

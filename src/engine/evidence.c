@@ -32,8 +32,11 @@
 #include "engine/store.h"
 #include "engine/window.h"
 
-#define ENTRIES 1024
+#define ENTRIES 2048
 #define TRANCHE "session_evidence"
+
+/* One that cannot be written is dropped after so many tries. */
+#define TRIES 10
 
 /* More addresses than that, within a minute, are not worth a row each. */
 #define FAILING_ADDRESSES 100
@@ -48,6 +51,7 @@ typedef struct Entry
 	TimestampTz at;
 	int			count;			/* within the minute, then */
 	bool		notify;
+	int			tries;			/* to write it that failed */
 	bool		has_ip;
 	inet		ip;
 	char		user_agent[AGENT_BYTES + 1];	/* empty = not said */
@@ -138,7 +142,7 @@ static void
 put(const Entry *entry)
 {
 	/* They are numbered from 1, so mostly the oldest place is free. */
-	int			place = queue->last % ENTRIES;
+	int			place = (entry->number - 1) % ENTRIES;
 
 	if (queue->used == ENTRIES)
 	{
@@ -216,69 +220,79 @@ prepare_to_take(int count)
 		taken = repalloc_huge(taken, size);
 }
 
-/* Takes up to so many entries for this database; how many? */
-static int
-take(int most)
+static Entry *
+find_entry(uint64 number)
 {
-	int			count = 0;
-
-	LWLockAcquire(lock, LW_EXCLUSIVE);
-	for (int i = 0; i < ENTRIES && count < most; i++)
+	/* Where it was put, unless that was taken. */
+	for (int i = 0; i < ENTRIES; i++)
 	{
-		Entry	   *entry = &queue->entries[i];
-		Taken	   *place = &taken[ntaken];
+		Entry	   *entry = &queue->entries[(number - 1 + i) % ENTRIES];
 
-		if (entry->key.database != MyDatabaseId)
+		if (entry->key.database == MyDatabaseId && entry->number == number)
+			return entry;
+	}
+	return NULL;
+}
+
+static void
+remove_entry(Entry *entry)
+{
+	entry->key.database = InvalidOid;
+	queue->used--;
+}
+
+/* Takes those of some entries that are there still. */
+static void
+take(const uint64 *numbers, int count)
+{
+	prepare_to_take(count);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < count; i++)
+	{
+		Entry	   *entry = find_entry(numbers[i]);
+
+		if (entry == NULL)
 			continue;
-		place->entry = *entry;
-		place->in = GetCurrentSubTransactionId();
-		ntaken++;
-		count++;
-		entry->key.database = InvalidOid;
-		queue->used--;
+		taken[ntaken].entry = *entry;
+		taken[ntaken++].in = GetCurrentSubTransactionId();
+		remove_entry(entry);
 	}
 	LWLockRelease(lock);
-	return count;
 }
 
 static int
-compare_number(const void *a, const void *b)
+compare_numbers(const void *a, const void *b)
 {
-	uint64		left = ((const Taken *) a)->entry.number;
-	uint64		right = ((const Taken *) b)->entry.number;
+	uint64		left = *(const uint64 *) a;
+	uint64		right = *(const uint64 *) b;
 
 	return left < right ? -1 : left > right;
 }
 
-/* How many entries there are for this database. */
-static int
-count_own(void)
+int
+session_evidence_find(int limit, uint64 *numbers)
 {
 	int			count = 0;
 
+	if (queue == NULL || !session_event_possible())
+		return 0;
 	LWLockAcquire(lock, LW_SHARED);
-	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
+	for (int i = 0; queue->used > 0 && i < ENTRIES && count < limit; i++)
 		if (queue->entries[i].key.database == MyDatabaseId)
-			count++;
+			numbers[count++] = queue->entries[i].number;
 	LWLockRelease(lock);
+	if (count > 1)
+		qsort(numbers, count, sizeof(uint64), compare_numbers);
 	return count;
 }
 
-int64
-session_evidence_write(void)
+int
+session_evidence_write(const uint64 *numbers, int count)
 {
 	int			first = ntaken;
-	int			count;
 
-	if (queue == NULL || !session_event_possible())
-		return 0;
-	count = count_own();
-	if (count == 0)
-		return 0;
-	prepare_to_take(count);
-	count = take(count);
-	if (count > 1)
-		qsort(taken + first, count, sizeof(Taken), compare_number);
+	take(numbers, count);
+	count = ntaken - first;
 	for (int i = first; i < first + count; i++)
 	{
 		/* What is attached to the table may get here too, and take more. */
@@ -287,6 +301,32 @@ session_evidence_write(void)
 		write_entry(&entry);
 	}
 	return count;
+}
+
+void
+session_evidence_write_all(void)
+{
+	uint64	   *numbers = palloc_array(uint64, ENTRIES);
+	int			count = session_evidence_find(ENTRIES, numbers);
+
+	if (count > 0)
+		(void) session_evidence_write(numbers, count);
+	pfree(numbers);
+}
+
+void
+session_evidence_put_off(uint64 number)
+{
+	Entry	   *entry;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	entry = find_entry(number);
+	if (entry != NULL && ++entry->tries == TRIES)
+	{
+		remove_entry(entry);
+		queue->dropped++;
+	}
+	LWLockRelease(lock);
 }
 
 /*
@@ -309,31 +349,33 @@ few_fail(TimestampTz now)
 }
 
 /*
- * Is there room for one more?  Anybody can present bad tokens, in any number
- * and from any address, so these do not get all of it.
+ * Is there room for one more?  No database gets all of it; and anybody can
+ * present bad tokens, in any number and from any address, so these get less.
  */
 static bool
 has_room(const Entry *entry)
 {
-	int			failures = 0;
+	bool		failure = entry->key.kind == SESSION_EVENT_FAILURES;
 	int			own = 0;
+	int			failures = 0;
+	int			own_failures = 0;
 
-	if (queue->used == ENTRIES)
-		return false;
-	if (entry->key.kind != SESSION_EVENT_FAILURES)
-		return true;
-	for (int i = 0; i < ENTRIES; i++)
+	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
 	{
 		const SessionWindowKey *key = &queue->entries[i].key;
+		bool		is_own = key->database == entry->key.database;
 
-		if (!OidIsValid(key->database) || key->kind != SESSION_EVENT_FAILURES)
+		if (!OidIsValid(key->database))
 			continue;
-		failures++;
-		if (key->database == entry->key.database)
-			own++;
+		own += is_own;
+		failures += key->kind == SESSION_EVENT_FAILURES;
+		own_failures += is_own && key->kind == SESSION_EVENT_FAILURES;
 	}
-	return failures < ENTRIES / 2 && own < ENTRIES / 8 &&
-		few_fail(entry->at);
+	if (queue->used == ENTRIES || own >= ENTRIES / 2)
+		return false;
+	return !failure || (failures < ENTRIES / 4 &&
+						own_failures < ENTRIES / 16 &&
+						few_fail(entry->at));
 }
 
 /* Puts a new entry into the queue, or drops it. */
@@ -477,10 +519,8 @@ session_evidence_forget(Oid database)
 	{
 		Entry	   *entry = &queue->entries[i];
 
-		if (entry->key.database != database)
-			continue;
-		entry->key.database = InvalidOid;
-		queue->used--;
+		if (entry->key.database == database)
+			remove_entry(entry);
 	}
 	LWLockRelease(lock);
 }

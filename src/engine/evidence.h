@@ -29,11 +29,20 @@ extern void session_evidence_reuse(const SessionRow *row);
 extern void session_evidence_mismatch(const SessionRow *row,
 									  const SessionBinding *binding);
 
+/* Finds the numbers of what is queued for this database, in order; how many? */
+extern int	session_evidence_find(int limit, uint64 *numbers);
+
 /*
- * Writes what is queued for this database in the running transaction, and
- * returns how many.  It leaves the queue when the transaction commits.
+ * Writes some of it in the running transaction, and returns how many were there
+ * still.  A rollback puts it back into the queue.
  */
-extern int64 session_evidence_write(void);
+extern int	session_evidence_write(const uint64 *numbers, int count);
+
+/* Both, for all there is. */
+extern void session_evidence_write_all(void);
+
+/* Notes that one could not be written; when that was tried often, drops it. */
+extern void session_evidence_put_off(uint64 number);
 
 /* The databases that have something queued, a list of Oid. */
 extern List *session_evidence_due(void);

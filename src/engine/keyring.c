@@ -556,7 +556,7 @@ session_keyring_retire(const char *kid)
 		TimestampTzGetDatum(GetCurrentTimestamp())
 	};
 
-	return session_table_execute(&keys, "UPDATE session.keys"
+	return session_table_execute(&keys, "UPDATE ONLY session.keys"
 								 " SET retired_at = $2"
 								 " WHERE kid OPERATOR(pg_catalog.=) $1"
 								 " AND retired_at IS NULL",

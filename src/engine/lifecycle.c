@@ -643,6 +643,17 @@ session_lifecycle_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count)
 									 session_event_purged);
 }
 
+void
+session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until)
+{
+	SessionRow	row;
+
+	if (!session_store_glance(id, &row) || !session_store_try_lock(&row))
+		return;
+	row.purge_at = until;
+	session_store_save_activity(&row);
+}
+
 int64
 session_lifecycle_purge(int64 limit)
 {

@@ -126,6 +126,9 @@ extern int	session_lifecycle_find_dead(TimestampTz now, int limit,
 extern int	session_lifecycle_delete_dead(TimestampTz now,
 										  const pg_uuid_t *ids, int count);
 
+/* Has a dead row that cannot be deleted come up again at some time. */
+extern void session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until);
+
 /*
  * One round of upkeep at once: writes activity down, deletes dead rows, at most
  * limit (0 = all there are), and returns how many.

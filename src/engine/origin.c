@@ -202,9 +202,9 @@ session_origin_trim(TimestampTz before, int limit)
 	if (!session_table_has_by(&origins, 1, before))
 		return 0;
 	return (int64)
-		session_table_execute(&origins, "DELETE FROM session.origins"
+		session_table_execute(&origins, "DELETE FROM ONLY session.origins"
 							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-							  "SELECT o.ctid FROM session.origins o"
+							  "SELECT o.ctid FROM ONLY session.origins o"
 							  " WHERE o.used_at OPERATOR(pg_catalog.<=) $1"
 							  " ORDER BY o.used_at LIMIT $2"
 							  " FOR UPDATE SKIP LOCKED))",

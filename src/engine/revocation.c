@@ -155,6 +155,29 @@ let_go(void *entry, void *arg)
 	return false;
 }
 
+/* Lets prepared transactions go whose revocations found no room, and which ended. */
+static void
+settle_overflows(void)
+{
+	TransactionId prepared[SESSION_OVERFLOWN];
+
+	LWLockAcquire(&session_shared->lock->lock, LW_SHARED);
+	memcpy(prepared, session_shared->overflown, sizeof(prepared));
+	LWLockRelease(&session_shared->lock->lock);
+	for (int i = 0; i < SESSION_OVERFLOWN; i++)
+	{
+		if (!TransactionIdIsValid(prepared[i]) ||
+			TransactionIdIsInProgress(prepared[i]))
+			continue;
+		lift(&session_shared->overflown_until, (uint64) end_of_belief());
+		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
+		/* There is one launcher, so nobody else has. */
+		LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+		session_shared->overflown[i] = InvalidTransactionId;
+		LWLockRelease(&session_shared->lock->lock);
+	}
+}
+
 void
 session_revocation_sweep(void)
 {
@@ -166,6 +189,7 @@ session_revocation_sweep(void)
 		if (!TransactionIdIsInProgress(sweep.prepared[i]))
 			session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE,
 								let_go, &sweep.prepared[i]);
+	settle_overflows();
 }
 
 /*
@@ -224,12 +248,31 @@ settle_all(bool committed)
 }
 
 /*
- * Nobody says when a prepared transaction ends.  What is in the set is looked
- * after there; what found no room keeps all asking until the server restarts.
+ * Notes a prepared transaction whose revocations found no room.  When there is
+ * none for that either, all ask until the server restarts.
+ */
+static void
+leave_overflow(void)
+{
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < SESSION_OVERFLOWN; i++)
+		if (!TransactionIdIsValid(session_shared->overflown[i]))
+		{
+			session_shared->overflown[i] = noted_by;
+			break;
+		}
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+/*
+ * Nobody says when a prepared transaction ends.  It is looked after in the set,
+ * or by itself where it found no room there.
  */
 static void
 leave_prepared(void)
 {
+	if (overflows)
+		leave_overflow();
 	while (count > 0)
 	{
 		SessionIdPlace place;
@@ -296,9 +339,8 @@ reserve(void)
 		return;
 	if (notes == NULL)
 	{
+		notes = MemoryContextAlloc(TopTransactionContext, 8 * sizeof(Note));
 		allocated = 8;
-		notes = MemoryContextAlloc(TopTransactionContext,
-								   allocated * sizeof(Note));
 		return;
 	}
 	notes = repalloc_huge(notes, (Size) allocated * 2 * sizeof(Note));

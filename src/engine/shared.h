@@ -59,6 +59,9 @@ typedef struct SessionDatabase
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 
+/* How many prepared transactions that found no room are looked after. */
+#define SESSION_OVERFLOWN 32
+
 /* How many databases can be looked after. */
 #define SESSION_DATABASES 1024
 
@@ -76,6 +79,8 @@ typedef struct SessionShared
 	pg_atomic_uint64 longest_belief;
 	/* Transactions under way whose revocations found no room. */
 	pg_atomic_uint32 overflowing;
+	/* Those of them that were prepared; protected by the lock. */
+	TransactionId overflown[SESSION_OVERFLOWN];
 	/* Until then every snapshot asks the row. */
 	pg_atomic_uint64 overflown_until;
 	/* How many of those there were, since the server started. */

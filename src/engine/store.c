@@ -563,7 +563,7 @@ static const int activity_params[] = {
 };
 
 static Statement activity_statement = {
-	.sql = "UPDATE session.sessions SET last_seen_at = $2, purge_at = $3"
+	.sql = "UPDATE ONLY session.sessions SET last_seen_at = $2, purge_at = $3"
 	" WHERE id OPERATOR(pg_catalog.=) $1",
 	.nparams = lengthof(activity_params),
 	.params = activity_params
@@ -574,7 +574,7 @@ static const int data_params[] = {
 };
 
 static Statement data_statement = {
-	.sql = "UPDATE session.sessions SET data = $2, last_seen_at = $3,"
+	.sql = "UPDATE ONLY session.sessions SET data = $2, last_seen_at = $3,"
 	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
 	.nparams = lengthof(data_params),
 	.params = data_params
@@ -587,7 +587,7 @@ static const int state_params[] = {
 };
 
 static Statement state_statement = {
-	.sql = "UPDATE session.sessions SET token_hash = $2, user_id = $3,"
+	.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
 	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
 	" last_seen_at = $8, expires_at = $9, purge_at = $10, refresh_key = $11,"
 	" refresh_generation = $12, rotated_at = $13"
@@ -601,7 +601,7 @@ static const int end_params[] = {
 };
 
 static Statement end_statement = {
-	.sql = "UPDATE session.sessions SET revoked_at = $2, revoked_reason = $3,"
+	.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
 	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
 	.nparams = lengthof(end_params),
 	.params = end_params
@@ -768,7 +768,7 @@ delete_rows(Datum *ids, int count)
 
 	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
 												false, TYPALIGN_CHAR));
-	deleted = session_table_execute(&sessions, "DELETE FROM session.sessions"
+	deleted = session_table_execute(&sessions, "DELETE FROM ONLY session.sessions"
 									" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
 									lengthof(types), types, values, NULL, &plan);
 	if (deleted != (uint64) count)

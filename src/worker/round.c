@@ -10,10 +10,10 @@
  *	 of a worker than in theirs.
  * - It makes way for whoever wants to drop or copy the database, and ends after
  *	 a while, so that the other databases get their turn; the next goes on.
- * - A batch that fails is reported and counted, and done again one by one, so
- *	 that what cannot be done keeps nothing else from being done.  When very
- *	 many fail in a row, or a lock is not to be had, the step ends there, and the
- *	 others are done.
+ * - A batch that fails is reported and counted, and done again one by one; what
+ *	 cannot be done is put off, so that it keeps nothing else from being done.
+ *	 When many fail in a row the rest of the step is left to the next round, and
+ *	 where a lock is not to be had, to the next time; the other steps are done.
  */
 #include "postgres.h"
 
@@ -54,8 +54,11 @@
  */
 #define FIND 50000
 
-/* When so many fail one after the other, so will the rest. */
+/* When so many fail one after the other, the rest will have to wait. */
 #define GIVE_UP 100
+
+/* When a row that could not be deleted is tried again. */
+#define RETRY USECS_PER_HOUR
 
 /* How many errors of a round are reported, so that they do not fill the log. */
 #define REPORT 10
@@ -78,6 +81,7 @@ typedef struct Round
 	bool		clean;			/* it is time for that, too */
 	bool		yields;			/* somebody needs the database */
 	bool		absent;			/* there is no extension in it */
+	bool		gave_up;		/* a step left something to the next round */
 	Backlog		backlog;		/* of the step that is under way */
 } Round;
 
@@ -90,7 +94,10 @@ typedef int (*FindItems) (Round *round, int limit, void *items);
 /* Works on some of them, and says how many of them something was done about. */
 typedef int (*WorkOnItems) (Round *round, const void *items, int count);
 
-/* It has either a run, or a find and a work. */
+/* Has one that failed come up later. */
+typedef void (*PutOff) (const void *item);
+
+/* It has either a run, or the other three. */
 typedef struct Step
 {
 	const char *activity;		/* as pg_stat_activity shows it */
@@ -98,6 +105,7 @@ typedef struct Step
 	RunBatch	run;
 	FindItems	find;
 	WorkOnItems work;
+	PutOff		put_off;		/* NULL = it is already */
 	Size		item_size;
 	int			most;			/* in a batch, or 0 */
 } Step;
@@ -137,6 +145,33 @@ delete_dead(Round *round, const void *items, int count)
 	return deleted;
 }
 
+static void
+put_off_dead(const void *item)
+{
+	session_lifecycle_put_off(item, GetCurrentTimestamp() + RETRY);
+}
+
+static int
+find_evidence(Round *round, int limit, void *items)
+{
+	return session_evidence_find(limit, items);
+}
+
+static int
+write_evidence(Round *round, const void *items, int count)
+{
+	int			written = session_evidence_write(items, count);
+
+	round->result.evidence += written;
+	return written;
+}
+
+static void
+put_off_evidence(const void *item)
+{
+	session_evidence_put_off(*(const uint64 *) item);
+}
+
 static int64
 trim_denylist(Round *round, int limit)
 {
@@ -145,14 +180,6 @@ trim_denylist(Round *round, int limit)
 	trimmed = session_denylist_trim_some(round->result.started_at, limit);
 	round->result.trimmed += trimmed;
 	return trimmed;
-}
-
-/* All there is makes one batch. */
-static int64
-write_evidence(Round *round, int limit)
-{
-	round->result.evidence += session_evidence_write();
-	return 0;
 }
 
 static int64
@@ -176,13 +203,17 @@ static const Step steps[] = {
 	},
 	{
 		.activity = "writing evidence",
-		.run = write_evidence
+		.find = find_evidence,
+		.work = write_evidence,
+		.put_off = put_off_evidence,
+		.item_size = sizeof(uint64)
 	},
 	{
 		.activity = "deleting dead sessions",
 		.cleans = true,
 		.find = find_dead,
 		.work = delete_dead,
+		.put_off = put_off_dead,
 		.item_size = sizeof(pg_uuid_t)
 	},
 	{
@@ -300,10 +331,14 @@ is_absent(void)
 	return absent;
 }
 
-/* Does a batch in a transaction of its own. */
+/*
+ * Does a batch in a transaction of its own, or puts off the item that was not
+ * to be done by itself.
+ */
 static bool
-run_batch(Round *round, const Step *step, int size)
+run_batch(Round *round, const Step *step, int size, bool put_off)
 {
+	Backlog    *backlog = &round->backlog;
 	bool		more = false;
 	Oid			user;
 	int			context;
@@ -316,7 +351,10 @@ run_batch(Round *round, const Step *step, int size)
 	{
 		SetUserIdAndSecContext(session_store_owner(),
 							   context | SECURITY_RESTRICTED_OPERATION);
-		more = do_batch(round, step, size);
+		if (put_off)
+			step->put_off(backlog->items + backlog->next * step->item_size);
+		else
+			more = do_batch(round, step, size);
 	}
 	PopActiveSnapshot();
 	/* What waits for the commit has no more rights either. */
@@ -339,11 +377,31 @@ recover(int nth)
 	RESUME_INTERRUPTS();
 }
 
+/* Puts off the next item, which failed by itself. */
+static void
+try_to_put_off(Round *round, const Step *step)
+{
+	if (step->put_off == NULL)
+		return;
+	PG_TRY();
+	{
+		(void) run_batch(round, step, 1, true);
+	}
+	PG_CATCH();
+	{
+		/* Then it comes first again; what it failed of is known. */
+		recover(REPORT + 1);
+	}
+	PG_END_TRY();
+}
+
 /* Goes on after a batch failed; false if that is no use. */
 static bool
-go_on(Backlog *backlog, int size, int code)
+go_on(Round *round, const Step *step, int size, int code)
 {
-	/* Whoever looks for more does not find more by looking again. */
+	Backlog    *backlog = &round->backlog;
+
+	/* Whoever cannot look, or has to wait, cannot the next time either. */
 	if (size == 0 || code == ERRCODE_LOCK_NOT_AVAILABLE)
 		return false;
 	if (size > 1)
@@ -351,8 +409,12 @@ go_on(Backlog *backlog, int size, int code)
 		backlog->alone = backlog->next + size;
 		return true;
 	}
+	try_to_put_off(round, step);
 	backlog->next++;
-	return ++backlog->failures < GIVE_UP;
+	if (++backlog->failures < GIVE_UP)
+		return true;
+	round->gave_up = true;
+	return false;
 }
 
 static bool
@@ -361,24 +423,27 @@ try_batch(Round *round, const Step *step)
 	Backlog    *backlog = &round->backlog;
 	SessionRound before = round->result;
 	int			size = batch_size(backlog, step);
-	bool		more;
+	volatile int code = 0;
+	volatile bool more = false;
 
 	PG_TRY();
 	{
-		more = run_batch(round, step, size);
-		backlog->next += size;
-		if (size > 0)
-			backlog->failures = 0;
+		more = run_batch(round, step, size, false);
 	}
 	PG_CATCH();
 	{
-		int			code = geterrcode();
-
-		round->result = before;
-		recover(++round->result.errors);
-		more = go_on(backlog, size, code);
+		code = geterrcode();
+		recover(++before.errors);
 	}
 	PG_END_TRY();
+	if (code != 0)
+	{
+		round->result = before;
+		return go_on(round, step, size, code);
+	}
+	backlog->next += size;
+	if (size > 0)
+		backlog->failures = 0;
 	return more;
 }
 
@@ -392,11 +457,14 @@ session_round_is_due(const SessionDatabase *database, TimestampTz now)
 		last <= now - session_settings.cleanup_interval * USECS_PER_SEC;
 }
 
+/* A clock that is put back must not make it longer. */
 static bool
 turn_is_over(const Round *round)
 {
-	return TimestampDifferenceExceeds(round->result.started_at,
-									  GetCurrentTimestamp(), TURN_MS);
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now < round->result.started_at ||
+		TimestampDifferenceExceeds(round->result.started_at, now, TURN_MS);
 }
 
 /* Does a step; false when there is more to do. */
@@ -427,7 +495,7 @@ run_steps(Round *round)
 		if (!run_step(round, &steps[i]))
 			return false;
 	}
-	return true;
+	return !round->gave_up;
 }
 
 static void

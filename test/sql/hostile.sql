@@ -261,12 +261,6 @@ DROP TRIGGER follow ON session.events;
 DROP FUNCTION public.audit, public.follow;
 DROP TABLE public.called;
 
--- A table of theirs cannot have a column of a type of ours, which would be in the way of ours.
-SET ROLE pg_monitor;
-CREATE TEMP TABLE stuck (a session.stats, b session.sessions);
-CREATE TEMP TABLE stuck (b session.sessions[]);
-RESET ROLE;
-
 -- A table that only has the name is not trusted, even with all the columns.
 BEGIN;
 CREATE TABLE public.copy (LIKE session.sessions INCLUDING ALL);

@@ -244,6 +244,15 @@ SELECT has_function_privilege('regress_session_app', 'session_status(text, inet,
 SAVEPOINT s;
 SELECT session_grant(relowner, 'none') FROM pg_class WHERE oid = 'session.sessions'::regclass;
 ROLLBACK TO s;
+GRANT EXECUTE ON FUNCTION session_touch TO regress_session_app WITH GRANT OPTION;
+SET ROLE regress_session_app;
+GRANT EXECUTE ON FUNCTION session_touch TO regress_session_nobody;
+RESET ROLE;
+SAVEPOINT t;
+SELECT session_grant('regress_session_nobody', 'none');
+ROLLBACK TO t;
+SELECT session_grant('pg_monitor', 'none');
+SELECT has_schema_privilege('pg_monitor', 'session', 'USAGE') AS still_monitors;
 SELECT session_grant('regress_session_admin', 'app');
 SELECT has_function_privilege('regress_session_admin', 'session_status(text, inet, text)', 'EXECUTE') AS app,
        has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS admin;

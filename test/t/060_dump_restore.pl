@@ -86,6 +86,14 @@ sub as
 	return join ' ', grep { $_ ne '' } $out, $err =~ /ERROR: +(\w+)/g;
 }
 
+# A dump has nothing to say but what it dumps.
+{
+	my ($out, $err);
+	IPC::Run::run [ 'pg_dump', '-d', $node->connstr('shop') ], '>', \$out, '2>', \$err;
+	like($out, qr/CREATE EXTENSION IF NOT EXISTS session/, 'a dump has the extension');
+	is($err, '', 'and no warnings');
+}
+
 # What a database must be able to do, and not be able to do.
 sub check
 {

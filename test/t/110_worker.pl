@@ -242,7 +242,23 @@ until_true('c',
 	'rows that cannot be deleted keep no others from being deleted');
 cmp_ok(round_errors('c') - $errors, '>=', 2, 'what fails is counted');
 query('c', 'DROP TABLE public.kept');
-until_true('c', $no_dead, 'they are deleted when they can be');
+is( query('c', q{SELECT bool_and(purge_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour') FROM session.sessions WHERE expires_at < '2020-02-01 UTC'}),
+	't', 'they are tried again an hour later');
+query('c', q{UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
+until_true('c', $no_dead, 'and then deleted, when they can be');
+
+# However many they are.
+query('c', 'CREATE TABLE public.kept (id uuid REFERENCES session.sessions)');
+make_dead('c', 350);
+query('c', q{INSERT INTO public.kept SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC'});
+query('c', q{INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+	SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', '2020-01-01 UTC', '2020-01-01 UTC', '2020-01-02 UTC', '2020-01-03 UTC'
+	FROM generate_series(1, 100) AS n});
+until_true('c',
+	q{SELECT count(*) = 350 FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
+	'hundreds that cannot be deleted do not stand before the others');
+query('c', q{DROP TABLE public.kept; UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
+until_true('c', $no_dead, 'nor for ever');
 query('c', 'DROP TRIGGER refuse ON session.sessions');
 until_true('c', "SELECT bool_and($fresh) FROM session.sessions WHERE user_id = 'refused'",
 	'and written when they can be');
@@ -297,6 +313,7 @@ is(query('c', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'}),
 	'f', 'and nobody gains by it');
 until_true('a', written(used('a')), 'a step that fails stops no other');
 query('c', 'DROP TRIGGER later ON session.sessions; DROP TRIGGER now ON session.sessions');
+query('c', q{UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
 until_true('c', $no_dead, 'and is done when it can be');
 
 # An extension that is gone costs no more.

@@ -164,6 +164,10 @@ is(source($snapshot), 'database', 'and all rows are asked for a while');
 is(source(issue($other)), 'database', 'whenever the snapshot was issued');
 is(query('SELECT revocation_overflows FROM session.stats WHERE database = current_database()'),
 	'2', 'and the administrator can tell');
+# Also when it was prepared, from when it is committed.
+query('SELECT count(session_create($$more$$)) FROM generate_series(1, 40)');
+query(q{BEGIN; SELECT session_revoke_user('more'); PREPARE TRANSACTION 'many'; COMMIT PREPARED 'many'});
+is(source(issue($other)), 'database', 'and that of a prepared transaction');
 $many->quit;
 
 # The same sessions in two databases.
@@ -186,7 +190,7 @@ is(source($snapshot), 'nobody', 'it is revoked');
 is(source($there, 'two'), 'cookie', 'but not there');
 
 # What a prepared transaction left behind is let go once it ended, and what is
-# over is forgotten.
+# over is forgotten; if there was no room for it, too.
 query("ALTER SYSTEM SET session.cookie_cache_ttl = '1s'");
 query("ALTER SYSTEM SET session.naptime = '1s'");
 $node->restart;
@@ -199,5 +203,14 @@ is(query("SELECT source FROM session_cookie_validate(session_cookie_issue('$othe
 ok( $node->poll_query_until('postgres',
 		"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$other'))"),
 	'and is forgotten after a while');
+
+query('SELECT count(session_create($$most$$)) FROM generate_series(1, 40)');
+query(q{BEGIN; SELECT session_revoke_user('most'); PREPARE TRANSACTION 's'});
+is(query("SELECT source FROM session_cookie_validate(session_cookie_issue('$other'))"),
+	'database', 'a prepared transaction found no room');
+query(q{ROLLBACK PREPARED 's'});
+ok( $node->poll_query_until('postgres',
+		"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$other'))"),
+	'which is forgotten as well');
 
 done_testing();

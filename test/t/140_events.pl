@@ -212,21 +212,40 @@ my $lost = query($dropped);
 mismatches(1, 1024);
 is(query($dropped), $lost, 'there is room for a thousand');
 mismatches(1025, 1034);
-is(query($dropped), $lost + 10, 'and not for more');
+is(query($dropped), $lost + 10, 'and not for more of one database');
+query(q{ALTER DATABASE other SET session.bind_ip = 'exact'});
+query(q{SELECT count(v.id) FROM session_create('zoe', ip => '192.0.2.1') AS s, session_validate(s.token, '192.0.2.2') AS v}, 'other');
+is(events('kind, user_id', 'other'), 'binding_mismatch|zoe', 'another has room as ever');
 my $slow = $node->background_psql('postgres');
 $slow->query_safe('BEGIN; SAVEPOINT s; SELECT session_cleanup()');
 mismatches(2001, 2004);
 is(query($dropped), $lost + 10, 'what somebody is about to write takes no room');
 $slow->query_safe('ROLLBACK TO s');
 mismatches(2005, 2005);
-is(query($dropped), $lost + 15,
-	'when it is not written it takes what room there is');
+is(query($dropped), $lost + 11,
+	'when it is not written it is put back');
 $slow->query_safe('SELECT session_cleanup(); COMMIT');
 $slow->quit;
 is( query(q{WITH gone AS (DELETE FROM session.events RETURNING *)
 	SELECT count(*), count(DISTINCT ip), min(ip), max(ip), array_agg(ip ORDER BY id) = array_agg(ip ORDER BY at) FROM gone}),
-	'1024|1024|10.1.0.1|10.1.7.212|t',
+	'1028|1028|10.1.0.1|10.1.7.212|t',
 	'and is written once, in its order');
+
+# One that cannot be written keeps no other from it, and is not tried for ever.
+query(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN RAISE EXCEPTION 'refused'; END $$;
+	CREATE TRIGGER refuse BEFORE INSERT ON session.events FOR EACH ROW WHEN (NEW.ip <<= '10.9.0.0/16') EXECUTE FUNCTION refuse();
+	ALTER SYSTEM SET session.naptime = '1s';
+	SELECT pg_reload_conf()});
+$lost = query($dropped);
+query(qq{SELECT count(v.id) FROM generate_series(1, 20) AS n, session_validate('$stolen', CASE WHEN n % 5 = 0 THEN '10.9.0.0'::inet ELSE '10.2.0.0' END + n) AS v});
+ok( $node->poll_query_until('postgres', 'SELECT count(*) = 16 FROM session.events'),
+	'what can be written of evidence is');
+ok( $node->poll_query_until('postgres',
+		"SELECT evidence_dropped = $lost + 4 FROM session.stats WHERE database = current_database()"),
+	'and what cannot is dropped in the end');
+query('DROP TRIGGER refuse ON session.events; DROP FUNCTION refuse(); ALTER SYSTEM RESET session.naptime; SELECT pg_reload_conf()');
+events('1');
 
 # What is queued is gone with the server; nothing else is.
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
