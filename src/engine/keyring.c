@@ -88,7 +88,7 @@ typedef struct Ring
 static Ring *rings = NULL;
 
 /* Purposes are the application's; nobody has more that have keys. */
-#define RINGS 50
+#define RINGS 20
 
 /* Set by the invalidation callback, which must not free anything itself. */
 static bool rings_stale = false;
