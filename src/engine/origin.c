@@ -6,6 +6,8 @@
  * - A row says that an origin, an address or a user agent of a user, was used
  *	 at a time.  It holds a hash, so it says nothing by itself, and is found by
  *	 one index probe however much a user does.
+ * - An address and a user agent that were used together are noted as a pair, too:
+ *	 where that is known, as it mostly is, one look says that both are.
  * - Nothing is updated and nobody waits: use is noted again when the last note
  *	 is older than a fraction of the retention, so an origin has a few dozen
  *	 rows at most.  It may be taken for new that fraction early.
@@ -69,19 +71,32 @@ put_text(StringInfo whole, const text *value)
 		put_part(whole, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 }
 
-/* What an origin of the row's user is kept as. */
+/* What an origin of the row's user is kept as: one kind, or both together. */
 static int64
-origin_hash(const SessionRow *row, const char *kind, const void *data, int len)
+origin_hash(const SessionRow *row, int which)
 {
+	static const char *const kinds[] = {
+		[SESSION_ORIGIN_IP] = "ip",
+		[SESSION_ORIGIN_USER_AGENT] = "user_agent",
+		[SESSION_ORIGIN_IP | SESSION_ORIGIN_USER_AGENT] = "both"
+	};
 	uint8		digest[SESSION_SHA256_BYTES];
 	StringInfoData whole;
 	uint64		hash;
 
 	initStringInfo(&whole);
-	put_part(&whole, kind, strlen(kind));
+	put_part(&whole, kinds[which], strlen(kinds[which]));
 	put_text(&whole, row->user_id);
 	put_text(&whole, row->tenant_id);
-	put_part(&whole, data, len);
+	if ((which & SESSION_ORIGIN_IP) != 0)
+	{
+		int			len;
+		const uint8 *address = session_policy_address(row->ip, &len);
+
+		put_part(&whole, address, len);
+	}
+	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
+		put_text(&whole, row->user_agent);
 	if (!session_crypto_sha256(digest, (uint8 *) whole.data, whole.len))
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
@@ -148,47 +163,63 @@ note_use(int64 hash, TimestampTz now)
 }
 
 static bool
-is_new(const Question *question, TimestampTz now)
+is_known(const Question *question, TimestampTz now)
 {
 	int64		retention = session_settings.event_retention * USECS_PER_SEC;
-	bool		known = question->last != SESSION_NO_TIME;
 
-	if (known && retention > 0)
-		known = question->last > now - retention;
-	if (!known ||
-		(retention > 0 && question->last < now - retention / FRACTION))
-		note_use(question->hash, now);
-	return !known;
+	return question->last != SESSION_NO_TIME &&
+		(retention == 0 || question->last > now - retention);
+}
+
+/* Has use to be noted again, for it to stay known? */
+static bool
+is_stale(const Question *question, TimestampTz now)
+{
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
+
+	return !is_known(question, now) ||
+		(retention > 0 && question->last < now - retention / FRACTION);
+}
+
+static void
+ask(Question *question, const SessionRow *row, int which)
+{
+	question->which = which;
+	question->hash = origin_hash(row, which);
 }
 
 int
 session_origin_news(const SessionRow *row, int which, TimestampTz now)
 {
+	Question	pair;
 	Question	questions[2];
 	int			count = 0;
 	int			news = 0;
 
-	if ((which & SESSION_ORIGIN_IP) != 0 && row->ip != NULL)
-	{
-		int			len;
-		const uint8 *address = session_policy_address(row->ip, &len);
-
-		questions[count].which = SESSION_ORIGIN_IP;
-		questions[count++].hash = origin_hash(row, "ip", address, len);
-	}
-	if ((which & SESSION_ORIGIN_USER_AGENT) != 0 && row->user_agent != NULL)
-	{
-		questions[count].which = SESSION_ORIGIN_USER_AGENT;
-		questions[count++].hash =
-			origin_hash(row, "user_agent", VARDATA_ANY(row->user_agent),
-						VARSIZE_ANY_EXHDR(row->user_agent));
-	}
-	if (count == 0)
+	if (row->ip == NULL)
+		which &= ~SESSION_ORIGIN_IP;
+	if (row->user_agent == NULL)
+		which &= ~SESSION_ORIGIN_USER_AGENT;
+	if (which == 0)
 		return 0;
+	ask(&pair, row, which);
+	look(&pair, 1);
+	if (!is_stale(&pair, now))
+		return 0;
+	if ((which & SESSION_ORIGIN_IP) != 0)
+		ask(&questions[count++], row, SESSION_ORIGIN_IP);
+	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
+		ask(&questions[count++], row, SESSION_ORIGIN_USER_AGENT);
 	look(questions, count);
 	for (int i = 0; i < count; i++)
-		if (is_new(&questions[i], now))
+	{
+		if (!is_known(&questions[i], now))
 			news |= questions[i].which;
+		if (is_stale(&questions[i], now))
+			note_use(questions[i].hash, now);
+	}
+	if (count > 1)
+		note_use(pair.hash, now);
 	return news;
 }
 

@@ -242,7 +242,7 @@ ROLLBACK TO s;
 COMMIT;
 BEGIN READ ONLY;
 SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.4');
-SELECT count(session_status('st_', '198.51.100.1')) AS asked FROM generate_series(1, 30);
+SELECT count(session_status('st_', '198.51.100.77')) AS asked FROM generate_series(1, 30);
 COMMIT;
 SELECT session_cleanup();
 SELECT kind, "user", ip, detail FROM story;
@@ -431,6 +431,15 @@ RESET ALL;
 DROP VIEW story;
 DROP TRIGGER see ON session.events;
 DROP TRIGGER see ON session.origins;
+-- An address and an agent that are known are known together, too; either may be new by itself.
+TRUNCATE session.events;
+SET session.log_events = 'new_ip, new_user_agent';
+SELECT count(session_create('pair', ip => ip, user_agent => agent)) AS logins
+  FROM (VALUES ('192.0.2.1'::inet, 'A'), ('192.0.2.2', 'B'), ('192.0.2.1', 'B'), ('192.0.2.2', 'A'), ('192.0.2.1', 'A'),
+               ('192.0.2.3', 'A'), ('192.0.2.3', 'C'), ('192.0.2.3', NULL), (NULL, 'C'), (NULL, 'D')) AS login (ip, agent);
+SELECT kind, ip, user_agent FROM session.events ORDER BY id;
+RESET session.log_events;
+
 -- What somebody has added to the tables by inheritance is theirs: it is not trimmed with what happens
 -- to be at the same place, nor is anything else of ours done to it.
 CREATE TABLE archive (note text) INHERITS (session.events);
