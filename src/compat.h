@@ -12,6 +12,7 @@
 #include "common/jsonapi.h"
 #include "datatype/timestamp.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
 
 #if PG_VERSION_NUM < 150000
 #error "session needs PostgreSQL 15 or later"
@@ -100,6 +101,13 @@ session_compat_json_lexer(JsonLexContext *lex, const char *json, size_t len,
 	pfree(made);
 #endif
 }
+
+/* The oldest transaction that has an id and has not ended; 19 asks which. */
+#if PG_VERSION_NUM >= 190000
+#define session_compat_oldest_active() GetOldestActiveTransactionId(false, true)
+#else
+#define session_compat_oldest_active() GetOldestActiveTransactionId()
+#endif
 
 /* 18 added a place to count index searches. */
 static inline IndexScanDesc

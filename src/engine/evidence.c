@@ -35,8 +35,9 @@
 #define ENTRIES 2048
 #define TRANCHE "session_evidence"
 
-/* One that cannot be written is dropped after so many tries. */
-#define TRIES 10
+/* One that cannot be written is tried again after a minute, for an hour. */
+#define RETRY USECS_PER_MINUTE
+#define KEEP USECS_PER_HOUR
 
 /* More addresses than that, within a minute, are not worth a row each. */
 #define FAILING_ADDRESSES 100
@@ -51,7 +52,7 @@ typedef struct Entry
 	TimestampTz at;
 	int			count;			/* within the minute, then */
 	bool		notify;
-	int			tries;			/* to write it that failed */
+	TimestampTz try_at;			/* not before */
 	bool		has_ip;
 	inet		ip;
 	char		user_agent[AGENT_BYTES + 1];	/* empty = not said */
@@ -272,14 +273,19 @@ compare_numbers(const void *a, const void *b)
 int
 session_evidence_find(int limit, uint64 *numbers)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	int			count = 0;
 
 	if (queue == NULL || !session_event_possible())
 		return 0;
 	LWLockAcquire(lock, LW_SHARED);
 	for (int i = 0; queue->used > 0 && i < ENTRIES && count < limit; i++)
-		if (queue->entries[i].key.database == MyDatabaseId)
-			numbers[count++] = queue->entries[i].number;
+	{
+		const Entry *entry = &queue->entries[i];
+
+		if (entry->key.database == MyDatabaseId && entry->try_at <= now)
+			numbers[count++] = entry->number;
+	}
 	LWLockRelease(lock);
 	if (count > 1)
 		qsort(numbers, count, sizeof(uint64), compare_numbers);
@@ -317,15 +323,18 @@ session_evidence_write_all(void)
 void
 session_evidence_put_off(uint64 number)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	Entry	   *entry;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	entry = find_entry(number);
-	if (entry != NULL && ++entry->tries == TRIES)
+	if (entry != NULL && now - entry->at > KEEP)
 	{
 		remove_entry(entry);
 		queue->dropped++;
 	}
+	else if (entry != NULL)
+		entry->try_at = now + RETRY;
 	LWLockRelease(lock);
 }
 
@@ -426,6 +435,7 @@ static void
 note(Entry *entry, int limit)
 {
 	entry->at = GetCurrentTimestamp();
+	entry->try_at = SESSION_NO_TIME;
 	entry->key.database = MyDatabaseId;
 	entry->notify = session_settings.notify;
 	/* What cannot be written now may be in another transaction. */
@@ -491,6 +501,7 @@ session_evidence_mismatch(const SessionRow *row,
 List *
 session_evidence_due(void)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	List	   *databases = NIL;
 	Oid		   *found;
 	int			count = 0;
@@ -500,7 +511,8 @@ session_evidence_due(void)
 	found = palloc_array(Oid, ENTRIES);
 	LWLockAcquire(lock, LW_SHARED);
 	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
-		if (OidIsValid(queue->entries[i].key.database))
+		if (OidIsValid(queue->entries[i].key.database) &&
+			queue->entries[i].try_at <= now)
 			found[count++] = queue->entries[i].key.database;
 	LWLockRelease(lock);
 	for (int i = 0; i < count; i++)

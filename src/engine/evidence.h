@@ -41,10 +41,10 @@ extern int	session_evidence_write(const uint64 *numbers, int count);
 /* Both, for all there is. */
 extern void session_evidence_write_all(void);
 
-/* Notes that one could not be written; when that was tried often, drops it. */
+/* Has one that could not be written wait; after an hour of that, drops it. */
 extern void session_evidence_put_off(uint64 number);
 
-/* The databases that have something queued, a list of Oid. */
+/* The databases that have something to be written, a list of Oid. */
 extern List *session_evidence_due(void);
 
 /* Drops what is queued for a database that is gone. */

@@ -17,7 +17,8 @@
  *	 leaves its notes behind until it is seen to have ended.
  * - What found no room has every snapshot ask the row.
  * - Only what was noted since the server started, or was promoted, is known:
- *	 older snapshots ask the row, and on a standby all do.
+ *	 older snapshots ask the row, on a standby all do, and while transactions
+ *	 that were prepared before are there.
  */
 #include "postgres.h"
 
@@ -27,8 +28,10 @@
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "engine/revocation.h"
 #include "engine/secret.h"
 #include "engine/shared.h"
@@ -155,27 +158,45 @@ let_go(void *entry, void *arg)
 	return false;
 }
 
-/* Lets prepared transactions go whose revocations found no room, and which ended. */
+/*
+ * Has all snapshots ask the row until every transaction has ended that has an
+ * id now; with the lock held.
+ */
 static void
-settle_overflows(void)
+wait_for_running(void)
 {
-	TransactionId prepared[SESSION_OVERFLOWN];
+	session_shared->wait_for = ReadNextTransactionId();
+	session_shared->waiting++;
+	pg_atomic_fetch_add_u32(&session_shared->overflowing, 1);
+}
+
+bool
+session_revocation_waits(void)
+{
+	bool		waits;
 
 	LWLockAcquire(&session_shared->lock->lock, LW_SHARED);
-	memcpy(prepared, session_shared->overflown, sizeof(prepared));
+	waits = session_shared->waiting > 0;
 	LWLockRelease(&session_shared->lock->lock);
-	for (int i = 0; i < SESSION_OVERFLOWN; i++)
+	return waits;
+}
+
+/* Have they ended? */
+static void
+settle_waiting(void)
+{
+	TransactionId oldest = GetActiveSnapshot()->xmin;
+
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	if (session_shared->waiting > 0 &&
+		TransactionIdFollowsOrEquals(oldest, session_shared->wait_for))
 	{
-		if (!TransactionIdIsValid(prepared[i]) ||
-			TransactionIdIsInProgress(prepared[i]))
-			continue;
 		lift(&session_shared->overflown_until, (uint64) end_of_belief());
-		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
-		/* There is one launcher, so nobody else has. */
-		LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
-		session_shared->overflown[i] = InvalidTransactionId;
-		LWLockRelease(&session_shared->lock->lock);
+		pg_atomic_fetch_sub_u32(&session_shared->overflowing,
+								session_shared->waiting);
+		session_shared->waiting = 0;
 	}
+	LWLockRelease(&session_shared->lock->lock);
 }
 
 void
@@ -189,7 +210,7 @@ session_revocation_sweep(void)
 		if (!TransactionIdIsInProgress(sweep.prepared[i]))
 			session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE,
 								let_go, &sweep.prepared[i]);
-	settle_overflows();
+	settle_waiting();
 }
 
 /*
@@ -248,23 +269,6 @@ settle_all(bool committed)
 }
 
 /*
- * Notes a prepared transaction whose revocations found no room.  When there is
- * none for that either, all ask until the server restarts.
- */
-static void
-leave_overflow(void)
-{
-	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
-	for (int i = 0; i < SESSION_OVERFLOWN; i++)
-		if (!TransactionIdIsValid(session_shared->overflown[i]))
-		{
-			session_shared->overflown[i] = noted_by;
-			break;
-		}
-	LWLockRelease(&session_shared->lock->lock);
-}
-
-/*
  * Nobody says when a prepared transaction ends.  It is looked after in the set,
  * or by itself where it found no room there.
  */
@@ -272,7 +276,12 @@ static void
 leave_prepared(void)
 {
 	if (overflows)
-		leave_overflow();
+	{
+		LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+		wait_for_running();
+		LWLockRelease(&session_shared->lock->lock);
+		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
+	}
 	while (count > 0)
 	{
 		SessionIdPlace place;
@@ -411,10 +420,23 @@ session_revocation_note(const pg_uuid_t *id, const char *digest)
  * Asking
  */
 
+/* Begins an era; with the lock held. */
+static void
+begin_era(uint32 era)
+{
+	TransactionId next = ReadNextTransactionId();
+
+	/* One that was prepared before may end a session after. */
+	if (TransactionIdPrecedes(session_compat_oldest_active(), next))
+		wait_for_running();
+	pg_atomic_write_u32(&session_shared->era,
+						SESSION_FIRST_ERA +
+						era % (SESSION_LAST_ERA - SESSION_FIRST_ERA + 1));
+}
+
 void
 session_revocation_trust(void)
 {
-	uint32		none = 0;
 	uint32		era;
 
 	if (pg_atomic_read_u32(&session_shared->era) != 0 || RecoveryInProgress())
@@ -423,10 +445,10 @@ session_revocation_trust(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate random values")));
-	(void) pg_atomic_compare_exchange_u32(&session_shared->era, &none,
-										  SESSION_FIRST_ERA +
-										  era % (SESSION_LAST_ERA -
-												 SESSION_FIRST_ERA + 1));
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&session_shared->era) == 0)
+		begin_era(era);
+	LWLockRelease(&session_shared->lock->lock);
 }
 
 /* 0 = a standby's, or none. */

@@ -45,6 +45,9 @@ extern bool session_revocation_outdates(uint32 era);
 /* Begins an era, unless there is one; on a standby there is none. */
 extern void session_revocation_trust(void);
 
+/* Do all snapshots ask the row until something has ended that a sweep sees? */
+extern bool session_revocation_waits(void);
+
 /*
  * Forgets what no snapshot can be believed against any more; within a
  * transaction that has a snapshot.

@@ -59,9 +59,6 @@ typedef struct SessionDatabase
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 
-/* How many prepared transactions that found no room are looked after. */
-#define SESSION_OVERFLOWN 32
-
 /* How many databases can be looked after. */
 #define SESSION_DATABASES 1024
 
@@ -79,8 +76,13 @@ typedef struct SessionShared
 	pg_atomic_uint64 longest_belief;
 	/* Transactions under way whose revocations found no room. */
 	pg_atomic_uint32 overflowing;
-	/* Those of them that were prepared; protected by the lock. */
-	TransactionId overflown[SESSION_OVERFLOWN];
+
+	/*
+	 * How many of those have not said when they end: until all before an id
+	 * have; protected by the lock.
+	 */
+	uint32		waiting;
+	TransactionId wait_for;
 	/* Until then every snapshot asks the row. */
 	pg_atomic_uint64 overflown_until;
 	/* How many of those there were, since the server started. */

@@ -73,14 +73,20 @@ wait_for(long milliseconds)
 	heed();
 }
 
-/* Waits until so long after a moment, as the setting is by then. */
+/* Seconds to the next look, as the setting is now. */
+static int
+nap_length(void)
+{
+	return session_revocation_waits() ? 1 : session_settings.naptime;
+}
+
 static void
 nap_since(TimestampTz start)
 {
 	for (;;)
 	{
 		TimestampTz now = GetCurrentTimestamp();
-		TimestampTz end = start + session_settings.naptime * USECS_PER_SEC;
+		TimestampTz end = start + nap_length() * USECS_PER_SEC;
 
 		/* Nor does a clock that is put back make it longer. */
 		if (now < start || now >= end)
@@ -285,6 +291,7 @@ look_for_work(bool ask_all)
 		if (entry->present && entry->unfinished &&
 			list_member_oid(wanted, entry->database) &&
 			entry->last.finished_at >= entry->last.started_at &&
+			entry->last.errors == 0 &&
 			entry->last.written + entry->last.deleted +
 			entry->last.trimmed > 0)
 			more = true;

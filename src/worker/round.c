@@ -13,7 +13,8 @@
  * - A batch that fails is reported and counted, and done again one by one; what
  *	 cannot be done is put off, so that it keeps nothing else from being done.
  *	 When many fail in a row the rest of the step is left to the next round, and
- *	 where a lock is not to be had, to the next time; the other steps are done.
+ *	 when a lock is not to be had twice, to the next time; the other steps are
+ *	 done.
  */
 #include "postgres.h"
 
@@ -54,8 +55,12 @@
  */
 #define FIND 50000
 
-/* When so many fail one after the other, the rest will have to wait. */
+/*
+ * When so many fail one after the other, the rest will have to wait; more of
+ * them where not even putting off can be done, because they come first again.
+ */
 #define GIVE_UP 100
+#define GIVE_UP_STUCK 5000
 
 /* When a row that could not be deleted is tried again. */
 #define RETRY USECS_PER_HOUR
@@ -71,7 +76,9 @@ typedef struct Backlog
 	int			next;			/* of them, from there on they are not done */
 	int			alone;			/* up to there they are done one by one */
 	bool		progress;		/* anything was done since it looked */
-	int			failures;		/* in a row */
+	int			failures;		/* in a row, of those that were put off */
+	int			stuck;			/* of those that could not be */
+	int			locked;			/* batches in a row that missed a lock */
 } Backlog;
 
 typedef struct Round
@@ -336,7 +343,7 @@ is_absent(void)
  * to be done by itself.
  */
 static bool
-run_batch(Round *round, const Step *step, int size, bool put_off)
+run_batch(Round *round, const Step *step, int size, bool postpone)
 {
 	Backlog    *backlog = &round->backlog;
 	bool		more = false;
@@ -351,7 +358,7 @@ run_batch(Round *round, const Step *step, int size, bool put_off)
 	{
 		SetUserIdAndSecContext(session_store_owner(),
 							   context | SECURITY_RESTRICTED_OPERATION);
-		if (put_off)
+		if (postpone)
 			step->put_off(backlog->items + backlog->next * step->item_size);
 		else
 			more = do_batch(round, step, size);
@@ -377,22 +384,26 @@ recover(int nth)
 	RESUME_INTERRUPTS();
 }
 
-/* Puts off the next item, which failed by itself. */
-static void
-try_to_put_off(Round *round, const Step *step)
+/* Puts off the next item, which failed by itself; false if it cannot. */
+static bool
+put_off(Round *round, const Step *step)
 {
+	volatile bool done = false;
+
 	if (step->put_off == NULL)
-		return;
+		return true;
 	PG_TRY();
 	{
 		(void) run_batch(round, step, 1, true);
+		done = true;
 	}
 	PG_CATCH();
 	{
-		/* Then it comes first again; what it failed of is known. */
+		/* What it failed of is known. */
 		recover(REPORT + 1);
 	}
 	PG_END_TRY();
+	return done;
 }
 
 /* Goes on after a batch failed; false if that is no use. */
@@ -401,17 +412,22 @@ go_on(Round *round, const Step *step, int size, int code)
 {
 	Backlog    *backlog = &round->backlog;
 
-	/* Whoever cannot look, or has to wait, cannot the next time either. */
-	if (size == 0 || code == ERRCODE_LOCK_NOT_AVAILABLE)
+	if (code == ERRCODE_LOCK_NOT_AVAILABLE)
+		backlog->locked++;
+	/* Who cannot look once, or is told to stop, does not go on. */
+	if (size == 0 || code == ERRCODE_QUERY_CANCELED || backlog->locked > 1)
 		return false;
 	if (size > 1)
 	{
 		backlog->alone = backlog->next + size;
 		return true;
 	}
-	try_to_put_off(round, step);
+	if (put_off(round, step))
+		backlog->failures++;
+	else
+		backlog->stuck++;
 	backlog->next++;
-	if (++backlog->failures < GIVE_UP)
+	if (backlog->failures < GIVE_UP && backlog->stuck < GIVE_UP_STUCK)
 		return true;
 	round->gave_up = true;
 	return false;
@@ -443,7 +459,7 @@ try_batch(Round *round, const Step *step)
 	}
 	backlog->next += size;
 	if (size > 0)
-		backlog->failures = 0;
+		backlog->failures = backlog->stuck = backlog->locked = 0;
 	return more;
 }
 
@@ -544,8 +560,8 @@ settle_in(void)
 	set("statement_timeout", "0");
 	set("transaction_timeout", "0");
 	set("idle_in_transaction_session_timeout", "0");
-	/* Somebody may be rebuilding a table. */
-	set("lock_timeout", "10s");
+	/* Somebody may be rebuilding a table; meanwhile there are others. */
+	set("lock_timeout", "2s");
 	/* What a crash undoes is done again. */
 	set("synchronous_commit", "off");
 }

@@ -263,6 +263,34 @@ query('c', 'DROP TRIGGER refuse ON session.sessions');
 until_true('c', "SELECT bool_and($fresh) FROM session.sessions WHERE user_id = 'refused'",
 	'and written when they can be');
 
+# Nor do those that cannot even be put off, or that wait for somebody's lock.
+query(
+	'c', q{
+	CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN RAISE EXCEPTION 'held'; END $$;
+	CREATE TRIGGER hold BEFORE UPDATE OR DELETE ON session.sessions FOR EACH ROW WHEN (OLD.user_id = 'held') EXECUTE FUNCTION public.hold();
+	CREATE TABLE public.child (id uuid REFERENCES session.sessions ON DELETE CASCADE);
+});
+make_dead('c', 400);
+query('c', q{
+	ALTER TABLE session.sessions DISABLE TRIGGER hold;
+	UPDATE session.sessions SET user_id = 'held' WHERE id IN (SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' LIMIT 150);
+	UPDATE session.sessions SET user_id = 'parent' WHERE id = (SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' AND user_id IS NULL LIMIT 1);
+	INSERT INTO public.child SELECT id FROM session.sessions WHERE user_id = 'parent';
+	ALTER TABLE session.sessions ENABLE TRIGGER hold;
+});
+my $locker = $node->background_psql('c');
+$locker->query_safe('BEGIN; SELECT FROM public.child FOR UPDATE');
+until_true('c',
+	q{SELECT count(*) FILTER (WHERE user_id = 'held') = 150 AND count(*) FILTER (WHERE user_id = 'parent') = 1 AND count(*) = 151
+	FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
+	'those that are held do not stand before the others');
+$locker->query_safe('COMMIT');
+$locker->quit;
+query('c', q{DROP TRIGGER hold ON session.sessions; UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
+until_true('c', $no_dead, 'and are deleted when they are let go');
+query('c', 'DROP TABLE public.child');
+
 # What fails before a round begins is counted, too.
 $errors = round_errors('c');
 query('c', 'ALTER TABLE session.sessions ADD COLUMN other text');

@@ -213,4 +213,24 @@ ok( $node->poll_query_until('postgres',
 		"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$other'))"),
 	'which is forgotten as well');
 
+# What was prepared before the server starts is not in the set, and may end a
+# session all the same.
+my $still = create('still');
+for my $how (qw(fast immediate))
+{
+	my $token = create("ended after a $how stop");
+
+	query("BEGIN; SELECT session_revoke('$token'); PREPARE TRANSACTION 't'");
+	$node->stop($how);
+	$node->start;
+	my $made = query("BEGIN READ ONLY; SELECT session_cookie_issue('$token'); COMMIT");
+	is(source($made), 'database', 'while a transaction of before is there, the row is asked');
+	query("COMMIT PREPARED 't'");
+	is(source($made), 'nobody', "a session that it ends is over, after a $how stop");
+	ok( $node->poll_query_until('postgres',
+			"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$still'))"),
+		'then snapshots are believed again');
+	is(source($made), 'nobody', 'but not that one');
+}
+
 done_testing();
