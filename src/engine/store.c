@@ -776,14 +776,16 @@ delete_rows(Datum *ids, int count)
 			 deleted, count);
 }
 
-/* Collects up to wanted ids of dead rows, which it then holds. */
+/*
+ * Collects up to wanted ids of dead rows, which it then holds.  What it takes
+ * to look at one is forgotten before the next.
+ */
 static int
 next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
-		  SessionStoreTest is_dead, SessionStoreFarewell farewell, Datum *ids)
+		  SessionStoreTest is_dead, SessionStoreFarewell farewell,
+		  MemoryContext work, Datum *ids)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext work = AllocSetContextCreate(caller, "session dead row",
-											   ALLOCSET_DEFAULT_SIZES);
 	int			count = 0;
 
 	while (count < wanted && session_table_next(scan))
@@ -808,8 +810,15 @@ next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(work);
 	}
-	MemoryContextDelete(work);
 	return count;
+}
+
+/* Memory for looking at a row at a time. */
+static MemoryContext
+row_memory(void)
+{
+	return AllocSetContextCreate(CurrentMemoryContext, "session row",
+								 ALLOCSET_DEFAULT_SIZES);
 }
 
 int
@@ -851,6 +860,7 @@ session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
 {
 	Relation	table = open_table(RowExclusiveLock);
 	Datum	   *held = palloc_array(Datum, count);
+	MemoryContext work = row_memory();
 	int			nheld = 0;
 	ScanKeyData key;
 	SessionTableScan scan;
@@ -861,10 +871,11 @@ session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
 	{
 		id_key(&key, &ids[i]);
 		session_table_rescan(&scan, &key);
-		nheld += next_dead(&scan, table, now, 1, is_dead, farewell,
+		nheld += next_dead(&scan, table, now, 1, is_dead, farewell, work,
 						   held + nheld);
 	}
 	session_table_end(&scan);
+	MemoryContextDelete(work);
 	if (nheld > 0)
 		delete_rows(held, nheld);
 	table_close(table, NoLock);
@@ -877,6 +888,7 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 {
 	Relation	table = open_table(RowExclusiveLock);
 	Datum	   *ids = palloc_array(Datum, batch);
+	MemoryContext row = row_memory();
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "session purge",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -893,7 +905,8 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 		MemoryContext caller = MemoryContextSwitchTo(work);
 
 		wanted = limit > 0 ? (int) Min(batch, limit - deleted) : batch;
-		count = next_dead(&scan, table, now, wanted, is_dead, farewell, ids);
+		count = next_dead(&scan, table, now, wanted, is_dead, farewell, row,
+						  ids);
 		if (count > 0)
 			delete_rows(ids, count);
 		deleted += count;
@@ -902,6 +915,7 @@ session_store_purge(TimestampTz now, int64 limit, int batch,
 	} while (count == wanted && (limit == 0 || deleted < limit));
 	session_table_end(&scan);
 	table_close(table, NoLock);
+	MemoryContextDelete(row);
 	MemoryContextDelete(work);
 	return deleted;
 }
