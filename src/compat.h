@@ -42,16 +42,6 @@ session_compat_lxid(void)
 #endif
 }
 
-/* 16 made one check of privileges for all kinds of objects. */
-#if PG_VERSION_NUM >= 160000
-#define session_compat_may_execute(function, role) \
-	(object_aclcheck(ProcedureRelationId, function, role, \
-					 ACL_EXECUTE) == ACLCHECK_OK)
-#else
-#define session_compat_may_execute(function, role) \
-	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
-#endif
-
 /* 16 let the caller take the error of a bad name. */
 #if PG_VERSION_NUM >= 160000
 #define session_compat_name_list(name) stringToQualifiedNameList(name, NULL)

@@ -168,11 +168,45 @@ withdraw(const char *what, const char *object, const char *role)
 	run(psprintf("REVOKE %s %s FROM %s", what, object, role));
 }
 
+/* Does a list of privileges, in a catalog, give one to a role by name? */
+static bool
+is_given(int cache, Oid object, AttrNumber column, Oid role, AclMode mode)
+{
+	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	bool		given = false;
+	bool		null = true;
+	Datum		value = 0;
+
+	if (HeapTupleIsValid(tuple))
+		value = SysCacheGetAttr(cache, tuple, column, &null);
+	if (!null)
+	{
+		Acl		   *acl = DatumGetAclP(value);
+		const AclItem *items = (AclItem *) ((char *) acl +
+											ARR_OVERHEAD_NONULLS(1));
+
+		for (int i = 0; i < ACL_NUM(acl); i++)
+			if (items[i].ai_grantee == role &&
+				(ACLITEM_GET_PRIVS(items[i]) & mode) != 0)
+				given = true;
+	}
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return given;
+}
+
+static bool
+has_events(Oid role)
+{
+	return is_given(RELOID, session_event_table(), Anum_pg_class_relacl, role,
+					ACL_SELECT);
+}
+
 /* A grantor without the right to grant gets a warning only; we do not. */
 static void
 check_granted(Oid function, Oid role)
 {
-	if (!session_compat_may_execute(function, role))
+	if (!is_given(PROCOID, function, Anum_pg_proc_proacl, role, ACL_EXECUTE))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("could not grant function %s",
@@ -212,8 +246,7 @@ grant_events(Oid role_id, const char *role)
 {
 	grant("USAGE ON SCHEMA", "session", role);
 	grant("SELECT ON TABLE", "session.events", role);
-	if (pg_class_aclcheck(session_event_table(), role_id,
-						  ACL_SELECT) != ACLCHECK_OK)
+	if (!has_events(role_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("could not grant table session.events"),
@@ -224,40 +257,6 @@ grant_events(Oid role_id, const char *role)
 /*
  * Taking back
  */
-
-/* Does a list of privileges, in a catalog, give one to a role by name? */
-static bool
-is_given(int cache, Oid object, AttrNumber column, Oid role, AclMode mode)
-{
-	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
-	bool		given = false;
-	bool		null = true;
-	Datum		value = 0;
-
-	if (HeapTupleIsValid(tuple))
-		value = SysCacheGetAttr(cache, tuple, column, &null);
-	if (!null)
-	{
-		Acl		   *acl = DatumGetAclP(value);
-		const AclItem *items = (AclItem *) ((char *) acl +
-											ARR_OVERHEAD_NONULLS(1));
-
-		for (int i = 0; i < ACL_NUM(acl); i++)
-			if (items[i].ai_grantee == role &&
-				(ACLITEM_GET_PRIVS(items[i]) & mode) != 0)
-				given = true;
-	}
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
-	return given;
-}
-
-static bool
-has_events(Oid role)
-{
-	return is_given(RELOID, session_event_table(), Anum_pg_class_relacl, role,
-					ACL_SELECT);
-}
 
 /* What somebody else has granted is not ours to take. */
 static void

@@ -62,7 +62,7 @@ SELECT pg_describe_object('pg_trigger'::regclass, t.oid, 0)
   FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
  WHERE relnamespace = 'session'::regnamespace AND NOT tgisinternal
    AND coalesce(obj_description(t.oid, 'pg_trigger'), '') = '';
-TABLE uncommented;
+SELECT * FROM uncommented ORDER BY object COLLATE "C";
 COMMENT ON FUNCTION session_touch(text) IS NULL;
 COMMENT ON COLUMN session.sessions.ip IS NULL;
 COMMENT ON COLUMN session.keys.secret IS NULL;
@@ -71,7 +71,7 @@ COMMENT ON TRIGGER keys_changed ON session.keys IS NULL;
 COMMENT ON VIEW session.key_ring IS NULL;
 COMMENT ON COLUMN session.events.detail IS NULL;
 COMMENT ON SEQUENCE session.events_id_seq IS NULL;
-TABLE uncommented;
+SELECT * FROM uncommented ORDER BY object COLLATE "C";
 DROP VIEW uncommented;
 
 -- The tables and the view: columns, indexes, constraints and triggers.

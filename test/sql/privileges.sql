@@ -226,6 +226,14 @@ BEGIN;
 ALTER TABLE session.sessions OWNER TO regress_session_admin;
 SELECT session_grant('regress_session_nobody', 'app');
 ROLLBACK;
+-- Nor is a level what a role has through another, which it may leave.
+BEGIN;
+CREATE ROLE regress_session_member IN ROLE regress_session_admin;
+ALTER FUNCTION session_list OWNER TO regress_session_app;
+GRANT EXECUTE ON FUNCTION session_list TO regress_session_admin;
+ALTER TABLE session.sessions OWNER TO regress_session_admin;
+SELECT session_grant('regress_session_member', 'admin');
+ROLLBACK;
 
 -- Granting twice is granting once; what was granted can be taken away.
 SELECT session_grant('regress_session_app', 'app');
