@@ -212,7 +212,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_keys_changed';
 REVOKE ALL ON FUNCTION session.session_keys_changed() FROM PUBLIC;
 COMMENT ON FUNCTION session.session_keys_changed() IS
-'Has every backend drop the keys it keeps, when the change commits.';
+'Has every backend drop the keys it keeps when the change commits, and that commit flushed to disk.';
 
 CREATE TRIGGER keys_changed
     AFTER INSERT OR UPDATE OR DELETE ON session.keys

@@ -3,7 +3,8 @@
  *	  The only door to session.denylist.
  *
  * Rules: a look is a direct index scan over what is committed now; an entry
- * lives until the cookie it denies would have expired.
+ * lives until the cookie it denies would have expired.  The commit of a new
+ * entry is flushed.
  */
 #include "postgres.h"
 
@@ -67,6 +68,7 @@ session_denylist_add(const SessionDenied *denied, TimestampTz until)
 	Oid			types[] = {BYTEAOID, TIMESTAMPTZOID};
 	Datum		values[] = {hash_datum(denied), TimestampTzGetDatum(until)};
 
+	session_table_flush_commit(&denylist);
 	return session_table_execute(&denylist, "INSERT INTO session.denylist AS d"
 								 " (hash, expires_at) VALUES ($1, $2)"
 								 " ON CONFLICT ON CONSTRAINT denylist_pkey DO UPDATE"

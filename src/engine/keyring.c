@@ -9,7 +9,8 @@
  * - A backend opens the keys it needs once and keeps them in memory of their
  *	 own, wiped before it is freed.  A trigger on the table has every backend
  *	 drop what it keeps, through the relcache, when the change commits; so the
- *	 next call sees a rotation.
+ *	 next call sees a rotation.  It also has that commit flushed, so a crash
+ *	 brings back no retired key and loses no key that something was made with.
  * - The master key is kept no longer than it takes to derive from it.
  */
 #include "postgres.h"
@@ -571,4 +572,5 @@ session_keyring_changed(void)
 
 	CacheInvalidateRelcache(rel);
 	table_close(rel, AccessShareLock);
+	session_table_flush_commit(&keys);
 }

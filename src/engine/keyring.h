@@ -39,7 +39,10 @@ extern char *session_keyring_import(const uint8 *secret, size_t len,
 /* False unless there was such a key and it was not retired. */
 extern bool session_keyring_retire(const char *kid);
 
-/* Drops what is cached; for the trigger that watches the table. */
+/*
+ * Has every backend drop what it keeps when the transaction commits, and the
+ * commit flushed; for the trigger that watches the table.
+ */
 extern void session_keyring_changed(void);
 
 /*

@@ -8,7 +8,7 @@
  * the owner.  (In a SERIALIZABLE transaction both count towards serialization
  * failures.)  A tid is only good within the scan that found it.  What ends a
  * session or gives it another token is noted for snapshots before it is
- * written.
+ * written, and its commit is flushed.
  */
 #include "postgres.h"
 
@@ -738,7 +738,10 @@ void
 session_store_save_state(const SessionRow *row)
 {
 	if (memcmp(row->token_hash, row->stored_hash, SESSION_SHA256_BYTES) != 0)
+	{
 		session_revocation_note(&row->id, session_secret_digest(row));
+		session_table_flush_commit(&sessions);
+	}
 	write_row(&state_statement, row);
 }
 
@@ -746,6 +749,7 @@ void
 session_store_save_end(const SessionRow *row)
 {
 	session_revocation_note(&row->id, NULL);
+	session_table_flush_commit(&sessions);
 	write_row(&end_statement, row);
 }
 

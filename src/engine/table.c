@@ -12,6 +12,9 @@
  * - Plans run as the table's owner, name everything by schema, and carry
  *	 values as parameters only.  An error restores the user with the
  *	 (sub)transaction.
+ * - A commit is flushed where a crash must not undo a change.  A savepoint that
+ *	 is rolled back leaves the transaction with a flush it does not need, and
+ *	 PREPARE TRANSACTION and COMMIT PREPARED always flush.
  */
 #include "postgres.h"
 
@@ -248,4 +251,14 @@ session_table_execute(SessionTable *table, const char *sql, int nparams,
 	session_authority_give_back(&before);
 	CommandCounterIncrement();
 	return processed;
+}
+
+void
+session_table_flush_commit(SessionTable *table)
+{
+	Relation	rel = session_table_open(table, AccessShareLock);
+
+	if (RelationIsPermanent(rel))
+		ForceSyncCommit();
+	table_close(rel, AccessShareLock);
 }

@@ -70,4 +70,11 @@ extern uint64 session_table_execute(SessionTable *table, const char *sql,
 									int nparams, Oid *types, Datum *values,
 									const char *nulls, SPIPlanPtr *plan);
 
+/*
+ * Has the commit of the running transaction flush to disk, whatever
+ * "synchronous_commit" says.  Call it with a change of the table that a crash
+ * must not undo.  Does nothing for an unlogged table, which a crash empties.
+ */
+extern void session_table_flush_commit(SessionTable *table);
+
 #endif							/* SESSION_TABLE_H */

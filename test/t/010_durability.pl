@@ -1,5 +1,7 @@
 # What is committed outlives the server: a restart and kill -9 lose no session,
-# no change and no revocation, and bring nothing uncommitted to life.
+# no change and no revocation, and bring nothing uncommitted to life.  With
+# synchronous_commit = off that still holds for what ends a session, replaces a
+# token, denies a cookie or changes a key.
 
 use strict;
 use warnings;
@@ -134,5 +136,222 @@ is( query("SELECT session_data_set('$token{kept}', 'n', '3'), "
 		. "session_data_set('$token{new}', 'n', '3')"),
 	't|f',
 	'writing goes on where it may');
+
+# Without synchronous_commit.  Nothing but a commit that flushes brings WAL to
+# disk here: the WAL writer is stopped by a signal, and every other process that
+# could flush has nothing to do.
+$node->stop;
+$node = PostgreSQL::Test::Cluster->new('asynchronous');
+$node->init;
+$node->append_conf('postgresql.conf', q{
+shared_preload_libraries = 'session'
+session.naptime = '1d'
+session.on_mismatch = 'revoke'
+session.refresh_grace = 0
+synchronous_commit = off
+wal_writer_delay = 10s
+checkpoint_timeout = 1h
+bgwriter_lru_maxpages = 0
+autovacuum = off
+});
+$node->start;
+
+# The connections of this helper wait for the disk, so that what it makes is
+# there after a crash.
+my $flush = 'SET synchronous_commit = on; ';
+sub made { return $node->safe_psql('postgres', $flush . shift); }
+
+sub made_token { return made("SELECT token FROM session_create($_[0])"); }
+
+sub made_refresh
+{
+	return made("SELECT refresh_token FROM "
+		  . "session_create('u', refreshable => true, ip => '192.0.2.1')");
+}
+
+made(q{CREATE EXTENSION session;
+	SELECT FROM session_key_rotate();
+	CREATE TABLE users (id text PRIMARY KEY);
+	INSERT INTO users VALUES ('bound');
+	SELECT session_bind_users('users', 'id')});
+
+sub signal_wal_writer
+{
+	my ($signal) = @_;
+	my $pid = query(
+		q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'});
+	kill $signal, $pid or die "could not send $signal to the WAL writer: $!";
+}
+
+# Does the commit of some statements flush?  The position is taken before the
+# commit, whose own record follows it.
+sub flushes
+{
+	my ($statements) = @_;
+	my ($out, $err);
+	my $code = $node->psql(
+		'postgres', qq{\\set ON_ERROR_STOP
+			BEGIN;
+			$statements;
+			SELECT pg_current_wal_insert_lsn() AS before \\gset
+			COMMIT;
+			\\echo
+			SELECT pg_current_wal_flush_lsn() > :'before'},
+		stdout => \$out,
+		stderr => \$err);
+	die "$statements: $err" if $code != 0;
+	return (split /\n/, $out)[-1];
+}
+
+my %made = map { $_ => made_token(q{'u', ip => '192.0.2.1'}) }
+  qw(revoked savepoint by_id touched changed extended regenerated mismatched
+  mine);
+$made{$_} = made_refresh() for qw(logged_out rotated reused);
+made("SELECT session_refresh('$made{reused}')");
+made_token(q{'one', tenant_id => 'acme'});
+made_token(q{'two'});
+made_token(q{'limited'}) for 1 .. 2;
+made_token(q{'bound'});
+my $cookie = made(q{SELECT session_cookie_encode('{"sub": "ada"}')});
+my $kid = made('SELECT session_key_rotate()');
+
+signal_wal_writer('STOP');
+for my $call (
+	[ 'session_revoke', "SELECT session_revoke('$made{revoked}')" ],
+	[
+		'session_revoke of a refresh token',
+		"SELECT session_revoke('$made{logged_out}')"
+	],
+	[
+		'session_revoke in a savepoint',
+		"SAVEPOINT s; SELECT session_revoke('$made{savepoint}'); "
+		  . 'RELEASE SAVEPOINT s'
+	],
+	[
+		'session_revoke_id',
+		"SELECT session_revoke_id(id) FROM session_validate('$made{by_id}')"
+	],
+	[ 'session_revoke_tenant', q{SELECT session_revoke_tenant('acme')} ],
+	[ 'session_revoke_user', q{SELECT session_revoke_user('two')} ],
+	[
+		'an eviction',
+		q{SELECT FROM session_create('limited', max_sessions => 2)}
+	],
+	[ 'deleting a user of a bound table', 'DELETE FROM users' ],
+	[
+		'session_revoke_mine',
+		"SELECT session_authenticate('$made{mine}'); "
+		  . 'SELECT session_revoke_mine(session_id())'
+	],
+	[
+		'a mismatch that ends the session',
+		"SET session.bind_ip = exact; SELECT FROM session_validate("
+		  . "'$made{mismatched}', '192.0.2.2')"
+	],
+	[
+		'the reuse of a refresh token',
+		"SELECT FROM session_refresh('$made{reused}')"
+	],
+	[
+		'session_regenerate',
+		"SELECT FROM session_regenerate('$made{regenerated}')"
+	],
+	[
+		'a rotation', "SELECT FROM session_refresh('$made{rotated}')"
+	],
+	[ 'session_cookie_revoke', "SELECT session_cookie_revoke('$cookie')" ],
+	[ 'session_key_retire', "SELECT session_key_retire('$kid')" ],
+	[ 'session_key_rotate', 'SELECT session_key_rotate()' ],
+	[
+		'session_key_import',
+		q{SELECT session_key_import(convert_to(repeat('k', 32), 'UTF8'))}
+	],
+	[
+		'a key deleted by hand',
+		"DELETE FROM session.keys WHERE kid = '$kid'"
+	])
+{
+	is(flushes($call->[1]), 't', "the commit of $call->[0] is flushed");
+}
+
+# Losing these costs another login, or an idle time that is counted again.
+for my $call (
+	[ 'session_create', q{SELECT FROM session_create('u')} ],
+	[ 'session_touch', "SELECT session_touch('$made{touched}')" ],
+	[
+		'session_data_set',
+		"SELECT session_data_set('$made{changed}', 'k', '1')"
+	],
+	[
+		'session_refresh of a session token',
+		"SELECT FROM session_refresh('$made{extended}')"
+	])
+{
+	is(flushes($call->[1]), 'f', "the commit of $call->[0] is not");
+}
+
+# The same with the machinery of a crash, for one of each kind.
+signal_wal_writer('CONT');
+$server = start_child();
+for my $kind (
+	[
+		'a revocation',
+		sub { made_token(q{'u'}) },
+		sub { "SELECT session_revoke('$_[0]')" },
+		sub { "SELECT session_status('$_[0]')" },
+		'revoked'
+	],
+	[
+		'a rotation',
+		sub { made_refresh() },
+		sub { "SELECT FROM session_refresh('$_[0]')" },
+		sub {
+			"SELECT count(*) FROM session_refresh('$_[0]'); "
+			  . 'SELECT revoked_reason FROM session.sessions '
+			  . "WHERE id = encode(substr(decode(translate(substr('$_[0]', 4), "
+			  . "'-_', '+/'), 'base64'), 1, 16), 'hex')::uuid"
+		},
+		"0\nrefresh_reuse"
+	],
+	[
+		'a denied cookie',
+		sub { made(q{SELECT session_cookie_encode('{"sub": "ada"}')}) },
+		sub { "SELECT session_cookie_revoke('$_[0]')" },
+		sub { "SELECT session_cookie_decode('$_[0]') IS NULL" },
+		't'
+	],
+	[
+		'a retired key',
+		sub { made('SELECT session_key_rotate()') },
+		sub { "SELECT session_key_retire('$_[0]')" },
+		sub {
+			"SELECT retired_at IS NOT NULL FROM session.key_ring "
+			  . "WHERE kid = '$_[0]'"
+		},
+		't'
+	])
+{
+	my ($name, $make, $call, $look, $result) = @$kind;
+	my $it = $make->();
+
+	signal_wal_writer('STOP');
+	query($call->($it));
+	kill_child($server);
+	start_again();
+	is(query($look->($it)), $result,
+		"$name outlives kill -9 without synchronous_commit");
+	$server = start_child();
+}
+kill_child($server);
+start_again();
+
+# A crash empties an unlogged table, so nothing waits for the disk.
+made(q{SELECT session_storage('cache')});
+$made{cached} = made_token(q{'u'});
+signal_wal_writer('STOP');
+is(flushes("SELECT session_revoke('$made{cached}')"),
+	'f', 'an end of a session that is kept as a cache is not flushed');
+signal_wal_writer('CONT');
+$node->stop;
 
 done_testing();
