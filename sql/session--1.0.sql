@@ -303,9 +303,9 @@ COMMENT ON COLUMN session.events.user_id IS
 COMMENT ON COLUMN session.events.tenant_id IS
 'Its tenant, likewise.';
 COMMENT ON COLUMN session.events.ip IS
-'Address of the request for created, binding_mismatch and failures (of IPv6 the /64); otherwise the one the session was created from.';
+'Address of the request for created, refresh_reuse, binding_mismatch and failures (of IPv6 the /64), where the call said it; otherwise the one the session was created from.';
 COMMENT ON COLUMN session.events.user_agent IS
-'User agent of the request for created and binding_mismatch; otherwise the one the session was created with.';
+'User agent of the request for created, refresh_reuse and binding_mismatch, where the call said it; otherwise the one the session was created with.';
 COMMENT ON COLUMN session.events.detail IS
 'revoked: reason.  refreshed: generation, of a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  refresh_reuse, binding_mismatch and failures: count, within the minute so far.';
 COMMENT ON SEQUENCE session.events_id_seq IS
@@ -560,15 +560,22 @@ REVOKE ALL ON FUNCTION @extschema@.session_touch(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_touch(pg_catalog.text) IS
 'Records at once that a session was used, without the throttle of session_validate; false unless it is live.';
 
-CREATE FUNCTION @extschema@.session_refresh(token pg_catalog.text)
+CREATE FUNCTION @extschema@.session_refresh(
+    token pg_catalog.text,
+    ip pg_catalog.inet DEFAULT NULL,
+    user_agent pg_catalog.text DEFAULT NULL)
 RETURNS SETOF @extschema@.session_credentials
 ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_refresh';
-REVOKE ALL ON FUNCTION @extschema@.session_refresh(pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_refresh(pg_catalog.text) IS
-'For a session token: starts the lifetime of a live session again, up to its cap, and returns its credentials with the same token.  For a refresh token: returns the next session token and refresh token, or, within session.refresh_grace of its use, the same ones again.
-No row for anything else.  A refresh token that was used before ends the session.
+REVOKE ALL ON FUNCTION @extschema@.session_refresh(
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_refresh(
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
+'For a session token: starts the lifetime of a live session again, up to its cap, and returns its credentials with the same token.  For a refresh token: returns the next session token and refresh token.
+A refresh token that was just replaced returns the same pair again: within session.refresh_grace, and later as long as the session was certainly not used since, which is only known with the library preloaded and since the server started.
+ip and user_agent are those of the request; they decide as in session_validate when session.bind_ip or session.bind_user_agent is on, and are kept with refresh_reuse.
+No row for anything else.  A refresh token that was used before, other than above, ends the session.
 Errors: 55000 when a refresh token finds the master key missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_regenerate(

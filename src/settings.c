@@ -190,7 +190,8 @@ define_refresh(void)
 			   GUC_UNIT_S,
 			   "Sets how long a refresh token that was just used gives the "
 			   "same tokens again.",
-			   "If set to zero, using one twice always ends the session.");
+			   "It does so longer while the tokens are not used.  If set to "
+			   "zero, using one twice always ends the session.");
 }
 
 static void

@@ -266,7 +266,8 @@ DECLARE
     seen session_info;
     remember boolean;
 BEGIN
-    SELECT * INTO given FROM session_refresh(app.cookie('__Secure-refresh'));
+    SELECT * INTO given FROM session_refresh(app.cookie('__Secure-refresh'),
+        app.header('x-forwarded-for')::inet, app.header('user-agent'));
     SELECT * INTO seen FROM session_validate(given.token,
         app.header('x-forwarded-for')::inet, app.header('user-agent'));
     remember := coalesce((seen.data ->> 'remember')::boolean, false);

@@ -183,20 +183,21 @@ session_touch(PG_FUNCTION_ARGS)
 static bool
 refresh(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *given)
 {
+	SessionBinding binding = arg_binding(fcinfo, 1);
 	SessionRefreshToken token;
 	bool		refreshed;
 
 	if (session_arg_token(fcinfo, 0, &given->token))
 	{
 		given->refreshable = false;
-		return session_lifecycle_extend(&given->token, row);
+		return session_lifecycle_extend(&given->token, &binding, row);
 	}
 	if (!session_arg_refresh(fcinfo, 0, &token))
 	{
-		session_arg_refused(fcinfo, 0, NULL);
+		session_arg_refused(fcinfo, 0, binding.ip);
 		return false;
 	}
-	refreshed = session_lifecycle_rotate(&token, row, given);
+	refreshed = session_lifecycle_rotate(&token, &binding, row, given);
 	session_crypto_wipe(&token, sizeof(token));
 	return refreshed;
 }

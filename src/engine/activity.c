@@ -209,23 +209,29 @@ note_first(const SessionRow *row, TimestampTz now)
 	return use != NULL;
 }
 
+/* Writes a use into its row if that is due and possible without waiting. */
+static bool
+write_now(SessionRow *row, TimestampTz now)
+{
+	if (!session_policy_touch_due(row, &session_settings, now))
+		return false;
+	if (XactReadOnly || RecoveryInProgress() || IsInParallelMode())
+		return false;
+	if (!session_store_try_lock(row))
+		return false;
+	session_policy_touch(row, now);
+	session_store_save_activity(row);
+	return true;
+}
+
 void
 session_activity_record(SessionRow *row, TimestampTz now)
 {
 	if (session_shared_database() != NULL &&
 		(note_again(row, now) || note_first(row, now)))
-	{
 		row->last_seen_at = now;
-		return;
-	}
-	if (!session_policy_touch_due(row, &session_settings, now))
-		return;
-	if (XactReadOnly || RecoveryInProgress() || IsInParallelMode())
-		return;
-	if (!session_store_try_lock(row))
-		return;
-	session_policy_touch(row, now);
-	session_store_save_activity(row);
+	else if (!write_now(row, now))
+		session_shared_lost_use(now);
 }
 
 /*
@@ -435,6 +441,8 @@ write_one(const SessionUse *found)
 
 	/* Until then others come first, whatever becomes of this one. */
 	set_due(found, now + RETRY);
+	if (found->seen_at > now)
+		session_shared_lost_use(found->seen_at);
 	if (!session_store_glance(&found->id, &row) ||
 		row.created_at != found->created_at || found->seen_at > now)
 	{

@@ -28,6 +28,7 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
+#include "engine/activity.h"
 #include "engine/claims.h"
 #include "engine/cookie.h"
 #include "engine/denylist.h"
@@ -577,6 +578,7 @@ from_row(SessionSnapshot *snapshot)
 		!session_secret_same_digest(snapshot->digest,
 									session_secret_digest(&row)))
 		return false;
+	session_activity_record(&row, GetCurrentTimestamp());
 	snapshot->user_id = row.user_id;
 	snapshot->tenant_id = row.tenant_id;
 	snapshot->role = row.role;
@@ -647,7 +649,10 @@ session_cookie_believe(const char *value, size_t len, bool sensitive,
 		return from_row(snapshot);
 	from_claims(snapshot, &proven, now);
 	if (!is_doubtful(&proven, snapshot))
+	{
+		session_activity_again(&snapshot->id, GetCurrentTimestamp());
 		return true;
+	}
 	/* One made for the row as it is might be doubted as well. */
 	should_refresh = snapshot->should_refresh;
 	found = from_row(snapshot);

@@ -120,7 +120,7 @@ write_entry(const Entry *entry)
 	{
 		event.user_id = row.user_id;
 		event.tenant_id = row.tenant_id;
-		/* Refreshing does not say where from. */
+		/* Where the call did not say where it came from. */
 		if (event.kind == SESSION_EVENT_REFRESH_REUSE)
 		{
 			event.ip = row.ip;
@@ -470,13 +470,20 @@ session_evidence_failure(const inet *ip)
 }
 
 void
-session_evidence_reuse(const SessionRow *row)
+session_evidence_reuse(const SessionRow *row, const SessionBinding *binding)
 {
 	Entry		entry = {.key.kind = SESSION_EVENT_REFRESH_REUSE};
 
 	if (!session_event_wanted(SESSION_EVENT_REFRESH_REUSE))
 		return;
 	entry.key.id = row->id;
+	/* Not in the key: one session is one event a minute from anywhere. */
+	if (binding->ip != NULL)
+	{
+		entry.has_ip = true;
+		memcpy(&entry.ip, binding->ip, VARSIZE_ANY(binding->ip));
+	}
+	set_user_agent(&entry, binding->user_agent);
 	note(&entry, 0);
 }
 

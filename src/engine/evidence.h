@@ -22,8 +22,9 @@
  */
 extern void session_evidence_failure(const inet *ip);
 
-/* A refresh token that had been replaced was used. */
-extern void session_evidence_reuse(const SessionRow *row);
+/* A refresh token that had been replaced was used, from somewhere. */
+extern void session_evidence_reuse(const SessionRow *row,
+								   const SessionBinding *binding);
 
 /* A token was presented from somewhere else. */
 extern void session_evidence_mismatch(const SessionRow *row,

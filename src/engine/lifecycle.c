@@ -84,10 +84,27 @@ session_lifecycle_check(const SessionToken *token,
 	return status;
 }
 
+/*
+ * The session whose tokens the running transaction hands out.  Its client has
+ * not got them yet, so a use of them in the same transaction is not the
+ * client's.
+ */
+static pg_uuid_t handed;
+static LocalTransactionId handed_in = InvalidLocalTransactionId;
+
+static bool
+is_handed_out(const SessionRow *row)
+{
+	return LocalTransactionIdIsValid(handed_in) &&
+		handed_in == session_compat_lxid() &&
+		memcmp(handed.data, row->id.data, UUID_LEN) == 0;
+}
+
 static void
 note_use(SessionRow *row)
 {
-	session_activity_record(row, GetCurrentTimestamp());
+	if (!is_handed_out(row))
+		session_activity_record(row, GetCurrentTimestamp());
 	session_context_note(&row->id);
 }
 
@@ -109,6 +126,29 @@ end_held(SessionRow *row, text *reason, TimestampTz now)
 	session_count(SESSION_COUNT_ENDED);
 }
 
+/* Writes the end of a session whose row is held: it was used from elsewhere. */
+static void
+end_mismatched(SessionRow *row)
+{
+	end_held(row, cstring_to_text("binding_mismatch"), GetCurrentTimestamp());
+	session_event_revoked(row);
+}
+
+/*
+ * Turns away a request that comes from elsewhere, and ends the session, whose
+ * row is held, if that is set.
+ */
+static bool
+is_from_elsewhere(SessionRow *row, const SessionBinding *binding)
+{
+	if (session_policy_bound(row, &session_settings, binding))
+		return false;
+	session_evidence_mismatch(row, binding);
+	if (session_settings.on_mismatch == SESSION_MISMATCH_REVOKE)
+		end_mismatched(row);
+	return true;
+}
+
 SessionStatus
 session_lifecycle_validate(const SessionToken *token,
 						   const SessionBinding *binding, SessionRow *row)
@@ -126,20 +166,17 @@ session_lifecycle_validate(const SessionToken *token,
 		SessionRow	held;
 
 		if (session_lifecycle_hold(token, &held))
-		{
-			end_held(&held, cstring_to_text("binding_mismatch"),
-					 GetCurrentTimestamp());
-			session_event_revoked(&held);
-		}
+			end_mismatched(&held);
 	}
 	return status;
 }
 
-bool
-session_lifecycle_hold(const SessionToken *token, SessionRow *row)
+/* Holds the row of a live session for a request from an address (or NULL). */
+static bool
+hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 {
 	/* Look before locking: a stranger's guess must not make anyone wait. */
-	if (find(token, row) != SESSION_ACTIVE)
+	if (find_from(token, ip, row) != SESSION_ACTIVE)
 		return false;
 	if (!session_store_lock(&row->id, row) || !session_secret_matches(row, token))
 		return false;
@@ -151,11 +188,24 @@ session_lifecycle_hold(const SessionToken *token, SessionRow *row)
 }
 
 bool
+session_lifecycle_hold(const SessionToken *token, SessionRow *row)
+{
+	return hold_from(token, NULL, row);
+}
+
+bool
 session_lifecycle_reread(const SessionToken *token, SessionRow *row)
 {
+	bool		live;
+
 	if (XactReadOnly)
-		return find(token, row) == SESSION_ACTIVE;
-	return session_lifecycle_hold(token, row);
+		live = find(token, row) == SESSION_ACTIVE;
+	else
+		live = session_lifecycle_hold(token, row);
+	/* A snapshot of a row that is not committed asks the row at its use. */
+	if (live && !row->uncommitted)
+		session_activity_record(row, GetCurrentTimestamp());
+	return live;
 }
 
 bool
@@ -357,10 +407,12 @@ session_lifecycle_touch(const SessionToken *token)
 }
 
 bool
-session_lifecycle_extend(const SessionToken *token, SessionRow *row)
+session_lifecycle_extend(const SessionToken *token,
+						 const SessionBinding *binding, SessionRow *row)
 {
 	/* A refreshable session is extended by its refresh token alone. */
-	if (!session_lifecycle_hold(token, row) ||
+	if (!hold_from(token, binding->ip, row) ||
+		is_from_elsewhere(row, binding) ||
 		row->refresh_expires_at != SESSION_NO_TIME)
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
@@ -381,10 +433,10 @@ made_live(const SessionRefreshToken *token, const SessionRow *row)
 
 /*
  * Finds the live session of a refresh token that was made with its key,
- * whatever its generation.
+ * whatever its generation, and came from an address (or NULL).
  */
 static bool
-find_refresh(const SessionRefreshToken *token, SessionRow *row)
+find_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 {
 	pg_uuid_t	id;
 
@@ -398,54 +450,73 @@ find_refresh(const SessionRefreshToken *token, SessionRow *row)
 		if (session_policy_life(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
 			return false;
 	}
-	session_evidence_failure(NULL);
+	session_evidence_failure(ip);
 	return false;
 }
 
 /* The same, then holds the row and looks again. */
 static bool
-hold_refresh(const SessionRefreshToken *token, SessionRow *row)
+hold_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 {
 	/* Neither a stranger's guess nor a session that is over waits. */
-	if (!find_refresh(token, row) || !session_store_lock(&row->id, row))
+	if (!find_refresh(token, ip, row) || !session_store_lock(&row->id, row))
 		return false;
 	session_activity_overlay(row);
 	return made_live(token, row);
 }
 
-bool
-session_lifecycle_rotate(const SessionRefreshToken *token, SessionRow *row,
-						 SessionCredentials *given)
+/* Ends a session whose refresh token was used again; its row is held. */
+static void
+end_reused(SessionRow *row, const SessionBinding *binding, TimestampTz now)
 {
-	TimestampTz asked = GetCurrentTimestamp();
-	TimestampTz now;
+	end_held(row, cstring_to_text("refresh_reuse"), now);
+	session_evidence_reuse(row, binding);
+	session_count(SESSION_COUNT_REUSED);
+}
 
-	if (!hold_refresh(token, row))
-		return false;
-	now = GetCurrentTimestamp();
-	switch (session_policy_rotation(row, &session_settings,
-									session_token_generation(token),
-									asked, now))
+/* Gives the pair that was decided on, and writes what changed of the row. */
+static void
+give_pair(SessionRow *row, SessionRotation rotation,
+		  const SessionPresented *presented, SessionCredentials *given)
+{
+	if (rotation == SESSION_ROTATION_NEXT)
+		session_policy_rotate(row, presented->generation, presented->now);
+	if (rotation == SESSION_ROTATION_AGAIN)
+		session_policy_repeat(row, presented->now);
+	session_secret_derive(row, given);
+	if (rotation != SESSION_ROTATION_SAME)
 	{
-		case SESSION_ROTATION_NONE:
-			return false;
-		case SESSION_ROTATION_REUSE:
-			end_held(row, cstring_to_text("refresh_reuse"), now);
-			session_evidence_reuse(row);
-			session_count(SESSION_COUNT_REUSED);
-			return false;
-		case SESSION_ROTATION_SAME:
-			session_secret_derive(row, given);
-			break;
-		case SESSION_ROTATION_NEXT:
-			session_policy_rotate(row, now);
-			session_secret_derive(row, given);
-			session_store_save_state(row);
-			session_event_refreshed(row);
-			break;
+		session_store_save_state(row);
+		session_event_refreshed(row);
 	}
 	session_count(SESSION_COUNT_REFRESHED);
 	session_context_note(&row->id);
+	handed = row->id;
+	handed_in = session_compat_lxid();
+}
+
+bool
+session_lifecycle_rotate(const SessionRefreshToken *token,
+						 const SessionBinding *binding, SessionRow *row,
+						 SessionCredentials *given)
+{
+	SessionPresented presented = {
+		.generation = session_token_generation(token),
+		.asked = GetCurrentTimestamp()
+	};
+	SessionRotation rotation;
+
+	if (!hold_refresh(token, binding->ip, row))
+		return false;
+	presented.now = GetCurrentTimestamp();
+	presented.uses_known = session_shared_knows_uses(row->rotated_at);
+	rotation = session_policy_rotation(row, &session_settings, &presented);
+	if (rotation == SESSION_ROTATION_REUSE)
+		end_reused(row, binding, presented.now);
+	if (rotation == SESSION_ROTATION_NONE ||
+		rotation == SESSION_ROTATION_REUSE || is_from_elsewhere(row, binding))
+		return false;
+	give_pair(row, rotation, &presented, given);
 	return true;
 }
 
@@ -571,7 +642,7 @@ session_lifecycle_revoke_refresh(const SessionRefreshToken *token)
 {
 	SessionRow	row;
 
-	return hold_refresh(token, &row) &&
+	return hold_refresh(token, NULL, &row) &&
 		end_if_alive(&row, cstring_to_text("logout"));
 }
 

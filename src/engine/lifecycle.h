@@ -60,7 +60,8 @@ extern SessionStatus session_lifecycle_validate(const SessionToken *token,
 
 /*
  * Reads a live session at a moment at which no revocation of it is under way:
- * the row is held for that, or where nothing may be written, read again.
+ * the row is held for that, or where nothing may be written, read again.  Is
+ * a use of the session, because what is minted from the row is good by itself.
  */
 extern bool session_lifecycle_reread(const SessionToken *token,
 									 SessionRow *row);
@@ -83,16 +84,24 @@ extern bool session_lifecycle_hold(const SessionToken *token,
 
 extern bool session_lifecycle_touch(const SessionToken *token);
 
-/* False for a refreshable session too: it has a token for that. */
+/*
+ * Starts the lifetime of a session again.  False for a refreshable session
+ * too: it has a token for that.  A request from elsewhere is handled as by
+ * session_lifecycle_validate.
+ */
 extern bool session_lifecycle_extend(const SessionToken *token,
+									 const SessionBinding *binding,
 									 SessionRow *row);
 
 /*
- * Gives the next tokens for a refresh token, or those it was used for a moment
- * ago.  Using an older one ends the session: false then, and never an error,
- * which would undo that.
+ * Gives the next pair of tokens for a refresh token, or the last pair again, as
+ * session_policy_rotation decides.  Reuse ends the session, whichever address
+ * it comes from; any other request from elsewhere is handled as by
+ * session_lifecycle_validate.  Returns false in both cases, and never raises an
+ * error, which would undo the end.
  */
 extern bool session_lifecycle_rotate(const SessionRefreshToken *token,
+									 const SessionBinding *binding,
 									 SessionRow *row,
 									 SessionCredentials *given);
 

@@ -310,28 +310,51 @@ session_policy_extend(SessionRow *row, TimestampTz now)
 	session_policy_touch(row, now);
 }
 
+/* A generation fits the column, which is signed, and is never zero again. */
+#define LAST_GENERATION PG_INT32_MAX
+
+/* Decides about the generation before the row's. */
+static SessionRotation
+repetition(const SessionRow *row, const SessionSettings *settings,
+		   const SessionPresented *presented)
+{
+	if (settings->refresh_grace == 0 || row->rotated_at == SESSION_NO_TIME ||
+		row->rotated_at > presented->now)
+		return SESSION_ROTATION_REUSE;
+	if (presented->asked < after(row->rotated_at,
+								 SECONDS(settings->refresh_grace)))
+		return SESSION_ROTATION_SAME;
+	if (presented->uses_known && row->last_seen_at == row->rotated_at)
+		return SESSION_ROTATION_AGAIN;
+	return SESSION_ROTATION_REUSE;
+}
+
 SessionRotation
-session_policy_rotation(const SessionRow *row,
-						const SessionSettings *settings, uint32 generation,
-						TimestampTz asked, TimestampTz now)
+session_policy_rotation(const SessionRow *row, const SessionSettings *settings,
+						const SessionPresented *presented)
 {
 	uint32		current = (uint32) row->refresh_generation;
 
-	if (session_policy_life(row, now) != SESSION_ACTIVE ||
-		generation > current)
+	if (session_policy_life(row, presented->now) != SESSION_ACTIVE ||
+		presented->generation >= LAST_GENERATION)
 		return SESSION_ROTATION_NONE;
-	if (generation == current)
+	if (presented->generation >= current)
 		return SESSION_ROTATION_NEXT;
-	if (generation == current - 1 && row->rotated_at != SESSION_NO_TIME &&
-		asked < after(row->rotated_at, SECONDS(settings->refresh_grace)))
-		return SESSION_ROTATION_SAME;
+	if (presented->generation + 1 == current)
+		return repetition(row, settings, presented);
 	return SESSION_ROTATION_REUSE;
 }
 
 void
-session_policy_rotate(SessionRow *row, TimestampTz now)
+session_policy_rotate(SessionRow *row, uint32 generation, TimestampTz now)
 {
-	row->refresh_generation++;
+	row->refresh_generation = (int32) (generation + 1);
+	session_policy_repeat(row, now);
+}
+
+void
+session_policy_repeat(SessionRow *row, TimestampTz now)
+{
 	row->rotated_at = now;
 	session_policy_extend(row, now);
 }

@@ -98,24 +98,71 @@ extern void session_policy_touch(SessionRow *row, TimestampTz now);
 /* The session's lifetime starts again, up to its cap. */
 extern void session_policy_extend(SessionRow *row, TimestampTz now);
 
-/* What to do with a refresh token of a generation. */
+/* What a refresh token gets. */
 typedef enum SessionRotation
 {
-	SESSION_ROTATION_NONE,		/* nothing: it is not good for anything */
-	SESSION_ROTATION_NEXT,		/* give the next tokens */
-	SESSION_ROTATION_SAME,		/* give the tokens it was just used for */
-	SESSION_ROTATION_REUSE		/* it was used before: end the session */
+	SESSION_ROTATION_NONE,		/* nothing */
+	SESSION_ROTATION_NEXT,		/* the pair of the next generation */
+	SESSION_ROTATION_SAME,		/* the row's pair once more */
+	SESSION_ROTATION_AGAIN,		/* the same, and its lifetime starts again */
+	SESSION_ROTATION_REUSE		/* the end of its session */
 } SessionRotation;
 
-/* The grace is over by when it was asked for, not by when it is decided. */
+/* A refresh token that was made with the row's key, and when it came. */
+typedef struct SessionPresented
+{
+	uint32		generation;
+	TimestampTz asked;			/* when the call began */
+	TimestampTz now;			/* after it waited for the row */
+	bool		uses_known;		/* last_seen_at has every use after rotated_at */
+} SessionPresented;
+
+/*
+ * Decides what a refresh token gets, by its generation and that of the row's
+ * pair.  The first line that fits decides.
+ *
+ *	generation		and						result	why
+ *	any				session not alive		NONE	it is over
+ *	last possible							NONE	there is no next one
+ *	newer									NEXT	we made it, and lost the
+ *													rotation in a failover
+ *	current									NEXT	its first use
+ *	one before		grace is zero, or the	REUSE	no second use is allowed
+ *					pair was not rotated
+ *	one before		rotated_at is after now	REUSE	the clock was set back, so
+ *													nothing is known of the age
+ *	one before		asked within the grace	SAME	a request in parallel, or
+ *													a repetition
+ *	one before		uses are known, and		AGAIN	the answer was lost
+ *					there was none
+ *	one before		otherwise				REUSE
+ *	older									REUSE
+ *
+ * The grace is measured to when the call began: a call that waits for the
+ * rotation by another has not used its time up.  That rotation may be later
+ * than "asked", but never than "now", which is how it is told from a clock that
+ * was set back.
+ *
+ * A pair that was rotated and never used has last_seen_at equal to rotated_at.
+ * A use moves last_seen_at, also one that overlaps the rotation and still had
+ * the token before it.
+ *
+ * AGAIN gains a thief little: while the client has not used the pair, a thief
+ * with the token before it gets the same pair as the client.  As soon as one of
+ * the two refreshes and uses what that gives, the refresh token of the other
+ * ends the session.  A use that may be unknown counts as a use, but for one on a
+ * standby, which the primary never hears of.
+ */
 extern SessionRotation session_policy_rotation(const SessionRow *row,
 											   const SessionSettings *settings,
-											   uint32 generation,
-											   TimestampTz asked,
-											   TimestampTz now);
+											   const SessionPresented *presented);
 
-/* The tokens were replaced by the next generation's. */
-extern void session_policy_rotate(SessionRow *row, TimestampTz now);
+/* The tokens of the generation that follows another replace the row's. */
+extern void session_policy_rotate(SessionRow *row, uint32 generation,
+								  TimestampTz now);
+
+/* The row's pair, which was not used, is given once more. */
+extern void session_policy_repeat(SessionRow *row, TimestampTz now);
 
 /* Someone logged in, or proved more, within the session. */
 extern void session_policy_authenticate(SessionRow *row, TimestampTz now);

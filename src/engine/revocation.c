@@ -429,6 +429,8 @@ begin_era(uint32 era)
 	/* One that was prepared before may end a session after. */
 	if (TransactionIdPrecedes(session_compat_oldest_active(), next))
 		wait_for_running();
+	session_shared_lost_uses(GetCurrentTimestamp());
+	pg_write_barrier();
 	pg_atomic_write_u32(&session_shared->era,
 						SESSION_FIRST_ERA +
 						era % (SESSION_LAST_ERA - SESSION_FIRST_ERA + 1));

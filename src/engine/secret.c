@@ -114,7 +114,9 @@ session_secret_issue(SessionRow *row, SessionCredentials *given)
 	if (row->refresh_expires_at != SESSION_NO_TIME)
 	{
 		make_key(row);
-		row->refresh_generation++;
+		/* Nothing of an earlier key is good, so they may begin again. */
+		row->refresh_generation = row->refresh_generation < PG_INT32_MAX ?
+			row->refresh_generation + 1 : 1;
 		row->rotated_at = SESSION_NO_TIME;
 		session_secret_derive(row, given);
 		return;

@@ -78,8 +78,11 @@ make(SessionShared *shared)
 	for (int i = 0; i < SESSION_IDMAP_PARTS; i++)
 		shared->sweep_at[i] = SESSION_NO_TIME;
 	for (int i = 0; i < SESSION_DATABASES; i++)
+	{
+		pg_atomic_init_u64(&shared->databases[i].use_lost_at, 0);
 		for (int j = 0; j < SESSION_COUNTERS; j++)
 			pg_atomic_init_u64(&shared->databases[i].counts[j], 0);
+	}
 }
 
 static void
@@ -129,6 +132,8 @@ take_entry(void)
 		entry->rounds = 0;
 		entry->errors = 0;
 		entry->failing = 0;
+		pg_atomic_write_u64(&entry->use_lost_at,
+							(uint64) GetCurrentTimestamp());
 		for (int j = 0; j < SESSION_COUNTERS; j++)
 			pg_atomic_write_u64(&entry->counts[j], 0);
 		return entry;
@@ -181,6 +186,42 @@ uint64
 session_counted(SessionDatabase *database, SessionCounter which)
 {
 	return pg_atomic_read_u64(&database->counts[which]);
+}
+
+/* A clock that is set back must not take back what was lost. */
+static void
+lose_use(SessionDatabase *database, TimestampTz at)
+{
+	uint64		old = pg_atomic_read_u64(&database->use_lost_at);
+
+	while ((TimestampTz) old < at &&
+		   !pg_atomic_compare_exchange_u64(&database->use_lost_at, &old,
+										   (uint64) at))
+		;
+}
+
+void
+session_shared_lost_use(TimestampTz at)
+{
+	if (mine != NULL)
+		lose_use(mine, at);
+}
+
+void
+session_shared_lost_uses(TimestampTz at)
+{
+	for (int i = 0; i < SESSION_DATABASES; i++)
+		lose_use(&session_shared->databases[i], at);
+}
+
+bool
+session_shared_knows_uses(TimestampTz since)
+{
+	/* Before the first era, another server may be the primary. */
+	if (mine == NULL || pg_atomic_read_u32(&session_shared->era) == 0)
+		return false;
+	pg_read_barrier();
+	return since > (TimestampTz) pg_atomic_read_u64(&mine->use_lost_at);
 }
 
 const char *

@@ -56,6 +56,7 @@ typedef struct SessionDatabase
 	int64		errors;			/* in all rounds */
 	int64		failing_minute; /* when addresses last failed, and how many */
 	int			failing;
+	pg_atomic_uint64 use_lost_at;	/* every use after that is known */
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 
@@ -105,6 +106,16 @@ extern SessionDatabase *session_shared_database(void);
 /* Counts one; how much was counted in a database. */
 extern void session_count(SessionCounter which);
 extern uint64 session_counted(SessionDatabase *database, SessionCounter which);
+
+/*
+ * Notes that a use of a session of this database, or of every database, was
+ * not recorded at some moment.
+ */
+extern void session_shared_lost_use(TimestampTz at);
+extern void session_shared_lost_uses(TimestampTz at);
+
+/* Is every use of a session of this database after a moment recorded? */
+extern bool session_shared_knows_uses(TimestampTz since);
 
 /* What a counter is called. */
 extern const char *session_counter_name(SessionCounter which);

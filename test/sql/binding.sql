@@ -92,8 +92,25 @@ SELECT count(*) AS rows FROM session_validate(:'token', '192.0.2.1');
 
 -- Functions that take no address do not look at the binding.
 SELECT session_touch(:'token') AS touch, session_data(:'token') AS data,
-       session_data_set(:'token', 'k', '1') AS data_set,
-       (SELECT count(*) FROM session_refresh(:'token')) AS refreshed;
+       session_data_set(:'token', 'k', '1') AS data_set;
+
+-- Refreshing does, by either kind of token, and not saying it is a mismatch there too.
+SELECT token AS r_token, refresh_token AS r_1 FROM session_create('ruth', ip => '192.0.2.10', refreshable => true) \gset
+SELECT what, (SELECT count(*) FROM session_refresh(t)) AS nowhere,
+       (SELECT count(*) FROM session_refresh(t, '198.51.100.1')) AS elsewhere,
+       (SELECT count(*) FROM session_refresh(t, '192.0.2.10')) AS here
+  FROM (VALUES ('session token', :'token'), ('refresh token', :'r_1')) AS v (what, t) ORDER BY what DESC;
+SELECT session_status(:'r_token', '192.0.2.10') AS replaced, revoked_reason FROM session.sessions WHERE user_id = 'ruth';
+
+-- Within the grace, the pair is given again where the session is bound to, and nowhere else.
+SELECT (SELECT count(*) FROM session_refresh(:'r_1', '198.51.100.1')) AS elsewhere,
+       (SELECT count(*) FROM session_refresh(:'r_1', '192.0.2.10')) AS here;
+SELECT b.refresh_token AS r_3 FROM session_refresh(:'r_1', '192.0.2.10') AS a, session_refresh(a.refresh_token, '192.0.2.10') AS b \gset
+
+-- Reuse ends the session wherever it comes from: that is when a thief is noticed.
+SELECT count(*) AS refreshed FROM session_refresh(:'r_1', '203.0.113.66', 'wget');
+SELECT revoked_reason FROM session.sessions WHERE user_id = 'ruth';
+SELECT count(*) AS refreshed FROM session_refresh(:'r_3', '192.0.2.10');
 
 -- A session without an address holds nowhere, and is not made.
 SELECT pg_temp.error_of('session_create()');
@@ -153,6 +170,13 @@ SELECT count(*) AS rows FROM session_validate(:'token', '198.51.100.1');
 SELECT session_status(:'token', '192.0.2.10');
 SELECT pg_temp.is_recent(revoked_at) AS revoked_now, revoked_reason
   FROM session.sessions WHERE user_id = 'carol';
+
+-- So it does when refreshing, with either kind of token.
+SELECT token AS plain FROM session_create('sam', ip => '192.0.2.10') \gset
+SELECT refresh_token AS refreshable FROM session_create('sam', ip => '192.0.2.10', refreshable => true) \gset
+SELECT count(*) AS refreshed FROM unnest(ARRAY[:'plain', :'refreshable']) AS t, session_refresh(t, '198.51.100.1');
+SELECT revoked_reason, count(*) FROM session.sessions WHERE user_id = 'sam' GROUP BY revoked_reason;
+SELECT count(*) AS refreshed FROM unnest(ARRAY[:'plain', :'refreshable']) AS t, session_refresh(t, '192.0.2.10');
 
 -- An address that is not said is a mismatch for that as well.
 SELECT token FROM session_create('dave', ip => '192.0.2.10') \gset

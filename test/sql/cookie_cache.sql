@@ -131,7 +131,8 @@ SELECT count(*) AS regenerated FROM made, session_regenerate(token) WHERE what =
 SELECT session_revoke(token) FROM made WHERE what = 'revoked';
 SELECT session_revoke_id(id) FROM made WHERE what = 'revoked by id';
 UPDATE session.sessions SET expires_at = clock_timestamp() WHERE user_id = 'expired';
-UPDATE session.sessions SET last_seen_at = clock_timestamp() - interval '1 hour' WHERE user_id = 'idle';
+-- (Minting was a use; it is of the session that was created at another moment.)
+UPDATE session.sessions SET created_at = created_at - interval '1 hour', last_seen_at = clock_timestamp() - interval '1 hour' WHERE user_id = 'idle';
 SELECT count(*) AS made FROM session_create('evicted', max_sessions => 1);
 SELECT count(*) AS refreshed FROM made, session_refresh(refresh_token) WHERE what = 'refreshed';
 DELETE FROM session.sessions WHERE user_id = 'purged';

@@ -61,7 +61,8 @@ SELECT pg_temp.kept(refresh_token) AS refresh_3 FROM session_refresh(:'refresh_2
 TABLE story;
 
 -- An old one that is used is told as what it is, once, and not as a revocation as well.
-SELECT count(*) AS refreshed FROM session_refresh(:'refresh_1');
+-- It has the address and the user agent of the request, not those of the session.
+SELECT count(*) AS refreshed FROM session_refresh(:'refresh_1', '203.0.113.66', 'wget');
 SELECT session_cleanup();
 SELECT * FROM story WHERE kind NOT IN ('created', 'new_ip', 'refreshed');
 CALL pg_temp.start_over();
@@ -216,8 +217,8 @@ SET session.log_events = 'all';
 SET session.bind_ip = 'exact';
 SELECT pg_temp.kept(token) AS token, pg_temp.kept(refresh_token) AS refresh_1
   FROM session_create('alice', ip => '192.0.2.1', refreshable => true) \gset
-SELECT pg_temp.kept(refresh_token) AS refresh_2 FROM session_refresh(:'refresh_1') \gset
-SELECT pg_temp.kept(token) AS token FROM session_refresh(:'refresh_2') \gset
+SELECT pg_temp.kept(refresh_token) AS refresh_2 FROM session_refresh(:'refresh_1', '192.0.2.1') \gset
+SELECT pg_temp.kept(token) AS token FROM session_refresh(:'refresh_2', '192.0.2.1') \gset
 SELECT session_cleanup();
 TRUNCATE session.events, session.origins;
 BEGIN;
@@ -399,17 +400,17 @@ BEGIN
     FOR n IN 1 .. 3 LOOP
         s := session_create('alice', ip => ('192.0.2.' || n)::inet, user_agent => 'curl', refreshable => true);
         PERFORM pg_temp.kept(s.token), pg_temp.kept(s.refresh_token);
-        SELECT * INTO t FROM session_refresh(s.refresh_token);
+        SELECT * INTO t FROM session_refresh(s.refresh_token, ('192.0.2.' || n)::inet);
         PERFORM pg_temp.kept(t.token), pg_temp.kept(t.refresh_token);
-        SELECT * INTO t FROM session_refresh(t.refresh_token);
+        SELECT * INTO t FROM session_refresh(t.refresh_token, ('192.0.2.' || n)::inet);
         PERFORM pg_temp.kept(t.token), pg_temp.kept(t.refresh_token);
         PERFORM session_validate(t.token, '192.0.2.99', 'wget'), session_validate(s.token, '192.0.2.99', 'wget');
         SELECT * INTO t FROM session_regenerate(t.token, auth_level => 2);
         PERFORM pg_temp.kept(t.token), pg_temp.kept(t.refresh_token);
         IF n = 3 THEN
-            SELECT * INTO s FROM session_refresh(t.refresh_token);
-            SELECT * INTO s FROM session_refresh(s.refresh_token);
-            SELECT * INTO s FROM session_refresh(t.refresh_token);
+            SELECT * INTO s FROM session_refresh(t.refresh_token, '192.0.2.3');
+            SELECT * INTO s FROM session_refresh(s.refresh_token, '192.0.2.3');
+            SELECT * INTO s FROM session_refresh(t.refresh_token, '192.0.2.99', 'wget');
         END IF;
     END LOOP;
     CALL pg_temp.live();

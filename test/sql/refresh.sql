@@ -22,6 +22,14 @@ CREATE TEMP VIEW ends AS
 SELECT justify_hours(date_trunc('minute', expires_at - clock_timestamp() + '30 seconds')) AS token_ends_in,
        justify_hours(date_trunc('minute', refresh_expires_at - clock_timestamp() + '30 seconds')) AS family_ends_in
   FROM session.sessions ORDER BY created_at;
+-- Has the grace of the last rotation end, as if the client had waited so long.  What the server knows
+-- of uses begins with its start, so the time is short.
+CREATE PROCEDURE pg_temp.wait_out_grace()
+LANGUAGE sql AS $$
+    UPDATE session.sessions SET rotated_at = rotated_at - interval '1 second', refreshed_at = refreshed_at - interval '1 second',
+        last_seen_at = last_seen_at - interval '1 second', expires_at = expires_at - interval '1 second'
+$$;
+SELECT clock_timestamp() AS began \gset
 CREATE TEMP VIEW fate AS
 SELECT user_id, refresh_generation AS generation, revoked_reason FROM session.sessions ORDER BY created_at;
 
@@ -299,9 +307,157 @@ SELECT token AS gone, refresh_token AS gone_refresh FROM session_refresh(:'refre
 SELECT session_status(:'gone');
 ROLLBACK;
 SELECT pg_temp.row_of(:'id') = :'before' AS untouched, session_status(:'gone');
-SELECT count(*) AS refreshed FROM session_refresh(:'gone_refresh');
-SELECT revoked_reason FROM session.sessions WHERE id = :'id';
 SELECT refresh_token = :'gone_refresh' AS same_as_then FROM session_refresh(:'refresh_token');
+DELETE FROM session.sessions;
+
+-- A rotation that was lost, in a failover for instance: the client has newer tokens than the row.
+-- The refresh token goes on from where the client is; the one it got the last time is current.
+SELECT id, token AS t1, refresh_token AS g1 FROM session_create('quentin', refreshable => true) \gset
+CREATE TEMP TABLE before AS SELECT * FROM session.sessions;
+CREATE PROCEDURE pg_temp.fail_over() LANGUAGE sql AS $$
+    UPDATE session.sessions s SET (token_hash, refresh_generation, rotated_at, refreshed_at, last_seen_at, expires_at)
+         = (SELECT b.token_hash, b.refresh_generation, b.rotated_at, b.refreshed_at, b.last_seen_at, b.expires_at FROM before b)
+$$;
+SELECT refresh_token AS g2 FROM session_refresh(:'g1') \gset
+SELECT token AS t3, refresh_token AS g3 FROM session_refresh(:'g2') \gset
+CALL pg_temp.fail_over();
+SELECT session_status(:'t1') AS first, session_status(:'t3') AS lost;
+SELECT token AS t4, refresh_token AS g4 FROM session_refresh(:'g3') \gset
+SELECT pg_temp.generation_of(:'g4') - pg_temp.generation_of(:'g3') AS generations,
+       session_status(:'t4') AS new, session_status(:'t1') AS first, session_status(:'t3') AS lost;
+TABLE fate;
+SELECT token = :'t4' AS same FROM session_refresh(:'g3');
+
+-- Whatever is older than that is reuse: also what the row was at when the rotation was lost.
+SELECT count(*) AS refreshed FROM session_refresh(:'g2');
+TABLE fate;
+UPDATE session.sessions SET revoked_at = NULL, revoked_reason = NULL;
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+TABLE fate;
+
+-- The token that the row is at gives what it gave before the failover.
+UPDATE session.sessions SET revoked_at = NULL, revoked_reason = NULL;
+CALL pg_temp.fail_over();
+SELECT refresh_token = :'g2' AS same_as_then FROM session_refresh(:'g1');
+
+-- A newer one logs out, and is no use once the session is over.
+CALL pg_temp.fail_over();
+SELECT session_revoke(:'g4');
+SELECT count(*) AS refreshed FROM session_refresh(:'g4');
+TABLE fate;
+DROP TABLE before;
+DELETE FROM session.sessions;
+
+-- Generations end before they could begin again: the last one gives nothing, and ends nothing.
+SELECT token FROM session_create('rupert', refreshable => true) \gset
+UPDATE session.sessions SET refresh_generation = 2147483645;
+SELECT refresh_token AS last_but_one FROM session_regenerate(:'token') \gset
+SELECT token, refresh_token AS last FROM session_refresh(:'last_but_one') \gset
+TABLE fate;
+SELECT count(*) AS refreshed FROM session_refresh(:'last');
+SELECT token = :'token' AS same FROM session_refresh(:'last_but_one');
+SELECT session_status(:'token');
+SELECT refresh_token AS fresh FROM session_regenerate(:'token') \gset
+SELECT count(*) AS refreshed FROM session_refresh(:'fresh');
+TABLE fate;
+DELETE FROM session.sessions;
+
+-- A clock that was set back does not make the grace longer.
+SELECT refresh_token AS g1 FROM session_create('sybil', refreshable => true) \gset
+SELECT FROM session_refresh(:'g1');
+UPDATE session.sessions SET rotated_at = rotated_at + interval '1 hour', last_seen_at = last_seen_at + interval '1 hour';
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+TABLE fate;
+DELETE FROM session.sessions;
+
+-- A client whose answer was lost asks again after the grace, and gets the same pair, with its lifetime
+-- begun again; as often as that happens.  Of use is only known what happened since this was begun.
+SET session.refresh_grace = 1;
+SELECT pg_sleep(greatest(0, 1.1 - extract(epoch FROM clock_timestamp() - :'began')));
+SELECT id, refresh_token AS g1 FROM session_create('trent', refreshable => true) \gset
+SELECT token AS t2, refresh_token AS g2 FROM session_refresh(:'g1') \gset
+CALL pg_temp.wait_out_grace();
+SELECT id = :'id' AS same_id, token = :'t2' AS same, refresh_token = :'g2' AS same, expires_at, refresh_expires_at FROM session_refresh(:'g1') \gset
+SELECT :'same_id' AS same_id, :'same' AS same, expires_at = :'expires_at' AS same_deadline,
+       expires_at > clock_timestamp() + interval '14 minutes' AS lives, rotated_at = last_seen_at AS unused, pg_temp.is_recent(rotated_at) AS now
+  FROM session.sessions;
+TABLE fate;
+CALL pg_temp.wait_out_grace();
+SELECT token = :'t2' AS same FROM session_refresh(:'g1');
+SELECT session_status(:'t2');
+
+-- Asking what a token is worth is no use of it, and neither is what the server does with the pair
+-- in the transaction that hands it out.
+CALL pg_temp.wait_out_grace();
+BEGIN;
+SELECT session_status(token) AS new, (SELECT user_id FROM session_validate(token)), session_data(token) FROM session_refresh(:'g1');
+COMMIT;
+CALL pg_temp.wait_out_grace();
+SELECT token = :'t2' AS same FROM session_refresh(:'g1');
+
+-- Either token of the pair may be used then.
+SELECT user_id FROM session_validate(:'t2');
+SELECT count(*) AS refreshed FROM session_refresh(:'g2');
+TABLE fate;
+
+-- Once it was, the token before is reuse: by the client, or by a thief.  Each use counts.
+DELETE FROM session.sessions;
+CREATE TEMP TABLE uses AS
+SELECT n, use, first.refresh_token AS old, pair.token AS new
+  FROM (VALUES (1, 'nothing'), (2, 'SELECT FROM session_validate($1)'), (3, 'SELECT session_data($1)'),
+               (4, 'SELECT session_authenticate($1)'), (5, 'SELECT session_touch($1)'),
+               (6, 'SELECT session_data_set($1, ''k'', ''1'')'), (7, 'SELECT session_cookie_issue($1)'),
+               (8, 'SELECT session_jwt($1)')) AS v (n, use),
+       session_create(use, refreshable => true) AS first, session_refresh(first.refresh_token) AS pair;
+SELECT session_key_rotate() IS NOT NULL AND session_key_rotate('jwt') IS NOT NULL AS keys;
+CALL pg_temp.wait_out_grace();
+DO $$
+DECLARE
+    u uses;
+BEGIN
+    FOR u IN SELECT * FROM uses WHERE n > 1 ORDER BY n LOOP
+        EXECUTE u.use USING u.new;
+    END LOOP;
+END
+$$;
+SELECT use, (SELECT count(*) FROM session_refresh(old)) AS refreshed FROM uses ORDER BY n;
+
+-- Also a use that writes nothing.
+SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
+SELECT token AS t2 FROM session_refresh(:'g1') \gset
+CALL pg_temp.wait_out_grace();
+BEGIN READ ONLY;
+SELECT user_id FROM session_validate(:'t2');
+ROLLBACK;
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+DELETE FROM session.sessions;
+
+-- And one of a snapshot that was handed out together with the pair.
+SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
+SELECT session_cookie_issue(token) AS cookie FROM session_refresh(:'g1') \gset
+CALL pg_temp.wait_out_grace();
+SELECT token IS NOT NULL AS again FROM session_refresh(:'g1');
+SELECT source FROM session_cookie_validate(:'cookie');
+CALL pg_temp.wait_out_grace();
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+DELETE FROM session.sessions;
+
+-- What is not known counts as a use: here, what happened before the server started.
+SELECT refresh_token AS g1 FROM session_create('wendy', refreshable => true) \gset
+SELECT FROM session_refresh(:'g1');
+UPDATE session.sessions SET rotated_at = rotated_at - interval '1 year', last_seen_at = last_seen_at - interval '1 year';
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+DELETE FROM session.sessions;
+
+-- Without a grace there is no second use, however late.
+SET session.refresh_grace = 0;
+SELECT refresh_token AS g1 FROM session_create('xenia', refreshable => true) \gset
+SELECT FROM session_refresh(:'g1');
+CALL pg_temp.wait_out_grace();
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+RESET session.refresh_grace;
+DELETE FROM session.sessions;
+SELECT refresh_token FROM session_create('olga', refreshable => true) \gset
 
 -- Nothing is refreshed where nothing can be written, not even the same pair again.
 BEGIN READ ONLY;

@@ -113,6 +113,20 @@ sub used
 		  . "FROM session.sessions WHERE id = '$id'");
 }
 
+# A use in a READ ONLY transaction is not recorded here.  So a pair of tokens may
+# have been used, and is not given again after the grace.
+is( $node->safe_psql(
+		'postgres', q{
+	SELECT refresh_token FROM session_create('dora', refreshable => true) \gset
+	SELECT refresh_token AS next FROM session_refresh(:'refresh_token') \gset
+	SELECT refresh_token = :'next' FROM session_refresh(:'refresh_token');
+	UPDATE session.sessions SET rotated_at = rotated_at - interval '10 seconds',
+		last_seen_at = last_seen_at - interval '10 seconds' WHERE user_id = 'dora';
+	SELECT count(*) FROM session_refresh(:'refresh_token');
+	SELECT revoked_reason FROM session.sessions WHERE user_id = 'dora'}),
+	"t\n0\nrefresh_reuse",
+	'a replaced refresh token is reuse as soon as its grace is over');
+
 my $validate = 'SELECT FROM session_validate(token)';
 is(used('0', '9 minutes 50 seconds', $validate),
 	'f|f', 'a use is not written before session.update_age is over');

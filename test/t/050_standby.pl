@@ -383,6 +383,24 @@ is( on_standby(
 	'0|t',
 	'and has had nothing done');
 
+# Rotations that the standby never hears of, because it is cut off before.
+my $lost = $primary->safe_psql('postgres',
+	q{SELECT refresh_token FROM session_create('gina', refreshable => true)});
+my $replaced = $primary->safe_psql(
+	'postgres', q{
+	SELECT refresh_token FROM session_create('hana', refreshable => true) \gset
+	SELECT :'refresh_token' FROM session_refresh(:'refresh_token')});
+$primary->wait_for_catchup($standby, 'replay');
+$standby->safe_psql('postgres', q{ALTER SYSTEM SET primary_conninfo = ''});
+$standby->reload;
+$standby->poll_query_until('postgres',
+	'SELECT count(*) = 0 FROM pg_stat_wal_receiver')
+  or die 'the standby was not cut off';
+my $newest = $primary->safe_psql(
+	'postgres', qq{
+	SELECT refresh_token AS second FROM session_refresh('$lost') \\gset
+	SELECT refresh_token FROM session_refresh(:'second')});
+
 # From now on the standby is the server.
 $primary->stop;
 $standby->promote;
@@ -461,5 +479,21 @@ is( query("BEGIN; SELECT FROM session_authenticate('$own'); "
 		. 'SELECT session_revoke_others(), session_revoke_mine(session_id()); COMMIT'),
 	'1|t',
 	'and one ends what is one\'s own');
+
+is( query("SELECT refresh_generation FROM session.sessions WHERE user_id = 'gina'"),
+	'1', 'rotations of the old primary were lost');
+is( query("SELECT session_status((session_refresh('$newest')).token)"),
+	'active', 'the refresh token of one that was lost goes on from there');
+is( query("SELECT count(*) FROM session_refresh('$lost'); "
+		. q{SELECT refresh_generation, revoked_reason FROM session.sessions WHERE user_id = 'gina'}),
+	"0\n4|refresh_reuse", 'and makes the one that was replaced reuse');
+
+# Whether the pair was used on the old primary is not known here.
+is( query(q{UPDATE session.sessions SET rotated_at = rotated_at - interval '1 minute',
+			last_seen_at = rotated_at - interval '1 minute' WHERE user_id = 'hana';}
+		. "SELECT count(*) FROM session_refresh('$replaced'); "
+		. q{SELECT revoked_reason FROM session.sessions WHERE user_id = 'hana'}),
+	"0\nrefresh_reuse",
+	'a pair of before is not given again after the grace');
 
 done_testing();

@@ -307,9 +307,9 @@ query(qq{SELECT count(session_status($guess, '198.51.100.7')) FROM generate_seri
 is(events('kind, ip, detail'), 'failures|198.51.100.7|{"count": 21}',
 	'and tells of many');
 my $r1 = query(q{SELECT refresh_token FROM session_create('dave', ip => '192.0.2.1', refreshable => true)});
-my $r2 = query("SELECT refresh_token FROM session_refresh('$r1')");
-query("SELECT FROM session_refresh('$r2')");
-query("SELECT FROM session_refresh('$r1')");
-is(events('kind, user_id'), 'refresh_reuse|dave', 'as it does of a refresh token used twice');
+my $r2 = query("SELECT refresh_token FROM session_refresh('$r1', '192.0.2.1')");
+query("SELECT FROM session_refresh('$r2', '192.0.2.1')");
+query("SELECT FROM session_refresh('$r1', '203.0.113.66')");
+is(events('kind, user_id, ip'), 'refresh_reuse|dave|203.0.113.66', 'as it does of a refresh token used twice');
 
 done_testing();

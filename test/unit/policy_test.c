@@ -424,7 +424,7 @@ test_usecs(void)
 	}
 }
 
-/* What becomes of a refreshable session, and of its refresh tokens? */
+/* What becomes of a refreshable session? */
 static void
 test_refreshable(void)
 {
@@ -434,7 +434,6 @@ test_refreshable(void)
 
 	settings.access_lifetime = 15 * 60;
 	settings.refresh_lifetime = 30 * 24 * 60 * 60;
-	settings.refresh_grace = 10;
 	session_policy_open(&row, &settings, &terms, true, ZERO);
 	tap_ok(row.expires_at == ZERO + 15 * MINUTE &&
 		   row.refresh_expires_at == ZERO + 30 * DAY,
@@ -448,53 +447,149 @@ test_refreshable(void)
 		   "at the later one it is over");
 
 	row.refresh_generation = 5;
-	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR,
-								   ZERO + HOUR) ==
-		   SESSION_ROTATION_NEXT, "the current generation gives the next");
-	tap_ok(session_policy_rotation(&row, &settings, 6, ZERO + HOUR,
-								   ZERO + HOUR) ==
-		   SESSION_ROTATION_NONE, "a generation to come gives nothing");
-	tap_ok(session_policy_rotation(&row, &settings, 4, ZERO + HOUR,
-								   ZERO + HOUR) ==
-		   SESSION_ROTATION_REUSE,
-		   "the one before is reuse if it was not rotated");
-
-	session_policy_rotate(&row, ZERO + HOUR);
-	tap_ok(row.refresh_generation == 6 &&
+	session_policy_rotate(&row, 5, ZERO + HOUR);
+	tap_ok(row.refresh_generation == 6 && row.rotated_at == ZERO + HOUR &&
+		   row.last_seen_at == ZERO + HOUR &&
 		   row.expires_at == ZERO + HOUR + 15 * MINUTE &&
 		   row.refresh_expires_at == ZERO + 30 * DAY,
 		   "rotation moves the token's deadline and not the session's");
-	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR + 10 * S - 1,
-								   ZERO + HOUR + 10 * S - 1) ==
-		   SESSION_ROTATION_SAME, "within the grace the tokens are given again");
-	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR + 10 * S,
-								   ZERO + HOUR + 10 * S) ==
-		   SESSION_ROTATION_REUSE, "after it, that is reuse");
-	tap_ok(session_policy_rotation(&row, &settings, 4, ZERO + HOUR,
-								   ZERO + HOUR) ==
-		   SESSION_ROTATION_REUSE, "an older generation is reuse at any time");
-	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR,
-								   ZERO + 2 * HOUR) == SESSION_ROTATION_SAME,
-		   "waiting for the rotation does not use up the grace");
-	settings.refresh_grace = 0;
-	tap_ok(session_policy_rotation(&row, &settings, 5, ZERO + HOUR,
-								   ZERO + HOUR) ==
-		   SESSION_ROTATION_REUSE, "without grace there is none");
-
-	session_policy_rotate(&row, ZERO + 30 * DAY - MINUTE);
+	session_policy_repeat(&row, ZERO + 2 * HOUR);
+	tap_ok(row.refresh_generation == 6 && row.rotated_at == ZERO + 2 * HOUR &&
+		   row.last_seen_at == ZERO + 2 * HOUR &&
+		   row.expires_at == ZERO + 2 * HOUR + 15 * MINUTE &&
+		   row.refresh_expires_at == ZERO + 30 * DAY,
+		   "giving a pair again starts its lifetime again");
+	session_policy_rotate(&row, 9, ZERO + 2 * HOUR);
+	tap_ok(row.refresh_generation == 10,
+		   "rotation goes on from the generation that was presented");
+	session_policy_rotate(&row, 10, ZERO + 30 * DAY - MINUTE);
 	tap_ok(row.expires_at == ZERO + 30 * DAY,
 		   "no rotation passes the session's deadline");
-	tap_ok(session_policy_rotation(&row, &settings, 7, ZERO + 30 * DAY,
-								   ZERO + 30 * DAY) ==
-		   SESSION_ROTATION_NONE, "a session that is over gives nothing");
-	session_policy_revoke(&row, &settings, NULL, ZERO + HOUR);
-	tap_ok(session_policy_rotation(&row, &settings, 7, ZERO + HOUR,
-								   ZERO + HOUR) ==
-		   SESSION_ROTATION_NONE, "nor does one that was revoked");
 
 	settings.max_lifetime = 60 * 60;
 	session_policy_open(&row, &settings, &terms, true, ZERO);
 	tap_ok(row.refresh_expires_at == ZERO + HOUR, "the cap bounds both");
+}
+
+/* What does a refresh token get?  The row is at generation 6, rotated at HOUR. */
+static void
+test_rotation(void)
+{
+	static const struct
+	{
+		const char *title;
+		uint32		generation;
+		int64		asked;
+		int64		now;
+		int64		rotated_at;
+		int64		last_seen_at;
+		bool		uses_known;
+		int			grace;
+		SessionRotation rotation;
+	}			rows[] =
+	{
+		{"the current generation gets the next pair",
+		6, HOUR, HOUR, HOUR, HOUR, false, 10, SESSION_ROTATION_NEXT},
+		{"so it does without a grace",
+		6, HOUR, HOUR, HOUR, HOUR, false, 0, SESSION_ROTATION_NEXT},
+		{"and when the pair was used",
+			6, 2 * HOUR, 2 * HOUR, HOUR, HOUR + 1, true, 10,
+		SESSION_ROTATION_NEXT},
+		{"and when the clock was set back",
+		6, MINUTE, MINUTE, HOUR, HOUR, true, 10, SESSION_ROTATION_NEXT},
+		{"a newer generation goes on from there",
+		7, HOUR, HOUR, HOUR, HOUR, false, 10, SESSION_ROTATION_NEXT},
+		{"a much newer one too",
+			PG_INT32_MAX - 1, HOUR, HOUR, HOUR, HOUR, false, 10,
+		SESSION_ROTATION_NEXT},
+		{"the last generation has no next",
+			PG_INT32_MAX, HOUR, HOUR, HOUR, HOUR, false, 10,
+		SESSION_ROTATION_NONE},
+		{"nor has one past it",
+			PG_UINT32_MAX, HOUR, HOUR, HOUR, HOUR, false, 10,
+		SESSION_ROTATION_NONE},
+		{"within the grace the pair is given again",
+			5, HOUR + 10 * S - 1, HOUR + 10 * S - 1, HOUR, HOUR, false, 10,
+		SESSION_ROTATION_SAME},
+		{"also when it was used",
+			5, HOUR + 10 * S - 1, HOUR + 10 * S - 1, HOUR, HOUR + 1, true, 10,
+		SESSION_ROTATION_SAME},
+		{"after it, that is reuse",
+			5, HOUR + 10 * S, HOUR + 10 * S, HOUR, HOUR + 1, true, 10,
+		SESSION_ROTATION_REUSE},
+		{"waiting for the row does not use up the grace",
+			5, HOUR, 2 * HOUR, HOUR, HOUR + 1, true, 10,
+		SESSION_ROTATION_SAME},
+		{"nor does a rotation that began after the call",
+			5, HOUR - MINUTE, HOUR + MINUTE, HOUR, HOUR, true, 10,
+		SESSION_ROTATION_SAME},
+		{"a rotation in the future has no grace",
+			5, HOUR - 1, HOUR - 1, HOUR, HOUR, true, 10,
+		SESSION_ROTATION_REUSE},
+		{"not even if it was asked about before",
+			5, MINUTE, HOUR - 1, HOUR, HOUR, true, 10,
+		SESSION_ROTATION_REUSE},
+		{"without a grace there is none",
+		5, HOUR, HOUR, HOUR, HOUR, true, 0, SESSION_ROTATION_REUSE},
+		{"nor is a pair given again later",
+			5, 2 * HOUR, 2 * HOUR, HOUR, HOUR, true, 0,
+		SESSION_ROTATION_REUSE},
+		{"the one before is reuse if it was not rotated",
+			5, HOUR, HOUR, NONE, HOUR, true, 10,
+		SESSION_ROTATION_REUSE},
+		{"a pair that was not used is given again after the grace",
+			5, HOUR + 10 * S, HOUR + 10 * S, HOUR, HOUR, true, 10,
+		SESSION_ROTATION_AGAIN},
+		{"however late",
+			5, 29 * DAY, 29 * DAY, HOUR, HOUR, true, 10,
+		SESSION_ROTATION_AGAIN},
+		{"not if that is not known",
+			5, 2 * HOUR, 2 * HOUR, HOUR, HOUR, false, 10,
+		SESSION_ROTATION_REUSE},
+		{"nor if it was used while the clock was behind",
+			5, 2 * HOUR, 2 * HOUR, HOUR, HOUR - 1, true, 10,
+		SESSION_ROTATION_REUSE},
+		{"an older generation is reuse at any time",
+		4, HOUR, HOUR, HOUR, HOUR, true, 10, SESSION_ROTATION_REUSE},
+		{"as is generation zero",
+		0, HOUR, HOUR, HOUR, HOUR, true, 10, SESSION_ROTATION_REUSE},
+		{"a session that is over gives nothing",
+			6, 30 * DAY, 30 * DAY, HOUR, HOUR, true, 10,
+		SESSION_ROTATION_NONE},
+		{"nor is reuse of it anything",
+			4, 30 * DAY, 30 * DAY, HOUR, HOUR, true, 10,
+		SESSION_ROTATION_NONE},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionSettings settings = {.refresh_grace = rows[i].grace};
+		SessionRow	row = {
+			.refresh_generation = 6,
+			.created_at = ZERO,
+			.rotated_at = rows[i].rotated_at == NONE ? NONE :
+			ZERO + rows[i].rotated_at,
+			.last_seen_at = ZERO + rows[i].last_seen_at,
+			.expires_at = ZERO + 2 * HOUR,
+			.refresh_expires_at = ZERO + 30 * DAY,
+			.revoked_at = NONE,
+		};
+		SessionPresented presented = {
+			.generation = rows[i].generation,
+			.asked = ZERO + rows[i].asked,
+			.now = ZERO + rows[i].now,
+			.uses_known = rows[i].uses_known,
+		};
+
+		tap_ok(session_policy_rotation(&row, &settings, &presented) ==
+			   rows[i].rotation, rows[i].title);
+		if (rows[i].rotation == SESSION_ROTATION_NEXT)
+		{
+			row.revoked_at = ZERO;
+			tap_ok(session_policy_rotation(&row, &settings, &presented) ==
+				   SESSION_ROTATION_NONE, "... unless it was revoked");
+		}
+	}
 }
 
 int
@@ -508,5 +603,6 @@ main(void)
 	test_belongs();
 	test_usecs();
 	test_refreshable();
+	test_rotation();
 	return tap_done();
 }
