@@ -86,6 +86,16 @@ session_key_retire(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(session_keyring_retire(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
+static SessionKeyringChange
+change_of(const TriggerData *trigger)
+{
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		return SESSION_KEYRING_ADDED;
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		return SESSION_KEYRING_CHANGED;
+	return SESSION_KEYRING_REMOVED;
+}
+
 Datum
 session_keys_changed(PG_FUNCTION_ARGS)
 {
@@ -93,6 +103,6 @@ session_keys_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("session_keys_changed must be called as a trigger")));
-	session_keyring_changed();
+	session_keyring_changed(change_of((TriggerData *) fcinfo->context));
 	PG_RETURN_POINTER(NULL);
 }

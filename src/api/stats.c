@@ -21,6 +21,7 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/evidence.h"
+#include "engine/keyring.h"
 #include "engine/lifecycle.h"
 #include "engine/shared.h"
 #include "engine/store.h"
@@ -32,6 +33,7 @@ enum
 {
 	STATS_DATABASE,
 	STATS_PRELOADED,
+	STATS_MASTER_KEY,
 	STATS_LIVE,
 	STATS_IDLE,
 	STATS_EXPIRED,
@@ -71,6 +73,20 @@ static void
 put_estimate(Line *line, int column, double value)
 {
 	put(line, column, Int64GetDatum((int64) (value + 0.5)));
+}
+
+static void
+put_master_key(Line *line)
+{
+	static const char *const states[] = {
+		[SESSION_MASTER_UNUSED] = "unused",
+		[SESSION_MASTER_OK] = "ok",
+		[SESSION_MASTER_MISSING] = "missing",
+		[SESSION_MASTER_WRONG] = "wrong"
+	};
+
+	put(line, STATS_MASTER_KEY,
+		CStringGetTextDatum(states[session_keyring_master()]));
 }
 
 /* What is in the tables, which only one's own database has. */
@@ -164,6 +180,8 @@ put_line(FunctionCallInfo fcinfo, Oid oid, SessionDatabase *database)
 	put(&line, STATS_DATABASE, DirectFunctionCall1(namein,
 												   CStringGetDatum(name)));
 	put(&line, STATS_PRELOADED, BoolGetDatum(session_shared != NULL));
+	if (oid == MyDatabaseId)
+		put_master_key(&line);
 	if (oid == MyDatabaseId && session_store_is_here())
 		put_tables(&line);
 	if (database != NULL)

@@ -33,6 +33,7 @@
 #include "crypto/crypto.h"
 #include "engine/keyring.h"
 #include "engine/master.h"
+#include "engine/shared.h"
 #include "engine/table.h"
 #include "wire/base64url.h"
 
@@ -216,25 +217,64 @@ insert_witness(const Sealer *sealer)
 						  lengthof(types), types, values, NULL, &plan);
 }
 
+/* Is the witness sealed with the master key? */
+static bool
+opens_witness(const Sealer *sealer, const bytea *witness)
+{
+	uint8		nothing[SESSION_SECRET_KEY_BYTES];
+
+	return VARSIZE_ANY_EXHDR(witness) == sizeof(nothing) + SESSION_SEAL_BYTES &&
+		unseal(sealer->key, nothing, VARDATA_ANY(witness),
+			   VARSIZE_ANY_EXHDR(witness), WITNESS, strlen(WITNESS));
+}
+
 /* Is the master key the one the witness knows?  The first one is. */
 static bool
 check_witness(const uint8 *master, const bytea *witness)
 {
 	Sealer		sealer;
-	uint8		nothing[SESSION_SECRET_KEY_BYTES];
 	bool		same = true;
 
 	derive(&sealer, "witness", master);
 	if (witness != NULL)
-		same = VARSIZE_ANY_EXHDR(witness) == sizeof(nothing) + SESSION_SEAL_BYTES &&
-			unseal(sealer.key, nothing, VARDATA_ANY(witness),
-				   VARSIZE_ANY_EXHDR(witness), WITNESS, strlen(WITNESS));
+		same = opens_witness(&sealer, witness);
 	else if (!XactReadOnly && claim_witness())
 		insert_witness(&sealer);
 	else
 		sealers_stale = true;	/* the next use tries again */
 	session_crypto_wipe(&sealer, sizeof(sealer));
 	return same;
+}
+
+SessionMasterState
+session_keyring_master(void)
+{
+	bytea	   *witness = read_witness();
+	uint8		master[SESSION_MASTER_BYTES];
+	Sealer		sealer;
+	SessionMasterState state;
+
+	if (witness == NULL)
+		return SESSION_MASTER_UNUSED;
+	state = session_master_try(master);
+	if (state == SESSION_MASTER_OK)
+	{
+		derive(&sealer, "witness", master);
+		if (!opens_witness(&sealer, witness))
+			state = SESSION_MASTER_WRONG;
+		session_crypto_wipe(&sealer, sizeof(sealer));
+	}
+	session_crypto_wipe(master, sizeof(master));
+	return state;
+}
+
+void
+session_keyring_announce(void)
+{
+	session_shared_set_sealed(read_witness() != NULL);
+	/* A command may take its time, for which the other databases would wait. */
+	if (session_shared_first_check() && !session_master_is_command())
+		session_master_warn(session_keyring_master());
 }
 
 static void
@@ -294,6 +334,8 @@ sealing_key(const char *use)
 	session_crypto_wipe(master, sizeof(master));
 	if (!same)
 		session_master_mismatch();
+	session_master_mark();
+	session_shared_set_sealed(true);
 
 	sealer = MemoryContextAlloc(TopMemoryContext, sizeof(Sealer));
 	*sealer = fresh;
@@ -565,12 +607,36 @@ session_keyring_retire(const char *kid)
 								 &plan) == 1;
 }
 
-void
-session_keyring_changed(void)
+/* What the transaction did that matters to the other databases. */
+static bool added = false;
+static bool removed = false;
+
+/*
+ * After rows went, nothing may be sealed any more.  If something is, the next
+ * use of a key notes that.
+ */
+static void
+at_transaction_end(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_COMMIT && (added || removed))
+		session_shared_set_sealed(added);
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		added = removed = false;
+}
+
+void
+session_keyring_changed(SessionKeyringChange change)
+{
+	static bool watching = false;
 	Relation	rel = session_table_open(&keys, AccessShareLock);
 
 	CacheInvalidateRelcache(rel);
 	table_close(rel, AccessShareLock);
 	session_table_flush_commit(&keys);
+	if (!watching)
+		RegisterXactCallback(at_transaction_end, NULL);
+	watching = true;
+	added = added || change == SESSION_KEYRING_ADDED;
+	removed = removed || change == SESSION_KEYRING_REMOVED;
 }

@@ -11,6 +11,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "engine/master.h"
+
 /* Bytes of a secret made here; imported ones are at least as long. */
 #define SESSION_SECRET_KEY_BYTES 32
 
@@ -39,11 +41,32 @@ extern char *session_keyring_import(const uint8 *secret, size_t len,
 /* False unless there was such a key and it was not retired. */
 extern bool session_keyring_retire(const char *kid);
 
+/* How the table of keys was changed. */
+typedef enum SessionKeyringChange
+{
+	SESSION_KEYRING_ADDED,
+	SESSION_KEYRING_CHANGED,
+	SESSION_KEYRING_REMOVED
+}			SessionKeyringChange;
+
 /*
  * Has every backend drop what it keeps when the transaction commits, and the
  * commit flushed; for the trigger that watches the table.
  */
-extern void session_keyring_changed(void);
+extern void session_keyring_changed(SessionKeyringChange change);
+
+/*
+ * Says whether the master key is the one that sealed what this database has.
+ * Makes no key and raises no error about it.
+ */
+extern SessionMasterState session_keyring_master(void);
+
+/*
+ * For a worker, when it has come to a database: notes for the other databases
+ * whether it has something sealed, and warns once since the server started if
+ * the master key file is missing or wrong.
+ */
+extern void session_keyring_announce(void);
 
 /*
  * Sealing under the master key, for one use ("key", "refresh", "data") and

@@ -71,6 +71,7 @@ make(SessionShared *shared)
 	MemSet(shared, 0, sizeof(*shared));
 	shared->lock = GetNamedLWLockTranche("session");
 	pg_atomic_init_u32(&shared->era, 0);
+	pg_atomic_init_u32(&shared->asked, 0);
 	pg_atomic_init_u64(&shared->longest_belief, 0);
 	pg_atomic_init_u32(&shared->overflowing, 0);
 	pg_atomic_init_u64(&shared->overflown_until, 0);
@@ -131,6 +132,8 @@ take_entry(void)
 		entry->last.finished_at = SESSION_NO_TIME;
 		entry->rounds = 0;
 		entry->errors = 0;
+		entry->sealed = false;
+		entry->key_checked = false;
 		entry->failing = 0;
 		pg_atomic_write_u64(&entry->use_lost_at,
 							(uint64) GetCurrentTimestamp());
@@ -349,6 +352,62 @@ session_shared_died(Oid database, TimestampTz since)
 		entry->errors++;
 	}
 	LWLockRelease(&session_shared->lock->lock);
+}
+
+void
+session_shared_set_sealed(bool sealed)
+{
+	if (mine == NULL || mine->sealed == sealed)
+		return;
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	mine->sealed = sealed;
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+Oid
+session_shared_sealed_elsewhere(void)
+{
+	Oid			found = InvalidOid;
+
+	if (session_shared == NULL)
+		return InvalidOid;
+	LWLockAcquire(&session_shared->lock->lock, LW_SHARED);
+	for (int i = 0; i < SESSION_DATABASES && !OidIsValid(found); i++)
+	{
+		const SessionDatabase *entry = &session_shared->databases[i];
+
+		if (entry->database != MyDatabaseId && entry->present &&
+			entry->sealed)
+			found = entry->database;
+	}
+	LWLockRelease(&session_shared->lock->lock);
+	return found;
+}
+
+bool
+session_shared_first_check(void)
+{
+	bool		first;
+
+	if (mine == NULL)
+		return false;
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	first = !mine->key_checked;
+	mine->key_checked = true;
+	LWLockRelease(&session_shared->lock->lock);
+	return first;
+}
+
+void
+session_shared_set_asked(void)
+{
+	pg_atomic_write_u32(&session_shared->asked, 1);
+}
+
+bool
+session_shared_was_asked(void)
+{
+	return pg_atomic_read_u32(&session_shared->asked) != 0;
 }
 
 void

@@ -54,6 +54,9 @@ typedef struct SessionDatabase
 	SessionRound last;
 	int64		rounds;
 	int64		errors;			/* in all rounds */
+	bool		sealed;			/* has keys that are sealed, as far as is
+								 * known */
+	bool		key_checked;	/* a worker has looked at the master key */
 	int64		failing_minute; /* when addresses last failed, and how many */
 	int			failing;
 	pg_atomic_uint64 use_lost_at;	/* every use after that is known */
@@ -73,6 +76,8 @@ typedef struct SessionShared
 
 	/* What is in the snapshots that need not ask the row; 0 = none yet. */
 	pg_atomic_uint32 era;
+	/* Has the launcher asked every database once? */
+	pg_atomic_uint32 asked;
 	/* The longest time a snapshot made here is believed; 0 = none was made. */
 	pg_atomic_uint64 longest_belief;
 	/* Transactions under way whose revocations found no room. */
@@ -138,6 +143,22 @@ extern void session_shared_failed(void);
 
 /* Notes that whoever did a round in a database since then died of it. */
 extern void session_shared_died(Oid database, TimestampTz since);
+
+/*
+ * Notes whether this database has keys that are sealed.  Without an entry for
+ * it, does nothing.
+ */
+extern void session_shared_set_sealed(bool sealed);
+
+/* Returns another database that has keys that are sealed; InvalidOid = none. */
+extern Oid	session_shared_sealed_elsewhere(void);
+
+/* True the first time it is called in this database since the server started. */
+extern bool session_shared_first_check(void);
+
+/* Every database was asked by a worker; was it? */
+extern void session_shared_set_asked(void);
+extern bool session_shared_was_asked(void);
 
 /* Forgets a database that is gone. */
 extern void session_shared_forget(Oid database);

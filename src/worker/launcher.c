@@ -316,6 +316,8 @@ work(void)
 
 		MemoryContextSwitchTo(cycle);
 		more = look_for_work(ask_all);
+		if (ask_all)
+			session_shared_set_asked();
 		ask_all = false;
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(cycle);

@@ -37,6 +37,7 @@
 #include "engine/denylist.h"
 #include "engine/event.h"
 #include "engine/evidence.h"
+#include "engine/keyring.h"
 #include "engine/lifecycle.h"
 #include "engine/shared.h"
 #include "engine/store.h"
@@ -575,7 +576,10 @@ attach(void)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (can_work(&round))
+	{
 		(void) session_store_owner();
+		session_keyring_announce();
+	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (round.absent)

@@ -5,7 +5,7 @@ CREATE EXTENSION session;
 CREATE VIEW pg_temp.here AS SELECT * FROM session.stats WHERE database = current_database();
 
 -- There is a row for this database, whether or not anything has happened.
-SELECT preloaded, live, idle, expired, revoked, purge_backlog, activity_dropped, evidence_dropped, revocation_overflows FROM pg_temp.here;
+SELECT preloaded, master_key, live, idle, expired, revoked, purge_backlog, activity_dropped, evidence_dropped, revocation_overflows FROM pg_temp.here;
 
 -- What sessions there are, by what became of them.
 SELECT token AS live FROM session_create('alice') \gset
@@ -17,6 +17,13 @@ SELECT live, idle, expired, revoked, purge_backlog FROM pg_temp.here;
 UPDATE session.sessions SET last_seen_at = last_seen_at - interval '2 hours' WHERE user_id = 'bob';
 UPDATE session.sessions SET expires_at = expires_at - interval '2 hours', purge_at = purge_at - interval '1 day' WHERE user_id = 'carol';
 SELECT live, idle, expired, revoked, purge_backlog FROM pg_temp.here;
+
+-- The master key is needed when the first key is made.  No key is made by looking.
+BEGIN;
+SELECT session_key_rotate() IS NOT NULL AS made;
+SELECT master_key FROM pg_temp.here;
+ROLLBACK;
+SELECT master_key FROM pg_temp.here;
 
 -- What was asked is counted by its outcome.
 CREATE TEMP TABLE before AS SELECT calls FROM pg_temp.here;

@@ -1,5 +1,6 @@
 # The master key: made at first use, closed to others, refused when anything
-# about it is wrong, and never made anew while something is sealed with it.
+# about it is wrong, and never made anew while something on the server is sealed
+# with it, as far as that is known.
 
 use strict;
 use warnings;
@@ -8,15 +9,16 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-
-# The file is closed to a group that may read the rest.
-$node->init(extra => ['--allow-group-access']);
+$node->init;
 $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'session'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION session');
 
 my $file = $node->data_dir . '/session_master.key';
+
+# Tells that something on the server is sealed.
+my $mark = $node->data_dir . '/session_master.sealed';
 
 # What a query in a connection of its own, which has no key open, fails with.
 sub told
@@ -39,6 +41,14 @@ sub put
 	unlink $file;
 	append_to_file($file, $content);
 	chmod $mode // 0600, $file or die "could not chmod $file: $!";
+}
+
+# What session.stats says of the master key.
+sub state
+{
+	my ($database) = @_;
+	return $node->safe_psql($database // 'postgres',
+		'SELECT master_key FROM session.stats WHERE database = current_database()');
 }
 
 sub mode { return sprintf '%04o', (stat shift)[2] & 07777; }
@@ -66,7 +76,8 @@ is( $node->safe_psql(
 	'an ordinary session needs none');
 is($node->safe_psql('postgres', q{SELECT session_cookie_decode('x.y') IS NULL}),
 	't', 'nor does a cookie that no key could have made');
-ok(!-e $file, 'so there still is none');
+is(state(), 'unused', 'session.stats says that it is not used');
+ok(!-e $file && !-e $mark, 'so there still is none');
 
 # Two at a time: one makes it, and what both seal opens.  The lock holds them
 # where they are about to look whether anything is sealed yet.
@@ -96,7 +107,9 @@ is($node->safe_psql('postgres', $decode),
 my $master = slurp_file($file);
 like($master, qr/\A[0-9a-f]{64}\n\z/, 'the file holds 64 hexadecimal digits');
 is(mode($file), '0600', 'and is closed to others');
-is(mode($node->data_dir . '/PG_VERSION'), '0640', 'as other files are not');
+is(state(), 'ok', 'session.stats says that it is good');
+ok(-e $mark, 'a mark says that something is sealed');
+unlike(slurp_file($mark), qr/\Q$master\E|[0-9a-f]{32}/, 'which holds no key');
 is_deeply([ glob "$file*" ], [$file], 'nothing else is left of making it');
 unlike($master, qr/\A(..)\1*\n/, 'they are not all the same');
 
@@ -170,6 +183,8 @@ for my $case (@refused)
 	refuses($use, $error, 'also to seal with');
 	refuses(q{SELECT session_create('bob', refreshable => true)},
 		$error, 'also for a refreshable session');
+	is(state(), $kind eq 'that is not there' ? 'missing' : 'wrong',
+		'session.stats says so');
 }
 ok(!-e $file, 'no new one is made while something is sealed');
 
@@ -207,6 +222,7 @@ refuses($decode, qq{ERROR:  55000: master key file "$nowhere" does not exist\n},
 set('session.master_key_command', "cat $closed");
 is($node->safe_psql('postgres', $decode),
 	'1', 'a command can print the key');
+is(state(), 'ok', 'session.stats says that it is good');
 my $output = 'ERROR:  55000: output of "session.master_key_command"';
 for my $case (
 	[ 'exit 3', 'could not be had: the command failed' ],
@@ -223,15 +239,24 @@ for my $case (
 	set('session.master_key_command', $case->[0]);
 	refuses($decode, "$output $case->[1]\nHINT:  ",
 		"the command \"$case->[0]\" is refused" =~ s/\Q$closed\E/.../gr);
+	is(state(), $case->[1] =~ /failed/ ? 'missing' : 'wrong',
+		'session.stats says so');
 }
 is_deeply([ glob "$file* $closed.* $nowhere*" ],
 	[], 'with a command no file is made');
 set('session.master_key_command', '');
 set('session.master_key_file', 'session_master.key');
 
-# Nothing is sealed any more: a new one may be made, where that is possible.
+# Nothing of this database is sealed any more, but on the server something may be.
 $node->safe_psql('postgres',
 	'TRUNCATE session.keys; DELETE FROM session.sessions');
+is(state(), 'unused', 'without keys the master key is not used');
+refuses($use, "$named does not exist\nHINT:  Keys on this server are sealed with it.",
+	'no new one is made while the mark is there');
+ok(!-e $file, 'there still is none');
+
+# A new one may be made, where that is possible.
+unlink $mark;
 set('session.master_key_file', $nowhere);
 refuses($use, qq{ERROR:  55000: could not make master key file "$nowhere": },
 	'a place that cannot be written to is refused');
@@ -259,7 +284,7 @@ for my $call (
 	q{session_create('carol', '{"a": 1}')})
 {
 	$node->safe_psql('postgres', 'TRUNCATE session.keys, session.sessions');
-	unlink $file;
+	unlink $file, $mark;
 	local $ENV{PGOPTIONS} = '-c session.encrypt_data=on';
 	$node->safe_psql('postgres', "SELECT FROM $call");
 	ok(-e $file, "$call makes a master key");
@@ -269,6 +294,152 @@ for my $call (
 	ok(!-e $file, 'there is none');
 	put($master);
 	refuses($use, $not_ours, 'and another is refused');
+}
+
+# Another database of the server has keys: none is made for the first use in one
+# that has not.  In an upgrade by pg_upgrade the file and the mark stay behind.
+$node->safe_psql('postgres', 'TRUNCATE session.keys, session.sessions');
+unlink $file, $mark;
+$node->safe_psql('postgres', $use);
+$node->safe_psql('postgres', "CREATE DATABASE $_") for qw(two three);
+$node->safe_psql($_, 'CREATE EXTENSION session') for qw(two three);
+is(state('two'), 'unused', 'a second database has nothing sealed');
+my $good = slurp_file($file);
+
+# A query in the second database, as told().
+sub told_in_two
+{
+	my ($sql) = @_;
+	my $err;
+
+	$node->psql('two', $sql, stderr => \$err,
+		extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+	return $err =~ s/^psql:\S+ //r;
+}
+
+my $kept = "$named does not exist\nHINT:  Keys of database \"postgres\" are "
+  . 'sealed with it.';
+unlink $file, $mark;
+like(told_in_two($use), qr/^\Q$kept\E/,
+	'a database that is the first to need a key makes none while another has keys');
+ok(!-e $file, 'there is none');
+
+my $log = -s $node->logfile;
+$node->restart;
+like(told_in_two($use), qr/^\Q$kept\E/,
+	'nor after a restart, when the database with keys was not used yet');
+ok(!-e $file, 'there is none');
+is(state(), 'missing', 'session.stats says what is missing');
+is(state('two'), 'unused', 'and where nothing is');
+
+# The launcher looks for more work, and the warning does not come again.
+my $rounds = q{SELECT sum(rounds) FROM session.stats};
+set('session.cleanup_interval', '1s');
+set('session.naptime', '1s');
+$node->poll_query_until('postgres', "SELECT ($rounds) > 8")
+  or die 'no rounds are done';
+my @warnings = slurp_file($node->logfile, $log) =~ /WARNING:.*master key.*/g;
+is(scalar @warnings, 1, 'the log has one warning');
+like($warnings[0],
+	qr/file "session_master\.key" does not exist, but keys of database "postgres" are sealed/,
+	'which names the file and the database');
+
+# Another file is told apart from none.
+put($good =~ tr/0-9a-f/1-9a-f0/r);
+$log = -s $node->logfile;
+$node->restart;
+$node->poll_query_until('postgres', "SELECT ($rounds) > 2")
+  or die 'no rounds are done';
+@warnings = slurp_file($node->logfile, $log) =~ /WARNING:.*master key.*/g;
+is_deeply(
+	[ map { s/.*WARNING:\s+//r } @warnings ],
+	['master key file "session_master.key" does not open the keys of database "postgres"'],
+	'a wrong file is warned of as well');
+is(state(), 'wrong', 'and session.stats says so');
+
+# With the right one there is nothing to warn of, and the second database uses it.
+put($good);
+$log = -s $node->logfile;
+$node->restart;
+$node->poll_query_until('postgres', "SELECT ($rounds) > 2")
+  or die 'no rounds are done';
+unlike(slurp_file($node->logfile, $log), qr/WARNING:.*master key/,
+	'the right file is not warned of');
+$node->safe_psql('two', $use);
+is(slurp_file($file), $good, 'the second database uses the same file');
+is(state('two'), 'ok', 'and it is good there');
+
+# Keys that are gone keep no new one from being made, from the commit on; no
+# worker has to look for that.
+set('session.naptime', '1d');
+$node->restart;
+$node->poll_query_until('postgres',
+	q{SELECT state = 'idle' FROM pg_stat_activity WHERE backend_type = 'session launcher' AND query <> ''}
+) or die 'the launcher does not sleep';
+unlink $file, $mark;
+$node->safe_psql('postgres', 'TRUNCATE session.keys');
+refuses($use, "$named does not exist\nHINT:  Keys of database \"two\" are",
+	'a database with keys counts also if those of another went');
+$node->safe_psql('two', 'BEGIN; TRUNCATE session.keys; ROLLBACK');
+refuses($use, "$named does not exist\nHINT:  Keys of database \"two\" are",
+	'also when it only began to remove them');
+$node->safe_psql('two', 'TRUNCATE session.keys');
+$node->safe_psql('three', $use);
+ok(-e $file, 'when all are gone a new one is made');
+
+# Keys that come without being made, from a dump for instance, count as well.
+$node->safe_psql('postgres',
+	q{INSERT INTO session.keys VALUES ('k', 'session', sha512('x'), false, now(), now())});
+unlink $file, $mark;
+like(told_in_two($use), qr/^\Q$named\E does not exist\nHINT:  Keys of database "(postgres|three)" are/,
+	'keys of other databases count, whatever brought them');
+$node->safe_psql('three', 'TRUNCATE session.keys');
+like(told_in_two($use), qr/^\Q$kept\E/, 'each of them');
+$node->stop;
+
+# The launcher has not looked at the databases: nothing is known, nothing is made.
+$node = PostgreSQL::Test::Cluster->new('blind');
+$node->init;
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'session'\nmax_worker_processes = 0\n");
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION session');
+$file = $node->data_dir . '/session_master.key';
+refuses($use, "$named does not exist, and is not made before every database was looked at\nHINT:  ",
+	'without a launcher no new one is made');
+put($good);
+is(state(), 'unused', 'one that an administrator made');
+$node->safe_psql('postgres', $use);
+is(state(), 'ok', 'is used');
+$node->stop;
+
+# Where the group may read the data directory it may read the file, and no more.
+$node = PostgreSQL::Test::Cluster->new('group');
+$node->init(extra => ['--allow-group-access']);
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'session'\n");
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION session');
+$file = $node->data_dir . '/session_master.key';
+$mark = $node->data_dir . '/session_master.sealed';
+$cookie = $node->safe_psql('postgres',
+	q{SELECT FROM session_key_rotate(); SELECT session_cookie_encode('{"cart": 1}')});
+$decode = "SELECT session_cookie_decode('$cookie') -> 'cart'";
+is(mode($node->data_dir . '/PG_VERSION'), '0640', 'a cluster is open to its group');
+is(mode($file), '0640', 'so is the file with the master key');
+is(mode($mark), '0640', 'and the mark');
+$good = slurp_file($file);
+for my $mode (0640, 0600, 0400, 0440)
+{
+	put($good, $mode);
+	is($node->safe_psql('postgres', $decode),
+		'1', sprintf('a file with mode %04o is accepted', $mode));
+}
+for my $mode (0660, 0650, 0644, 0641)
+{
+	put($good, $mode);
+	refuses($decode, $open_to_others,
+		sprintf('one with mode %04o is refused', $mode));
 }
 
 done_testing();
