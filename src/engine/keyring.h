@@ -47,7 +47,7 @@ typedef enum SessionKeyringChange
 	SESSION_KEYRING_ADDED,
 	SESSION_KEYRING_CHANGED,
 	SESSION_KEYRING_REMOVED
-}			SessionKeyringChange;
+} SessionKeyringChange;
 
 /*
  * Has every backend drop what it keeps when the transaction commits, and the

@@ -70,7 +70,7 @@ typedef enum Fault
 	FAULT_RUN,					/* the command could not be started */
 	FAULT_COMMAND,				/* the command failed */
 	FAULT_FORM					/* it is no key */
-}			Fault;
+} Fault;
 
 bool
 session_master_is_command(void)

@@ -14,7 +14,7 @@ typedef enum SessionMasterState
 	SESSION_MASTER_OK,
 	SESSION_MASTER_MISSING,		/* there is no file, or the command fails */
 	SESSION_MASTER_WRONG		/* it cannot be used, or is another */
-}			SessionMasterState;
+} SessionMasterState;
 
 /*
  * Reads the master key from "session.master_key_file", or from the output of

@@ -76,7 +76,7 @@ typedef struct SessionShared
 
 	/* What is in the snapshots that need not ask the row; 0 = none yet. */
 	pg_atomic_uint32 era;
-	/* Has the launcher asked every database once? */
+	/* 1 = the launcher has had a worker look at every database */
 	pg_atomic_uint32 asked;
 	/* The longest time a snapshot made here is believed; 0 = none was made. */
 	pg_atomic_uint64 longest_belief;
@@ -156,7 +156,10 @@ extern Oid	session_shared_sealed_elsewhere(void);
 /* True the first time it is called in this database since the server started. */
 extern bool session_shared_first_check(void);
 
-/* Every database was asked by a worker; was it? */
+/*
+ * Notes, and tells, that the launcher has had a worker look at every database
+ * since the server started.
+ */
 extern void session_shared_set_asked(void);
 extern bool session_shared_was_asked(void);
 

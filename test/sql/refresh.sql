@@ -164,6 +164,15 @@ SELECT what, count(r) AS refreshed
   LEFT JOIN session_refresh(value) AS r ON r.id IS NOT NULL
  GROUP BY what ORDER BY what COLLATE "C";
 SELECT pg_temp.row_of(:'id') = :'before' AS untouched, session_status(:'token');
+
+-- They are bad tokens of the address that presents them.
+SET session.failure_threshold = 1;
+SELECT count(r) AS refreshed
+  FROM (VALUES (pg_temp.refresh_token_of(set_bit(pg_temp.bytes_of(:'g2'), 200, 1 - get_bit(pg_temp.bytes_of(:'g2'), 200)))), ('st_' || substr(:'g2', 4)), ('junk')) AS t (value)
+  LEFT JOIN session_refresh(value, '203.0.113.66') AS r ON r.id IS NOT NULL;
+RESET session.failure_threshold;
+SELECT session_cleanup() IS NOT NULL AS written;
+SELECT kind, ip, (detail ->> 'count')::int >= 2 AS many FROM session.events WHERE ip = '203.0.113.66';
 SELECT count(*) AS refreshed FROM session_refresh(:'g2');
 DELETE FROM session.sessions;
 
