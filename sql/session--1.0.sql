@@ -4,6 +4,13 @@
 \echo Use "CREATE EXTENSION session" to load this file. \quit
 
 /*
+ * Privileges: an object that is not for PUBLIC is closed where it is created.
+ * The last statement of this script then brings the privileges on all objects
+ * to what src/engine/levels.c says, whatever the default privileges of the
+ * database are, and grants to PUBLIC what is public.
+ */
+
+/*
  * Private storage.  The schema is ours alone: the script fails if there is
  * one of that name, and PUBLIC gets nothing in it.
  */
@@ -1106,6 +1113,321 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_grant';
 REVOKE ALL ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) IS
-'Lets a role call the functions of a level: app, or admin, which includes app.  Grants USAGE on their schema too.  An administrator may also read session.events.
-A level is added to what the role has; none takes all of it back, but for USAGE on the schema of the functions.
-Errors: 22004 for NULL, 22023 for another level, and for taking from the owner of the tables; 42704 for a role that is not there, 42501 where the owner of the tables may not grant.';
+'Gives a role a level: app, or admin, which includes app.  The role gets everything that the level needs, public functions and USAGE on their schema included.  An administrator may also read session.events, session.grants, session.privileges and session.bound_tables.
+A level is added to what the role has; none takes all of it back.  USAGE on a schema that the role had before stays.  Waits for another transaction that changes a level.
+Errors: 22004 for NULL, 22023 for another level, and for taking from the owner of the tables; 42704 for a role that is not there, 42501 where the owner of the tables may not grant, 25006 in a READ ONLY transaction.';
+
+/*
+ * Who has which privilege.  The statements below name what they use in the
+ * usual way, so a name without a schema means one of the server.
+ */
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+/*
+ * What session_grant has given is recorded as SELECT on columns of a view.
+ * Neither default privileges nor GRANT ON ALL TABLES touch columns, DROP OWNED
+ * clears them, and a dump has them.
+ */
+CREATE VIEW session.granted AS
+    SELECT true AS app, true AS admin, true AS functions, true AS storage;
+
+REVOKE ALL ON TABLE session.granted FROM PUBLIC;
+COMMENT ON VIEW session.granted IS
+'Records what session_grant gave: a role has SELECT on the columns app and admin for its levels, and on functions and storage where session_grant gave it USAGE on the schema of the functions or on the schema session.  Read session.grants.';
+COMMENT ON COLUMN session.granted.app IS
+'SELECT on it records the level app.';
+COMMENT ON COLUMN session.granted.admin IS
+'SELECT on it records the level admin.';
+COMMENT ON COLUMN session.granted.functions IS
+'SELECT on it records that session_grant gave USAGE on the schema of the functions.';
+COMMENT ON COLUMN session.granted.storage IS
+'SELECT on it records that session_grant gave USAGE on the schema session.';
+
+CREATE VIEW session.grants AS
+    SELECT r.rolname AS role,
+           CASE WHEN bool_or(a.attname = 'admin') THEN 'admin'
+                ELSE 'app' END AS level
+    FROM pg_attribute a
+    CROSS JOIN LATERAL aclexplode(a.attacl) x
+    JOIN pg_roles r ON r.oid = x.grantee
+    WHERE a.attrelid = 'session.granted'::regclass
+      AND a.attname IN ('app', 'admin')
+    GROUP BY r.rolname;
+
+REVOKE ALL ON TABLE session.grants FROM PUBLIC;
+GRANT SELECT ON TABLE session.grants TO pg_monitor;
+COMMENT ON VIEW session.grants IS
+'The roles that session_grant gave a level.  Readable by administrators and pg_monitor.';
+COMMENT ON COLUMN session.grants.role IS
+'Name of the role.';
+COMMENT ON COLUMN session.grants.level IS
+'app, or admin, which includes app.';
+
+CREATE FUNCTION session.session_levels(
+    OUT classid oid,
+    OUT objid oid,
+    OUT level text)
+RETURNS SETOF record
+ROWS 100
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_levels';
+REVOKE ALL ON FUNCTION session.session_levels() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION session.session_levels() TO pg_monitor;
+COMMENT ON FUNCTION session.session_levels() IS
+'Which objects each level opens: public, app, admin or monitor (for pg_monitor).  One row an object and level; an object without a row is for its owner alone.  For the view session.privileges.';
+
+/*
+ * Compares the privileges on the objects of the extension with those that they
+ * should have.
+ */
+CREATE VIEW session.privileges AS
+    WITH extension AS (
+        SELECT oid, extnamespace FROM pg_extension WHERE extname = 'session'),
+    member AS (
+        SELECT d.classid, d.objid
+        FROM extension e
+        JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass
+                        AND d.refobjid = e.oid AND d.deptype = 'e'),
+    object AS (
+        SELECT m.classid, m.objid, 0 AS attnum, 'FUNCTION' AS kind,
+               p.proowner AS owner, acldefault('f', p.proowner) AS usual,
+               p.proacl AS acl
+        FROM member m
+        JOIN pg_proc p ON m.classid = 'pg_proc'::regclass AND p.oid = m.objid
+        UNION ALL
+        SELECT m.classid, m.objid, 0,
+               CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+               c.relowner,
+               acldefault(CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char",
+                          c.relowner),
+               c.relacl
+        FROM member m
+        JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+        WHERE c.relkind IN ('r', 'p', 'v', 'f', 'm', 'S')
+        UNION ALL
+        SELECT m.classid, m.objid, a.attnum, 'TABLE', c.relowner,
+               NULL, a.attacl
+        FROM member m
+        JOIN pg_class c ON m.classid = 'pg_class'::regclass AND c.oid = m.objid
+        JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE a.attacl IS NOT NULL AND c.oid <> 'session.granted'::regclass
+        UNION ALL
+        SELECT m.classid, m.objid, 0, 'TYPE', t.typowner,
+               acldefault('T', t.typowner), t.typacl
+        FROM member m
+        JOIN pg_type t ON m.classid = 'pg_type'::regclass AND t.oid = m.objid
+        LEFT JOIN pg_class c ON c.oid = t.typrelid
+        WHERE t.typcategory <> 'A' AND (c.oid IS NULL OR c.relkind = 'c')
+        UNION ALL
+        SELECT m.classid, m.objid, 0, 'SCHEMA', n.nspowner,
+               acldefault('n', n.nspowner), n.nspacl
+        FROM member m
+        JOIN pg_namespace n ON m.classid = 'pg_namespace'::regclass
+                           AND n.oid = m.objid
+        UNION ALL
+        SELECT 'pg_namespace'::regclass, n.oid, 0, 'SCHEMA', n.nspowner,
+               acldefault('n', n.nspowner), n.nspacl
+        FROM extension e
+        JOIN pg_namespace n ON n.oid = e.extnamespace),
+    actual AS (
+        SELECT o.classid, o.objid, o.attnum, o.kind, o.owner, x.grantor,
+               x.grantee, x.privilege_type AS privilege, x.is_grantable
+        FROM object o
+        CROSS JOIN LATERAL aclexplode(coalesce(o.acl, o.usual)) x),
+    holder AS (
+        SELECT 'public' AS level, 0::oid AS role
+        UNION ALL
+        SELECT 'monitor', oid FROM pg_roles WHERE rolname = 'pg_monitor'
+        UNION ALL
+        SELECT l.level, r.oid
+        FROM session.grants g
+        JOIN pg_roles r ON r.rolname = g.role
+        JOIN (VALUES ('app', 'public'), ('app', 'app'), ('admin', 'public'),
+                     ('admin', 'app'), ('admin', 'admin')) l (given, level)
+          ON l.given = g.level),
+    wanted AS (
+        SELECT o.classid, o.objid, o.attnum, o.kind, o.owner, x.grantee,
+               x.privilege_type AS privilege
+        FROM object o
+        CROSS JOIN LATERAL aclexplode(o.usual) x
+        WHERE x.grantee = o.owner
+          AND (o.kind <> 'SCHEMA' OR o.objid = 'session'::regnamespace)
+        UNION
+        SELECT o.classid, o.objid, o.attnum, o.kind, o.owner, h.role,
+               CASE o.kind WHEN 'FUNCTION' THEN 'EXECUTE'
+                           WHEN 'TABLE' THEN 'SELECT' ELSE 'USAGE' END
+        FROM object o
+        JOIN session.session_levels() l USING (classid, objid)
+        JOIN holder h USING (level)
+        WHERE o.attnum = 0),
+    /* The schema of the functions may be open to others, but for CREATE. */
+    finding AS (
+        SELECT a.*,
+               CASE WHEN w.grantee IS NOT NULL THEN 'grantable'
+                    WHEN a.is_grantable OR NOT EXISTS (
+                        SELECT FROM wanted p
+                        WHERE (p.classid, p.objid, p.attnum, p.privilege) =
+                              (a.classid, a.objid, a.attnum, a.privilege)
+                          AND p.grantee = 0) THEN 'open'
+                    ELSE 'redundant' END AS finding
+        FROM actual a
+        LEFT JOIN wanted w
+          ON (w.classid, w.objid, w.attnum, w.privilege) =
+             (a.classid, a.objid, a.attnum, a.privilege)
+         AND w.grantee = a.grantee
+        WHERE a.grantee <> a.owner
+          AND (w.grantee IS NULL OR a.is_grantable)
+          AND (a.kind <> 'SCHEMA' OR a.objid = 'session'::regnamespace OR
+               a.privilege = 'CREATE' AND NOT EXISTS (
+                   SELECT FROM pg_roles r
+                   WHERE r.oid = a.grantee AND r.rolsuper))
+          AND (a.privilege <> 'USAGE' OR a.is_grantable OR NOT EXISTS (
+                   SELECT FROM object o WHERE o.owner = a.grantee))
+        UNION ALL
+        SELECT w.classid, w.objid, w.attnum, w.kind, w.owner, w.owner,
+               w.grantee, w.privilege, false, 'missing'
+        FROM wanted w
+        WHERE NOT EXISTS (
+            SELECT FROM actual a
+            WHERE (a.classid, a.objid, a.attnum, a.privilege) =
+                  (w.classid, w.objid, w.attnum, w.privilege)
+              AND (a.grantee = w.grantee OR
+                   a.grantee = 0 AND w.kind = 'SCHEMA')))
+    SELECT lower(f.kind) AS kind,
+           i.identity AS object,
+           c.attname AS column_name,
+           CASE f.grantee WHEN 0 THEN 'PUBLIC' ELSE g.rolname END AS grantee,
+           f.privilege,
+           f.finding,
+           CASE WHEN f.finding = 'missing'
+                THEN format('GRANT %s ON %s %s TO %s', f.privilege, f.kind,
+                            i.identity, q.grantee)
+                WHEN f.grantor <> f.owner
+                THEN format('REVOKE GRANT OPTION FOR %s%s ON %s %s FROM %I CASCADE',
+                            f.privilege, q.columns, f.kind, i.identity,
+                            pg_get_userbyid(f.grantor))
+                ELSE format('REVOKE %s%s%s ON %s %s FROM %s CASCADE',
+                            CASE f.finding WHEN 'grantable'
+                                 THEN 'GRANT OPTION FOR ' END,
+                            f.privilege, q.columns, f.kind, i.identity,
+                            q.grantee)
+           END AS remedy
+    FROM finding f
+    CROSS JOIN LATERAL pg_identify_object(f.classid, f.objid, 0) i
+    LEFT JOIN pg_attribute c ON f.kind = 'TABLE' AND f.attnum <> 0
+                            AND c.attrelid = f.objid AND c.attnum = f.attnum
+    LEFT JOIN pg_roles g ON g.oid = f.grantee
+    CROSS JOIN LATERAL (
+        SELECT CASE f.grantee WHEN 0 THEN 'PUBLIC'
+                    ELSE quote_ident(pg_get_userbyid(f.grantee)) END AS grantee,
+               CASE WHEN c.attname IS NOT NULL
+                    THEN format(' (%I)', c.attname) END AS columns) q;
+
+REVOKE ALL ON TABLE session.privileges FROM PUBLIC;
+GRANT SELECT ON TABLE session.privileges TO pg_monitor;
+COMMENT ON VIEW session.privileges IS
+'What differs from the privileges that the installation and session_grant gave on the objects of the extension, and who but its owner may create objects in the schema of its functions.  No row: all is as it should be.  Readable by administrators and pg_monitor.';
+COMMENT ON COLUMN session.privileges.kind IS
+'function, table (views too), sequence, type or schema.';
+COMMENT ON COLUMN session.privileges.object IS
+'The object, with its schema.';
+COMMENT ON COLUMN session.privileges.column_name IS
+'The column, for a privilege on one.';
+COMMENT ON COLUMN session.privileges.grantee IS
+'The role that has the privilege, or lacks it; PUBLIC = every role.';
+COMMENT ON COLUMN session.privileges.privilege IS
+'The privilege, as GRANT calls it.';
+COMMENT ON COLUMN session.privileges.finding IS
+'open = the role has the privilege and should not; grantable = the role may pass it on and should not; redundant = the role has by name what PUBLIC should have; missing = the role should have it.';
+COMMENT ON COLUMN session.privileges.remedy IS
+'The statement that puts it right.';
+
+CREATE FUNCTION session.session_restore_privileges()
+RETURNS int8
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_restore_privileges';
+REVOKE ALL ON FUNCTION session.session_restore_privileges() FROM PUBLIC;
+COMMENT ON FUNCTION session.session_restore_privileges() IS
+'Runs the remedies that session.privileges shows for the objects of the extension and returns how many there were.  The schema of the functions is left as it is; it warns when others may create objects there.  For the owner of the extension.
+Errors: 42501 for other roles, 25006 in a READ ONLY transaction.';
+
+/*
+ * The tables of users that session_bind_users has bound.
+ */
+CREATE VIEW session.bound_tables AS
+    WITH binding AS (
+        SELECT t.tgrelid,
+               min(t.tgattr[0]) FILTER (WHERE t.tgtype & 8 <> 0) AS id_number,
+               min(t.tgattr[1]) FILTER (WHERE t.tgtype & 8 <> 0) AS active_number,
+               count(*) AS triggers,
+               CASE WHEN bool_or(t.tgenabled = 'D') THEN 'disabled'
+                    WHEN bool_or(t.tgenabled = 'R') THEN 'replica'
+                    WHEN bool_or(t.tgenabled = 'O') THEN 'origin'
+                    ELSE 'always' END AS enabled
+        FROM pg_depend d
+        JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass
+                         AND t.oid = d.objid
+        WHERE d.refclassid = 'pg_proc'::regclass
+          AND d.refobjid = 'session.session_users_changed'::regproc
+          AND t.tgparentid = 0
+        GROUP BY t.tgrelid)
+    SELECT b.tgrelid::regclass AS users,
+           pg_get_userbyid(c.relowner) AS owner,
+           i.attname AS id_column,
+           a.attname AS active_column,
+           b.enabled,
+           array_remove(ARRAY[
+               CASE WHEN b.triggers <> 3 OR i.attname IS NULL
+                    THEN 'not all three triggers are there' END,
+               CASE b.enabled
+                    WHEN 'disabled' THEN 'a trigger is disabled'
+                    WHEN 'replica' THEN 'a trigger fires for replicated changes only'
+                    WHEN 'origin' THEN 'a trigger does not fire for replicated changes'
+               END,
+               CASE WHEN c.relkind = 'r'
+                    THEN 'changes of rows in these child tables end no session: ' ||
+                         (SELECT string_agg(h.inhrelid::regclass::text, ', '
+                                            ORDER BY h.inhrelid)
+                          FROM pg_inherits h
+                          WHERE h.inhparent = b.tgrelid
+                            AND NOT EXISTS (SELECT FROM binding o
+                                            WHERE o.tgrelid = h.inhrelid)) END,
+               CASE WHEN c.relkind = 'p'
+                    THEN 'triggers of these partitions are not enabled as those of the table: ' ||
+                         (SELECT string_agg(DISTINCT t.tgrelid::regclass::text, ', ')
+                          FROM pg_partition_tree(b.tgrelid) p
+                          JOIN pg_trigger t ON t.tgrelid = p.relid
+                          WHERE t.tgfoid = 'session.session_users_changed'::regproc
+                            AND t.tgparentid <> 0
+                            AND CASE t.tgenabled
+                                     WHEN 'D' THEN 'disabled'
+                                     WHEN 'R' THEN 'replica'
+                                     WHEN 'O' THEN 'origin'
+                                     ELSE 'always' END <> b.enabled) END],
+               NULL) AS problems
+    FROM binding b
+    JOIN pg_class c ON c.oid = b.tgrelid
+    LEFT JOIN pg_attribute i ON i.attrelid = b.tgrelid
+                            AND i.attnum = b.id_number
+    LEFT JOIN pg_attribute a ON a.attrelid = b.tgrelid
+                            AND a.attnum = b.active_number;
+
+REVOKE ALL ON TABLE session.bound_tables FROM PUBLIC;
+GRANT SELECT ON TABLE session.bound_tables TO pg_monitor;
+COMMENT ON VIEW session.bound_tables IS
+'The tables that session_bind_users has bound.  The owner of such a table, and each role that may insert and delete in it, can end the sessions of any user, whatever level the role has.  Readable by administrators and pg_monitor.';
+COMMENT ON COLUMN session.bound_tables.users IS
+'The table.';
+COMMENT ON COLUMN session.bound_tables.owner IS
+'The role that owns it.';
+COMMENT ON COLUMN session.bound_tables.id_column IS
+'The column whose text is the user_id of sessions.';
+COMMENT ON COLUMN session.bound_tables.active_column IS
+'The column that ends sessions when it turns to false or NULL; NULL = none.';
+COMMENT ON COLUMN session.bound_tables.enabled IS
+'When its triggers fire: always, origin (not for replicated changes), replica (for those only) or disabled; of three that differ, the worst.';
+COMMENT ON COLUMN session.bound_tables.problems IS
+'Which changes of users end no session, and why; empty = all is well.';
+
+/* Last: brings the privileges on everything above to what they should be. */
+SELECT session.session_restore_privileges();

@@ -2,151 +2,97 @@
  * grant.c
  *	  SQL entry points: who may call what.
  *
- *	  session_grant
+ *	  session_grant		session_levels		session_restore_privileges
  *
- * Rules: it grants and takes back as the owner of the tables, who has to own the
- * functions too; what that does not reach is an error, not half a level.
+ * Rules:
+ * - session_grant acts as the owner of the tables, who has to own the other
+ *	 objects too; what that does not reach is an error, not half a level.
+ * - What it gave is recorded as a privilege on a column of session.granted.
+ * - Transactions that change levels wait for each other, because the server
+ *	 fails when two of them change one list of privileges at once.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_depend.h"
-#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
-#include "commands/extension.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "api/api.h"
 #include "compat.h"
 #include "engine/authority.h"
-#include "engine/event.h"
+#include "engine/levels.h"
 #include "engine/store.h"
 
 PG_FUNCTION_INFO_V1(session_grant);
+PG_FUNCTION_INFO_V1(session_levels);
+PG_FUNCTION_INFO_V1(session_restore_privileges);
 
-typedef enum Level
-{
-	LEVEL_NONE,
-	LEVEL_APP,
-	LEVEL_ADMIN
-} Level;
+#define GRANTED "session.granted"
+#define LEVELS_OF_APP (SESSION_LEVEL_PUBLIC | SESSION_LEVEL_APP)
+#define LEVELS_OF_ADMIN (LEVELS_OF_APP | SESSION_LEVEL_ADMIN)
 
-/*
- * Who may call what.  A function that is not here is either public by the
- * installation script or nobody's but the owner's.
- */
-static const struct
+/* The role whose level changes. */
+typedef struct Grantee
 {
-	const char *name;
-	Level		level;
-}			levels[] =
+	Oid			oid;
+	const char *name;			/* quoted */
+} Grantee;
 
+/* What GRANT says of a kind of object, and where its privileges are. */
+typedef struct Kind
 {
-	{"session_create", LEVEL_APP},
-	{"session_validate", LEVEL_APP},
-	{"session_status", LEVEL_APP},
-	{"session_is_valid", LEVEL_APP},
-	{"session_is_expired", LEVEL_APP},
-	{"session_touch", LEVEL_APP},
-	{"session_refresh", LEVEL_APP},
-	{"session_regenerate", LEVEL_APP},
-	{"session_revoke", LEVEL_APP},
-	{"session_data", LEVEL_APP},
-	{"session_data_get", LEVEL_APP},
-	{"session_data_pop", LEVEL_APP},
-	{"session_data_set", LEVEL_APP},
-	{"session_data_delete", LEVEL_APP},
-	{"session_data_clear", LEVEL_APP},
-	{"session_data_save", LEVEL_APP},
-	{"session_cookie_encode", LEVEL_APP},
-	{"session_cookie_decode", LEVEL_APP},
-	{"session_cookie_revoke", LEVEL_APP},
-	{"session_cookie_issue", LEVEL_APP},
-	{"session_cookie_validate", LEVEL_APP},
-	{"session_jwt", LEVEL_APP},
-	{"session_get", LEVEL_ADMIN},
-	{"session_list", LEVEL_ADMIN},
-	{"session_revoke_id", LEVEL_ADMIN},
-	{"session_revoke_user", LEVEL_ADMIN},
-	{"session_revoke_tenant", LEVEL_ADMIN},
-	{"session_key_rotate", LEVEL_ADMIN},
-	{"session_key_import", LEVEL_ADMIN},
-	{"session_key_retire", LEVEL_ADMIN},
-	{"session_cleanup", LEVEL_ADMIN},
-	{"session_bind_users", LEVEL_ADMIN},
-	{"session_unbind_users", LEVEL_ADMIN},
-	{"session_storage", LEVEL_ADMIN},
-	{"session_grant", LEVEL_ADMIN},
+	Oid			classid;
+	const char *privilege;
+	const char *keyword;
+	AclMode		mode;
+	int			cache;
+	AttrNumber	acl;
+} Kind;
+
+static const Kind kinds[] = {
+	{ProcedureRelationId, "EXECUTE", "FUNCTION", ACL_EXECUTE, PROCOID,
+	Anum_pg_proc_proacl},
+	{RelationRelationId, "SELECT", "TABLE", ACL_SELECT, RELOID,
+	Anum_pg_class_relacl},
+	{TypeRelationId, "USAGE", "TYPE", ACL_USAGE, TYPEOID,
+	Anum_pg_type_typacl},
+	{NamespaceRelationId, "USAGE", "SCHEMA", ACL_USAGE, NAMESPACEOID,
+	Anum_pg_namespace_nspacl},
 };
 
-static Level
-arg_level(FunctionCallInfo fcinfo, int n)
+static const Kind *
+kind_of(const SessionObject *object)
 {
-	char	   *name;
-
-	session_arg_required(fcinfo, n, "level");
-	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	if (strcmp(name, "none") == 0)
-		return LEVEL_NONE;
-	if (strcmp(name, "app") == 0)
-		return LEVEL_APP;
-	if (strcmp(name, "admin") == 0)
-		return LEVEL_ADMIN;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("level must be \"none\", \"app\" or \"admin\"")));
+	for (size_t i = 0; i < lengthof(kinds); i++)
+		if (kinds[i].classid == object->classid)
+			return &kinds[i];
+	elog(ERROR, "object of class %u has no level", object->classid);
 }
 
-static Level
-level_of(Oid function)
+/* The object as GRANT names it, with its schema. */
+static char *
+identity_of(const SessionObject *object)
 {
-	char	   *name = get_func_name(function);
+	ObjectAddress address = {.classId = object->classid,
+	.objectId = object->objid};
 
-	for (Size i = 0; name != NULL && i < lengthof(levels); i++)
-		if (strcmp(name, levels[i].name) == 0)
-			return levels[i].level;
-	return LEVEL_NONE;
-}
-
-/* Lists the OIDs of the functions that belong to the extension. */
-static List *
-extension_functions(Oid extension)
-{
-	Relation	depend = table_open(DependRelationId, AccessShareLock);
-	List	   *result = NIL;
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(ExtensionRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(extension));
-	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL,
-							  lengthof(key), key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend row = (Form_pg_depend) GETSTRUCT(tuple);
-
-		if (row->classid == ProcedureRelationId &&
-			row->deptype == DEPENDENCY_EXTENSION)
-			result = lappend_oid(result, row->objid);
-	}
-	systable_endscan(scan);
-	table_close(depend, AccessShareLock);
-	return result;
+	return getObjectIdentity(&address, false);
 }
 
 static void
@@ -156,190 +102,405 @@ run(const char *sql)
 		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
-static void
-grant(const char *what, const char *object, const char *role)
-{
-	run(psprintf("GRANT %s %s TO %s", what, object, role));
-}
-
-static void
-withdraw(const char *what, const char *object, const char *role)
-{
-	run(psprintf("REVOKE %s %s FROM %s", what, object, role));
-}
-
-/* Does a list of privileges, in a catalog, give one to a role by name? */
+/* Does a list of privileges give one to a role by name? */
 static bool
-is_given(int cache, Oid object, AttrNumber column, Oid role, AclMode mode)
+gives(Datum value, Oid role, AclMode mode)
 {
-	HeapTuple	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
-	bool		given = false;
-	bool		null = true;
-	Datum		value = 0;
+	Acl		   *acl = DatumGetAclP(value);
+	const AclItem *items = (AclItem *) ((char *) acl +
+										ARR_OVERHEAD_NONULLS(1));
 
-	if (HeapTupleIsValid(tuple))
-		value = SysCacheGetAttr(cache, tuple, column, &null);
-	if (!null)
-	{
-		Acl		   *acl = DatumGetAclP(value);
-		const AclItem *items = (AclItem *) ((char *) acl +
-											ARR_OVERHEAD_NONULLS(1));
+	for (int i = 0; i < ACL_NUM(acl); i++)
+		if (items[i].ai_grantee == role &&
+			(ACLITEM_GET_PRIVS(items[i]) & mode) != 0)
+			return true;
+	return false;
+}
 
-		for (int i = 0; i < ACL_NUM(acl); i++)
-			if (items[i].ai_grantee == role &&
-				(ACLITEM_GET_PRIVS(items[i]) & mode) != 0)
-				given = true;
-	}
-	if (HeapTupleIsValid(tuple))
-		ReleaseSysCache(tuple);
+/* Releases the tuple, which may be none. */
+static bool
+tuple_gives(HeapTuple tuple, int cache, AttrNumber column, Oid role,
+			AclMode mode)
+{
+	bool		given;
+	bool		null;
+	Datum		value;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	value = SysCacheGetAttr(cache, tuple, column, &null);
+	given = !null && gives(value, role, mode);
+	ReleaseSysCache(tuple);
 	return given;
 }
 
+/* Has a role, by name, what a level gives on an object? */
 static bool
-has_events(Oid role)
+is_given(const SessionObject *object, Oid role)
 {
-	return is_given(RELOID, session_event_table(), Anum_pg_class_relacl, role,
-					ACL_SELECT);
+	const Kind *kind = kind_of(object);
+	HeapTuple	tuple = SearchSysCache1(kind->cache,
+										ObjectIdGetDatum(object->objid));
+
+	return tuple_gives(tuple, kind->cache, kind->acl, role, kind->mode);
 }
+
+/*
+ * What was given
+ */
+
+/* The column that records who was given USAGE on a schema. */
+static const char *
+column_of_schema(const SessionObject *object)
+{
+	return object->objid == session_levels_schema() ? "functions" : "storage";
+}
+
+static bool
+is_recorded(const char *column, Oid role)
+{
+	Oid			schema = get_namespace_oid("session", false);
+	Oid			relid = get_relname_relid("granted", schema);
+
+	return tuple_gives(SearchSysCacheAttName(relid, column), ATTNAME,
+					   Anum_pg_attribute_attacl, role, ACL_SELECT);
+}
+
+static void
+record(const char *column, const Grantee *role)
+{
+	run(psprintf("GRANT SELECT (%s) ON %s TO %s", column, GRANTED,
+				 role->name));
+	if (!is_recorded(column, role->oid))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("could not grant table %s", GRANTED),
+				 errhint("The owner of table session.sessions must own %s "
+						 "too.", GRANTED)));
+}
+
+static void
+erase(const char *column, const Grantee *role)
+{
+	if (is_recorded(column, role->oid))
+		run(psprintf("REVOKE SELECT (%s) ON %s FROM %s", column, GRANTED,
+					 role->name));
+}
+
+/*
+ * Giving
+ */
 
 /* A grantor without the right to grant gets a warning only; we do not. */
 static void
-check_granted(Oid function, Oid role)
+check_granted(const SessionObject *object, Oid role)
 {
-	if (!is_given(PROCOID, function, Anum_pg_proc_proacl, role, ACL_EXECUTE))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("could not grant function %s",
-						format_procedure(function)),
-				 errhint("The owner of table session.sessions must own the "
-						 "functions of the extension too.")));
+	bool		is_schema = object->classid == NamespaceRelationId;
+
+	if (is_given(object, role) ||
+		(is_schema && is_given(object, ACL_ID_PUBLIC)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("could not grant %s on %s", kind_of(object)->privilege,
+					identity_of(object)),
+			 is_schema ?
+			 errhint("The owner of table session.sessions needs the right to "
+					 "grant USAGE on the schema.") :
+			 errhint("The owner of table session.sessions must own the other "
+					 "objects of the extension too.")));
 }
 
-/* Grants every function up to a level, as the extension's owner. */
+/* A schema that the role could use before is not recorded, so it stays open. */
 static void
-grant_functions(Oid role_id, const char *role, Level level)
+give_object(const SessionObject *object, const Grantee *role)
 {
-	Oid			extension = get_extension_oid("session", false);
-	Oid			schema = InvalidOid;
+	const Kind *kind = kind_of(object);
+
+	if (is_given(object, role->oid))
+		return;
+	run(psprintf("GRANT %s ON %s %s TO %s", kind->privilege, kind->keyword,
+				 identity_of(object), role->name));
+	check_granted(object, role->oid);
+	if (object->classid == NamespaceRelationId && is_given(object, role->oid))
+		record(column_of_schema(object), role);
+}
+
+static void
+give(const Grantee *role, int levels)
+{
 	ListCell   *cell;
 
-	foreach(cell, extension_functions(extension))
+	foreach(cell, session_levels_objects())
 	{
-		Oid			function = lfirst_oid(cell);
-		Level		needed = level_of(function);
+		const SessionObject *object = lfirst(cell);
 
-		if (needed == LEVEL_NONE || needed > level)
-			continue;
-		schema = get_func_namespace(function);
-		grant("EXECUTE ON FUNCTION", format_procedure_qualified(function),
-			  role);
-		check_granted(function, role_id);
+		if ((object->levels & levels) != 0)
+			give_object(object, role);
 	}
-	if (OidIsValid(schema))
-		grant("USAGE ON SCHEMA", quote_identifier(get_namespace_name(schema)),
-			  role);
-}
-
-/* Grants the right to read the audit log, as its owner. */
-static void
-grant_events(Oid role_id, const char *role)
-{
-	grant("USAGE ON SCHEMA", "session", role);
-	grant("SELECT ON TABLE", "session.events", role);
-	if (!has_events(role_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("could not grant table session.events"),
-				 errhint("The owner of table session.sessions must own "
-						 "session.events too.")));
 }
 
 /*
  * Taking back
  */
 
-/* What somebody else has granted is not ours to take. */
+/* What another role has granted is not ours to take. */
 static void
-check_taken(bool given, const char *what)
+check_taken(const SessionObject *object, Oid role)
 {
-	if (given)
+	if (is_given(object, role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("could not take back %s", what),
-				 errhint("It was granted by somebody other than its owner, who "
+				 errmsg("could not take back %s on %s",
+						kind_of(object)->privilege, identity_of(object)),
+				 errhint("It was granted by a role other than its owner, which "
 						 "has to revoke it.")));
 }
 
-/* USAGE on the tables' schema may have been given for other reasons. */
 static void
-take_back_events(Oid role_id, const char *role)
+take_object(const SessionObject *object, const Grantee *role)
 {
-	if (!has_events(role_id))
+	const Kind *kind = kind_of(object);
+
+	if (!is_given(object, role->oid))
 		return;
-	withdraw("SELECT ON TABLE", "session.events", role);
-	withdraw("USAGE ON SCHEMA", "session", role);
-	check_taken(has_events(role_id), "table session.events");
+	run(psprintf("REVOKE %s ON %s %s FROM %s", kind->privilege, kind->keyword,
+				 identity_of(object), role->name));
+	check_taken(object, role->oid);
+}
+
+/* Takes back USAGE on a schema where session_grant had given it. */
+static void
+take_schema(const SessionObject *schema, const Grantee *role)
+{
+	const char *column = column_of_schema(schema);
+
+	if (!is_recorded(column, role->oid))
+		return;
+	take_object(schema, role);
+	erase(column, role);
 }
 
 /*
- * Takes back what any level gives.  The schema of the functions may hold other
- * things, and was perhaps open before, so it stays open.
+ * Takes back what any level gives.  What the installation gave to pg_monitor
+ * is given again.
  */
 static void
-take_back(Oid role_id, const char *role)
+take_back(const Grantee *role)
 {
 	ListCell   *cell;
 
-	foreach(cell, extension_functions(get_extension_oid("session", false)))
+	foreach(cell, session_levels_objects())
 	{
-		Oid			function = lfirst_oid(cell);
+		const SessionObject *object = lfirst(cell);
 
-		if (level_of(function) == LEVEL_NONE)
+		if ((object->levels & LEVELS_OF_ADMIN) == 0)
 			continue;
-		withdraw("EXECUTE ON FUNCTION", format_procedure_qualified(function),
-				 role);
-		check_taken(is_given(PROCOID, function, Anum_pg_proc_proacl, role_id,
-							 ACL_EXECUTE),
-					psprintf("function %s", format_procedure(function)));
+		if (object->classid == NamespaceRelationId)
+			take_schema(object, role);
+		else
+			take_object(object, role);
 	}
-	take_back_events(role_id, role);
+	erase("app", role);
+	erase("admin", role);
+	if (role->oid == ROLE_PG_MONITOR)
+		give(role, SESSION_LEVEL_MONITOR);
+}
+
+/*
+ * The entry points
+ */
+
+/* The levels that an argument stands for; 0 = none. */
+static int
+arg_levels(FunctionCallInfo fcinfo, int n)
+{
+	char	   *name;
+
+	session_arg_required(fcinfo, n, "level");
+	name = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	if (strcmp(name, "none") == 0)
+		return 0;
+	if (strcmp(name, "app") == 0)
+		return LEVELS_OF_APP;
+	if (strcmp(name, "admin") == 0)
+		return LEVELS_OF_ADMIN;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("level must be \"none\", \"app\" or \"admin\"")));
+}
+
+static Grantee
+arg_role(FunctionCallInfo fcinfo, int n)
+{
+	Grantee		role;
+	char	   *name;
+
+	session_arg_required(fcinfo, n, "role");
+	role.oid = PG_GETARG_OID(n);
+	name = GetUserNameFromId(role.oid, true);
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role must be an existing role")));
+	role.name = quote_identifier(name);
+	return role;
 }
 
 static void
-set_level(Oid role_id, const char *role, Level level)
+set_level(const Grantee *role, int levels)
 {
-	if (level == LEVEL_NONE)
+	if (levels == 0)
 	{
-		if (role_id == session_store_owner())
+		if (role->oid == session_store_owner())
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("role must not be the owner of the tables")));
-		take_back(role_id, role);
+		take_back(role);
 		return;
 	}
-	grant_functions(role_id, role, level);
-	if (level == LEVEL_ADMIN)
-		grant_events(role_id, role);
+	give(role, levels);
+	record(levels == LEVELS_OF_ADMIN ? "admin" : "app", role);
 }
 
 Datum
 session_grant(PG_FUNCTION_ARGS)
 {
-	Level		level = arg_level(fcinfo, 1);
-	char	   *role;
+	int			levels = arg_levels(fcinfo, 1);
+	Grantee		role = arg_role(fcinfo, 0);
 	SessionAuthority before;
 
-	session_arg_required(fcinfo, 0, "role");
-	role = GetUserNameFromId(PG_GETARG_OID(0), true);
-	if (role == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role must be an existing role")));
-
+	PreventCommandIfReadOnly("session_grant()");
+	session_levels_lock();
 	session_authority_take(&before, session_store_owner());
 	SPI_connect();
-	set_level(PG_GETARG_OID(0), quote_identifier(role), level);
+	set_level(&role, levels);
 	SPI_finish();
 	session_authority_give_back(&before);
 	PG_RETURN_VOID();
+}
+
+static const struct
+{
+	int			level;
+	const char *name;
+}			level_names[] =
+
+{
+	{SESSION_LEVEL_PUBLIC, "public"},
+	{SESSION_LEVEL_APP, "app"},
+	{SESSION_LEVEL_ADMIN, "admin"},
+	{SESSION_LEVEL_MONITOR, "monitor"},
+};
+
+static void
+put_level(ReturnSetInfo *rsinfo, const SessionObject *object,
+		  const char *level)
+{
+	Datum		values[] = {
+		ObjectIdGetDatum(object->classid),
+		ObjectIdGetDatum(object->objid),
+		CStringGetTextDatum(level)
+	};
+	bool		nulls[lengthof(values)] = {false};
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+session_levels(PG_FUNCTION_ARGS)
+{
+	ListCell   *cell;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(cell, session_levels_objects())
+	{
+		const SessionObject *object = lfirst(cell);
+
+		for (size_t i = 0; i < lengthof(level_names); i++)
+			if ((object->levels & level_names[i].level) != 0)
+				put_level((ReturnSetInfo *) fcinfo->resultinfo, object,
+						  level_names[i].name);
+	}
+	PG_RETURN_NULL();
+}
+
+/*
+ * Putting privileges right
+ */
+
+/*
+ * Asks session.privileges, of the schema of the functions or of all other
+ * objects, for one column.  It is about what is committed now.
+ */
+static void
+query(const char *sql, const char *schema)
+{
+	Datum		name = CStringGetTextDatum(schema);
+	Oid			type = TEXTOID;
+	int			code;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	code = SPI_execute_with_args(sql, 1, &type, &name, NULL, true, 0);
+	PopActiveSnapshot();
+	if (code != SPI_OK_SELECT)
+		elog(ERROR, "could not execute \"%s\": %s", sql,
+			 SPI_result_code_string(code));
+}
+
+/* Runs the remedies for all objects of the extension; returns their number. */
+static int64
+restore(const char *schema)
+{
+	SPITupleTable *remedies;
+	uint64		count;
+
+	query("SELECT DISTINCT remedy FROM session.privileges"
+		  " WHERE kind <> 'schema' OR object <> $1", schema);
+	remedies = SPI_tuptable;
+	count = SPI_processed;
+	for (uint64 i = 0; i < count; i++)
+		run(SPI_getvalue(remedies->vals[i], remedies->tupdesc, 1));
+	return count;
+}
+
+/* The schema of the functions is the administrator's to close. */
+static void
+warn_of_schema(const char *schema)
+{
+	char	   *roles;
+
+	query("SELECT string_agg(grantee, ', ' ORDER BY grantee)"
+		  " FROM session.privileges WHERE kind = 'schema' AND object = $1",
+		  schema);
+	roles = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (roles == NULL)
+		return;
+	ereport(WARNING,
+			(errmsg("other roles may create functions in schema %s, where the "
+					"functions of the extension \"session\" are", schema),
+			 errdetail("These roles have the privilege CREATE: %s.", roles),
+			 errhint("A function of the same name can take the calls. Revoke "
+					 "the privilege, or create the extension in a schema of "
+					 "its own: CREATE EXTENSION session SCHEMA ...")));
+}
+
+/* Acts as the caller, with names that the search_path has no part in. */
+Datum
+session_restore_privileges(PG_FUNCTION_ARGS)
+{
+	SessionAuthority before;
+	const char *schema;
+	int64		count;
+
+	PreventCommandIfReadOnly("session_restore_privileges()");
+	session_levels_lock();
+	schema = quote_identifier(get_namespace_name(session_levels_schema()));
+	session_authority_take(&before, GetUserId());
+	SPI_connect();
+	count = restore(schema);
+	warn_of_schema(schema);
+	SPI_finish();
+	session_authority_give_back(&before);
+	PG_RETURN_INT64(count);
 }

@@ -83,7 +83,8 @@ SELECT session_revoke_mine(session_id()), session_revoke_others();
 ROLLBACK;
 RESET ROLE;
 
--- Of the schema and what is in it, an administrator may read the events, and nobody anything else.
+-- Of the schema and what is in it, an administrator may read the events and three views.  A level is
+-- recorded as SELECT on a column of session.granted.
 SELECT role, has_schema_privilege(role, 'session', 'USAGE') AS usage,
        has_schema_privilege(role, 'session', 'CREATE') AS create
   FROM unnest('{regress_session_nobody,regress_session_app,regress_session_admin}'::name[]) AS role;
@@ -95,7 +96,9 @@ SELECT c.relname, c.relkind, role, privilege
    AND c.relkind <> 'i'
    AND (has_table_privilege(role, c.oid, privilege)
         OR privilege IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
-           AND has_any_column_privilege(role, c.oid, privilege));
+           AND has_any_column_privilege(role, c.oid, privilege))
+ ORDER BY c.relname COLLATE "C", role;
+SELECT * FROM session.grants ORDER BY role;
 SELECT relkind, array_agg(relname ORDER BY relname COLLATE "C") AS relations
   FROM pg_class WHERE relnamespace = 'session'::regnamespace GROUP BY relkind ORDER BY relkind;
 
@@ -140,6 +143,7 @@ INSERT INTO statements VALUES
     ('DELETE FROM session.denylist'),
     ('SELECT session.session_keys_changed()'),
     ('SELECT session.session_users_changed()'),
+    ('SELECT session.session_restore_privileges()'),
     ('DROP EXTENSION session'),
     ('ALTER EXTENSION session UPDATE'),
     ('ALTER FUNCTION public.session_validate OWNER TO current_user'),
@@ -266,6 +270,91 @@ SELECT has_function_privilege('regress_session_admin', 'session_status(text, ine
        has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS admin;
 ROLLBACK;
 
+-- Taking a level back leaves nothing, so the role can be dropped; a schema that it could use before
+-- stays open.
+CREATE ROLE regress_session_brief;
+SELECT session_grant('regress_session_brief', 'app');
+SELECT session_grant('regress_session_brief', 'admin');
+SELECT * FROM session.grants WHERE role = 'regress_session_brief';
+SELECT session_grant('regress_session_brief', 'none');
+SELECT * FROM session.grants WHERE role = 'regress_session_brief';
+SELECT count(*) AS dependencies FROM pg_shdepend WHERE refobjid = 'regress_session_brief'::regrole;
+DROP ROLE regress_session_brief;
+CREATE ROLE regress_session_brief;
+SELECT session_grant('regress_session_brief', 'none');
+GRANT USAGE ON SCHEMA public, session TO regress_session_brief;
+SELECT session_grant('regress_session_brief', 'admin');
+SELECT session_grant('regress_session_brief', 'none');
+SELECT nspname FROM pg_namespace, aclexplode(nspacl) WHERE grantee = 'regress_session_brief'::regrole ORDER BY nspname;
+REVOKE USAGE ON SCHEMA public, session FROM regress_session_brief;
+SELECT session_grant('regress_session_brief', 'admin');
+DROP OWNED BY regress_session_brief;
+SELECT * FROM session.grants WHERE role = 'regress_session_brief';
+DROP ROLE regress_session_brief;
+
+-- A level is complete: it needs nothing that PUBLIC has.
+BEGIN;
+REVOKE USAGE ON SCHEMA public FROM PUBLIC;
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT oid FROM extension_functions LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', f);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON TYPE session_info, session_credentials FROM PUBLIC;
+SELECT finding, kind, grantee, count(*) > 0 AS some FROM session.privileges GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+CREATE ROLE regress_session_later;
+SELECT session_grant('regress_session_later', 'app');
+SET LOCAL ROLE regress_session_later;
+SELECT token FROM session_create('alice') \gset
+SELECT session_authenticate(:'token');
+SELECT session_user_id(), session_cookie_read('a=b', 'a');
+CREATE FUNCTION pg_temp.f(s session_info) RETURNS text LANGUAGE sql AS 'SELECT s.user_id';
+SELECT pg_temp.f(v) FROM session_validate(:'token') AS v;
+RESET ROLE;
+SELECT session.session_restore_privileges() > 0 AS restored;
+SELECT count(*) AS findings FROM session.privileges;
+ROLLBACK;
+
+-- What a GRANT of later opens is seen, with the statement that closes it, and so is what was closed.
+SELECT object, finding, remedy FROM session.privileges;
+BEGIN;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_session_app;
+GRANT ALL ON ALL TABLES IN SCHEMA session TO regress_session_nobody;
+GRANT ALL ON ALL SEQUENCES IN SCHEMA session TO PUBLIC;
+GRANT SELECT (id, "token_hash"), UPDATE (user_id) ON session.sessions TO regress_session_nobody;
+GRANT ALL ON SCHEMA session TO regress_session_nobody;
+GRANT EXECUTE ON FUNCTION session_touch TO regress_session_app WITH GRANT OPTION;
+GRANT EXECUTE ON FUNCTION session_create TO PUBLIC;
+GRANT EXECUTE ON FUNCTION session_id TO regress_session_nobody;
+REVOKE EXECUTE ON FUNCTION session_list FROM regress_session_admin;
+SET LOCAL ROLE regress_session_app;
+GRANT EXECUTE ON FUNCTION session_touch TO regress_session_nobody;
+RESET ROLE;
+\pset format unaligned
+SELECT finding, kind, grantee, privilege, count(*), min(column_name) AS "column", min(remedy COLLATE "C") AS remedy
+  FROM session.privileges GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
+\pset format aligned
+SELECT object FROM session.privileges
+ WHERE finding = 'open' AND grantee = 'regress_session_app' ORDER BY object COLLATE "C";
+SAVEPOINT s;
+SELECT session.session_restore_privileges() > 0 AS restored;
+SELECT * FROM session.privileges;
+SELECT * FROM session.grants ORDER BY role;
+ROLLBACK TO s;
+-- An administrator sees it too.
+SET LOCAL ROLE regress_session_admin;
+SELECT count(*) > 0 AS seen FROM session.privileges;
+RESET ROLE;
+-- The level none closes all functions to the role.
+REVOKE GRANT OPTION FOR EXECUTE ON FUNCTION session_touch FROM regress_session_app CASCADE;
+SELECT session_grant('regress_session_app', 'none');
+SELECT count(*) AS functions FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 'regress_session_app'::regrole;
+ROLLBACK;
+
 -- Roles inherit a level from the roles they are in, as any privilege.
 CREATE ROLE regress_session_web IN ROLE regress_session_admin;
 SET ROLE regress_session_web;
@@ -278,7 +367,7 @@ SET ROLE regress_session_nobody;
 SELECT count(*) AS made FROM session_create('dave');
 GRANT EXECUTE ON FUNCTION session_create TO PUBLIC;
 RESET ROLE;
-SELECT count(*) AS public FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 0;
+SELECT count(*) AS public FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 0 AND p.proname = 'session_create';
 
 -- Any name of a role will do.
 CREATE ROLE "regress_session; DROP TABLE ""x""; --";

@@ -22,12 +22,13 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_jwt session_refresh session_regenerate session_revoke
   session_status session_touch session_validate);
 my @admin = qw(session_bind_users session_cleanup session_get session_grant session_key_import
-  session_key_retire session_key_rotate session_list session_revoke_id
+  session_key_retire session_key_rotate session_levels session_list session_revoke_id
   session_revoke_tenant session_revoke_user session_storage session_unbind_users);
 
-# What the tables' own triggers are made of, for nobody; and session.stats, for
-# those who watch over servers.
-my @none = qw(session_keys_changed session_stats session_users_changed);
+# What the tables' own triggers are made of and what puts privileges right, for
+# the owner; and session.stats, for pg_monitor.
+my @none = qw(session_keys_changed session_restore_privileges session_stats
+  session_users_changed);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
@@ -259,5 +260,29 @@ is(as('boss', q{SELECT session_grant('later', 'app')}),
 is_deeply(callable('later'), [ sort @public, @app ],
 	'and who is handed a level has it');
 cannot('later');
+
+# Who has which level is for administrators and pg_monitor.
+my $views = 'SELECT count(*) FROM session.grants; SELECT count(*) FROM session.privileges; '
+  . 'SELECT count(*) FROM session.bound_tables';
+is(as('boss', $views), "3\n0\n0", 'an administrator sees the levels');
+is(as('app', $views), '42501 42501 42501', 'an application does not');
+$node->safe_psql('postgres', 'GRANT pg_monitor TO stranger');
+is(as('stranger', $views), "3\n0\n0", 'a member of pg_monitor does');
+$node->safe_psql('postgres', 'REVOKE pg_monitor FROM stranger');
+
+# A mistake of a superuser is seen, and the statement that undoes it.
+$node->safe_psql('postgres',
+	'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO stranger');
+is( as( 'boss', q{SELECT DISTINCT grantee FROM session.privileges WHERE finding = 'open'}),
+	'stranger', 'an administrator sees what is open');
+$node->safe_psql('postgres', q{SELECT remedy FROM session.privileges \gexec});
+is_deeply(callable('stranger'), [ sort @public ], 'the remedies close it');
+
+# A role from which its level was taken can be dropped.
+$node->safe_psql('postgres', q{SELECT session_grant('later', 'admin')});
+is_deeply(callable('later'), [ sort @public, @app, @admin ], 'a role gets a higher level');
+$node->safe_psql('postgres', q{SELECT session_grant('later', 'none')});
+is_deeply(callable('later'), [ sort @public ], 'and loses it');
+$node->safe_psql('postgres', 'DROP ROLE later');
 
 done_testing();

@@ -22,6 +22,8 @@ $node->safe_psql(
 	CREATE ROLE app LOGIN;
 	CREATE ROLE boss LOGIN;
 	CREATE ROLE stranger LOGIN;
+	CREATE ROLE keeper LOGIN;
+	CREATE ROLE backup LOGIN;
 	CREATE DATABASE shop;
 });
 $node->safe_psql(
@@ -170,6 +172,26 @@ sub check
 			q{SELECT web.session_create('eve'); SELECT FROM session.sessions}),
 		'42501 42501',
 		'others still may nothing');
+	privileges_are_right($database);
+}
+
+# The privileges are those of the installation and of session_grant, whose
+# levels can be taken back.
+sub privileges_are_right
+{
+	my ($database) = @_;
+
+	is( $node->safe_psql(
+			$database, q{SELECT * FROM session.grants ORDER BY role;
+			SELECT * FROM session.privileges;
+			BEGIN;
+			SELECT FROM web.session_grant('boss', 'none');
+			SELECT count(*) FROM pg_shdepend
+			WHERE refobjid = 'boss'::regrole AND deptype = 'a'
+			  AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database());
+			ROLLBACK}),
+		"app|app\nboss|admin\n0",
+		'the privileges are what they should be, and are known to be levels');
 }
 
 my $directory = PostgreSQL::Test::Utils::tempdir();
@@ -208,6 +230,84 @@ $node->command_ok(
 	],
 	'the archive restores without an error');
 check('from_archive', 'an archive');
+
+# The default privileges of the database that is restored into do not matter,
+# nor do those of the one that was dumped.
+$node->safe_psql('postgres', 'CREATE DATABASE hostile');
+$node->safe_psql(
+	'hostile', q{
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO stranger;
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO stranger, PUBLIC;
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO stranger;
+	ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO stranger;
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON TYPES TO stranger;
+	ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC});
+$node->command_ok(
+	[
+		'pg_restore', '--exit-on-error', '--dbname=hostile',
+		"$directory/shop.dump"
+	],
+	'the archive restores under hostile default privileges');
+check('hostile', 'an archive, under hostile default privileges');
+$node->command_ok(
+	[ 'pg_dump', '--file', "$directory/hostile.sql", 'hostile' ],
+	'that database is dumped');
+unlike(
+	slurp_file("$directory/hostile.sql"),
+	qr/(GRANT|REVOKE) .* ON (TABLE session|FUNCTION (web|session))\..* (TO|FROM) (stranger|PUBLIC|postgres)/,
+	'the dump repeats nothing that the installation does');
+$node->safe_psql('postgres', 'CREATE DATABASE from_hostile');
+$node->command_ok(
+	[
+		'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
+		'--output=/dev/null', "--file=$directory/hostile.sql", 'from_hostile'
+	],
+	'and restored');
+privileges_are_right('from_hostile');
+
+# The owner of the database has no right to the tables, so it leaves out what
+# is in them; a role that may read everything dumps everything.
+$node->safe_psql('postgres', 'CREATE DATABASE kept OWNER keeper');
+$node->safe_psql(
+	'kept', q{
+	CREATE SCHEMA web;
+	CREATE EXTENSION session SCHEMA web;
+	SELECT web.session_grant('app', 'app'), web.session_grant('boss', 'admin');
+	SELECT FROM web.session_key_rotate();
+	SET ROLE keeper;
+	CREATE TABLE public.own AS SELECT 1 AS n});
+my @dump = ('pg_dump', '--dbname', $node->connstr('kept'), '--username');
+$node->command_fails_like(
+	[ @dump, 'keeper' ],
+	qr/permission denied for schema session/,
+	'the owner of the database cannot dump what is in the schema session');
+$node->command_ok(
+	[ @dump, 'keeper', '--exclude-table-data=session.*', '--file', "$directory/keeper.sql" ],
+	'but the rest');
+$script = slurp_file("$directory/keeper.sql");
+unlike($script, qr/^COPY session\.|setval\('session/m, 'which has nothing of the extension');
+$node->safe_psql('postgres', 'CREATE DATABASE from_keeper');
+$node->command_ok(
+	[
+		'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
+		'--output=/dev/null', "--file=$directory/keeper.sql", 'from_keeper'
+	],
+	'and restores without an error');
+privileges_are_right('from_keeper');
+is( $node->safe_psql(
+		'from_keeper', q{SELECT count(*) FROM session.keys;
+		SELECT n FROM own;
+		SELECT web.session_key_rotate() IS NOT NULL}),
+	"0\n1\nt",
+	'it begins with no key');
+$node->safe_psql('postgres', 'GRANT pg_read_all_data TO backup');
+$node->command_ok(
+	[ @dump, 'backup', '--file', "$directory/backup.sql" ],
+	'a member of pg_read_all_data dumps all of it');
+$script = slurp_file("$directory/backup.sql");
+is(join(' ', sort $script =~ /^COPY (session\.\S+)/mg),
+	'session.denylist session.events session.keys session.origins',
+	'with the keys, what is denied and what happened');
 
 # Another server has another master key.
 my $other = PostgreSQL::Test::Cluster->new('other');
