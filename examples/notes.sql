@@ -5,7 +5,17 @@
 --   psql -X -1 -v ON_ERROR_STOP=1 -d notes -f notes.sql
 
 CREATE EXTENSION pgcrypto;
-CREATE EXTENSION session;
+
+-- The functions of session have a schema of their own: no other role can create
+-- a function there that takes calls meant for them.
+CREATE SCHEMA auth;
+CREATE EXTENSION session SCHEMA auth;
+GRANT USAGE ON SCHEMA auth TO PUBLIC;
+SET search_path = public, auth;
+DO $$
+BEGIN
+    EXECUTE format('ALTER DATABASE %I SET search_path = public, auth', current_database());
+END $$;
 
 -- What the applications connect as.  It can use sessions and not make any: that
 -- takes a password.
@@ -23,7 +33,7 @@ INSERT INTO account VALUES
 -- not exist.
 CREATE FUNCTION log_in(name text, password text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
-SET search_path = pg_catalog, public, pg_temp
+SET search_path = pg_catalog, public, auth, pg_temp
 AS $$
 DECLARE
     hash text := coalesce((SELECT a.password FROM account a WHERE a.name = log_in.name),

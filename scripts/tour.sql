@@ -2,7 +2,10 @@
 -- A tour of session: what an application says to the database, and what it
 -- hears.  Values such as :'ada' are what the client's cookie holds.
 --
-CREATE EXTENSION session;
+CREATE SCHEMA auth;
+CREATE EXTENSION session SCHEMA auth;
+ALTER DATABASE :"DBNAME" SET search_path = auth, public;
+SET search_path = auth, public;
 
 -- The application connects as a role that owns nothing.  A level of
 -- functions is all it gets; the tables stay closed to it.

@@ -1065,7 +1065,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Does a round of upkeep: writes down activity that is due, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.
+'Does a round of upkeep: writes down activity that is due, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.  Warns, once until it is put right, of a table that session_bind_users bound and whose changes do not end all sessions.
 Errors: 22023 for a max_rows of less than 1.';
 
 CREATE FUNCTION @extschema@.session_bind_users(
@@ -1080,7 +1080,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_bind_users(
 COMMENT ON FUNCTION @extschema@.session_bind_users(
     pg_catalog.regclass, pg_catalog.name, pg_catalog.name) IS
 'Has changes of a table of users end sessions, in the same transaction and with the reason user: those of a row''s user, in all tenants, when the row is deleted, its id changes or its active_column turns from true to false or NULL, and those of all its users when it is truncated.  The id as text is the user_id: as the type prints it, under the settings of whoever changes the table and under the defaults of bytea_output, DateStyle, IntervalStyle and extra_float_digits, and as a cast of the server''s own makes it.  Replaces what the table was told before.  The caller needs the privilege TRIGGER on the table.
-Errors: 22004 for NULL, 42P01, 42703 and 42804 for a table or column that is not there or is no boolean, 42809 for something that is no table or that others inherit from, 42501.';
+Errors: 22004 for NULL, 42P01, 42703 and 42804 for a table or column that is not there or is no boolean, 42809 for something that is no table or that others inherit from, 0A000 for an id_column in which different texts are equal (citext, a nondeterministic collation), 42501.';
 
 CREATE FUNCTION @extschema@.session_unbind_users(users pg_catalog.regclass)
 RETURNS pg_catalog.void
@@ -1355,7 +1355,20 @@ Errors: 42501 for other roles, 25006 in a READ ONLY transaction.';
  * The tables of users that session_bind_users has bound.
  */
 CREATE VIEW session.bound_tables AS
-    WITH binding AS (
+    WITH RECURSIVE trigger AS (
+        SELECT t.*
+        FROM pg_depend d
+        JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass
+                         AND t.oid = d.objid
+        WHERE d.refclassid = 'pg_proc'::regclass
+          AND d.refobjid = 'session.session_users_changed'::regproc),
+    clone AS (  -- of partitions
+        SELECT tgrelid AS bound, tgenabled AS usual, oid, tgrelid, tgenabled
+        FROM trigger WHERE tgparentid = 0
+        UNION ALL
+        SELECT c.bound, c.usual, t.oid, t.tgrelid, t.tgenabled
+        FROM clone c JOIN trigger t ON t.tgparentid = c.oid),
+    binding AS (
         SELECT t.tgrelid,
                min(t.tgattr[0]) FILTER (WHERE t.tgtype & 8 <> 0) AS id_number,
                min(t.tgattr[1]) FILTER (WHERE t.tgtype & 8 <> 0) AS active_number,
@@ -1364,12 +1377,8 @@ CREATE VIEW session.bound_tables AS
                     WHEN bool_or(t.tgenabled = 'R') THEN 'replica'
                     WHEN bool_or(t.tgenabled = 'O') THEN 'origin'
                     ELSE 'always' END AS enabled
-        FROM pg_depend d
-        JOIN pg_trigger t ON d.classid = 'pg_trigger'::regclass
-                         AND t.oid = d.objid
-        WHERE d.refclassid = 'pg_proc'::regclass
-          AND d.refobjid = 'session.session_users_changed'::regproc
-          AND t.tgparentid = 0
+        FROM trigger t
+        WHERE t.tgparentid = 0
         GROUP BY t.tgrelid)
     SELECT b.tgrelid::regclass AS users,
            pg_get_userbyid(c.relowner) AS owner,
@@ -1392,18 +1401,10 @@ CREATE VIEW session.bound_tables AS
                           WHERE h.inhparent = b.tgrelid
                             AND NOT EXISTS (SELECT FROM binding o
                                             WHERE o.tgrelid = h.inhrelid)) END,
-               CASE WHEN c.relkind = 'p'
-                    THEN 'triggers of these partitions are not enabled as those of the table: ' ||
-                         (SELECT string_agg(DISTINCT t.tgrelid::regclass::text, ', ')
-                          FROM pg_partition_tree(b.tgrelid) p
-                          JOIN pg_trigger t ON t.tgrelid = p.relid
-                          WHERE t.tgfoid = 'session.session_users_changed'::regproc
-                            AND t.tgparentid <> 0
-                            AND CASE t.tgenabled
-                                     WHEN 'D' THEN 'disabled'
-                                     WHEN 'R' THEN 'replica'
-                                     WHEN 'O' THEN 'origin'
-                                     ELSE 'always' END <> b.enabled) END],
+               'triggers of these partitions are not enabled as those of the table: ' ||
+               (SELECT string_agg(DISTINCT p.tgrelid::regclass::text, ', ')
+                FROM clone p
+                WHERE p.bound = b.tgrelid AND p.tgenabled <> p.usual)],
                NULL) AS problems
     FROM binding b
     JOIN pg_class c ON c.oid = b.tgrelid

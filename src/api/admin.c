@@ -24,6 +24,7 @@
 #include "engine/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/store.h"
+#include "engine/users.h"
 
 PG_FUNCTION_INFO_V1(session_get);
 PG_FUNCTION_INFO_V1(session_list);
@@ -124,6 +125,7 @@ Datum
 session_cleanup(PG_FUNCTION_ARGS)
 {
 	int64		limit = 0;
+	int64		purged;
 
 	PreventCommandIfReadOnly("session_cleanup()");
 	if (!PG_ARGISNULL(0))
@@ -135,5 +137,7 @@ session_cleanup(PG_FUNCTION_ARGS)
 					 errmsg("max_rows must be at least 1")));
 	}
 	session_evidence_write_all();
-	PG_RETURN_INT64(session_lifecycle_purge(limit));
+	purged = session_lifecycle_purge(limit);
+	session_users_check();
+	PG_RETURN_INT64(purged);
 }

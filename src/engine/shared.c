@@ -135,6 +135,7 @@ take_entry(void)
 		entry->sealed = false;
 		entry->key_checked = false;
 		entry->failing = 0;
+		MemSet(entry->warned, 0, sizeof(entry->warned));
 		pg_atomic_write_u64(&entry->use_lost_at,
 							(uint64) GetCurrentTimestamp());
 		for (int j = 0; j < SESSION_COUNTERS; j++)
@@ -324,6 +325,35 @@ session_shared_absent(bool (*is_absent) (void))
 	session_idmap_visit(&session_shared->activity, LW_EXCLUSIVE, is_of,
 						&MyDatabaseId);
 	session_evidence_forget(MyDatabaseId);
+}
+
+static void
+replace_warned(Oid *warned, const Oid *tables, int count, bool *fresh)
+{
+	for (int i = 0; i < count; i++)
+	{
+		fresh[i] = true;
+		for (int j = 0; j < SESSION_SHARED_WARNED; j++)
+			if (warned[j] == tables[i])
+				fresh[i] = false;
+	}
+	for (int j = 0; j < SESSION_SHARED_WARNED; j++)
+		warned[j] = j < count ? tables[j] : InvalidOid;
+}
+
+void
+session_shared_warned(const Oid *tables, int count, bool *fresh)
+{
+	static Oid	here[SESSION_SHARED_WARNED];
+
+	if (mine == NULL)
+	{
+		replace_warned(here, tables, count, fresh);
+		return;
+	}
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	replace_warned(mine->warned, tables, count, fresh);
+	LWLockRelease(&session_shared->lock->lock);
 }
 
 void

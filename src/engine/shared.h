@@ -44,6 +44,9 @@ typedef struct SessionRound
 	int64		errors;			/* batches that failed */
 } SessionRound;
 
+/* How many tables of a database are remembered as warned of. */
+#define SESSION_SHARED_WARNED 32
+
 /* A database that uses the library. */
 typedef struct SessionDatabase
 {
@@ -60,6 +63,7 @@ typedef struct SessionDatabase
 	int64		failing_minute; /* when addresses last failed, and how many */
 	int			failing;
 	pg_atomic_uint64 use_lost_at;	/* every use after that is known */
+	Oid			warned[SESSION_SHARED_WARNED];	/* bound tables */
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 
@@ -137,6 +141,13 @@ extern void session_shared_round(const SessionRound *round, bool unfinished,
  * transaction of its own) says that it has one again.
  */
 extern void session_shared_absent(bool (*is_absent) (void));
+
+/*
+ * Remembers the tables, at most SESSION_SHARED_WARNED, that there is to warn
+ * of, and tells which of them were not among those of the last time.  Without
+ * shared memory it is this backend that remembers.
+ */
+extern void session_shared_warned(const Oid *tables, int count, bool *fresh);
 
 /* Notes that a round in this database failed before it began. */
 extern void session_shared_failed(void);

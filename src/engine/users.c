@@ -21,6 +21,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/nbtree.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
@@ -48,10 +49,13 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "engine/authority.h"
 #include "engine/lifecycle.h"
+#include "engine/shared.h"
 #include "engine/store.h"
 #include "engine/users.h"
 
@@ -486,10 +490,66 @@ column_type(Relation table, const char *argument, const char *column)
 	return get_atttype(RelationGetRelid(table), number);
 }
 
+/*
+ * Is a type of texts compared by more than their bytes, as citext is?  Types
+ * that are known to be equal only when their bytes are have a support function
+ * in their operator class that says so.
+ */
+static bool
+compares_loosely(Oid type)
+{
+	TypeCacheEntry *entry;
+	char		category;
+	bool		preferred;
+
+	get_type_category_preferred(type, &category, &preferred);
+	if (category != TYPCATEGORY_STRING)
+		return false;
+	entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	return OidIsValid(entry->btree_opf) &&
+		!OidIsValid(get_opfamily_proc(entry->btree_opf, entry->btree_opintype,
+									  entry->btree_opintype,
+									  BTEQUALIMAGE_PROC));
+}
+
+/*
+ * Sessions are found by the bytes of their user_id.  A column in which other
+ * texts are equal to an id would leave the sessions of these alive.
+ */
+static void
+check_exact(Relation table, const char *id)
+{
+	Form_pg_attribute column;
+	Oid			type;
+	char	   *reason = NULL;
+
+	column = TupleDescAttr(RelationGetDescr(table),
+						   get_attnum(RelationGetRelid(table), id) - 1);
+	type = getBaseType(column->atttypid);
+	if (OidIsValid(column->attcollation) &&
+		!get_collation_isdeterministic(column->attcollation))
+		reason = psprintf("Its collation \"%s\" is nondeterministic.",
+						  get_collation_name(column->attcollation));
+	else if (compares_loosely(type))
+		reason = psprintf("Its type %s does not compare texts byte by byte.",
+						  format_type_be(type));
+	if (reason != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("id_column must not be a column in which different "
+						"texts are equal"),
+				 errdetail_internal("%s", reason),
+				 errhint("Bind a column of type text with a deterministic "
+						 "collation that has one spelling of each id, such as "
+						 "a generated column, and create sessions with its "
+						 "text.")));
+}
+
 static void
 check_columns(Relation table, const char *id, const char *active)
 {
 	(void) column_type(table, "id_column", id);
+	check_exact(table, id);
 	if (active == NULL)
 		return;
 	if (getBaseType(column_type(table, "active_column", active)) != BOOLOID)
@@ -611,4 +671,73 @@ session_users_unbind(Oid users)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("users must be a table that is bound")));
+}
+
+/*
+ * Upkeep
+ */
+
+/* The tables may belong to a role that may not read the view. */
+static Oid
+owner_of_list(void)
+{
+	Oid			schema = get_namespace_oid("session", false);
+	HeapTuple	tuple;
+	Oid			owner;
+
+	tuple = SearchSysCache1(RELOID,
+							ObjectIdGetDatum(get_relname_relid("bound_tables",
+															   schema)));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "view session.bound_tables does not exist");
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* What there is to say of a table; rows are users, name and problems. */
+static void
+warn_of_table(SPITupleTable * rows, uint64 nth)
+{
+	ereport(WARNING,
+			(errmsg("changes of users in table %s do not end all sessions",
+					SPI_getvalue(rows->vals[nth], rows->tupdesc, 2)),
+			 errdetail_internal("%s", SPI_getvalue(rows->vals[nth],
+												   rows->tupdesc, 3)),
+			 errhint("Bind child tables too, or bind the table again with "
+					 "session_bind_users; see session.bound_tables.")));
+}
+
+void
+session_users_check(void)
+{
+	SessionAuthority before;
+	Oid			tables[SESSION_SHARED_WARNED];
+	bool		fresh[SESSION_SHARED_WARNED];
+	SPITupleTable *rows;
+	int			count;
+
+	session_authority_take(&before, owner_of_list());
+	SPI_connect();
+	if (SPI_execute("SELECT users::oid, users::text,"
+					" array_to_string(problems, '; ')"
+					" FROM session.bound_tables WHERE problems <> '{}'"
+					" ORDER BY users::oid", true,
+					SESSION_SHARED_WARNED) != SPI_OK_SELECT)
+		elog(ERROR, "could not read session.bound_tables");
+	rows = SPI_tuptable;
+	count = (int) SPI_processed;
+	for (int i = 0; i < count; i++)
+	{
+		bool		null;
+
+		tables[i] = DatumGetObjectId(SPI_getbinval(rows->vals[i],
+												   rows->tupdesc, 1, &null));
+	}
+	session_shared_warned(tables, count, fresh);
+	for (int i = 0; i < count; i++)
+		if (fresh[i])
+			warn_of_table(rows, i);
+	SPI_finish();
+	session_authority_give_back(&before);
 }

@@ -15,6 +15,12 @@ extern void session_users_bind(Oid users, const char *id, const char *active);
 
 extern void session_users_unbind(Oid users);
 
+/*
+ * Warns, in the log and the client, of each bound table whose changes do not
+ * end all sessions, once until that is put right or the server restarts.
+ */
+extern void session_users_check(void);
+
 /* What the triggers do. */
 extern void session_users_changed_row(const TriggerData *data);
 extern void session_users_truncated(const TriggerData *data);

@@ -41,6 +41,7 @@
 #include "engine/lifecycle.h"
 #include "engine/shared.h"
 #include "engine/store.h"
+#include "engine/users.h"
 #include "worker/round.h"
 
 /* How long a round may take before the others get their turn. */
@@ -200,6 +201,13 @@ trim_events(Round *round, int limit)
 	return trimmed;
 }
 
+static int64
+check_bound_tables(Round *round, int limit)
+{
+	session_users_check();
+	return 0;
+}
+
 /* Another table to be trimmed is another entry. */
 static const Step steps[] = {
 	{
@@ -233,6 +241,11 @@ static const Step steps[] = {
 		.activity = "trimming events",
 		.cleans = true,
 		.run = trim_events
+	},
+	{
+		.activity = "checking bound tables",
+		.cleans = true,
+		.run = check_bound_tables
 	},
 };
 

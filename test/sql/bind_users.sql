@@ -198,9 +198,41 @@ DROP TABLE padded, addressed;
 SELECT count(*) > 0 AS citext FROM pg_available_extensions WHERE name = 'citext' \gset
 \if :citext
 CREATE EXTENSION citext;
-CALL pg_temp.try_type('citext', '{ada,ADA,carol,dave}');
-DROP EXTENSION citext;
+CREATE DOMAIN id_citext AS citext;
+CREATE DOMAIN id_citext_twice AS id_citext CHECK (value <> '');
+CREATE TABLE loose (a citext, b id_citext, c id_citext_twice);
+SELECT pg_temp.error_of('session_bind_users(''loose'', ''a'')');
+SELECT pg_temp.error_of('session_bind_users(''loose'', ''b'')');
+SELECT pg_temp.error_of('session_bind_users(''loose'', ''c'')');
+SELECT session_bind_users('loose', 'a');
+-- The remedy.
+ALTER TABLE loose ADD COLUMN id text COLLATE "C" GENERATED ALWAYS AS (lower(a::text)) STORED;
+SELECT session_bind_users('loose', 'id');
+INSERT INTO loose (a) VALUES ('Ada'), ('Bob');
+CALL pg_temp.log_in('{ada,bob}');
+DELETE FROM loose WHERE a = 'ADA';
+UPDATE loose SET a = 'BOB';
+SELECT * FROM pg_temp.live();
+DROP TABLE loose;
+DROP EXTENSION citext CASCADE;
 \endif
+
+-- A collation under which different texts are equal is refused, wherever the column has it from.
+CREATE COLLATION loosely (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE COLLATION strictly (provider = icu, locale = 'und', deterministic = true);
+CREATE DOMAIN id_loose AS text COLLATE loosely;
+CREATE TABLE loose (a text COLLATE loosely, b id_loose, c varchar(10) COLLATE loosely, d char(10) COLLATE loosely,
+                    e text COLLATE strictly, f id_loose COLLATE strictly, g name, h varchar, i char(4), j "char", k uuid, l id_domain);
+SELECT attname, pg_temp.error_of(format('session_bind_users(''loose'', %L)', attname))
+  FROM pg_attribute WHERE attrelid = 'loose'::regclass AND attnum > 0 ORDER BY attnum;
+SELECT session_bind_users('loose', 'b');
+SELECT pg_temp.error_of('session_bind_users(''loose'', ''e'', ''a'')');
+DROP TABLE loose;
+CREATE TABLE loose (id text COLLATE loosely) PARTITION BY LIST (id);
+SELECT pg_temp.error_of('session_bind_users(''loose'', ''id'')');
+DROP TABLE loose;
+DROP DOMAIN id_loose;
+DROP COLLATION loosely, strictly;
 
 -- An id that no session can have is no error.
 CREATE TABLE users (id text, active boolean);
@@ -277,6 +309,55 @@ ROLLBACK;
 DROP TABLE child;
 DROP FOREIGN DATA WRAPPER nothing CASCADE;
 DROP SEQUENCE s;
+
+-- Bound tables are listed, with what keeps their changes from ending sessions; upkeep warns once.
+SELECT * FROM session.bound_tables;
+CREATE TABLE later (id int, ok boolean);
+SELECT session_bind_users('later', 'id', 'ok');
+SELECT * FROM session.bound_tables ORDER BY users::text;
+SELECT session_cleanup() >= 0 AS done;
+CREATE TABLE later_child () INHERITS (later);
+CREATE TABLE "later Child" () INHERITS (later);
+SELECT * FROM session.bound_tables WHERE problems <> '{}';
+SELECT session_cleanup() >= 0 AS done;
+SELECT session_cleanup() >= 0 AS done;
+INSERT INTO later_child VALUES (1, true);
+CALL pg_temp.log_in('{1}');
+DELETE FROM later;
+SELECT * FROM pg_temp.live();
+SELECT session_bind_users('later_child', 'id', 'ok'), session_bind_users('"later Child"', 'id');
+SELECT users, active_column, problems FROM session.bound_tables ORDER BY users::text;
+INSERT INTO later_child VALUES (1, true);
+DELETE FROM later;
+SELECT * FROM pg_temp.live();
+SELECT session_cleanup() >= 0 AS done;
+CREATE TABLE later_grandchild () INHERITS ("later Child");
+SELECT session_cleanup() >= 0 AS done;
+DROP TABLE later_grandchild;
+SELECT session_cleanup() >= 0 AS done;
+ALTER TABLE later DISABLE TRIGGER session_users_changed;
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'later'::regclass;
+ALTER TABLE later ENABLE TRIGGER session_users_changed;
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'later'::regclass;
+ALTER TABLE later ENABLE REPLICA TRIGGER session_users_emptied;
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'later'::regclass;
+DROP TRIGGER session_users_rewritten ON later;
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'later'::regclass;
+DROP TRIGGER session_users_changed ON later;
+SELECT id_column, problems FROM session.bound_tables WHERE users = 'later'::regclass;
+SELECT session_bind_users('later', 'id');
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'later'::regclass;
+CREATE TABLE shares (id int) PARTITION BY LIST (id);
+CREATE TABLE shares_one PARTITION OF shares FOR VALUES IN (1);
+SELECT session_bind_users('shares', 'id');
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'shares'::regclass;
+ALTER TABLE shares_one DISABLE TRIGGER ALL;
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'shares'::regclass;
+ALTER TABLE shares DISABLE TRIGGER ALL;
+SELECT enabled, problems FROM session.bound_tables WHERE users = 'shares'::regclass;
+SELECT session_unbind_users(users) FROM session.bound_tables WHERE users::text LIKE 'later%' OR users = 'shares'::regclass;
+DROP TABLE later CASCADE;
+DROP TABLE shares;
 
 -- The caller needs the right to put a trigger on the table, as well as the level.
 CREATE ROLE regress_session_admin;
