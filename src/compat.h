@@ -111,4 +111,13 @@ session_compat_beginscan(Relation heap, Relation index, Snapshot snapshot,
 #endif
 }
 
+/* Runs a query to its end; 18 no longer asks whether that is done once. */
+#if PG_VERSION_NUM >= 180000
+#define session_compat_executor_run(desc) \
+	ExecutorRun(desc, ForwardScanDirection, 0)
+#else
+#define session_compat_executor_run(desc) \
+	ExecutorRun(desc, ForwardScanDirection, 0, true)
+#endif
+
 #endif							/* SESSION_COMPAT_H */

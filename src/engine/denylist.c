@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -26,16 +27,29 @@ enum
 	N_COLUMNS
 };
 
-static const Oid column_types[N_COLUMNS] = {
-	[COL_HASH] = BYTEAOID,
-	[COL_EXPIRES_AT] = TIMESTAMPTZOID,
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_HASH] = {"hash", BYTEAOID, true},
+	[COL_EXPIRES_AT] = {"expires_at", TIMESTAMPTZOID, true},
+};
+
+enum
+{
+	BY_HASH,
+	BY_EXPIRY
+};
+
+static const SessionIndex indexes[] = {
+	[BY_HASH] = {BTREE_AM_OID, 1, {COL_HASH},.unique = true},
+	[BY_EXPIRY] = {BTREE_AM_OID, 1, {COL_EXPIRES_AT}},
 };
 
 static SessionTable denylist = {
 	.name = "denylist",
-	.ncolumns = N_COLUMNS,
-	.column_types = column_types,
-	.index_names = {"denylist_pkey", "denylist_expires_at_idx"}
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes,
+	.durable = true
 };
 
 static Datum
@@ -54,7 +68,7 @@ session_denylist_has(const SessionDenied *denied)
 	bool		found;
 
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_BYTEAEQ, hash_datum(denied));
-	session_table_begin(&scan, rel, denylist.indexes[0], &key);
+	session_table_begin(&scan, rel, denylist.indexes[BY_HASH], &key);
 	found = session_table_next(&scan);
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
@@ -64,14 +78,14 @@ session_denylist_has(const SessionDenied *denied)
 bool
 session_denylist_add(const SessionDenied *denied, TimestampTz until)
 {
-	static SPIPlanPtr plan = NULL;
+	static SessionPlan plan = NULL;
 	Oid			types[] = {BYTEAOID, TIMESTAMPTZOID};
 	Datum		values[] = {hash_datum(denied), TimestampTzGetDatum(until)};
 
 	session_table_flush_commit(&denylist);
 	return session_table_execute(&denylist, "INSERT INTO session.denylist AS d"
 								 " (hash, expires_at) VALUES ($1, $2)"
-								 " ON CONFLICT ON CONSTRAINT denylist_pkey DO UPDATE"
+								 " ON CONFLICT (hash) DO UPDATE"
 								 " SET expires_at = EXCLUDED.expires_at WHERE"
 								 " d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
 								 lengthof(types), types, values, NULL, &plan) == 1;
@@ -80,20 +94,7 @@ session_denylist_add(const SessionDenied *denied, TimestampTz until)
 int64
 session_denylist_trim_some(TimestampTz now, int batch)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(now), Int64GetDatum(batch)};
-
-	if (!session_table_has_by(&denylist, 1, now))
-		return 0;
-	return (int64)
-		session_table_execute(&denylist, "DELETE FROM ONLY session.denylist"
-							  " WHERE hash OPERATOR(pg_catalog.=) ANY (ARRAY("
-							  "SELECT d.hash FROM ONLY session.denylist d"
-							  " WHERE d.expires_at OPERATOR(pg_catalog.<=) $1"
-							  " ORDER BY d.expires_at LIMIT $2"
-							  " FOR UPDATE SKIP LOCKED))",
-							  lengthof(types), types, values, NULL, &plan);
+	return session_table_trim(&denylist, BY_EXPIRY, now, batch);
 }
 
 int64

@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "mb/pg_wchar.h"
@@ -47,23 +48,33 @@ enum
 	N_COLUMNS
 };
 
-static const Oid column_types[N_COLUMNS] = {
-	[COL_ID] = INT8OID,
-	[COL_AT] = TIMESTAMPTZOID,
-	[COL_KIND] = TEXTOID,
-	[COL_SESSION_ID] = UUIDOID,
-	[COL_USER_ID] = TEXTOID,
-	[COL_TENANT_ID] = TEXTOID,
-	[COL_IP] = INETOID,
-	[COL_USER_AGENT] = TEXTOID,
-	[COL_DETAIL] = JSONBOID,
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_ID] = {"id", INT8OID, true},
+	[COL_AT] = {"at", TIMESTAMPTZOID, true},
+	[COL_KIND] = {"kind", TEXTOID, true},
+	[COL_SESSION_ID] = {"session_id", UUIDOID},
+	[COL_USER_ID] = {"user_id", TEXTOID},
+	[COL_TENANT_ID] = {"tenant_id", TEXTOID},
+	[COL_IP] = {"ip", INETOID},
+	[COL_USER_AGENT] = {"user_agent", TEXTOID},
+	[COL_DETAIL] = {"detail", JSONBOID},
+};
+
+enum
+{
+	BY_TIME
+};
+
+static const SessionIndex indexes[] = {
+	[BY_TIME] = {BTREE_AM_OID, 2, {COL_AT, COL_ID}},
 };
 
 static SessionTable events = {
 	.name = "events",
-	.ncolumns = N_COLUMNS,
-	.column_types = column_types,
-	.index_names = {"events_pkey"}
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes
 };
 
 static const char *const kind_names[SESSION_EVENT_KINDS] = {
@@ -262,15 +273,17 @@ session_event_possible(void)
 void
 session_event_write(const SessionEvent *event)
 {
-	static SPIPlanPtr plan = NULL;
+	static SessionPlan plan = NULL;
 	Oid			types[N_COLUMNS - 1];
 	Datum		values[N_COLUMNS - 1];
 	char		nulls[N_COLUMNS - 1];
+	uint64		written;
 
 	if (!session_event_possible())
 		return;
 	/* All but the id, which the table gives. */
-	memcpy(types, column_types + COL_AT, sizeof(types));
+	for (int i = COL_AT; i < N_COLUMNS; i++)
+		types[i - 1] = columns[i].type;
 	values[COL_AT - 1] = TimestampTzGetDatum(event->at);
 	nulls[COL_AT - 1] = ' ';
 	put(&values[COL_KIND - 1], &nulls[COL_KIND - 1],
@@ -284,11 +297,12 @@ session_event_write(const SessionEvent *event)
 	put(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
 		event->user_agent);
 	put(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], event->detail);
-	(void) session_table_execute(&events, "INSERT INTO session.events (at,"
-								 " kind, session_id, user_id, tenant_id, ip,"
-								 " user_agent, detail)"
-								 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-								 lengthof(types), types, values, nulls, &plan);
+	written = session_table_execute(&events, "INSERT INTO session.events (at,"
+									" kind, session_id, user_id, tenant_id, ip,"
+									" user_agent, detail)"
+									" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+									lengthof(types), types, values, nulls, &plan);
+	session_table_expect(&events, written, 1);
 	if (event->notify)
 		notify(event);
 }
@@ -417,25 +431,6 @@ session_event_purged(SessionRow *row, TimestampTz now)
  * Forgetting
  */
 
-static int64
-trim(TimestampTz before, int limit)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(before), Int64GetDatum(limit)};
-
-	if (!session_table_has_by(&events, 0, before))
-		return 0;
-	return (int64)
-		session_table_execute(&events, "DELETE FROM ONLY session.events"
-							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-							  "SELECT e.ctid FROM ONLY session.events e"
-							  " WHERE e.at OPERATOR(pg_catalog.<=) $1"
-							  " ORDER BY e.at LIMIT $2"
-							  " FOR UPDATE SKIP LOCKED))",
-							  lengthof(types), types, values, NULL, &plan);
-}
-
 int64
 session_event_trim(TimestampTz now, int limit)
 {
@@ -445,7 +440,7 @@ session_event_trim(TimestampTz now, int limit)
 	if (session_settings.event_retention == 0)
 		return 0;
 	before = now - session_settings.event_retention * USECS_PER_SEC;
-	deleted = trim(before, limit);
+	deleted = session_table_trim(&events, BY_TIME, before, limit);
 	if (deleted < limit)
 		deleted += session_origin_trim(before, (int) (limit - deleted));
 	return deleted;

@@ -18,6 +18,7 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -39,7 +40,7 @@
 
 #define KID_RANDOM_BYTES 12
 
-/* Columns of session.keys, in the order of the installation script. */
+/* Columns of session.keys. */
 enum
 {
 	COL_KID,
@@ -52,14 +53,14 @@ enum
 	N_COLUMNS
 };
 
-static const Oid column_types[N_COLUMNS] = {
-	[COL_KID] = TEXTOID,
-	[COL_PURPOSE] = TEXTOID,
-	[COL_SECRET] = BYTEAOID,
-	[COL_IMPORTED] = BOOLOID,
-	[COL_CREATED_AT] = TIMESTAMPTZOID,
-	[COL_ACTIVATED_AT] = TIMESTAMPTZOID,
-	[COL_RETIRED_AT] = TIMESTAMPTZOID,
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_KID] = {"kid", TEXTOID, true},
+	[COL_PURPOSE] = {"purpose", TEXTOID, true},
+	[COL_SECRET] = {"secret", BYTEAOID, true},
+	[COL_IMPORTED] = {"imported", BOOLOID, true},
+	[COL_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
+	[COL_ACTIVATED_AT] = {"activated_at", TIMESTAMPTZOID, true},
+	[COL_RETIRED_AT] = {"retired_at", TIMESTAMPTZOID},
 };
 
 enum
@@ -68,15 +69,31 @@ enum
 	BY_ACTIVATION
 };
 
+static const SessionIndex indexes[] = {
+	[PRIMARY_KEY] = {BTREE_AM_OID, 1, {COL_KID},.unique = true},
+	[BY_ACTIVATION] = {BTREE_AM_OID, 1, {COL_ACTIVATED_AT}},
+};
+
 static SessionTable keys = {
 	.name = "keys",
-	.ncolumns = N_COLUMNS,
-	.column_types = column_types,
-	.index_names = {
-		[PRIMARY_KEY] = "keys_pkey",
-		[BY_ACTIVATION] = "keys_activated_at_idx",
-	}
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes,
+	.durable = true
 };
+
+/* The value of a column that is required. */
+static Datum
+key_value(TupleTableSlot *slot, int column)
+{
+	bool		null;
+	Datum		value = session_table_value(&keys, slot, column, &null);
+
+	if (null)
+		elog(ERROR, "column \"%s\" of a key is null", columns[column].name);
+	return value;
+}
 
 /* The open keys of one purpose; all NULL or zero when not loaded. */
 typedef struct Ring
@@ -161,10 +178,7 @@ read_witness(void)
 				CStringGetTextDatum(WITNESS));
 	session_table_begin(&scan, rel, keys.indexes[PRIMARY_KEY], &key);
 	if (session_table_next(&scan))
-	{
-		slot_getallattrs(scan.slot);
-		sealed = DatumGetByteaPCopy(scan.slot->tts_values[COL_SECRET]);
-	}
+		sealed = DatumGetByteaPCopy(key_value(scan.slot, COL_SECRET));
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
 	return sealed;
@@ -198,7 +212,7 @@ claim_witness(void)
 static void
 insert_witness(const Sealer *sealer)
 {
-	static SPIPlanPtr plan = NULL;
+	static SessionPlan plan = NULL;
 	Oid			types[] = {TEXTOID, BYTEAOID, TIMESTAMPTZOID};
 	Datum		values[lengthof(types)];
 	uint8		nothing[SESSION_SECRET_KEY_BYTES] = {0};
@@ -213,7 +227,7 @@ insert_witness(const Sealer *sealer)
 	session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
 						  " secret, imported, created_at, activated_at,"
 						  " retired_at) VALUES ($1, $1, $2, false, $3, $3, $3)"
-						  " ON CONFLICT ON CONSTRAINT keys_pkey DO NOTHING",
+						  " ON CONFLICT (kid) DO NOTHING",
 						  lengthof(types), types, values, NULL, &plan);
 }
 
@@ -409,10 +423,10 @@ load_key(TupleTableSlot *slot)
 	char	   *context;
 	size_t		context_len;
 
-	key->kid = TextDatumGetCString(slot->tts_values[COL_KID]);
-	key->purpose = TextDatumGetCString(slot->tts_values[COL_PURPOSE]);
-	key->imported = DatumGetBool(slot->tts_values[COL_IMPORTED]);
-	sealed = DatumGetByteaPP(slot->tts_values[COL_SECRET]);
+	key->kid = TextDatumGetCString(key_value(slot, COL_KID));
+	key->purpose = TextDatumGetCString(key_value(slot, COL_PURPOSE));
+	key->imported = DatumGetBool(key_value(slot, COL_IMPORTED));
+	sealed = DatumGetByteaPP(key_value(slot, COL_SECRET));
 	context = key_context(key->kid, key->purpose, &context_len);
 	secret = palloc0(VARSIZE_ANY_EXHDR(sealed));
 	session_keyring_open(secret, VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed),
@@ -425,9 +439,8 @@ load_key(TupleTableSlot *slot)
 static bool
 is_of_ring(const Ring *ring, TupleTableSlot *slot)
 {
-	slot_getallattrs(slot);
-	return slot->tts_isnull[COL_RETIRED_AT] &&
-		strcmp(TextDatumGetCString(slot->tts_values[COL_PURPOSE]),
+	return slot_attisnull(slot, keys.numbers[COL_RETIRED_AT]) &&
+		strcmp(TextDatumGetCString(key_value(slot, COL_PURPOSE)),
 			   ring->purpose) == 0;
 }
 
@@ -526,7 +539,7 @@ static void
 insert_key(const char *kid, const char *purpose, const uint8 *secret,
 		   size_t len, bool imported)
 {
-	static SPIPlanPtr plan = NULL;
+	static SessionPlan plan = NULL;
 	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID, BOOLOID, TIMESTAMPTZOID};
 	bytea	   *sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
 	size_t		context_len;
@@ -592,7 +605,7 @@ session_keyring_import(const uint8 *secret, size_t len, const char *kid,
 bool
 session_keyring_retire(const char *kid)
 {
-	static SPIPlanPtr plan = NULL;
+	static SessionPlan plan = NULL;
 	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
 	Datum		values[] = {
 		CStringGetTextDatum(kid),

@@ -17,6 +17,7 @@
 
 #include "access/stratnum.h"
 #include "access/table.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
 #include "port/pg_bswap.h"
@@ -39,16 +40,28 @@ enum
 	N_COLUMNS
 };
 
-static const Oid column_types[N_COLUMNS] = {
-	[COL_HASH] = INT8OID,
-	[COL_USED_AT] = TIMESTAMPTZOID,
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_HASH] = {"hash", INT8OID, true},
+	[COL_USED_AT] = {"used_at", TIMESTAMPTZOID, true},
+};
+
+enum
+{
+	BY_HASH,
+	BY_TIME
+};
+
+static const SessionIndex indexes[] = {
+	[BY_HASH] = {HASH_AM_OID, 1, {COL_HASH}},
+	[BY_TIME] = {BTREE_AM_OID, 1, {COL_USED_AT}},
 };
 
 static SessionTable origins = {
 	.name = "origins",
-	.ncolumns = N_COLUMNS,
-	.column_types = column_types,
-	.index_names = {"origins_hash_idx", "origins_used_at_idx"}
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes
 };
 
 /* Adds a part that cannot run into the next one. */
@@ -122,7 +135,8 @@ find_last(SessionTableScan *scan, Question *question)
 	while (session_table_next(scan))
 	{
 		bool		null;
-		Datum		used_at = slot_getattr(scan->slot, COL_USED_AT + 1, &null);
+		Datum		used_at = session_table_value(&origins, scan->slot,
+												  COL_USED_AT, &null);
 
 		question->last = Max(question->last, DatumGetTimestampTz(used_at));
 	}
@@ -138,7 +152,7 @@ look(Question *questions, int count)
 
 	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_INT8EQ,
 				Int64GetDatum(questions[0].hash));
-	session_table_begin(&scan, rel, origins.indexes[0], &key);
+	session_table_begin(&scan, rel, origins.indexes[BY_HASH], &key);
 	find_last(&scan, &questions[0]);
 	for (int i = 1; i < count; i++)
 	{
@@ -153,13 +167,14 @@ look(Question *questions, int count)
 static void
 note_use(int64 hash, TimestampTz now)
 {
-	static SPIPlanPtr plan = NULL;
+	static SessionPlan plan = NULL;
 	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
 	Datum		values[] = {Int64GetDatum(hash), TimestampTzGetDatum(now)};
 
-	(void) session_table_execute(&origins, "INSERT INTO session.origins"
-								 " (hash, used_at) VALUES ($1, $2)",
-								 lengthof(types), types, values, NULL, &plan);
+	session_table_expect(&origins,
+						 session_table_execute(&origins, "INSERT INTO session.origins"
+											   " (hash, used_at) VALUES ($1, $2)",
+											   lengthof(types), types, values, NULL, &plan), 1);
 }
 
 static bool
@@ -226,18 +241,5 @@ session_origin_news(const SessionRow *row, int which, TimestampTz now)
 int64
 session_origin_trim(TimestampTz before, int limit)
 {
-	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
-	Datum		values[] = {TimestampTzGetDatum(before), Int64GetDatum(limit)};
-
-	if (!session_table_has_by(&origins, 1, before))
-		return 0;
-	return (int64)
-		session_table_execute(&origins, "DELETE FROM ONLY session.origins"
-							  " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
-							  "SELECT o.ctid FROM ONLY session.origins o"
-							  " WHERE o.used_at OPERATOR(pg_catalog.<=) $1"
-							  " ORDER BY o.used_at LIMIT $2"
-							  " FOR UPDATE SKIP LOCKED))",
-							  lengthof(types), types, values, NULL, &plan);
+	return session_table_trim(&origins, BY_TIME, before, limit);
 }

@@ -18,6 +18,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -42,7 +43,7 @@
 #include "engine/store.h"
 #include "engine/table.h"
 
-/* Columns of session.sessions, in the order of the installation script. */
+/* Columns of session.sessions. */
 enum
 {
 	COL_ID,
@@ -71,30 +72,30 @@ enum
 	N_COLUMNS
 };
 
-static const Oid column_types[N_COLUMNS] = {
-	[COL_ID] = UUIDOID,
-	[COL_TOKEN_HASH] = BYTEAOID,
-	[COL_USER_ID] = TEXTOID,
-	[COL_TENANT_ID] = TEXTOID,
-	[COL_ROLE] = TEXTOID,
-	[COL_AUTH_LEVEL] = INT4OID,
-	[COL_DATA] = JSONBOID,
-	[COL_IP] = INETOID,
-	[COL_USER_AGENT] = TEXTOID,
-	[COL_CREATED_AT] = TIMESTAMPTZOID,
-	[COL_AUTHENTICATED_AT] = TIMESTAMPTZOID,
-	[COL_REFRESHED_AT] = TIMESTAMPTZOID,
-	[COL_LAST_SEEN_AT] = TIMESTAMPTZOID,
-	[COL_EXPIRES_AT] = TIMESTAMPTZOID,
-	[COL_IDLE_TIMEOUT] = INTERVALOID,
-	[COL_MAX_EXPIRES_AT] = TIMESTAMPTZOID,
-	[COL_REFRESH_KEY] = BYTEAOID,
-	[COL_REFRESH_GENERATION] = INT4OID,
-	[COL_REFRESH_EXPIRES_AT] = TIMESTAMPTZOID,
-	[COL_ROTATED_AT] = TIMESTAMPTZOID,
-	[COL_REVOKED_AT] = TIMESTAMPTZOID,
-	[COL_REVOKED_REASON] = TEXTOID,
-	[COL_PURGE_AT] = TIMESTAMPTZOID,
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_ID] = {"id", UUIDOID, true},
+	[COL_TOKEN_HASH] = {"token_hash", BYTEAOID, true},
+	[COL_USER_ID] = {"user_id", TEXTOID},
+	[COL_TENANT_ID] = {"tenant_id", TEXTOID},
+	[COL_ROLE] = {"role", TEXTOID},
+	[COL_AUTH_LEVEL] = {"auth_level", INT4OID, true},
+	[COL_DATA] = {"data", JSONBOID, true},
+	[COL_IP] = {"ip", INETOID},
+	[COL_USER_AGENT] = {"user_agent", TEXTOID},
+	[COL_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
+	[COL_AUTHENTICATED_AT] = {"authenticated_at", TIMESTAMPTZOID},
+	[COL_REFRESHED_AT] = {"refreshed_at", TIMESTAMPTZOID},
+	[COL_LAST_SEEN_AT] = {"last_seen_at", TIMESTAMPTZOID, true},
+	[COL_EXPIRES_AT] = {"expires_at", TIMESTAMPTZOID, true},
+	[COL_IDLE_TIMEOUT] = {"idle_timeout", INTERVALOID},
+	[COL_MAX_EXPIRES_AT] = {"max_expires_at", TIMESTAMPTZOID},
+	[COL_REFRESH_KEY] = {"refresh_key", BYTEAOID},
+	[COL_REFRESH_GENERATION] = {"refresh_generation", INT4OID},
+	[COL_REFRESH_EXPIRES_AT] = {"refresh_expires_at", TIMESTAMPTZOID},
+	[COL_ROTATED_AT] = {"rotated_at", TIMESTAMPTZOID},
+	[COL_REVOKED_AT] = {"revoked_at", TIMESTAMPTZOID},
+	[COL_REVOKED_REASON] = {"revoked_reason", TEXTOID},
+	[COL_PURGE_AT] = {"purge_at", TIMESTAMPTZOID, true},
 };
 
 enum
@@ -105,16 +106,19 @@ enum
 	BY_PURGE
 };
 
+static const SessionIndex indexes[] = {
+	[PRIMARY_KEY] = {BTREE_AM_OID, 1, {COL_ID},.unique = true},
+	[BY_USER] = {BTREE_AM_OID, 1, {COL_USER_ID}},
+	[BY_TENANT] = {BTREE_AM_OID, 1, {COL_TENANT_ID},.partial = true},
+	[BY_PURGE] = {BTREE_AM_OID, 1, {COL_PURGE_AT}},
+};
+
 static SessionTable sessions = {
 	.name = "sessions",
-	.ncolumns = N_COLUMNS,
-	.column_types = column_types,
-	.index_names = {
-		[PRIMARY_KEY] = "sessions_pkey",
-		[BY_USER] = "sessions_user_id_idx",
-		[BY_TENANT] = "sessions_tenant_id_idx",
-		[BY_PURGE] = "sessions_purge_at_idx",
-	}
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes
 };
 
 static bool
@@ -182,10 +186,8 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 {
 	Datum		v[N_COLUMNS];
 	bool		null[N_COLUMNS];
-	HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+	HeapTuple	tuple = session_table_deform(&sessions, slot, v, null);
 	bytea	   *hash;
-
-	heap_deform_tuple(tuple, slot->tts_tupleDescriptor, v, null);
 
 #define TEXT_OR_NULL(col) \
 	(null[col] ? NULL : (text *) PG_DETOAST_DATUM_PACKED(v[col]))
@@ -272,6 +274,12 @@ session_store_glance(const pg_uuid_t *id, SessionRow *row)
 	return read_row(id, row, false);
 }
 
+static bool
+is_null(TupleTableSlot *slot, int column)
+{
+	return slot_attisnull(slot, sessions.numbers[column]);
+}
+
 /* What becomes of a row that was found. */
 typedef void (*VisitSlot) (TupleTableSlot *slot, int which, void *arg);
 
@@ -280,7 +288,7 @@ static bool
 in_tenant(TupleTableSlot *slot, text *tenant_id, int which)
 {
 	bool		null;
-	Datum		value = slot_getattr(slot, COL_TENANT_ID + 1, &null);
+	Datum		value = session_table_value(&sessions, slot, COL_TENANT_ID, &null);
 
 	if (tenant_id == NULL)
 		return null || (which & SESSION_STORE_ONE_TENANT) == 0;
@@ -307,7 +315,7 @@ visit_where(int index, text *value, text *tenant_id, int which,
 		CHECK_FOR_INTERRUPTS();
 		/* A busy user leaves thousands of revoked ones. */
 		if (((which & SESSION_STORE_REVOKED) != 0 ||
-			 slot_attisnull(scan.slot, COL_REVOKED_AT + 1)) &&
+			 is_null(scan.slot, COL_REVOKED_AT)) &&
 			in_tenant(scan.slot, tenant_id, which))
 			visit(scan.slot, which, arg);
 	}
@@ -355,8 +363,7 @@ add_id(TupleTableSlot *slot, int which, void *arg)
 {
 	bool		null;
 
-	session_store_add_id(arg, DatumGetUUIDP(slot_getattr(slot, COL_ID + 1,
-														 &null)));
+	session_store_add_id(arg, DatumGetUUIDP(session_table_value(&sessions, slot, COL_ID, &null)));
 }
 
 void
@@ -385,7 +392,7 @@ add_owned(SessionOwned **owned, int *count, int *room, TupleTableSlot *slot,
 		*owned = repalloc_huge(*owned, *room * sizeof(SessionOwned));
 	}
 	(*owned)[*count].user_id = PG_DETOAST_DATUM_COPY(user_id);
-	(*owned)[*count].id = *DatumGetUUIDP(slot_getattr(slot, COL_ID + 1, &null));
+	(*owned)[*count].id = *DatumGetUUIDP(session_table_value(&sessions, slot, COL_ID, &null));
 	++*count;
 }
 
@@ -402,10 +409,10 @@ session_store_owned(int *count)
 	while (session_table_next(&scan))
 	{
 		bool		null;
-		Datum		user_id = slot_getattr(scan.slot, COL_USER_ID + 1, &null);
+		Datum		user_id = session_table_value(&sessions, scan.slot, COL_USER_ID, &null);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!null && slot_attisnull(scan.slot, COL_REVOKED_AT + 1))
+		if (!null && is_null(scan.slot, COL_REVOKED_AT))
 			add_owned(&owned, count, &room, scan.slot, user_id);
 	}
 	session_table_end(&scan);
@@ -536,7 +543,7 @@ typedef struct Statement
 	const char *sql;
 	int			nparams;
 	const int  *params;
-	SPIPlanPtr	plan;			/* saved on first use */
+	SessionPlan plan;			/* saved on first use */
 } Statement;
 
 static const int insert_params[] = {
@@ -706,14 +713,13 @@ write_row(Statement *statement, const SessionRow *row)
 		int			column = statement->params[i];
 		bool		null;
 
-		types[i] = column_types[column];
+		types[i] = columns[column].type;
 		values[i] = column_value(row, column, &null);
 		nulls[i] = null ? 'n' : ' ';
 	}
 	written = session_table_execute(&sessions, statement->sql, statement->nparams, types, values,
 									nulls, &statement->plan);
-	if (written != 1)
-		elog(ERROR, "wrote " UINT64_FORMAT " sessions instead of one", written);
+	session_table_expect(&sessions, written, 1);
 }
 
 void
@@ -765,7 +771,7 @@ purge_key(ScanKey key, TimestampTz now)
 static void
 delete_rows(Datum *ids, int count)
 {
-	static SPIPlanPtr plan = NULL;
+	static SessionPlan plan = NULL;
 	Oid			types[] = {UUIDARRAYOID};
 	Datum		values[1];
 	uint64		deleted;
@@ -775,9 +781,7 @@ delete_rows(Datum *ids, int count)
 	deleted = session_table_execute(&sessions, "DELETE FROM ONLY session.sessions"
 									" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
 									lengthof(types), types, values, NULL, &plan);
-	if (deleted != (uint64) count)
-		elog(ERROR, "deleted " UINT64_FORMAT " sessions instead of %d",
-			 deleted, count);
+	session_table_expect(&sessions, deleted, count);
 }
 
 /*

@@ -3,13 +3,13 @@
  *	  How store.c, keyring.c and their like reach the extension's own tables.
  *
  * Rules:
- * - The OIDs of a table and its indexes are cached for the life of the backend
- *	 and dropped by a relcache callback; they are looked up by name in schema
- *	 "session", never through search_path, and only believed when the table
- *	 belongs to the extension and has the columns this library expects.
+ * - Where a table, its columns and its indexes are is cached for the life of the
+ *	 backend and dropped by a relcache callback.  The table is looked up by name
+ *	 in schema "session", never through search_path, and only used when shape.c
+ *	 finds everything in it.
  * - A read takes a snapshot of its own, so a long REPEATABLE READ transaction
  *	 sees what was committed meanwhile.
- * - Plans run as the table's owner, name everything by schema, and carry
+ * - Statements run as the table's owner, name everything by schema, and carry
  *	 values as parameters only.  An error restores the user with the
  *	 (sub)transaction.
  * - A commit is flushed where a crash must not undo a change.  A savepoint that
@@ -19,15 +19,13 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
-#include "commands/extension.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
+#include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -37,10 +35,9 @@
 
 #include "compat.h"
 #include "engine/authority.h"
+#include "engine/shape.h"
 #include "engine/shared.h"
 #include "engine/table.h"
-
-#define SCHEMA "session"
 
 /* Every table that was opened; they are static in their modules. */
 static SessionTable *tables = NULL;
@@ -50,8 +47,12 @@ static void
 forget(Datum arg, Oid relid)
 {
 	for (SessionTable *table = tables; table != NULL; table = table->next)
+	{
 		if (!OidIsValid(relid) || relid == table->relid)
 			table->relid = InvalidOid;
+		if (!OidIsValid(relid) || relid == table->pending)
+			table->pending = InvalidOid;
+	}
 }
 
 /* Has the table cleared from the cache when the catalogs change. */
@@ -65,32 +66,10 @@ watch(SessionTable *table)
 	tables = table;
 }
 
-/* Refuses a table that is not the one this library was built for. */
-static void
-check_shape(const SessionTable *table, Relation rel)
-{
-	TupleDesc	desc = RelationGetDescr(rel);
-	Oid			extension = get_extension_oid("session", true);
-	bool		ours;
-
-	ours = OidIsValid(extension) && desc->natts == table->ncolumns &&
-		getExtensionOfObject(RelationRelationId,
-							 RelationGetRelid(rel)) == extension;
-	for (int i = 0; ours && i < table->ncolumns; i++)
-		ours = TupleDescAttr(desc, i)->atttypid == table->column_types[i];
-	if (!ours)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" is not the one this version of the "
-						"session library works with", SCHEMA, table->name),
-				 errhint("Run ALTER EXTENSION session UPDATE after installing "
-						 "a new version.")));
-}
-
 static Oid
 find_relation(const char *name)
 {
-	Oid			schema = get_namespace_oid(SCHEMA, true);
+	Oid			schema = get_namespace_oid(SESSION_TABLE_SCHEMA, true);
 	Oid			relid = InvalidOid;
 
 	if (OidIsValid(schema))
@@ -98,27 +77,29 @@ find_relation(const char *name)
 	if (!OidIsValid(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relation \"%s.%s\" does not exist", SCHEMA, name),
+				 errmsg("relation \"%s.%s\" does not exist",
+						SESSION_TABLE_SCHEMA, name),
 				 errhint("Run CREATE EXTENSION session, or ALTER EXTENSION "
 						 "session UPDATE.")));
 	return relid;
 }
 
 /*
- * Fills the cache.  Nothing is assigned before everything is found, because
- * looking can deliver an invalidation.
+ * Fills the cache.  Looking can deliver an invalidation; then what was found
+ * is good for this time, while the table is locked, and is looked up again the
+ * next time.
  */
 static void
 remember(SessionTable *table, Relation rel)
 {
-	Oid			indexes[SESSION_TABLE_INDEXES] = {InvalidOid};
+	SessionShape shape;
 
-	for (int i = 0; i < SESSION_TABLE_INDEXES; i++)
-		if (table->index_names[i] != NULL)
-			indexes[i] = find_relation(table->index_names[i]);
-	memcpy(table->indexes, indexes, sizeof(indexes));
+	table->pending = RelationGetRelid(rel);
+	session_shape_find(&shape, table, rel);
+	memcpy(table->numbers, shape.numbers, sizeof(table->numbers));
+	memcpy(table->indexes, shape.indexes, sizeof(table->indexes));
 	table->owner = rel->rd_rel->relowner;
-	table->relid = RelationGetRelid(rel);
+	table->relid = table->pending;
 	session_shared_attach();
 }
 
@@ -135,7 +116,7 @@ session_table_open(SessionTable *table, LOCKMODE mode)
 		watch(table);
 	if (OidIsValid(table->relid))
 	{
-		rel = try_table_open(table->relid, mode);
+		rel = try_relation_open(table->relid, mode);
 		if (rel != NULL && OidIsValid(table->relid))
 		{
 			/* The worker may have found the extension gone, before. */
@@ -143,14 +124,13 @@ session_table_open(SessionTable *table, LOCKMODE mode)
 			return rel;
 		}
 		if (rel != NULL)
-			table_close(rel, mode);
+			relation_close(rel, mode);
 		table->relid = InvalidOid;
 	}
 
-	rel = try_table_open(find_relation(table->name), mode);
+	rel = try_relation_open(find_relation(table->name), mode);
 	if (rel == NULL)			/* dropped meanwhile; is it back? */
 		return session_table_open(table, mode);
-	check_shape(table, rel);
 	remember(table, rel);
 	return rel;
 }
@@ -195,6 +175,31 @@ session_table_end(SessionTableScan *scan)
 	index_close(scan->index, AccessShareLock);
 }
 
+HeapTuple
+session_table_deform(const SessionTable *table, TupleTableSlot *slot,
+					 Datum *values, bool *nulls)
+{
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+	HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+	Datum	   *all = palloc(desc->natts * (sizeof(Datum) + sizeof(bool)));
+	bool	   *all_nulls = (bool *) (all + desc->natts);
+
+	heap_deform_tuple(tuple, desc, all, all_nulls);
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		AttrNumber	number = table->numbers[i];
+
+		values[i] = all[number - 1];
+		nulls[i] = all_nulls[number - 1];
+		/* 18 has NOT NULL constraints that old rows need not obey. */
+		if (nulls[i] && table->columns[i].required)
+			elog(ERROR, "column \"%s\" of a row of \"%s.%s\" is null",
+				 table->columns[i].name, SESSION_TABLE_SCHEMA, table->name);
+	}
+	pfree(all);
+	return tuple;
+}
+
 bool
 session_table_has_by(SessionTable *table, int index, TimestampTz time)
 {
@@ -212,45 +217,91 @@ session_table_has_by(SessionTable *table, int index, TimestampTz time)
 	return found;
 }
 
-/* Prepares a statement on first use and keeps its plan for the backend. */
-static SPIPlanPtr
-saved_plan(const char *sql, int nparams, Oid *types, SPIPlanPtr *plan)
-{
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare(sql, nparams, types);
-
-		if (fresh == NULL || SPI_keepplan(fresh) != 0)
-			elog(ERROR, "could not prepare \"%s\": %s", sql,
-				 SPI_result_code_string(SPI_result));
-		*plan = fresh;
-	}
-	return *plan;
-}
-
 uint64
 session_table_execute(SessionTable *table, const char *sql, int nparams,
 					  Oid *types, Datum *values, const char *nulls,
-					  SPIPlanPtr *plan)
+					  SessionPlan *plan)
 {
+	Relation	rel = session_table_open(table, AccessShareLock);
+	Oid			relid = RelationGetRelid(rel);
 	SessionAuthority before;
-	uint64		processed;
-	int			code;
+	uint64		changed;
 
-	table_close(session_table_open(table, AccessShareLock), AccessShareLock);
+	table_close(rel, AccessShareLock);
 	session_authority_take(&before, table->owner);
-	SPI_connect();
-	code = SPI_execute_snapshot(saved_plan(sql, nparams, types, plan),
-								values, nulls, GetLatestSnapshot(),
-								InvalidSnapshot, false, true, 0);
-	if (code < 0)
-		elog(ERROR, "could not execute \"%s\": %s", sql,
-			 SPI_result_code_string(code));
-	processed = SPI_processed;
-	SPI_finish();
+	changed = session_statement_execute(plan, sql, relid, nparams, types,
+										values, nulls);
 	session_authority_give_back(&before);
-	CommandCounterIncrement();
-	return processed;
+	return changed;
+}
+
+void
+session_table_expect(const SessionTable *table, uint64 changed,
+					 uint64 expected)
+{
+	if (changed != expected)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" did not take a change",
+						SESSION_TABLE_SCHEMA, table->name),
+				 errdetail("%llu of %llu rows were changed.",
+						   (unsigned long long) changed,
+						   (unsigned long long) expected),
+				 errhint("Look for a rule or a trigger on the table that "
+						 "suppresses changes.")));
+}
+
+/* The statement that deletes rows, or only locks the first ones. */
+static char *
+trim_statement(const SessionTable *table, int index, bool deletes)
+{
+	const char *time = table->columns[table->needed[index].columns[0]].name;
+	char	   *locks = psprintf("SELECT t.ctid FROM ONLY " SESSION_TABLE_SCHEMA
+								 ".%s t WHERE t.%s OPERATOR(pg_catalog.<=) $1"
+								 " ORDER BY t.%s LIMIT $2"
+								 " FOR UPDATE SKIP LOCKED",
+								 table->name, time, time);
+
+	if (!deletes)
+		return locks;
+	return psprintf("DELETE FROM ONLY " SESSION_TABLE_SCHEMA ".%s"
+					" WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(%s))",
+					table->name, locks);
+}
+
+/* Runs one of the two; returns the number of rows. */
+static uint64
+run_trim(SessionTable *table, int index, TimestampTz time, int limit,
+		 bool deletes)
+{
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(time), Int64GetDatum(limit)};
+
+	return session_table_execute(table, trim_statement(table, index, deletes),
+								 lengthof(types), types, values, NULL,
+								 deletes ? &table->trim : &table->probe);
+}
+
+int64
+session_table_trim(SessionTable *table, int index, TimestampTz time,
+				   int limit)
+{
+	uint64		deleted;
+
+	if (!session_table_has_by(table, index, time))
+		return 0;
+	deleted = run_trim(table, index, time, limit, true);
+	/* If there is none that others have locked, then something kept them. */
+	if (deleted == 0)
+	{
+		uint64		locked = run_trim(table, index, time, 1, false);
+
+		if (locked > 0)
+			deleted = run_trim(table, index, time, limit, true);
+		if (deleted == 0)
+			session_table_expect(table, deleted, locked);
+	}
+	return (int64) deleted;
 }
 
 void

@@ -6,33 +6,64 @@
 #define SESSION_TABLE_H
 
 #include "access/genam.h"
+#include "access/htup.h"
 #include "datatype/timestamp.h"
-#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
+#include "engine/statement.h"
+
+#define SESSION_TABLE_SCHEMA "session"
+#define SESSION_TABLE_COLUMNS 32
 #define SESSION_TABLE_INDEXES 4
 
-/* One table of ours: what it is called and what it must look like. */
+/* A column: text has collation "C". */
+typedef struct SessionColumn
+{
+	const char *name;
+	Oid			type;
+	bool		required;		/* NOT NULL */
+} SessionColumn;
+
+/* An index by what it serves, whatever its name. */
+typedef struct SessionIndex
+{
+	Oid			method;
+	int			ncolumns;
+	int			columns[2];		/* numbers in the declaration of the table */
+	bool		unique;
+	bool		partial;		/* may leave out NULL in the first column */
+} SessionIndex;
+
+/* One of our tables: its name in the schema "session", and what it needs. */
 typedef struct SessionTable
 {
-	const char *name;			/* within the schema "session" */
+	const char *name;
 	int			ncolumns;
-	const Oid  *column_types;
-	const char *index_names[SESSION_TABLE_INDEXES];
+	const SessionColumn *columns;
+	int			nindexes;
+	const SessionIndex *needed;
+	bool		durable;		/* must survive a crash: never unlogged */
 
 	/* What the catalogs say; cached while relid is valid. */
 	Oid			relid;
 	Oid			owner;
+	AttrNumber	numbers[SESSION_TABLE_COLUMNS]; /* of the columns */
 	Oid			indexes[SESSION_TABLE_INDEXES];
+	Oid			pending;		/* is being looked up and has not changed */
 	struct SessionTable *next;	/* in the list of those that were opened */
 	bool		listed;
+
+	/* Plans of session_table_trim. */
+	SessionPlan trim;
+	SessionPlan probe;
 } SessionTable;
 
 /*
- * Opens the table; errors when the extension is not there, or is of another
- * version.  Close it with table_close.
+ * Opens the table.  Errors with 55000 and a hint when the extension is not
+ * there or of another version, or when the table is one that this library
+ * cannot work with.  Close it with table_close.
  */
 extern Relation session_table_open(SessionTable *table, LOCKMODE mode);
 
@@ -46,6 +77,7 @@ typedef struct SessionTableScan
 	MemoryContext memory;		/* where the access method may allocate */
 } SessionTableScan;
 
+/* The keys of a scan are columns of the index. */
 extern void session_table_begin(SessionTableScan *scan, Relation rel,
 								Oid index, ScanKey key);
 
@@ -54,26 +86,59 @@ extern void session_table_rescan(SessionTableScan *scan, ScanKey key);
 extern bool session_table_next(SessionTableScan *scan);
 extern void session_table_end(SessionTableScan *scan);
 
+/* The value of a column in the current tuple. */
+static inline Datum
+session_table_value(const SessionTable *table, TupleTableSlot *slot,
+					int column, bool *null)
+{
+	return slot_getattr(slot, table->numbers[column], null);
+}
+
 /*
- * Is there a row whose time, which comes first in an index, is not after some
- * other?  One look at the index tells.
+ * Copies the current tuple into the current context and gives the values of
+ * all declared columns, which point into that copy.  A required one is not
+ * NULL.
+ */
+extern HeapTuple session_table_deform(const SessionTable *table,
+									  TupleTableSlot *slot, Datum *values,
+									  bool *nulls);
+
+/*
+ * Whether there is a row whose time, which comes first in an index, is not
+ * after some other.  This is one look at the index.
  */
 extern bool session_table_has_by(SessionTable *table, int index,
 								 TimestampTz time);
 
 /*
  * Runs a statement as the table's owner, over what is committed now, and
- * returns how many rows it processed.  Its effects are visible to the next
- * read.  The plan is kept in *plan for the life of the backend.
+ * returns how many rows of the table it changed.  Its effects are visible to
+ * the next read.  The plan is kept in *plan for the life of the backend.  An
+ * error does not show the statement.
  */
 extern uint64 session_table_execute(SessionTable *table, const char *sql,
 									int nparams, Oid *types, Datum *values,
-									const char *nulls, SPIPlanPtr *plan);
+									const char *nulls, SessionPlan *plan);
 
 /*
- * Has the commit of the running transaction flush to disk, whatever
- * "synchronous_commit" says.  Call it with a change of the table that a crash
- * must not undo.  Does nothing for an unlogged table, which a crash empties.
+ * Errors with 55000 unless as many rows were changed as had to be: a rule or a
+ * trigger that a user has put on the table can suppress a change.
+ */
+extern void session_table_expect(const SessionTable *table, uint64 changed,
+								 uint64 expected);
+
+/*
+ * Deletes at most limit rows whose time, which comes first in an index, is not
+ * after some other, earliest first, skipping locked rows.  Returns the number
+ * deleted.
+ */
+extern int64 session_table_trim(SessionTable *table, int index,
+								TimestampTz time, int limit);
+
+/*
+ * Has the commit of this transaction flushed, whatever synchronous_commit says,
+ * unless the table is kept as a cache, which no crash leaves anything of.  Call
+ * it before the change, so that no change is there without it.
  */
 extern void session_table_flush_commit(SessionTable *table);
 

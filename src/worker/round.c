@@ -580,7 +580,10 @@ settle_in(void)
 	set("synchronous_commit", "off");
 }
 
-/* Is the extension here?  If so the database is known from now on. */
+/*
+ * Looks for the extension.  If it is here, the database is known from now on.
+ * Errors when sessions are in a table that cannot be worked with.
+ */
 static void
 attach(void)
 {
@@ -599,12 +602,16 @@ attach(void)
 		session_shared_absent(is_absent);
 }
 
-static void
+/* The same; false after an error, which is reported. */
+static bool
 try_attach(void)
 {
+	volatile bool done = false;
+
 	PG_TRY();
 	{
 		attach();
+		done = true;
 	}
 	PG_CATCH();
 	{
@@ -612,6 +619,7 @@ try_attach(void)
 		recover(1);
 	}
 	PG_END_TRY();
+	return done;
 }
 
 void
@@ -623,7 +631,7 @@ session_round_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
 											  InvalidOid, 0);
 	settle_in();
-	try_attach();
-	if (session_shared_database() != NULL)
+	/* Every step of a round would fail of what attaching failed of. */
+	if (try_attach() && session_shared_database() != NULL)
 		run_round();
 }

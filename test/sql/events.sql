@@ -441,20 +441,6 @@ SELECT count(session_create('pair', ip => ip, user_agent => agent)) AS logins
 SELECT kind, ip, user_agent FROM session.events ORDER BY id;
 RESET session.log_events;
 
--- What somebody has added to the tables by inheritance is theirs: it is not trimmed with what happens
--- to be at the same place, nor is anything else of ours done to it.
-CREATE TABLE archive (note text) INHERITS (session.events);
-CREATE TABLE more_sessions () INHERITS (session.sessions);
-TRUNCATE ONLY session.events;
-INSERT INTO session.events (at, kind) SELECT now() - interval '60 days', 'created' FROM generate_series(1, 5);
-INSERT INTO archive (id, at, kind) SELECT n, now() - interval '60 days', 'created' FROM generate_series(1, 5) AS n;
-SELECT id, token FROM session_create('twin') \gset
-INSERT INTO more_sessions SELECT * FROM ONLY session.sessions WHERE id = :'id';
-SELECT session_revoke(:'token'), session_cleanup();
-SELECT tableoid::regclass, count(*) FROM session.events WHERE at < now() - interval '1 day' GROUP BY tableoid;
-SELECT tableoid::regclass, revoked_at IS NULL AS live FROM session.sessions WHERE id = :'id' ORDER BY 1;
-DROP TABLE archive, more_sessions;
-
 DROP EXTENSION session;
 DROP TABLE regress_session_seen;
 DROP FUNCTION regress_session_see();

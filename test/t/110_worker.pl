@@ -291,12 +291,37 @@ query('c', q{DROP TRIGGER hold ON session.sessions; UPDATE session.sessions SET 
 until_true('c', $no_dead, 'and are deleted when they are let go');
 query('c', 'DROP TABLE public.child');
 
-# What fails before a round begins is counted, too.
+# A table that cannot be worked with is an error once a round, which ends no
+# server, and no other database waits for it.
 $errors = round_errors('c');
-query('c', 'ALTER TABLE session.sessions ADD COLUMN other text');
-until_true('postgres', "SELECT round_errors > $errors FROM session.stats WHERE database = 'c'",
-	'an error of a worker that finds another extension is counted');
-query('c', 'ALTER TABLE session.sessions DROP COLUMN other');
+my $since = -s $node->logfile;
+make_dead('c', 3);
+query('c', 'CREATE TABLE public.more () INHERITS (session.sessions)');
+until_true('postgres', "SELECT round_errors > $errors + 2 FROM session.stats WHERE database = 'c'",
+	'a worker that finds a table it cannot work with counts an error');
+until_true('a', written(used('a')), 'and the other databases are looked after');
+my ($refused, $workers) = (0, 0);
+for (split /\n/, slurp_file($node->logfile, $since))
+{
+	$refused++ if /ERROR:  cannot work with table "session.sessions"/;
+	$workers++ if /starting background worker process "session worker for database @{[query('c', 'SELECT oid FROM pg_database WHERE datname = current_database()')]}"/;
+}
+cmp_ok($refused, '>=', 3, 'the error is in the log');
+cmp_ok($refused, '<=', $workers, 'once a round');
+isnt(query('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'session launcher'}),
+	'', 'the launcher lives on');
+is(query('c', q{SELECT count(*) FROM ONLY session.sessions WHERE expires_at < '2020-02-01 UTC'}),
+	'3', 'nothing is deleted meanwhile');
+query('c', 'DROP TABLE public.more');
+until_true('c', $no_dead, 'and the next round works when it can');
+query('c', q{
+	ALTER TABLE session.sessions RENAME TO heap;
+	CREATE TABLE session.sessions (LIKE session.heap) PARTITION BY RANGE (id);
+	ALTER EXTENSION session ADD TABLE session.sessions});
+$errors = round_errors('c');
+until_true('postgres', "SELECT round_errors > $errors + 2 FROM session.stats WHERE database = 'c'",
+	'so does one that finds a partitioned table');
+query('c', 'ALTER EXTENSION session DROP TABLE session.sessions; DROP TABLE session.sessions; ALTER TABLE session.heap RENAME TO sessions');
 query('postgres', 'DROP EXTENSION session');
 query('c', 'DROP EXTENSION session; CREATE EXTENSION session');
 until_true('c', written(used('c')), 'and the next one works');
