@@ -37,6 +37,7 @@
 #include "compat.h"
 #include "engine/authority.h"
 #include "engine/levels.h"
+#include "engine/statement.h"
 #include "engine/store.h"
 
 PG_FUNCTION_INFO_V1(session_grant);
@@ -93,13 +94,6 @@ identity_of(const SessionObject *object)
 	.objectId = object->objid};
 
 	return getObjectIdentity(&address, false);
-}
-
-static void
-run(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not execute \"%s\"", sql);
 }
 
 /* Does a list of privileges give one to a role by name? */
@@ -169,8 +163,8 @@ is_recorded(const char *column, Oid role)
 static void
 record(const char *column, const Grantee *role)
 {
-	run(psprintf("GRANT SELECT (%s) ON %s TO %s", column, GRANTED,
-				 role->name));
+	session_statement_run(psprintf("GRANT SELECT (%s) ON %s TO %s", column, GRANTED,
+								   role->name));
 	if (!is_recorded(column, role->oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -183,8 +177,8 @@ static void
 erase(const char *column, const Grantee *role)
 {
 	if (is_recorded(column, role->oid))
-		run(psprintf("REVOKE SELECT (%s) ON %s FROM %s", column, GRANTED,
-					 role->name));
+		session_statement_run(psprintf("REVOKE SELECT (%s) ON %s FROM %s", column, GRANTED,
+									   role->name));
 }
 
 /*
@@ -219,8 +213,8 @@ give_object(const SessionObject *object, const Grantee *role)
 
 	if (is_given(object, role->oid))
 		return;
-	run(psprintf("GRANT %s ON %s %s TO %s", kind->privilege, kind->keyword,
-				 identity_of(object), role->name));
+	session_statement_run(psprintf("GRANT %s ON %s %s TO %s", kind->privilege, kind->keyword,
+								   identity_of(object), role->name));
 	check_granted(object, role->oid);
 	if (object->classid == NamespaceRelationId && is_given(object, role->oid))
 		record(column_of_schema(object), role);
@@ -264,8 +258,8 @@ take_object(const SessionObject *object, const Grantee *role)
 
 	if (!is_given(object, role->oid))
 		return;
-	run(psprintf("REVOKE %s ON %s %s FROM %s", kind->privilege, kind->keyword,
-				 identity_of(object), role->name));
+	session_statement_run(psprintf("REVOKE %s ON %s %s FROM %s", kind->privilege, kind->keyword,
+								   identity_of(object), role->name));
 	check_taken(object, role->oid);
 }
 
@@ -373,9 +367,7 @@ session_grant(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("session_grant()");
 	session_levels_lock();
 	session_authority_take(&before, session_store_owner());
-	SPI_connect();
 	set_level(&role, levels);
-	SPI_finish();
 	session_authority_give_back(&before);
 	PG_RETURN_VOID();
 }
@@ -460,7 +452,7 @@ restore(const char *schema)
 	remedies = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
-		run(SPI_getvalue(remedies->vals[i], remedies->tupdesc, 1));
+		session_statement_run(SPI_getvalue(remedies->vals[i], remedies->tupdesc, 1));
 	return count;
 }
 

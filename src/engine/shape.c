@@ -44,7 +44,7 @@
 /* Refuses a table; hint says what to do about it. */
 static void
 pg_attribute_noreturn()
-refuse(const SessionTable *table, const char *detail, const char *hint)
+refuse_table(const SessionTable *table, const char *detail, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -59,33 +59,33 @@ refuse(const SessionTable *table, const char *detail, const char *hint)
 	"an ordinary heap table without partitions or children."
 
 static void
-check_kind(const SessionTable *table, Relation rel)
+check_ordinary(const SessionTable *table, Relation rel)
 {
 	const		FormData_pg_class *form = rel->rd_rel;
 	Oid			relid = RelationGetRelid(rel);
 
 	if (form->relkind == RELKIND_PARTITIONED_TABLE)
-		refuse(table, "It is a partitioned table.", ORDINARY_HINT);
+		refuse_table(table, "It is a partitioned table.", ORDINARY_HINT);
 	if (form->relkind == RELKIND_FOREIGN_TABLE)
-		refuse(table, "It is a foreign table.", ORDINARY_HINT);
+		refuse_table(table, "It is a foreign table.", ORDINARY_HINT);
 	if (form->relkind != RELKIND_RELATION)
-		refuse(table, "It is not a table.", ORDINARY_HINT);
+		refuse_table(table, "It is not a table.", ORDINARY_HINT);
 	if (form->relispartition)
-		refuse(table, "It is a partition of another table.", ORDINARY_HINT);
+		refuse_table(table, "It is a partition of another table.", ORDINARY_HINT);
 	if (has_superclass(relid))
-		refuse(table, "It inherits from another table.", ORDINARY_HINT);
+		refuse_table(table, "It inherits from another table.", ORDINARY_HINT);
 	/* The flag stays when the last child is gone. */
 	if (form->relhassubclass &&
 		find_inheritance_children(relid, NoLock) != NIL)
-		refuse(table, "Another table inherits from it.", ORDINARY_HINT);
+		refuse_table(table, "Another table inherits from it.", ORDINARY_HINT);
 	if (form->relam != HEAP_TABLE_AM_OID)
-		refuse(table, psprintf("Its access method is \"%s\".",
-							   get_am_name(form->relam)),
-			   ORDINARY_HINT);
+		refuse_table(table, psprintf("Its access method is \"%s\".",
+									 get_am_name(form->relam)),
+					 ORDINARY_HINT);
 	if (table->durable && form->relpersistence != RELPERSISTENCE_PERMANENT)
-		refuse(table, "It is unlogged, so a crash would empty it.",
-			   psprintf("Run ALTER TABLE %s.%s SET LOGGED.",
-						SESSION_TABLE_SCHEMA, table->name));
+		refuse_table(table, "It is unlogged, so a crash would empty it.",
+					 psprintf("Run ALTER TABLE %s.%s SET LOGGED.",
+							  SESSION_TABLE_SCHEMA, table->name));
 }
 
 /*
@@ -160,9 +160,9 @@ static void
 check_distribution(const SessionTable *table, Relation rel)
 {
 	if (is_distributed(RelationGetRelid(rel)))
-		refuse(table, "Citus has distributed it.",
-			   psprintf("Run undistribute_table('%s.%s') and keep it on the "
-						"coordinator.", SESSION_TABLE_SCHEMA, table->name));
+		refuse_table(table, "Citus has distributed it.",
+					 psprintf("Run undistribute_table('%s.%s') and keep it on the "
+							  "coordinator.", SESSION_TABLE_SCHEMA, table->name));
 }
 
 /*
@@ -333,10 +333,10 @@ find_index(const SessionTable *table, Relation rel,
 		if (found)
 			return lfirst_oid(cell);
 	}
-	refuse(table, "An index that the session extension needs is missing or "
-		   "invalid.",
-		   psprintf("Run REINDEX if it is invalid, or %s.",
-					index_statement(table, wanted)));
+	refuse_table(table, "An index that the session extension needs is missing or "
+				 "invalid.",
+				 psprintf("Run REINDEX if it is invalid, or %s.",
+						  index_statement(table, wanted)));
 }
 
 void
@@ -345,7 +345,7 @@ session_shape_find(SessionShape *shape, const SessionTable *table,
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	check_kind(table, rel);
+	check_ordinary(table, rel);
 	check_distribution(table, rel);
 	check_membership(table, rel);
 	for (int i = 0; i < table->ncolumns; i++)

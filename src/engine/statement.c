@@ -53,7 +53,7 @@ end_hiding(ErrorContextCallback * callback)
 }
 
 static RawStmt *
-parse(const char *sql)
+parse_own(const char *sql)
 {
 	return linitial_node(RawStmt, pg_parse_query(sql));
 }
@@ -61,7 +61,7 @@ parse(const char *sql)
 static SessionPlan
 prepare(const char *sql, Oid *types, int nparams)
 {
-	RawStmt    *raw = parse(sql);
+	RawStmt    *raw = parse_own(sql);
 	CachedPlanSource *source = CreateCachedPlan(raw, sql,
 												CreateCommandTag(raw->stmt));
 	List	   *queries = pg_analyze_and_rewrite_fixedparams(raw, sql, types,
@@ -189,7 +189,7 @@ session_statement_run(const char *sql)
 	ListCell   *cell;
 
 	begin_hiding(&hiding);
-	queries = pg_analyze_and_rewrite_fixedparams(parse(sql), sql, NULL, 0,
+	queries = pg_analyze_and_rewrite_fixedparams(parse_own(sql), sql, NULL, 0,
 												 NULL);
 	foreach(cell, pg_plan_queries(queries, sql, 0, NULL))
 	{

@@ -11,7 +11,6 @@
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "commands/tablespace.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -19,15 +18,9 @@
 
 #include "compat.h"
 #include "engine/authority.h"
+#include "engine/statement.h"
 #include "engine/storage.h"
 #include "engine/store.h"
-
-static void
-run(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not execute \"%s\"", sql);
-}
 
 /* The names of the table's indexes; the table is locked for what follows. */
 static List *
@@ -51,12 +44,12 @@ move(SessionStorage kind, const char *tablespace)
 	ListCell   *cell;
 	List	   *indexes = lock_table();
 
-	run(psprintf("ALTER TABLE session.sessions SET %s, SET TABLESPACE %s",
-				 kind == SESSION_STORAGE_CACHE ? "UNLOGGED" : "LOGGED",
-				 tablespace));
+	session_statement_run(psprintf("ALTER TABLE session.sessions SET %s, SET TABLESPACE %s",
+								   kind == SESSION_STORAGE_CACHE ? "UNLOGGED" : "LOGGED",
+								   tablespace));
 	foreach(cell, indexes)
-		run(psprintf("ALTER INDEX session.%s SET TABLESPACE %s",
-					 quote_identifier(lfirst(cell)), tablespace));
+		session_statement_run(psprintf("ALTER INDEX session.%s SET TABLESPACE %s",
+									   quote_identifier(lfirst(cell)), tablespace));
 }
 
 void
@@ -71,8 +64,6 @@ session_storage_move(SessionStorage kind, const char *tablespace)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("tablespace must be an existing tablespace")));
 	session_authority_take(&before, session_store_owner());
-	SPI_connect();
 	move(kind, quote_identifier(tablespace));
-	SPI_finish();
 	session_authority_give_back(&before);
 }

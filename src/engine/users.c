@@ -55,6 +55,7 @@
 #include "compat.h"
 #include "engine/authority.h"
 #include "engine/lifecycle.h"
+#include "engine/statement.h"
 #include "engine/shared.h"
 #include "engine/store.h"
 #include "engine/users.h"
@@ -562,13 +563,6 @@ check_columns(Relation table, const char *id, const char *active)
 				 errmsg("active_column must not be the id_column")));
 }
 
-static void
-run(const char *sql)
-{
-	if (SPI_execute(sql, false, 0) != SPI_OK_UTILITY)
-		elog(ERROR, "could not execute \"%s\"", sql);
-}
-
 /* The names of our triggers on a table. */
 static List *
 our_triggers(Relation table)
@@ -591,12 +585,12 @@ static void
 add_trigger(const char *on, const char *name, const char *when,
 			const char *rest)
 {
-	run(psprintf("CREATE TRIGGER %s %s ON %s FOR EACH %s"
-				 " EXECUTE FUNCTION session.session_users_changed()",
-				 name, when, on, rest));
-	run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name));
-	run(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION session",
-				 name, on));
+	session_statement_run(psprintf("CREATE TRIGGER %s %s ON %s FOR EACH %s"
+								   " EXECUTE FUNCTION session.session_users_changed()",
+								   name, when, on, rest));
+	session_statement_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name));
+	session_statement_run(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION session",
+								   name, on));
 }
 
 /* All names are quoted; active may be NULL. */
@@ -642,14 +636,12 @@ replace_triggers(Relation table, const char *id, const char *active)
 	names = our_triggers(table);
 	/* Nothing can be changed about a table that is in use. */
 	relation_close(table, NoLock);
-	SPI_connect();
 	foreach(cell, names)
-		run(psprintf("DROP TRIGGER %s ON %s", quote_identifier(lfirst(cell)),
-					 on));
+		session_statement_run(psprintf("DROP TRIGGER %s ON %s", quote_identifier(lfirst(cell)),
+									   on));
 	if (id != NULL)
 		add_triggers(on, quote_identifier(id),
 					 active == NULL ? NULL : quote_identifier(active));
-	SPI_finish();
 	session_authority_give_back(&before);
 	return names != NIL;
 }

@@ -592,25 +592,34 @@ attach(void)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (can_work(&round))
-	{
 		(void) session_store_owner();
-		session_keyring_announce();
-	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (round.absent)
 		session_shared_absent(is_absent);
 }
 
-/* The same; false after an error, which is reported. */
+/* Says what the keys of the database are sealed with. */
+static void
+announce(void)
+{
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (has_extension())
+		session_keyring_announce();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+/* Does one of the two; false after an error, which is reported. */
 static bool
-try_attach(void)
+try_to(void (*prepare) (void))
 {
 	volatile bool done = false;
 
 	PG_TRY();
 	{
-		attach();
+		prepare();
 		done = true;
 	}
 	PG_CATCH();
@@ -632,6 +641,8 @@ session_round_main(Datum arg)
 											  InvalidOid, 0);
 	settle_in();
 	/* Every step of a round would fail of what attaching failed of. */
-	if (try_attach() && session_shared_database() != NULL)
-		run_round();
+	if (!try_to(attach) || session_shared_database() == NULL)
+		return;
+	(void) try_to(announce);
+	run_round();
 }
