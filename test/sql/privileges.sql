@@ -323,7 +323,7 @@ ROLLBACK;
 SELECT object, finding, remedy FROM session.privileges;
 BEGIN;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_session_app;
-GRANT ALL ON ALL TABLES IN SCHEMA session TO regress_session_nobody;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON ALL TABLES IN SCHEMA session TO regress_session_nobody;
 GRANT ALL ON ALL SEQUENCES IN SCHEMA session TO PUBLIC;
 GRANT SELECT (id, "token_hash"), UPDATE (user_id) ON session.sessions TO regress_session_nobody;
 GRANT ALL ON SCHEMA session TO regress_session_nobody;
