@@ -324,17 +324,20 @@ COMMENT ON INDEX session.events_user_id_idx IS
 
 /*
  * Where users have logged in from, for new_ip and new_user_agent; filled while
- * session.log_events has one of them.  Nothing in it is updated or unique, so
- * no login waits for another.
+ * session.log_events has one of them.  Nothing in it is updated, and a random
+ * number makes every row unique, so no login waits for another.  The primary
+ * key is also the replica identity, without which a publication of the table
+ * would stop its rows from being deleted.
  */
 CREATE TABLE session.origins
 (
     hash    pg_catalog.int8 NOT NULL,
-    used_at pg_catalog.timestamptz NOT NULL
+    used_at pg_catalog.timestamptz NOT NULL,
+    nonce   pg_catalog.int8 NOT NULL,
+    CONSTRAINT origins_pkey PRIMARY KEY (used_at, nonce)
 );
 
 CREATE INDEX origins_hash_idx ON session.origins USING hash (hash);
-CREATE INDEX origins_used_at_idx ON session.origins (used_at);
 
 REVOKE ALL ON TABLE session.origins FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.origins', '');
@@ -345,9 +348,11 @@ COMMENT ON COLUMN session.origins.hash IS
 'First 64 bits of a SHA-256 of the user, the tenant and the address or user agent.';
 COMMENT ON COLUMN session.origins.used_at IS
 'When that was used; noted again after a thirty-second part of session.event_retention.';
+COMMENT ON COLUMN session.origins.nonce IS
+'Random; tells rows of the same moment apart.';
 COMMENT ON INDEX session.origins_hash_idx IS
 'Tells whether something was used before.';
-COMMENT ON INDEX session.origins_used_at_idx IS
+COMMENT ON INDEX session.origins_pkey IS
 'Finds the rows whose time to be deleted has come.';
 
 /*

@@ -59,8 +59,9 @@ hash_datum(const SessionDenied *denied)
 													sizeof(denied->hash)));
 }
 
-bool
-session_denylist_has(const SessionDenied *denied)
+/* Whether a cookie is denied, at least until a moment. */
+static bool
+is_denied(const SessionDenied *denied, TimestampTz until)
 {
 	Relation	rel = session_table_open(&denylist, AccessShareLock);
 	SessionTableScan scan;
@@ -70,9 +71,23 @@ session_denylist_has(const SessionDenied *denied)
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_BYTEAEQ, hash_datum(denied));
 	session_table_begin(&scan, rel, denylist.indexes[BY_HASH], &key);
 	found = session_table_next(&scan);
+	if (found)
+	{
+		bool		null;
+		Datum		expires_at = session_table_value(&denylist, scan.slot,
+													 COL_EXPIRES_AT, &null);
+
+		found = !null && DatumGetTimestampTz(expires_at) >= until;
+	}
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
 	return found;
+}
+
+bool
+session_denylist_has(const SessionDenied *denied)
+{
+	return is_denied(denied, DT_NOBEGIN);
 }
 
 bool
@@ -81,14 +96,20 @@ session_denylist_add(const SessionDenied *denied, TimestampTz until)
 	static SessionPlan plan = NULL;
 	Oid			types[] = {BYTEAOID, TIMESTAMPTZOID};
 	Datum		values[] = {hash_datum(denied), TimestampTzGetDatum(until)};
+	uint64		written;
 
 	session_table_flush_commit(&denylist);
-	return session_table_execute(&denylist, "INSERT INTO session.denylist AS d"
-								 " (hash, expires_at) VALUES ($1, $2)"
-								 " ON CONFLICT (hash) DO UPDATE"
-								 " SET expires_at = EXCLUDED.expires_at WHERE"
-								 " d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
-								 lengthof(types), types, values, NULL, &plan) == 1;
+	written = session_table_execute(&denylist, "INSERT INTO session.denylist AS d"
+									" (hash, expires_at) VALUES ($1, $2)"
+									" ON CONFLICT (hash) DO UPDATE"
+									" SET expires_at = EXCLUDED.expires_at WHERE"
+									" d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
+									lengthof(types), types, values, NULL, &plan);
+	/* An entry that lasts as long was there, or the cookie is not denied. */
+	if (written == 0 && is_denied(denied, until))
+		return false;
+	session_table_expect(&denylist, written, 1);
+	return true;
 }
 
 int64

@@ -165,23 +165,47 @@ unseal(const uint8 *key, uint8 *out, const void *in, size_t len,
 /* An advisory lock in a class that no SQL function can reach. */
 #define WITNESS_LOCK_CLASS 6
 
+/* Begins a scan for the row of a kid; false when there is none. */
+static bool
+begin_kid(SessionTableScan *scan, Relation rel, const char *kid)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(kid));
+	session_table_begin(scan, rel, keys.indexes[PRIMARY_KEY], &key);
+	return session_table_next(scan);
+}
+
 /* Reads the witness as it is kept; NULL when there is none. */
 static bytea *
 read_witness(void)
 {
 	Relation	rel = session_table_open(&keys, AccessShareLock);
 	bytea	   *sealed = NULL;
-	ScanKeyData key;
 	SessionTableScan scan;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(WITNESS));
-	session_table_begin(&scan, rel, keys.indexes[PRIMARY_KEY], &key);
-	if (session_table_next(&scan))
+	if (begin_kid(&scan, rel, WITNESS))
 		sealed = DatumGetByteaPCopy(key_value(scan.slot, COL_SECRET));
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
 	return sealed;
+}
+
+/* Whether there is a key, retired or only one that is not. */
+static bool
+has_key(const char *kid, bool retired_too)
+{
+	Relation	rel = session_table_open(&keys, AccessShareLock);
+	SessionTableScan scan;
+	bool		found;
+
+	found = begin_kid(&scan, rel, kid) &&
+		(retired_too ||
+		 slot_attisnull(scan.slot, keys.numbers[COL_RETIRED_AT]));
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+	return found;
 }
 
 static void
@@ -217,6 +241,7 @@ insert_witness(const Sealer *sealer)
 	Datum		values[lengthof(types)];
 	uint8		nothing[SESSION_SECRET_KEY_BYTES] = {0};
 	bytea	   *sealed = palloc0(VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
+	uint64		written;
 
 	SET_VARSIZE(sealed, VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
 	seal(sealer->key, (uint8 *) VARDATA(sealed), nothing, sizeof(nothing),
@@ -224,11 +249,14 @@ insert_witness(const Sealer *sealer)
 	values[0] = CStringGetTextDatum(WITNESS);
 	values[1] = PointerGetDatum(sealed);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
-	session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
-						  " secret, imported, created_at, activated_at,"
-						  " retired_at) VALUES ($1, $1, $2, false, $3, $3, $3)"
-						  " ON CONFLICT (kid) DO NOTHING",
-						  lengthof(types), types, values, NULL, &plan);
+	written =
+		session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
+							  " secret, imported, created_at, activated_at,"
+							  " retired_at) VALUES ($1, $1, $2, false, $3, $3, $3)"
+							  " ON CONFLICT (kid) DO NOTHING",
+							  lengthof(types), types, values, NULL, &plan);
+	if (read_witness() == NULL)
+		session_table_expect(&keys, written, 1);
 }
 
 /* Is the witness sealed with the master key? */
@@ -534,7 +562,7 @@ session_keyring_signer(const char *purpose)
  * Changing
  */
 
-/* Writes a new key; a unique violation when the kid is taken. */
+/* Writes a new key.  Errors with 23505 when the kid is taken. */
 static void
 insert_key(const char *kid, const char *purpose, const uint8 *secret,
 		   size_t len, bool imported)
@@ -545,6 +573,7 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 	size_t		context_len;
 	char	   *context = key_context(kid, purpose, &context_len);
 	Datum		values[lengthof(types)];
+	uint64		written;
 
 	SET_VARSIZE(sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
 	session_keyring_seal((uint8 *) VARDATA(sealed), secret, len, "key",
@@ -554,13 +583,20 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 	values[2] = PointerGetDatum(sealed);
 	values[3] = BoolGetDatum(imported);
 	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
-	session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
-						  " secret, imported, created_at, activated_at)"
-						  " VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
-						  " (SELECT k.activated_at OPERATOR(pg_catalog.+)"
-						  " INTERVAL '1 microsecond' FROM session.keys k"
-						  " ORDER BY k.activated_at DESC LIMIT 1)))",
-						  lengthof(types), types, values, NULL, &plan);
+	written =
+		session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
+							  " secret, imported, created_at, activated_at)"
+							  " VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
+							  " (SELECT k.activated_at OPERATOR(pg_catalog.+)"
+							  " INTERVAL '1 microsecond' FROM ONLY session.keys k"
+							  " ORDER BY k.activated_at DESC LIMIT 1)))"
+							  " ON CONFLICT (kid) DO NOTHING",
+							  lengthof(types), types, values, NULL, &plan);
+	if (written == 0 && has_key(kid, true))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("kid must not be that of another key")));
+	session_table_expect(&keys, written, 1);
 }
 
 static char *
@@ -612,12 +648,18 @@ session_keyring_retire(const char *kid)
 		TimestampTzGetDatum(GetCurrentTimestamp())
 	};
 
-	return session_table_execute(&keys, "UPDATE ONLY session.keys"
-								 " SET retired_at = $2"
-								 " WHERE kid OPERATOR(pg_catalog.=) $1"
-								 " AND retired_at IS NULL",
-								 lengthof(types), types, values, NULL,
-								 &plan) == 1;
+	uint64		retired;
+
+	retired = session_table_execute(&keys, "UPDATE ONLY session.keys"
+									" SET retired_at = $2"
+									" WHERE kid OPERATOR(pg_catalog.=) $1"
+									" AND retired_at IS NULL",
+									lengthof(types), types, values, NULL,
+									&plan);
+	if (retired == 0 && !has_key(kid, false))
+		return false;
+	session_table_expect(&keys, retired, 1);
+	return true;
 }
 
 /* What the transaction did that matters to the other databases. */

@@ -388,7 +388,10 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 	session_policy_open(row, &session_settings, &order->terms,
 						order->user_id != NULL, now);
 	session_secret_issue(row, given);
-	session_store_insert(row);
+	if (!session_store_insert(row, order->id != NULL))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 errmsg("id must not be that of another session")));
 	session_event_created(row);
 	session_count(SESSION_COUNT_CREATED);
 	session_context_note(&row->id);

@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "engine/origin.h"
 #include "engine/policy.h"
+#include "engine/secret.h"
 #include "engine/table.h"
 
 /* Use is noted again after this part of the retention. */
@@ -37,12 +38,14 @@ enum
 {
 	COL_HASH,
 	COL_USED_AT,
+	COL_NONCE,
 	N_COLUMNS
 };
 
 static const SessionColumn columns[N_COLUMNS] = {
 	[COL_HASH] = {"hash", INT8OID, true},
 	[COL_USED_AT] = {"used_at", TIMESTAMPTZOID, true},
+	[COL_NONCE] = {"nonce", INT8OID, true},
 };
 
 enum
@@ -53,7 +56,7 @@ enum
 
 static const SessionIndex indexes[] = {
 	[BY_HASH] = {HASH_AM_OID, 1, {COL_HASH}},
-	[BY_TIME] = {BTREE_AM_OID, 1, {COL_USED_AT}},
+	[BY_TIME] = {BTREE_AM_OID, 2, {COL_USED_AT, COL_NONCE}},
 };
 
 static SessionTable origins = {
@@ -168,13 +171,21 @@ static void
 note_use(int64 hash, TimestampTz now)
 {
 	static SessionPlan plan = NULL;
-	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
-	Datum		values[] = {Int64GetDatum(hash), TimestampTzGetDatum(now)};
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID, INT8OID};
+	Datum		values[lengthof(types)];
+	int64		nonce;
+	uint64		written;
 
-	session_table_expect(&origins,
-						 session_table_execute(&origins, "INSERT INTO session.origins"
-											   " (hash, used_at) VALUES ($1, $2)",
-											   lengthof(types), types, values, NULL, &plan), 1);
+	session_secret_random(&nonce, sizeof(nonce));
+	values[0] = Int64GetDatum(hash);
+	values[1] = TimestampTzGetDatum(now);
+	values[2] = Int64GetDatum(nonce);
+	written = session_table_execute(&origins, "INSERT INTO session.origins"
+									" (hash, used_at, nonce)"
+									" VALUES ($1, $2, $3)",
+									lengthof(types), types, values, NULL,
+									&plan);
+	session_table_expect(&origins, written, 1);
 }
 
 static bool

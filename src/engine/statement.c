@@ -132,11 +132,26 @@ run_command(PlannedStmt * command, const char *sql, ParamListInfo params)
 	return processed;
 }
 
-static uint64
-run_plan(SessionPlan source, Oid relid, ParamListInfo params)
+/*
+ * Whether a command of a plan is still ours.  A rule can put something else, or
+ * nothing, in its place.
+ */
+static bool
+reaches(const CachedPlan * plan, Oid relid)
 {
-	CachedPlan *plan = GetCachedPlan(source, params, CurrentResourceOwner,
-									 NULL);
+	ListCell   *cell;
+
+	foreach(cell, plan->stmt_list)
+		if (counts(lfirst_node(PlannedStmt, cell), relid))
+		return true;
+	return false;
+}
+
+/* Runs the commands of a plan; returns the number of rows that count. */
+static uint64
+run_commands(const CachedPlan * plan, const char *sql, Oid relid,
+			 ParamListInfo params)
+{
 	uint64		changed = 0;
 	ListCell   *cell;
 
@@ -148,13 +163,36 @@ run_plan(SessionPlan source, Oid relid, ParamListInfo params)
 
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		processed = run_command(command, source->query_string, params);
+		processed = run_command(command, sql, params);
 		if (counts(command, relid))
 			changed += processed;
 	}
 	PopActiveSnapshot();
-	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	CommandCounterIncrement();
+	return changed;
+}
+
+/*
+ * Runs a plan if it reaches the relation.  One that does not need not depend on
+ * the relation, so that dropping the rule would not invalidate it: it is not
+ * kept.
+ */
+static uint64
+run_plan(SessionPlan *source, Oid relid, ParamListInfo params)
+{
+	CachedPlan *plan = GetCachedPlan(*source, params, CurrentResourceOwner,
+									 NULL);
+	bool		ours = reaches(plan, relid);
+	uint64		changed = 0;
+
+	if (ours)
+		changed = run_commands(plan, (*source)->query_string, relid, params);
+	ReleaseCachedPlan(plan, CurrentResourceOwner);
+	if (!ours)
+	{
+		DropCachedPlan(*source);
+		*source = NULL;
+	}
 	return changed;
 }
 
@@ -173,8 +211,7 @@ session_statement_execute(SessionPlan *plan, const char *sql, Oid relid,
 	begin_hiding(&hiding);
 	if (*plan == NULL)
 		*plan = prepare(sql, types, nparams);
-	changed = run_plan(*plan, relid, parameters(nparams, types, values,
-												nulls));
+	changed = run_plan(plan, relid, parameters(nparams, types, values, nulls));
 	end_hiding(&hiding);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);

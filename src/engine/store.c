@@ -554,13 +554,21 @@ static const int insert_params[] = {
 	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT
 };
 
+#define INSERT "INSERT INTO session.sessions (id, token_hash, user_id," \
+	" tenant_id, role, auth_level, data, ip, user_agent, created_at," \
+	" authenticated_at, last_seen_at, expires_at, idle_timeout," \
+	" max_expires_at, purge_at, refresh_key, refresh_generation," \
+	" refresh_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10," \
+	" $11, $12, $13, $14, $15, $16, $17, $18, $19)"
+
 static Statement insert_statement = {
-	.sql = "INSERT INTO session.sessions (id, token_hash, user_id, tenant_id,"
-	" role, auth_level, data, ip, user_agent, created_at, authenticated_at,"
-	" last_seen_at, expires_at, idle_timeout, max_expires_at, purge_at,"
-	" refresh_key, refresh_generation, refresh_expires_at)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-	" $15, $16, $17, $18, $19)",
+	.sql = INSERT,
+	.nparams = lengthof(insert_params),
+	.params = insert_params
+};
+
+static Statement insert_unless_taken_statement = {
+	.sql = INSERT " ON CONFLICT (id) DO NOTHING",
 	.nparams = lengthof(insert_params),
 	.params = insert_params
 };
@@ -699,14 +707,13 @@ column_value(const SessionRow *row, int column, bool *null)
 	elog(ERROR, "column %d of session.sessions is not written", column);
 }
 
-/* Writes a row with one of the statements above. */
-static void
-write_row(Statement *statement, const SessionRow *row)
+/* Runs one of the statements above; returns the number of rows written. */
+static uint64
+run_statement(Statement *statement, const SessionRow *row)
 {
 	Oid			types[N_COLUMNS];
 	Datum		values[N_COLUMNS];
 	char		nulls[N_COLUMNS] = {0};
-	uint64		written;
 
 	for (int i = 0; i < statement->nparams; i++)
 	{
@@ -717,15 +724,34 @@ write_row(Statement *statement, const SessionRow *row)
 		values[i] = column_value(row, column, &null);
 		nulls[i] = null ? 'n' : ' ';
 	}
-	written = session_table_execute(&sessions, statement->sql, statement->nparams, types, values,
-									nulls, &statement->plan);
-	session_table_expect(&sessions, written, 1);
+	return session_table_execute(&sessions, statement->sql,
+								 statement->nparams, types, values, nulls,
+								 &statement->plan);
 }
 
-void
-session_store_insert(const SessionRow *row)
+/* Writes one row. */
+static void
+write_row(Statement *statement, const SessionRow *row)
 {
-	write_row(&insert_statement, row);
+	session_table_expect(&sessions, run_statement(statement, row), 1);
+}
+
+bool
+session_store_insert(const SessionRow *row, bool may_be_taken)
+{
+	SessionRow	other;
+	uint64		written;
+
+	if (!may_be_taken)
+	{
+		write_row(&insert_statement, row);
+		return true;
+	}
+	written = run_statement(&insert_unless_taken_statement, row);
+	if (written == 0 && session_store_glance(&row->id, &other))
+		return false;
+	session_table_expect(&sessions, written, 1);
+	return true;
 }
 
 void

@@ -72,8 +72,11 @@ extern SessionOwned *session_store_owned(int *count);
 extern void session_store_lock_user(const text *user_id,
 									const text *tenant_id);
 
-/* Writes a new row; a unique violation when the id is taken. */
-extern void session_store_insert(const SessionRow *row);
+/*
+ * Writes a new row.  With an id that may be taken, returns false if there is a
+ * session of that id; waits for a transaction that is making one.
+ */
+extern bool session_store_insert(const SessionRow *row, bool may_be_taken);
 
 /* Writes last_seen_at and purge_at of a locked row. */
 extern void session_store_save_activity(const SessionRow *row);

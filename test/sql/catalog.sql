@@ -120,7 +120,14 @@ SELECT statement, pg_temp.outcome_of(statement) AS outcome
     'INSERT INTO session.events (at) VALUES (now())',
     'INSERT INTO session.events (kind) VALUES (''created'')',
     'INSERT INTO session.events (id, at, kind) VALUES (1, now(), ''created'')',
-    'INSERT INTO session.origins VALUES (1, NULL)']) AS statement;
+    'INSERT INTO session.origins VALUES (1, NULL, 1)', 'INSERT INTO session.origins VALUES (1, now(), NULL)']) AS statement;
+
+-- A publication of all tables keeps no row of them from being changed or deleted: each has a replica identity.
+SELECT c.oid::regclass AS without_replica_identity
+  FROM pg_class c WHERE c.relnamespace = 'session'::regnamespace AND c.relkind IN ('r', 'p') AND
+       CASE c.relreplident WHEN 'n' THEN true WHEN 'f' THEN false
+            WHEN 'd' THEN NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+            ELSE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident) END;
 
 -- What activity, data and rotation change is not indexed, so those updates are HOT.
 SELECT a.attname AS indexed
