@@ -818,7 +818,7 @@ RETURNS pg_catalog.void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_pre_request';
 COMMENT ON FUNCTION @extschema@.session_pre_request() IS
-'Binds the session of a web request that PostgREST or its like describes in request.cookies and request.headers, and sets its role until the transaction ends; for db-pre-request.  What a token that is not good does is up to session.on_invalid.
+'Binds the session of a web request that PostgREST or its like describes in request.cookies and request.headers, and sets its role, with the settings of that role (ALTER ROLE ... SET), until the transaction ends; for db-pre-request.  What a token that is not good does is up to session.on_invalid.
 Errors: PT401 for a token that is not good if session.on_invalid is reject, 42501 for a role that the connection may not have.';
 
 CREATE FUNCTION @extschema@.session_id()

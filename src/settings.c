@@ -282,7 +282,8 @@ define_requests(void)
 				  "x-session-token", PGC_SUSET, 0,
 				  "Sets the request header that may hold the token in place of "
 				  "the cookie.",
-				  "If empty, no header does.");
+				  "In the header Authorization, the token follows the scheme "
+				  "Bearer.  If empty, no header does.");
 	define_string("session.client_ip_header", &s->client_ip_header, "",
 				  PGC_SUSET, 0,
 				  "Sets the request header that holds the client's address.",

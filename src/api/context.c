@@ -30,6 +30,7 @@
 #include "engine/identity.h"
 #include "engine/lifecycle.h"
 #include "engine/request.h"
+#include "engine/role.h"
 
 PG_FUNCTION_INFO_V1(session_authenticate);
 PG_FUNCTION_INFO_V1(session_pre_request);
@@ -84,7 +85,7 @@ session_pre_request(PG_FUNCTION_ARGS)
 	SessionIdentity identity;
 
 	session_context_bind(NULL);
-	session_request_leave_role();
+	session_role_leave();
 	switch (session_request_prove(&identity))
 	{
 		case SESSION_REQUEST_ANONYMOUS:
@@ -97,7 +98,7 @@ session_pre_request(PG_FUNCTION_ARGS)
 			break;
 		case SESSION_REQUEST_PROVEN:
 			session_context_bind(&identity);
-			session_request_assume_role(&identity);
+			session_role_assume(&identity);
 			break;
 	}
 	PG_RETURN_VOID();

@@ -17,10 +17,8 @@
 #include <sys/socket.h>
 
 #include "access/xact.h"
-#include "catalog/pg_authid.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inet.h"
@@ -40,6 +38,7 @@
 #include "engine/request.h"
 #include "engine/secret.h"
 #include "engine/shared.h"
+#include "wire/authorization.h"
 #include "wire/cookie_header.h"
 #include "wire/path.h"
 
@@ -165,13 +164,33 @@ unless_empty(text *value)
 	return value == NULL || VARSIZE_ANY_EXHDR(value) == 0 ? NULL : value;
 }
 
+/*
+ * The credential in the header that is named for it; NULL = none.  In the
+ * Authorization header it has the scheme Bearer, and the credential of any
+ * other scheme is meant for another system.
+ */
+static text *
+header_credential(const Request *request)
+{
+	text	   *value = header(request, session_settings.token_header);
+	const char *token;
+	size_t		len;
+
+	if (value == NULL ||
+		pg_strcasecmp(session_settings.token_header, "authorization") != 0)
+		return value;
+	if (!session_authorization_bearer(&token, &len, VARDATA_ANY(value),
+									  VARSIZE_ANY_EXHDR(value)))
+		return NULL;
+	return cstring_to_text_with_len(token, (int) len);
+}
+
 static void
 read_request(Request *request)
 {
 	request->cookies = gateway_object("request.cookies");
 	request->headers = gateway_object("request.headers");
-	request->credential = unless_empty(header(request,
-											  session_settings.token_header));
+	request->credential = unless_empty(header_credential(request));
 	request->from_header = request->credential != NULL;
 	if (!request->from_header && session_settings.cookie_name[0] != '\0')
 		request->credential = unless_empty(cookie(request,
@@ -515,105 +534,4 @@ session_request_refuse(void)
 			 errmsg("{\"code\": \"PT401\", \"message\": \"session is not valid\"}"),
 			 errdetail("{\"status\": 401, \"headers\": {\"Set-Cookie\": %s}}",
 					   quoted.data)));
-}
-
-/*
- * The role
- */
-
-/*
- * What the setting "role" was, and what it was set to here (empty = it was set
- * back).  One for each change, so that a savepoint brings back what was before,
- * as it does with the setting.
- */
-typedef struct RoleChange
-{
-	char		left[NAMEDATALEN];
-	char		assumed[NAMEDATALEN];
-	SubTransactionId in;
-	struct RoleChange *before;
-} RoleChange;
-
-static RoleChange *last_change = NULL;	/* in the transaction's memory */
-static LocalTransactionId changed_in = InvalidLocalTransactionId;
-
-static RoleChange *
-last_role_change(void)
-{
-	if (changed_in != session_compat_lxid())
-		last_change = NULL;
-	return last_change;
-}
-
-static void
-at_savepoint_end(SubXactEvent event, SubTransactionId mine,
-				 SubTransactionId parent, void *arg)
-{
-	/* What began later is part of it. */
-	if (event == SUBXACT_EVENT_ABORT_SUB && last_role_change() != NULL)
-		while (last_change != NULL && last_change->in >= mine)
-			last_change = last_change->before;
-}
-
-static void
-note_role_change(const char *left, const char *assumed)
-{
-	static bool watching = false;
-	RoleChange *change;
-
-	if (!watching)
-		RegisterSubXactCallback(at_savepoint_end, NULL);
-	watching = true;
-	change = MemoryContextAlloc(TopTransactionContext, sizeof(RoleChange));
-	strlcpy(change->left, left, sizeof(change->left));
-	strlcpy(change->assumed, assumed, sizeof(change->assumed));
-	change->in = GetCurrentSubTransactionId();
-	change->before = last_role_change();
-	last_change = change;
-	changed_in = session_compat_lxid();
-}
-
-static void
-set_role(const char *role)
-{
-	(void) set_config_option("role", role,
-							 superuser() ? PGC_SUSET : PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
-}
-
-void
-session_request_leave_role(void)
-{
-	const RoleChange *change = last_role_change();
-
-	if (change == NULL || change->assumed[0] == '\0')
-		return;
-	/* What somebody else has set since stays. */
-	if (strcmp(GetConfigOption("role", false, false), change->assumed) == 0)
-		set_role(change->left);
-	note_role_change("", "");
-}
-
-void
-session_request_assume_role(const SessionIdentity *identity)
-{
-	const char *role = "";
-	char	   *left;
-
-	if (identity->role != NULL)
-		role = text_to_cstring(identity->role);
-	else if (identity->user_id != NULL)
-		role = session_settings.authenticated_role;
-	if (role[0] == '\0')
-		return;
-	/* To SET ROLE, "none" is the way back to the connection's own role. */
-	if (strcmp(role, "none") == 0 || !OidIsValid(get_role_oid(role, true)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("the session's role does not exist"),
-				 errhint("See the role argument of session_create() and "
-						 "\"session.authenticated_role\".")));
-	left = pstrdup(GetConfigOption("role", false, false));
-	set_role(role);
-	note_role_change(left, role);
 }

@@ -26,16 +26,6 @@ typedef enum SessionRequestVerdict
 extern SessionRequestVerdict session_request_prove(SessionIdentity *identity);
 
 /*
- * Sets the role that the rest of the transaction has: the identity's, or that
- * of everybody who has a user, or none other.  Errors when the connection may
- * not have it.
- */
-extern void session_request_assume_role(const SessionIdentity *identity);
-
-/* Takes back a role that was set within the running transaction. */
-extern void session_request_leave_role(void);
-
-/*
  * Fails the request, whose credential is not good.  A browser is told to drop
  * the cookie, because with it no request would get through again.
  */

@@ -180,6 +180,25 @@ test("postgraphile/server.mjs: a token that is not good is rejected, where that 
 			}
 		});
 	} finally {
-		await db.rows(`ALTER DATABASE ${db.database} RESET ALL`);
+		await db.rows(`ALTER DATABASE ${db.database} RESET session.on_invalid`);
+	}
+});
+
+test("postgraphile/server.mjs: the header Authorization holds a bearer token, where that is set", { timeout: 60000 }, async () => {
+	await db.rows(`ALTER DATABASE ${db.database} SET session.token_header = 'authorization'`);
+	try {
+		await running("postgraphile/server.mjs", async (origin) => {
+			await db.rows("TRUNCATE api.note");
+			const cookie = await logIn(origin, "bob");
+			const token = cookie.split("=")[1];
+			await ask(origin, "/graphql", { cookie, body: { query: ADD, variables: { body: "own" } } });
+			for (const [authorization, seen] of [[`Bearer ${token}`, 1], [`bearer  ${token}`, 1], [token, 0], [`Basic ${token}`, 0], [`Bearer ${token}x`, 0]]) {
+				const { status, body } = await ask(origin, "/graphql", { headers: { authorization }, body: { query: QUERY } });
+				assert.equal(status, 200);
+				assert.equal(body.data.allNotes.nodes.length, seen, authorization);
+			}
+		});
+	} finally {
+		await db.rows(`ALTER DATABASE ${db.database} RESET session.token_header`);
 	}
 });

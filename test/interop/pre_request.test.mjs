@@ -306,6 +306,79 @@ withServer("database: step-up, your devices and their end", { strategy: "databas
 });
 
 //
+// Settings of roles
+//
+
+const SETTINGS = ["statement_timeout", "lock_timeout", "work_mem", "log_min_duration_statement", "temp_file_limit", "transaction_isolation"];
+
+// What a request finds set.
+async function found(web, headers) {
+	const { status, body } = await web.ask("/rpc/found", { headers });
+	assert.equal(status, 200, JSON.stringify(body));
+	return body;
+}
+
+const JWT_SECRET = randomBytes(24).toString("base64url");
+const jwtOf = async (role) => ({ authorization: `Bearer ${await new SignJWT({ role }).setProtectedHeader({ alg: "HS256" })
+	.sign(new TextEncoder().encode(JWT_SECRET))}` });
+
+test("the settings of a session's role are those that PostgREST applies for a JWT", { skip }, async () => {
+	await db.rows(`
+		CREATE FUNCTION api.found() RETURNS json LANGUAGE sql STABLE AS $$
+			SELECT json_object_agg(name, current_setting(name)) FROM unnest('{${SETTINGS}}'::text[]) AS name $$;
+		CREATE FUNCTION api.slow() RETURNS void LANGUAGE sql STABLE AS 'SELECT pg_sleep(60)';
+		GRANT SET ON PARAMETER log_min_duration_statement TO ${AUTHENTICATOR}`);
+	// Values without units: PostgREST writes them in lower case, and 1mb is none.
+	const settings = {
+		[ANON]: { statement_timeout: "30s", work_mem: "1024" },
+		[MEMBER]: { statement_timeout: "20s", lock_timeout: "4s", log_min_duration_statement: "1h", temp_file_limit: "1000" },
+	};
+	for (const [role, values] of Object.entries(settings))
+		for (const [name, value] of Object.entries(values))
+			await db.rows(`ALTER ROLE ${role} SET ${name} = '${value}'`);
+	try {
+		await serve({ strategy: "database" }, async (web) => {
+			const connection = { work_mem: "4MB", lock_timeout: "0", log_min_duration_statement: "-1", temp_file_limit: "-1", transaction_isolation: "read committed" };
+			const expected = {
+				[ANON]: { ...connection, statement_timeout: "30s", work_mem: "1MB" },
+				[MEMBER]: { ...connection, statement_timeout: "20s", lock_timeout: "4s", log_min_duration_statement: "1h" },
+				[ADMIN]: { ...connection, statement_timeout: "0" },
+			};
+			assert.deepEqual(await found(web), expected[ANON]);
+			for (const role of [MEMBER, ADMIN]) {
+				const { cookie } = await login("ada", role);
+				assert.deepEqual(await found(web, { cookie }), expected[role]);
+				assert.deepEqual(await found(web, await jwtOf(role)), expected[role]);
+			}
+			assert.deepEqual(await found(web), expected[ANON]);
+		}, { jwt_secret: JWT_SECRET });
+
+		// A timeout holds for the query, and the isolation level comes too late.
+		await db.rows(`ALTER ROLE ${MEMBER} RESET ALL; ALTER ROLE ${MEMBER} SET statement_timeout = '50ms';
+			ALTER ROLE ${ADMIN} SET default_transaction_isolation = 'serializable'`);
+		await serve({ strategy: "database" }, async (web) => {
+			const { status, body } = await web.ask("/rpc/slow", { cookie: (await login("ada", MEMBER)).cookie });
+			assert.equal(body.code, "57014", `${status} ${JSON.stringify(body)}`);
+			assert.equal((await found(web, await jwtOf(ADMIN))).transaction_isolation, "serializable");
+			assert.equal((await found(web, { cookie: (await login("ada", ADMIN)).cookie })).transaction_isolation, "read committed");
+		}, { jwt_secret: JWT_SECRET });
+	} finally {
+		await db.rows([ANON, MEMBER, ADMIN].map((role) => `ALTER ROLE ${role} RESET ALL`).join(";"));
+		await db.rows(`REVOKE SET ON PARAMETER log_min_duration_statement FROM ${AUTHENTICATOR}`);
+	}
+});
+
+// docs/gateways.md says so.
+withServer("the header Authorization is PostgREST's own", { strategy: "database", token_header: "authorization" }, async (web) => {
+	const ada = await login("ada");
+	const answer = await web.ask("/rpc/whoami", { headers: { authorization: `Bearer ${ada.token}` } });
+	assert.equal(answer.status, 401);
+	assert.equal(answer.body.code, "PGRST301");
+	is(await web.ask("/rpc/whoami", { headers: { authorization: "Basic YTpi" } }), null, ANON);
+	is(await web.ask("/rpc/whoami", { headers: { authorization: "Basic YTpi" }, cookie: ada.cookie }), "ada", MEMBER);
+}, { jwt_secret: JWT_SECRET });
+
+//
 // cookie_cache
 //
 

@@ -145,6 +145,28 @@ SET session.token_header = '';
 SELECT pg_temp.asked(NULL, pg_temp.with_header(pg_temp.token('alice'))), pg_temp.asked(NULL, jsonb_build_object('', pg_temp.token('alice'))::text),
        pg_temp.asked(pg_temp.with_cookie(pg_temp.token('alice')));
 COMMIT;
+
+-- In the header Authorization a token has the scheme Bearer, in any case; other schemes are for others, and leave the cookie.
+CREATE FUNCTION pg_temp.with_authorization(value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT jsonb_build_object('authorization', value)::text $$;
+CREATE TEMP TABLE authorizations AS
+SELECT * FROM unnest(ARRAY['Bearer %s', 'bearer %s', 'BEARER   %s', ' Bearer %s ', '%s', E'Bearer\t%s', 'Bearer', 'Bearer ', 'Basic YWxpY2U6eA==', 'Token %s', 'XBearer %s', '',
+                           'Bearer x', 'Bearer %s x', 'Bearer "%s"', 'Bearer %s, Bearer %1$s', 'Bearer Bearer %s', 'Bearer rt_%s']) WITH ORDINALITY AS t (value, n);
+GRANT SELECT ON authorizations TO PUBLIC;
+SET session.token_header = 'Authorization';
+:as_anon
+SELECT value, pg_temp.asked(NULL, pg_temp.with_authorization(format(value, a))) AS alone, pg_temp.asked(pg_temp.with_cookie(b), pg_temp.with_authorization(format(value, a))) AS beside_a_cookie
+  FROM (SELECT pg_temp.token('alice') AS a, pg_temp.token('bob') AS b) AS t, (TABLE authorizations ORDER BY n) AS authorizations;
+SELECT pg_temp.asked(NULL, pg_temp.with_header(pg_temp.token('alice'))) AS another_header;
+COMMIT;
+SET session.on_invalid = 'reject';
+:as_anon
+SELECT value, pg_temp.asked(NULL, pg_temp.with_authorization(value)) FROM unnest('{Basic YWxpY2U6eA==,Bearer,Bearer x}'::text[]) AS value;
+COMMIT;
+RESET session.on_invalid;
+SET session.token_header = 'x-session-token';
+:as_anon
+SELECT pg_temp.asked(NULL, pg_temp.with_header('Bearer ' || pg_temp.token('alice'))) AS no_scheme_elsewhere;
+COMMIT;
 RESET session.token_header;
 SET session.cookie_name = 'sid';
 :as_anon

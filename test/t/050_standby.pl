@@ -160,6 +160,21 @@ is( on_standby(
 	'created alice acme 192.0.2.1, created alice',
 	'session.events arrives');
 
+# The settings of a request's role are found and set there, too.
+my $member = $primary->safe_psql('postgres', q{
+	CREATE ROLE visitor;
+	CREATE ROLE member;
+	ALTER ROLE visitor SET work_mem = '1MB';
+	ALTER ROLE member SET lock_timeout = '7s';
+	SELECT token FROM session_create('carol', role => 'member')});
+is( on_standby(
+		q{BEGIN READ ONLY; SET LOCAL work_mem = '1MB'; SET LOCAL ROLE visitor; }
+		  . "SELECT FROM set_config('request.cookies', json_build_object('__Host-session', '$member')::text, true); "
+		  . 'SELECT FROM session_pre_request(); '
+		  . q{SELECT current_user, current_setting('lock_timeout'), current_setting('work_mem'); COMMIT}),
+	'member|7s|4MB',
+	'session_pre_request applies the settings of a role');
+
 # The master key of the primary was made after the copy was.
 my ($cookie, $snapshot, $refresh) = split /\|/, $primary->safe_psql(
 	'postgres', qq{

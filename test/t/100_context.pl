@@ -425,6 +425,11 @@ like($err, qr/NOTICE:  cookief alice f, cookiet alice t, databaset alice t$/m,
 $node->safe_psql(
 	'postgres', q{
 	CREATE TABLE measured (contexts bigint, resident bigint);
+	CREATE ROLE visitor;
+	CREATE ROLE member;
+	ALTER ROLE visitor SET work_mem = '1MB';
+	ALTER ROLE member SET statement_timeout = '1h';
+	ALTER ROLE member SET search_path = public;
 	CREATE PROCEDURE measure() LANGUAGE sql AS $$
 		INSERT INTO measured
 		SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts),
@@ -434,6 +439,7 @@ $node->safe_psql(
 	DECLARE
 		token text := (SELECT s.token FROM session_create('alice') AS s);
 		other text := (SELECT s.token FROM session_create('bob') AS s);
+		member text := (SELECT s.token FROM session_create('carol', role => 'member') AS s);
 	BEGIN
 		FOR i IN 0 .. calls LOOP
 			-- What every first call needs is not counted.
@@ -450,6 +456,18 @@ $node->safe_psql(
 					PERFORM set_config('request.cookies', json_build_object('__Host-session', token)::text, true);
 					PERFORM session_pre_request();
 					PERFORM session_require(), session_mine();
+				WHEN 'roles' THEN
+					-- To a role with settings and back, with a savepoint and without.
+					PERFORM set_config('work_mem', '1MB', true), set_config('role', 'visitor', true);
+					PERFORM set_config('request.cookies', json_build_object('__Host-session', member)::text, true);
+					BEGIN
+						PERFORM session_pre_request();
+					EXCEPTION WHEN division_by_zero THEN
+						NULL;
+					END;
+					PERFORM session_pre_request();
+					PERFORM set_config('request.cookies', '', true);
+					PERFORM session_pre_request(), set_config('role', 'none', true);
 				WHEN 'undo' THEN
 					BEGIN
 						PERFORM session_authenticate(token);
@@ -484,6 +502,8 @@ does_not_grow(q{CALL serve('bind', 200000, 1)},
 does_not_grow(q{CALL serve('bind and read', 100000, 10)},
 	'100000 bindings and readings');
 does_not_grow(q{CALL serve('request', 20000, 10)}, '20000 requests');
+does_not_grow(q{CALL serve('roles', 20000, 1000000)},
+	'20000 changes of the role in one transaction');
 does_not_grow(q{CALL serve('undo', 20000, 100)}, '20000 bindings that are undone');
 
 # The scan itself, without readers, is what the first measurement has, too.

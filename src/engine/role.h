@@ -1,0 +1,21 @@
+/*
+ * role.h
+ *	  The database role of a request, and the settings that come with it.
+ */
+#ifndef SESSION_ROLE_H
+#define SESSION_ROLE_H
+
+#include "engine/context.h"
+
+/*
+ * Sets the role of the rest of the transaction: the identity's own, or
+ * "session.authenticated_role" for an identity with a user, or else none.
+ * Applies the settings of that role.  Errors when the connection is not a
+ * member of it.
+ */
+extern void session_role_assume(const SessionIdentity *identity);
+
+/* Undoes what session_role_assume() did earlier in the transaction. */
+extern void session_role_leave(void);
+
+#endif							/* SESSION_ROLE_H */

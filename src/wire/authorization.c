@@ -1,0 +1,47 @@
+/*
+ * authorization.c
+ *	  The value of the Authorization header.
+ *
+ * Rules: the scheme alone decides for whom a credential is.  What follows the
+ * scheme Bearer is not checked to be a b64token: the caller's parser refuses
+ * what is not a token, and counts it as a credential that failed.
+ */
+#include "postgres.h"
+
+#include "wire/authorization.h"
+
+#define SCHEME "Bearer"
+#define SCHEME_LEN (sizeof(SCHEME) - 1)
+
+/* Optional white space, which is around a field value and not part of it. */
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+bool
+session_authorization_bearer(const char **token, size_t *token_len,
+							 const char *value, size_t len)
+{
+	while (len > 0 && is_blank(*value))
+	{
+		value++;
+		len--;
+	}
+	while (len > 0 && is_blank(value[len - 1]))
+		len--;
+	if (len <= SCHEME_LEN || value[SCHEME_LEN] != ' ' ||
+		pg_strncasecmp(value, SCHEME, SCHEME_LEN) != 0)
+		return false;
+	value += SCHEME_LEN;
+	len -= SCHEME_LEN;
+	while (*value == ' ')
+	{
+		value++;
+		len--;
+	}
+	*token = value;
+	*token_len = len;
+	return true;
+}

@@ -1,0 +1,22 @@
+/*
+ * authorization.h
+ *	  The value of the Authorization header.
+ *
+ * Nothing here raises or allocates.
+ */
+#ifndef SESSION_AUTHORIZATION_H
+#define SESSION_AUTHORIZATION_H
+
+#include "c.h"
+
+/*
+ * Finds the token of the scheme Bearer (RFC 9110 section 11.6.2, RFC 6750
+ * section 2.1), which points into the value and may be anything but empty.
+ * Returns false for another scheme, and for Bearer without a token.
+ */
+extern pg_nodiscard bool session_authorization_bearer(const char **token,
+													  size_t *token_len,
+													  const char *value,
+													  size_t len);
+
+#endif							/* SESSION_AUTHORIZATION_H */
