@@ -304,9 +304,9 @@ COMMENT ON COLUMN session.events.at IS
 COMMENT ON COLUMN session.events.kind IS
 'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, new_ip, new_user_agent or failures.';
 COMMENT ON COLUMN session.events.session_id IS
-'Public id of the session; NULL for failures.';
+'Public id of the session; NULL for failures of an address.';
 COMMENT ON COLUMN session.events.user_id IS
-'Its user; NULL when it had none, for failures, and where the session was gone when the event was written.';
+'Its user; NULL when it had none, for failures of an address, and where the session was gone when the event was written.';
 COMMENT ON COLUMN session.events.tenant_id IS
 'Its tenant, likewise.';
 COMMENT ON COLUMN session.events.ip IS
@@ -345,7 +345,7 @@ SELECT pg_catalog.pg_extension_config_dump('session.origins', '');
 COMMENT ON TABLE session.origins IS
 'Addresses and user agents that users have logged in with, for session.event_retention.';
 COMMENT ON COLUMN session.origins.hash IS
-'First 64 bits of a SHA-256 of the user, the tenant and the address or user agent.';
+'First 64 bits of a SHA-256 of the user, the tenant and the address (of IPv6 the /64) or user agent.';
 COMMENT ON COLUMN session.origins.used_at IS
 'When that was used; noted again after a thirty-second part of session.event_retention.';
 COMMENT ON COLUMN session.origins.nonce IS
@@ -428,7 +428,7 @@ COMMENT ON COLUMN session.stats.activity_size IS
 COMMENT ON COLUMN session.stats.activity_dropped IS
 'Uses of sessions that found the activity table full, since the server started.';
 COMMENT ON COLUMN session.stats.evidence_dropped IS
-'Evidence that found its queue full, of all databases, since the server started.';
+'Evidence that was over the limit of its database for a minute, or found no room in the queue, of all databases, since the server started.';
 COMMENT ON COLUMN session.stats.revocation_overflows IS
 'Transactions that ended more sessions than there was room to note in shared memory, of all databases, since the server started.  Each has the cookie cache ask the rows of all sessions for session.cookie_cache_ttl; a larger session.activity_size makes more room.';
 COMMENT ON COLUMN session.stats.rounds IS

@@ -12,7 +12,9 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_am.h"
@@ -22,9 +24,13 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/inet.h"
 #include "utils/json.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+#include "utils/uuid.h"
 #include "utils/varlena.h"
 
 #include "compat.h"
@@ -307,6 +313,107 @@ session_event_write(const SessionEvent *event)
 		notify(event);
 }
 
+/*
+ * Looking at what was written lately
+ */
+
+static bool
+same_network(const inet *a, const inet *b)
+{
+	int			a_len;
+	int			b_len;
+	const uint8 *a_bytes;
+	const uint8 *b_bytes;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	a_bytes = session_policy_network(a, &a_len);
+	b_bytes = session_policy_network(b, &b_len);
+	return a_len == b_len && memcmp(a_bytes, b_bytes, a_len) == 0;
+}
+
+static bool
+is_text(const text *value, const char *word)
+{
+	return VARSIZE_ANY_EXHDR(value) == strlen(word) &&
+		memcmp(VARDATA_ANY(value), word, strlen(word)) == 0;
+}
+
+/* Events of one kind with a session are not like those without one. */
+static bool
+is_alike(TupleTableSlot *slot, const SessionEvent *event)
+{
+	bool		null;
+	Datum		value = session_table_value(&events, slot, COL_KIND, &null);
+
+	if (null || !is_text(DatumGetTextPP(value), kind_names[event->kind]))
+		return false;
+	(void) session_table_value(&events, slot, COL_SESSION_ID, &null);
+	return null == (event->session_id == NULL);
+}
+
+/* Tells whether it is about the same session, or else from the same address. */
+static bool
+is_same(TupleTableSlot *slot, const SessionEvent *event)
+{
+	bool		null;
+	Datum		value;
+
+	if (event->session_id != NULL)
+	{
+		value = session_table_value(&events, slot, COL_SESSION_ID, &null);
+		return memcmp(DatumGetUUIDP(value)->data, event->session_id->data,
+					  UUID_LEN) == 0;
+	}
+	value = session_table_value(&events, slot, COL_IP, &null);
+	return same_network(event->ip, null ? NULL : DatumGetInetPP(value));
+}
+
+/* An event later than that was written by a clock that was ahead. */
+static bool
+is_ahead(TupleTableSlot *slot, TimestampTz now)
+{
+	bool		null;
+	Datum		at = session_table_value(&events, slot, COL_AT, &null);
+
+	return DatumGetTimestampTz(at) > now + USECS_PER_SEC;
+}
+
+bool
+session_event_is_news(const SessionEvent *event, int64 span, int most)
+{
+	Relation	rel = session_table_open(&events, AccessShareLock);
+	Relation	index = index_open(events.indexes[BY_TIME], AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	ScanKeyData key;
+	int			count = 0;
+	bool		news = true;
+
+	InitDirtySnapshot(dirty);
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+				TimestampTzGetDatum(event->at - span));
+	scan = session_compat_beginscan(rel, index, &dirty, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (news && index_getnext_slot(scan, ForwardScanDirection, slot) &&
+		   !is_ahead(slot, event->at))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_alike(slot, event))
+			news = ++count < most && !is_same(slot, event);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	return news;
+}
+
+/*
+ * Writing what happened to a session
+ */
+
 /* Writes what happened to a session, as its row says who and where. */
 static void
 note(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
@@ -380,13 +487,6 @@ session_event_regenerated(const SessionRow *row, bool login)
 			 detail_number("auth_level", row->auth_level), row->last_seen_at);
 	if (login)
 		note_login(row, row->last_seen_at);
-}
-
-static bool
-is_text(const text *value, const char *word)
-{
-	return VARSIZE_ANY_EXHDR(value) == strlen(word) &&
-		memcmp(VARDATA_ANY(value), word, strlen(word)) == 0;
 }
 
 static Jsonb *

@@ -59,6 +59,15 @@ extern bool session_event_possible(void);
  */
 extern void session_event_write(const SessionEvent *event);
 
+/*
+ * Returns false when the table has an event of the same kind and session, or of
+ * the same address (or /64 of IPv6) where there is no session, that is younger
+ * than span; or has as many as most of that kind.  Events that are not
+ * committed yet count.  Those with and without a session are counted apart.
+ */
+extern bool session_event_is_news(const SessionEvent *event, int64 span,
+								  int most);
+
 /* A session was made; if it has a user, somebody logged in. */
 extern void session_event_created(const SessionRow *row);
 

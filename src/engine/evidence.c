@@ -1,13 +1,23 @@
 /*
  * evidence.c
- *	  Events that must not be undone by whoever caused them.
+ *	  Events that must not be undone by the transaction that causes them.
  *
  * Rules:
- * - The queue has a fixed size; what finds it full is dropped and counted.
- * - The same thing about the same session or address is one event a minute, so
- *	 nobody can flood the queue or the log by repeating it.
- * - Whoever writes what is queued takes it out, so it is in nobody's way however
- *	 long that transaction lasts; its rollback puts it back for the next one.
+ * - Every kind of evidence has room of its own in the queue, so much of one
+ *	 kind does not keep another out.  Worse kinds have more room.
+ * - The databases share the room of a kind.  When it is full, a new entry takes
+ *	 the place of the newest one of the database that has the most, as long as
+ *	 that has more than its own; otherwise the new entry is dropped.  What is
+ *	 dropped is counted.
+ * - The same thing about the same session, or the same address, is one event a
+ *	 minute.  A session is counted whatever addresses its requests come from,
+ *	 and an address of IPv6 stands for its /64.
+ * - A kind has a limit of events a minute and database, too.
+ * - Without shared memory the same limits hold in the table: a transaction
+ *	 writes an event after it has looked at those of the last minute, including
+ *	 what other transactions have not committed yet.
+ * - A transaction that writes entries takes them out of the queue, however long
+ *	 it lasts; its rollback puts them back for the next one.
  * - An entry holds no more of its session than the id; the texts are looked up
  *	 when it is written, in the row if that is still there.
  */
@@ -32,15 +42,43 @@
 #include "engine/store.h"
 #include "engine/window.h"
 
-#define ENTRIES 2048
 #define TRANCHE "session_evidence"
+
+/* The kinds, from the worst.  Entries, windows and budgets go by them. */
+enum
+{
+	REUSE,						/* of a refresh token that was replaced */
+	MISMATCH,					/* a session was used from elsewhere */
+	GUESSING,					/* wrong secrets for one session */
+	FAILURE,					/* bad tokens from one address */
+	KINDS
+};
+
+StaticAssertDecl(KINDS == SESSION_EVIDENCE_KINDS &&
+				 KINDS <= SESSION_WINDOW_KINDS,
+				 "every kind of evidence has windows and a budget");
+
+typedef struct Kind
+{
+	SessionEventKind event;
+	int			first;			/* of its places in the queue */
+	int			room;			/* how many it has */
+	int			budget;			/* events a minute and database */
+} Kind;
+
+static const Kind kinds[KINDS] = {
+	[REUSE] = {SESSION_EVENT_REFRESH_REUSE, 0, 1024, 1000},
+	[MISMATCH] = {SESSION_EVENT_BINDING_MISMATCH, 1024, 512, 300},
+	[GUESSING] = {SESSION_EVENT_FAILURES, 1536, 256, 100},
+	[FAILURE] = {SESSION_EVENT_FAILURES, 1792, 256, 100},
+};
+
+/* The sum of their room. */
+#define ENTRIES 2048
 
 /* One that cannot be written is tried again after a minute, for an hour. */
 #define RETRY USECS_PER_MINUTE
 #define KEEP USECS_PER_HOUR
-
-/* More addresses than that, within a minute, are not worth a row each. */
-#define FAILING_ADDRESSES 100
 
 /* Of a user agent, enough to recognize it. */
 #define AGENT_BYTES 255
@@ -48,7 +86,7 @@
 typedef struct Entry
 {
 	SessionWindowKey key;		/* its database is InvalidOid = free */
-	uint64		number;			/* in the order in which they came */
+	uint64		number;			/* in the order in which they came; see below */
 	TimestampTz at;
 	int			count;			/* within the minute, then */
 	bool		notify;
@@ -58,10 +96,14 @@ typedef struct Entry
 	char		user_agent[AGENT_BYTES + 1];	/* empty = not said */
 } Entry;
 
+/*
+ * A number counts entries of all kinds, times KINDS, plus the kind.  It says
+ * where to look for the entry.
+ */
 typedef struct Queue
 {
-	uint64		last;			/* number of the last entry */
-	int			used;
+	uint64		last;			/* how many entries were numbered */
+	int			used[KINDS];
 	uint64		dropped;
 	Entry		entries[ENTRIES];
 } Queue;
@@ -108,13 +150,13 @@ static void
 write_entry(const Entry *entry)
 {
 	SessionEvent event = {
-		.kind = entry->key.kind,
+		.kind = kinds[entry->key.kind].event,
 		.at = entry->at,
 		.notify = entry->notify
 	};
 	SessionRow	row;
 
-	if (event.kind != SESSION_EVENT_FAILURES)
+	if (entry->key.kind != FAILURE)
 		event.session_id = &entry->key.id;
 	if (event.session_id != NULL && session_store_read(&entry->key.id, &row))
 	{
@@ -138,22 +180,94 @@ write_entry(const Entry *entry)
 	session_event_write(&event);
 }
 
-/* Puts an entry into the queue, or drops it if that is full. */
+/* Returns the place in the queue that a number has, or one after it. */
+static Entry *
+place_of(uint64 number, int after)
+{
+	const Kind *kind = &kinds[number % KINDS];
+
+	return &queue->entries[kind->first +
+						   (number / KINDS + after) % kind->room];
+}
+
+static void
+remove_entry(Entry *entry)
+{
+	queue->used[entry->key.kind]--;
+	entry->key.database = InvalidOid;
+}
+
+/* Returns the entries of a kind that a database has; *newest is the last. */
+static int
+count_of(const Kind *kind, Oid database, Entry **newest)
+{
+	int			count = 0;
+
+	*newest = NULL;
+	for (int i = kind->first; i < kind->first + kind->room; i++)
+	{
+		Entry	   *entry = &queue->entries[i];
+
+		if (entry->key.database != database)
+			continue;
+		count++;
+		if (*newest == NULL || entry->number > (*newest)->number)
+			*newest = entry;
+	}
+	return count;
+}
+
+/*
+ * Makes room for one more entry of a kind that is full, at the cost of the
+ * database that has the most entries of it, if that has more than its share.
+ */
+static bool
+make_room(const Kind *kind, Oid database)
+{
+	Oid			largest = InvalidOid;
+	int			most = 0;
+	Entry	   *newest;
+
+	for (int i = kind->first; i < kind->first + kind->room; i++)
+	{
+		Oid			other = queue->entries[i].key.database;
+		int			count;
+
+		/* One look at each is enough, and mostly they are of few. */
+		if (other == largest)
+			continue;
+		count = count_of(kind, other, &newest);
+		if (count > most)
+		{
+			largest = other;
+			most = count;
+		}
+	}
+	if (count_of(kind, database, &newest) + 1 >= most)
+		return false;
+	(void) count_of(kind, largest, &newest);
+	remove_entry(newest);
+	return true;
+}
+
+/* Puts an entry into the queue, or drops it or another if that is full. */
 static void
 put(const Entry *entry)
 {
-	/* They are numbered from 1, so mostly the oldest place is free. */
-	int			place = (entry->number - 1) % ENTRIES;
+	const Kind *kind = &kinds[entry->key.kind];
+	int			after = 0;
 
-	if (queue->used == ENTRIES)
+	if (queue->used[entry->key.kind] == kind->room)
 	{
 		queue->dropped++;
-		return;
+		if (!make_room(kind, entry->key.database))
+			return;
 	}
-	while (OidIsValid(queue->entries[place].key.database))
-		place = (place + 1) % ENTRIES;
-	queue->entries[place] = *entry;
-	queue->used++;
+	/* The numbers go round, so mostly the oldest place is free. */
+	while (OidIsValid(place_of(entry->number, after)->key.database))
+		after++;
+	*place_of(entry->number, after) = *entry;
+	queue->used[entry->key.kind]++;
 }
 
 /* Puts back what was taken since a subtransaction began. */
@@ -224,22 +338,17 @@ prepare_to_take(int count)
 static Entry *
 find_entry(uint64 number)
 {
+	int			room = kinds[number % KINDS].room;
+
 	/* Where it was put, unless that was taken. */
-	for (int i = 0; i < ENTRIES; i++)
+	for (int after = 0; after < room; after++)
 	{
-		Entry	   *entry = &queue->entries[(number - 1 + i) % ENTRIES];
+		Entry	   *entry = place_of(number, after);
 
 		if (entry->key.database == MyDatabaseId && entry->number == number)
 			return entry;
 	}
 	return NULL;
-}
-
-static void
-remove_entry(Entry *entry)
-{
-	entry->key.database = InvalidOid;
-	queue->used--;
 }
 
 /* Takes those of some entries that are there still. */
@@ -279,7 +388,8 @@ session_evidence_find(int limit, uint64 *numbers)
 	if (queue == NULL || !session_event_possible())
 		return 0;
 	LWLockAcquire(lock, LW_SHARED);
-	for (int i = 0; queue->used > 0 && i < ENTRIES && count < limit; i++)
+	/* The worst kinds come first. */
+	for (int i = 0; i < ENTRIES && count < limit; i++)
 	{
 		const Entry *entry = &queue->entries[i];
 
@@ -339,52 +449,25 @@ session_evidence_put_off(uint64 number)
 }
 
 /*
- * Noting
+ * Queueing
  */
 
-/* Are the addresses that fail in this database within a minute still few? */
+/* Takes one event from the budget of this database, if any is left. */
 static bool
-few_fail(TimestampTz now)
+within_budget(const Entry *entry)
 {
 	SessionDatabase *database = session_shared_database();
-	int64		minute = now / USECS_PER_MINUTE;
+	int64		minute = entry->at / USECS_PER_MINUTE;
 
 	if (database == NULL)
 		return true;
-	if (database->failing_minute != minute)
-		database->failing = 0;
-	database->failing_minute = minute;
-	return database->failing++ < FAILING_ADDRESSES;
-}
-
-/*
- * Is there room for one more?  No database gets all of it; and anybody can
- * present bad tokens, in any number and from any address, so these get less.
- */
-static bool
-has_room(const Entry *entry)
-{
-	bool		failure = entry->key.kind == SESSION_EVENT_FAILURES;
-	int			own = 0;
-	int			failures = 0;
-	int			own_failures = 0;
-
-	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
-	{
-		const SessionWindowKey *key = &queue->entries[i].key;
-		bool		is_own = key->database == entry->key.database;
-
-		if (!OidIsValid(key->database))
-			continue;
-		own += is_own;
-		failures += key->kind == SESSION_EVENT_FAILURES;
-		own_failures += is_own && key->kind == SESSION_EVENT_FAILURES;
-	}
-	if (queue->used == ENTRIES || own >= ENTRIES / 2)
+	if (database->evidence_minute != minute)
+		MemSet(database->evidence, 0, sizeof(database->evidence));
+	database->evidence_minute = minute;
+	if (database->evidence[entry->key.kind] >= kinds[entry->key.kind].budget)
 		return false;
-	return !failure || (failures < ENTRIES / 4 &&
-						own_failures < ENTRIES / 16 &&
-						few_fail(entry->at));
+	database->evidence[entry->key.kind]++;
+	return true;
 }
 
 /* Puts a new entry into the queue, or drops it. */
@@ -394,28 +477,53 @@ push(Entry *entry)
 	/* Nothing else may have told the launcher of this database. */
 	session_shared_attach();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (!has_room(entry))
-		queue->dropped++;
-	else
+	if (within_budget(entry))
 	{
-		entry->number = queue->last + 1;
+		entry->number = ++queue->last * KINDS + entry->key.kind;
 		put(entry);
-		queue->last = entry->number;
 	}
+	else
+		queue->dropped++;
 	LWLockRelease(lock);
+}
+
+/* Writes a new entry at once, where the limits allow it. */
+static void
+write_now(const Entry *entry)
+{
+	const Kind *kind = &kinds[entry->key.kind];
+	SessionEvent event = {
+		.kind = kind->event,
+		.at = entry->at,
+		.session_id = entry->key.kind == FAILURE ? NULL : &entry->key.id,
+		.ip = entry->has_ip ? unconstify(inet *, &entry->ip) : NULL
+	};
+
+	if (session_event_is_news(&event, USECS_PER_MINUTE, kind->budget))
+		write_entry(entry);
 }
 
 static void
 set_ip(Entry *entry, const inet *ip)
 {
-	const uint8 *address;
-
 	if (ip == NULL)
 		return;
-	address = session_policy_address(ip, &entry->key.len);
-	memcpy(entry->key.address, address, entry->key.len);
 	entry->has_ip = true;
 	memcpy(&entry->ip, ip, VARSIZE_ANY(ip));
+}
+
+/* Sets the address, or the /64 of one of IPv6. */
+static void
+set_network(Entry *entry, const inet *ip)
+{
+	int			len;
+
+	set_ip(entry, ip);
+	if (ip == NULL)
+		return;
+	(void) session_policy_network(ip, &len);
+	if (len != 4)
+		set_ip(entry, cidr_set_masklen_internal(ip, 64));
 }
 
 static void
@@ -446,43 +554,55 @@ note(Entry *entry, int limit)
 	if (queue != NULL)
 		push(entry);
 	else
-		write_entry(entry);
+		write_now(entry);
+}
+
+static bool
+failures_wanted(void)
+{
+	return session_event_wanted(SESSION_EVENT_FAILURES) &&
+		session_settings.failure_threshold > 0;
 }
 
 void
 session_evidence_failure(const inet *ip)
 {
-	Entry		entry = {.key.kind = SESSION_EVENT_FAILURES};
+	Entry		entry = {.key.kind = FAILURE};
 
-	if (!session_event_wanted(SESSION_EVENT_FAILURES) ||
-		session_settings.failure_threshold == 0)
+	if (!failures_wanted())
 		return;
-	set_ip(&entry, ip);
-	/* Whoever has an address of IPv6 has the 2^64 beside it. */
-	if (entry.key.len == 16)
+	set_network(&entry, ip);
+	if (ip != NULL)
 	{
-		inet	   *network = cidr_set_masklen_internal(ip, 64);
+		const uint8 *network = session_policy_network(ip, &entry.key.len);
 
-		memcpy(&entry.ip, network, VARSIZE_ANY(network));
-		MemSet(entry.key.address + 8, 0, 8);
+		memcpy(entry.key.address, network, entry.key.len);
 	}
+	note(&entry, session_settings.failure_threshold);
+}
+
+void
+session_evidence_guess(const SessionRow *row, const inet *ip)
+{
+	Entry		entry = {.key.kind = GUESSING};
+
+	session_evidence_failure(ip);
+	if (!failures_wanted())
+		return;
+	entry.key.id = row->id;
+	set_network(&entry, ip);
 	note(&entry, session_settings.failure_threshold);
 }
 
 void
 session_evidence_reuse(const SessionRow *row, const SessionBinding *binding)
 {
-	Entry		entry = {.key.kind = SESSION_EVENT_REFRESH_REUSE};
+	Entry		entry = {.key.kind = REUSE};
 
 	if (!session_event_wanted(SESSION_EVENT_REFRESH_REUSE))
 		return;
 	entry.key.id = row->id;
-	/* Not in the key: one session is one event a minute from anywhere. */
-	if (binding->ip != NULL)
-	{
-		entry.has_ip = true;
-		memcpy(&entry.ip, binding->ip, VARSIZE_ANY(binding->ip));
-	}
+	set_ip(&entry, binding->ip);
 	set_user_agent(&entry, binding->user_agent);
 	note(&entry, 0);
 }
@@ -491,7 +611,7 @@ void
 session_evidence_mismatch(const SessionRow *row,
 						  const SessionBinding *binding)
 {
-	Entry		entry = {.key.kind = SESSION_EVENT_BINDING_MISMATCH};
+	Entry		entry = {.key.kind = MISMATCH};
 
 	if (!session_event_wanted(SESSION_EVENT_BINDING_MISMATCH))
 		return;
@@ -517,7 +637,7 @@ session_evidence_due(void)
 		return NIL;
 	found = palloc_array(Oid, ENTRIES);
 	LWLockAcquire(lock, LW_SHARED);
-	for (int i = 0; queue->used > 0 && i < ENTRIES; i++)
+	for (int i = 0; i < ENTRIES; i++)
 		if (OidIsValid(queue->entries[i].key.database) &&
 			queue->entries[i].try_at <= now)
 			found[count++] = queue->entries[i].key.database;

@@ -1,11 +1,11 @@
 /*
  * evidence.h
- *	  Events that must not be undone by whoever caused them.
+ *	  Events that must not be undone by the transaction that causes them.
  *
- * With shared memory they are queued there, in READ ONLY transactions too, and
- * written by somebody else, so they survive the rollback of the transaction
- * they happened in.  Without it they are written at once where that may be,
- * and not at all where it may not.
+ * With shared memory they are queued there, from READ ONLY transactions too,
+ * and another transaction writes them, so they survive the rollback of the one
+ * they happened in.  Without it they are written at once in a transaction that
+ * may write, and not at all in another.
  */
 #ifndef SESSION_EVIDENCE_H
 #define SESSION_EVIDENCE_H
@@ -17,16 +17,25 @@
 
 /*
  * A token that no session has, or that is none, was presented from an address
- * (NULL = it was not said).  One event a minute and address, or /64 of IPv6,
- * tells of more than "session.failure_threshold".
+ * (NULL = not said).  One event a minute and address, or /64 of IPv6, tells of
+ * more than "session.failure_threshold".
  */
 extern void session_evidence_failure(const inet *ip);
+
+/*
+ * The same, for a wrong secret of a session that exists.  It counts for that
+ * session as well, from whatever addresses.
+ */
+extern void session_evidence_guess(const SessionRow *row, const inet *ip);
 
 /* A refresh token that had been replaced was used, from somewhere. */
 extern void session_evidence_reuse(const SessionRow *row,
 								   const SessionBinding *binding);
 
-/* A token was presented from somewhere else. */
+/*
+ * The token of a session was presented from elsewhere.  One event a minute and
+ * session has the address and user agent of the first such request.
+ */
 extern void session_evidence_mismatch(const SessionRow *row,
 									  const SessionBinding *binding);
 

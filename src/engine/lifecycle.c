@@ -56,9 +56,14 @@ find_from(const SessionToken *token, const inet *ip, SessionRow *row)
 	pg_uuid_t	id;
 
 	token_id(&id, token);
-	if (!session_store_read(&id, row) || !session_secret_matches(row, token))
+	if (!session_store_read(&id, row))
 	{
 		session_evidence_failure(ip);
+		return SESSION_UNKNOWN;
+	}
+	if (!session_secret_matches(row, token))
+	{
+		session_evidence_guess(row, ip);
 		return SESSION_UNKNOWN;
 	}
 	session_activity_overlay(row);
@@ -450,10 +455,11 @@ find_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 		if (made_live(token, row))
 			return true;
 		/* The key of a session that is over is not tried. */
-		if (session_policy_life(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
-			return false;
+		if (session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE)
+			session_evidence_guess(row, ip);
 	}
-	session_evidence_failure(ip);
+	else
+		session_evidence_failure(ip);
 	return false;
 }
 

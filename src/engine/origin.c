@@ -107,7 +107,7 @@ origin_hash(const SessionRow *row, int which)
 	if ((which & SESSION_ORIGIN_IP) != 0)
 	{
 		int			len;
-		const uint8 *address = session_policy_address(row->ip, &len);
+		const uint8 *address = session_policy_network(row->ip, &len);
 
 		put_part(&whole, address, len);
 	}

@@ -149,6 +149,15 @@ session_policy_address(const inet *ip, int *len)
 	return bytes;
 }
 
+const uint8 *
+session_policy_network(const inet *ip, int *len)
+{
+	const uint8 *bytes = session_policy_address(ip, len);
+
+	*len = Min(*len, 8);
+	return bytes;
+}
+
 /* Do two addresses agree in their leading bits? */
 static bool
 same_prefix(const uint8 *a, const uint8 *b, int bits)

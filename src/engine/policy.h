@@ -62,6 +62,12 @@ extern SessionStatus session_policy_status(const SessionRow *row,
 /* The 4 or 16 bytes of an address. */
 extern const uint8 *session_policy_address(const inet *ip, int *len);
 
+/*
+ * The bytes of an address that tell whose it is: all 4 of IPv4, and of IPv6 the
+ * 8 of its /64, because a client that has one address there has all of them.
+ */
+extern const uint8 *session_policy_network(const inet *ip, int *len);
+
 /* Does the request come from where the session was created? */
 extern bool session_policy_bound(const SessionRow *row,
 								 const SessionSettings *settings,

@@ -134,7 +134,7 @@ take_entry(void)
 		entry->errors = 0;
 		entry->sealed = false;
 		entry->key_checked = false;
-		entry->failing = 0;
+		entry->evidence_minute = 0;
 		MemSet(entry->warned, 0, sizeof(entry->warned));
 		pg_atomic_write_u64(&entry->use_lost_at,
 							(uint64) GetCurrentTimestamp());

@@ -47,6 +47,9 @@ typedef struct SessionRound
 /* How many tables of a database are remembered as warned of. */
 #define SESSION_SHARED_WARNED 32
 
+/* Kinds of evidence, each of which has room and a budget of its own. */
+#define SESSION_EVIDENCE_KINDS 4
+
 /* A database that uses the library. */
 typedef struct SessionDatabase
 {
@@ -60,8 +63,8 @@ typedef struct SessionDatabase
 	bool		sealed;			/* has keys that are sealed, as far as is
 								 * known */
 	bool		key_checked;	/* a worker has looked at the master key */
-	int64		failing_minute; /* when addresses last failed, and how many */
-	int			failing;
+	int64		evidence_minute;	/* when evidence was last queued, and */
+	int			evidence[SESSION_EVIDENCE_KINDS];	/* how much in it */
 	pg_atomic_uint64 use_lost_at;	/* every use after that is known */
 	Oid			warned[SESSION_SHARED_WARNED];	/* bound tables */
 	pg_atomic_uint64 counts[SESSION_COUNTERS];

@@ -2,10 +2,13 @@
  * window.c
  *	  How often something happened within a minute.
  *
- * Rules: the table has a fixed size, and a key one bucket of a few windows it
- * can be in, by a hash that nobody outside can compute.  A bucket that is full
- * gives up a window whose minute is over, or else the one that counted least:
- * many addresses that do little do not hide one that does much.
+ * Rules:
+ * - The table has a fixed size, and each kind has a part of it.
+ * - A key has one bucket of a few windows that it can be in, by a hash with a
+ *	 random seed that no client knows.
+ * - A bucket that is full gives up a window whose minute is over, or else the
+ *	 one that counted least: many addresses that do little do not hide one that
+ *	 does much.
  */
 #include "postgres.h"
 
@@ -21,8 +24,10 @@
 
 #include "engine/window.h"
 
+/* Of each kind. */
 #define SHARED_BUCKETS 512
 #define LOCAL_BUCKETS 16
+
 #define BUCKET_WINDOWS 8
 #define LOCKS 16
 #define TRANCHE "session_window"
@@ -43,7 +48,7 @@ typedef struct Bucket
 typedef struct Windows
 {
 	uint64		seed;
-	int			nbuckets;
+	int			nbuckets;		/* of each kind */
 	Bucket		buckets[FLEXIBLE_ARRAY_MEMBER];
 } Windows;
 
@@ -53,7 +58,8 @@ static LWLockPadded *locks = NULL;	/* NULL = the table is this backend's */
 static Size
 size_of(int nbuckets)
 {
-	return offsetof(Windows, buckets) + nbuckets * sizeof(Bucket);
+	return offsetof(Windows, buckets) +
+		SESSION_WINDOW_KINDS * nbuckets * sizeof(Bucket);
 }
 
 static void
@@ -105,7 +111,8 @@ lock_bucket(const SessionWindowKey *key, LWLock **lock)
 		*lock = &locks[hash % table->nbuckets % LOCKS].lock;
 		LWLockAcquire(*lock, LW_EXCLUSIVE);
 	}
-	return &table->buckets[hash % table->nbuckets];
+	return &table->buckets[key->kind * table->nbuckets +
+						   hash % table->nbuckets];
 }
 
 static void

@@ -3,7 +3,8 @@
  *	  How often something happened within a minute.
  *
  * Counted for the whole server when the library is preloaded, and otherwise by
- * each backend for itself.
+ * each backend for itself.  Each kind has windows of its own, so that counting
+ * many things of one kind does not displace what is counted of another.
  */
 #ifndef SESSION_WINDOW_H
 #define SESSION_WINDOW_H
@@ -11,11 +12,13 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
+#define SESSION_WINDOW_KINDS 4
+
 /* What is counted; without padding, and zero where there is nothing to say. */
 typedef struct SessionWindowKey
 {
 	Oid			database;
-	int32		kind;
+	int32		kind;			/* less than SESSION_WINDOW_KINDS */
 	pg_uuid_t	id;
 	int32		len;			/* bytes of the address */
 	uint8		address[16];

@@ -88,7 +88,8 @@ TABLE story;
 RESET session.max_sessions;
 CALL pg_temp.start_over();
 
--- A request from elsewhere tells where it came from, and that it ended the session if it did.
+-- A request from elsewhere tells where it came from, and that it ended the session if it did.  What
+-- comes from other addresses within a minute is counted with the first.
 SET session.bind_ip = 'exact';
 SELECT pg_temp.kept(token) AS token
   FROM session_create('alice', ip => '192.0.2.1', user_agent => 'curl') \gset
@@ -166,6 +167,7 @@ SELECT arguments, pg_temp.news(arguments) AS news FROM unnest(ARRAY[
     $$ 'alice', ip => '::ffff:192.0.2.1', user_agent => 'wget' $$,
     $$ 'alice', ip => '2001:db8::1' $$,
     $$ 'alice', ip => '2001:db8::2' $$,
+    $$ 'alice', ip => '2001:db8:0:1::1' $$,
     $$ 'alice', user_agent => 'wge' $$,
     $$ 'alice', tenant_id => 'acme', ip => '192.0.2.1', user_agent => 'curl' $$,
     $$ 'alice', tenant_id => 'acme', ip => '192.0.2.1', user_agent => 'curl' $$,
@@ -219,6 +221,11 @@ SELECT pg_temp.kept(token) AS token, pg_temp.kept(refresh_token) AS refresh_1
   FROM session_create('alice', ip => '192.0.2.1', refreshable => true) \gset
 SELECT pg_temp.kept(refresh_token) AS refresh_2 FROM session_refresh(:'refresh_1', '192.0.2.1') \gset
 SELECT pg_temp.kept(token) AS token FROM session_refresh(:'refresh_2', '192.0.2.1') \gset
+CREATE TEMP TABLE elsewhere AS
+SELECT n, pg_temp.kept(s.token) AS token FROM generate_series(3, 8) AS n, session_create('alice', ip => '192.0.2.1', user_agent => n::text) AS s;
+CREATE FUNCTION pg_temp.uses(which int) RETURNS bigint LANGUAGE sql AS $$
+    SELECT count(v.id) FROM elsewhere AS e, session_validate(e.token, '192.0.2.0'::inet + which) AS v WHERE e.n = which
+$$;
 SELECT session_cleanup();
 TRUNCATE session.events, session.origins;
 BEGIN;
@@ -238,11 +245,11 @@ BEGIN;
 SELECT count(*) AS made FROM session_create('bob', ip => '192.0.2.1');
 SAVEPOINT s;
 SELECT count(*) AS made FROM session_create('carol', ip => '192.0.2.1');
-SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.3');
+SELECT pg_temp.uses(3);
 ROLLBACK TO s;
 COMMIT;
 BEGIN READ ONLY;
-SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.4');
+SELECT pg_temp.uses(4);
 SELECT count(session_status('st_', '198.51.100.77')) AS asked FROM generate_series(1, 30);
 COMMIT;
 SELECT session_cleanup();
@@ -250,25 +257,25 @@ SELECT kind, "user", ip, detail FROM story;
 TRUNCATE session.events;
 
 -- It is not lost by a cleanup that is rolled back, as a whole or in part.
-SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.5');
+SELECT pg_temp.uses(5);
 BEGIN;
 SELECT session_cleanup();
 SELECT count(*) AS events FROM session.events;
 ROLLBACK;
 BEGIN;
 SAVEPOINT a;
-SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.6');
+SELECT pg_temp.uses(6);
 SELECT session_cleanup();
 SELECT count(*) AS events FROM session.events;
 ROLLBACK TO a;
 SELECT count(*) AS events FROM session.events;
 SELECT session_cleanup();
 SAVEPOINT b;
-SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.7');
+SELECT pg_temp.uses(7);
 SELECT session_cleanup();
 RELEASE b;
 SAVEPOINT c;
-SELECT count(*) AS valid FROM session_validate(:'token', '192.0.2.8');
+SELECT pg_temp.uses(8);
 SELECT session_cleanup();
 ROLLBACK TO c;
 COMMIT;
@@ -326,6 +333,25 @@ SELECT what, pg_temp.counts(token, '198.51.100.20'::inet + n) AS counts
                (5, 'revoked', :'token'),
                (6, 'empty', ''),
                (7, 'null', NULL)) AS t (n, what, token);
+TRUNCATE session.events;
+
+-- Wrong secrets for one session that exists count for it as well, whatever address they come from.
+SELECT id, pg_temp.kept(token) AS token FROM session_create('alice', tenant_id => 'acme') \gset
+TRUNCATE session.events;
+CREATE FUNCTION pg_temp.guess_of(id uuid, ip inet, times int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    FOR n IN 1 .. times LOOP
+        PERFORM session_status(pg_temp.kept(pg_temp.token_of(uuid_send(id) || sha256(n::text::bytea))), ip + n);
+    END LOOP;
+    PERFORM session_cleanup();
+END
+$$;
+SELECT pg_temp.guess_of(:'id', '198.51.100.80', 5);
+TABLE story;
+SELECT pg_temp.guess_of(gen_random_uuid(), '198.51.100.90', 50);
+TABLE story;
+SELECT pg_temp.guess_of(:'id', '2001:db8:0:3::', 1);
+SELECT session_id = :'id' AS same, kind, user_id, tenant_id, ip, detail FROM session.events ORDER BY id;
 TRUNCATE session.events;
 
 -- There may be no limit, and then there is no event.

@@ -1,7 +1,8 @@
 # Events over real connections: notifications come with the commit and not
-# without it, evidence survives whoever caused it and whoever was about to write
-# it, bad tokens are counted by address for the whole server, and none of it
-# needs the library preloaded or a server that may write.
+# without it; evidence survives the transaction that caused it and one that was
+# about to write it; bad tokens are counted by address and by session for the
+# whole server; what a role can have written is bounded, with and without
+# preload; and a server that may not write keeps it.
 
 use strict;
 use warnings;
@@ -146,8 +147,8 @@ is(events('kind'), 'failures', 'that waits');
 query(
 	q{SELECT FROM session_create('alice', refreshable => true), generate_series(1, 30) AS n,
 		session_refresh('rt_' || substr(token, 4) || left('', n))}, 'other');
-is(events('kind, ip IS NULL', 'other'),
-	'failures|t', 'forged refresh tokens are bad tokens');
+is(events('kind, ip IS NULL, user_id', 'other'),
+	"failures|t|\nfailures|t|alice", 'forged refresh tokens are bad tokens, and guesses of their session');
 
 # Many addresses that try once do not hide one that tries often.
 query(
@@ -173,7 +174,14 @@ cmp_ok(query('SELECT evidence_dropped FROM session.stats WHERE database = curren
 #
 
 query(q{ALTER DATABASE postgres SET session.bind_ip = 'exact'});
-my $stolen = query(q{SELECT token FROM session_create('alice', ip => '192.0.2.1')});
+
+# The token of a new session of a user, which is bound to 192.0.2.1.
+sub stolen
+{
+	my ($user, $database) = @_;
+	return query("SELECT token FROM session_create('$user', ip => '192.0.2.1')", $database);
+}
+my $stolen = stolen('alice');
 query(qq{BEGIN; SELECT FROM session_validate('$stolen', '192.0.2.2'); ROLLBACK});
 is(events('kind, user_id, ip, detail'),
 	'binding_mismatch|alice|192.0.2.2|{"count": 1}',
@@ -182,15 +190,16 @@ query(qq{SELECT FROM generate_series(1, 10) AS n, session_validate('$stolen', '1
 is(events('kind'), '', 'the same again within a minute is not told again');
 
 # The transaction that writes it may fail, or its backend end.
+$stolen = stolen('alice');
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.3')});
 query('BEGIN; SELECT session_cleanup(); ROLLBACK');
 my $doomed = $node->background_psql('postgres', on_error_stop => 0);
 $doomed->query_safe('BEGIN');
 $doomed->query_safe('SELECT session_cleanup()');
 is($doomed->query_safe('SELECT count(*) FROM session.events'),
-	'1', 'somebody is about to write it');
+	'1', 'a transaction is about to write it');
 is(query('SELECT session_cleanup(); SELECT count(*) FROM session.events'),
-	"0\n0", 'then nobody else does');
+	"0\n0", 'then no other does');
 query(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity }
 	  . q{WHERE state = 'idle in transaction'});
 $node->poll_query_until('postgres',
@@ -200,36 +209,107 @@ eval { $doomed->quit };
 is(events('kind, ip'), 'binding_mismatch|192.0.2.3',
 	'and it is written once, by the next one');
 
-# However long that transaction lasts, there is room for more.
+#
+# Evidence is bounded
+#
+
+# The worker leaves the queue alone, and so do other tests.
+query('ALTER SYSTEM SET session.naptime = $$1d$$; SELECT pg_reload_conf()');
+query($_) for map { ("CREATE DATABASE $_", "ALTER DATABASE $_ SET session.bind_ip = 'exact'") } qw(a b c d);
+query('CREATE EXTENSION session', $_) for qw(a b c d);
 my $dropped = 'SELECT evidence_dropped FROM session.stats WHERE database = current_database()';
+
+# A role without any privilege has one token, and presents it from everywhere.
+query('CREATE ROLE stranger LOGIN');
+$stolen = stolen('mallory');
+my ($replayed, $next) = split /\|/, query(
+	q{SELECT c.refresh_token, r.refresh_token FROM session_create('alice', ip => '192.0.2.1', refreshable => true) AS c,
+		session_refresh(c.refresh_token, '192.0.2.1') AS r});
+query(qq{SELECT FROM session_refresh('$next', '192.0.2.1')});
+my $flooded = query($dropped);
+is( $node->safe_psql(
+		'postgres',
+		qq{SELECT count(*) FILTER (WHERE session_authenticate('$stolen', '10.1.0.0'::inet + n)) FROM generate_series(1, 5000) AS n},
+		extra_params => [ '-U', 'stranger' ]),
+	'0',
+	'a bound session is refused from thousands of addresses');
+query(qq{SELECT FROM session_refresh('$replayed', '203.0.113.66')});
+is( events('kind, user_id, ip, detail'),
+	qq(binding_mismatch|mallory|10.1.0.1|{"count": 5000}\nrefresh_reuse|alice|203.0.113.66|{"count": 1}),
+	'which is one event, and hides no refresh token that was replayed');
+is(query($dropped), $flooded, 'and nothing is dropped');
+
+# Wrong secrets of one session, from so many addresses that none of them is
+# told of; one of no session is told of by nothing else.
+my $guessed = query(q{SELECT id FROM session_create('bob', tenant_id => 'acme', ip => '192.0.2.1')});
+my $wrong = q{'st_' || translate(encode(uuid_send('%s') || sha256(n::text::bytea), 'base64'), E'+/\n', '-_')};
+query(sprintf qq{SELECT count(session_status($wrong, '10.2.0.0'::inet + n)) FROM generate_series(1, 20) AS n}, $guessed);
+is(events('kind'), '', 'as many wrong secrets as the threshold are no event');
+query(sprintf qq{SELECT count(session_status($wrong, ('2001:db8:' || to_hex(n) || '::1')::inet)) FROM generate_series(1, 2980) AS n}, $guessed);
+is( events('kind, session_id, user_id, tenant_id, ip, detail'),
+	qq(failures|$guessed|bob|acme|2001:db8:1::/64|{"count": 3000}),
+	'more for one session are, from however many addresses, and it names the user');
+query(sprintf qq{SELECT count(session_status($wrong, '10.2.0.0'::inet + n)) FROM generate_series(1, 3000) AS n}, '00000000-0000-4000-8000-000000000000');
+is(events('kind'), '', 'a session that does not exist is not counted');
+$guessed = query(q{SELECT id FROM session_create('carol', refreshable => true, ip => '192.0.2.1')});
+my $wrong_refresh = $wrong =~ s/st_/rt_/r;
+query(sprintf qq{SELECT FROM generate_series(1, 30) AS n, session_refresh($wrong_refresh, '10.3.0.0'::inet + n)}, $guessed);
+is(events('kind, session_id, user_id, detail'),
+	qq(failures|$guessed|carol|{"count": 30}), 'nor is a refresh token guessed unseen');
+
+# Many sessions that are used from elsewhere, and many addresses with bad tokens.
 sub mismatches
 {
-	my ($from, $to) = @_;
-	query(qq{SELECT count(v.id) FROM generate_series($from, $to) AS n, session_validate('$stolen', '10.1.0.0'::inet + n) AS v});
+	my ($count, $database) = @_;
+	query(
+		qq{SELECT count(v.id) FROM generate_series(1, $count) AS n, session_create('user ' || n, ip => '192.0.2.1') AS c,
+			session_validate(c.token, '192.0.2.2') AS v}, $database);
 	return;
 }
+sub failing
+{
+	my ($count, $database) = @_;
+	query(
+		qq{SET session.failure_threshold = 1;
+		SELECT count(session_status('st_', '10.0.0.0'::inet + n / 2)) FROM generate_series(2, $count * 2 + 1) AS n}, $database);
+	return;
+}
+
+# A database has a limit a minute, so this is two of them at most.
 my $lost = query($dropped);
-mismatches(1, 1024);
-is(query($dropped), $lost, 'there is room for a thousand');
-mismatches(1025, 1034);
-is(query($dropped), $lost + 10, 'and not for more of one database');
-query(q{ALTER DATABASE other SET session.bind_ip = 'exact'});
-query(q{SELECT count(v.id) FROM session_create('zoe', ip => '192.0.2.1') AS s, session_validate(s.token, '192.0.2.2') AS v}, 'other');
-is(events('kind, user_id', 'other'), 'binding_mismatch|zoe', 'another has room as ever');
-my $slow = $node->background_psql('postgres');
+mismatches(1000, 'a');
+my $mine = events('kind', 'a') =~ tr/\n/\n/ + 1;
+cmp_ok($mine, '>=', 300, 'many sessions that are used from elsewhere are told of');
+cmp_ok($mine, '<=', 600, 'but no more of one database than a limit a minute');
+is(query($dropped) - $lost, 1000 - $mine, 'and the rest is counted');
+
+# Two databases have all the room, and a third gets its share.
+mismatches(1100, $_) for qw(b c);
+mismatches(40, 'd');
+my %kept = map { $_ => scalar(() = events('kind', $_) =~ /mismatch/g) } qw(b c d);
+is($kept{d}, 40, 'two databases do not keep the evidence of a third out');
+cmp_ok($kept{$_}, '>=', 200, "and database $_ has about half of the rest") for qw(b c);
+cmp_ok($kept{b} + $kept{c}, '<=', 512 - 40, 'as there is no more room');
+
+# What a transaction is about to write takes no room, however long it lasts.
+$lost = query($dropped);
+failing(100, 'a');
+failing(100, 'b');
+failing(56, 'c');
+is(query($dropped), $lost, 'there is room for so many addresses');
+my $slow = $node->background_psql('a');
 $slow->query_safe('BEGIN; SAVEPOINT s; SELECT session_cleanup()');
-mismatches(2001, 2004);
-is(query($dropped), $lost + 10, 'what somebody is about to write takes no room');
+failing(60, 'd');
+is(query($dropped), $lost, 'what a transaction is about to write takes no room');
 $slow->query_safe('ROLLBACK TO s');
-mismatches(2005, 2005);
-is(query($dropped), $lost + 11,
-	'when it is not written it is put back');
-$slow->query_safe('SELECT session_cleanup(); COMMIT');
+is(query($dropped), $lost + 60, 'when it is not written it is put back, as far as there is room');
+$slow->query_safe('COMMIT');
 $slow->quit;
-is( query(q{WITH gone AS (DELETE FROM session.events RETURNING *)
-	SELECT count(*), count(DISTINCT ip), min(ip), max(ip), array_agg(ip ORDER BY id) = array_agg(ip ORDER BY at) FROM gone}),
-	'1028|1028|10.1.0.1|10.1.7.212|t',
-	'and is written once, in its order');
+is_deeply(
+	[ map { scalar(() = events('kind', $_) =~ /failures/g) } qw(a b c d) ],
+	[ 70, 70, 56, 60 ],
+	'and is written once, at the cost of those that have most');
+query('ALTER SYSTEM RESET session.naptime; SELECT pg_reload_conf()');
 
 # One that cannot be written keeps no other from it.
 query(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -238,7 +318,8 @@ query(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 	ALTER SYSTEM SET session.naptime = '1s';
 	SELECT pg_reload_conf()});
 $lost = query($dropped);
-query(qq{SELECT count(v.id) FROM generate_series(1, 20) AS n, session_validate('$stolen', CASE WHEN n % 5 = 0 THEN '10.9.0.0'::inet ELSE '10.2.0.0' END + n) AS v});
+query(q{SELECT count(v.id) FROM generate_series(1, 20) AS n, session_create('alice', ip => '192.0.2.1', user_agent => n::text) AS c,
+	session_validate(c.token, CASE WHEN n % 5 = 0 THEN '10.9.0.0'::inet ELSE '10.2.0.0' END + n) AS v});
 ok( $node->poll_query_until('postgres', 'SELECT count(*) = 16 FROM session.events'),
 	'what can be written of evidence is');
 is(query($dropped), $lost, 'and what cannot waits');
@@ -249,7 +330,7 @@ events('1');
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
 $node->stop('immediate');
 $node->start;
-is(events('kind'), '', 'evidence that nobody wrote does not survive a crash');
+is(events('kind'), '', 'evidence that was not written does not survive a crash');
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
 is(events('kind'), 'binding_mismatch', 'and there is more after it');
 
@@ -291,9 +372,11 @@ $standby->stop;
 
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
 $node->start;
+$stolen = stolen('alice');
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.8')});
 is(events('kind, user_id, ip'), 'binding_mismatch|alice|192.0.2.8',
 	'without preload evidence is written at once');
+$stolen = stolen('alice');
 query(qq{BEGIN; SELECT FROM session_validate('$stolen', '192.0.2.9'); ROLLBACK});
 query(qq{BEGIN READ ONLY; SELECT FROM session_validate('$stolen', '192.0.2.9'); COMMIT});
 is(events('kind'), '', 'if that is committed, and may be');
@@ -311,5 +394,68 @@ my $r2 = query("SELECT refresh_token FROM session_refresh('$r1', '192.0.2.1')");
 query("SELECT FROM session_refresh('$r2', '192.0.2.1')");
 query("SELECT FROM session_refresh('$r1', '203.0.113.66')");
 is(events('kind, user_id, ip'), 'refresh_reuse|dave|203.0.113.66', 'as it does of a refresh token used twice');
+
+# The limits hold in the table, for all connections and transactions together.
+sub written
+{
+	my $columns = shift;
+	return query("SELECT $columns FROM session.events");
+}
+sub as_stranger
+{
+	my $sql = shift;
+	return $node->safe_psql('postgres', $sql, extra_params => [ '-U', 'stranger' ]);
+}
+$stolen = stolen('mallory');
+as_stranger(qq{SELECT count(session_authenticate('$stolen', '10.1.0.0'::inet + n)) FROM generate_series(1, 200) AS n})
+  for 1 .. 10;
+is(written('count(*), min(ip)'), '1|10.1.0.1',
+	'one session is one event a minute for all connections');
+my $open = $node->background_psql('postgres');
+my $held = stolen('mallory');
+$open->query_safe("BEGIN; SELECT session_authenticate('$held', '10.1.0.1')");
+as_stranger("SELECT session_authenticate('$held', '10.1.0.1')");
+$open->query_safe('COMMIT');
+$open->quit;
+is(written('count(*)'), '2', 'one that is not committed yet counts');
+query(q{CREATE TABLE tokens AS SELECT c.token FROM generate_series(1, 700) AS n, session_create('user ' || n, ip => '192.0.2.1') AS c;
+	GRANT SELECT ON tokens TO stranger});
+for my $part (0 .. 9)
+{
+	as_stranger(qq{SELECT count(session_authenticate(token, '10.1.0.1'))
+		FROM (SELECT token FROM tokens ORDER BY token OFFSET $part * 70 LIMIT 70) AS t});
+}
+my $many = written('count(*)');
+cmp_ok($many, '>=', 300, 'many sessions are told of');
+cmp_ok($many, '<=', 600, 'but no more of a database than a limit a minute');
+for my $third (1 .. 5)
+{
+	query(
+		qq{SET session.failure_threshold = 1;
+		SELECT count(session_status('st_', '10.4.$third.0'::inet + n / 2)) FROM generate_series(2, 121) AS n});
+}
+my $addresses = written(q{count(*) FILTER (WHERE kind = 'failures')});
+cmp_ok($addresses, '>=', 100, 'many addresses are told of');
+cmp_ok($addresses, '<=', 200, 'within a limit of their own');
+query(qq{SET session.failure_threshold = 1; SELECT count(session_status('st_', '10.4.1.1')) FROM generate_series(1, 9)});
+is( query(q{SELECT count(*) FROM session.events WHERE kind = 'failures' GROUP BY ip HAVING count(*) > 1}),
+	'', 'and each once');
+$guessed = query(q{SELECT id FROM session_create('bob', tenant_id => 'acme', ip => '192.0.2.1')});
+query(sprintf qq{SELECT count(session_status($wrong, '10.2.0.0'::inet + n)) FROM generate_series(1, 40) AS n}, $guessed);
+is(query(q{SELECT user_id, tenant_id FROM session.events WHERE kind = 'failures' AND session_id IS NOT NULL}),
+	'bob|acme', 'guessing one session is told of after that');
+$r1 = query(q{SELECT refresh_token FROM session_create('erin', ip => '192.0.2.1', refreshable => true)});
+$r2 = query("SELECT refresh_token FROM session_refresh('$r1', '192.0.2.1')");
+query("SELECT FROM session_refresh('$r2', '192.0.2.1')");
+query("SELECT FROM session_refresh('$r1', '203.0.113.66')");
+is(query(q{SELECT user_id, ip FROM session.events WHERE kind = 'refresh_reuse'}),
+	'erin|203.0.113.66', 'and so is a refresh token used twice');
+
+# A clock that was ahead does not silence it for the time that it was ahead.
+query(q{UPDATE session.events SET at = at + interval '1 hour'});
+$stolen = stolen('mallory');
+as_stranger("SELECT session_authenticate('$stolen', '10.1.0.1')");
+is(query(q{SELECT count(*) FROM session.events WHERE kind = 'binding_mismatch' AND at < now()}),
+	'1', 'events of a clock that was ahead do not count');
 
 done_testing();
