@@ -420,7 +420,7 @@ COMMENT ON COLUMN session.stats.revoked IS
 COMMENT ON COLUMN session.stats.purge_backlog IS
 'Rows that are due to be deleted, estimated likewise.';
 COMMENT ON COLUMN session.stats.calls IS
-'What was asked since the server started; a transaction that rolled back counts.  Looks at session tokens by what came of them: active, malformed, unknown, revoked, expired, idle, binding.  What happened to sessions: sessions_created, sessions_refreshed, sessions_regenerated, sessions_ended (for any reason but time), of which sessions_evicted and refresh_reuses.  Snapshots of the cookie cache: snapshots_believed without a look at the row, and snapshots_doubted that had to look before they were due.  activity_dropped, as in the column.';
+'What was asked since the server started; a transaction that rolled back counts.  Looks at session tokens, and at cookies that are a session by themselves or were decoded, by what came of them: active, malformed, unknown, revoked, expired, idle, binding.  What happened to sessions: sessions_created, sessions_refreshed, sessions_regenerated, sessions_ended (for any reason but time), of which sessions_evicted and refresh_reuses.  Snapshots of the cookie cache: snapshots_believed without a look at the row, and snapshots_doubted that had to look before they were due.  activity_dropped, as in the column.';
 COMMENT ON COLUMN session.stats.activity_used IS
 'Entries of the activity table that are in use, by all databases.';
 COMMENT ON COLUMN session.stats.activity_size IS

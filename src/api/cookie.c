@@ -107,7 +107,10 @@ session_cookie_decode(PG_FUNCTION_ARGS)
 	Jsonb	   *payload;
 
 	if (cookie == NULL)
+	{
+		session_arg_refused(fcinfo, 0, NULL);
 		PG_RETURN_NULL();
+	}
 	payload = session_cookie_open(VARDATA_ANY(cookie),
 								  VARSIZE_ANY_EXHDR(cookie), purpose);
 	if (payload == NULL)
@@ -172,6 +175,8 @@ session_cookie_validate(PG_FUNCTION_ARGS)
 	bool		sensitive = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
 	SessionSnapshot snapshot;
 
+	if (cookie == NULL)
+		session_arg_refused(fcinfo, 0, NULL);
 	if (cookie == NULL ||
 		!session_cookie_believe(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie),
 								sensitive, &snapshot))

@@ -32,6 +32,7 @@
 #include "engine/claims.h"
 #include "engine/cookie.h"
 #include "engine/denylist.h"
+#include "engine/evidence.h"
 #include "engine/keyring.h"
 #include "engine/lifecycle.h"
 #include "engine/revocation.h"
@@ -164,8 +165,11 @@ typedef struct Proven
 	bool		bare;			/* no claims, just an id */
 } Proven;
 
-/* Finds the key that made a value, and what is in it. */
-static bool
+/*
+ * Finds the key that made a value, and what is in it.  Returns SESSION_ACTIVE,
+ * or SESSION_MALFORMED or SESSION_UNKNOWN for a forged one.
+ */
+static SessionStatus
 prove(Proven *proven, const char *value, size_t len, const char *ring,
 	  const char *purpose, bool derive)
 {
@@ -173,7 +177,7 @@ prove(Proven *proven, const char *value, size_t len, const char *ring,
 	ListCell   *cell;
 
 	if (codec == NULL)
-		return false;
+		return SESSION_MALFORMED;
 	proven->codec = codec;
 	proven->payload = palloc(len + 1);
 	foreach(cell, session_keyring_of(ring))
@@ -185,10 +189,10 @@ prove(Proven *proven, const char *value, size_t len, const char *ring,
 						  &key))
 		{
 			proven->imported = key.imported;
-			return true;
+			return SESSION_ACTIVE;
 		}
 	}
-	return false;
+	return SESSION_UNKNOWN;
 }
 
 static bool
@@ -267,35 +271,40 @@ is_bare(const Proven *proven)
 }
 
 /* Proves a cookie and checks that it is good now, denied or not. */
-static bool
+static SessionStatus
 open_any(Proven *proven, const char *value, size_t len,
 		 const char *purpose)
 {
-	if (!prove(proven, value, len, purpose, purpose, false))
-		return false;
+	SessionStatus status = prove(proven, value, len, purpose, purpose, false);
+
+	if (status != SESSION_ACTIVE)
+		return status;
 	if (read_claims(proven))
-	{
-		if (!in_time(proven, unix_seconds(GetCurrentTimestamp())))
-			return false;
-	}
-	else
-	{
-		proven->count = 0;
-		proven->bare = is_bare(proven);
-		if (!proven->bare)
-			return false;
-	}
-	return true;
+		return in_time(proven, unix_seconds(GetCurrentTimestamp())) ?
+			SESSION_ACTIVE : SESSION_EXPIRED;
+	proven->count = 0;
+	proven->bare = is_bare(proven);
+	return proven->bare ? SESSION_ACTIVE : SESSION_UNKNOWN;
 }
 
-static bool
+static SessionStatus
 open_cookie(Proven *proven, const char *value, size_t len,
 			const char *purpose, SessionDenied *denied)
 {
-	if (!open_any(proven, value, len, purpose))
-		return false;
+	SessionStatus status = open_any(proven, value, len, purpose);
+
+	if (status != SESSION_ACTIVE)
+		return status;
 	*denied = denied_as(proven, purpose);
-	return !session_denylist_has(denied);
+	return session_denylist_has(denied) ? SESSION_REVOKED : SESSION_ACTIVE;
+}
+
+void
+session_cookie_note(SessionStatus status, const inet *ip)
+{
+	session_count(SESSION_COUNT_CHECKED + status);
+	if (status == SESSION_MALFORMED || status == SESSION_UNKNOWN)
+		session_evidence_failure(ip);
 }
 
 /* The bare id as a JSON string. */
@@ -314,8 +323,10 @@ session_cookie_open(const char *value, size_t len, const char *purpose)
 {
 	Proven		proven = {0};
 	SessionDenied denied;
+	SessionStatus status = open_cookie(&proven, value, len, purpose, &denied);
 
-	if (!open_cookie(&proven, value, len, purpose, &denied))
+	session_cookie_note(status, NULL);
+	if (status != SESSION_ACTIVE)
 		return NULL;
 	if (proven.bare)
 		return bare_text(&proven);
@@ -334,28 +345,33 @@ authenticated_claim(const Proven *proven)
 	return from_unix_seconds(seconds);
 }
 
-bool
+SessionStatus
 session_cookie_carried(const char *value, size_t len, const char *purpose,
 					   bool foreign, SessionCarried *carried)
 {
 	Proven		proven = {0};
+	SessionStatus status = open_cookie(&proven, value, len, purpose,
+									   &carried->denied);
 	int64		expires;
 
-	if (!open_cookie(&proven, value, len, purpose, &carried->denied) ||
-		proven.bare || (foreign && !proven.imported) ||
+	if (status < SESSION_REVOKED)
+		return status;
+	if (proven.bare || (foreign && !proven.imported) ||
 		(proven.codec != &session_codec_jwt &&
 		 proven.codec != &session_codec_jwe))
-		return false;
+		return SESSION_UNKNOWN;
+	if (status != SESSION_ACTIVE)
+		return status;
 	carried->claims = session_claims_parse(proven.payload, proven.len);
 	if (carried->claims == NULL)
-		return false;
+		return SESSION_UNKNOWN;
 	expires = integer_claim(&proven, "exp", -1);
 	carried->expires_at = expires < 0 ? DT_NOEND :
 		from_unix_seconds(expires + (proven.imported ? LEEWAY : 0));
 	carried->authenticated_at = authenticated_claim(&proven);
 	carried->auth_level = (int32) Max(0, Min(INT_MAX,
 											 integer_claim(&proven, "lvl", 1)));
-	return true;
+	return SESSION_ACTIVE;
 }
 
 bool
@@ -366,7 +382,7 @@ session_cookie_deny(const char *value, size_t len, const char *purpose)
 	int64		expires;
 
 	/* Others with its jti may be denied already, but not as long. */
-	if (!open_any(&proven, value, len, purpose))
+	if (open_any(&proven, value, len, purpose) != SESSION_ACTIVE)
 		return false;
 	denied = denied_as(&proven, purpose);
 	expires = integer_claim(&proven, "exp", -1);
@@ -595,8 +611,8 @@ static bool
 open_snapshot(Proven *proven, const char *value, size_t len,
 			  SessionSnapshot *snapshot)
 {
-	if (!prove(proven, value, len, SESSION_COOKIE_RING,
-			   snapshot_purpose(), true) ||
+	if (prove(proven, value, len, SESSION_COOKIE_RING,
+			  snapshot_purpose(), true) != SESSION_ACTIVE ||
 		!read_claims(proven) || !id_claim(proven, &snapshot->id))
 		return false;
 	snapshot->digest = string_claim(proven, "tok");
@@ -644,7 +660,11 @@ session_cookie_believe(const char *value, size_t len, bool sensitive,
 	bool		found;
 
 	if (!open_snapshot(&proven, value, len, snapshot))
+	{
+		session_cookie_note(proven.codec == NULL ? SESSION_MALFORMED :
+							SESSION_UNKNOWN, NULL);
 		return false;
+	}
 	if (sensitive || !in_time(&proven, now))
 		return from_row(snapshot);
 	from_claims(snapshot, &proven, now);

@@ -8,6 +8,7 @@
 #include "utils/jsonb.h"
 
 #include "engine/denylist.h"
+#include "engine/policy.h"
 #include "engine/row.h"
 #include "wire/codec.h"
 #include "wire/token.h"
@@ -22,7 +23,10 @@
 extern text *session_cookie_mint(Jsonb *payload, const SessionCodec *codec,
 								 int64 ttl, const char *purpose);
 
-/* The payload of a cookie that is good now; NULL of any other. */
+/*
+ * The payload of a cookie that is good now; NULL of any other.  A forged one
+ * counts as a failed credential.
+ */
 extern Jsonb *session_cookie_open(const char *value, size_t len,
 								  const char *purpose);
 
@@ -37,12 +41,21 @@ typedef struct SessionCarried
 } SessionCarried;
 
 /*
- * Opens one, which is a jwt or jwe; false unless it is good now, and made with
- * an imported key if it has to be foreign.
+ * Opens one, which is a jwt or jwe, and made with an imported key if it has to
+ * be foreign.  Returns SESSION_ACTIVE when it is good now, SESSION_EXPIRED out
+ * of its time, SESSION_REVOKED when it was denied, SESSION_MALFORMED when it is
+ * in none of the encodings, and SESSION_UNKNOWN when no key made it or it is
+ * not a session.
  */
-extern bool session_cookie_carried(const char *value, size_t len,
-								   const char *purpose, bool foreign,
-								   SessionCarried *carried);
+extern SessionStatus session_cookie_carried(const char *value, size_t len,
+											const char *purpose, bool foreign,
+											SessionCarried *carried);
+
+/*
+ * Counts a cookie that came from an address (NULL = not said).  A forged one
+ * is a failed credential; one that is over is not.
+ */
+extern void session_cookie_note(SessionStatus status, const inet *ip);
 
 /* Denies a cookie that is good now until it expires; false of any other. */
 extern bool session_cookie_deny(const char *value, size_t len,

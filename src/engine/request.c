@@ -446,10 +446,19 @@ prove_carried(const Request *request, SessionIdentity *identity)
 	const char *value = VARDATA_ANY(request->credential);
 	size_t		len = VARSIZE_ANY_EXHDR(request->credential);
 	SessionCarried carried;
+	SessionStatus status;
 
-	if (!(session_cookie_carried(value, len, "session", false, &carried) ||
-		  session_cookie_carried(value, len, session_settings.cookie_name,
-								 true, &carried)) ||
+	status = session_cookie_carried(value, len, "session", false, &carried);
+	if (status != SESSION_ACTIVE)
+	{
+		SessionStatus foreign = session_cookie_carried(value, len,
+													   session_settings.cookie_name,
+													   true, &carried);
+
+		status = Max(status, foreign);
+	}
+	session_cookie_note(status, client_ip(request));
+	if (status != SESSION_ACTIVE ||
 		!session_identity_of_cookie(identity, &carried))
 		return SESSION_REQUEST_INVALID;
 	return SESSION_REQUEST_PROVEN;

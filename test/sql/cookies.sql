@@ -365,5 +365,55 @@ ROLLBACK;
 SELECT session_key_retire('goauth');
 SELECT session_cookie_decode(:'two', 'goauth_session_web'), session_cookie_revoke(:'two', 'goauth_session_web');
 
+-- A forged cookie is a failed credential, and one that is over, or denied, is not.
+SELECT session_cleanup() IS NOT NULL AS cleaned;
+SET session.strategy = 'stateless';
+SET session.cookie_name = 'elsewhere';
+SET session.client_ip_header = 'x-real-ip';
+SET session.failure_threshold = 3;
+CREATE FUNCTION pg_temp.looks_of(what text, cookie text, ip text) RETURNS TABLE (outcome text, failures text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    before jsonb := (SELECT calls FROM session.stats WHERE database = current_database());
+BEGIN
+    TRUNCATE session.events;
+    FOR n IN 1 .. 4 LOOP
+        CASE what
+            WHEN 'request' THEN
+                PERFORM set_config('request.cookies', jsonb_build_object('elsewhere', cookie)::text, true),
+                        set_config('request.headers', jsonb_build_object('x-real-ip', ip)::text, true);
+                PERFORM session_pre_request();
+            WHEN 'decode' THEN
+                PERFORM session_cookie_decode(cookie, 'elsewhere');
+            WHEN 'validate' THEN
+                PERFORM session_cookie_validate(cookie);
+        END CASE;
+    END LOOP;
+    PERFORM session_cleanup();
+    RETURN QUERY
+    SELECT (SELECT string_agg(key || ' ' || value::bigint - (before ->> key)::bigint, ', ')
+              FROM session.stats, jsonb_each_text(calls) WHERE database = current_database() AND value <> before ->> key),
+           (SELECT string_agg(host(e.ip) || ' ' || (e.detail ->> 'count'), ', ') FROM session.events AS e WHERE kind = 'failures');
+END
+$$;
+SELECT session_cookie_revoke(pg_temp.jwt('{"alg":"HS256"}', '{"jti":"over"}', :'secret'), 'elsewhere') AS denied;
+SELECT kind, l.*
+  FROM (VALUES (1, 'good', pg_temp.jwt('{"alg":"HS256"}', '{"sub":"kim"}', :'secret')),
+               (2, 'of another key', pg_temp.jwt('{"alg":"HS256"}', '{"sub":"kim"}', 'another secret')),
+               (3, 'of no shape', 'junk'),
+               (4, 'of another shape', pg_temp.compact('{"sub":"kim"}', :'secret')),
+               (5, 'over', pg_temp.jwt('{"alg":"HS256"}', '{"sub":"kim","exp":1}', :'secret')),
+               (6, 'denied', pg_temp.jwt('{"alg":"HS256"}', '{"sub":"kim","jti":"over"}', :'secret')),
+               (7, 'empty', ''), (8, 'missing', NULL)) AS t (n, kind, cookie),
+       pg_temp.looks_of('request', cookie, '203.0.113.20' || n) AS l ORDER BY n;
+SELECT what, l.outcome
+  FROM (VALUES (1, 'decode'), (2, 'validate')) AS t (n, what),
+       pg_temp.looks_of(what, pg_temp.jwt('{"alg":"HS256"}', '{"sub":"kim"}', 'another secret'), NULL) AS l ORDER BY n;
+RESET session.strategy;
+RESET session.cookie_name;
+RESET session.client_ip_header;
+RESET session.failure_threshold;
+TRUNCATE session.events;
+
 DROP VIEW judged, encodings;
 DROP EXTENSION session;

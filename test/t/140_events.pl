@@ -257,6 +257,12 @@ query(sprintf qq{SELECT FROM generate_series(1, 30) AS n, session_refresh($wrong
 is(events('kind, session_id, user_id, detail'),
 	qq(failures|$guessed|carol|{"count": 30}), 'nor is a refresh token guessed unseen');
 
+# A forged cookie is a failed credential, also where no address is said.
+query(q{SELECT count(session_cookie_decode('forged.' || n)) FROM generate_series(1, 30) AS n}, 'c');
+query(q{SELECT FROM generate_series(1, 30) AS n, session_cookie_validate('forged.' || n)}, 'd');
+is(events('kind, ip, detail', $_), 'failures||{"count": 30}', "forged cookies in database $_ are told of")
+  for qw(c d);
+
 # Many sessions that are used from elsewhere, and many addresses with bad tokens.
 sub mismatches
 {
