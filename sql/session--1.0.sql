@@ -141,6 +141,52 @@ COMMENT ON INDEX session.sessions_tenant_id_idx IS
 COMMENT ON INDEX session.sessions_purge_at_idx IS
 'Finds the rows whose time to be deleted has come.';
 
+CREATE FUNCTION session.session_sessions_changed()
+RETURNS pg_catalog.trigger
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_sessions_changed';
+REVOKE ALL ON FUNCTION session.session_sessions_changed() FROM PUBLIC;
+COMMENT ON FUNCTION session.session_sessions_changed() IS
+'Has snapshots of the changed sessions ask the row from before the commit on, and that commit flushed to disk.';
+
+/*
+ * Every column that a snapshot is made from, or that ends a session.  An end
+ * that comes later makes no snapshot wrong.
+ */
+CREATE TRIGGER sessions_changed
+    AFTER UPDATE ON session.sessions
+    FOR EACH ROW
+    WHEN ((OLD.id, OLD.token_hash, OLD.user_id, OLD.tenant_id, OLD.role,
+           OLD.auth_level, OLD.created_at, OLD.authenticated_at,
+           OLD.idle_timeout, OLD.refresh_expires_at, OLD.revoked_at)
+          IS DISTINCT FROM
+          (NEW.id, NEW.token_hash, NEW.user_id, NEW.tenant_id, NEW.role,
+           NEW.auth_level, NEW.created_at, NEW.authenticated_at,
+           NEW.idle_timeout, NEW.refresh_expires_at, NEW.revoked_at)
+          OR NEW.expires_at OPERATOR(pg_catalog.<) OLD.expires_at
+          OR (NEW.idle_timeout IS NOT NULL AND
+              NEW.last_seen_at OPERATOR(pg_catalog.<) OLD.last_seen_at))
+    EXECUTE FUNCTION session.session_sessions_changed();
+CREATE TRIGGER sessions_deleted
+    AFTER DELETE ON session.sessions
+    FOR EACH ROW
+    WHEN (OLD.revoked_at IS NULL AND
+          GREATEST(OLD.expires_at, OLD.refresh_expires_at)
+          OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())
+    EXECUTE FUNCTION session.session_sessions_changed();
+CREATE TRIGGER sessions_emptied
+    AFTER TRUNCATE ON session.sessions
+    FOR EACH STATEMENT EXECUTE FUNCTION session.session_sessions_changed();
+ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_changed;
+ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_deleted;
+ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_emptied;
+COMMENT ON TRIGGER sessions_changed ON session.sessions IS
+'Makes changes of sessions known to their snapshots, however they are made.';
+COMMENT ON TRIGGER sessions_deleted ON session.sessions IS
+'Makes the end of a live session that is deleted known to its snapshots.';
+COMMENT ON TRIGGER sessions_emptied ON session.sessions IS
+'Makes the end of all sessions known to their snapshots.';
+
 /*
  * Keys, sealed under a master key that is not in the database.  They are part
  * of a dump, because cookies made with them outlive it, and open only beside

@@ -3,12 +3,16 @@
  *	  Which snapshots of sessions must not be believed without asking the row.
  *
  * Rules:
- * - Whatever ends a session or gives it another token is noted in shared
- *	 memory before it is written, so whoever begins to look after the commit
- *	 finds it.  While the transaction runs, the row is asked.  After the commit
- *	 it is asked for as long as a snapshot from before could be believed, unless
- *	 a snapshot is for the new token.  After a rollback too, if the session was
- *	 noted before, which costs a look-up and changes nothing.
+ * - Whatever ends a session, changes what a snapshot says of it or gives it
+ *	 another token is noted in shared memory before the commit, so a backend
+ *	 that begins to look after the commit finds it.  While the transaction runs,
+ *	 the row is asked.  After the commit it is asked for as long as a snapshot
+ *	 from before could be believed, unless a snapshot is for the new token.
+ *	 After a rollback too, if the session was noted before, which costs a
+ *	 look-up and changes nothing.
+ * - A token that a session had before it is given again only by hand.  Then
+ *	 there may be snapshots that say what was true the first time, so those for
+ *	 this token ask the row as well.
  * - The time starts when the commit is visible to everybody: a snapshot can be
  *	 minted from the old row until then.
  * - A session is noted by the transaction that changes its row; another can
@@ -18,13 +22,15 @@
  * - What found no room has every snapshot ask the row.
  * - Only what was noted since the server started, or was promoted, is known:
  *	 older snapshots ask the row, on a standby all do, and while transactions
- *	 that were prepared before are there.
+ *	 that were prepared before are there.  TRUNCATE begins a new era as well,
+ *	 in place of a note for every session.
  */
 #include "postgres.h"
 
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/procarray.h"
 #include "utils/memutils.h"
@@ -44,6 +50,7 @@ typedef struct Revocation
 	bool		fresh;			/* there was no entry before it */
 	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
 													 * empty */
+	uint32		left;			/* digests of earlier tokens, a bit each */
 	TimestampTz until;			/* when to forget it, unless xid is valid */
 } Revocation;
 
@@ -214,6 +221,27 @@ session_revocation_sweep(void)
 }
 
 /*
+ * Tokens that a session had
+ */
+
+/* Another digest may have the same bit, which costs a look at the row. */
+static uint32
+bit_of(const char *digest)
+{
+	return (uint32) 1 << (hash_bytes((const unsigned char *) digest,
+									 (int) strlen(digest)) % 32);
+}
+
+/* Says for which token snapshots are believed: none, if there were others. */
+static void
+set_digest(Revocation *entry, const char *digest)
+{
+	if (digest[0] != '\0' && (entry->left & bit_of(digest)) != 0)
+		digest = "";
+	strlcpy(entry->digest, digest, sizeof(entry->digest));
+}
+
+/*
  * When a transaction ends
  */
 
@@ -236,7 +264,7 @@ settle(const Note *note, bool committed, TimestampTz until)
 		entry->xid = InvalidTransactionId;
 		entry->until = until;
 		if (committed)
-			memcpy(entry->digest, note->digest, sizeof(entry->digest));
+			set_digest(entry, note->digest);
 		if (committed ? !minted : entry->fresh)
 			session_idmap_remove(&place);
 	}
@@ -370,25 +398,28 @@ add_entry(const SessionIdPlace *place)
 	if (entry == NULL && sweep_part(place))
 		entry = session_idmap_add(place);
 	if (entry != NULL)
+	{
 		entry->fresh = true;
+		entry->left = 0;
+	}
 	return entry;
 }
 
-void
-session_revocation_note_all(void)
+/* Has all snapshots ask the row, because one note found no room. */
+static void
+overflow(void)
 {
-	if (session_shared == NULL || overflows)
-		return;
-	watch();
 	overflows = true;
 	pg_atomic_fetch_add_u32(&session_shared->overflowing, 1);
 	pg_atomic_fetch_add_u64(&session_shared->overflows, 1);
 }
 
 void
-session_revocation_note(const pg_uuid_t *id, const char *digest)
+session_revocation_note(const pg_uuid_t *id, const char *left,
+						const char *digest)
 {
 	SessionIdPlace place;
+	uint32		bit = bit_of(left);
 	Revocation *entry;
 	Note	   *note;
 
@@ -404,11 +435,12 @@ session_revocation_note(const pg_uuid_t *id, const char *digest)
 		entry->xid = noted_by;
 		entry->prepared = false;
 		entry->digest[0] = '\0';
+		entry->left |= bit;
 	}
 	session_idmap_unlock(&place);
 	if (entry == NULL)
 	{
-		session_revocation_note_all();
+		overflow();
 		return;
 	}
 	note = &notes[count++];
@@ -420,7 +452,17 @@ session_revocation_note(const pg_uuid_t *id, const char *digest)
  * Asking
  */
 
-/* Begins an era; with the lock held. */
+static uint32
+random_era(void)
+{
+	uint32		era;
+
+	session_secret_random(&era, sizeof(era));
+	return SESSION_FIRST_ERA +
+		era % (SESSION_LAST_ERA - SESSION_FIRST_ERA + 1);
+}
+
+/* Begins the first era; with the lock held. */
 static void
 begin_era(uint32 era)
 {
@@ -431,9 +473,7 @@ begin_era(uint32 era)
 		wait_for_running();
 	session_shared_lost_uses(GetCurrentTimestamp());
 	pg_write_barrier();
-	pg_atomic_write_u32(&session_shared->era,
-						SESSION_FIRST_ERA +
-						era % (SESSION_LAST_ERA - SESSION_FIRST_ERA + 1));
+	pg_atomic_write_u32(&session_shared->era, era);
 }
 
 void
@@ -443,13 +483,31 @@ session_revocation_trust(void)
 
 	if (pg_atomic_read_u32(&session_shared->era) != 0 || RecoveryInProgress())
 		return;
-	if (!pg_strong_random(&era, sizeof(era)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
+	era = random_era();
 	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
 	if (pg_atomic_read_u32(&session_shared->era) == 0)
 		begin_era(era);
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+/*
+ * No row can be read between this and the end of the transaction that empties
+ * the table, so a snapshot of the new era is of a row that is there.
+ */
+void
+session_revocation_emptied(void)
+{
+	uint32		era;
+
+	if (session_shared == NULL)
+		return;
+	era = random_era();
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&session_shared->era) == era)
+		era = era == SESSION_LAST_ERA ? SESSION_FIRST_ERA : era + 1;
+	/* Without an era no snapshot is believed. */
+	if (pg_atomic_read_u32(&session_shared->era) != 0)
+		pg_atomic_write_u32(&session_shared->era, era);
 	LWLockRelease(&session_shared->lock->lock);
 }
 

@@ -10,17 +10,24 @@
 #include "engine/row.h"
 
 /*
- * Notes, before it is written, that this transaction ends a session (digest
- * NULL) or gives it the token of a digest.
+ * Notes, before the commit, that this transaction has changed or ended (digest
+ * NULL) the session that had the token of the digest "left", or has given it
+ * the token of a digest.
  */
-extern void session_revocation_note(const pg_uuid_t *id, const char *digest);
-
-/* The same for sessions that are not listed: all of them, for a while. */
-extern void session_revocation_note_all(void);
+extern void session_revocation_note(const pg_uuid_t *id, const char *left,
+									const char *digest);
 
 /*
- * An era begins when the server starts or is promoted, and is a random number
- * of eight digits: clocks do not tell whether a snapshot was made before.
+ * Has every snapshot that was made before ask the row.  Call it in a
+ * transaction that has removed all rows and keeps others from reading the table
+ * until it ends.
+ */
+extern void session_revocation_emptied(void);
+
+/*
+ * An era begins when the server starts or is promoted, or the table is emptied,
+ * and is a random number of eight digits: clocks do not tell whether a snapshot
+ * was made before.
  */
 #define SESSION_FIRST_ERA 10000000
 #define SESSION_LAST_ERA 99999999

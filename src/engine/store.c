@@ -7,8 +7,9 @@
  * newest version whatever the transaction's snapshot is, then runs a plan as
  * the owner.  (In a SERIALIZABLE transaction both count towards serialization
  * failures.)  A tid is only good within the scan that found it.  What ends a
- * session or gives it another token is noted for snapshots before it is
- * written, and its commit is flushed.
+ * session or gives it another token is noted for snapshots, and its commit
+ * flushed, by triggers on the table (see change.c); a write whose trigger has
+ * not fired fails.
  */
 #include "postgres.h"
 
@@ -217,11 +218,11 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->refreshed_at = TIME_OR_NONE(COL_REFRESHED_AT);
 	row->last_seen_at = DatumGetTimestampTz(v[COL_LAST_SEEN_AT]);
 	row->expires_at = DatumGetTimestampTz(v[COL_EXPIRES_AT]);
-	row->idle_timeout = 0;
-	if (!null[COL_IDLE_TIMEOUT] &&
+	/* One that is too long to count never ends a session. */
+	if (null[COL_IDLE_TIMEOUT] ||
 		!session_policy_usecs(&row->idle_timeout,
 							  DatumGetIntervalP(v[COL_IDLE_TIMEOUT])))
-		elog(ERROR, "idle_timeout of a session is out of range");
+		row->idle_timeout = 0;
 	row->max_expires_at = TIME_OR_NONE(COL_MAX_EXPIRES_AT);
 	row->refresh_key = BYTEA_OR_NULL(COL_REFRESH_KEY);
 	row->refresh_generation = null[COL_REFRESH_GENERATION] ? 0 :
@@ -534,6 +535,56 @@ session_store_lock_user(const text *user_id, const text *tenant_id)
 }
 
 /*
+ * Noting what changed
+ */
+
+/* How many changes this backend has noted. */
+static uint64 changes_noted = 0;
+
+void
+session_store_check_table(Relation rel)
+{
+	Relation	table = session_table_open(&sessions, AccessShareLock);
+	bool		same = RelationGetRelid(rel) == RelationGetRelid(table);
+
+	table_close(table, AccessShareLock);
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not \"session.sessions\"",
+						RelationGetRelationName(rel)),
+				 errhint("Drop the trigger.")));
+}
+
+void
+session_store_load(TupleTableSlot *slot, SessionRow *row)
+{
+	load_row(row, slot, false);
+}
+
+void
+session_store_note_change(const SessionRow *before, const SessionRow *after)
+{
+	char	   *given = NULL;
+
+	/* A snapshot for the new token can only be made of what is new. */
+	if (after != NULL && memcmp(&before->id, &after->id, UUID_LEN) == 0 &&
+		memcmp(before->token_hash, after->token_hash,
+			   SESSION_SHA256_BYTES) != 0)
+		given = session_secret_digest(after);
+	session_revocation_note(&before->id, session_secret_digest(before), given);
+	session_table_flush_commit(&sessions);
+	changes_noted++;
+}
+
+void
+session_store_note_emptied(void)
+{
+	session_revocation_emptied();
+	session_table_flush_commit(&sessions);
+}
+
+/*
  * Writing
  */
 
@@ -766,23 +817,36 @@ session_store_save_data(const SessionRow *row)
 	write_row(&data_statement, row);
 }
 
+/* Writes a row, which must not succeed without being noted. */
+static void
+write_noted(Statement *statement, const SessionRow *row)
+{
+	uint64		before = changes_noted;
+
+	write_row(statement, row);
+	if (changes_noted == before)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the trigger \"sessions_changed\" of table \"%s\" did "
+						"not fire", "session.sessions"),
+				 errhint("Run ALTER TABLE session.sessions ENABLE ALWAYS "
+						 "TRIGGER sessions_changed, and look for other "
+						 "triggers that take changes back.")));
+}
+
 void
 session_store_save_state(const SessionRow *row)
 {
 	if (memcmp(row->token_hash, row->stored_hash, SESSION_SHA256_BYTES) != 0)
-	{
-		session_revocation_note(&row->id, session_secret_digest(row));
-		session_table_flush_commit(&sessions);
-	}
-	write_row(&state_statement, row);
+		write_noted(&state_statement, row);
+	else
+		write_row(&state_statement, row);
 }
 
 void
 session_store_save_end(const SessionRow *row)
 {
-	session_revocation_note(&row->id, NULL);
-	session_table_flush_commit(&sessions);
-	write_row(&end_statement, row);
+	write_noted(&end_statement, row);
 }
 
 /* Selects the rows whose time to be deleted has come. */

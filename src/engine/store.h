@@ -10,7 +10,9 @@
 #ifndef SESSION_STORE_H
 #define SESSION_STORE_H
 
+#include "executor/tuptable.h"
 #include "nodes/pg_list.h"
+#include "utils/relcache.h"
 
 #include "engine/row.h"
 
@@ -73,6 +75,23 @@ extern void session_store_lock_user(const text *user_id,
 									const text *tenant_id);
 
 /*
+ * For triggers on the table: fails unless it is the table of sessions, and
+ * reads the row, without its data, of a slot.
+ */
+extern void session_store_check_table(Relation rel);
+extern void session_store_load(TupleTableSlot *slot, SessionRow *row);
+
+/*
+ * Has snapshots ask the row of a session that was changed or (after is NULL)
+ * removed, and the commit flushed.
+ */
+extern void session_store_note_change(const SessionRow *before,
+									  const SessionRow *after);
+
+/* The same for all sessions, which TRUNCATE has removed. */
+extern void session_store_note_emptied(void);
+
+/*
  * Writes a new row.  With an id that may be taken, returns false if there is a
  * session of that id; waits for a transaction that is making one.
  */
@@ -84,7 +103,10 @@ extern void session_store_save_activity(const SessionRow *row);
 /* Writes the data, last_seen_at and purge_at of a locked row. */
 extern void session_store_save_data(const SessionRow *row);
 
-/* Writes what can change, except the data and the end, of a locked row. */
+/*
+ * Writes what can change, except the data and the end, of a locked row.  This
+ * and the next fail when a change that snapshots must hear of was not noted.
+ */
 extern void session_store_save_state(const SessionRow *row);
 
 /* Writes revoked_at, revoked_reason and purge_at of a locked row. */

@@ -14,7 +14,9 @@
  *	 (sub)transaction.
  * - A commit is flushed where a crash must not undo a change.  A savepoint that
  *	 is rolled back leaves the transaction with a flush it does not need, and
- *	 PREPARE TRANSACTION and COMMIT PREPARED always flush.
+ *	 PREPARE TRANSACTION and COMMIT PREPARED always flush.  A worker of logical
+ *	 replication receives again what a crash undoes, because it reports only
+ *	 what is flushed; its commits stay as fast as the subscription has them.
  */
 #include "postgres.h"
 
@@ -26,6 +28,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "replication/logicalworker.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -307,8 +310,11 @@ session_table_trim(SessionTable *table, int index, TimestampTz time,
 void
 session_table_flush_commit(SessionTable *table)
 {
-	Relation	rel = session_table_open(table, AccessShareLock);
+	Relation	rel;
 
+	if (IsLogicalWorker())
+		return;
+	rel = session_table_open(table, AccessShareLock);
 	if (RelationIsPermanent(rel))
 		ForceSyncCommit();
 	table_close(rel, AccessShareLock);

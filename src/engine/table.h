@@ -136,9 +136,11 @@ extern int64 session_table_trim(SessionTable *table, int index,
 								TimestampTz time, int limit);
 
 /*
- * Has the commit of this transaction flushed, whatever synchronous_commit says,
- * unless the table is kept as a cache, which no crash leaves anything of.  Call
- * it before the change, so that no change is there without it.
+ * Has the commit of this transaction flushed, whatever synchronous_commit says.
+ * Does nothing when the table is kept as a cache, which no crash leaves anything
+ * of, or in a worker of logical replication, which receives the change again.
+ * Call it before the change or in a trigger that the change fires, so that no
+ * change is there without it.
  */
 extern void session_table_flush_commit(SessionTable *table);
 

@@ -85,8 +85,10 @@ SELECT conname, pg_get_constraintdef(oid) AS definition FROM pg_constraint
  WHERE connamespace = 'session'::regnamespace AND contype <> 'n' ORDER BY conname COLLATE "C";
 SELECT relname, relkind, relpersistence, reloptions, relrowsecurity, relhastriggers, relhasrules FROM pg_class
  WHERE relnamespace = 'session'::regnamespace AND relkind <> 'i' ORDER BY relname COLLATE "C";
-SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+\pset format unaligned
+SELECT tgenabled, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
  WHERE relnamespace = 'session'::regnamespace AND NOT tgisinternal ORDER BY tgname;
+\pset format aligned
 
 -- Keys, sealed as they are, denied cookies and the history of users are part of a dump.
 SELECT relname FROM pg_extension, unnest(extconfig) AS t JOIN pg_class c ON c.oid = t

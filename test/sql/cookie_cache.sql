@@ -91,7 +91,7 @@ SELECT user_id, source FROM session_cookie_validate(:'cookie');
 SELECT user_id, source FROM session_cookie_validate(:'cookie', true);
 ROLLBACK;
 
--- What changed in the row since shows when the row is asked.
+-- What changed in the row since shows at once, because the row is asked.
 UPDATE session.sessions SET role = 'clerk', auth_level = 3 WHERE id = :'id';
 SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie');
 SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie', true);
@@ -102,7 +102,7 @@ SELECT pg_temp.old_snapshot(:'id', :'token') AS old \gset
 SELECT id = :'id' AS same_id, user_id, role, expires_at = :'expires_at' AS exactly, source, should_refresh FROM session_cookie_validate(:'old');
 BEGIN READ ONLY;
 SELECT source FROM session_cookie_validate(:'old');
-SELECT source FROM session_cookie_validate(session_cookie_issue(:'token'));
+SELECT source FROM session_cookie_validate(session_cookie_issue(:'visit'));
 ROLLBACK;
 UPDATE session.sessions SET token_hash = sha256('another') WHERE id = :'id';
 SELECT count(*) AS accepted FROM session_cookie_validate(:'old');
@@ -118,15 +118,13 @@ SELECT (payload ->> 'exp')::int - (payload ->> 'iat')::int BETWEEN 58 AND 60 AS 
   FROM session_create('carol', lifetime => '1 minute') AS s, pg_temp.payload_of(session_cookie_issue(s.token)) AS payload;
 RESET session.cookie_cache_ttl;
 
--- However a session ends or changes hands, a snapshot from before is not good any more when the row
--- is asked.  Of what was done by these functions it is, at once; what happened to the row behind
--- their back (a deadline that was moved, a row that was deleted) is seen when the snapshot is due.
+-- However a session ends or changes hands, a snapshot from before is not good any more, at once and
+-- when it is due.  (An old snapshot is made by changing the row, so those are of sessions of their own.)
 CREATE TEMP TABLE made AS
-SELECT what, s.id, s.token, s.refresh_token, NULL::text AS cookie, NULL::text AS old
+SELECT what, n, s.id, s.token, s.refresh_token, NULL::text AS cookie
   FROM unnest('{nothing,regenerated,revoked,revoked by id,expired,idle,evicted,refreshed,purged,touched}'::text[]) AS what,
-       session_create(what, refreshable => what = 'refreshed', idle_timeout => '1 hour') AS s;
-UPDATE made SET cookie = session_cookie_issue(token);
-UPDATE made SET old = pg_temp.old_snapshot(id, token);
+       generate_series(1, 2) AS n, session_create(CASE WHEN n > 0 THEN what END, refreshable => what = 'refreshed', idle_timeout => '1 hour') AS s;
+UPDATE made SET cookie = CASE n WHEN 1 THEN session_cookie_issue(token) ELSE pg_temp.old_snapshot(id, token) END;
 SELECT count(*) AS regenerated FROM made, session_regenerate(token) WHERE what = 'regenerated';
 SELECT session_revoke(token) FROM made WHERE what = 'revoked';
 SELECT session_revoke_id(id) FROM made WHERE what = 'revoked by id';
@@ -137,9 +135,9 @@ SELECT count(*) AS made FROM session_create('evicted', max_sessions => 1);
 SELECT count(*) AS refreshed FROM made, session_refresh(refresh_token) WHERE what = 'refreshed';
 DELETE FROM session.sessions WHERE user_id = 'purged';
 SELECT session_touch(token) FROM made WHERE what = 'touched';
-SELECT what, (SELECT source FROM session_cookie_validate(cookie)) AS at_once,
-       (SELECT source FROM session_cookie_validate(cookie, true)) AS sensitive, (SELECT source FROM session_cookie_validate(old)) AS later
-  FROM made ORDER BY what COLLATE "C";
+SELECT made.what, (SELECT source FROM session_cookie_validate(made.cookie)) AS at_once,
+       (SELECT source FROM session_cookie_validate(made.cookie, true)) AS sensitive, (SELECT source FROM session_cookie_validate(old.cookie)) AS later
+  FROM made JOIN made AS old USING (what) WHERE made.n = 1 AND old.n = 2 ORDER BY what COLLATE "C";
 
 -- A new snapshot for the new token is.
 SELECT token AS new FROM session_regenerate(:'token') \gset
@@ -177,7 +175,8 @@ SELECT count(*) AS accepted
        unnest('{f,t,NULL}'::boolean[]) AS sensitive, session_cookie_validate(junk, sensitive);
 
 -- Rotating keys leaves snapshots alone; retiring their key ends them.
-SELECT session_cookie_issue(:'new') AS cookie \gset
+SELECT token AS lasting FROM session_create('alice') \gset
+SELECT session_cookie_issue(:'lasting') AS cookie \gset
 SELECT session_key_rotate() IS NOT NULL AS made;
 SELECT source FROM session_cookie_validate(:'cookie');
 SELECT session_key_retire('imported');

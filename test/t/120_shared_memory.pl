@@ -277,4 +277,40 @@ for my $how (qw(fast immediate))
 	is(source($made), 'nobody', 'but not that one');
 }
 
+# Rows of dead sessions are deleted without a note, of which there would be too
+# many; those of live ones that are deleted by hand take one each.
+query('ALTER SYSTEM RESET ALL');
+restart();
+my $overflows =
+  q{SELECT revocation_overflows FROM session.stats WHERE database = current_database()};
+my $kept_token = create('kept');
+my $kept_snapshot = issue($kept_token);
+for my $kind (qw(expired idle revoked))
+{
+	query(qq{
+		INSERT INTO session.sessions (id, token_hash, user_id, auth_level, data, created_at, last_seen_at,
+			expires_at, idle_timeout, revoked_at, revoked_reason, purge_at)
+		SELECT gen_random_uuid(), sha256(''), '$kind', 1, '{}', now() - interval '1 day', now() - interval '1 hour',
+			CASE '$kind' WHEN 'expired' THEN now() ELSE 'infinity' END,
+			CASE '$kind' WHEN 'idle' THEN interval '1 minute' END,
+			CASE '$kind' WHEN 'revoked' THEN now() END, CASE '$kind' WHEN 'revoked' THEN 'test' END, now()
+		FROM generate_series(1, 40)});
+	is(query('SELECT session_cleanup()'), '40', "40 $kind sessions are deleted");
+	is(source($kept_snapshot), 'cookie', 'and snapshots of others are believed');
+}
+is(query($overflows), '0', 'there is room for all that is noted');
+query(q{
+	INSERT INTO session.sessions (id, token_hash, user_id, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+	SELECT gen_random_uuid(), sha256(''), 'live', 1, '{}', now(), now(), 'infinity', now()
+	FROM generate_series(1, 40);
+	DELETE FROM session.sessions WHERE user_id = 'live'});
+is(query($overflows), '1', 'many live ones that are deleted at once find none');
+is(source($kept_snapshot), 'database', 'and all snapshots ask the row');
+restart();
+$kept_snapshot = issue($kept_token);
+query('TRUNCATE session.sessions');
+is(source($kept_snapshot), 'nobody', 'TRUNCATE ends all sessions');
+is(source(issue(create('after'))), 'cookie', 'without doubt about later ones');
+is(query($overflows), '0', 'and takes no room');
+
 done_testing();

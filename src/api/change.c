@@ -1,0 +1,44 @@
+/*
+ * change.c
+ *	  SQL entry points: what triggers on session.sessions call.
+ *
+ *	  session_sessions_changed (a trigger, not for calling)
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "fmgr.h"
+
+#include "api/api.h"
+#include "compat.h"
+#include "engine/change.h"
+
+PG_FUNCTION_INFO_V1(session_sessions_changed);
+
+/* Is it called for what the installation script has it called for? */
+static bool
+is_expected(TriggerEvent event)
+{
+	if (!TRIGGER_FIRED_AFTER(event))
+		return false;
+	if (TRIGGER_FIRED_FOR_ROW(event))
+		return TRIGGER_FIRED_BY_UPDATE(event) || TRIGGER_FIRED_BY_DELETE(event);
+	return TRIGGER_FIRED_BY_TRUNCATE(event);
+}
+
+Datum
+session_sessions_changed(PG_FUNCTION_ARGS)
+{
+	const TriggerData *data = (const TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !is_expected(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("session_sessions_changed must be called as a trigger "
+						"after UPDATE or DELETE of a row, or after TRUNCATE")));
+	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		session_change_row(data);
+	else
+		session_change_emptied(data);
+	PG_RETURN_POINTER(NULL);
+}

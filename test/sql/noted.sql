@@ -1,0 +1,200 @@
+-- Snapshots hear of every change of session.sessions, whoever makes it: by hand, by a foreign key, by a
+-- user's own trigger, under session_replication_role and by TRUNCATE.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+SELECT session_key_rotate() IS NOT NULL AS made;
+
+-- Sessions with a believed snapshot each, one for each of some names.
+CREATE TEMP TABLE made (name text PRIMARY KEY, id uuid, token text, cookie text);
+CREATE FUNCTION pg_temp.make(names text[]) RETURNS void LANGUAGE sql AS $$
+    INSERT INTO made
+    SELECT name, s.id, s.token
+      FROM unnest(names) AS name, session_create(name, role => 'reader', tenant_id => 'acme', idle_timeout => '1 hour', refreshable => name = 'refreshable') AS s
+$$;
+CREATE FUNCTION pg_temp.issue() RETURNS void LANGUAGE sql AS $$
+    UPDATE made SET cookie = session_cookie_issue(token)
+$$;
+
+-- Who answers for each snapshot.
+CREATE FUNCTION pg_temp.answers() RETURNS TABLE (name text, answer text) LANGUAGE sql AS $$
+    SELECT m.name, coalesce((SELECT concat_ws(' ', v.source, v.user_id, v.tenant_id, v.role, v.auth_level) FROM session_cookie_validate(m.cookie) AS v), 'nobody')
+      FROM made AS m ORDER BY m.name COLLATE "C"
+$$;
+
+-- The triggers fire whatever session_replication_role is.
+SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'session.sessions'::regclass ORDER BY tgname;
+
+-- Each column that a snapshot is made from, or that ends a session.
+CREATE TEMP TABLE changes (name text, change text);
+INSERT INTO changes VALUES
+    ('untouched', NULL),
+    ('id', 'id = ''00000000-0000-4000-8000-000000000001'''),
+    ('token_hash', 'token_hash = sha256(''another'')'),
+    ('user_id', 'user_id = ''mallory'''),
+    ('tenant_id', 'tenant_id = NULL'),
+    ('role', 'role = ''editor'''),
+    ('role to null', 'role = NULL'),
+    ('auth_level', 'auth_level = 0'),
+    ('authenticated_at', 'authenticated_at = NULL'),
+    ('created_at', 'created_at = created_at - interval ''1 day'''),
+    ('expires_at', 'expires_at = clock_timestamp()'),
+    ('idle_timeout', 'idle_timeout = ''1 microsecond'''),
+    ('last_seen_at', 'created_at = created_at - interval ''1 hour'', last_seen_at = last_seen_at - interval ''1 hour'''),
+    ('refreshable', 'refresh_expires_at = clock_timestamp()'),
+    ('revoked_at', 'revoked_at = clock_timestamp(), revoked_reason = ''by hand''');
+SELECT pg_temp.make(array_agg(name)) FROM changes;
+SELECT pg_temp.issue();
+SELECT count(*) AS believed, count(*) FILTER (WHERE answer LIKE 'cookie %') = count(*) AS "all" FROM pg_temp.answers();
+SELECT c.name, pg_temp.outcome_of(format('UPDATE session.sessions SET %s WHERE id = %L', change, id)) AS outcome
+  FROM changes AS c JOIN made USING (name) WHERE change IS NOT NULL ORDER BY c.name COLLATE "C";
+SELECT * FROM pg_temp.answers();
+
+-- What makes no snapshot wrong costs none its belief.
+TRUNCATE made, changes;
+INSERT INTO changes VALUES
+    ('activity', 'last_seen_at = last_seen_at + interval ''1 second'', purge_at = purge_at + interval ''1 hour'''),
+    ('data', 'data = ''{"a": 1}'''),
+    ('later', 'expires_at = expires_at + interval ''1 day'''),
+    ('origin', 'ip = ''192.0.2.1'', user_agent = ''curl'''),
+    ('same', 'id = id, token_hash = token_hash, user_id = user_id, role = ''reader'', revoked_at = NULL');
+SELECT pg_temp.make(array_agg(name)) FROM changes;
+SELECT pg_temp.issue();
+SELECT c.name, pg_temp.outcome_of(format('UPDATE session.sessions SET %s WHERE id = %L', change, id)) AS outcome
+  FROM changes AS c JOIN made USING (name) ORDER BY c.name COLLATE "C";
+SELECT * FROM pg_temp.answers();
+
+-- A new token is believed after a change by hand as after one by us; one that the session had before is not.
+TRUNCATE made;
+SELECT pg_temp.make('{back,new}');
+SELECT pg_temp.issue();
+SELECT token AS other FROM session_regenerate((SELECT token FROM made WHERE name = 'back'), role => 'editor') \gset
+UPDATE session.sessions SET token_hash = sha256(substr(pg_temp.bytes_of(token), 17)) FROM made WHERE name = 'back' AND made.id = sessions.id;
+UPDATE made SET token = pg_temp.token_of(substr(pg_temp.bytes_of(token), 1, 16) || sha256('secret')) WHERE name = 'new';
+UPDATE session.sessions SET token_hash = sha256(substr(pg_temp.bytes_of(token), 17)) FROM made WHERE name = 'new' AND made.id = sessions.id;
+SELECT * FROM pg_temp.answers();
+UPDATE made SET cookie = session_cookie_issue(token) WHERE name = 'new';
+SELECT * FROM pg_temp.answers();
+
+-- Changed twice in one transaction, or rolled back to a savepoint.
+TRUNCATE made;
+SELECT pg_temp.make('{aborted,twice,undone}');
+SELECT pg_temp.issue();
+BEGIN;
+UPDATE session.sessions SET token_hash = sha256('another') WHERE user_id = 'twice';
+UPDATE session.sessions SET role = 'editor' WHERE user_id = 'twice';
+SAVEPOINT s;
+DELETE FROM session.sessions WHERE user_id = 'undone';
+ROLLBACK TO s;
+COMMIT;
+BEGIN;
+DELETE FROM session.sessions WHERE user_id = 'aborted';
+ROLLBACK;
+SELECT * FROM pg_temp.answers();
+
+-- Rows that are deleted: by hand, by the cascade of a foreign key, where triggers are off for replication.
+TRUNCATE made;
+SELECT pg_temp.make('{cascaded,deleted,moved,replica,untouched}');
+SELECT pg_temp.issue();
+CREATE TABLE owners (id text PRIMARY KEY);
+INSERT INTO owners SELECT DISTINCT user_id FROM session.sessions;
+ALTER TABLE session.sessions ADD CONSTRAINT owner FOREIGN KEY (user_id) REFERENCES owners ON DELETE CASCADE ON UPDATE CASCADE;
+DELETE FROM owners WHERE id = 'cascaded';
+UPDATE owners SET id = 'elsewhere' WHERE id = 'moved';
+DELETE FROM session.sessions WHERE user_id = 'deleted';
+SET session_replication_role = replica;
+DELETE FROM session.sessions WHERE user_id = 'replica';
+RESET session_replication_role;
+SELECT * FROM pg_temp.answers();
+
+-- The row that comes back is another one.
+INSERT INTO session.sessions (id, token_hash, user_id, role, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+SELECT id, sha256(substr(pg_temp.bytes_of(token), 17)), 'untouched', 'editor', 1, '{}', now(), now(), 'infinity', 'infinity'
+  FROM made WHERE name = 'deleted';
+SELECT * FROM pg_temp.answers() WHERE name = 'deleted';
+
+-- TRUNCATE, of the table or of one that it refers to.  A snapshot of a session made since is believed.
+TRUNCATE made;
+INSERT INTO owners VALUES ('emptied');
+SELECT pg_temp.make('{emptied}');
+SELECT pg_temp.issue();
+BEGIN;
+TRUNCATE session.sessions;
+ROLLBACK;
+SELECT * FROM pg_temp.answers();
+SELECT pg_temp.issue();
+SELECT * FROM pg_temp.answers();
+BEGIN;
+TRUNCATE owners CASCADE;
+SELECT * FROM pg_temp.answers();
+COMMIT;
+SELECT * FROM pg_temp.answers();
+ALTER TABLE session.sessions DROP CONSTRAINT owner;
+TRUNCATE made;
+SELECT pg_temp.make('{after}');
+SELECT pg_temp.issue();
+SELECT * FROM pg_temp.answers();
+TRUNCATE session.sessions;
+SELECT * FROM pg_temp.answers();
+
+-- What a user's own trigger makes of a write of ours.
+TRUNCATE made;
+SELECT pg_temp.make('{promoted,touched}');
+SELECT pg_temp.issue();
+CREATE FUNCTION promote() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.user_id = 'promoted' THEN NEW.role := 'editor'; END IF;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER promote BEFORE UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION promote();
+SELECT session_touch(token) FROM made;
+SELECT * FROM pg_temp.answers();
+DROP TRIGGER promote ON session.sessions;
+
+-- A trigger that does not fire makes whatever has to be noted fail, and nothing else.
+TRUNCATE made;
+SELECT pg_temp.make('{kept}');
+\set VERBOSITY default
+ALTER TABLE session.sessions DISABLE TRIGGER sessions_changed;
+SELECT session_revoke(token) FROM made;
+\set VERBOSITY terse
+SELECT count(*) FROM made, session_regenerate(token);
+SELECT session_revoke_user('kept');
+SELECT session_status(token), session_touch(token), session_data_set(token, 'k', '1') FROM made;
+ALTER TABLE session.sessions ENABLE TRIGGER sessions_changed;
+SET session_replication_role = replica;
+SELECT session_revoke(token) FROM made;
+RESET session_replication_role;
+ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_changed;
+CREATE FUNCTION take_back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
+CREATE TRIGGER take_back BEFORE UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION take_back();
+SELECT session_revoke(token) FROM made;
+DROP TRIGGER take_back ON session.sessions;
+SELECT session_status(token), session_revoke(token), session_status(token) FROM made;
+
+-- The function is for this table, and for these triggers.
+CREATE TABLE fake (LIKE session.sessions);
+CREATE TRIGGER t AFTER DELETE ON fake FOR EACH ROW EXECUTE FUNCTION session.session_sessions_changed();
+CREATE TRIGGER e AFTER TRUNCATE ON fake FOR EACH STATEMENT EXECUTE FUNCTION session.session_sessions_changed();
+INSERT INTO fake SELECT * FROM session.sessions LIMIT 1;
+DELETE FROM fake;
+TRUNCATE fake;
+DROP TABLE fake;
+CREATE TRIGGER t AFTER INSERT ON session.sessions FOR EACH ROW EXECUTE FUNCTION session.session_sessions_changed();
+SELECT FROM session_create('nobody');
+DROP TRIGGER t ON session.sessions;
+CREATE TRIGGER t BEFORE UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION session.session_sessions_changed();
+UPDATE session.sessions SET role = 'nobody';
+DROP TRIGGER t ON session.sessions;
+SELECT session.session_sessions_changed();
+
+-- An idle timeout that is too long to count is none.
+SELECT id, token FROM session_create('patient', idle_timeout => '1 hour') \gset
+UPDATE session.sessions SET idle_timeout = '300000 years' WHERE id = :'id';
+SELECT session_status(:'token'), session_revoke(:'token');
+DELETE FROM session.sessions WHERE id = :'id';
+
+DROP FUNCTION promote, take_back;
+DROP TABLE owners CASCADE;
+DROP EXTENSION session;
