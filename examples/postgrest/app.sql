@@ -134,14 +134,25 @@ $$;
 -- its visitor in, to somebody else's account, needs no cookie; and programs on
 -- other ports of the same host, or its subdomains, are the same site.  The
 -- browser says where a request comes from, so those are turned away here.
+--
+-- A page may also say for which account it was drawn (X-Account: its id, or
+-- "visitor").  If the session has ended since then, or is another user's, the
+-- request is refused and the page drawn again: otherwise a device that was
+-- signed out elsewhere would go on as a visitor, under the user's name.  This
+-- protects the user of an honest page, and nothing else.
 CREATE FUNCTION app.pre_request() RETURNS void
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+DECLARE
+    expected text := app.header('x-account');
 BEGIN
     IF current_setting('request.method') NOT IN ('GET', 'HEAD')
        AND app.header('sec-fetch-site') <> 'same-origin' THEN
         RAISE SQLSTATE 'PT403' USING MESSAGE = 'This request comes from another site.';
     END IF;
     PERFORM session_pre_request();
+    IF expected <> coalesce(session_user_id(), 'visitor') THEN
+        RAISE SQLSTATE 'PT412' USING MESSAGE = 'You are not signed in as on this page any more.';
+    END IF;
 END
 $$;
 GRANT EXECUTE ON FUNCTION app.pre_request(), app.header(text) TO web_anon;
@@ -285,7 +296,8 @@ $$;
 -- null for a visitor.
 CREATE FUNCTION api.me() RETURNS json
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
-    SELECT json_build_object('name', name, 'admin', admin, 'auth_level', session_auth_level())
+    SELECT json_build_object('id', id, 'name', name, 'admin', admin,
+                             'auth_level', session_auth_level())
     FROM app.users WHERE id = session_user_id()
 $$;
 
@@ -354,11 +366,13 @@ GRANT SELECT, INSERT (task), UPDATE (task, done), DELETE ON api.todos TO web_use
 --
 -- 9. For users: GET and DELETE /sessions, of oneself; with ?id=eq.<id>, one.
 --    The current session is ended by logout only, so that DELETE /sessions
---    ends all others.
+--    ends all others.  A session that a visitor began is older than the login:
+--    signed_in_at is when the password was last given.
 --
 
 CREATE VIEW api.sessions WITH (security_invoker) AS
-    SELECT id, ip, user_agent, created_at, last_seen_at, expires_at, auth_level, current
+    SELECT id, ip, user_agent, created_at, authenticated_at AS signed_in_at, last_seen_at,
+           expires_at, auth_level, current
     FROM session_mine();
 
 CREATE FUNCTION app.revoke_session() RETURNS trigger

@@ -12,7 +12,7 @@ const BODY_LIMIT = 64 * 1024;
 const TIMEOUT = 20000;
 
 const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
-const PASSED_ON = ["accept", "content-type", "content-length", "cookie", "prefer", "user-agent", "sec-fetch-site"];
+const PASSED_ON = ["accept", "content-type", "content-length", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account"];
 const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie"];
 
 const HEADERS = {

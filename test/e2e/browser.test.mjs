@@ -25,14 +25,14 @@ after(async () => browser?.close());
 
 // A browser of its own, at the page; what goes wrong in it fails the test.
 async function open(t, { expected, ...options } = {}) {
-	const context = await browser.newContext({ viewport: { width: 1000, height: 800 }, ...options });
+	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
 	context.setDefaultTimeout(10000);
 	const page = await context.newPage();
 	const trouble = [];
 	page.on("pageerror", (error) => trouble.push(String(error)));
 	page.on("console", (message) => {
 		// The browser reports every answer that is an error.
-		if (message.type() === "error" && !/^Failed to load resource: .* status of 40[13]/.test(message.text()) &&
+		if (message.type() === "error" && !/^Failed to load resource: .* status of 4(?:01|03|12)/.test(message.text()) &&
 			!expected?.test(message.text()))
 			trouble.push(message.text());
 	});
@@ -57,14 +57,15 @@ async function picture(page, name, fullPage = true) {
 	await take("");
 	await page.emulateMedia({ colorScheme: "dark" });
 	await take("-dark");
-	await page.setViewportSize({ width: 360, height: 740 });
-	await take("-dark-360");
+	await page.setViewportSize({ width: 390, height: 844 });
+	await take("-dark-390");
 	await page.emulateMedia({ colorScheme: "light" });
-	await take("-360");
+	await take("-390");
 	await page.setViewportSize({ width, height });
 }
 
 const says = (page, text) => page.getByRole("status").filter({ hasText: text }).waitFor();
+const signedInAs = (page, name) => page.locator("#who").filter({ hasText: `Signed in as ${name}` }).waitFor();
 const section = (page, name) => page.getByRole("region", { name });
 const devices = (page) => section(page, "Your devices").getByRole("listitem");
 const focused = (page) => page.evaluate(() => document.activeElement.id);
@@ -74,7 +75,7 @@ async function logIn(page, name, { password = PASSWORD, remember = false } = {})
 	await form.getByLabel("Name").fill(name);
 	await form.getByLabel("Password").fill(password);
 	await form.getByLabel("Remember me").setChecked(remember);
-	await form.getByRole("button", { name: "Log in" }).click();
+	await form.getByRole("button", { name: "Sign in" }).click();
 }
 
 async function loggedIn(t, name, { remember, ...options } = {}) {
@@ -130,7 +131,7 @@ test("signing up and logging in leaves cookies that no script can read", async (
 	assert.equal(kept.includes(session.value.slice(3)) || kept.includes(refresh.value.slice(3)), false);
 
 	await page.reload();
-	await page.getByText("Logged in as ada").waitFor();
+	await signedInAs(page, "ada");
 	await addToDo(page, "Water the tomatoes");
 	await page.getByText("Water the tomatoes").waitFor();
 	await addToDo(page, "Bring back the big jam jars from the cellar, before the cherries are ripe");
@@ -162,31 +163,234 @@ test("a second browser appears in the list, and is logged out from the first", a
 	await devices(first).nth(3).waitFor();
 	const listed = await devices(first).allInnerTexts();
 	assert.equal(listed.length, 4);
-	assert.match(listed[0], /^Chrome on Linux\s+127\.0\.0\.1, seen just now\s+This device$/);
+	assert.match(listed[0], /^Chrome on Linux\s+Signed in \d+ \w+, \d\d:\d\d(?::\d\d)?\s+Active just now · 127\.0\.0\.1\s+This device$/u);
 	for (const [page, name] of [[second, "Safari on iOS"], [third, "Edge on Windows"]]) {
-		assert.ok(listed.slice(1).some((text) => text.startsWith(name) && text.includes("127.0.0.1, seen")), name);
+		assert.ok(listed.slice(1).some((text) => text.startsWith(name) && text.includes("· 127.0.0.1")), name);
 		assert.match((await devices(page).allInnerTexts())[0], new RegExp(`^${name}[^]*This device$`));
 	}
 	await picture(first, "devices");
 
-	await first.getByRole("button", { name: "Log out Safari on iOS" }).click();
-	await says(first, "That device is logged out.");
+	await first.getByRole("button", { name: /^Sign out Safari on iOS, signed in / }).click();
+	await says(first, "That device is signed out.");
 	assert.equal(await devices(first).count(), 3);
 	await addToDo(second, "too late");
-	await says(second, "You are logged out. Please log in again.");
+	await says(second, "You are signed out. Please sign in again.");
 	assert.equal(await focused(second), "login-title");
-	assert.equal(await second.getByRole("button", { name: "Log out", exact: true }).isVisible(), false);
+	assert.equal(await second.getByRole("button", { name: "Sign out", exact: true }).isVisible(), false);
 	assert.deepEqual(await cookies(second), {});
 	await picture(second, "logged-out");
 
 	// And all others at once: the third and the one that signed up.
-	await first.getByRole("button", { name: "Log out all other devices" }).click();
-	await says(first, "2 devices are logged out.");
+	await first.getByRole("button", { name: "Sign out all other devices" }).click();
+	await says(first, "2 devices are signed out.");
 	assert.equal(await devices(first).count(), 1);
 	await addToDo(third, "too late");
-	await says(third, "You are logged out.");
+	await says(third, "You are signed out.");
 	await addToDo(first, "still here");
 	await first.getByText("still here").waitFor();
+});
+
+// All that a page would have to forget of somebody.
+const PRIVATE = "Private: the key is under the mat";
+const anonymous = async () => (await app.rows("SELECT count(*)::int FROM session.sessions WHERE user_id IS NULL"))[0].count;
+
+async function showsVisitor(page) {
+	await page.getByRole("heading", { name: "Sign in" }).waitFor();
+	assert.equal(await page.locator("#who").isVisible(), false);
+	for (const name of ["To do", "Your devices", "Your account"])
+		assert.equal(await section(page, name).isVisible(), false, name);
+	assert.equal((await page.content()).includes(PRIVATE), false);
+}
+
+// What a user can do at the page, signed in.
+const ACTIONS = {
+	"the basket": (page) => page.getByRole("button", { name: "More Tea" }).click(),
+	"a new task": (page) => addToDo(page, "too late"),
+	"a task that is done": (page) => page.getByRole("checkbox", { name: PRIVATE }).click(),
+	"a task that goes": (page) => page.getByRole("button", { name: `Remove ${PRIVATE}` }).click(),
+	"one device": (page) => page.getByRole("button", { name: /^Sign out Firefox on Linux, / }).click(),
+	"all other devices": (page) => page.getByRole("button", { name: "Sign out all other devices" }).click(),
+	"signing out": (page) => page.getByRole("button", { name: "Sign out", exact: true }).click(),
+	"the account": async (page) => {
+		await page.getByRole("button", { name: "Delete account" }).click();
+		await page.getByRole("dialog").getByLabel("Password").fill(PASSWORD);
+		await page.getByRole("dialog").getByLabel("Password").press("Enter");
+	},
+	"coming back": (page) => page.evaluate(() => { document.dispatchEvent(new Event("visibilitychange")); }),
+	"a new tab": async (page) => {
+		const tab = await page.context().newPage();
+		await tab.goto(app.url);
+		await showsVisitor(tab);
+		await page.evaluate(() => { document.dispatchEvent(new Event("visibilitychange")); });
+	},
+};
+
+test("a device that was signed out elsewhere shows a visitor, whatever it does next", async (t) => {
+	const phone = await app.user({ name: "grace" });
+	await phone.post("todos", { task: PRIVATE });
+	let kept = 0;
+	for (const [what, act] of Object.entries(ACTIONS)) {
+		const page = await loggedIn(t, "grace");
+		await page.getByText(PRIVATE).waitFor();
+		await phone.delete("sessions");
+		const before = await anonymous();
+		await act(page);
+		await says(page, "You are signed out. Please sign in again.");
+		await showsVisitor(page);
+		assert.equal(await focused(page), "login-title", what);
+		assert.equal(await page.getByRole("dialog").isVisible(), false, what);
+		assert.equal(await anonymous(), before, what);
+		assert.deepEqual(await cookies(page), {}, what);
+		assert.equal(await page.locator("[data-item=Tea] output").textContent(), "0", what);
+		// What a visitor does then is a visitor's.
+		if (kept++ === 0) {
+			await page.getByRole("button", { name: "More Tea" }).click();
+			await page.locator("[data-item=Tea] output", { hasText: "1" }).waitFor();
+			assert.equal(await anonymous(), before + 1);
+		}
+	}
+	assert.deepEqual((await phone.get("todos")).body.map(({ task, done }) => [task, done]), [[PRIVATE, false]]);
+	assert.deepEqual((await phone.get("rpc/basket")).body, []);
+	assert.equal((await phone.get("rpc/me")).body.name, "grace");
+});
+
+test("a device whose session token has expired goes on, and one whose session has is a visitor's", async (t) => {
+	await app.user({ name: "nina" });
+	const page = await loggedIn(t, "nina");
+	await addToDo(page, PRIVATE);
+	await page.getByText(PRIVATE).waitFor();
+	const [{ id }] = (await holder(await cookies(page)).get("sessions?current=is.true")).body;
+	const before = await anonymous();
+	await app.age(id, "20 min");
+	await page.getByRole("button", { name: "More Tea" }).click();
+	await page.locator("[data-item=Tea] output", { hasText: "1" }).waitFor();
+	await signedInAs(page, "nina");
+	await page.getByText(PRIVATE).waitFor();
+	assert.deepEqual((await holder(await cookies(page)).get("rpc/basket")).body, [{ item: "Tea", quantity: 1 }]);
+
+	await app.age(id, "13 hours");
+	await page.getByRole("button", { name: "More Tea" }).click();
+	await says(page, "You are signed out. Please sign in again.");
+	await showsVisitor(page);
+	assert.equal(await anonymous(), before);
+	assert.deepEqual(await cookies(page), {});
+});
+
+test("a page follows when the browser is somebody else's by now", async (t) => {
+	const [oscar, peggy] = [await app.user({ name: "oscar" }), await app.user({ name: "peggy" })];
+	await oscar.post("todos", { task: PRIVATE });
+	// In another tab, which says so.
+	const page = await loggedIn(t, "oscar");
+	const tab = await page.context().newPage();
+	await tab.goto(app.url);
+	await tab.getByText(PRIVATE).waitFor();
+	await page.getByRole("button", { name: "Sign out", exact: true }).click();
+	await showsVisitor(tab);
+	await logIn(page, "peggy");
+	await signedInAs(tab, "peggy");
+	await says(tab, "You are now signed in as peggy.");
+
+	// And where nothing says so but the server.
+	const other = await loggedIn(t, "oscar");
+	await other.getByText(PRIVATE).waitFor();
+	await other.context().addCookies([SESSION, REFRESH].map((name) => ({ ...peggy.jar.get(name), name, domain: "localhost", secure: true, httpOnly: true, maxAge: undefined, header: undefined, sameSite: "Strict" })));
+	await other.getByRole("button", { name: "More Honey" }).click();
+	await says(other, "You are now signed in as peggy.");
+	assert.equal((await other.content()).includes(PRIVATE), false);
+	await other.locator("[data-item=Honey] output", { hasText: "0" }).waitFor();
+	for (const client of [oscar, peggy])
+		assert.deepEqual((await client.get("rpc/basket")).body, []);
+});
+
+test("two devices of one kind are told apart by when they signed in", async (t) => {
+	const user = await app.user({ name: "trent" });
+	const [first, second] = [await loggedIn(t, "trent"), await loggedIn(t, "trent")];
+	const ids = [];
+	for (const page of [first, second])
+		ids.push((await holder(await cookies(page)).get("sessions?current=is.true")).body[0].id);
+	const signOuts = async (page) => (await page.getByRole("button", { name: /^Sign out Chrome on Linux, / })
+		.evaluateAll((all) => all.map((button) => button.ariaLabel)));
+
+	// A day apart, the date tells; a few seconds apart, the seconds.
+	const day = new Date(Date.now() - 86400000);
+	await app.rows("UPDATE session.sessions SET authenticated_at = $2 WHERE id = $1", ids[0], day);
+	const third = await loggedIn(t, "trent");
+	const minute = Math.floor(Date.now() / 60000) * 60000;
+	await app.rows("UPDATE session.sessions SET authenticated_at = $2 WHERE id = $1", ids[1], new Date(minute - 50000));
+	const [{ id }] = (await holder(await cookies(third)).get("sessions?current=is.true")).body;
+	await app.rows("UPDATE session.sessions SET authenticated_at = $2 WHERE id = $1", id, new Date(minute - 40000));
+	await user.post("rpc/logout", {});
+	await third.reload();
+	await devices(third).nth(2).waitFor();
+	const label = (when, options) => when.toLocaleString("en-GB", { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit",
+		...(when.getFullYear() !== new Date().getFullYear() && { year: "numeric" }), ...options });
+	const exact = label(new Date(minute - 50000), { second: "2-digit" });
+	const old = label(day);
+	assert.deepEqual((await signOuts(third)).sort(), [exact, old].map((when) => `Sign out Chrome on Linux, signed in ${when}`).sort());
+	const shown = await devices(third).allInnerTexts();
+	assert.ok(shown[0].includes(`Signed in ${label(new Date(minute - 40000), { second: "2-digit" })}`) && shown[0].includes("This device"));
+	assert.ok(shown.slice(1).some((text) => text.includes(`Signed in ${old}`)) && shown.slice(1).some((text) => text.includes(`Signed in ${exact}`)));
+	await picture(third, "alike");
+
+	// The one that is named is the one that is ended.
+	await third.getByRole("button", { name: `Sign out Chrome on Linux, signed in ${old}` }).click();
+	await says(third, "That device is signed out.");
+	assert.deepEqual((await app.rows("SELECT id FROM session.sessions WHERE id = ANY ($1) AND revoked_at IS NULL", ids)).map((row) => row.id), [ids[1]]);
+	await picture(third, "said");
+	await nothingCovered(third);
+});
+
+// No text or control that is shown lies under another, wherever one scrolls.
+async function nothingCovered(page) {
+	const covered = await page.evaluate(() => {
+		const shown = [...document.querySelectorAll("h1, h2, p, li, label, button, output, .badge, small")]
+			.filter((element) => element.checkVisibility() && element.textContent !== "" && !element.closest("dialog"));
+		const found = [];
+		for (const one of shown)
+			for (const other of shown) {
+				if (one === other || one.contains(other) || other.contains(one))
+					continue;
+				const [a, b] = [one.getBoundingClientRect(), other.getBoundingClientRect()];
+				if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+					found.push(`${one.outerHTML} ${other.outerHTML}`);
+			}
+		return [...found, ...[...document.querySelectorAll("body *")].filter((element) => element.checkVisibility() && !element.closest("dialog") &&
+			["sticky", "fixed", "absolute"].includes(getComputedStyle(element).position)).map((element) => element.outerHTML)];
+	});
+	assert.deepEqual(covered, []);
+}
+
+test("what the page says covers nothing, and stands where it happened", async (t) => {
+	await app.user({ name: "victor" });
+	const page = await loggedIn(t, "victor", { viewport: { width: 390, height: 500 } });
+	await nothingCovered(page);
+	await page.reload();
+	await page.getByRole("button", { name: "Sign out all other devices" }).click();
+	await says(page, "One device is signed out.");
+	await section(page, "Your devices").getByRole("status").filter({ hasText: "One device" }).waitFor();
+	await nothingCovered(page);
+	const box = await section(page, "Your devices").getByRole("status").boundingBox();
+	assert.ok(box.y >= 0 && box.y + box.height <= 500, JSON.stringify(box));
+});
+
+test("the sign-in form comes first, and a part has one loud button at most", async (t) => {
+	await app.user({ name: "walter" });
+	for (const [width, height] of [[1280, 800], [390, 844]]) {
+		const page = await open(t, { viewport: { width, height } });
+		const top = async (name) => (await section(page, name).boundingBox());
+		const [form, basket] = [await top("Sign in"), await top("Basket")];
+		assert.ok(width === 390 ? form.y + form.height <= basket.y : form.y === basket.y && form.x < basket.x);
+		const loud = () => page.evaluate(() => [...document.querySelectorAll("section, header")].map((part) =>
+			[...part.querySelectorAll("button")].filter((button) => button.checkVisibility() &&
+				![part, document.body].map((element) => getComputedStyle(element).backgroundColor).concat("rgba(0, 0, 0, 0)")
+					.includes(getComputedStyle(button).backgroundColor)).length));
+		await page.getByText("Create an account").click();
+		assert.ok((await loud()).every((count) => count <= 1));
+		await logIn(page, "walter");
+		await says(page, "Welcome");
+		const [header, ...parts] = await loud();
+		assert.ok(header === 0 && parts.every((count) => count <= 1), parts.join());
+	}
 });
 
 test("a refresh changes the tokens, and the old ones are dead", async (t) => {
@@ -214,7 +418,7 @@ test("a refresh changes the tokens, and the old ones are dead", async (t) => {
 	await app.age(id, "1 min");
 	assert.equal((await holder(before).post("rpc/refresh", {})).status, 401);
 	await addToDo(page, "three");
-	await says(page, "You are logged out.");
+	await says(page, "You are signed out.");
 	assert.deepEqual(await cookies(page), {});
 });
 
@@ -223,45 +427,45 @@ test("two tabs refresh one after the other, and log out together", async (t) => 
 	const page = await loggedIn(t, "erin");
 	const tab = await page.context().newPage();
 	await tab.goto(app.url);
-	await tab.getByText("Logged in as erin").waitFor();
+	await signedInAs(tab, "erin");
 	let refreshes = 0;
 	page.context().on("request", (request) => refreshes += request.url().endsWith("/rpc/refresh"));
 	await page.evaluate(EXPIRED);
 	await Promise.all([page, tab].map((each, i) => addToDo(each, `task ${i}`)));
 	await Promise.all([page, tab].map((each, i) => each.getByText(`task ${i}`).waitFor()));
 	assert.ok(refreshes === 1 || refreshes === 2);
-	await page.getByRole("button", { name: "Log out", exact: true }).click();
-	await says(page, "You are logged out.");
-	await tab.getByRole("heading", { name: "Log in" }).waitFor();
+	await page.getByRole("button", { name: "Sign out", exact: true }).click();
+	await says(page, "You are signed out.");
+	await tab.getByRole("heading", { name: "Sign in" }).waitFor();
 });
 
 test("logging out clears the cookies and ends the session", async (t) => {
 	await app.user({ name: "frank" });
 	const page = await loggedIn(t, "frank");
 	const before = await cookies(page);
-	await page.getByRole("button", { name: "Log out", exact: true }).click();
-	await says(page, "You are logged out.");
+	await page.getByRole("button", { name: "Sign out", exact: true }).click();
+	await says(page, "You are signed out.");
 	assert.deepEqual(await cookies(page), {});
 	assert.equal((await holder(before).get("rpc/me")).body, null);
 	assert.equal((await holder(before).post("rpc/refresh", {})).status, 401);
 	await page.reload();
-	await page.getByRole("heading", { name: "Log in" }).waitFor();
+	await page.getByRole("heading", { name: "Sign in" }).waitFor();
 });
 
 test("a cookie that was tampered with is anonymous", async (t) => {
-	await app.user({ name: "grace" });
-	const page = await loggedIn(t, "grace");
+	await app.user({ name: "greta" });
+	const page = await loggedIn(t, "greta");
 	const { [SESSION]: session, [REFRESH]: refresh } = await cookies(page);
 	for (const at of [4, 30, 60]) {
 		const value = session.value.slice(0, at) + (session.value[at] === "A" ? "B" : "A") + session.value.slice(at + 1);
 		await page.context().addCookies([{ ...session, value }]);
 		await page.reload();
-		await page.getByRole("heading", { name: "Log in" }).waitFor();
+		await page.getByRole("heading", { name: "Sign in" }).waitFor();
 		assert.equal(await section(page, "Your devices").isVisible(), false);
 	}
 	await page.context().addCookies([session, refresh]);
 	await page.reload();
-	await page.getByText("Logged in as grace").waitFor();
+	await signedInAs(page, "greta");
 });
 
 test("a visitor's basket survives the login, under another token", async (t) => {
@@ -300,8 +504,8 @@ test("to be remembered is a cookie for 30 days, and otherwise one until the brow
 		await page.evaluate(EXPIRED);
 		await page.reload();
 	}
-	await remembered.getByText("Logged in as ivan").waitFor();
-	await forgotten.getByRole("heading", { name: "Log in" }).waitFor();
+	await signedInAs(remembered, "ivan");
+	await forgotten.getByRole("heading", { name: "Sign in" }).waitFor();
 	assert.deepEqual(await cookies(forgotten), {});
 	assert.ok((await cookies(remembered))[SESSION].expires > 0);
 });

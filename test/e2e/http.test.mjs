@@ -56,7 +56,9 @@ test("POST /rpc/login gives two cookies that no script can read, and no token in
 	]);
 	assert.match(given[0].value, /^st_[\w-]{64}$/);
 	assert.match(given[1].value, /^rt_[\w-]{64}$/);
-	assert.deepEqual(await me(client), { name: user.name, admin: false, auth_level: 1 });
+	const { id, ...own } = await me(client);
+	assert.deepEqual(own, { name: user.name, admin: false, auth_level: 1 });
+	assert.deepEqual(await app.rows("SELECT id FROM app.users WHERE name = $1", user.name), [{ id }]);
 	assert.equal((await logIn(app.client(), user.name.toUpperCase())).status, 200);
 });
 
@@ -169,7 +171,7 @@ test("GET /sessions lists one's own, with the current one marked", async () => {
 		{ ip: "127.0.0.1", user_agent: "one", auth_level: 1, current: true },
 		{ ip: "127.0.0.1", user_agent: "two", auth_level: 1, current: false }]);
 	assert.deepEqual(Object.keys(mine[0]),
-		["id", "ip", "user_agent", "created_at", "last_seen_at", "expires_at", "auth_level", "current"]);
+		["id", "ip", "user_agent", "created_at", "signed_in_at", "last_seen_at", "expires_at", "auth_level", "current"]);
 	assert.equal(mine[1].id, await currentId(other));
 	assert.equal((await sessions(stranger)).length, 1);
 });
@@ -428,6 +430,34 @@ test("what other sites cause is turned away", async () => {
 	const preflight = await user.ask("OPTIONS", "todos", undefined, { ...origin, "access-control-request-method": "POST" });
 	assert.equal(preflight.status, 405);
 	assert.equal(preflight.headers["access-control-allow-origin"], undefined);
+});
+
+test("a page that says for which account it is acts for no other, and for a visitor neither", async () => {
+	const [user, other] = [await app.user(), await app.user()];
+	const [{ id }, { id: another }] = [await me(user), await me(other)];
+	const visitor = app.client();
+	const task = { task: "water the tomatoes" };
+	const item = { item: "Tea", quantity: 1 };
+	for (const [client, account, good] of [[user, id, true], [user, another, false], [user, "visitor", false], [user, "", false],
+		[visitor, "visitor", true], [visitor, id, false], [visitor, "", false]]) {
+		const headers = { "x-account": account };
+		for (const [method, path, body] of [["GET", "rpc/basket"], ["POST", "rpc/basket_set", item], ...(client === user ? [["POST", "todos", task]] : [])]) {
+			const { status, given } = await client.ask(method, path, body, headers);
+			assert.equal(status, good ? body === task ? 201 : 200 : 412, `${path} ${account}`);
+			assert.ok(good || given.length === 0);
+		}
+	}
+	assert.equal((await user.get("todos")).body.length, 1);
+	assert.deepEqual((await user.get("rpc/basket")).body, [item]);
+
+	// A session that has ended, or has expired, is a visitor's; with the next token it is the user's again.
+	await app.age(await currentId(user), "20 min");
+	assert.equal((await user.post("rpc/basket_set", item, { "x-account": id })).status, 412);
+	assert.equal((await user.post("rpc/refresh", {})).status, 200);
+	assert.equal((await user.post("rpc/basket_set", item, { "x-account": id })).status, 200);
+	await user.copy().post("rpc/logout", {});
+	const { status, given } = await user.post("rpc/basket_set", item, { "x-account": id });
+	assert.deepEqual([status, given], [412, []]);
 });
 
 test("the proxy believes the connection, and passes on what it knows", async () => {
