@@ -144,7 +144,7 @@ SELECT session_key_rotate() IS NOT NULL AS key_made;
 SET ROLE shop;
 SELECT session_cookie_issue(:'eve') AS snapshot \gset
 SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot');
-SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot', sensitive => true);
+SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot', sensitive => true, token => :'eve');
 SELECT session_cookie_decode(session_cookie_encode('{"challenge": 7}', 'jwe', '5 min')) - 'jti' AS claims;
 
 --

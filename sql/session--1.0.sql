@@ -807,6 +807,9 @@ Errors: 22023 for an encoding that is none, 55000 when there is no key for purpo
 CREATE FUNCTION @extschema@.session_cookie_validate(
     cookie pg_catalog.text,
     sensitive pg_catalog.bool DEFAULT false,
+    token pg_catalog.text DEFAULT NULL,
+    ip pg_catalog.inet DEFAULT NULL,
+    user_agent pg_catalog.text DEFAULT NULL,
     OUT id pg_catalog.uuid,
     OUT user_id pg_catalog.text,
     OUT tenant_id pg_catalog.text,
@@ -820,11 +823,14 @@ ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cookie_validate';
 REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
-    pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.inet,
+    pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_validate(
-    pg_catalog.text, pg_catalog.bool) IS
-'Who a snapshot made by session_cookie_issue is of; no row when it is not good.  Without looking at a table while it is younger than session.cookie_cache_ttl; after that, when the call is sensitive, or (if the library is preloaded) when the session was revoked or given another token meanwhile, the session itself decides.
-source says which it was, cookie or database; should_refresh that a new snapshot is due.
+    pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.inet,
+    pg_catalog.text) IS
+'Validates a snapshot that session_cookie_issue made; no row when it is not good.  It reads no table while the snapshot is younger than session.cookie_cache_ttl.  The row decides after that, when sensitive is true, while session.bind_ip or session.bind_user_agent is on, when token is not the one the snapshot was made for, and (with the library preloaded) when the session was revoked or rotated since.
+When the row decides, token must be the session''s token: it is validated as session_validate does, with ip and user_agent, and without it there is no row.
+source is cookie or database; should_refresh = a new snapshot is due.
 Errors: 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_jwt(
@@ -994,7 +1000,7 @@ LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_cookie_clear';
 COMMENT ON FUNCTION @extschema@.session_cookie_clear(
     pg_catalog.text, pg_catalog.text) IS
-'The Set-Cookie headers that remove a cookie, one a row: of the name (default: session.cookie_name) and of every chunk of it, name.0 to name.99, in the Cookie header of the request.
+'The Set-Cookie headers that remove a cookie, one a row: of the name (default: session.cookie_name), of every chunk of it, name.0 to name.99, in the Cookie header of the request, and of the cookie with the snapshot, name-cache, and its chunks, if that header has them.
 Path, domain and the rest are as set; a cookie made with others, or partitioned, is removed by session_cookie_header with them, an empty value and a max_age of zero.
 Errors: as session_cookie_header for the name and the settings; none for the Cookie header, whatever is in it.';
 

@@ -172,14 +172,32 @@ Datum
 session_cookie_validate(PG_FUNCTION_ARGS)
 {
 	text	   *cookie = arg_cookie(fcinfo, 0);
-	bool		sensitive = PG_ARGISNULL(1) || PG_GETARG_BOOL(1);
+	SessionSnapshotRequest request = {
+		.sensitive = !PG_ARGISNULL(1) && PG_GETARG_BOOL(1),
+		.binding.ip = session_arg_inet(fcinfo, 3),
+		.binding.user_agent = session_arg_user_agent(fcinfo, 4)
+	};
+	SessionToken token;
 	SessionSnapshot snapshot;
+	bool		good;
 
 	if (cookie == NULL)
-		session_arg_refused(fcinfo, 0, NULL);
-	if (cookie == NULL ||
-		!session_cookie_believe(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie),
-								sensitive, &snapshot))
+		session_arg_refused(fcinfo, 0, request.binding.ip);
+	if (!PG_ARGISNULL(2))
+	{
+		if (!session_arg_token(fcinfo, 2, &token))
+		{
+			session_arg_refused(fcinfo, 2, request.binding.ip);
+			return session_return_none(fcinfo);
+		}
+		request.token = &token;
+	}
+	good = cookie != NULL &&
+		session_cookie_believe(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie),
+							   &request, &snapshot);
+	if (request.token != NULL)
+		session_crypto_wipe(&token, sizeof(token));
+	if (!good)
 		return session_return_none(fcinfo);
 	return return_snapshot(fcinfo, &snapshot);
 }

@@ -343,6 +343,26 @@ put_chunk_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 	}
 }
 
+/* Removes the cookie with the snapshot, and its chunks, if a request has it. */
+static void
+put_cache_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
+				   const text *header)
+{
+	SessionCookieText in = cookie_text(header);
+	SessionCookie cache = *removal;
+	SessionCookieFound found;
+
+	cache.name = setting_text(psprintf("%.*s%s", (int) removal->name.len,
+									   removal->name.chars,
+									   SESSION_COOKIE_CACHE_SUFFIX));
+	if (session_cookie_header_check(&cache) != SESSION_COOKIE_OK)
+		return;
+	session_cookie_header_find(&found, &in, &cache.name);
+	if (found.whole.chars != NULL)
+		put_header(fcinfo, &cache, SESSION_COOKIE_WHOLE);
+	put_chunk_removals(fcinfo, &cache, header);
+}
+
 Datum
 session_cookie_clear(PG_FUNCTION_ARGS)
 {
@@ -358,7 +378,10 @@ session_cookie_clear(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	put_header(fcinfo, cookie, SESSION_COOKIE_WHOLE);
 	if (!PG_ARGISNULL(1))
+	{
 		put_chunk_removals(fcinfo, cookie, PG_GETARG_TEXT_PP(1));
+		put_cache_removals(fcinfo, cookie, PG_GETARG_TEXT_PP(1));
+	}
 	PG_RETURN_NULL();
 }
 

@@ -584,17 +584,16 @@ from_claims(SessionSnapshot *snapshot, const Proven *proven, int64 now)
 	snapshot->should_refresh = (now - issued) * 5 >= (due - issued) * 4;
 }
 
-/* Fills a snapshot from the row; false unless it is live and the same. */
+/* Fills a snapshot from the row of the token; false unless that is valid. */
 static bool
-from_row(SessionSnapshot *snapshot)
+from_row(SessionSnapshot *snapshot, const SessionSnapshotRequest * request)
 {
 	SessionRow	row;
 
-	if (!session_lifecycle_peek(&snapshot->id, &row) ||
-		!session_secret_same_digest(snapshot->digest,
-									session_secret_digest(&row)))
+	if (request->token == NULL ||
+		session_lifecycle_validate(request->token, &request->binding,
+								   &row) != SESSION_ACTIVE)
 		return false;
-	session_activity_record(&row, GetCurrentTimestamp());
 	snapshot->user_id = row.user_id;
 	snapshot->tenant_id = row.tenant_id;
 	snapshot->role = row.role;
@@ -602,7 +601,6 @@ from_row(SessionSnapshot *snapshot)
 	snapshot->authenticated_at = row.authenticated_at;
 	snapshot->expires_at = session_policy_deadline(&row);
 	snapshot->from_row = true;
-	snapshot->should_refresh = true;
 	return true;
 }
 
@@ -650,34 +648,43 @@ session_cookie_trust(const char *value, size_t len, SessionSnapshot *snapshot)
 	return true;
 }
 
+/* Returns whether a token is the one that a snapshot was made for. */
+static bool
+is_for_token(const SessionSnapshot *snapshot, const SessionToken *token)
+{
+	return session_secret_same_digest(snapshot->digest,
+									  session_secret_token_digest(token));
+}
+
 bool
-session_cookie_believe(const char *value, size_t len, bool sensitive,
+session_cookie_believe(const char *value, size_t len,
+					   const SessionSnapshotRequest * request,
 					   SessionSnapshot *snapshot)
 {
 	int64		now = unix_seconds(GetCurrentTimestamp());
+	const SessionToken *token = request->token;
 	Proven		proven = {0};
-	bool		should_refresh;
-	bool		found;
 
 	if (!open_snapshot(&proven, value, len, snapshot))
 	{
 		session_cookie_note(proven.codec == NULL ? SESSION_MALFORMED :
-							SESSION_UNKNOWN, NULL);
+							SESSION_UNKNOWN, request->binding.ip);
 		return false;
 	}
-	if (sensitive || !in_time(&proven, now))
-		return from_row(snapshot);
+	if (token != NULL && memcmp(snapshot->id.data, token->id, UUID_LEN) != 0)
+		return false;
+	/* A new one is due, unless this one says otherwise. */
+	snapshot->should_refresh = true;
+	if (request->sensitive || !in_time(&proven, now) ||
+		(token != NULL && !is_for_token(snapshot, token)))
+		return from_row(snapshot, request);
 	from_claims(snapshot, &proven, now);
-	if (!is_doubtful(&proven, snapshot))
-	{
-		session_activity_again(&snapshot->id, GetCurrentTimestamp());
-		return true;
-	}
 	/* One made for the row as it is might be doubted as well. */
-	should_refresh = snapshot->should_refresh;
-	found = from_row(snapshot);
-	snapshot->should_refresh = should_refresh;
-	return found;
+	if (session_policy_binds(&session_settings) ||
+		is_doubtful(&proven, snapshot))
+		return from_row(snapshot, request);
+	session_activity_again(&snapshot->id, GetCurrentTimestamp());
+	return true;
 }
 
 Jsonb *

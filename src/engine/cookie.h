@@ -123,12 +123,25 @@ extern bool session_cookie_trust(const char *value, size_t len,
 /* What the claims function had added to a snapshot. */
 extern Jsonb *session_cookie_added(const SessionSnapshot *snapshot);
 
+/* What a request says beside a snapshot. */
+typedef struct SessionSnapshotRequest
+{
+	bool		sensitive;		/* the row decides, whatever the snapshot says */
+	const SessionToken *token;	/* NULL = not said */
+	SessionBinding binding;
+}			SessionSnapshotRequest;
+
 /*
- * Believes a snapshot, or asks the row when it is due or sensitive; false when
- * it is no snapshot, or the row says otherwise.
+ * Validates a snapshot.  It decides by itself, and no table is read, while all
+ * of these hold: it is not due, its session was not ended or rotated since, the
+ * request is not sensitive, sessions are not bound, and the token, if there is
+ * one, is the one it was made for.  Otherwise the token decides, as in
+ * session_lifecycle_validate; a snapshot alone is not a credential then.
+ * Returns false for anything that is no snapshot, and for a token of another
+ * session.
  */
 extern bool session_cookie_believe(const char *value, size_t len,
-								   bool sensitive,
+								   const SessionSnapshotRequest * request,
 								   SessionSnapshot *snapshot);
 
 /*

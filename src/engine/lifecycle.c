@@ -214,6 +214,17 @@ session_lifecycle_reread(const SessionToken *token, SessionRow *row)
 }
 
 bool
+session_lifecycle_lives(const pg_uuid_t *id)
+{
+	SessionRow	row;
+
+	if (!session_store_glance(id, &row))
+		return false;
+	session_activity_overlay(&row);
+	return session_policy_life(&row, GetCurrentTimestamp()) == SESSION_ACTIVE;
+}
+
+bool
 session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row)
 {
 	if (!session_store_glance(id, row))

@@ -66,6 +66,12 @@ extern SessionStatus session_lifecycle_validate(const SessionToken *token,
 extern bool session_lifecycle_reread(const SessionToken *token,
 									 SessionRow *row);
 
+/*
+ * Returns whether a session can still be used or refreshed, with whatever
+ * token.  Reads the row by its public id, without any proof.
+ */
+extern bool session_lifecycle_lives(const pg_uuid_t *id);
+
 /* Reads a live session by its public id, without any proof or its data. */
 extern bool session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row);
 

@@ -203,6 +203,12 @@ same_text(const text *a, const text *b)
 }
 
 bool
+session_policy_binds(const SessionSettings *settings)
+{
+	return settings->bind_ip != SESSION_BIND_OFF || settings->bind_user_agent;
+}
+
+bool
 session_policy_bound(const SessionRow *row, const SessionSettings *settings,
 					 const SessionBinding *binding)
 {

@@ -68,6 +68,9 @@ extern const uint8 *session_policy_address(const inet *ip, int *len);
  */
 extern const uint8 *session_policy_network(const inet *ip, int *len);
 
+/* Returns whether sessions are bound to an address or a user agent. */
+extern bool session_policy_binds(const SessionSettings *settings);
+
 /* Does the request come from where the session was created? */
 extern bool session_policy_bound(const SessionRow *row,
 								 const SessionSettings *settings,

@@ -42,9 +42,6 @@
 #include "wire/cookie_header.h"
 #include "wire/path.h"
 
-/* What the name of the cookie with the snapshot has more. */
-#define CACHE_SUFFIX "-cache"
-
 typedef struct Request
 {
 	Jsonb	   *cookies;		/* NULL = none */
@@ -316,7 +313,7 @@ static text *
 snapshot_header(const text *value, TimestampTz end)
 {
 	char	   *name = psprintf("%s%s", session_settings.cookie_name,
-								CACHE_SUFFIX);
+								SESSION_COOKIE_CACHE_SUFFIX);
 	SessionCookie described = session_cookie_header_set(&session_settings);
 	int64		left = (end - GetCurrentTimestamp()) / USECS_PER_SEC;
 	char		line[SESSION_COOKIE_BYTES];
@@ -375,13 +372,6 @@ prove_by_row(const Request *request, const SessionToken *token,
 	return SESSION_REQUEST_PROVEN;
 }
 
-static bool
-is_bound(void)
-{
-	return session_settings.bind_ip != SESSION_BIND_OFF ||
-		session_settings.bind_user_agent;
-}
-
 /* Does the row have to decide, whatever a snapshot says? */
 static bool
 is_sensitive(void)
@@ -396,15 +386,6 @@ is_sensitive(void)
 											   path, strlen(path));
 }
 
-static const char *
-token_digest(const SessionToken *token)
-{
-	SessionRow	row = {0};
-
-	session_secret_hash(row.token_hash, token);
-	return session_secret_digest(&row);
-}
-
 /* Reads the snapshot beside a token; false unless it is to be believed. */
 static bool
 read_snapshot(const Request *request, const SessionToken *token,
@@ -412,13 +393,14 @@ read_snapshot(const Request *request, const SessionToken *token,
 {
 	text	   *value = cookie(request, psprintf("%s%s",
 												 session_settings.cookie_name,
-												 CACHE_SUFFIX));
+												 SESSION_COOKIE_CACHE_SUFFIX));
 
 	return value != NULL &&
 		session_cookie_trust(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
 							 snapshot) &&
 		memcmp(snapshot->id.data, token->id, UUID_LEN) == 0 &&
-		session_secret_same_digest(snapshot->digest, token_digest(token));
+		session_secret_same_digest(snapshot->digest,
+								   session_secret_token_digest(token));
 }
 
 static SessionRequestVerdict
@@ -483,7 +465,7 @@ session_request_prove(SessionIdentity *identity)
 		return SESSION_REQUEST_INVALID;
 	}
 	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
-		!request.from_header && !is_bound())
+		!request.from_header && !session_policy_binds(&session_settings))
 		verdict = prove_cached(&request, &token, identity);
 	else
 		verdict = prove_by_row(&request, &token, identity, false);
@@ -521,17 +503,50 @@ removal_header(bool whole)
 	return cstring_to_text_with_len(line, (int) len);
 }
 
+/*
+ * Returns whether the session that the request's token names lives on.  The
+ * token may have been rotated while the request was on its way, and the
+ * browser may hold the new one by now.
+ */
+static bool
+session_lives_on(const Request *request)
+{
+	SessionToken token;
+	pg_uuid_t	id;
+
+	if (session_settings.strategy == SESSION_STRATEGY_STATELESS ||
+		request->credential == NULL || !credential_token(request, &token))
+		return false;
+	memcpy(id.data, token.id, UUID_LEN);
+	session_crypto_wipe(&token, sizeof(token));
+	return session_lifecycle_lives(&id);
+}
+
+/*
+ * The Set-Cookie that a refused request is answered with.  NULL for a token in
+ * a header, for a gateway that does not fill request.cookies, and while the
+ * session lives on: a removal would delete the cookie with the new token.
+ */
+static text *
+refusal_header(void)
+{
+	Request		request = {0};
+
+	read_request(&request);
+	if (request.from_header || request.cookies == NULL ||
+		session_lives_on(&request))
+		return NULL;
+	return removal_header(member(request.cookies,
+								 session_settings.cookie_name) != NULL);
+}
+
 void
 session_request_refuse(void)
 {
-	Request		request = {0};
 	StringInfoData quoted;
-	text	   *line;
+	text	   *line = refusal_header();
 
-	read_request(&request);
-	line = removal_header(member(request.cookies,
-								 session_settings.cookie_name) != NULL);
-	if (request.from_header || request.cookies == NULL || line == NULL)
+	if (line == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_HTTP_UNAUTHORIZED),
 				 errmsg("session is not valid")));

@@ -61,6 +61,15 @@ session_secret_digest(const SessionRow *row)
 	return digest;
 }
 
+char *
+session_secret_token_digest(const SessionToken *token)
+{
+	SessionRow	row = {0};
+
+	session_secret_hash(row.token_hash, token);
+	return session_secret_digest(&row);
+}
+
 bool
 session_secret_same_digest(const char *one, const char *other)
 {

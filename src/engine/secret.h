@@ -47,6 +47,9 @@ extern bool session_secret_matches(const SessionRow *row,
 /* Says which token a row has, in URL-safe characters. */
 extern char *session_secret_digest(const SessionRow *row);
 
+/* The same for a token that a client has. */
+extern char *session_secret_token_digest(const SessionToken *token);
+
 /* In constant time; false when either is NULL. */
 extern bool session_secret_same_digest(const char *one, const char *other);
 

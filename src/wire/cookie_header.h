@@ -114,6 +114,9 @@ typedef struct SessionCookieFound
 	SessionCookieText chunks[SESSION_COOKIE_CHUNKS];
 } SessionCookieFound;
 
+/* What the name of the cookie that holds a session's snapshot ends with. */
+#define SESSION_COOKIE_CACHE_SUFFIX "-cache"
+
 /*
  * Looks for a cookie of exactly the name and for its chunks.  Of several under
  * one name the first counts: browsers send the one of the longer path, then

@@ -241,6 +241,13 @@ withServer("database: a token that is not good is rejected, where that is set",
 		is(await web.ask("/rpc/whoami"), null, ANON);
 		is(await web.ask("/rpc/whoami", { cookie: "theme=dark" }), null, ANON);
 		is(await web.ask("/rpc/whoami", { cookie: ada.cookie }), "ada", MEMBER);
+		// A late request with a token that was rotated must not delete the cookie with the new one.
+		const [{ token }] = await db.rows("SELECT token FROM session_regenerate($1)", ada.token);
+		const late = await web.ask("/rpc/whoami", { cookie: ada.cookie });
+		assert.equal(late.status, 401);
+		assert.equal(late.body.code, "PT401");
+		assert.deepEqual(late.setCookie, []);
+		is(await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${token}` }), "ada", MEMBER);
 	});
 
 withServer("database: the claims function adds, once, and takes nothing over",

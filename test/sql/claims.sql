@@ -52,7 +52,7 @@ BEGIN
 END
 $$;
 SELECT source FROM session_cookie_validate(:'cookie');
-SELECT source FROM session_cookie_validate(:'cookie', true);
+SELECT source FROM session_cookie_validate(:'cookie', true, :'token');
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) - '{iat,exp,jti}'::text[] AS cookie;
 

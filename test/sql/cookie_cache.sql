@@ -38,7 +38,7 @@ SELECT encoding, id = :'id' AS same_id, user_id, tenant_id, role, auth_level,
   FROM encodings, session_cookie_issue(:'token', encoding) AS cookie, session_cookie_validate(cookie)
  ORDER BY n;
 SELECT encoding, user_id, expires_at = :'expires_at' AS exactly, source, should_refresh
-  FROM encodings, session_cookie_issue(:'token', encoding) AS cookie, session_cookie_validate(cookie, true)
+  FROM encodings, session_cookie_issue(:'token', encoding) AS cookie, session_cookie_validate(cookie, true, :'token')
  ORDER BY n;
 SELECT source FROM session_cookie_validate(session_cookie_issue(:'token'), NULL);
 
@@ -78,7 +78,7 @@ SELECT source FROM session_cookie_validate(:'cookie');
 SELECT reads AS before FROM reads \gset
 SELECT source, count(*) FROM generate_series(1, 100) AS n, session_cookie_validate(CASE WHEN n > 0 THEN :'cookie' END) GROUP BY source;
 SELECT reads - :before AS reads FROM reads;
-SELECT source, count(*) FROM generate_series(1, 100) AS n, session_cookie_validate(:'cookie', n > 0) GROUP BY source;
+SELECT source, count(*) FROM generate_series(1, 100) AS n, session_cookie_validate(:'cookie', n > 0, :'token') GROUP BY source;
 SELECT reads - :before AS reads FROM reads;
 SELECT count(session_cookie_decode(:'cookie')) AS decoded;
 SELECT reads - :before AS reads FROM reads;
@@ -88,29 +88,70 @@ BEGIN;
 ALTER TABLE session.sessions RENAME TO out_of_reach;
 ALTER TABLE session.denylist RENAME TO out_of_reach_too;
 SELECT user_id, source FROM session_cookie_validate(:'cookie');
-SELECT user_id, source FROM session_cookie_validate(:'cookie', true);
+SELECT user_id, source FROM session_cookie_validate(:'cookie', true, :'token');
 ROLLBACK;
 
 -- What changed in the row since shows at once, because the row is asked.
 UPDATE session.sessions SET role = 'clerk', auth_level = 3 WHERE id = :'id';
 SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie');
-SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie', true);
+SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie', true, :'token');
 SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(session_cookie_issue(:'token'));
 
 -- After its time the row decides, and says that a new one is due.
 SELECT pg_temp.old_snapshot(:'id', :'token') AS old \gset
-SELECT id = :'id' AS same_id, user_id, role, expires_at = :'expires_at' AS exactly, source, should_refresh FROM session_cookie_validate(:'old');
+SELECT id = :'id' AS same_id, user_id, role, expires_at = :'expires_at' AS exactly, source, should_refresh FROM session_cookie_validate(:'old', token => :'token');
 BEGIN READ ONLY;
-SELECT source FROM session_cookie_validate(:'old');
+SELECT source FROM session_cookie_validate(:'old', token => :'token');
 SELECT source FROM session_cookie_validate(session_cookie_issue(:'visit'));
 ROLLBACK;
 UPDATE session.sessions SET token_hash = sha256('another') WHERE id = :'id';
-SELECT count(*) AS accepted FROM session_cookie_validate(:'old');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'old', token => :'token');
 UPDATE session.sessions SET token_hash = sha256(substr(pg_temp.bytes_of(:'token'), 17)) WHERE id = :'id';
-SELECT count(*) AS accepted FROM session_cookie_validate(:'old');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'old', token => :'token');
 UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = :'id';
-SELECT count(*) AS accepted FROM session_cookie_validate(:'old');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'old', token => :'token');
 UPDATE session.sessions SET expires_at = :'expires_at' WHERE id = :'id';
+
+-- A snapshot alone is no credential: where the row decides, the token has to be there and be the session's.
+SELECT id AS other_id, token AS other FROM session_create('zoe') \gset
+CREATE FUNCTION pg_temp.sources(cookie text, sensitive boolean, token text, other text, id text) RETURNS TABLE (beside text, source text) LANGUAGE sql AS $$
+    SELECT beside, coalesce((SELECT v.source FROM session_cookie_validate(cookie, sensitive, shown) AS v), 'no row')
+      FROM (VALUES (1, 'its token', token), (2, 'none', NULL), (3, 'another session''s', other), (4, 'junk', 'junk'), (5, 'empty', ''),
+                   (6, 'a guess', (SELECT 'st_' || translate(encode(uuid_send(id::uuid) || decode(repeat('00', 32), 'hex'), 'base64'), E'+/\n', '-_')))) AS t (n, beside, shown)
+     ORDER BY n
+$$;
+SELECT * FROM pg_temp.sources(:'cookie', false, :'token', :'other', :'id');
+SELECT * FROM pg_temp.sources(:'cookie', true, :'token', :'other', :'id');
+SELECT * FROM pg_temp.sources(:'old', false, :'token', :'other', :'id');
+SELECT calls -> 'malformed' AS malformed FROM session.stats WHERE database = current_database() \gset
+SELECT FROM session_cookie_validate(:'cookie', token => 'junk');
+SELECT (calls -> 'malformed')::int - :malformed AS malformed FROM session.stats WHERE database = current_database();
+
+-- A snapshot of the token before it is beside the session's new token decides nothing.
+BEGIN;
+SELECT token AS next FROM session_regenerate(:'token') \gset
+SELECT user_id, source, should_refresh FROM session_cookie_validate(:'cookie', token => :'next');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', token => :'token');
+ROLLBACK;
+SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', token => :'next');
+
+-- While sessions are bound the row decides, and the request has to come from where it came from.
+SELECT token AS bound FROM session_create('ben', ip => '192.0.2.1', user_agent => 'x') \gset
+SELECT session_cookie_issue(:'bound') AS bound_cookie \gset
+SELECT source FROM session_cookie_validate(:'bound_cookie', token => :'bound');
+SET session.bind_ip = 'exact';
+SELECT source, should_refresh FROM session_cookie_validate(:'bound_cookie', token => :'bound', ip => '192.0.2.1');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'bound_cookie', token => :'bound', ip => '192.0.2.2');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'bound_cookie', token => :'bound');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'bound_cookie', ip => '192.0.2.1');
+RESET session.bind_ip;
+SET session.bind_user_agent = on;
+SELECT count(*) AS accepted FROM session_cookie_validate(:'bound_cookie', token => :'bound', user_agent => 'y');
+SET session.on_mismatch = 'revoke';
+SELECT count(*) AS accepted FROM session_cookie_validate(:'bound_cookie', token => :'bound', user_agent => 'y');
+SELECT session_status(:'bound', user_agent => 'x');
+RESET session.bind_user_agent;
+RESET session.on_mismatch;
 
 -- It is never believed longer than the session was to live: never past the second it ends in.
 SET session.cookie_cache_ttl = '1d';
@@ -135,14 +176,14 @@ SELECT count(*) AS made FROM session_create('evicted', max_sessions => 1);
 SELECT count(*) AS refreshed FROM made, session_refresh(refresh_token) WHERE what = 'refreshed';
 DELETE FROM session.sessions WHERE user_id = 'purged';
 SELECT session_touch(token) FROM made WHERE what = 'touched';
-SELECT made.what, (SELECT source FROM session_cookie_validate(made.cookie)) AS at_once,
-       (SELECT source FROM session_cookie_validate(made.cookie, true)) AS sensitive, (SELECT source FROM session_cookie_validate(old.cookie)) AS later
+SELECT made.what, (SELECT source FROM session_cookie_validate(made.cookie, token => made.token)) AS at_once,
+       (SELECT source FROM session_cookie_validate(made.cookie, true, made.token)) AS sensitive, (SELECT source FROM session_cookie_validate(old.cookie, token => old.token)) AS later
   FROM made JOIN made AS old USING (what) WHERE made.n = 1 AND old.n = 2 ORDER BY what COLLATE "C";
 
 -- A new snapshot for the new token is.
 SELECT token AS new FROM session_regenerate(:'token') \gset
-SELECT session_cookie_issue(:'token') AS old_token, source FROM session_cookie_validate(session_cookie_issue(:'new'), true);
-SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', true);
+SELECT session_cookie_issue(:'token') AS old_token, source FROM session_cookie_validate(session_cookie_issue(:'new'), true, :'new');
+SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', true, :'token');
 
 -- A snapshot is no cookie of the application's, and none of those is a snapshot, whatever it says
 -- and whichever key there is for a purpose of that name.
@@ -163,7 +204,7 @@ TABLE confused;
 -- A snapshot under an imported key is good as any other; what is said there is not believed 15 seconds longer.
 SELECT user_id, source FROM session_cookie_validate(session_cookie_issue(:'new', 'jwt'));
 SELECT pg_temp.old_snapshot(:'id', :'new') AS old \gset
-SELECT user_id, source FROM session_cookie_validate(:'old');
+SELECT user_id, source FROM session_cookie_validate(:'old', token => :'new');
 
 -- With every character it stands and falls; junk is no row.
 SELECT encoding, count(v.id) AS accepted
@@ -181,24 +222,24 @@ SELECT session_key_rotate() IS NOT NULL AS made;
 SELECT source FROM session_cookie_validate(:'cookie');
 SELECT session_key_retire('imported');
 SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie');
-SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', true);
+SELECT count(*) AS accepted FROM session_cookie_validate(:'cookie', true, :'token');
 
 -- What a transaction has made and not committed is not believed by itself: once it is rolled back it says nothing.
 BEGIN;
-SELECT session_cookie_issue(token) AS undone FROM session_create('mallory') \gset
-SELECT user_id, source FROM session_cookie_validate(:'undone');
+SELECT session_cookie_issue(token) AS undone, token AS undone_token FROM session_create('mallory') \gset
+SELECT user_id, source FROM session_cookie_validate(:'undone', token => :'undone_token');
 ROLLBACK;
-SELECT user_id, source FROM session_cookie_validate(:'undone');
+SELECT user_id, source FROM session_cookie_validate(:'undone', token => :'undone_token');
 SELECT token AS visit FROM session_create() \gset
 BEGIN;
-SELECT session_cookie_issue(token) AS undone FROM session_regenerate(:'visit', user_id => 'mallory') \gset
+SELECT session_cookie_issue(token) AS undone, token AS undone_token FROM session_regenerate(:'visit', user_id => 'mallory') \gset
 ROLLBACK;
-SELECT user_id, source FROM session_cookie_validate(:'undone');
+SELECT user_id, source FROM session_cookie_validate(:'undone', token => :'undone_token');
 BEGIN;
 SELECT session_cookie_issue(token) AS done, token AS made FROM session_create('alice') \gset
 COMMIT;
-SELECT user_id, source, should_refresh FROM session_cookie_validate(:'done');
-SELECT user_id, source, should_refresh FROM session_cookie_validate(session_cookie_issue(:'made'));
+SELECT user_id, source, should_refresh FROM session_cookie_validate(:'done', token => :'made');
+SELECT user_id, source, should_refresh FROM session_cookie_validate(session_cookie_issue(:'made'), token => :'made');
 
 DROP VIEW confused, reads, encodings;
 DROP EXTENSION session;

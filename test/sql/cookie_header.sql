@@ -158,6 +158,11 @@ SELECT session_cookie_clear();
 SELECT session_cookie_clear('sid', NULL);
 SELECT session_cookie_clear('sid', 'sid=1; other=2; sid.0=a; sid.11=b; sid.0=c; sid.03=d; sid.100=e; sid.x=f; SID.1=g; sid-x=h; sid.2');
 SELECT session_cookie_clear('sid', E'sid.1\r\nSet-Cookie: a=b; sid.2 \r\n=x; sid.3\n');
+-- The cookie with the snapshot goes too, where the request has it.
+SELECT session_cookie_clear('sid', 'sid=1; sid-cache=2; sid-cache.0=3; sid-cache.7=4; sid-cached=5; SID-cache=6; sid-cache-cache=7');
+SELECT session_cookie_clear(cookie_header => '__Host-session=1; __Host-session-cache=2');
+SELECT session_cookie_clear('sid', 'sid=1; sid-cache');
+SELECT count(*) FROM session_cookie_clear(repeat('s', 1024), 'a=b; ' || repeat('s', 1024) || '-cache=2');
 SELECT count(*) FROM session_cookie_clear('sid', (SELECT string_agg('sid.' || n, '=;') FROM generate_series(0, 1000) AS n) || '=');
 SELECT pg_temp.error_of('session_cookie_clear(''a b'')');
 

@@ -137,7 +137,7 @@ BEGIN
                                                WHEN 'kind' THEN '''database'''
                                                WHEN 'kid' THEN '''no such kid''' END, ', ')
                      FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
-                    WHERE a.n <= p.pronargs - p.pronargdefaults))
+                    WHERE a.n <= p.pronargs - p.pronargdefaults OR (a.n <= p.pronargs AND a.name = 'token')))
       INTO call FROM extension_functions p WHERE p.oid = function;
     PERFORM session_authenticate(token);
     EXECUTE call INTO answer USING token, id;

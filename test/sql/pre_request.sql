@@ -121,6 +121,34 @@ SELECT pg_temp.asked(cookies, headers), count(*), array_agg(what ORDER BY n) AS 
 SELECT set_config('request.cookies', pg_temp.with_cookie('junk'), true) IS NOT NULL AS set;
 SELECT session_pre_request();
 COMMIT;
+
+-- While the session lives on, the cookie is not removed: the browser may have got the new token while the request with
+-- the old one was on its way.  When the session is over, it is.
+SELECT token AS late, refresh_token AS late_refresh FROM session_create('late', ip => '192.0.2.10', refreshable => true) \gset
+SELECT token AS next, refresh_token AS next_refresh FROM session_refresh(:'late_refresh') \gset
+SELECT token AS later FROM session_regenerate(:'next') \gset
+CREATE FUNCTION pg_temp.guess(token text) RETURNS text LANGUAGE sql AS $$ SELECT left(token, 60) || CASE right(token, 7) WHEN 'AAAAAAA' THEN 'AAAAAAB' ELSE 'AAAAAAA' END $$;
+:as_anon
+SELECT left(pg_temp.asked(pg_temp.with_cookie(:'late')), 5) AS refreshed, left(pg_temp.asked(pg_temp.with_cookie(:'next')), 5) AS regenerated,
+       left(pg_temp.asked(pg_temp.with_cookie(pg_temp.guess(:'later'))), 5) AS guessed, pg_temp.asked(pg_temp.with_cookie(:'later')) AS the_new_one;
+COMMIT;
+SET session.bind_ip = 'exact';
+:as_anon
+SELECT left(pg_temp.asked(pg_temp.with_cookie(:'later')), 5) AS from_elsewhere;
+COMMIT;
+RESET session.bind_ip;
+UPDATE session.sessions SET expires_at = clock_timestamp() WHERE user_id = 'late';
+:as_anon
+SELECT left(pg_temp.asked(pg_temp.with_cookie(:'later')), 5) AS can_be_refreshed;
+COMMIT;
+SELECT session_revoke_user('late');
+:as_anon
+SELECT left(pg_temp.asked(pg_temp.with_cookie(:'late')), 5) AS refreshed, left(pg_temp.asked(pg_temp.with_cookie(:'later')), 5) AS the_new_one;
+COMMIT;
+DELETE FROM session.sessions WHERE user_id = 'late';
+:as_anon
+SELECT left(pg_temp.asked(pg_temp.with_cookie(:'late')), 5) AS gone;
+COMMIT;
 RESET session.on_invalid;
 
 -- Whoever was bound before is not any more, good token or not.

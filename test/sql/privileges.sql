@@ -181,7 +181,7 @@ SELECT session_data_set(:'token', 'b', '2'), session_data_get(:'token', 'b'), se
 SELECT session_cookie_encode('{"a": 1}') AS cookie, session_cookie_issue(:'token') AS snapshot \gset
 SELECT session_cookie_decode(:'cookie') -> 'a' AS a, session_cookie_revoke(:'cookie'), session_cookie_decode(:'cookie');
 SELECT id = :'id' AS same_id, source FROM session_cookie_validate(:'snapshot');
-SELECT source FROM session_cookie_validate(:'snapshot', true);
+SELECT source FROM session_cookie_validate(:'snapshot', true, :'token');
 SELECT count(session_jwt(:'token')) AS jwts;
 SELECT refresh_token FROM session_create('bob', refreshable => true) \gset
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');

@@ -166,7 +166,7 @@ is( as('app', qq{
 	SELECT source FROM session_cookie_validate(:'c');
 	SELECT session_revoke('$token');
 	SELECT source FROM session_cookie_validate(:'c');
-	SELECT count(*) FROM session_cookie_validate(:'c', true);
+	SELECT count(*) FROM session_cookie_validate(:'c', true, '$token');
 }),
 	"cookie\nt\ncookie\n0",
 	'a snapshot is believed for its time');

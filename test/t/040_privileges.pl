@@ -229,7 +229,7 @@ is( as( 'app', q{
 	SELECT token AS t FROM session_refresh(:'r') \gset
 	SELECT session_cookie_issue(:'t') AS c \gset
 	SELECT user_id, source FROM session_cookie_validate(:'c');
-	SELECT user_id, source FROM session_cookie_validate(:'c', true);
+	SELECT user_id, source FROM session_cookie_validate(:'c', true, :'t');
 	SELECT length(session_jwt(:'t')) > 100;
 	SELECT session_cookie_encode('{"a": 1}') AS c \gset
 	SELECT session_cookie_decode(:'c') -> 'a';

@@ -202,12 +202,12 @@ sub told_by_standby
 
 my %reads = (
 	"session_cookie_decode('$cookie') -> 'cart'" => '1',
-	"(SELECT user_id || source FROM session_cookie_validate('$snapshot'))" =>
+	"(SELECT user_id || source FROM session_cookie_validate('$snapshot', token => '$token'))" =>
 	  'alicedatabase',
-	"(SELECT user_id || source FROM session_cookie_validate('$snapshot', true))" =>
+	"(SELECT user_id || source FROM session_cookie_validate('$snapshot', true, '$token'))" =>
 	  'alicedatabase',
 	"length(session_jwt('$token')) > 100" => 't',
-	"(SELECT user_id FROM session_cookie_validate(session_cookie_issue('$token')))"
+	"(SELECT user_id FROM session_cookie_validate(session_cookie_issue('$token'), token => '$token'))"
 	  => 'alice',
 	q{session_cookie_decode(session_cookie_encode('{"cart": 2}')) -> 'cart'} =>
 	  '2');
@@ -291,7 +291,7 @@ is(on_standby("SELECT session_data('$other')"),
 # A snapshot is believed on the primary only, and only if it was made there: a
 # standby may not know yet what happened to the session.
 my $made = on_standby("SELECT session_cookie_issue('$other')");
-my $belief = "(SELECT user_id || source FROM session_cookie_validate('%s'))";
+my $belief = "(SELECT user_id || source FROM session_cookie_validate('%s', token => '$other'))";
 $snapshot =
   $primary->safe_psql('postgres', "SELECT session_cookie_issue('$other')");
 is( $primary->safe_psql('postgres', 'SELECT ' . sprintf($belief, $snapshot)),
@@ -334,7 +334,7 @@ sub verdicts
 	my $of = shift;
 	return join ' ', map { s/\|.*//r } map { $standby->safe_psql('postgres', $_) } (
 		map {
-			(   "SELECT coalesce((SELECT source FROM session_cookie_validate('$_')), 'nobody')",
+			(   "SELECT coalesce((SELECT source FROM session_cookie_validate('$_', token => '$of->{token}')), 'nobody')",
 				asked('cookie_cache', $of->{token}, $_))
 		} $of->{theirs},
 		$of->{ours});
@@ -366,7 +366,7 @@ is( $standby->safe_psql('postgres',
 	'nor does the token count any more');
 is( $gone->query_safe(
 		'SELECT ' . join ', ',
-		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}'))" }
+		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}', token => '$kept{$_}{token}'))" }
 		  sort keys %end),
 	'0|1|0|0|0',
 	'nor in a transaction that began before');
@@ -375,7 +375,7 @@ $gone->quit;
 is( $primary->safe_psql(
 		'postgres',
 		'SELECT ' . join ', ',
-		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}'))" }
+		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}', token => '$kept{$_}{token}'))" }
 		  sort keys %end),
 	'0|1|0|0|0',
 	'nor what was made on the standby, on the primary');

@@ -42,10 +42,15 @@ sub create
 		"SELECT token FROM session_create('$user', idle_timeout => '10 minutes')");
 }
 
+# The token that a snapshot was made for.
+my %token_of;
+
 sub issue
 {
 	my $token = shift;
-	return query("SELECT session_cookie_issue('$token')");
+	my $snapshot = query("SELECT session_cookie_issue('$token')");
+	$token_of{$snapshot} = $token;
+	return $snapshot;
 }
 
 # Who answers for a snapshot.
@@ -53,7 +58,7 @@ sub source
 {
 	my ($snapshot, $database) = @_;
 	return $node->safe_psql($database // 'postgres',
-		"SELECT coalesce((SELECT source FROM session_cookie_validate('$snapshot')), 'nobody')");
+		"SELECT coalesce((SELECT source FROM session_cookie_validate('$snapshot', token => '$token_of{$snapshot}')), 'nobody')");
 }
 
 # Restart: what was revoked before stays so, and others' snapshots ask once.
@@ -225,6 +230,7 @@ is(query($seen), 't', 'a session is used in one database');
 is($node->safe_psql('two', $seen), 'f', 'the one of the same id in another is not');
 $snapshot = issue($shared);
 my $there = $node->safe_psql('two', "SELECT session_cookie_issue('$shared')");
+$token_of{$there} = $shared;
 is(source($snapshot), 'cookie', 'its snapshot is believed');
 is(source($snapshot, 'two'), 'nobody', 'and not there, though the keys are the same');
 is(source($there, 'two'), 'cookie', 'that of the other is');
@@ -242,19 +248,19 @@ $snapshot = issue($other);
 my $live = query(q{SELECT session_status('} . $other . q{')});
 is($live, 'active', 'a session is alive');
 query("BEGIN; SELECT session_revoke('$other'); PREPARE TRANSACTION 'r'; ROLLBACK PREPARED 'r'");
-is(query("SELECT source FROM session_cookie_validate(session_cookie_issue('$other'))"),
+is(query("SELECT source FROM session_cookie_validate(session_cookie_issue('$other'), token => '$other')"),
 	'database', 'its revocation was prepared and rolled back');
 ok( $node->poll_query_until('postgres',
-		"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$other'))"),
+		"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$other'), token => '$other')"),
 	'and is forgotten after a while');
 
 query('SELECT count(session_create($$most$$)) FROM generate_series(1, 40)');
 query(q{BEGIN; SELECT session_revoke_user('most'); PREPARE TRANSACTION 's'});
-is(query("SELECT source FROM session_cookie_validate(session_cookie_issue('$other'))"),
+is(query("SELECT source FROM session_cookie_validate(session_cookie_issue('$other'), token => '$other')"),
 	'database', 'a prepared transaction found no room');
 query(q{ROLLBACK PREPARED 's'});
 ok( $node->poll_query_until('postgres',
-		"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$other'))"),
+		"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$other'), token => '$other')"),
 	'which is forgotten as well');
 
 # What was prepared before the server starts is not in the set, and may end a
@@ -272,7 +278,7 @@ for my $how (qw(fast immediate))
 	query("COMMIT PREPARED 't'");
 	is(source($made), 'nobody', "a session that it ends is over, after a $how stop");
 	ok( $node->poll_query_until('postgres',
-			"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$still'))"),
+			"SELECT source = 'cookie' FROM session_cookie_validate(session_cookie_issue('$still'), token => '$still')"),
 		'then snapshots are believed again');
 	is(source($made), 'nobody', 'but not that one');
 }
