@@ -586,7 +586,7 @@ from_claims(SessionSnapshot *snapshot, const Proven *proven, int64 now)
 
 /* Fills a snapshot from the row of the token; false unless that is valid. */
 static bool
-from_row(SessionSnapshot *snapshot, const SessionSnapshotRequest * request)
+from_row(SessionSnapshot *snapshot, const SessionSnapshotRequest *request)
 {
 	SessionRow	row;
 
@@ -658,7 +658,7 @@ is_for_token(const SessionSnapshot *snapshot, const SessionToken *token)
 
 bool
 session_cookie_believe(const char *value, size_t len,
-					   const SessionSnapshotRequest * request,
+					   const SessionSnapshotRequest *request,
 					   SessionSnapshot *snapshot)
 {
 	int64		now = unix_seconds(GetCurrentTimestamp());

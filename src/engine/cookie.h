@@ -129,7 +129,7 @@ typedef struct SessionSnapshotRequest
 	bool		sensitive;		/* the row decides, whatever the snapshot says */
 	const SessionToken *token;	/* NULL = not said */
 	SessionBinding binding;
-}			SessionSnapshotRequest;
+} SessionSnapshotRequest;
 
 /*
  * Validates a snapshot.  It decides by itself, and no table is read, while all
@@ -141,7 +141,7 @@ typedef struct SessionSnapshotRequest
  * session.
  */
 extern bool session_cookie_believe(const char *value, size_t len,
-								   const SessionSnapshotRequest * request,
+								   const SessionSnapshotRequest *request,
 								   SessionSnapshot *snapshot);
 
 /*

@@ -210,6 +210,15 @@ withServer("database: a role that PostgREST may not have is refused", { strategy
 	is(await web.ask("/rpc/whoami"), null, ANON);
 });
 
+// Whether the bytes that hold the id are those of a live session, as "almost" tokens have them.
+async function namesLiveSession(cookie) {
+	const token = cookie.slice(COOKIE.length + 1);
+	if (!/^st_[\w-]{64}$/.test(token))
+		return false;
+	const id = Buffer.from(token.slice(3), "base64url").subarray(0, 16).toString("hex");
+	return (await db.rows("SELECT status FROM session_get($1)", id)).some((session) => session.status === "active");
+}
+
 // Everything that is no proof of a session.
 async function invalidTokens() {
 	const [ada, gone] = [await login("ada"), await login("ada")];
@@ -231,8 +240,9 @@ withServer("database: a token that is not good is rejected, where that is set",
 			const answer = await web.ask("/rpc/whoami", { cookie });
 			assert.equal(answer.status, 401, cookie);
 			assert.deepEqual(answer.body, { code: "PT401", message: "session is not valid", details: null, hint: null });
-			// A browser would come with it for ever, to the login, too.
-			assert.deepEqual(parseSetCookie(answer.setCookie).map(({ name, value, maxAge }) => [name, value, maxAge]), [[COOKIE, "", 0]]);
+			// A browser would send the cookie for ever, with the login too.  Of a session that lives on it is kept.
+			assert.deepEqual(parseSetCookie(answer.setCookie).map(({ name, value, maxAge }) => [name, value, maxAge]),
+				await namesLiveSession(cookie) ? [] : [[COOKIE, "", 0]]);
 		}
 		const header = await web.ask("/rpc/whoami_writing", { post: {}, headers: { "x-session-token": "no" }, cookie: ada.cookie });
 		assert.equal(header.status, 401);

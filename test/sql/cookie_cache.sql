@@ -93,7 +93,7 @@ ROLLBACK;
 
 -- What changed in the row since shows at once, because the row is asked.
 UPDATE session.sessions SET role = 'clerk', auth_level = 3 WHERE id = :'id';
-SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie');
+SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie', token => :'token');
 SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(:'cookie', true, :'token');
 SELECT role, auth_level, source, should_refresh FROM session_cookie_validate(session_cookie_issue(:'token'));
 
@@ -113,15 +113,17 @@ SELECT count(*) AS accepted FROM session_cookie_validate(:'old', token => :'toke
 UPDATE session.sessions SET expires_at = :'expires_at' WHERE id = :'id';
 
 -- A snapshot alone is no credential: where the row decides, the token has to be there and be the session's.
-SELECT id AS other_id, token AS other FROM session_create('zoe') \gset
+SELECT token AS other FROM session_create('zoe') \gset
+SELECT id AS fresh_id, token AS fresh FROM session_create('yan') \gset
+SELECT session_cookie_issue(:'fresh') AS fresh_cookie \gset
 CREATE FUNCTION pg_temp.sources(cookie text, sensitive boolean, token text, other text, id text) RETURNS TABLE (beside text, source text) LANGUAGE sql AS $$
     SELECT beside, coalesce((SELECT v.source FROM session_cookie_validate(cookie, sensitive, shown) AS v), 'no row')
       FROM (VALUES (1, 'its token', token), (2, 'none', NULL), (3, 'another session''s', other), (4, 'junk', 'junk'), (5, 'empty', ''),
                    (6, 'a guess', (SELECT 'st_' || translate(encode(uuid_send(id::uuid) || decode(repeat('00', 32), 'hex'), 'base64'), E'+/\n', '-_')))) AS t (n, beside, shown)
      ORDER BY n
 $$;
-SELECT * FROM pg_temp.sources(:'cookie', false, :'token', :'other', :'id');
-SELECT * FROM pg_temp.sources(:'cookie', true, :'token', :'other', :'id');
+SELECT * FROM pg_temp.sources(:'fresh_cookie', false, :'fresh', :'other', :'fresh_id');
+SELECT * FROM pg_temp.sources(:'fresh_cookie', true, :'fresh', :'other', :'fresh_id');
 SELECT * FROM pg_temp.sources(:'old', false, :'token', :'other', :'id');
 SELECT calls -> 'malformed' AS malformed FROM session.stats WHERE database = current_database() \gset
 SELECT FROM session_cookie_validate(:'cookie', token => 'junk');

@@ -18,7 +18,7 @@ $$;
 
 -- Who answers for each snapshot.
 CREATE FUNCTION pg_temp.answers() RETURNS TABLE (name text, answer text) LANGUAGE sql AS $$
-    SELECT m.name, coalesce((SELECT concat_ws(' ', v.source, v.user_id, v.tenant_id, v.role, v.auth_level) FROM session_cookie_validate(m.cookie) AS v), 'nobody')
+    SELECT m.name, coalesce((SELECT concat_ws(' ', v.source, v.user_id, v.tenant_id, v.role, v.auth_level) FROM session_cookie_validate(m.cookie, token => m.token) AS v), 'nobody')
       FROM made AS m ORDER BY m.name COLLATE "C"
 $$;
 

@@ -169,6 +169,7 @@ my @looks = (
 	q{session_authenticate(:token, '192.0.2.1', 'curl')},
 	'session_data(:token)',
 	q{session_data_get(:token, 'k')},
+	q{session_cookie_validate('a.b', true, :token)},
 	'session_cookie_issue(:token)',
 	q{session_cookie_issue(:token, 'jwe')},
 	'session_jwt(:token)',

@@ -274,6 +274,7 @@ for my $how (qw(fast immediate))
 	$node->stop($how);
 	$node->start;
 	my $made = query("BEGIN READ ONLY; SELECT session_cookie_issue('$token'); COMMIT");
+	$token_of{$made} = $token;
 	is(source($made), 'database', 'while a transaction of before is there, the row is asked');
 	query("COMMIT PREPARED 't'");
 	is(source($made), 'nobody', "a session that it ends is over, after a $how stop");

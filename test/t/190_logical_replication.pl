@@ -33,12 +33,24 @@ sub subscribed
 	return $subscriber->safe_psql('postgres', shift);
 }
 
-# Who answers on the subscriber for a snapshot.
+# The token that a snapshot was made for.
+my %token_of;
+
+# Makes a snapshot on the subscriber.
+sub issue
+{
+	my $token = shift;
+	my $snapshot = subscribed("SELECT session_cookie_issue('$token')");
+	$token_of{$snapshot} = $token;
+	return $snapshot;
+}
+
+# Who answers on the subscriber for a snapshot that is shown with its token.
 sub source
 {
 	my $snapshot = shift;
 	return subscribed(
-		"SELECT coalesce((SELECT concat_ws(' ', source, user_id, role) FROM session_cookie_validate('$snapshot')), 'nobody')"
+		"SELECT coalesce((SELECT concat_ws(' ', source, user_id, role) FROM session_cookie_validate('$snapshot', token => '$token_of{$snapshot}')), 'nobody')"
 	);
 }
 
@@ -79,7 +91,7 @@ my (%token, %snapshot);
 for my $end ('untouched', 'promoted', sort keys %ends)
 {
 	$token{$end} = create($end, '');
-	$snapshot{$end} = subscribed("SELECT session_cookie_issue('$token{$end}')");
+	$snapshot{$end} = issue($token{$end});
 	is(source($snapshot{$end}), "cookie $end reader",
 		"a snapshot of the subscriber is believed: $end");
 }
@@ -94,13 +106,13 @@ is(source($snapshot{promoted}), 'nobody', 'the old token is dead');
 
 # A role that is taken away, by hand.
 my $demoted = create('demoted', '');
-my $cookie = subscribed("SELECT session_cookie_issue('$demoted')");
+my $cookie = issue($demoted);
 publish("UPDATE session.sessions SET role = 'guest' WHERE user_id = 'demoted'");
 is(source($cookie), 'database demoted guest', 'the row decides on the role');
 
 # A transaction that is prepared and not decided, and one that is rolled back.
 my $pending = create('pending', '');
-$cookie = subscribed("SELECT session_cookie_issue('$pending')");
+$cookie = issue($pending);
 publish("BEGIN; SELECT session_revoke('$pending'); PREPARE TRANSACTION 'q'");
 is(source($cookie), 'database pending reader', 'a prepared revocation has the row asked');
 publish("ROLLBACK PREPARED 'q'");
@@ -131,7 +143,7 @@ $reader->quit;
 publish('TRUNCATE session.sessions');
 is(source($snapshot{untouched}), 'nobody', 'TRUNCATE is replicated');
 my $later = create('later', '');
-$cookie = subscribed("SELECT session_cookie_issue('$later')");
+$cookie = issue($later);
 is(source($cookie), 'cookie later reader', 'a session of after it has a snapshot that is believed');
 
 is( subscribed('SELECT apply_error_count + sync_error_count FROM pg_stat_subscription_stats'),
