@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -108,11 +109,19 @@ session_pre_request(PG_FUNCTION_ARGS)
  * Reading
  */
 
-/* A value that a function has given for an identity. */
+/*
+ * A value that a call site has returned for an identity.  A row that holds it
+ * may outlive a change of the identity, so the value stays as long as the call
+ * site.  A call site therefore keeps a few values; if the identity changes more
+ * often, each later call returns a copy in the memory of its caller.
+ */
+#define KEPT 8
+
 typedef struct Given
 {
 	uint64		generation;
-	void	   *value;			/* NULL = SQL NULL */
+	void	   *value;			/* NULL = SQL NULL, or none is kept for it */
+	int			kept;			/* how many values were kept so far */
 } Given;
 
 /* Returns that, if it is still right; what a filter does for every row. */
@@ -125,49 +134,37 @@ typedef struct Given
 			PG_RETURN_POINTER(before->value); \
 	} while (0)
 
-/*
- * What this call site gave before, if it was for the identity that is bound
- * now.  A value stays as long as the call site, because a row that holds it
- * may outlive a change of the identity.
- */
 static Given *
-given_before(FunctionCallInfo fcinfo, bool *current)
+given_by(FmgrInfo *site)
 {
-	Given	   *given = fcinfo->flinfo->fn_extra;
-
-	*current = given != NULL &&
-		given->generation == session_context_generation();
-	if (given == NULL)
-		given = fcinfo->flinfo->fn_extra =
-			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(Given));
-	given->generation = session_context_generation();
-	return given;
+	if (site->fn_extra == NULL)
+		site->fn_extra = MemoryContextAllocZero(site->fn_mcxt, sizeof(Given));
+	return site->fn_extra;
 }
 
-/* A copy that lasts as long as the call site; NULL of NULL. */
-static void *
-kept(FunctionCallInfo fcinfo, const void *value, Size size)
-{
-	void	   *copy;
-
-	if (value == NULL)
-		return NULL;
-	copy = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, size);
-	memcpy(copy, value, size);
-	return copy;
-}
-
+/* Returns a copy of a value, kept for the next calls if that may be. */
 static Datum
 give(FunctionCallInfo fcinfo, const void *value, Size size)
 {
-	bool		current;
-	Given	   *given = given_before(fcinfo, &current);
+	Given	   *given;
+	void	   *copy;
 
-	if (!current)
-		given->value = kept(fcinfo, value, size);
-	if (given->value == NULL)
+	if (value == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_POINTER(given->value);
+	given = given_by(fcinfo->flinfo);
+	if (given->kept < KEPT)
+		copy = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, size);
+	else
+		copy = palloc(size);
+	memcpy(copy, value, size);
+	given->value = NULL;
+	if (given->kept < KEPT)
+	{
+		given->kept++;
+		given->generation = session_context_generation();
+		given->value = copy;
+	}
+	PG_RETURN_POINTER(copy);
 }
 
 static Datum
@@ -233,37 +230,50 @@ session_authenticated_at(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(identity->authenticated_at);
 }
 
-/* The claims of the identity, taken apart once; NULL = nobody is bound. */
-static Jsonb *
-claims_of_identity(FunctionCallInfo fcinfo)
+/*
+ * The claims of the identity, parsed once for all call sites; NULL = no
+ * identity is bound.  They are gone when another one is.
+ */
+static const Jsonb *
+claims_of_identity(void)
 {
+	static MemoryContext memory = NULL;
+	static const Jsonb *claims = NULL;
+	static uint64 parsed_for = 0;	/* no generation */
 	const SessionIdentity *identity = session_context_identity();
-	bool		current;
-	Given	   *given = given_before(fcinfo, &current);
-	Jsonb	   *claims = NULL;
+	Jsonb	   *parsed = NULL;
 
-	if (current)
-		return given->value;
+	if (parsed_for == session_context_generation())
+		return claims;
+	if (memory == NULL)
+		memory = AllocSetContextCreate(CacheMemoryContext, "session claims",
+									   ALLOCSET_SMALL_SIZES);
+	parsed_for = 0;
+	MemoryContextReset(memory);
 	if (identity != NULL && identity->claims != NULL)
-		claims = session_claims_parse_local(text_to_cstring(identity->claims));
-	given->value = kept(fcinfo, claims, claims == NULL ? 0 : VARSIZE(claims));
-	return given->value;
+		parsed = session_claims_parse_local(text_to_cstring(identity->claims));
+	claims = NULL;
+	if (parsed != NULL)
+		claims = memcpy(MemoryContextAlloc(memory, VARSIZE(parsed)), parsed,
+						VARSIZE(parsed));
+	parsed_for = session_context_generation();
+	return claims;
 }
 
 Datum
 session_claims(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *claims = claims_of_identity(fcinfo);
+	const Jsonb *claims;
 
-	if (claims == NULL)
-		PG_RETURN_NULL();
-	PG_RETURN_JSONB_P(claims);
+	RETURN_IF_GIVEN();
+	claims = claims_of_identity();
+	return give(fcinfo, claims, claims == NULL ? 0 : VARSIZE(claims));
 }
 
 Datum
 session_claim(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *claims = claims_of_identity(fcinfo);
+	const Jsonb *claims = claims_of_identity();
 	text	   *key;
 	text	   *value;
 

@@ -285,19 +285,52 @@ credential_token(const Request *request, SessionToken *token)
 							   VARSIZE_ANY_EXHDR(request->credential));
 }
 
-/* Adds a header to the response, unless what is there is not ours to read. */
+/* Tells whether a header of the response is the Set-Cookie of a cookie. */
+static bool
+sets_cookie(JsonbValue *entry, const char *name)
+{
+	text	   *value = session_claims_member(JsonbValueToJsonb(entry),
+											  "Set-Cookie", 10);
+	size_t		len = strlen(name);
+
+	return value != NULL && VARSIZE_ANY_EXHDR(value) > len &&
+		memcmp(VARDATA_ANY(value), name, len) == 0 &&
+		VARDATA_ANY(value)[len] == '=';
+}
+
+/* Drops the Set-Cookie headers of a cookie. */
+static Jsonb *
+without_cookie(Jsonb *headers, const char *name)
+{
+	for (int i = JB_ROOT_COUNT(headers) - 1; i >= 0; i--)
+	{
+		JsonbValue *entry = getIthJsonbValueFromContainer(&headers->root, i);
+
+		if (entry->type == jbvBinary && sets_cookie(entry, name))
+			headers = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_idx,
+														 JsonbPGetDatum(headers),
+														 Int32GetDatum(i)));
+	}
+	return headers;
+}
+
+/*
+ * Adds the Set-Cookie header of a cookie to the response, in place of one that
+ * an earlier call added.  Does nothing if response.headers cannot be read.
+ */
 static void
-add_response_header(const char *name, const text *value)
+set_response_cookie(const char *name, const text *line)
 {
 	char	   *before = gateway_setting("response.headers");
 	Jsonb	   *headers;
-	Jsonb	   *entry = session_claims_with_text(session_claims_empty(), name,
-												 value);
+	Jsonb	   *entry = session_claims_with_text(session_claims_empty(),
+												 "Set-Cookie", line);
 
 	headers = session_claims_parse_local(before == NULL ? "[]" : before);
 	if (headers == NULL || !JB_ROOT_IS_ARRAY(headers) ||
 		JB_ROOT_IS_SCALAR(headers))
 		return;
+	headers = without_cookie(headers, name);
 	headers = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
 												 JsonbPGetDatum(headers),
 												 JsonbPGetDatum(entry)));
@@ -308,12 +341,19 @@ add_response_header(const char *name, const text *value)
 							 true, 0, false);
 }
 
+/* The cookie that holds the snapshot. */
+static char *
+snapshot_name(void)
+{
+	return psprintf("%s%s", session_settings.cookie_name,
+					SESSION_COOKIE_CACHE_SUFFIX);
+}
+
 /* The Set-Cookie of a snapshot; NULL where the settings describe none. */
 static text *
 snapshot_header(const text *value, TimestampTz end)
 {
-	char	   *name = psprintf("%s%s", session_settings.cookie_name,
-								SESSION_COOKIE_CACHE_SUFFIX);
+	char	   *name = snapshot_name();
 	SessionCookie described = session_cookie_header_set(&session_settings);
 	int64		left = (end - GetCurrentTimestamp()) / USECS_PER_SEC;
 	char		line[SESSION_COOKIE_BYTES];
@@ -343,7 +383,7 @@ send_snapshot(const SessionRow *row, const SessionMoment *moment, Jsonb *added)
 		return;
 	line = snapshot_header(value, session_policy_deadline(row));
 	if (line != NULL)
-		add_response_header("Set-Cookie", line);
+		set_response_cookie(snapshot_name(), line);
 }
 
 /* Asks the row, and gives the client a snapshot of it if one is wanted. */
@@ -391,9 +431,7 @@ static bool
 read_snapshot(const Request *request, const SessionToken *token,
 			  SessionSnapshot *snapshot)
 {
-	text	   *value = cookie(request, psprintf("%s%s",
-												 session_settings.cookie_name,
-												 SESSION_COOKIE_CACHE_SUFFIX));
+	text	   *value = cookie(request, snapshot_name());
 
 	return value != NULL &&
 		session_cookie_trust(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),

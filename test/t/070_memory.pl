@@ -1,4 +1,5 @@
-# A backend that serves one call after another does not grow.
+# A backend that serves one call after another does not grow, whether they are in
+# many transactions or in one.
 
 use strict;
 use warnings;
@@ -94,6 +95,179 @@ does_not_grow('live', 10_000, 'creating, regenerating and revoking');
 does_not_grow('list', 20_000, 'listing');
 $node->safe_psql('postgres', q{SELECT count(session_key_retire(session_key_rotate('p1'))) FROM generate_series(1, 100)});
 does_not_grow('purposes', 5_000, 'purposes that nobody has');
+
+# Nor does it with the number of calls in one transaction, for any function that
+# the application may call, or everybody.  The identity changes with each call,
+# so no call has what it had before.
+$node->safe_psql(
+	'postgres', q{
+	ALTER PROCEDURE measure() RENAME TO measured_now;
+	CREATE FUNCTION measure() RETURNS int LANGUAGE plpgsql AS $$
+	BEGIN
+		CALL public.measured_now();
+		RETURN 1;
+	END $$;
+	CREATE ROLE app;
+	SELECT session_grant('app', 'app');
+	SELECT count(session_key_rotate(purpose)) FROM unnest('{session,jwt}'::text[]) AS purpose;
+	ALTER DATABASE postgres SET session.log_events = 'all';
+	ALTER DATABASE postgres SET session.strategy = 'cookie_cache';
+});
+
+my $token = q{current_setting('test.token' || N % 2)};
+my $bound = "session_authenticate($token)";
+my $request = q{set_config('request.cookies', jsonb_build_object('__Host-session', } . $token . q{)::text, true) <> ''};
+
+# What is called: a row, unless it says set; a call that writes is done less
+# often, because the server itself keeps something of each change of a row.
+my %calls = (
+	session_authenticate => [ $bound ],
+	session_pre_request => [ "CASE WHEN $request THEN session_pre_request() END" ],
+	(map { $_ => [ "CASE WHEN $bound THEN $_() END" ] }
+		  qw(session_id session_user_id session_tenant_id session_role session_auth_level
+		  session_authenticated_at session_claims session_require session_revoke_others)),
+	session_claim => [ "CASE WHEN $bound THEN session_claim('sub') END" ],
+	session_revoke_mine => [ "CASE WHEN $bound THEN session_revoke_mine(gen_random_uuid()) END" ],
+	session_mine => [ 'session_mine()', 'set' ],
+	session_cookie_header => [ "session_cookie_header('value' || N)", 'set' ],
+	session_cookie_clear => [ "session_cookie_clear('name' || N)", 'set' ],
+	session_cookie_read => [ "session_cookie_read('a=b; c=' || N, 'c')" ],
+	session_validate => [ "session_validate($token)", 'set' ],
+	session_status => [ "session_status($token) || session_status('junk') || session_status(overlay($token PLACING 'aaaaaaa' FROM 40))" ],
+	(map { $_ => [ "$_($token)" ] } qw(session_is_valid session_is_expired session_data)),
+	session_data_get => [ "session_data_get($token, 'k')" ],
+	session_cookie_encode => [ "session_cookie_encode(jsonb_build_object('n', N))" ],
+	session_cookie_decode => [ "session_cookie_decode(current_setting('test.cookie')) ->> 'n' || session_cookie_decode('junk') IS NULL" ],
+	session_cookie_validate => [ "session_cookie_validate(current_setting('test.snapshot' || N % 2))", 'set' ],
+	session_cookie_issue => [ "session_cookie_issue($token)", 'write' ],
+	session_jwt => [ "session_jwt($token)", 'write' ],
+	session_cookie_revoke => [ "session_cookie_revoke(session_cookie_encode(jsonb_build_object('n', N)))", 'write' ],
+	session_create => [ q{session_create('user ' || N)}, 'write' ],
+	session_revoke => [ q{session_revoke((session_create('user ' || N)).token)}, 'write' ],
+	session_regenerate => [ q{session_regenerate((session_create('user ' || N)).token, auth_level => 2)}, 'write set' ],
+	session_refresh => [ q{session_refresh((session_create('user ' || N, refreshable => true)).refresh_token)}, 'write set' ],
+	session_touch => [ "session_touch($token)", 'write' ],
+	session_data_set => [ "session_data_set($token, 'k', to_jsonb(N))", 'write' ],
+	session_data_pop => [ "session_data_pop($token, 'j')", 'write' ],
+	session_data_delete => [ "session_data_delete($token, 'j')", 'write' ],
+	session_data_clear => [ "session_data_clear($token)", 'write' ],
+	session_data_save => [ "session_data_save($token, '{\"k\": 1}')", 'write' ],
+);
+is( join(' ', sort keys %calls),
+	$node->safe_psql(
+		'postgres', q{
+		SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C") FROM pg_proc
+		JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'
+		WHERE pronamespace = 'public'::regnamespace AND has_function_privilege('app', pg_proc.oid, 'EXECUTE')}),
+	'every function of the application and of everybody is called');
+
+# Tokens of two sessions, whose rows are there before the transaction.
+my $prepare = $node->safe_psql(
+	'postgres', q{
+	SELECT format('SET test.token%s = %L;', n, token) || format('SET test.snapshot%s = %L;', n, session_cookie_issue(token))
+	FROM generate_series(0, 1) AS n, session_create(repeat('user', 50) || n, '{"k": 1}', 'acme') AS s;
+	SELECT format('SET test.cookie = %L;', session_cookie_encode('{"n": 1}'))});
+
+# Runs statements in one transaction that is rolled back; what it measured?
+sub grown
+{
+	my ($name, $how, $sql, $calls, $limit) = @_;
+	my $out = $node->safe_psql(
+		'postgres', qq{
+		SELECT measure() \\g /dev/null
+		$prepare
+		BEGIN;
+		TRUNCATE measured;
+		$sql
+		SELECT count(*), max(contexts) - min(contexts), max(resident) - min(resident) FROM measured;
+		ROLLBACK;
+	});
+	my ($count, $contexts, $resident) = split /\|/, (split /\n/, $out)[-1];
+
+	cmp_ok($count, '>=', 2, "$name $how: it was measured");
+	cmp_ok($contexts, '<', $calls * $limit + 16 * 1024, "$name $how: memory contexts do not grow");
+	cmp_ok($resident, '<', $calls * $limit + 512 * 1024, "$name $how: nor does the process");
+	return;
+}
+
+for my $name (sort keys %calls)
+{
+	my ($call, $kind) = @{ $calls{$name} };
+	my $writes = ($kind // '') =~ /write/;
+	my $returns_set = ($kind // '') =~ /set/;
+	my ($warm, $last) = $writes ? (300, 1500) : (2000, 8000);
+	my $limit = $writes ? 200 : 8;
+	my $calls = $last - $warm;
+	my $n = sub { my $to = shift; return $call =~ s/\bN\b/$to/gr; };
+	my $bind = "SELECT session_authenticate(current_setting('test.token0')) \\g /dev/null";
+
+	grown($name, 'in a loop', qq{$bind
+		DO \$\$
+		DECLARE
+			v text;
+		BEGIN
+			FOR n IN 1 .. $last LOOP
+				IF n = $warm OR n = $last THEN
+					PERFORM measure();
+				END IF;
+				PERFORM @{[ $n->('n') ]};
+				@{[ $returns_set ? '' : 'v := ' . $n->('n') . ';' ]}
+			END LOOP;
+		END \$\$;}, $calls, $limit * 2);
+	grown($name, 'in a loop of savepoints', qq{$bind
+		DO \$\$
+		BEGIN
+			FOR n IN 1 .. $last LOOP
+				IF n = $warm OR n = $last THEN
+					PERFORM measure();
+				END IF;
+				BEGIN
+					PERFORM @{[ $n->('n') ]};
+					PERFORM CASE WHEN n % 2 = 0 THEN 1 / 0 END;
+				EXCEPTION WHEN division_by_zero THEN
+				END;
+			END LOOP;
+		END \$\$;}, $calls, $limit * 2);
+	grown($name, 'in one statement', qq{$bind
+		SELECT count(m) FROM (SELECT @{[ $n->('n') ]}, CASE WHEN n IN ($warm, $last) THEN measure() END AS m
+			FROM generate_series(1, $last) AS n OFFSET 0) AS t \\g /dev/null}, $calls, $limit)
+	  if $returns_set;
+	grown($name, 'in one statement', qq{$bind
+		SELECT count((@{[ $n->('n') ]})::text), count(CASE WHEN n IN ($warm, $last) THEN measure() END)
+			FROM generate_series(1, $last) AS n \\g /dev/null}, $calls, $limit)
+	  if !$returns_set;
+	my $execute = sub { return join "\n", map { "EXECUTE call($_) \\g /dev/null" } @_ };
+	grown($name, 'prepared', qq{$bind
+		PREPARE call(int) AS SELECT @{[ $n->('$1') ]};
+		@{[ $execute->(1 .. 50) ]}
+		SELECT measure() \\g /dev/null
+		@{[ $execute->(51 .. 550) ]}
+		SELECT measure() \\g /dev/null}, 500, $limit);
+}
+
+# A value that a call has returned stays what it was when the identity changes.
+is( $node->safe_psql(
+		'postgres', $prepare . q{
+		SELECT count(DISTINCT claims), bool_and(right(claims ->> 'sub', 1) = (n % 2)::text), bool_and(claims ->> 'sub' = name) FROM (
+			SELECT n, session_authenticate(current_setting('test.token' || n % 2)), session_claims() AS claims, session_user_id() AS name
+			FROM generate_series(1, 100) AS n OFFSET 0) AS t;
+		SELECT count(DISTINCT name) FROM (
+			SELECT unnest(ARRAY[session_user_id(), CASE WHEN session_authenticate(current_setting('test.token' || n % 2)) THEN session_user_id() END, session_user_id()]) AS name
+			FROM generate_series(1, 100) AS n) AS t}),
+	"2|t|t\n2",
+	'values that were returned stay');
+
+# The response has one header for a snapshot, however often a request is proven.
+is( $node->safe_psql(
+		'postgres', $prepare . qq{
+		BEGIN;
+		SELECT set_config('response.headers', '[{"X": "y"}, {"Set-Cookie": "a=b"}]', true) \\g /dev/null
+		SELECT count(session_pre_request()) FROM (SELECT FROM generate_series(1, 5) AS n WHERE $request) AS t \\g /dev/null
+		SELECT jsonb_array_length(headers), headers -> 0, headers -> 1, (headers -> 2 ->> 'Set-Cookie') LIKE '__Host-session-cache=%'
+		FROM (SELECT current_setting('response.headers')::jsonb) AS t(headers)} =~ s/\bN\b/n/gr),
+	'3|{"X": "y"}|{"Set-Cookie": "a=b"}|t',
+	'the header of the snapshot is replaced');
+$node->safe_psql('postgres', 'ALTER FUNCTION measure() RENAME TO measured_after; ALTER PROCEDURE measured_now() RENAME TO measure; DROP FUNCTION measured_after');
 
 # Nor does one call that ends very many sessions: it keeps little of each.
 $node->safe_psql(
