@@ -233,7 +233,8 @@ for my $call (@calls, @cookie_calls, @secret_calls)
 		$function =~ /_cookie_(?:read|clear)$/ ? 'cookie_header'
 	  : $function eq 'session_cookie_header' ? 'value'
 	  : $function eq 'session_key_import' ? 'secret'
-	  : $function =~ /_cookie_(?:decode|revoke|validate)$/ ? 'cookie'
+	  : $function =~ /_cookie_(?:decode|revoke)$/ ? 'cookie'
+	  : $call =~ /_cookie_validate\(:token/ ? 'cookie'
 	  : 'token';
 	$tried{$argument}{$function} = 1;
 }

@@ -27,8 +27,8 @@ my @admin = qw(session_bind_users session_cleanup session_get session_grant sess
 
 # What the tables' own triggers are made of and what puts privileges right, for
 # the owner; and session.stats, for pg_monitor.
-my @none = qw(session_keys_changed session_restore_privileges session_stats
-  session_users_changed);
+my @none = qw(session_keys_changed session_restore_privileges session_sessions_changed
+  session_stats session_users_changed);
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
