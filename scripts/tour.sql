@@ -158,5 +158,5 @@ FROM session.sessions ORDER BY created_at;
 -- Rows that are over are deleted once purge_at has come, in batches.  Instead
 -- of waiting, move it for the two that timed out.
 UPDATE session.sessions SET purge_at = now() WHERE expires_at < now() OR idle_timeout < '1 s';
-SELECT session_cleanup() AS deleted;
+SELECT * FROM session_cleanup();
 SELECT session_status(:'short');

@@ -1116,13 +1116,16 @@ COMMENT ON FUNCTION @extschema@.session_revoke_tenant(pg_catalog.text) IS
 Errors: 22004 for NULL, 22023 for a name that is empty, 54000 for one that is too long.';
 
 CREATE FUNCTION @extschema@.session_cleanup(
-    max_rows pg_catalog.int4 DEFAULT NULL)
-RETURNS pg_catalog.int8
+    max_rows pg_catalog.int4 DEFAULT NULL,
+    OUT deleted pg_catalog.int8,
+    OUT failed pg_catalog.text[])
+RETURNS pg_catalog.record
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Does a round of upkeep: writes down activity that is due, deletes the rows of sessions that are over, at most max_rows (default: all), and says how many.  Passes over rows that somebody holds; takes session.cleanup_batch at a time.  Writes the events that are due and deletes those that are over, too.  Warns, once until it is put right, of a table that session_bind_users bound and whose changes do not end all sessions.
+'Does upkeep at once, as a worker does it in the background.  Returns deleted, the number of rows of sessions that are over which it has deleted, at most max_rows (default: all), and failed, the names of the steps in which something failed: sessions, evidence, denylist, events, origins, bound_tables or activity; {} when nothing did.  A step that fails does not keep the others from being done; its error is a WARNING.
+The steps, in this order: deletes the rows of sessions that are over, session.cleanup_batch in a statement; writes events that wait in shared memory; deletes entries of the denylist, events and origins that are over; warns, once until it is put right, of a table that session_bind_users bound and whose changes do not end all sessions; writes down activity that is due.  Rows that another transaction has locked are skipped.
 Errors: 22023 for a max_rows of less than 1.';
 
 CREATE FUNCTION @extschema@.session_bind_users(

@@ -11,9 +11,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -21,10 +24,9 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/activity.h"
-#include "engine/evidence.h"
+#include "engine/cleanup.h"
 #include "engine/lifecycle.h"
 #include "engine/store.h"
-#include "engine/users.h"
 
 PG_FUNCTION_INFO_V1(session_get);
 PG_FUNCTION_INFO_V1(session_list);
@@ -121,11 +123,28 @@ session_revoke_tenant(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, "tenant", NULL));
 }
 
+/* Names of steps as an array of text. */
+static Datum
+names_array(List *names)
+{
+	Datum	   *values = palloc_array(Datum, Max(list_length(names), 1));
+	int			count = 0;
+	ListCell   *cell;
+
+	foreach(cell, names)
+		values[count++] = CStringGetTextDatum(lfirst(cell));
+	return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false,
+										   TYPALIGN_INT));
+}
+
 Datum
 session_cleanup(PG_FUNCTION_ARGS)
 {
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		nulls[2] = {false, false};
 	int64		limit = 0;
-	int64		purged;
+	List	   *failed;
 
 	PreventCommandIfReadOnly("session_cleanup()");
 	if (!PG_ARGISNULL(0))
@@ -136,8 +155,9 @@ session_cleanup(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("max_rows must be at least 1")));
 	}
-	session_evidence_write_all();
-	purged = session_lifecycle_purge(limit);
-	session_users_check();
-	PG_RETURN_INT64(purged);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type of session_cleanup must be a row type");
+	values[0] = Int64GetDatum(session_cleanup_run(limit, &failed));
+	values[1] = names_array(failed);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

@@ -43,9 +43,6 @@
 /* When a row that was held, or could not be written, is tried again. */
 #define RETRY (10 * USECS_PER_SEC)
 
-/* How many uses are found at once when all are written in one transaction. */
-#define FLUSH 10000
-
 /* seen_at may change under a shared lock, the rest under an exclusive one. */
 typedef struct Use
 {
@@ -486,27 +483,6 @@ session_activity_write(const SessionUse *uses, int count)
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	return done;
-}
-
-void
-session_activity_flush(TimestampTz now)
-{
-	SessionUse *uses;
-	int			left;
-	int			count;
-
-	if (session_shared == NULL)
-		return;
-	uses = palloc_array(SessionUse, FLUSH);
-	/* Each once, whatever the clock does meanwhile. */
-	left = session_idmap_used(&session_shared->activity);
-	while (left > 0 &&
-		   (count = session_activity_find_due(now, FLUSH, uses)) > 0)
-	{
-		(void) session_activity_write(uses, count);
-		left -= count;
-	}
-	pfree(uses);
 }
 
 typedef struct Survey

@@ -44,9 +44,6 @@ extern int	session_activity_find_due(TimestampTz now, int limit,
  */
 extern int	session_activity_write(const SessionUse *uses, int count);
 
-/* Both, for all that was due. */
-extern void session_activity_flush(TimestampTz now);
-
 /* The databases with something to flush, a list of Oid. */
 extern List *session_activity_due(TimestampTz now);
 

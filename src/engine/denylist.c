@@ -113,22 +113,7 @@ session_denylist_add(const SessionDenied *denied, TimestampTz until)
 }
 
 int64
-session_denylist_trim_some(TimestampTz now, int batch)
+session_denylist_trim(TimestampTz now, SessionBudget *budget, int limit)
 {
-	return session_table_trim(&denylist, BY_EXPIRY, now, batch);
-}
-
-int64
-session_denylist_trim(TimestampTz now, int batch)
-{
-	int64		deleted = 0;
-	int64		count;
-
-	do
-	{
-		CHECK_FOR_INTERRUPTS();
-		count = session_denylist_trim_some(now, batch);
-		deleted += count;
-	} while (count == batch);
-	return deleted;
+	return session_table_trim(&denylist, BY_EXPIRY, now, budget, limit);
 }

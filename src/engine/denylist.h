@@ -8,6 +8,7 @@
 #include "datatype/timestamp.h"
 
 #include "crypto/crypto.h"
+#include "engine/budget.h"
 
 /* What a denied cookie is known by: a hash, so the list tells nobody. */
 typedef struct SessionDenied
@@ -22,12 +23,10 @@ extern bool session_denylist_add(const SessionDenied *denied,
 								 TimestampTz until);
 
 /*
- * Deletes what need not be denied any more, batch at a time, passing over what
- * somebody holds; how much?
+ * Deletes entries of cookies that have expired, at most limit, as far as the
+ * budget goes, skipping locked ones.  Returns the number deleted.
  */
-extern int64 session_denylist_trim(TimestampTz now, int batch);
-
-/* The same for one batch. */
-extern int64 session_denylist_trim_some(TimestampTz now, int batch);
+extern int64 session_denylist_trim(TimestampTz now, SessionBudget *budget,
+								   int limit);
 
 #endif							/* SESSION_DENYLIST_H */

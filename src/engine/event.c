@@ -532,16 +532,12 @@ session_event_purged(SessionRow *row, TimestampTz now)
  */
 
 int64
-session_event_trim(TimestampTz now, int limit)
+session_event_trim(TimestampTz now, SessionBudget *budget, int limit)
 {
-	TimestampTz before;
-	int64		deleted;
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
 
-	if (session_settings.event_retention == 0)
+	if (retention == 0)
 		return 0;
-	before = now - session_settings.event_retention * USECS_PER_SEC;
-	deleted = session_table_trim(&events, BY_TIME, before, limit);
-	if (deleted < limit)
-		deleted += session_origin_trim(before, (int) (limit - deleted));
-	return deleted;
+	return session_table_trim(&events, BY_TIME, now - retention, budget,
+							  limit);
 }

@@ -11,6 +11,7 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 
+#include "engine/budget.h"
 #include "engine/row.h"
 #include "settings.h"
 
@@ -84,11 +85,11 @@ extern void session_event_revoked(const SessionRow *row);
 extern void session_event_purged(SessionRow *row, TimestampTz now);
 
 /*
- * Deletes what is older than "session.event_retention", at most limit rows,
- * passing over what somebody holds; how many?  Fewer than limit means that
- * nothing is left.
+ * Deletes events that are older than "session.event_retention", at most limit,
+ * as far as the budget goes, skipping locked ones.  Returns the number deleted.
  */
-extern int64 session_event_trim(TimestampTz now, int limit);
+extern int64 session_event_trim(TimestampTz now, SessionBudget *budget,
+								int limit);
 
 /* The table that events are in. */
 extern Oid	session_event_table(void);

@@ -420,17 +420,6 @@ session_evidence_write(const uint64 *numbers, int count)
 }
 
 void
-session_evidence_write_all(void)
-{
-	uint64	   *numbers = palloc_array(uint64, ENTRIES);
-	int			count = session_evidence_find(ENTRIES, numbers);
-
-	if (count > 0)
-		(void) session_evidence_write(numbers, count);
-	pfree(numbers);
-}
-
-void
 session_evidence_put_off(uint64 number)
 {
 	TimestampTz now = GetCurrentTimestamp();

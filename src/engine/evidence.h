@@ -48,9 +48,6 @@ extern int	session_evidence_find(int limit, uint64 *numbers);
  */
 extern int	session_evidence_write(const uint64 *numbers, int count);
 
-/* Both, for all there is. */
-extern void session_evidence_write_all(void);
-
 /* Has one that could not be written wait; after an hour of that, drops it. */
 extern void session_evidence_put_off(uint64 number);
 

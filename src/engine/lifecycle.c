@@ -28,7 +28,6 @@
 #include "engine/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/secret.h"
-#include "engine/denylist.h"
 #include "engine/shared.h"
 #include "engine/store.h"
 
@@ -728,10 +727,11 @@ session_lifecycle_find_dead(TimestampTz now, int limit, pg_uuid_t *ids)
 }
 
 int
-session_lifecycle_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count)
+session_lifecycle_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
+							  SessionBudget *budget, int *deleted)
 {
 	return session_store_delete_dead(now, ids, count, is_dead,
-									 session_event_purged);
+									 session_event_purged, budget, deleted);
 }
 
 void
@@ -743,23 +743,6 @@ session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until)
 		return;
 	row.purge_at = until;
 	session_store_save_activity(&row);
-}
-
-int64
-session_lifecycle_purge(int64 limit)
-{
-	TimestampTz now = GetCurrentTimestamp();
-	int			batch = session_settings.cleanup_batch;
-	int64		deleted;
-
-	(void) session_denylist_trim(now, batch);
-	while (session_event_trim(now, batch) == batch)
-		CHECK_FOR_INTERRUPTS();
-	deleted = session_store_purge(now, limit, batch, is_dead,
-								  session_event_purged);
-	/* Last, because it holds the rows of live sessions. */
-	session_activity_flush(now);
-	return deleted;
 }
 
 /*

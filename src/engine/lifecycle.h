@@ -11,6 +11,7 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
+#include "engine/budget.h"
 #include "engine/policy.h"
 #include "engine/row.h"
 #include "engine/secret.h"
@@ -132,23 +133,20 @@ extern int64 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 /* Sorts rows by creation, newest first. */
 extern void session_lifecycle_sort(List *rows);
 
-/*
- * Finds at most so many dead rows, and deletes those of some that are dead
- * still; how many?
- */
+/* Finds at most limit dead rows; returns their number. */
 extern int	session_lifecycle_find_dead(TimestampTz now, int limit,
 										pg_uuid_t *ids);
+
+/*
+ * Deletes those of some rows that are dead still, as far as the budget goes.
+ * Returns how many it has come by.
+ */
 extern int	session_lifecycle_delete_dead(TimestampTz now,
-										  const pg_uuid_t *ids, int count);
+										  const pg_uuid_t *ids, int count,
+										  SessionBudget *budget, int *deleted);
 
 /* Has a dead row that cannot be deleted come up again at some time. */
 extern void session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until);
-
-/*
- * One round of upkeep at once: writes activity down, deletes dead rows, at most
- * limit (0 = all there are), and returns how many.
- */
-extern int64 session_lifecycle_purge(int64 limit);
 
 /* How many sessions there are of each kind, as far as a sample tells. */
 typedef struct SessionSurvey

@@ -250,7 +250,12 @@ session_origin_news(const SessionRow *row, int which, TimestampTz now)
 }
 
 int64
-session_origin_trim(TimestampTz before, int limit)
+session_origin_trim(TimestampTz now, SessionBudget *budget, int limit)
 {
-	return session_table_trim(&origins, BY_TIME, before, limit);
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
+
+	if (retention == 0)
+		return 0;
+	return session_table_trim(&origins, BY_TIME, now - retention, budget,
+							  limit);
 }

@@ -5,6 +5,7 @@
 #ifndef SESSION_ORIGIN_H
 #define SESSION_ORIGIN_H
 
+#include "engine/budget.h"
 #include "engine/row.h"
 
 #define SESSION_ORIGIN_IP 0x01
@@ -18,7 +19,11 @@
 extern int	session_origin_news(const SessionRow *row, int which,
 								TimestampTz now);
 
-/* Forgets what was used before a moment, at most limit rows; how many? */
-extern int64 session_origin_trim(TimestampTz before, int limit);
+/*
+ * Deletes what was used longer ago than "session.event_retention", at most
+ * limit rows, as far as the budget goes.  Returns the number deleted.
+ */
+extern int64 session_origin_trim(TimestampTz now, SessionBudget *budget,
+								 int limit);
 
 #endif							/* SESSION_ORIGIN_H */

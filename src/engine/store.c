@@ -875,40 +875,29 @@ delete_rows(Datum *ids, int count)
 }
 
 /*
- * Collects up to wanted ids of dead rows, which it then holds.  What it takes
- * to look at one is forgotten before the next.
+ * Whether the row of a scan is dead and free; it is held then, and the farewell
+ * was said.  What it takes to look at one is forgotten before the next.
  */
-static int
-next_dead(SessionTableScan *scan, Relation table, TimestampTz now, int wanted,
+static bool
+hold_dead(SessionTableScan *scan, Relation table, TimestampTz now,
 		  SessionStoreTest is_dead, SessionStoreFarewell farewell,
-		  MemoryContext work, Datum *ids)
+		  MemoryContext work)
 {
-	MemoryContext caller = CurrentMemoryContext;
-	int			count = 0;
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	ItemPointerData tid = scan->slot->tts_tid;
+	SessionRow	row;
+	bool		held;
 
-	while (count < wanted && session_table_next(scan))
-	{
-		ItemPointerData tid = scan->slot->tts_tid;
-		pg_uuid_t  *id;
-		SessionRow	row;
-
-		CHECK_FOR_INTERRUPTS();
-		MemoryContextSwitchTo(work);
-		/* Locking changes nothing about the row, or fails. */
-		load_row(&row, scan->slot, false);
-		if (is_dead(&row, now) &&
-			lock_tuple(table, scan->snapshot, scan->slot, &tid,
-					   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok)
-		{
-			farewell(&row, now);
-			id = MemoryContextAlloc(caller, sizeof(pg_uuid_t));
-			*id = row.id;
-			ids[count++] = UUIDPGetDatum(id);
-		}
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(work);
-	}
-	return count;
+	/* Locking changes nothing about the row, or fails. */
+	load_row(&row, scan->slot, false);
+	held = is_dead(&row, now) &&
+		lock_tuple(table, scan->snapshot, scan->slot, &tid,
+				   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok;
+	if (held)
+		farewell(&row, now);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(work);
+	return held;
 }
 
 /* Memory for looking at a row at a time. */
@@ -954,68 +943,41 @@ session_store_find_dead(TimestampTz now, int limit, SessionStoreTest is_dead,
 int
 session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
 						  SessionStoreTest is_dead,
-						  SessionStoreFarewell farewell)
+						  SessionStoreFarewell farewell,
+						  SessionBudget *budget, int *deleted)
 {
 	Relation	table = open_table(RowExclusiveLock);
 	Datum	   *held = palloc_array(Datum, count);
 	MemoryContext work = row_memory();
-	int			nheld = 0;
+	int			tried = 0;
 	ScanKeyData key;
 	SessionTableScan scan;
+	int			size;
 
 	id_key(&key, &ids[0]);
 	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
-	for (int i = 0; i < count; i++)
+	while ((size = session_budget_next(budget, count - tried)) > 0)
 	{
-		id_key(&key, &ids[i]);
-		session_table_rescan(&scan, &key);
-		nheld += next_dead(&scan, table, now, 1, is_dead, farewell, work,
-						   held + nheld);
+		int			nheld = 0;
+
+		for (int i = tried; i < tried + size; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			id_key(&key, &ids[i]);
+			session_table_rescan(&scan, &key);
+			if (session_table_next(&scan) &&
+				hold_dead(&scan, table, now, is_dead, farewell, work))
+				held[nheld++] = UUIDPGetDatum(unconstify(pg_uuid_t *, &ids[i]));
+		}
+		if (nheld > 0)
+			delete_rows(held, nheld);
+		*deleted += nheld;
+		tried += size;
 	}
 	session_table_end(&scan);
 	MemoryContextDelete(work);
-	if (nheld > 0)
-		delete_rows(held, nheld);
 	table_close(table, NoLock);
-	return nheld;
-}
-
-int64
-session_store_purge(TimestampTz now, int64 limit, int batch,
-					SessionStoreTest is_dead, SessionStoreFarewell farewell)
-{
-	Relation	table = open_table(RowExclusiveLock);
-	Datum	   *ids = palloc_array(Datum, batch);
-	MemoryContext row = row_memory();
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "session purge",
-											   ALLOCSET_DEFAULT_SIZES);
-	int64		deleted = 0;
-	ScanKeyData key;
-	SessionTableScan scan;
-	int			wanted;
-	int			count;
-
-	purge_key(&key, now);
-	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
-	do
-	{
-		MemoryContext caller = MemoryContextSwitchTo(work);
-
-		wanted = limit > 0 ? (int) Min(batch, limit - deleted) : batch;
-		count = next_dead(&scan, table, now, wanted, is_dead, farewell, row,
-						  ids);
-		if (count > 0)
-			delete_rows(ids, count);
-		deleted += count;
-		MemoryContextSwitchTo(caller);
-		MemoryContextReset(work);
-	} while (count == wanted && (limit == 0 || deleted < limit));
-	session_table_end(&scan);
-	table_close(table, NoLock);
-	MemoryContextDelete(row);
-	MemoryContextDelete(work);
-	return deleted;
+	return tried;
 }
 
 /* Visits the rows of a range of pages. */

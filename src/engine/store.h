@@ -14,6 +14,7 @@
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
+#include "engine/budget.h"
 #include "engine/row.h"
 
 /* Finds a session as committed now; false when there is none. */
@@ -118,25 +119,19 @@ typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
 /* Hears of a row that is about to be deleted. */
 typedef void (*SessionStoreFarewell) (SessionRow *row, TimestampTz now);
 
-/*
- * Deletes rows whose purge_at has come, at most limit (0 = all), batch at a
- * time, passing over those that somebody holds or that fail the test; returns
- * how many.
- */
-extern int64 session_store_purge(TimestampTz now, int64 limit, int batch,
-								 SessionStoreTest is_dead,
-								 SessionStoreFarewell farewell);
-
-/*
- * The same in two parts, for whoever commits in between: finds the ids of at
- * most so many rows, and deletes those of some that are dead still and not
- * held.  Both return how many.
- */
+/* Finds the ids of at most limit rows that are dead; returns their number. */
 extern int	session_store_find_dead(TimestampTz now, int limit,
 									SessionStoreTest is_dead, pg_uuid_t *ids);
+
+/*
+ * Deletes those of some rows that are dead still, skipping locked ones, as far
+ * as the budget goes.  Returns how many it has come by, and in *deleted how
+ * many of them it has deleted.
+ */
 extern int	session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids,
 									  int count, SessionStoreTest is_dead,
-									  SessionStoreFarewell farewell);
+									  SessionStoreFarewell farewell,
+									  SessionBudget *budget, int *deleted);
 
 /* False on a standby, where there are no files of an unlogged table. */
 extern bool session_store_is_here(void);

@@ -285,15 +285,12 @@ run_trim(SessionTable *table, int index, TimestampTz time, int limit,
 								 deletes ? &table->trim : &table->probe);
 }
 
-int64
-session_table_trim(SessionTable *table, int index, TimestampTz time,
-				   int limit)
+/* Deletes at most limit rows; fails if something kept all of them. */
+static int64
+trim_some(SessionTable *table, int index, TimestampTz time, int limit)
 {
-	uint64		deleted;
+	uint64		deleted = run_trim(table, index, time, limit, true);
 
-	if (!session_table_has_by(table, index, time))
-		return 0;
-	deleted = run_trim(table, index, time, limit, true);
 	/* If there is none that others have locked, then something kept them. */
 	if (deleted == 0)
 	{
@@ -305,6 +302,26 @@ session_table_trim(SessionTable *table, int index, TimestampTz time,
 			session_table_expect(table, deleted, locked);
 	}
 	return (int64) deleted;
+}
+
+int64
+session_table_trim(SessionTable *table, int index, TimestampTz time,
+				   SessionBudget *budget, int limit)
+{
+	int64		deleted = 0;
+	int			size;
+
+	if (!session_table_has_by(table, index, time))
+		return 0;
+	while ((size = session_budget_next(budget, limit - (int) deleted)) > 0)
+	{
+		int64		some = trim_some(table, index, time, size);
+
+		deleted += some;
+		if (some < size)
+			break;
+	}
+	return deleted;
 }
 
 void

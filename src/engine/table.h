@@ -12,6 +12,7 @@
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
+#include "engine/budget.h"
 #include "engine/statement.h"
 
 #define SESSION_TABLE_SCHEMA "session"
@@ -129,11 +130,12 @@ extern void session_table_expect(const SessionTable *table, uint64 changed,
 
 /*
  * Deletes at most limit rows whose time, which comes first in an index, is not
- * after some other, earliest first, skipping locked rows.  Returns the number
- * deleted.
+ * after some other, earliest first, as far as the budget goes, skipping locked
+ * rows.  Returns the number deleted.
  */
 extern int64 session_table_trim(SessionTable *table, int index,
-								TimestampTz time, int limit);
+								TimestampTz time, SessionBudget *budget,
+								int limit);
 
 /*
  * Has the commit of this transaction flushed, whatever synchronous_commit says.

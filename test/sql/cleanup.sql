@@ -125,6 +125,100 @@ ROLLBACK;
 SELECT count(*) AS sessions FROM session.sessions;
 SELECT session_cleanup();
 
+-- A publication of all tables stops none of it.
+SET client_min_messages = error;
+CREATE PUBLICATION regress_session_all FOR ALL TABLES;
+RESET client_min_messages;
+SELECT count(session_key_rotate()) AS keys;
+SET session.log_events = 'all';
+CREATE PROCEDURE pg_temp.make_due() LANGUAGE sql AS $$
+    SELECT count(session_create('ada', ip => '192.0.2.1', lifetime => '1 minute')),
+           count(session_cookie_revoke(session_cookie_encode('{}')))
+      FROM generate_series(1, 5);
+    UPDATE session.sessions SET created_at = '2020-01-01 UTC', last_seen_at = '2020-01-01 UTC', expires_at = '2020-01-02 UTC', purge_at = '2020-01-02 UTC';
+    UPDATE session.denylist SET expires_at = '2020-01-01 UTC';
+    UPDATE session.events SET at = '2020-01-01 UTC';
+    UPDATE session.origins SET used_at = '2020-01-01 UTC';
+$$;
+CREATE VIEW due AS
+    SELECT (SELECT count(*) FROM session.sessions WHERE expires_at < '2021-01-01 UTC') AS sessions,
+           (SELECT count(*) FROM session.denylist WHERE expires_at < '2021-01-01 UTC') AS denylist,
+           (SELECT count(*) FROM session.events WHERE at < '2021-01-01 UTC') AS events,
+           (SELECT count(*) FROM session.origins WHERE used_at < '2021-01-01 UTC') AS origins;
+CALL pg_temp.make_due();
+SELECT sessions > 0 AND denylist > 0 AND events > 0 AND origins > 0 AS due FROM due;
+SELECT * FROM session_cleanup();
+SELECT * FROM due;
+DROP PUBLICATION regress_session_all;
+
+-- A step that fails keeps no other from being done: it is a WARNING, and in the result.
+CREATE FUNCTION public.regress_session_fail() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'failed in %', TG_TABLE_NAME USING detail = 'A detail.', hint = 'A hint.';
+END
+$$;
+CREATE TRIGGER fail BEFORE DELETE ON session.denylist FOR EACH ROW EXECUTE FUNCTION public.regress_session_fail();
+CREATE TRIGGER fail BEFORE DELETE ON session.origins FOR EACH ROW EXECUTE FUNCTION public.regress_session_fail();
+CALL pg_temp.make_due();
+SELECT * FROM session_cleanup();
+SELECT sessions, denylist > 0 AS denylist, events, origins > 0 AS origins FROM due;
+DROP TRIGGER fail ON session.denylist;
+DROP TRIGGER fail ON session.origins;
+CREATE TRIGGER fail BEFORE DELETE ON session.events FOR EACH ROW EXECUTE FUNCTION public.regress_session_fail();
+CREATE TRIGGER fail BEFORE DELETE OR UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.regress_session_fail();
+ALTER TABLE session.sessions DISABLE TRIGGER fail;
+CALL pg_temp.make_due();
+ALTER TABLE session.sessions ENABLE TRIGGER fail;
+SET client_min_messages = error;
+SELECT * FROM session_cleanup();
+RESET client_min_messages;
+SELECT sessions, denylist, events > 0 AS events, origins FROM due;
+DROP TRIGGER fail ON session.events;
+DROP TRIGGER fail ON session.sessions;
+-- So is a table that cannot be worked with, or that does not give its rows away.
+CALL pg_temp.make_due();
+CREATE TABLE public.child () INHERITS (session.origins);
+CREATE RULE keep AS ON DELETE TO session.denylist DO INSTEAD NOTHING;
+CREATE FUNCTION public.regress_session_keep() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER keep BEFORE DELETE ON session.events FOR EACH ROW EXECUTE FUNCTION public.regress_session_keep();
+SELECT * FROM session_cleanup();
+SELECT sessions, denylist > 0 AS denylist, events > 0 AS events, origins > 0 AS origins FROM due;
+DROP TABLE public.child;
+DROP RULE keep ON session.denylist;
+DROP TRIGGER keep ON session.events;
+SELECT * FROM session_cleanup();
+SELECT * FROM due;
+
+-- A row that cannot be deleted keeps no other from it, and is tried again an hour later.
+CREATE TABLE public.kept (id uuid REFERENCES session.sessions);
+CALL pg_temp.make_dead(50);
+INSERT INTO public.kept SELECT id FROM session.sessions ORDER BY id LIMIT 2;
+SET client_min_messages = error;
+SELECT * FROM session_cleanup();
+RESET client_min_messages;
+SELECT count(*) AS sessions, bool_and(id IN (SELECT id FROM public.kept)) AS kept,
+       bool_and(purge_at BETWEEN now() + interval '55 minutes' AND clock_timestamp() + interval '1 hour') AS later
+  FROM session.sessions;
+SELECT * FROM session_cleanup();
+DROP TABLE public.kept;
+UPDATE session.sessions SET purge_at = now();
+SELECT * FROM session_cleanup();
+
+-- What tells it to stop is an error.
+CREATE FUNCTION public.regress_session_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN OLD; END';
+CREATE TRIGGER slow BEFORE DELETE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.regress_session_slow();
+CALL pg_temp.make_dead(2);
+SET statement_timeout = '100ms';
+\set VERBOSITY sqlstate
+SELECT session_cleanup();
+\set VERBOSITY default
+RESET statement_timeout;
+DROP TRIGGER slow ON session.sessions;
+SELECT * FROM session_cleanup();
+RESET session.log_events;
+DROP VIEW due;
+DROP FUNCTION public.regress_session_fail(), public.regress_session_keep(), public.regress_session_slow();
+
 -- Less than one row is a mistake.
 SELECT max_rows, pg_temp.error_of(format('session_cleanup(%s)', max_rows)) AS error
   FROM unnest(ARRAY[0, -1, -2147483648, 2147483647]) AS max_rows;

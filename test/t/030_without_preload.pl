@@ -90,7 +90,7 @@ is( as( 'boss', q{
 	SELECT session_revoke_user('bob', 'acme', (SELECT id FROM session_list('bob') LIMIT 1));
 	SELECT session_revoke_tenant('acme');
 	SELECT count(*) FROM session_list('bob', include_ended => true);
-	SELECT session_cleanup();
+	SELECT deleted FROM session_cleanup();
 }),
 	"3\n3|t\nt\n1\n1\n3\n0",
 	'sessions are listed and ended by the administrator');

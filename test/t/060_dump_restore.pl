@@ -122,7 +122,7 @@ sub check
 		't|{"a": 1} 42501',
 		'what an application was granted survives, and no more');
 	is( as( 'boss', $database,
-			q{SELECT web.session_revoke_user('bob'), web.session_cleanup()}),
+			q{SELECT web.session_revoke_user('bob'), (web.session_cleanup()).deleted}),
 		'1|0',
 		'so does what an administrator was granted');
 	is($node->safe_psql($database, $ring), $keys, 'the keys are there');

@@ -16,6 +16,7 @@ shared_preload_libraries = 'session'
 session.naptime = '1s'
 session.cleanup_interval = '1s'
 log_min_messages = debug1
+wal_level = logical
 });
 $node->start;
 
@@ -186,6 +187,87 @@ pass('and dropped meanwhile');
 query('postgres', 'DROP DATABASE copy');
 $id = used('c');
 until_true('c', written($id), 'the others are looked after as before');
+
+# A batch ends after a second, however long its rows take; so such a database
+# can be renamed and dropped, whatever the worker is doing.
+query('postgres', 'CREATE DATABASE slow');
+query(
+	'slow', q{
+	CREATE EXTENSION session;
+	SELECT FROM session_key_rotate();
+	CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM pg_sleep(0.02);
+		RETURN coalesce(NEW, OLD);
+	END $$;
+	CREATE TRIGGER slow BEFORE UPDATE OR DELETE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.slow();
+	CREATE TRIGGER slow BEFORE DELETE ON session.denylist FOR EACH ROW EXECUTE FUNCTION public.slow();
+	CREATE TRIGGER slow BEFORE INSERT OR DELETE ON session.events FOR EACH ROW EXECUTE FUNCTION public.slow();
+	CREATE TRIGGER slow BEFORE DELETE ON session.origins FOR EACH ROW EXECUTE FUNCTION public.slow();
+});
+my %work = (
+	'deleting dead sessions' => q{
+		INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+		SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', '2020-01-01 UTC', '2020-01-01 UTC', '2020-01-02 UTC', '2020-01-02 UTC'
+		FROM generate_series(1, 1000) AS n},
+	'trimming the denylist' => q{INSERT INTO session.denylist SELECT sha256(n::text::bytea), '2020-01-01 UTC' FROM generate_series(1, 1000) AS n},
+	'trimming events' => q{
+		ALTER TABLE session.events DISABLE TRIGGER slow;
+		INSERT INTO session.events (at, kind) SELECT '2020-01-01 UTC', 'created' FROM generate_series(1, 1000) AS n;
+		ALTER TABLE session.events ENABLE TRIGGER slow},
+	'trimming origins' => q{INSERT INTO session.origins SELECT n, '2020-01-01 UTC', n FROM generate_series(1, 1000) AS n},
+	'writing activity' => q{
+		CREATE TEMP TABLE tok AS SELECT s.token FROM generate_series(1, 500) AS n, session_create('user' || n, idle_timeout => '2 hours') AS s;
+		ALTER TABLE session.sessions DISABLE TRIGGER slow;
+		UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 hour';
+		ALTER TABLE session.sessions ENABLE TRIGGER slow;
+		SELECT count(v.id) FROM tok, session_validate(token) AS v},
+	'writing evidence' => q{
+		CREATE TEMP TABLE tok AS SELECT s.token FROM generate_series(1, 400) AS n, session_create('user' || n, ip => '192.0.2.1') AS s;
+		SET session.bind_ip = 'exact'; SET session.log_events = 'binding_mismatch';
+		SELECT count(v.id) FROM tok, session_validate(token, '192.0.2.2') AS v});
+my $name = 'slow';
+for my $step (sort keys %work)
+{
+	query($name, $work{$step});
+	until_true(
+		'postgres',
+		qq{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'session worker' AND datname = '$name' AND query = '$step' AND wait_event = 'PgSleep'},
+		"$step takes long");
+	my $other = $name eq 'slow' ? 'renamed' : 'slow';
+	is( $node->psql('postgres', "ALTER DATABASE $name RENAME TO $other"),
+		0, 'and the database is renamed meanwhile');
+	$name = $other;
+	query($name, 'TRUNCATE session.sessions, session.denylist, session.events, session.origins');
+}
+query($name, $work{'deleting dead sessions'});
+until_true(
+	'postgres',
+	qq{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'session worker' AND datname = '$name' AND wait_event = 'PgSleep'},
+	'it works again');
+is($node->psql('postgres', "DROP DATABASE $name"), 0, 'and the database is dropped meanwhile');
+
+# A publication of all tables stops nothing, and a step that fails no other.
+query(
+	'a', q{
+	CREATE PUBLICATION everything FOR ALL TABLES;
+	CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'failed'; END $$;
+	CREATE TRIGGER fail BEFORE DELETE ON session.denylist FOR EACH ROW EXECUTE FUNCTION public.fail();
+	INSERT INTO session.denylist VALUES (sha256('a'), '2020-01-01 UTC');
+	INSERT INTO session.events (at, kind) SELECT '2020-01-01 UTC', 'created' FROM generate_series(1, 10);
+	INSERT INTO session.origins SELECT n, '2020-01-01 UTC', n FROM generate_series(1, 10) AS n;
+});
+make_dead('a', 10);
+until_true('a', $no_dead, 'what is published is deleted');
+until_true('a', q{SELECT count(*) = 0 FROM session.events WHERE at < '2021-01-01 UTC'}, 'so are events');
+until_true('a', q{SELECT count(*) = 0 FROM session.origins WHERE used_at < '2021-01-01 UTC'}, 'and origins');
+is(query('a', q{SELECT count(*) FROM session.denylist}), '1', 'though a step has failed');
+my $id_a = used('a');
+until_true('a', written($id_a), 'activity is written all the same');
+cmp_ok(query('a', q{SELECT round_errors FROM session.stats WHERE database = 'a'}), '>', 0, 'and the failure is counted');
+query('a', 'DROP TRIGGER fail ON session.denylist');
+until_true('a', q{SELECT count(*) = 0 FROM session.denylist}, 'it is done when it can be');
+query('a', 'DROP PUBLICATION everything; DROP FUNCTION public.fail()');
 
 # A row that somebody holds is neither waited for nor tried for ever.
 make_dead('c', 3);

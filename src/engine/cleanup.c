@@ -1,0 +1,118 @@
+/*
+ * cleanup.c
+ *	  Upkeep within the caller's transaction.
+ *
+ * Rules:
+ * - A batch is a subtransaction, and as large as it can be: the caller's
+ *	 transaction ends all of them at once, and many subtransactions would slow
+ *	 others down.
+ * - An error undoes its batch and is a WARNING.  What tells the caller to stop,
+ *	 or to begin the transaction again, is an error still.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "engine/cleanup.h"
+#include "engine/upkeep.h"
+
+/* How many errors are reported. */
+#define REPORT 10
+
+/* Errors that the caller has to know of at once. */
+static bool
+ends_transaction(int code)
+{
+	return code == ERRCODE_QUERY_CANCELED ||
+		code == ERRCODE_T_R_SERIALIZATION_FAILURE;
+}
+
+static void
+warn(const SessionUpkeep *upkeep, const ErrorData *error)
+{
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("upkeep of %s failed: %s", session_upkeep_step(upkeep),
+					error->message),
+			 error->detail == NULL ? 0 :
+			 errdetail_internal("%s", error->detail),
+			 error->hint == NULL ? 0 : errhint("%s", error->hint),
+			 error->context == NULL ? 0 : errcontext("%s", error->context)));
+}
+
+/* Within PG_CATCH: undoes the batch; returns the SQLSTATE of its error. */
+static int
+undo(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
+{
+	ErrorData  *error;
+	int			code;
+
+	MemoryContextSwitchTo(memory);
+	error = CopyErrorData();
+	FlushErrorState();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(memory);
+	CurrentResourceOwner = owner;
+	if (ends_transaction(error->sqlerrcode))
+		ReThrowError(error);
+	code = error->sqlerrcode;
+	if (upkeep->result.errors < REPORT && session_upkeep_tells(upkeep, code))
+		warn(upkeep, error);
+	FreeErrorData(error);
+	return code;
+}
+
+static int
+attempt(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
+{
+	MemoryContext memory = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int code = 0;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		work(upkeep);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(memory);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		code = undo(upkeep, memory, owner);
+	}
+	PG_END_TRY();
+	return code;
+}
+
+static bool
+may_go_on(SessionUpkeep *upkeep)
+{
+	CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+static const SessionUpkeepDriver driver = {
+	.attempt = attempt,
+	.may_go_on = may_go_on,
+	.whole = true
+};
+
+int64
+session_cleanup_run(int64 max_deleted, List **failed)
+{
+	SessionUpkeep upkeep = {
+		.driver = &driver,
+		.cleans = true,
+		.max_deleted = max_deleted
+	};
+
+	upkeep.result.started_at = GetCurrentTimestamp();
+	(void) session_upkeep_run(&upkeep);
+	*failed = upkeep.failed;
+	return upkeep.result.deleted;
+}

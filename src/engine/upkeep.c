@@ -1,0 +1,438 @@
+/*
+ * upkeep.c
+ *	  What has to be done now and then: one list of steps, for all who do it.
+ *
+ * Rules:
+ * - A step is a number of batches, each of them a transaction of the driver's.
+ * - A batch that fails is done again in halves, down to the item it fails of.
+ *	 That one is put off, so that it keeps nothing else from being done.
+ * - When many fail in a row the rest of the step is left to the next time, and
+ *	 so it is when a lock is not to be had twice.  Whatever becomes of a step, the
+ *	 others are done.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/activity.h"
+#include "engine/budget.h"
+#include "engine/denylist.h"
+#include "engine/event.h"
+#include "engine/evidence.h"
+#include "engine/lifecycle.h"
+#include "engine/origin.h"
+#include "engine/upkeep.h"
+#include "engine/users.h"
+
+/* A change of one of these sessions waits for the batch, so it is short. */
+#define FLUSH_BATCH 100
+
+/*
+ * Looking for dead rows begins where those of the last batches were, which
+ * takes time until they are vacuumed, and looking for uses goes through all of
+ * them; so many are found at once.
+ */
+#define FIND 50000
+
+/*
+ * When so many fail one after the other, the rest will have to wait; more of
+ * them where not even putting off can be done, because they come first again.
+ */
+#define GIVE_UP 100
+#define GIVE_UP_STUCK 5000
+
+/* When a row that could not be deleted is tried again. */
+#define RETRY USECS_PER_HOUR
+
+/* A step has either a trim, or a check, or the other functions. */
+struct SessionUpkeepStep
+{
+	const char *name;			/* as session_cleanup returns it */
+	const char *activity;		/* as pg_stat_activity shows it */
+	bool		cleans;			/* every "session.cleanup_interval" only */
+
+	/* Deletes what is over at a moment; returns the number deleted. */
+	int64		(*trim) (TimestampTz now, SessionBudget *budget, int limit);
+
+	void		(*check) (void);
+
+	/* Finds items that were due when upkeep began; returns their number. */
+	int			(*find) (SessionUpkeep *upkeep, int limit, void *items);
+
+	/*
+	 * Works on some of them as far as the budget goes.  Returns how many it
+	 * has come by, and sets *done if it has changed anything.
+	 */
+	int			(*work) (SessionUpkeep *upkeep, const void *items, int count,
+						 SessionBudget *budget, bool *done);
+
+	/* Has one that failed come up later; NULL = it does already. */
+	void		(*put_off) (const void *item);
+
+	Size		item_size;
+	int			most;			/* in a batch of a worker, or 0 */
+	bool		counts;			/* against max_deleted */
+};
+
+/*
+ * The steps
+ */
+
+static int
+find_dead(SessionUpkeep *upkeep, int limit, void *items)
+{
+	return session_lifecycle_find_dead(upkeep->result.started_at, limit,
+									   items);
+}
+
+static int
+delete_dead(SessionUpkeep *upkeep, const void *items, int count,
+			SessionBudget *budget, bool *done)
+{
+	int			deleted = 0;
+	int			tried;
+
+	tried = session_lifecycle_delete_dead(upkeep->result.started_at, items,
+										  count, budget, &deleted);
+	upkeep->result.deleted += deleted;
+	*done = deleted > 0;
+	return tried;
+}
+
+static void
+put_off_dead(const void *item)
+{
+	session_lifecycle_put_off(item, GetCurrentTimestamp() + RETRY);
+}
+
+static int
+find_evidence(SessionUpkeep *upkeep, int limit, void *items)
+{
+	return session_evidence_find(limit, items);
+}
+
+static int
+write_evidence(SessionUpkeep *upkeep, const void *items, int count,
+			   SessionBudget *budget, bool *done)
+{
+	const uint64 *numbers = items;
+	int			tried = 0;
+	int			size;
+
+	while ((size = session_budget_next(budget, count - tried)) > 0)
+	{
+		int			written = session_evidence_write(numbers + tried, size);
+
+		upkeep->result.evidence += written;
+		*done = *done || written > 0;
+		tried += size;
+	}
+	return tried;
+}
+
+static void
+put_off_evidence(const void *item)
+{
+	session_evidence_put_off(*(const uint64 *) item);
+}
+
+static int
+find_uses(SessionUpkeep *upkeep, int limit, void *items)
+{
+	return session_activity_find_due(upkeep->result.started_at, limit, items);
+}
+
+/* None of them is found again, even if its row is held. */
+static int
+write_uses(SessionUpkeep *upkeep, const void *items, int count,
+		   SessionBudget *budget, bool *done)
+{
+	const SessionUse *uses = items;
+	int			tried = 0;
+	int			size;
+
+	while ((size = session_budget_next(budget, count - tried)) > 0)
+	{
+		upkeep->result.written += session_activity_write(uses + tried, size);
+		tried += size;
+	}
+	*done = true;
+	return tried;
+}
+
+/*
+ * Dead sessions come first: they are what grows without upkeep.  Activity comes
+ * last, because a savepoint holds the rows of live sessions until the end of
+ * the transaction it is in.  Another table to be trimmed is another entry.
+ */
+static const SessionUpkeepStep steps[] = {
+	{
+		.name = "sessions",
+		.activity = "deleting dead sessions",
+		.cleans = true,
+		.find = find_dead,
+		.work = delete_dead,
+		.put_off = put_off_dead,
+		.item_size = sizeof(pg_uuid_t),
+		.counts = true
+	},
+	{
+		.name = "evidence",
+		.activity = "writing evidence",
+		.find = find_evidence,
+		.work = write_evidence,
+		.put_off = put_off_evidence,
+		.item_size = sizeof(uint64)
+	},
+	{
+		.name = "denylist",
+		.activity = "trimming the denylist",
+		.cleans = true,
+		.trim = session_denylist_trim
+	},
+	{
+		.name = "events",
+		.activity = "trimming events",
+		.cleans = true,
+		.trim = session_event_trim
+	},
+	{
+		.name = "origins",
+		.activity = "trimming origins",
+		.cleans = true,
+		.trim = session_origin_trim
+	},
+	{
+		.name = "bound_tables",
+		.activity = "checking bound tables",
+		.cleans = true,
+		.check = session_users_check
+	},
+	{
+		.name = "activity",
+		.activity = "writing activity",
+		.find = find_uses,
+		.work = write_uses,
+		.item_size = sizeof(SessionUse),
+		.most = FLUSH_BATCH
+	},
+};
+
+const char *
+session_upkeep_step(const SessionUpkeep *upkeep)
+{
+	return upkeep->step->name;
+}
+
+const char *
+session_upkeep_activity(const SessionUpkeep *upkeep)
+{
+	return upkeep->step->activity;
+}
+
+/*
+ * Batches
+ */
+
+/* How many items make the next batch; 0 = it is time to look for more. */
+static int
+batch_size(const SessionUpkeep *upkeep)
+{
+	const SessionBacklog *backlog = &upkeep->backlog;
+	int			size = backlog->count - backlog->next;
+
+	if (!upkeep->driver->whole)
+	{
+		size = Min(size, session_settings.cleanup_batch);
+		if (upkeep->step->most > 0)
+			size = Min(size, upkeep->step->most);
+	}
+	if (backlog->size > 0)
+		size = Min(size, backlog->size);
+	if (upkeep->step->counts && upkeep->max_deleted > 0)
+		size = (int) Min(size, upkeep->max_deleted - upkeep->result.deleted);
+	return size;
+}
+
+/* Looks for items; false when there are none. */
+static bool
+look_for_items(SessionUpkeep *upkeep)
+{
+	SessionBacklog *backlog = &upkeep->backlog;
+	int			limit = Max(FIND, session_settings.cleanup_batch);
+
+	/* What could not be done is found again, so there must be an end. */
+	if (backlog->items != NULL &&
+		(backlog->count < limit || !backlog->progress))
+		return false;
+	if (backlog->items == NULL)
+		backlog->items = MemoryContextAllocHuge(upkeep->memory,
+												limit * upkeep->step->item_size);
+	backlog->count = upkeep->step->find(upkeep, limit, backlog->items);
+	backlog->next = 0;
+	backlog->progress = false;
+	return backlog->count > 0;
+}
+
+static void *
+next_item(const SessionUpkeep *upkeep)
+{
+	return upkeep->backlog.items +
+		upkeep->backlog.next * upkeep->step->item_size;
+}
+
+static void
+work_on_items(SessionUpkeep *upkeep, SessionBudget *budget)
+{
+	bool		done = false;
+
+	upkeep->size = upkeep->step->work(upkeep, next_item(upkeep), upkeep->size,
+									  budget, &done);
+	if (done)
+		upkeep->backlog.progress = true;
+	upkeep->more = true;
+}
+
+/* Does the next batch of the step. */
+static void
+do_batch(SessionUpkeep *upkeep)
+{
+	const SessionUpkeepStep *step = upkeep->step;
+	int			batch = session_settings.cleanup_batch;
+	SessionBudget budget;
+
+	session_budget_begin(&budget, upkeep->driver->batch_usecs, batch);
+	if (step->check != NULL)
+		step->check();
+	else if (step->trim != NULL)
+	{
+		int64		trimmed = step->trim(upkeep->result.started_at, &budget,
+										 batch);
+
+		upkeep->result.trimmed += trimmed;
+		upkeep->more = trimmed > 0;
+	}
+	else if (upkeep->size == 0)
+		upkeep->more = look_for_items(upkeep);
+	else
+		work_on_items(upkeep, &budget);
+}
+
+static void
+do_put_off(SessionUpkeep *upkeep)
+{
+	upkeep->step->put_off(next_item(upkeep));
+}
+
+/* Puts off the next item, which failed by itself; false if it cannot be. */
+static bool
+put_off(SessionUpkeep *upkeep)
+{
+	int			code;
+
+	if (upkeep->step->put_off == NULL)
+		return true;
+	upkeep->putting_off = true;
+	code = upkeep->driver->attempt(upkeep, do_put_off);
+	upkeep->putting_off = false;
+	return code == 0;
+}
+
+bool
+session_upkeep_tells(const SessionUpkeep *upkeep, int code)
+{
+	if (upkeep->putting_off)
+		return false;
+	return upkeep->size <= 1 || (code == ERRCODE_LOCK_NOT_AVAILABLE &&
+								 upkeep->backlog.locked > 0);
+}
+
+/* Goes on after a batch failed; false if that is no use. */
+static bool
+go_on(SessionUpkeep *upkeep, int code)
+{
+	SessionBacklog *backlog = &upkeep->backlog;
+
+	if (code == ERRCODE_LOCK_NOT_AVAILABLE)
+		backlog->locked++;
+	/* A step that cannot look, or was told to stop, does not go on. */
+	if (upkeep->size == 0 || code == ERRCODE_QUERY_CANCELED ||
+		backlog->locked > 1)
+		return false;
+	backlog->size = Max(upkeep->size / 2, 1);
+	if (upkeep->size > 1)
+		return true;
+	if (put_off(upkeep))
+		backlog->failures++;
+	else
+		backlog->stuck++;
+	backlog->next++;
+	if (backlog->failures < GIVE_UP && backlog->stuck < GIVE_UP_STUCK)
+		return true;
+	upkeep->left_over = true;
+	return false;
+}
+
+/* Does the next batch; false when the step is at its end. */
+static bool
+try_batch(SessionUpkeep *upkeep)
+{
+	SessionBacklog *backlog = &upkeep->backlog;
+	SessionRound before = upkeep->result;
+	int			size = batch_size(upkeep);
+	int			code;
+
+	if (size == 0 && backlog->next < backlog->count)
+		return false;			/* as many are deleted as may be */
+	upkeep->size = size;
+	upkeep->more = false;
+	code = upkeep->driver->attempt(upkeep, do_batch);
+	if (code != 0)
+	{
+		upkeep->result = before;
+		upkeep->result.errors++;
+		upkeep->size = size;
+		return go_on(upkeep, code);
+	}
+	if (size > 0)
+	{
+		backlog->next += upkeep->size;
+		backlog->size = Min(backlog->size * 2, FIND);
+		backlog->failures = backlog->stuck = backlog->locked = 0;
+	}
+	return upkeep->more && !upkeep->stopped;
+}
+
+/* Does a step; false when there is more to do. */
+static bool
+run_step(SessionUpkeep *upkeep)
+{
+	int64		errors = upkeep->result.errors;
+	bool		finished = true;
+
+	while (finished && try_batch(upkeep))
+		finished = upkeep->driver->may_go_on(upkeep);
+	if (upkeep->result.errors > errors)
+		upkeep->failed = lappend(upkeep->failed,
+								 unconstify(char *, upkeep->step->name));
+	if (upkeep->backlog.items != NULL)
+		pfree(upkeep->backlog.items);
+	MemSet(&upkeep->backlog, 0, sizeof(upkeep->backlog));
+	return finished;
+}
+
+bool
+session_upkeep_run(SessionUpkeep *upkeep)
+{
+	upkeep->memory = CurrentMemoryContext;
+	for (size_t i = 0; i < lengthof(steps) && !upkeep->stopped; i++)
+	{
+		upkeep->step = &steps[i];
+		if (upkeep->step->cleans && !upkeep->cleans)
+			continue;
+		if (!run_step(upkeep))
+			upkeep->left_over = true;
+	}
+	return !upkeep->left_over && !upkeep->stopped;
+}
