@@ -40,7 +40,7 @@ enum
 
 static const SessionIndex indexes[] = {
 	[BY_HASH] = {BTREE_AM_OID, 1, {COL_HASH},.unique = true},
-	[BY_EXPIRY] = {BTREE_AM_OID, 1, {COL_EXPIRES_AT}},
+	[BY_EXPIRY] = {BTREE_AM_OID, 1, {COL_EXPIRES_AT},.unique = false},
 };
 
 static SessionTable denylist = {

@@ -58,12 +58,12 @@ static const SessionColumn columns[N_COLUMNS] = {
 	[COL_ID] = {"id", INT8OID, true},
 	[COL_AT] = {"at", TIMESTAMPTZOID, true},
 	[COL_KIND] = {"kind", TEXTOID, true},
-	[COL_SESSION_ID] = {"session_id", UUIDOID},
-	[COL_USER_ID] = {"user_id", TEXTOID},
-	[COL_TENANT_ID] = {"tenant_id", TEXTOID},
-	[COL_IP] = {"ip", INETOID},
-	[COL_USER_AGENT] = {"user_agent", TEXTOID},
-	[COL_DETAIL] = {"detail", JSONBOID},
+	[COL_SESSION_ID] = {"session_id", UUIDOID, false},
+	[COL_USER_ID] = {"user_id", TEXTOID, false},
+	[COL_TENANT_ID] = {"tenant_id", TEXTOID, false},
+	[COL_IP] = {"ip", INETOID, false},
+	[COL_USER_AGENT] = {"user_agent", TEXTOID, false},
+	[COL_DETAIL] = {"detail", JSONBOID, false},
 };
 
 enum
@@ -72,7 +72,7 @@ enum
 };
 
 static const SessionIndex indexes[] = {
-	[BY_TIME] = {BTREE_AM_OID, 2, {COL_AT, COL_ID}},
+	[BY_TIME] = {BTREE_AM_OID, 2, {COL_AT, COL_ID},.unique = false},
 };
 
 static SessionTable events = {

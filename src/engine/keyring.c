@@ -60,7 +60,7 @@ static const SessionColumn columns[N_COLUMNS] = {
 	[COL_IMPORTED] = {"imported", BOOLOID, true},
 	[COL_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
 	[COL_ACTIVATED_AT] = {"activated_at", TIMESTAMPTZOID, true},
-	[COL_RETIRED_AT] = {"retired_at", TIMESTAMPTZOID},
+	[COL_RETIRED_AT] = {"retired_at", TIMESTAMPTZOID, false},
 };
 
 enum
@@ -71,7 +71,7 @@ enum
 
 static const SessionIndex indexes[] = {
 	[PRIMARY_KEY] = {BTREE_AM_OID, 1, {COL_KID},.unique = true},
-	[BY_ACTIVATION] = {BTREE_AM_OID, 1, {COL_ACTIVATED_AT}},
+	[BY_ACTIVATION] = {BTREE_AM_OID, 1, {COL_ACTIVATED_AT},.unique = false},
 };
 
 static SessionTable keys = {

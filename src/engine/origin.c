@@ -55,8 +55,8 @@ enum
 };
 
 static const SessionIndex indexes[] = {
-	[BY_HASH] = {HASH_AM_OID, 1, {COL_HASH}},
-	[BY_TIME] = {BTREE_AM_OID, 2, {COL_USED_AT, COL_NONCE}},
+	[BY_HASH] = {HASH_AM_OID, 1, {COL_HASH},.unique = false},
+	[BY_TIME] = {BTREE_AM_OID, 2, {COL_USED_AT, COL_NONCE},.unique = false},
 };
 
 static SessionTable origins = {

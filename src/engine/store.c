@@ -76,26 +76,26 @@ enum
 static const SessionColumn columns[N_COLUMNS] = {
 	[COL_ID] = {"id", UUIDOID, true},
 	[COL_TOKEN_HASH] = {"token_hash", BYTEAOID, true},
-	[COL_USER_ID] = {"user_id", TEXTOID},
-	[COL_TENANT_ID] = {"tenant_id", TEXTOID},
-	[COL_ROLE] = {"role", TEXTOID},
+	[COL_USER_ID] = {"user_id", TEXTOID, false},
+	[COL_TENANT_ID] = {"tenant_id", TEXTOID, false},
+	[COL_ROLE] = {"role", TEXTOID, false},
 	[COL_AUTH_LEVEL] = {"auth_level", INT4OID, true},
 	[COL_DATA] = {"data", JSONBOID, true},
-	[COL_IP] = {"ip", INETOID},
-	[COL_USER_AGENT] = {"user_agent", TEXTOID},
+	[COL_IP] = {"ip", INETOID, false},
+	[COL_USER_AGENT] = {"user_agent", TEXTOID, false},
 	[COL_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
-	[COL_AUTHENTICATED_AT] = {"authenticated_at", TIMESTAMPTZOID},
-	[COL_REFRESHED_AT] = {"refreshed_at", TIMESTAMPTZOID},
+	[COL_AUTHENTICATED_AT] = {"authenticated_at", TIMESTAMPTZOID, false},
+	[COL_REFRESHED_AT] = {"refreshed_at", TIMESTAMPTZOID, false},
 	[COL_LAST_SEEN_AT] = {"last_seen_at", TIMESTAMPTZOID, true},
 	[COL_EXPIRES_AT] = {"expires_at", TIMESTAMPTZOID, true},
-	[COL_IDLE_TIMEOUT] = {"idle_timeout", INTERVALOID},
-	[COL_MAX_EXPIRES_AT] = {"max_expires_at", TIMESTAMPTZOID},
-	[COL_REFRESH_KEY] = {"refresh_key", BYTEAOID},
-	[COL_REFRESH_GENERATION] = {"refresh_generation", INT4OID},
-	[COL_REFRESH_EXPIRES_AT] = {"refresh_expires_at", TIMESTAMPTZOID},
-	[COL_ROTATED_AT] = {"rotated_at", TIMESTAMPTZOID},
-	[COL_REVOKED_AT] = {"revoked_at", TIMESTAMPTZOID},
-	[COL_REVOKED_REASON] = {"revoked_reason", TEXTOID},
+	[COL_IDLE_TIMEOUT] = {"idle_timeout", INTERVALOID, false},
+	[COL_MAX_EXPIRES_AT] = {"max_expires_at", TIMESTAMPTZOID, false},
+	[COL_REFRESH_KEY] = {"refresh_key", BYTEAOID, false},
+	[COL_REFRESH_GENERATION] = {"refresh_generation", INT4OID, false},
+	[COL_REFRESH_EXPIRES_AT] = {"refresh_expires_at", TIMESTAMPTZOID, false},
+	[COL_ROTATED_AT] = {"rotated_at", TIMESTAMPTZOID, false},
+	[COL_REVOKED_AT] = {"revoked_at", TIMESTAMPTZOID, false},
+	[COL_REVOKED_REASON] = {"revoked_reason", TEXTOID, false},
 	[COL_PURGE_AT] = {"purge_at", TIMESTAMPTZOID, true},
 };
 
@@ -109,9 +109,9 @@ enum
 
 static const SessionIndex indexes[] = {
 	[PRIMARY_KEY] = {BTREE_AM_OID, 1, {COL_ID},.unique = true},
-	[BY_USER] = {BTREE_AM_OID, 1, {COL_USER_ID}},
+	[BY_USER] = {BTREE_AM_OID, 1, {COL_USER_ID},.unique = false},
 	[BY_TENANT] = {BTREE_AM_OID, 1, {COL_TENANT_ID},.partial = true},
-	[BY_PURGE] = {BTREE_AM_OID, 1, {COL_PURGE_AT}},
+	[BY_PURGE] = {BTREE_AM_OID, 1, {COL_PURGE_AT},.unique = false},
 };
 
 static SessionTable sessions = {
