@@ -234,6 +234,18 @@ integer_claim(const Proven *proven, const char *name, int64 none)
 	return member->integer;
 }
 
+/* The seconds of a claim that is a time, or what stands for none. */
+static int64
+time_claim(const Proven *proven, const char *name, int64 none)
+{
+	const SessionMember *member = session_claims_find(proven->members,
+													  proven->count, name);
+
+	if (member != NULL && member->kind == SESSION_JSON_DECIMAL)
+		return member->integer;
+	return integer_claim(proven, name, none);
+}
+
 /* What the cookie would be denied as: by its jti, else by its payload. */
 static SessionDenied
 denied_as(const Proven *proven, const char *purpose)
@@ -337,7 +349,7 @@ session_cookie_open(const char *value, size_t len, const char *purpose)
 static TimestampTz
 authenticated_claim(const Proven *proven)
 {
-	int64		seconds = integer_claim(proven, "auth_time", -1);
+	int64		seconds = time_claim(proven, "auth_time", -1);
 
 	if (seconds < 0 ||
 		seconds > unix_seconds(GetCurrentTimestamp()) + LEEWAY)
@@ -365,7 +377,7 @@ session_cookie_carried(const char *value, size_t len, const char *purpose,
 	carried->claims = session_claims_parse(proven.payload, proven.len);
 	if (carried->claims == NULL)
 		return SESSION_UNKNOWN;
-	expires = integer_claim(&proven, "exp", -1);
+	expires = time_claim(&proven, "exp", -1);
 	carried->expires_at = expires < 0 ? DT_NOEND :
 		from_unix_seconds(expires + (proven.imported ? LEEWAY : 0));
 	carried->authenticated_at = authenticated_claim(&proven);
@@ -385,7 +397,7 @@ session_cookie_deny(const char *value, size_t len, const char *purpose)
 	if (open_any(&proven, value, len, purpose) != SESSION_ACTIVE)
 		return false;
 	denied = denied_as(&proven, purpose);
-	expires = integer_claim(&proven, "exp", -1);
+	expires = time_claim(&proven, "exp", -1);
 	return session_denylist_add(&denied, expires < 0 ? DT_NOEND :
 								from_unix_seconds(expires + LEEWAY));
 }

@@ -128,23 +128,32 @@ read_string(Reader *reader, const char **string)
 	return true;
 }
 
-/* Is the number that is the current token one that numeric can hold? */
+/* Returns where the exponent of the current number starts, or its end. */
+static const char *
+find_exponent(const Reader *reader)
+{
+	const char *in = reader->lex.token_start;
+
+	while (in < reader->lex.token_terminator && *in != 'e' && *in != 'E')
+		in++;
+	return in;
+}
+
+/* Returns whether numeric can hold the current number. */
 static bool
 check_number(const Reader *reader)
 {
-	const char *start = reader->lex.token_start;
-	size_t		len = reader->lex.token_terminator - start;
-	const char *exponent = memchr(start, 'e', len);
+	const char *end = reader->lex.token_terminator;
+	const char *exponent = find_exponent(reader);
 
-	if (exponent == NULL)
-		exponent = memchr(start, 'E', len);
-	if (exponent == NULL)
-		return len <= SESSION_NUMBER_CHARS;
+	if (end - reader->lex.token_start > SESSION_NUMBER_CHARS)
+		return false;
+	if (exponent == end)
+		return true;
 	exponent++;
 	if (*exponent == '+' || *exponent == '-')
 		exponent++;
-	return len <= SESSION_NUMBER_CHARS &&
-		reader->lex.token_terminator - exponent <= SESSION_EXPONENT_DIGITS;
+	return end - exponent <= SESSION_EXPONENT_DIGITS;
 }
 
 /* The value of the number that is the current token, if it is an integer. */
@@ -167,14 +176,80 @@ read_integer(const Reader *reader, int64 *integer)
 	return true;
 }
 
+/* Appends a digit to a whole number; false if it does not fit any more. */
+static bool
+append_digit(int64 *number, int digit)
+{
+	return !pg_mul_s64_overflow(*number, 10, number) &&
+		!pg_add_s64_overflow(*number, digit, number);
+}
+
+/* Returns the exponent of the current number, which check_number accepted. */
+static int
+read_exponent(const Reader *reader)
+{
+	const char *in = find_exponent(reader);
+	const char *end = reader->lex.token_terminator;
+	bool		negative;
+	int			exponent = 0;
+
+	if (in == end)
+		return 0;
+	in++;
+	negative = *in == '-';
+	if (*in == '-' || *in == '+')
+		in++;
+	for (; in < end; in++)
+		exponent = exponent * 10 + (*in - '0');
+	return negative ? -exponent : exponent;
+}
+
+/*
+ * Reads the current number, rounded up to a whole one, without going through
+ * floating point.  False if it is below zero or does not fit.
+ */
+static bool
+read_decimal(const Reader *reader, int64 *integer)
+{
+	const char *in = reader->lex.token_start;
+	const char *end = find_exponent(reader);
+	const char *point = memchr(in, '.', end - in);
+	bool		negative = *in == '-';
+	bool		fraction = false;
+	int			whole;			/* digits before the point, as it is moved */
+
+	in += negative;
+	whole = (int) ((point == NULL ? end : point) - in) + read_exponent(reader);
+	*integer = 0;
+	for (; in < end; in++)
+	{
+		if (in == point)
+			continue;
+		if (whole-- <= 0)
+			fraction |= *in != '0';
+		else if (!append_digit(integer, *in - '0'))
+			return false;
+	}
+	for (; whole > 0 && *integer != 0; whole--)
+		if (!append_digit(integer, 0))
+			return false;
+	if (negative)
+		return *integer == 0 && !fraction;
+	return !fraction || !pg_add_s64_overflow(*integer, 1, integer);
+}
+
 static bool
 read_number(const Reader *reader, SessionMember *member)
 {
+	if (!check_number(reader))
+		return false;
 	if (read_integer(reader, &member->integer))
 		member->kind = SESSION_JSON_INTEGER;
+	else if (read_decimal(reader, &member->integer))
+		member->kind = SESSION_JSON_DECIMAL;
 	else
 		member->kind = SESSION_JSON_NUMBER;
-	return check_number(reader);
+	return true;
 }
 
 /* Read the name that is the current token, and add a member to the object. */
@@ -301,27 +376,31 @@ session_claims_find(const SessionMember *members, int count, const char *name)
 	return NULL;
 }
 
-/* Is a time missing, or an integer between the two? */
+/*
+ * Returns whether a time is missing, or between the two.  A strict one is an
+ * integer.
+ */
 static bool
-time_between(const SessionMember *member, int64 low, int64 high)
+time_between(const SessionMember *member, int64 low, int64 high, bool strict)
 {
 	return member == NULL ||
-		(member->kind == SESSION_JSON_INTEGER &&
+		((member->kind == SESSION_JSON_INTEGER ||
+		  (member->kind == SESSION_JSON_DECIMAL && !strict)) &&
 		 member->integer >= Max(low, 0) &&
 		 member->integer <= Min(high, MAX_TIME));
 }
 
 bool
 session_claims_in_time(const SessionMember *members, int count, int64 now,
-					   int64 leeway, bool exp_required)
+					   int64 leeway, bool strict)
 {
 	const SessionMember *exp = session_claims_find(members, count, "exp");
 	const SessionMember *nbf = session_claims_find(members, count, "nbf");
 	const SessionMember *iat = session_claims_find(members, count, "iat");
 
-	if (exp == NULL && exp_required)
+	if (exp == NULL && strict)
 		return false;
-	return time_between(exp, now - leeway + 1, MAX_TIME) &&
-		time_between(nbf, 0, now + leeway) &&
-		time_between(iat, 0, now + leeway);
+	return time_between(exp, now - leeway + 1, MAX_TIME, strict) &&
+		time_between(nbf, 0, now + leeway, strict) &&
+		time_between(iat, 0, now + leeway, strict);
 }

@@ -10,6 +10,7 @@ typedef enum SessionJsonKind
 {
 	SESSION_JSON_STRING,
 	SESSION_JSON_INTEGER,		/* without fraction or exponent, in 64 bits */
+	SESSION_JSON_DECIMAL,		/* with one of them; not negative, in 64 bits */
 	SESSION_JSON_NUMBER,		/* any other number */
 	SESSION_JSON_OTHER			/* object, array, true, false, null */
 } SessionJsonKind;
@@ -20,7 +21,7 @@ typedef struct SessionMember
 	const char *name;			/* unescaped UTF-8, NUL-terminated */
 	SessionJsonKind kind;
 	const char *string;			/* likewise, of a string */
-	int64		integer;		/* of an integer */
+	int64		integer;		/* of an integer; a decimal rounded up */
 } SessionMember;
 
 /* Most top-level members an object may have. */
@@ -55,14 +56,18 @@ extern const SessionMember *session_claims_find(const SessionMember *members,
 												int count, const char *name);
 
 /*
- * Do exp, nbf and iat allow the payload to be used?  Times are seconds since
- * 1970; exp must be there unless it may be missing; each must be an integer
- * between 0 and 2^40; nbf and iat may be leeway seconds ahead of now, exp
- * less than that behind, so that without leeway a payload is over at exp.
+ * Returns whether exp, nbf and iat allow the payload to be used.  Times are
+ * seconds since 1970, between 0 and 2^40.  nbf and iat may be leeway seconds
+ * ahead of now, exp less than that behind, so that without leeway a payload is
+ * over at exp.
+ *
+ * A strict payload must have exp, and integers only.  Otherwise exp may be
+ * missing, and a time may have a fraction or an exponent (RFC 7519 section 2).
+ * It is rounded up, which makes the comparison with now exact, because now is
+ * a whole second.
  */
 extern pg_nodiscard bool session_claims_in_time(const SessionMember *members,
 												int count, int64 now,
-												int64 leeway,
-												bool exp_required);
+												int64 leeway, bool strict);
 
 #endif							/* SESSION_CLAIMS_H */

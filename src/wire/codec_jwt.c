@@ -64,6 +64,31 @@ encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
 	return true;
 }
 
+/*
+ * Returns whether the header allows the value to be a JWT.  With an imported
+ * key typ may be missing; it is a media type, so its case does not matter and
+ * "application/" may stand before it (RFC 7515 section 4.1.9).
+ */
+static bool
+is_jwt(const SessionHeader *header, const SessionCodecKey *key)
+{
+	static const char prefix[] = "application/";
+	const SessionMember *typ;
+	const char *type;
+
+	if (!key->imported)
+		return session_codec_says(header, "typ", "JWT", false);
+	typ = session_claims_find(header->members, header->count, "typ");
+	if (typ == NULL)
+		return true;
+	if (typ->kind != SESSION_JSON_STRING)
+		return false;
+	type = typ->string;
+	if (pg_strncasecmp(type, prefix, strlen(prefix)) == 0)
+		type += strlen(prefix);
+	return pg_strcasecmp(type, "JWT") == 0;
+}
+
 /* Does the header agree with what the key is for? */
 static bool
 check_header(SessionPart part, const SessionCodecKey *key)
@@ -74,7 +99,7 @@ check_header(SessionPart part, const SessionCodecKey *key)
 	if (!session_codec_header(&header, part))
 		return false;
 	ok = session_codec_says(&header, "alg", "HS256", false) &&
-		session_codec_says(&header, "typ", "JWT", key->imported) &&
+		is_jwt(&header, key) &&
 		session_codec_says(&header, "kid", key->kid, key->imported);
 	session_claims_free(header.members, header.count);
 	return ok;

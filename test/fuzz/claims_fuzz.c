@@ -28,6 +28,8 @@ check_member(const SessionMember *members, int count, int i)
 		check_text(members[i].string);
 	else
 		fuzz_require(members[i].string == NULL);
+	if (members[i].kind == SESSION_JSON_DECIMAL)
+		fuzz_require(members[i].integer >= 0);
 }
 
 /* The server's own parser, on what is known not to be nested too deep. */
@@ -54,8 +56,12 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 		for (int i = 0; i < count; i++)
 			check_member(members, count, i);
 		if (session_claims_in_time(members, count, 1700000000, 0, true))
+		{
 			fuzz_require(session_claims_find(members, count, "exp")->integer >
 						 1700000000);
+			fuzz_require(session_claims_in_time(members, count, 1700000000, 0,
+												false));
+		}
 		session_claims_free(members, count);
 	}
 	else

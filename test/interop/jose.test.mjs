@@ -108,8 +108,8 @@ async function compared(make, check, purpose, offsets) {
 
 for (const claim of ["exp", "nbf"])
 	for (const [what, enc] of [["a signed JWT"], ["an encrypted JWT", "A256CBC-HS512"], ["an encrypted JWT", "A256GCM"]])
-		test(`${claim} of ${what} ${enc ? `with ${enc} ` : ""}has 15 seconds of leeway, to the second`, async () => {
-			const offsets = Array.from({ length: 61 }, (_, i) => i - 30);
+		test(`${claim} of ${what} ${enc ? `with ${enc} ` : ""}has 15 seconds of leeway, exactly, with and without a fraction`, async () => {
+			const offsets = Array.from({ length: 121 }, (_, i) => i / 2 - 30);
 			const key = await newKey();
 			const content = contentKey(key, enc === "A256GCM" ? 32 : 64);
 			const make = (time) => enc ? encrypt({ [claim]: time }, { enc }, content) :
@@ -119,18 +119,31 @@ for (const claim of ["exp", "nbf"])
 			const verdicts = await compared(make, check, key.purpose, offsets);
 			for (const [i, { here, there }] of verdicts.entries())
 				assert.equal(here, there, `${claim} is now ${offsets[i]}`);
-			assert.equal(verdicts.filter(({ here }) => here).length, claim === "exp" ? 45 : 46);
+			assert.equal(verdicts.filter(({ here }) => here).length, claim === "exp" ? 90 : 91);
 		});
 
-test("times that are no plain time are refused, and an issue in the future", async () => {
+test("a typ is a media type: its case and application/ do not matter", async () => {
+	const { purpose, secret } = await newKey();
+	for (const [typ, good] of [
+		["JWT", true], ["jwt", true], ["Jwt", true], ["application/jwt", true], ["APPLICATION/JWT", true],
+		["at+jwt", false], ["application/at+jwt", false], ["text/jwt", false], ["JW", false], ["JWTs", false],
+	]) {
+		const jwt = await sign({ sub: "42" }, { alg: "HS256", typ }, secret);
+		assert.equal(await jwtVerify(jwt, secret, { ...HS256, typ: "JWT" }).then(() => true, () => false), good, `jose: ${typ}`);
+		assert.equal(await db.decode(jwt, purpose) !== null, good, typ);
+	}
+});
+
+test("times that are no time are refused, and an issue in the future", async () => {
 	const { purpose, secret } = await newKey();
 	const now = secondsNow();
 	for (const claim of ["exp", "nbf", "iat"])
-		for (const value of [String(now + 60), now + 60.5, null, true, [now], -1, 2 ** 53, 1e300]) {
+		for (const value of [String(now + 60), String(now + 60.5), null, true, [now], -1, -0.5, 2 ** 53, 1e300]) {
 			const jwt = forge({ alg: "HS256" }, { sub: "42", [claim]: value }, secret);
 			assert.equal(await db.decode(jwt, purpose), null, `${claim}: ${value}`);
 		}
-	assert.equal(await db.decode(await sign({ iat: now + 600 }, { alg: "HS256" }, secret), purpose), null);
+	for (const later of [600, 600.5])
+		assert.equal(await db.decode(await sign({ iat: now + later }, { alg: "HS256" }, secret), purpose), null);
 });
 
 test("no other algorithm is accepted, whatever the header says", async () => {

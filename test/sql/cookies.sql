@@ -282,12 +282,14 @@ SELECT expires_at FROM session.denylist WHERE expires_at = 'infinity';
 CREATE TEMP TABLE claims (good boolean DEFAULT false, payload text);
 INSERT INTO claims (good, payload) VALUES
     (true, '{"a":1}'), (true, '{"a":1,"exp":4102444800,"iat":1700000000,"nbf":1700000000}'), (true, ' { "a" : 1 } '), (true, '{"exp":4102444800}'),
-    (true, '{"exp":' || pg_temp.in_seconds(-5) || '}'), (true, '{"nbf":' || pg_temp.in_seconds(5) || '}'), (true, '{"iat":' || pg_temp.in_seconds(5) || '}');
+    (true, '{"exp":' || pg_temp.in_seconds(-5) || '}'), (true, '{"nbf":' || pg_temp.in_seconds(5) || '}'), (true, '{"iat":' || pg_temp.in_seconds(5) || '}'),
+    (true, '{"exp":4102444800.0}'), (true, '{"exp":4.1024448e9}'), (true, '{"exp":4102444800999E-3}'), (true, '{"exp":' || pg_temp.in_seconds(-5) || '.75}'),
+    (true, '{"nbf":1.5}'), (true, '{"iat":1.7e9}'), (true, '{"nbf":' || pg_temp.in_seconds(5) || '.25}'), (true, '{"exp":1E10}');
 INSERT INTO claims (payload) VALUES
     ('{"exp":' || pg_temp.in_seconds(-20) || '}'), ('{"nbf":' || pg_temp.in_seconds(3600) || '}'), ('{"iat":' || pg_temp.in_seconds(3600) || '}'),
-    ('{"exp":1700000000}'), ('{"exp":0}'), ('{"exp":-1}'), ('{"exp":"4102444800"}'), ('{"exp":4102444800.0}'), ('{"exp":4.1024448e9}'),
+    ('{"exp":1700000000}'), ('{"exp":0}'), ('{"exp":-1}'), ('{"exp":"4102444800"}'), ('{"exp":' || pg_temp.in_seconds(-20) || '.5}'), ('{"exp":1.7e9}'), ('{"exp":-4.1e9}'),
     ('{"exp":9007199254740992}'), ('{"exp":99999999999999999999}'), ('{"exp":1e400}'), ('{"exp":null}'), ('{"exp":[4102444800]}'), ('{"exp":true}'),
-    ('{"nbf":"1"}'), ('{"nbf":-1}'), ('{"nbf":1.5}'), ('{"iat":"1"}'), ('{"iat":-1}'), ('{"iat":1.5}'),
+    ('{"nbf":"1"}'), ('{"nbf":-1}'), ('{"nbf":-1.5}'), ('{"nbf":4.1e9}'), ('{"iat":"1"}'), ('{"iat":-1}'), ('{"iat":-1.5}'), ('{"iat":' || pg_temp.in_seconds(3600) || '.5}'),
     ('{"a":1,"a":2}'), ('{"a":1,"\u0061":1}'), ('{"exp":4102444800,"exp":4102444801}'), ('{"exp":1,"\u0065xp":4102444800}'),
     ('{"a":"\u0000"}'), ('{"\u0000":1}'), ('{"a":{"b":"\u0000"}}'), ('{"a":"\ud800"}'), ('{"a":"\udc00\ud800"}'), ('{"a":"\u12"}'), ('{"a":"\x41"}'),
     ('[]'), ('[{"a":1}]'), ('"a"'), ('1'), ('null'), (''), (' '), ('{'), ('{"a":1'), ('{"a":1}}'), ('{"a":1}{}'), ('{"a":1}x'), ('{"a":1,}'), ('{a:1}'), ('{''a'':1}'),
@@ -311,7 +313,7 @@ SELECT bytes, session_cookie_decode(pg_temp.compact('{"a":"' || bytes || '"}', :
 -- The header agrees with the key or is refused, whatever it says and however it is signed.
 SELECT header, pg_temp.opened(pg_temp.jwt(header, '{"a":1}', :'secret'), 'goauth_session_web') IS NOT NULL AS accepted
   FROM unnest(ARRAY[
-    '{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT"}', '{"typ":"JWT","alg":"HS256"}', '{"alg":"HS256","kid":"goauth"}', '{"alg":"HS256","x":1}',
+    '{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT"}', '{"typ":"JWT","alg":"HS256"}', '{"alg":"HS256","typ":"jwt"}', '{"alg":"HS256","typ":"application/JWT"}', '{"alg":"HS256","kid":"goauth"}', '{"alg":"HS256","x":1}',
     '{"alg":"none"}', '{"alg":"None"}', '{"alg":"hs256"}', '{"alg":"HS512"}', '{"alg":"HS384"}', '{"alg":"RS256"}', '{"alg":"ES256"}', '{"alg":"dir"}',
     '{"alg":""}', '{"alg":null}', '{"alg":256}', '{"alg":["HS256"]}', '{}', '{"typ":"JWT"}', '{"alg":"HS256","alg":"none"}', '{"alg":"none","alg":"HS256"}',
     '{"alg":"HS256","typ":"JWE"}', '{"alg":"HS256","typ":"at+jwt"}', '{"alg":"HS256","typ":null}', '{"alg":"HS256","kid":"other"}', '{"alg":"HS256","kid":""}',

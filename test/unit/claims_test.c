@@ -55,8 +55,8 @@ test_members(void)
 		   m[8].integer == PG_INT64_MIN &&
 		   m[10].kind == SESSION_JSON_INTEGER && m[10].integer == 0,
 		   "integers are read to the ends of 64 bits");
-	tap_ok(m[2].kind == SESSION_JSON_NUMBER &&
-		   m[5].kind == SESSION_JSON_NUMBER &&
+	tap_ok(m[2].kind == SESSION_JSON_DECIMAL &&
+		   m[5].kind == SESSION_JSON_DECIMAL &&
 		   m[7].kind == SESSION_JSON_NUMBER,
 		   "a fraction, an exponent and a larger number are not integers");
 	tap_ok(m[3].kind == SESSION_JSON_OTHER && m[3].string == NULL &&
@@ -67,6 +67,107 @@ test_members(void)
 		   session_claims_find(members, count, "E") == NULL,
 		   "a member is found by its unescaped name, at the top level");
 	session_claims_free(members, count);
+}
+
+/* Reads one number; false if it is refused. */
+static bool
+read_number(const char *number, SessionMember *member)
+{
+	char		json[SESSION_NUMBER_CHARS + 16];
+	SessionMember members[SESSION_MEMBERS];
+	int			count;
+
+	snprintf(json, sizeof(json), "{\"a\":%s}", number);
+	if (!session_claims_read(members, &count, json, strlen(json)))
+		return false;
+	*member = members[0];
+	session_claims_free(members, count);
+	return true;
+}
+
+/* A decimal is rounded up exactly, or known not to fit. */
+static void
+test_decimals(void)
+{
+	static const struct
+	{
+		const char *number;
+		bool		fits;
+		int64		value;
+	}			rows[] =
+	{
+		{"0.0", true, 0},
+		{"1.0", true, 1},
+		{"1.5", true, 2},
+		{"1.0000000000000000000000000000000001", true, 2},
+		{"1700000000.999", true, 1700000001},
+		{"1.5e9", true, 1500000000},
+		{"1e10", true, INT64CONST(10000000000)},
+		{"1E+3", true, 1000},
+		{"1.2345e3", true, 1235},
+		{"1.234e3", true, 1234},
+		{"12.5e-1", true, 2},
+		{"1000e-3", true, 1},
+		{"1001e-3", true, 2},
+		{"0.001e5", true, 100},
+		{"0e999", true, 0},
+		{"0.000e-999", true, 0},
+		{"1e-999", true, 1},
+		{"-0.0", true, 0},
+		{"-0e9", true, 0},
+		{"9007199254740993.0", true, INT64CONST(9007199254740993)},
+		{"9223372036854775807.0", true, PG_INT64_MAX},
+		{"9223372036854775806.5", true, PG_INT64_MAX},
+		{"9.223372036854775807e18", true, PG_INT64_MAX},
+		{"9223372036854775807.5", false, 0},
+		{"9223372036854775808.0", false, 0},
+		{"9223372036854775808", false, 0},
+		{"1e19", false, 0},
+		{"1e400", false, 0},
+		{"-1.0", false, 0},
+		{"-0.5", false, 0},
+		{"-1e-999", false, 0},
+		{"-1e400", false, 0},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionMember member;
+		char		title[100];
+
+		snprintf(title, sizeof(title), "%s is read exactly, or not as a time",
+				 rows[i].number);
+		tap_ok(read_number(rows[i].number, &member) &&
+			   member.kind == (rows[i].fits ? SESSION_JSON_DECIMAL :
+							   SESSION_JSON_NUMBER) &&
+			   (!rows[i].fits || member.integer == rows[i].value), title);
+	}
+}
+
+/* As many digits as a number may have, on both sides of the point. */
+static void
+test_long_decimals(void)
+{
+	char		number[SESSION_NUMBER_CHARS + 1];
+	SessionMember member;
+
+	memset(number, '0', sizeof(number));
+	number[1] = '.';
+	strcpy(number + SESSION_NUMBER_CHARS - 5, "1e994");
+	tap_ok(read_number(number, &member) &&
+		   member.kind == SESSION_JSON_DECIMAL && member.integer == 1,
+		   "zeros after the point are taken back by the exponent");
+	memset(number, '0', sizeof(number));
+	number[0] = '2';
+	strcpy(number + SESSION_NUMBER_CHARS - 5, "e-994");
+	tap_ok(read_number(number, &member) &&
+		   member.kind == SESSION_JSON_DECIMAL && member.integer == 2,
+		   "zeros before the point are taken back by the exponent");
+	memset(number, '9', sizeof(number));
+	strcpy(number + SESSION_NUMBER_CHARS - 2, ".5");
+	tap_ok(read_number(number, &member) &&
+		   member.kind == SESSION_JSON_NUMBER,
+		   "998 digits before the point do not fit");
 }
 
 static void
@@ -226,7 +327,7 @@ test_times(void)
 		const char *title;
 		const char *json;
 		int64		leeway;
-		bool		exp_required;
+		bool		strict;
 		bool		in_time;
 	}			rows[] =
 	{
@@ -288,6 +389,40 @@ test_times(void)
 		0, false, false},
 		{"iat with a fraction is refused",
 		"{\"exp\":1700000009,\"iat\":1.5}", 0, true, false},
+		{"a foreign exp may have a fraction", "{\"exp\":1700000000.001}", 0,
+		false, true},
+		{"a foreign exp with a fraction is over when the second after it is",
+		"{\"exp\":1699999999.999}", 0, false, false},
+		{"leeway moves a foreign exp with a fraction",
+		"{\"exp\":1699999985.5}", 15, false, true},
+		{"leeway moves a foreign exp with a fraction no further",
+		"{\"exp\":1699999984.5}", 15, false, false},
+		{"a foreign exp may have an exponent", "{\"exp\":1.700000001e9}", 0,
+		false, true},
+		{"a foreign exp with an exponent is over at exp", "{\"exp\":17e8}",
+		0, false, false},
+		{"a foreign exp of 2^40 is the latest", "{\"exp\":1099511627776.0}",
+		0, false, true},
+		{"a foreign exp beyond 2^40 is refused",
+		"{\"exp\":1099511627776.5}", 0, false, false},
+		{"a foreign exp of 1e400 is refused", "{\"exp\":1e400}", 0, false,
+		false},
+		{"a foreign exp below zero is refused", "{\"exp\":-0.5}", 1700000015,
+		false, false},
+		{"a foreign exp as a string is refused", "{\"exp\":\"1.8e9\"}", 0,
+		false, false},
+		{"a foreign nbf may have a fraction", "{\"nbf\":1699999999.5}", 0,
+		false, true},
+		{"a foreign nbf with a fraction is not rounded down",
+		"{\"nbf\":1700000000.5}", 0, false, false},
+		{"leeway moves a foreign nbf with an exponent",
+		"{\"nbf\":1700000015e0}", 15, false, true},
+		{"leeway moves a foreign nbf with a fraction no further",
+		"{\"nbf\":1700000015.001}", 15, false, false},
+		{"a foreign iat may have a fraction", "{\"iat\":1699999999.5}", 0,
+		false, true},
+		{"a foreign iat with a fraction is not rounded down",
+		"{\"iat\":1700000000.5}", 0, false, false},
 		{"iat of 2^53 is refused",
 		"{\"exp\":1700000009,\"iat\":9007199254740992}", 0, true, false},
 	};
@@ -300,7 +435,7 @@ test_times(void)
 		tap_ok(session_claims_read(members, &count, rows[i].json,
 								   strlen(rows[i].json)) &&
 			   session_claims_in_time(members, count, NOW, rows[i].leeway,
-									  rows[i].exp_required) ==
+									  rows[i].strict) ==
 			   rows[i].in_time, rows[i].title);
 		session_claims_free(members, count);
 	}
@@ -310,6 +445,8 @@ int
 main(void)
 {
 	test_members();
+	test_decimals();
+	test_long_decimals();
 	test_refused();
 	test_accepted();
 	test_limits();
