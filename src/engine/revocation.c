@@ -42,6 +42,9 @@
 #include "engine/secret.h"
 #include "engine/shared.h"
 
+/* Earlier tokens of a session that are told apart; with more the row is asked. */
+#define EARLIER 6
+
 typedef struct Revocation
 {
 	SessionIdEntry head;
@@ -50,7 +53,8 @@ typedef struct Revocation
 	bool		fresh;			/* there was no entry before it */
 	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
 													 * empty */
-	uint32		left;			/* digests of earlier tokens, a bit each */
+	uint32		left[EARLIER];	/* hashes of the digests of earlier tokens */
+	int			left_count;		/* EARLIER + 1 = there were more */
 	TimestampTz until;			/* when to forget it, unless xid is valid */
 } Revocation;
 
@@ -224,19 +228,37 @@ session_revocation_sweep(void)
  * Tokens that a session had
  */
 
-/* Another digest may have the same bit, which costs a look at the row. */
 static uint32
-bit_of(const char *digest)
+hash_of(const char *digest)
 {
-	return (uint32) 1 << (hash_bytes((const unsigned char *) digest,
-									 (int) strlen(digest)) % 32);
+	return hash_bytes((const unsigned char *) digest, (int) strlen(digest));
+}
+
+/* Returns whether a session may have had a token before. */
+static bool
+may_have_left(const Revocation *entry, uint32 token)
+{
+	for (int i = 0; i < Min(entry->left_count, EARLIER); i++)
+		if (entry->left[i] == token)
+			return true;
+	return entry->left_count > EARLIER;
+}
+
+static void
+add_left(Revocation *entry, uint32 token)
+{
+	if (may_have_left(entry, token))
+		return;
+	if (entry->left_count < EARLIER)
+		entry->left[entry->left_count] = token;
+	entry->left_count++;
 }
 
 /* Says for which token snapshots are believed: none, if there were others. */
 static void
 set_digest(Revocation *entry, const char *digest)
 {
-	if (digest[0] != '\0' && (entry->left & bit_of(digest)) != 0)
+	if (digest[0] != '\0' && may_have_left(entry, hash_of(digest)))
 		digest = "";
 	strlcpy(entry->digest, digest, sizeof(entry->digest));
 }
@@ -400,7 +422,7 @@ add_entry(const SessionIdPlace *place)
 	if (entry != NULL)
 	{
 		entry->fresh = true;
-		entry->left = 0;
+		entry->left_count = 0;
 	}
 	return entry;
 }
@@ -419,7 +441,7 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 						const char *digest)
 {
 	SessionIdPlace place;
-	uint32		bit = bit_of(left);
+	uint32		token = hash_of(left);
 	Revocation *entry;
 	Note	   *note;
 
@@ -435,7 +457,7 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 		entry->xid = noted_by;
 		entry->prepared = false;
 		entry->digest[0] = '\0';
-		entry->left |= bit;
+		add_left(entry, token);
 	}
 	session_idmap_unlock(&place);
 	if (entry == NULL)

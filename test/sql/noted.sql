@@ -76,6 +76,19 @@ SELECT * FROM pg_temp.answers();
 UPDATE made SET cookie = session_cookie_issue(token) WHERE name = 'new';
 SELECT * FROM pg_temp.answers();
 
+-- A new token is never taken for an earlier one; a session that had more than six has its row asked.
+TRUNCATE made;
+SELECT pg_temp.make(array_agg('s' || n)) FROM generate_series(1, 200) AS n;
+SELECT pg_temp.issue();
+\set ECHO none
+SELECT 'UPDATE made SET token = (SELECT r.token FROM session_regenerate(made.token) AS r)' FROM generate_series(1, 6) \gexec
+\set ECHO all
+SELECT pg_temp.issue();
+SELECT split_part(answer, ' ', 1) AS source, count(*) FROM pg_temp.answers() GROUP BY source;
+UPDATE made SET token = (SELECT r.token FROM session_regenerate(made.token) AS r);
+SELECT pg_temp.issue();
+SELECT split_part(answer, ' ', 1) AS source, count(*) FROM pg_temp.answers() GROUP BY source;
+
 -- Changed twice in one transaction, or rolled back to a savepoint.
 TRUNCATE made;
 SELECT pg_temp.make('{aborted,twice,undone}');
