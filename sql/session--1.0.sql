@@ -762,8 +762,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_encode(
 COMMENT ON FUNCTION @extschema@.session_cookie_encode(
     pg_catalog.jsonb, pg_catalog.text, pg_catalog.interval,
     pg_catalog.text) IS
-'Makes a cookie from a JSON object, signed or sealed with the newest key of a purpose.  encoding is compact, jwt, jwe or sealed; ttl defaults to session.lifetime.  Sets iat, exp and jti in place of any the payload has.
-Errors: 22023 for arguments outside their domain, 54000 for a payload that is too large, 55000 when there is no key or the master key is missing or wrong.';
+'Makes a cookie from a JSON object, signed or sealed with the newest key of a purpose.  encoding is compact, jwt, jwe or sealed; ttl defaults to session.lifetime.  Sets iat, exp and jti, which the payload must not have: take them off one that session_cookie_decode returned.
+Errors: 22004 for a NULL payload, 22023 for a payload with one of them and for arguments outside their domain, 54000 for a payload that is too large, 55000 when there is no key or the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_decode(
     cookie pg_catalog.text,
@@ -776,7 +776,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_decode(
 COMMENT ON FUNCTION @extschema@.session_cookie_decode(
     pg_catalog.text, pg_catalog.text) IS
 'The payload of a cookie that was made for a purpose with a key that is not retired, has not expired and was not revoked; NULL of any other.  The encoding is known by its shape.
-Errors: 22004 and 22023 for a purpose that is none, 55000 when the master key is missing or wrong.';
+Errors: 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_revoke(
     cookie pg_catalog.text,
@@ -789,7 +789,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_revoke(
 COMMENT ON FUNCTION @extschema@.session_cookie_revoke(
     pg_catalog.text, pg_catalog.text) IS
 'Denies a cookie that session_cookie_decode would accept until it expires; false of any other.
-Errors: 22004 and 22023 for a purpose that is none, 55000 when the master key is missing or wrong.';
+Errors: 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_issue(
     token pg_catalog.text,
@@ -847,8 +847,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_jwt(
 COMMENT ON FUNCTION @extschema@.session_jwt(
     pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb,
     pg_catalog.text) IS
-'A JWT (HS256) for the live session of a token that another service can verify; NULL unless the session is live.  Made with the newest key of purpose jwt: import the secret that the other service has.  Holds sub, role, sid, tid, lvl, aud, iat, exp and jti; claims can add others but not replace these.  Never outlives the session.
-Errors: 22023 for arguments outside their domain, 55000 when there is no key for purpose jwt; those of session.claims_function.';
+'A JWT (HS256) for the live session of a token that another service can verify; NULL unless the session is live.  Made with the newest key of purpose jwt: import the secret that the other service has.  Sets sid, sub, tid, role, lvl, iat, exp and jti, and aud if audience is given; claims adds any other, for example iss, nbf or an aud of several.  Never outlives the session.
+Errors: 22023 for a claim that it sets itself and for arguments outside their domain, 54000 for a payload that is too large, 55000 when there is no key for purpose jwt; those of session.claims_function.';
 
 /*
  * The identity of the running transaction.  Level: public, because these act on
@@ -1028,7 +1028,7 @@ AS 'MODULE_PATHNAME', 'session_key_rotate';
 REVOKE ALL ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) IS
 'Makes a new key for a purpose and returns its kid.  It signs from now on; older keys still verify.
-Errors: 22004, 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
+Errors: 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_import(
     secret pg_catalog.bytea,
@@ -1042,7 +1042,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_key_import(
 COMMENT ON FUNCTION @extschema@.session_key_import(
     pg_catalog.bytea, pg_catalog.text, pg_catalog.text) IS
 'Takes the secret of another system, at least 32 bytes, as the newest key of a purpose and returns its kid.  It is used exactly as that system''s format wants.
-Errors: 22004 and 22023 for a secret that is too short and a kid or purpose that is none, 54000 for what is too long, 23505 when the kid is taken, 55000 when the master key is missing or wrong.';
+Errors: 22004 for a NULL secret, 22023 for one that is too short and a kid or purpose that is none, 54000 for what is too long, 23505 when the kid is taken, 55000 when the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_retire(kid pg_catalog.text)
 RETURNS pg_catalog.bool

@@ -24,6 +24,9 @@
 /* Longest reason of a revocation. */
 #define SESSION_REASON_BYTES 256
 
+/* Purpose of a key or cookie for which the call names none. */
+#define SESSION_DEFAULT_PURPOSE "session"
+
 /* False for NULL and for anything that is not exactly a session token. */
 extern pg_nodiscard bool session_arg_token(FunctionCallInfo fcinfo, int n,
 										   SessionToken *token);
@@ -43,7 +46,10 @@ extern void session_arg_refused(FunctionCallInfo fcinfo, int n,
 extern text *session_arg_name(FunctionCallInfo fcinfo, int n,
 							  const char *name, Size max);
 
-/* The purpose of a key or cookie; errors for SQL NULL and odd characters. */
+/*
+ * The purpose of a key or cookie, SESSION_DEFAULT_PURPOSE for SQL NULL; errors for odd
+ * characters.
+ */
 extern char *session_arg_purpose(FunctionCallInfo fcinfo, int n);
 
 /* Errors for SQL NULL. */

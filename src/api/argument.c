@@ -95,11 +95,13 @@ session_arg_name(FunctionCallInfo fcinfo, int n, const char *name, Size max)
 char *
 session_arg_purpose(FunctionCallInfo fcinfo, int n)
 {
+	text	   *value = session_arg_name(fcinfo, n, "purpose",
+										 SESSION_PURPOSE_BYTES);
 	char	   *purpose;
 
-	session_arg_required(fcinfo, n, "purpose");
-	purpose = text_to_cstring(session_arg_name(fcinfo, n, "purpose",
-											   SESSION_PURPOSE_BYTES));
+	if (value == NULL)
+		return pstrdup(SESSION_DEFAULT_PURPOSE);
+	purpose = text_to_cstring(value);
 	for (const char *c = purpose; *c != '\0'; c++)
 		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				   "0123456789!#$%&'*+-.^_`|~", *c) == NULL)

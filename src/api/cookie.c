@@ -26,6 +26,7 @@
 
 #include "api/api.h"
 #include "compat.h"
+#include "engine/claims.h"
 #include "engine/cookie.h"
 
 PG_FUNCTION_INFO_V1(session_cookie_encode);
@@ -53,12 +54,14 @@ arg_cookie(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_TEXT_PP(n);
 }
 
+/* Returns a JSON object, the empty one for SQL NULL. */
 static Jsonb *
 arg_object(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	Jsonb	   *value;
 
-	session_arg_required(fcinfo, n, name);
+	if (PG_ARGISNULL(n))
+		return session_claims_empty();
 	value = PG_GETARG_JSONB_P(n);
 	if (!JB_ROOT_IS_OBJECT(value))
 		ereport(ERROR,
@@ -67,14 +70,35 @@ arg_object(FunctionCallInfo fcinfo, int n, const char *name)
 	return value;
 }
 
-/* The encoding of that name; errors when there is none. */
+/* Errors when an object has a claim that the function sets itself. */
+static void
+check_own_claims(Jsonb *object, const char *name, const char *const *own,
+				 size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		JsonbValue	scratch;
+
+		if (getKeyJsonValueFromContainer(&object->root, own[i], strlen(own[i]),
+										 &scratch) != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not have the claim \"%s\"", name, own[i]),
+					 errdetail("The function sets it itself.")));
+	}
+}
+
+/* Returns the encoding of that name; NULL for SQL NULL; errors for others. */
 static const SessionCodec *
 arg_encoding(FunctionCallInfo fcinfo, int n)
 {
-	text	   *name = PG_GETARG_TEXT_PP(n);
-	const SessionCodec *codec = session_codec_find(VARDATA_ANY(name),
-												   VARSIZE_ANY_EXHDR(name));
+	text	   *name;
+	const SessionCodec *codec;
 
+	if (PG_ARGISNULL(n))
+		return NULL;
+	name = PG_GETARG_TEXT_PP(n);
+	codec = session_codec_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 	if (codec == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -86,13 +110,17 @@ arg_encoding(FunctionCallInfo fcinfo, int n)
 Datum
 session_cookie_encode(PG_FUNCTION_ARGS)
 {
-	Jsonb	   *payload = arg_object(fcinfo, 0, "payload");
-	const SessionCodec *codec;
+	static const char *const own[] = {"iat", "exp", "jti"};
+	Jsonb	   *payload;
+	const SessionCodec *codec = arg_encoding(fcinfo, 1);
 	char	   *purpose = session_arg_purpose(fcinfo, 3);
 	int64		ttl;
 
-	session_arg_required(fcinfo, 1, "encoding");
-	codec = arg_encoding(fcinfo, 1);
+	session_arg_required(fcinfo, 0, "payload");
+	payload = arg_object(fcinfo, 0, "payload");
+	check_own_claims(payload, "payload", own, lengthof(own));
+	if (codec == NULL)
+		codec = &session_codec_compact;
 	ttl = session_arg_interval(fcinfo, 2, "ttl", USECS_PER_SEC,
 							   session_settings.lifetime * USECS_PER_SEC);
 	PG_RETURN_TEXT_P(session_cookie_mint(payload, codec, ttl / USECS_PER_SEC,
@@ -133,11 +161,12 @@ session_cookie_revoke(PG_FUNCTION_ARGS)
 Datum
 session_cookie_issue(PG_FUNCTION_ARGS)
 {
-	const SessionCodec *codec = PG_ARGISNULL(1) ? session_cookie_codec() :
-	arg_encoding(fcinfo, 1);
+	const SessionCodec *codec = arg_encoding(fcinfo, 1);
 	SessionToken token;
 	text	   *cookie;
 
+	if (codec == NULL)
+		codec = session_cookie_codec();
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
 	cookie = session_cookie_snapshot(&token, codec);
@@ -205,6 +234,10 @@ session_cookie_validate(PG_FUNCTION_ARGS)
 Datum
 session_jwt(PG_FUNCTION_ARGS)
 {
+	/* The last one only if the call has an audience. */
+	static const char *const own[] = {
+		"sid", "sub", "tid", "role", "lvl", "iat", "exp", "jti", "aud"
+	};
 	int64		ttl = session_arg_interval(fcinfo, 1, "ttl", USECS_PER_SEC,
 										   15 * 60 * USECS_PER_SEC);
 	Jsonb	   *claims = arg_object(fcinfo, 2, "claims");
@@ -213,6 +246,8 @@ session_jwt(PG_FUNCTION_ARGS)
 	SessionToken token;
 	text	   *jwt;
 
+	check_own_claims(claims, "claims", own,
+					 lengthof(own) - (audience == NULL ? 1 : 0));
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
 	jwt = session_cookie_jwt(&token, ttl / USECS_PER_SEC, claims, audience);

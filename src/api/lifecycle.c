@@ -18,6 +18,7 @@
 
 #include "api/api.h"
 #include "compat.h"
+#include "engine/claims.h"
 #include "engine/data.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
@@ -32,12 +33,14 @@ PG_FUNCTION_INFO_V1(session_refresh);
 PG_FUNCTION_INFO_V1(session_regenerate);
 PG_FUNCTION_INFO_V1(session_revoke);
 
+/* Returns the data of a new session, the empty object for SQL NULL. */
 static Jsonb *
 arg_data(FunctionCallInfo fcinfo, int n)
 {
 	Jsonb	   *data;
 
-	session_arg_required(fcinfo, n, "data");
+	if (PG_ARGISNULL(n))
+		return session_claims_empty();
 	data = PG_GETARG_JSONB_P(n);
 	session_data_check(data);
 	return data;

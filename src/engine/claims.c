@@ -13,11 +13,9 @@
 #include <limits.h>
 
 #include "access/htup_details.h"
-#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/extension.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -29,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 #include "utils/regproc.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -36,6 +35,7 @@
 #include "engine/authority.h"
 #include "engine/claims.h"
 #include "engine/info.h"
+#include "engine/levels.h"
 #include "engine/store.h"
 #include "settings.h"
 
@@ -132,9 +132,8 @@ Jsonb *
 session_claims_without_reserved(Jsonb *claims)
 {
 	static const char *const reserved[] = {
-		"sid", "sub", "uid", "tid", "role", "lvl", "aut", "tok", "end",
-		"era",
-		"iat", "exp", "nbf", "jti", "aud", "iss"
+		"sid", "sub", "uid", "tid", "role", "lvl", "aut", "tok", "end", "era",
+		"iat", "exp", "nbf", "jti"
 	};
 
 	for (size_t i = 0; i < lengthof(reserved); i++)
@@ -262,34 +261,39 @@ refuse_function(const char *problem)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("\"session.claims_function\" %s", problem),
-			 errhint("It must name one function that takes a session_info and "
+			 errhint("It must name a function that takes a session_info and "
 					 "returns jsonb.")));
 }
 
-/* Finds the function, and its argument's row type. */
+/* Returns the type session_info. */
+static Oid
+find_info_type(void)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum("session_info"),
+						   ObjectIdGetDatum(session_levels_schema()));
+}
+
+/*
+ * Finds the function by its name and its argument, the row type session_info,
+ * so that other functions of that name do not matter.
+ */
 static Oid
 find_function(Oid *row_type)
 {
 	List	   *name = session_compat_name_list(session_settings.claims_function);
 	Oid			function;
-	Oid			result;
-	Oid		   *types;
-	int			count;
 
 	/* The caller's search_path has no say in what is minted. */
 	if (list_length(name) < 2)
 		refuse_function("does not say the schema of its function");
-	function = LookupFuncName(name, -1, NULL, true);
+	*row_type = find_info_type();
+	function = LookupFuncName(name, 1, row_type, true);
 	if (!OidIsValid(function))
-		refuse_function("does not name a function");
-	result = get_func_signature(function, &types, &count);
-	if (result != JSONBOID || count != 1 || get_func_retset(function) ||
-		get_func_prokind(function) != PROKIND_FUNCTION ||
-		getExtensionOfObject(TypeRelationId, types[0]) !=
-		get_extension_oid("session", false) ||
-		get_typtype(types[0]) != TYPTYPE_COMPOSITE)
-		refuse_function("has another signature");
-	*row_type = types[0];
+		refuse_function("does not name a function that takes a session_info");
+	if (get_func_prokind(function) != PROKIND_FUNCTION ||
+		get_func_retset(function) || get_func_rettype(function) != JSONBOID)
+		refuse_function("names a function that does not return one jsonb");
 	return function;
 }
 
@@ -345,7 +349,7 @@ session_claims_added(const SessionRow *row)
 	fmgr_info(find_function_as_owner(&row_type), &function);
 	desc = lookup_rowtype_tupdesc(row_type, -1);
 	if (!session_info_fits(desc, session_info_types, SESSION_INFO_COLUMNS))
-		refuse_function("has another signature");
+		refuse_function("takes a session_info of another shape");
 	session_info_values(row, SESSION_ACTIVE, values, nulls);
 	InitFunctionCallInfoData(*fcinfo, &function, 1, InvalidOid, NULL, NULL);
 	fcinfo->args[0].value = HeapTupleGetDatum(heap_form_tuple(desc, values,

@@ -16,7 +16,10 @@ extern Jsonb *session_claims_with_int(Jsonb *claims, const char *name,
 									  int64 value);
 extern Jsonb *session_claims_without(Jsonb *claims, const char *name);
 
-/* Takes away what only we may say of a session. */
+/*
+ * Takes away the claims that only this extension sets, from what the claims
+ * function returned and from a snapshot.
+ */
 extern Jsonb *session_claims_without_reserved(Jsonb *claims);
 
 /*

@@ -719,15 +719,16 @@ session_cookie_jwt(const SessionToken *token, int64 ttl, Jsonb *claims,
 	TimestampTz now;
 	SessionCodecKey key;
 	SessionRow	row;
+	Jsonb	   *added;
 	int64		expires;
 
 	if (!session_lifecycle_reread(token, &row))
 		return NULL;
-	claims = session_claims_merged(session_claims_added(&row), claims);
+	added = session_claims_without_reserved(session_claims_added(&row));
+	claims = session_claims_merged(added, claims);
 	now = GetCurrentTimestamp();
 	expires = Min(unix_seconds(session_policy_deadline(&row)),
 				  unix_seconds(now) + ttl);
-	claims = session_claims_without_reserved(claims);
 	claims = session_claims_with_text(claims, "sid", id_text(&row.id));
 	claims = with_optional(claims, "sub", row.user_id);
 	claims = with_optional(claims, "tid", row.tenant_id);

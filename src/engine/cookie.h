@@ -17,8 +17,8 @@
 #define SESSION_COOKIE_RING "session"
 
 /*
- * Mints a cookie from an object.  iat, exp and jti are set here, in place of
- * any it has; ttl is in seconds.  Errors when there is no key.
+ * Mints a cookie from an object that has no iat, exp and jti: these are set
+ * here.  ttl is in seconds.  Errors when there is no key.
  */
 extern text *session_cookie_mint(Jsonb *payload, const SessionCodec *codec,
 								 int64 ttl, const char *purpose);
@@ -146,7 +146,9 @@ extern bool session_cookie_believe(const char *value, size_t len,
 
 /*
  * Mints a token of the kind other services verify for a live session; NULL
- * when the token is not good for one.  ttl is in seconds.
+ * when the token is not good for one.  ttl is in seconds.  claims has none of
+ * sid, sub, tid, role, lvl, iat, exp and jti, and with an audience no aud:
+ * these are set here.
  */
 extern text *session_cookie_jwt(const SessionToken *token, int64 ttl,
 								Jsonb *claims, text *audience);

@@ -318,17 +318,19 @@ test("claims that are given for a session's JWT do not change whose it is", asyn
 	const secret = new Uint8Array(randomBytes(32));
 	await db.importKey(secret, "jwt");
 	const token = await newSession({ user: "ada", role: "member" });
-	const far = secondsNow() + 1e6;
-	const claims = {
-		sub: "eve", role: "admin", sid: "x", tid: "x", lvl: 9, aud: "x", iss: "x", jti: "x",
-		uid: "x", tok: "x", end: far, iat: 1, exp: far, nbf: far, scope: "read",
-	};
-	const { payload } = await jwtVerify(await mint(token, { claims }), secret, HS256);
+	const nbf = secondsNow() - 5;
+	const claims = { aud: ["billing", "reports"], iss: "https://id.example.com", nbf, uid: "x", scope: "read" };
+	const { payload } = await jwtVerify(await mint(token, { claims }), secret,
+		{ ...HS256, issuer: "https://id.example.com", audience: "reports" });
 	const { iat, exp, jti, sid, ...rest } = payload;
-	assert.deepEqual(rest, { sub: "ada", role: "member", lvl: 2, scope: "read" });
+	assert.deepEqual(rest, { sub: "ada", role: "member", lvl: 2, ...claims });
 	assert.equal(exp - iat, 300);
 	assert.match(jti, /^[0-9a-f-]{36}$/);
 	assert.match(sid, /^[0-9a-f-]{36}$/);
+	const far = secondsNow() + 1e6;
+	for (const own of [{ sub: "eve" }, { role: "admin" }, { sid: "x" }, { tid: "x" }, { lvl: 9 }, { jti: "x" }, { iat: 1 }, { exp: far }])
+		await assert.rejects(mint(token, { claims: own }), { code: "22023", message: `claims must not have the claim "${Object.keys(own)[0]}"` });
+	await assert.rejects(mint(token, { claims: { aud: "x" }, audience: "y" }), { code: "22023" });
 });
 
 test("a session's JWT ends with the session, and a dead session has none", async () => {

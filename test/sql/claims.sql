@@ -64,21 +64,33 @@ SELECT session_cookie_issue('junk'), session_jwt('junk'), session_cookie_issue(N
 SELECT session_status(:'token');
 \set VERBOSITY sqlstate
 
--- What it returns cannot stand in for what we say: not any of the reserved claims.
+-- What it returns cannot replace the claims that are set here, nor set one of them where the session has none.
 CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_object_agg(name, 'mallory') || '{"added": true}'
-      FROM unnest('{sid,sub,uid,tid,role,lvl,aut,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name
+      FROM unnest('{sid,sub,uid,tid,role,lvl,aut,tok,end,era,iat,exp,nbf,jti}'::text[]) AS name
 $$;
 SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token');
-SELECT pg_temp.jwt(:'token', (SELECT jsonb_object_agg(name, 'mallory') || '{"more": true}'
-                                FROM unnest('{sid,sub,uid,tid,role,lvl,aut,tok,end,iat,exp,nbf,jti,aud,iss}'::text[]) AS name));
+SELECT pg_temp.jwt(:'token', '{"more": true, "added": false}');
 SELECT count(*) AS mallory FROM session_cookie_decode(session_jwt(:'token'), 'jwt') AS j, jsonb_each_text(j) AS c WHERE c.value = 'mallory';
 SELECT id = :'id' AS same_id, user_id, tenant_id, role, auth_level, source FROM session_cookie_validate(session_cookie_issue(:'token'));
+BEGIN;
+SELECT session_authenticate(:'token'), session_claims() - 'sid' AS claims;
+COMMIT;
 
 -- Where the session says nothing, neither does the function.
 SELECT token AS visit FROM session_create() \gset
 SELECT pg_temp.snapshot(:'visit'), pg_temp.jwt(:'visit');
 SELECT user_id, tenant_id, role, auth_level FROM session_cookie_validate(session_cookie_issue(:'visit'));
+
+-- An issuer and an audience are its to say: iss and aud of the call come before them, and audience before both.
+CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS
+$$SELECT '{"iss": "function", "aud": ["function"]}'::jsonb$$;
+SELECT pg_temp.snapshot(:'visit'), pg_temp.jwt(:'visit');
+SELECT pg_temp.jwt(:'visit', '{"iss": "call", "aud": ["call", "call too"]}'),
+       session_cookie_decode(session_jwt(:'visit', audience => 'audience'), 'jwt') -> 'aud' AS aud;
+BEGIN;
+SELECT session_authenticate(:'visit'), session_claims() - 'sid' AS claims;
+COMMIT;
 
 -- NULL adds nothing; what is not an object is an error.
 CREATE FUNCTION regress_session_claims.nothing(s session_info) RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb';
@@ -102,19 +114,35 @@ CREATE FUNCTION regress_session_claims.takes_two(s session_info, t int DEFAULT 1
 CREATE FUNCTION regress_session_claims.takes_none() RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
 CREATE FUNCTION regress_session_claims.gives_json(s session_info) RETURNS json LANGUAGE sql AS $$SELECT '{}'::json$$;
 CREATE FUNCTION regress_session_claims.gives_none(s session_info) RETURNS void LANGUAGE sql AS $$SELECT$$;
-CREATE FUNCTION regress_session_claims.two_of_them(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
-CREATE FUNCTION regress_session_claims.two_of_them(s text) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.gives_record(s session_info, OUT a jsonb, OUT b jsonb) LANGUAGE sql AS $$SELECT '{}'::jsonb, '{}'::jsonb$$;
 CREATE PROCEDURE regress_session_claims.procedure(s session_info) LANGUAGE sql AS $$SELECT$$;
 SELECT name, snapshot, jwt = snapshot AS jwt_too
   FROM unnest(ARRAY['regress_session_claims.absent', 'no_such_schema.add', 'add', 'regress_session_claims.', '.add', 'a.b.c.d', 'regress_session_claims.add(session_info)',
                     '"', ' ', 'regress_session_claims.add; DROP TABLE x', 'regress_session_claims.takes_text', 'regress_session_claims.takes_record',
                     'regress_session_claims.takes_credentials', 'regress_session_claims.takes_two', 'regress_session_claims.takes_none', 'regress_session_claims.gives_json',
-                    'regress_session_claims.gives_none', 'regress_session_claims.two_of_them', 'regress_session_claims.procedure', 'session.sessions', 'pg_catalog.now'])
+                    'regress_session_claims.gives_none', 'regress_session_claims.gives_record', 'regress_session_claims.procedure', 'session.sessions', 'pg_catalog.now'])
        WITH ORDINALITY AS t (name, n), pg_temp.with_function(name, :'token') ORDER BY n;
 \set VERBOSITY default
 SET session.claims_function = 'regress_session_claims.takes_text';
 SELECT session_jwt(:'token');
+SET session.claims_function = 'regress_session_claims.gives_json';
+SELECT session_jwt(:'token');
 \set VERBOSITY sqlstate
+
+-- Other functions of its name do not matter.
+CREATE FUNCTION regress_session_claims.overloaded(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": true}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.overloaded() RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.overloaded(s text) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.overloaded(s anyelement) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.overloaded(s session_credentials) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.overloaded(s session_info, t int DEFAULT 1) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
+CREATE FUNCTION regress_session_claims.overloaded(VARIADIC s session_info[]) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
+SET session.claims_function = 'regress_session_claims.overloaded';
+BEGIN;
+SELECT session_authenticate(:'token'), session_claim('mine') AS mine;
+COMMIT;
+SELECT pg_temp.snapshot(:'token') -> 'mine' AS snapshot, pg_temp.jwt(:'token') -> 'mine' AS jwt;
+SET session.claims_function = '';
 
 -- It runs with the rights of whoever mints, who need not be allowed to call it or to know its schema; SECURITY DEFINER gives its owner's.
 CREATE ROLE regress_session_app;

@@ -67,14 +67,21 @@ SELECT encoding, count(*) AS payloads,
 SELECT encoding, cookie ~ '^[A-Za-z0-9_.-]+$' AS plain, length(cookie) - length(replace(cookie, '.', '')) AS dots
   FROM encodings, session_cookie_encode('{"a": 1}', encoding) AS cookie ORDER BY n;
 
--- The payload gets iat, exp and jti, whatever it says about them; nothing else is added.
+-- The payload gets iat, exp and jti, which it must not have; nothing else is added.
 SELECT encoding, payload ->> 'a' AS a,
        (payload ->> 'iat')::bigint - pg_temp.in_seconds(0) BETWEEN -60 AND 0 AS made_now,
        (payload ->> 'exp')::bigint - (payload ->> 'iat')::bigint AS ttl,
        payload ->> 'jti' ~ '^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$' AS jti,
        (SELECT count(*) FROM jsonb_object_keys(payload)) AS members
-  FROM encodings, session_cookie_encode('{"a": 1, "iat": 1, "exp": 9999999999, "jti": "mine"}', encoding, '90 seconds') AS cookie,
+  FROM encodings, session_cookie_encode('{"a": 1, "nbf": 1, "iss": "us"}', encoding, '90 seconds') AS cookie,
        session_cookie_decode(cookie) AS payload ORDER BY n;
+SELECT payload, pg_temp.error_of(format('session_cookie_encode(%L)', payload)) AS error
+  FROM unnest('{"{\"iat\": 1}","{\"a\": 1, \"exp\": 4102444800}","{\"jti\": null}"}'::jsonb[]) AS payload;
+\set VERBOSITY default
+SELECT session_cookie_encode('{"sub": "ada", "exp": 4102444800}');
+\set VERBOSITY sqlstate
+SELECT session_cookie_decode(session_cookie_encode(session_cookie_decode(cookie) - '{iat,exp,jti}'::text[])) ->> 'a' AS renewed
+  FROM session_cookie_encode('{"a": 1}') AS cookie;
 SELECT ttl, (payload ->> 'exp')::bigint - (payload ->> 'iat')::bigint AS seconds
   FROM unnest(ARRAY[NULL, '1 second', '1.9 seconds', '1 day', '68 years']::interval[]) AS ttl,
        session_cookie_decode(session_cookie_encode('{}', ttl => ttl)) AS payload;
@@ -126,16 +133,16 @@ SELECT what, session_cookie_decode(cookie), session_cookie_revoke(cookie) FROM j
 SELECT call, pg_temp.error_of(call) AS error
   FROM unnest(ARRAY[
     $$session_cookie_encode(NULL)$$, $$session_cookie_encode('[]')$$, $$session_cookie_encode('"a"')$$, $$session_cookie_encode('null')$$,
-    $$session_cookie_encode('{}', NULL)$$, $$session_cookie_encode('{}', '')$$, $$session_cookie_encode('{}', 'JWT')$$,
+    $$session_cookie_encode('{}', '')$$, $$session_cookie_encode('{}', 'JWT')$$,
     $$session_cookie_encode('{}', 'none')$$, $$session_cookie_encode('{}', 'jwts')$$,
     $$session_cookie_encode('{}', ttl => '0')$$, $$session_cookie_encode('{}', ttl => '0.5 s')$$, $$session_cookie_encode('{}', ttl => '-1 h')$$,
-    $$session_cookie_encode('{}', ttl => '70 years')$$, $$session_cookie_encode('{}', purpose => NULL)$$,
+    $$session_cookie_encode('{}', ttl => '70 years')$$,
     $$session_cookie_encode('{}', purpose => '')$$, $$session_cookie_encode('{}', purpose => 'a b')$$,
     $$session_cookie_encode('{}', purpose => 'nothing made')$$, $$session_cookie_encode('{}', purpose => 'none')$$,
     $$session_cookie_encode(jsonb_build_object('a', repeat('x', 65536)))$$,
     $$session_cookie_encode(jsonb_build_object('a', repeat('x', 10 * 1024 * 1024)), 'jwe')$$,
-    $$session_cookie_decode('a.b', NULL)$$, $$session_cookie_decode(NULL, '')$$, $$session_cookie_decode('a.b', 'a;b')$$,
-    $$session_cookie_decode('a.b', repeat('p', 129))$$, $$session_cookie_revoke('a.b', NULL)$$, $$session_cookie_revoke('a.b', 'a/b')$$]) AS call;
+    $$session_cookie_decode(NULL, '')$$, $$session_cookie_decode('a.b', 'a;b')$$,
+    $$session_cookie_decode('a.b', repeat('p', 129))$$, $$session_cookie_revoke('a.b', 'a/b')$$]) AS call;
 \set VERBOSITY default
 SELECT session_cookie_encode(jsonb_build_object('a', repeat('x', 65536)));
 \set VERBOSITY sqlstate

@@ -119,7 +119,6 @@ SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, argumen
     $$ tenant_id => repeat('x', 1025) $$,
     $$ role => repeat('x', 64) $$,
     $$ user_id => repeat('x', 10 * 1024 * 1024) $$,
-    $$ data => NULL $$,
     $$ data => '[]' $$,
     $$ data => '"text"' $$,
     $$ data => '1' $$,

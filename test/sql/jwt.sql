@@ -45,12 +45,24 @@ SELECT count(DISTINCT pg_temp.payload(session_jwt(:'token')) ->> 'jti') AS jtis 
 SELECT token AS visit FROM session_create() \gset
 SELECT pg_temp.payload(session_jwt(:'visit')) - '{sid,iat,exp,jti}'::text[] AS claims;
 
--- The call adds an audience and other claims; they cannot replace ours.
+-- The call adds an audience, as an argument or a claim, an issuer and any other claim that is not set here.
 SELECT pg_temp.payload(session_jwt(:'token', audience => 'https://api.example.com')) -> 'aud' AS aud;
 SELECT pg_temp.payload(session_jwt(:'token', claims => '{"scope": ["read"], "nested": {"sub": "x"}, "é": "ü"}')) - '{sid,iat,exp,jti}'::text[] AS claims;
-SELECT pg_temp.payload(session_jwt(:'token', claims => '{"sub": "mallory", "role": "admin", "aud": "theirs", "iss": "us", "lvl": 9, "exp": 4102444800, "nbf": 1, "tok": "x", "more": 1}', audience => 'ours'))
+SELECT pg_temp.payload(session_jwt(:'token', claims => '{"iss": "https://id.example.com", "aud": ["a", "b"], "nbf": 1, "auth_time": 2, "uid": 3, "tok": null}'))
        - '{sid,iat,exp,jti}'::text[] AS claims;
-SELECT pg_temp.payload(session_jwt(:'token', claims => '{"exp": 4102444800}')) ->> 'exp' <> '4102444800' AS own_exp;
+SELECT pg_temp.payload(session_jwt(:'token', claims => '{"iss": "https://id.example.com"}', audience => 'c')) - '{sid,iat,exp,jti}'::text[] AS claims;
+
+-- A claim that is set here is a mistake of the call, whether the session has it or not.
+SELECT name, what, pg_temp.error_of(format('session_jwt(%L, claims => jsonb_build_object(%L, %L), audience => %L)', t.token, name, 'x', audience)) AS error
+  FROM unnest('{sid,sub,tid,role,lvl,iat,exp,jti,aud}'::text[]) WITH ORDINALITY AS n (name, n),
+       (VALUES (1, 'a user''s', :'token'), (2, 'a visitor''s', :'visit'), (3, 'junk', 'junk')) AS t (m, what, token),
+       LATERAL (SELECT CASE name WHEN 'aud' THEN 'c' END AS audience) AS a
+ ORDER BY n, m;
+SELECT pg_temp.error_of(format($$session_jwt(%L, claims => '{"sub": null}')$$, :'token')) AS "null", pg_temp.error_of(format($$session_jwt(%L, claims => '{"aud": null}', audience => 'c')$$, :'token')) AS null_aud;
+\set VERBOSITY default
+SELECT session_jwt(:'token', claims => '{"more": 1, "exp": 4102444800}');
+SELECT session_jwt(:'token', claims => '{"aud": ["theirs"]}', audience => 'ours');
+\set VERBOSITY sqlstate
 
 -- It is good for a quarter of an hour or as long as asked, and never longer than the session is.
 SELECT ttl, (p ->> 'exp')::bigint - (p ->> 'iat')::bigint AS seconds,
@@ -94,7 +106,7 @@ SELECT session_key_retire('postgrest'), session_cookie_decode(:'other', 'jwt') A
 SELECT call, pg_temp.error_of(call) AS error
   FROM unnest(ARRAY[
     $$session_jwt(NULL, '0')$$, $$session_jwt(NULL, '0.9 seconds')$$, $$session_jwt(NULL, '-1 minute')$$, $$session_jwt(NULL, '70 years')$$,
-    $$session_jwt(NULL, claims => NULL)$$, $$session_jwt(NULL, claims => '[]')$$, $$session_jwt(NULL, claims => '"a"')$$, $$session_jwt(NULL, claims => 'null')$$,
+    $$session_jwt(NULL, claims => '[]')$$, $$session_jwt(NULL, claims => '"a"')$$, $$session_jwt(NULL, claims => 'null')$$,
     $$session_jwt(NULL, audience => '')$$, $$session_jwt(NULL, audience => repeat('x', 1025))$$, $$session_jwt(NULL, audience => repeat('x', 1024))$$]) AS call;
 SELECT pg_temp.error_of(format($$session_jwt(%L, claims => jsonb_build_object('a', repeat('x', 65536)))$$, :'token')) AS error;
 

@@ -1,0 +1,128 @@
+-- NULL for an optional argument means its default, in every function; the functions come from the catalog.
+SET DateStyle = 'ISO';
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt,other}'::text[]) AS purpose;
+CREATE TABLE app_users (id text, active boolean);
+
+-- A value for every argument: one that a call needs, and for an optional one another value than its default.
+CREATE TEMP TABLE given (name text PRIMARY KEY, value text);
+INSERT INTO given VALUES
+    ('token', 'pg_temp.setting(''token'')'), ('id', '''01890a5d-ac96-774b-bcce-b302099a8057'''), ('user_id', '''alice'''),
+    ('data', '''{"cart": 1}'''), ('tenant_id', '''other'''), ('role', '''other'''), ('ip', '''192.0.2.2'''), ('user_agent', '''other'''),
+    ('lifetime', '''1 hour'''), ('idle_timeout', '''1 hour'''), ('auth_level', '3'), ('refreshable', 'true'), ('max_sessions', '1'),
+    ('include_ended', 'true'), ('except_id', 'pg_temp.setting(''id'')::uuid'), ('reason', '''other'''), ('max_rows', '1'),
+    ('payload', '''{"a": 1}'''), ('encoding', '''jwe'''), ('ttl', '''1 hour'''), ('purpose', '''other'''), ('sensitive', 'true'),
+    ('claims', '''{"a": 1}'''), ('audience', '''other'''), ('max_age', '''0'''), ('value', '''v'''), ('name', '''sid'''),
+    ('path', '''/app'''), ('domain', '''example.com'''), ('secure', 'false'), ('http_only', 'false'), ('same_site', '''strict'''),
+    ('partitioned', 'true'), ('cookie_header', '''__Host-session=v; __Host-session.0=w; sid=x'''), ('secret', '''0123456789abcdef0123456789abcdef'''),
+    ('kid', '''other'''), ('users', '''app_users'''), ('id_column', '''id'''), ('active_column', '''active'''), ('kind', '''cache'''),
+    ('tablespace', '''pg_default''');
+CREATE TEMP TABLE given_to (proname name, name text, value text, PRIMARY KEY (proname, name));
+INSERT INTO given_to VALUES
+    ('session_refresh', 'token', 'pg_temp.setting(''refresh_token'')'), ('session_regenerate', 'user_id', '''bob'''),
+    ('session_revoke_id', 'id', 'pg_temp.setting(''id'')::uuid'), ('session_cookie_header', 'name', '''__Secure-other'''),
+    ('session_cookie_validate', 'cookie', 'pg_temp.setting(''snapshot'')'), ('session_cookie_validate', 'token', 'pg_temp.setting(''ended'')'),
+    ('session_cookie_decode', 'cookie', 'pg_temp.setting(''cookie'')'),
+    ('session_cookie_revoke', 'cookie', 'pg_temp.setting(''cookie'')');
+CREATE FUNCTION pg_temp.setting(name text) RETURNS text LANGUAGE sql AS $$ SELECT current_setting('test.' || name) $$;
+
+CREATE FUNCTION pg_temp.value_of(function name, argument text) RETURNS text
+LANGUAGE sql AS $$
+    SELECT coalesce((SELECT value FROM given_to WHERE proname = function AND name = argument), (SELECT value FROM given WHERE name = argument))
+$$;
+
+-- Every optional argument, and how its function is called without.
+CREATE TEMP VIEW optional AS
+SELECT p.proname, a.n, a.name, pg_temp.value_of(p.proname, a.name) AS another,
+       (SELECT coalesce(string_agg(format('%I => %s', r.name, pg_temp.value_of(p.proname, r.name)), ', ' ORDER BY r.n), '')
+          FROM unnest(p.proargnames) WITH ORDINALITY AS r (name, n) WHERE r.n <= p.pronargs - p.pronargdefaults) AS required
+  FROM extension_functions AS p, unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
+ WHERE a.n > p.pronargs - p.pronargdefaults AND a.n <= p.pronargs;
+CREATE FUNCTION pg_temp.call_of(function name, required text, more text DEFAULT NULL) RETURNS text
+LANGUAGE sql AS $$ SELECT format('%s(%s)', function, concat_ws(', ', nullif(required, ''), more)) $$;
+
+-- What a call returned and did, without what is random in it; times in steps of four minutes from now.
+CREATE FUNCTION pg_temp.steady(said text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    moment text;
+BEGIN
+    FOR moment IN SELECT DISTINCT m[1] FROM regexp_matches(said, '\d{4}-\d\d-\d\d[ T][\d:.]+\+00(?::00)?', 'g') AS m LOOP
+        said := replace(said, moment, round(extract(epoch FROM moment::timestamptz - clock_timestamp()) / 240) || '*4 min');
+    END LOOP;
+    said := regexp_replace(said, '[sr]t_[\w-]{64}', 'TOKEN', 'g');
+    said := regexp_replace(said, '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}', 'UUID', 'g');
+    said := regexp_replace(said, '(?<![\w-])[\w-]{16}(?![\w-])', 'KID', 'g');
+    RETURN regexp_replace(said, '\\\\x[0-9a-f]+', 'BYTES', 'g');
+END
+$$;
+CREATE FUNCTION pg_temp.steady_cookie(said text) RETURNS text
+LANGUAGE sql AS $$
+    SELECT CASE WHEN length(said) > 60 AND said ~ '^[\w-]+(\.[\w-]*){0,4}$' THEN
+        concat_ws(' ', length(said) - length(replace(said, '.', '')), 'dots',
+                  (SELECT string_agg(format('for %s: %s %s s', purpose, payload - '{iat,exp,jti,sid}'::text[], (payload ->> 'exp')::bigint - (payload ->> 'iat')::bigint), ' ')
+                     FROM unnest('{session,jwt,other}'::text[]) AS purpose, session_cookie_decode(said, purpose) AS payload WHERE payload IS NOT NULL))
+        ELSE said END
+$$;
+CREATE FUNCTION pg_temp.outcome(call text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    said text;
+BEGIN
+    PERFORM session_authenticate(pg_temp.setting('token'));
+    EXECUTE 'SELECT coalesce(string_agg(coalesce(pg_temp.steady_cookie(r::text), ''NULL''), E''\n''), ''no row'') FROM ' || call || ' AS r' INTO said;
+    said := concat_ws(E'\n', said, 'bound: ' || session_claims()::text,
+        (SELECT string_agg((to_jsonb(t) - 'purge_at')::text, E'\n' ORDER BY t.user_id, t.created_at) FROM session.sessions AS t),
+        (SELECT string_agg(to_jsonb(t)::text, E'\n' ORDER BY t.purpose, t.created_at) FROM session.keys AS t),
+        (SELECT string_agg((to_jsonb(t) - 'id')::text, E'\n' ORDER BY t.id) FROM session.events AS t),
+        (SELECT string_agg(to_jsonb(t)::text, E'\n') FROM session.denylist AS t),
+        (SELECT string_agg(pg_get_triggerdef(t.oid), E'\n' ORDER BY t.tgname) FROM pg_trigger AS t WHERE t.tgrelid = 'app_users'::regclass));
+    RAISE EXCEPTION USING ERRCODE = 'RB000', MESSAGE = pg_temp.steady(said);
+EXCEPTION
+    WHEN SQLSTATE 'RB000' THEN RETURN sqlerrm;
+    WHEN OTHERS THEN RETURN sqlstate || ' ' || sqlerrm;
+END
+$$;
+
+-- Two sessions of a user, one that is over, and cookies.
+SET session.log_events = 'all';
+SELECT set_config('test.ended', token, false) IS NOT NULL AS made FROM session_create('alice');
+SELECT session_revoke(current_setting('test.ended'));
+SELECT set_config('test.refresh_token', refresh_token, false) IS NOT NULL AS made FROM session_create('alice', refreshable => true);
+SELECT set_config('test.token', token, false) IS NOT NULL AND set_config('test.id', id::text, false) IS NOT NULL AS made
+  FROM session_create('alice', '{"a": 1}', 'acme', current_user, '192.0.2.1', 'Firefox');
+SELECT set_config('test.snapshot', session_cookie_issue(current_setting('test.token')), false) <> '' AS made,
+       set_config('test.cookie', session_cookie_encode('{"a": 1}'), false) <> '' AS made;
+
+-- Each in a transaction of its own; the snapshot first, because changes of its session that are undone have it ask the row, too.
+CREATE TEMP TABLE outcomes (proname name, n bigint, name text, usual text, with_null text, with_another text, with_nulls text);
+CREATE PROCEDURE pg_temp.try_all()
+LANGUAGE plpgsql AS $$
+DECLARE
+    o record;
+BEGIN
+    FOR o IN SELECT *, (SELECT string_agg(format('%I => NULL', name), ', ') FROM optional AS a WHERE a.proname = t.proname) AS nulls
+                 FROM optional AS t ORDER BY proname <> 'session_cookie_validate', proname, n LOOP
+        INSERT INTO outcomes (proname, n, name, usual) VALUES (o.proname, o.n, o.name, pg_temp.outcome(pg_temp.call_of(o.proname, o.required)));
+        COMMIT;
+        UPDATE outcomes SET with_null = pg_temp.outcome(pg_temp.call_of(o.proname, o.required, format('%I => NULL', o.name))) WHERE proname = o.proname AND n = o.n;
+        COMMIT;
+        UPDATE outcomes SET with_another = pg_temp.outcome(pg_temp.call_of(o.proname, o.required, format('%I => %s', o.name, o.another))) WHERE proname = o.proname AND n = o.n;
+        COMMIT;
+        UPDATE outcomes SET with_nulls = pg_temp.outcome(pg_temp.call_of(o.proname, o.required, o.nulls)) WHERE proname = o.proname AND n = o.n;
+        COMMIT;
+    END LOOP;
+END
+$$;
+CALL pg_temp.try_all();
+
+-- fails: what the call without optional arguments does, if it does; is_default: with NULL for this one, and for all, the same happens;
+-- seen: with another value something else does, so that the comparison means something.
+SELECT proname, name, CASE WHEN usual ~ '^[0-9A-Z]{5} ' THEN usual END AS fails, with_null = usual AND with_nulls = usual AS is_default,
+       CASE WHEN with_another ~ '^[0-9A-Z]{5} ' THEN with_another ELSE (with_another <> usual)::text END AS seen
+  FROM outcomes ORDER BY proname COLLATE "C", n;
+
+DROP EXTENSION session;
+DROP TABLE app_users;
