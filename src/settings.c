@@ -396,8 +396,8 @@ define_log(void)
 	SessionSettings *s = &session_settings;
 
 	define_bool("session.redact_log", &s->redact_log,
-				"Keeps tokens out of the server's log.",
-				"Their public ids are logged in their place.");
+				"Keeps tokens and cookies out of the server's log.",
+				"The public ids of tokens are logged in their place.");
 }
 
 static void

@@ -1,6 +1,6 @@
 /*
  * redact.c
- *	  Finding tokens in texts.
+ *	  Finding tokens and cookies in texts.
  *
  * Rules: nothing is allocated, nothing raises, and the time is linear in the
  * size of the text.  When in doubt, it is a token: the public id of something
@@ -12,6 +12,11 @@
  * does, so such a part counts only when it has capitals, small letters and
  * digits all three, or the mark of a cut behind it, or nothing behind it or
  * many characters, and no letter, digit or underscore in front of it.
+ *
+ * A cookie that carries its own proof is base64url of a JSON object, which
+ * begins with {" and so with eyJ, and up to four parts behind dots.  It counts
+ * when one of these is too long for a word: the MAC, or what a cut leaves of
+ * it.  One that is sealed has no such shape.
  */
 #include "postgres.h"
 
@@ -27,9 +32,16 @@
 #define LONG_CHARS 40			/* longer than words get */
 
 #define CUT "..."				/* how the server marks it */
-#define TAIL "(redacted)"
+#define REDACTED "(redacted)"
 
-/* Where something to look at may begin: st_, hexadecimal of s or r, a cut. */
+#define OBJECT "eyJ"			/* how base64url of an object begins */
+#define OBJECT_CHARS 16			/* fewer are no header or payload */
+#define PARTS 4					/* behind the first */
+
+/*
+ * Where something to look at may be: st_, hexadecimal of s or r, a cut or the
+ * end of a part.
+ */
 #define MARKS "_7."
 
 /* Characters of base64url, one after the other. */
@@ -205,6 +217,22 @@ token_at(Secret *secret, const char *text, const char *p, int width)
 	return true;
 }
 
+/* Replaces all of something that has no public id. */
+static void
+show_nothing(Secret *secret)
+{
+	secret->shown_chars = strlen(REDACTED);
+	memcpy(secret->shown, REDACTED, secret->shown_chars);
+}
+
+/* Returns whether a run is too long, or too random, for a word. */
+static bool
+is_no_word(const Run *run)
+{
+	return run->chars > ID_CHARS &&
+		(run->chars >= LONG_CHARS || looks_random(run));
+}
+
 /* The end of a token of which a cut took the beginning. */
 static bool
 tail_at(Secret *secret, const char *p)
@@ -214,14 +242,49 @@ tail_at(Secret *secret, const char *p)
 	if (strncmp(p, CUT, strlen(CUT)) != 0)
 		return false;
 	run = measure(p + strlen(CUT), 1);
-	if (run.chars <= ID_CHARS ||
-		(run.chars < LONG_CHARS && !looks_random(&run)))
+	if (!is_no_word(&run))
 		return false;
 	secret->start = p + strlen(CUT);
 	secret->end = run.end;
-	secret->shown_chars = strlen(TAIL);
-	memcpy(secret->shown, TAIL, secret->shown_chars);
+	show_nothing(secret);
 	return true;
+}
+
+/* Returns where an object begins in the run that ends at p; NULL if not. */
+static const char *
+object_before(const char *p, const char *from)
+{
+	const char *start = p;
+	const char *object = NULL;
+
+	while (start > from && (is_word((unsigned char) start[-1]) ||
+							start[-1] == '-'))
+	{
+		start--;
+		if (strncmp(start, OBJECT, strlen(OBJECT)) == 0)
+			object = start;
+	}
+	return object != NULL && p - object >= OBJECT_CHARS ? object : NULL;
+}
+
+/* A cookie whose first part ends at p. */
+static bool
+cookie_at(Secret *secret, const char *from, const char *p)
+{
+	secret->start = object_before(p, from);
+	secret->end = NULL;
+	if (secret->start == NULL)
+		return false;
+	for (int i = 0; i < PARTS && *p == '.'; i++)
+	{
+		Run			run = measure(p + 1, 1);
+
+		p = run.end;
+		if (is_no_word(&run))
+			secret->end = p;
+	}
+	show_nothing(secret);
+	return secret->end != NULL;
 }
 
 /* Finds the first one in text that does not begin before from. */
@@ -235,7 +298,7 @@ find(Secret *secret, const char *text, const char *from)
 			return true;
 		if (*p == '7' && token_at(secret, text, p, 2))
 			return true;
-		if (*p == '.' && tail_at(secret, p))
+		if (*p == '.' && (tail_at(secret, p) || cookie_at(secret, from, p)))
 			return true;
 	}
 	return false;

@@ -1,6 +1,7 @@
 /*
  * redact_fuzz.c
- *	  Nothing of a token's secret is left, whatever stands around it.
+ *	  Nothing of a token's secret is left, whatever stands around it, and of a
+ *	  cookie not both its payload and its MAC.
  */
 #include "postgres.h"
 
@@ -63,6 +64,27 @@ try_between(const char *before, const uint8 *payload, char kind,
 	free(whole);
 }
 
+/* The same for a compact cookie that ends the text. */
+static void
+try_cookie(const char *before, const uint8 *bytes)
+{
+	char		payload[] = "eyJhAAAAAAAAAAAAAAAAAAAA";
+	char		mac[SESSION_BASE64URL_CHARS(32) + 1] = {0};
+	size_t		room = strlen(before) + sizeof(payload) + sizeof(mac);
+	char	   *whole = malloc(room);
+	char	   *out;
+
+	fuzz_require(whole != NULL);
+	session_base64url_encode(payload + 4, bytes, 15);
+	session_base64url_encode(mac, bytes + 15, 32);
+	snprintf(whole, room, "%s%s.%s", before, payload, mac);
+	out = redact(whole);
+	fuzz_require(strstr(out, mac) == NULL || strstr(out, payload) == NULL ||
+				 strstr(before, payload) != NULL);
+	free(out);
+	free(whole);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
@@ -81,6 +103,7 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 
 		before[middle] = '\0';
 		try_between(before, data, data[0] & 1 ? 's' : 'r', after);
+		try_cookie(before, data);
 		free(after);
 	}
 	free(chars);

@@ -1,6 +1,7 @@
-# With the library preloaded, no token gets into the server's log, whatever is
-# logged, by which destination and from which process; its public id does.
-# Clients, and what runs, see no difference.
+# With the library preloaded, no token gets into the server's log, and no cookie
+# that carries its own proof and is not sealed, whatever is logged, by which
+# destination and from which process; the public id of a token does.  Clients,
+# and what runs, see no difference.
 
 use strict;
 use warnings;
@@ -236,6 +237,26 @@ like(literal(q{SELECT current_query() FROM warns(':token')}, $token,
 	qr/^SELECT current_query\(\) FROM warns\('\Q$token\E'\)/,
 	'and a statement that caused a message is what it was');
 
+# Cookies that carry their own proof, by their shape; those that are sealed have none.
+my %cookie;
+$node->safe_psql('postgres',
+	'SELECT session_key_rotate(purpose) FROM unnest(ARRAY[\'session\', \'jwt\']) AS purpose');
+for my $made (
+	(map { ("session_cookie_issue(':token', '$_')", "session_cookie_encode('{\"sub\": \"ada\"}', '$_')") } qw(compact jwt jwe)),
+	q{session_jwt(':token')})
+{
+	my $mint = $made =~ s/:token/fresh()/er;
+	my $cookie = $node->safe_psql('postgres', "SELECT $mint");
+
+	BAIL_OUT("no cookie of $made") unless $cookie =~ /^eyJ[\w-]+(?:\.[\w-]*){1,4}$/;
+	$cookie{$made} = $cookie;
+	literal(q{SELECT count(*) FROM session_cookie_validate(':token')}, $cookie);
+	literal(q{SELECT session_cookie_read('a=b; __Host-session-cache=:token; c=d', '__Host-session-cache')}, $cookie);
+	bound('SELECT session_cookie_decode(:token);', $cookie, $_) for qw(extended prepared);
+	like(literal(q{SELECT refuses(':token')}, $cookie),
+		qr/ERROR:  P0001: refused: \Q$cookie\E\n/, "the client is told of an error as it was: $made");
+}
+
 # Many messages, and errors that are caught, leave a backend as it was.
 is( literal( q{DO $$
 	BEGIN
@@ -304,6 +325,18 @@ for my $name (sort keys %pattern)
 	my $wanted = $pattern =~ s/TOKEN/$of/gr =~ s/ID/$shows/gr;
 
 	like($log{log}, qr/$wanted/, "the log shows $name");
+}
+
+like($log{log}, $_, 'the log shows where a cookie was') for
+  qr/session_cookie_validate\('\(redacted\)'\)/,
+  qr/__Host-session-cache=\(redacted\); c=d'/,
+  qr/[Pp]arameters: \$1 = '\(redacted\)'/,
+  qr/ERROR:  P0001: refused: \(redacted\)\n/;
+for my $made (sort keys %cookie)
+{
+	my ($mac) = $cookie{$made} =~ /([\w-]{20})$/;
+
+	is(scalar(grep { index($log{$_}, $mac) >= 0 } keys %log), 0, "no log has a cookie of $made");
 }
 
 # Of a secret nothing is in the log, cut in pieces short enough to find a part.

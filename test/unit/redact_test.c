@@ -37,6 +37,11 @@ stays(const char *chars)
 	return session_redact_size(chars) == 0;
 }
 
+/* A header, the payload of RFC 7515 appendix A.1, and 43 characters of a MAC. */
+#define HEADER "eyJhbGciOiJIUzI1NiJ9"
+#define CLAIMS "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
+#define MAC "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
 /* Writes the text in hexadecimal behind whatever is in out. */
 static void
 append_hex(char *out, const char *chars)
@@ -148,6 +153,35 @@ test_hex(void)
 }
 
 static void
+test_cookies(void)
+{
+	tap_ok(becomes(HEADER "." CLAIMS "." MAC, "(redacted)"), "a JWT goes");
+	tap_ok(becomes(CLAIMS "." MAC, "(redacted)"), "so does a compact cookie");
+	tap_ok(becomes(HEADER "..AxY8DCtDaGlsbGljb3RoZQ." CLAIMS "." MAC, "(redacted)"),
+		   "and an encrypted one");
+	tap_ok(becomes("a=1; __Host-session-cache=" CLAIMS "." MAC "; b=2",
+				   "a=1; __Host-session-cache=(redacted); b=2") &&
+		   becomes("f('" CLAIMS "." MAC "', '" HEADER "." CLAIMS "." MAC "').",
+				   "f('(redacted)', '(redacted)')."),
+		   "also in a Cookie header and in a statement, and the rest stays");
+	tap_ok(becomes("a%3D" CLAIMS "." MAC "%26", "a%3D(redacted)%26") &&
+		   becomes("got " CLAIMS "." MAC ". Next", "got (redacted). Next"),
+		   "also in a URL and in front of a stop");
+	tap_ok(becomes("'" CLAIMS ".dBjftJeZ4CVP-mB92K27uhb...'", "'(redacted)...'") &&
+		   becomes("'" HEADER "." CLAIMS ".dBjf...'", "'(redacted).dBjf...'"),
+		   "what a cut leaves goes where it is more than 22 characters of a part");
+	tap_ok(stays("'" CLAIMS "...'") && stays("'" CLAIMS ".dBjftJeZ4CVP-mB92K27uh...'") &&
+		   stays("'" HEADER "'"), "a payload alone stays");
+	tap_ok(stays("KeyJoinOfTheTables.TheColumnThatIsReferenced") &&
+		   stays("eyJournal.TheColumnThatIsReferenced2024Here") &&
+		   stays("a.eyJ.b.c") && stays("eyJ") && stays("eyJ."),
+		   "words that have the beginning of one stay");
+	tap_ok(becomes("st_" PAYLOAD "." MAC, "st_" UUID "." MAC) &&
+		   becomes(CLAIMS "." MAC " st_" PAYLOAD, "(redacted) st_" UUID),
+		   "a token beside a cookie becomes its id");
+}
+
+static void
 test_size(void)
 {
 	size_t		len = 4 * 1024 * 1024;
@@ -160,6 +194,10 @@ test_size(void)
 	chars[len] = '\0';
 
 	tap_ok(stays(chars), "a large text of nothing but beginnings stays");
+
+	for (size_t i = 0; i < len; i++)
+		chars[i] = "eyJabcdefghijklmnopqr."[i % 22];
+	tap_ok(stays(chars), "so does one of nothing but beginnings of cookies");
 
 	for (size_t i = 0; i + 68 <= len; i += 68)
 		memcpy(chars + i, "st_" PAYLOAD " ", 68);
@@ -182,6 +220,7 @@ main(void)
 	test_whole();
 	test_parts();
 	test_hex();
+	test_cookies();
 	test_size();
 	return tap_done();
 }
