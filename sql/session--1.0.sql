@@ -829,7 +829,7 @@ COMMENT ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.inet,
     pg_catalog.text) IS
 'Validates a snapshot that session_cookie_issue made; no row when it is not good.  It reads no table while the snapshot is younger than session.cookie_cache_ttl.  The row decides after that, when sensitive is true, while session.bind_ip or session.bind_user_agent is on, when token is not the one the snapshot was made for, and (with the library preloaded) when the session was revoked or rotated since.
-When the row decides, token must be the session''s token: it is validated as session_validate does, with ip and user_agent, and without it there is no row.
+When the row decides, token must be the session''s token: it is validated as session_validate does, with ip and user_agent, and without it there is no row.  A snapshot beside a token of another session is no row either.
 source is cookie or database; should_refresh = a new snapshot is due.
 Errors: 55000 when the master key is missing or wrong.';
 

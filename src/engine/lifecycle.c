@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -218,7 +219,7 @@ session_lifecycle_lives(const pg_uuid_t *id)
 	SessionRow	row;
 
 	if (!session_store_glance(id, &row))
-		return false;
+		return RecoveryInProgress();
 	session_activity_overlay(&row);
 	return session_policy_life(&row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }

@@ -69,7 +69,8 @@ extern bool session_lifecycle_reread(const SessionToken *token,
 
 /*
  * Returns whether a session can still be used or refreshed, with whatever
- * token.  Reads the row by its public id, without any proof.
+ * token.  Reads the row by its public id, without any proof.  On a standby, a
+ * row that is not there may be on its way, so the session may live.
  */
 extern bool session_lifecycle_lives(const pg_uuid_t *id);
 

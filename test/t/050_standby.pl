@@ -175,6 +175,36 @@ is( on_standby(
 	'member|7s|4MB',
 	'session_pre_request applies the settings of a role');
 
+# A request that is refused keeps the cookie of a session whose row has not
+# arrived yet, and loses that of one that is known to be over.
+sub refused
+{
+	my ($cookie) = @_;
+	my ($out, $err) = ('', '');
+
+	$standby->psql(
+		'postgres', q{SET session.on_invalid = reject; BEGIN READ ONLY; }
+		  . "SELECT FROM set_config('request.cookies', json_build_object('__Host-session', '$cookie')::text, true); "
+		  . 'SELECT FROM session_pre_request(); COMMIT',
+		stderr => \$err,
+		on_error_stop => 0,
+		extra_params => ['--set=VERBOSITY=verbose']);
+	return join ' ', $err =~ /ERROR:  (\w+)/, $err =~ /"Set-Cookie": "([\w-]+=;)/;
+}
+$primary->wait_for_catchup($standby, 'replay');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
+$standby->poll_query_until('postgres', q{SELECT pg_get_wal_replay_pause_state() = 'paused'})
+  or BAIL_OUT('replay was not paused');
+my $ahead = $primary->safe_psql('postgres', q{SELECT token FROM session_create('dora')});
+is(refused($ahead), 'PT401', 'a request that is ahead of its session keeps its cookie');
+is(refused('junk'), 'PGRST __Host-session=;', 'one with junk loses it');
+$standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
+$primary->wait_for_catchup($standby, 'replay');
+is(refused($ahead), '', 'the session arrives');
+$primary->safe_psql('postgres', "SELECT session_revoke('$ahead')");
+$primary->wait_for_catchup($standby, 'replay');
+is(refused($ahead), 'PGRST __Host-session=;', 'once it is over, the cookie is removed');
+
 # The master key of the primary was made after the copy was.
 my ($cookie, $snapshot, $refresh) = split /\|/, $primary->safe_psql(
 	'postgres', qq{
