@@ -408,6 +408,7 @@ CREATE FUNCTION session.session_stats(
     OUT database pg_catalog.name,
     OUT preloaded pg_catalog.bool,
     OUT master_key pg_catalog.text,
+    OUT workers pg_catalog.text,
     OUT live pg_catalog.int8,
     OUT idle pg_catalog.int8,
     OUT expired pg_catalog.int8,
@@ -437,7 +438,7 @@ COMMENT ON FUNCTION session.session_stats() IS
 'What the view session.stats shows.';
 
 CREATE VIEW session.stats AS
-    SELECT database, preloaded, master_key, live, idle, expired, revoked, purge_backlog,
+    SELECT database, preloaded, master_key, workers, live, idle, expired, revoked, purge_backlog,
            calls, activity_used, activity_size, activity_dropped,
            evidence_dropped, revocation_overflows, rounds, round_errors,
            round_started_at, round_duration, round_written, round_deleted,
@@ -455,6 +456,8 @@ COMMENT ON COLUMN session.stats.preloaded IS
 'Is the library preloaded?  If not, there is no shared memory and no worker, what they would tell is NULL, and there is only the row of the current database.';
 COMMENT ON COLUMN session.stats.master_key IS
 'Whether the master key is there: ok; missing when the file does not exist or the command fails; wrong when it cannot be used or is another than the one that sealed the keys; unused while nothing is sealed.  Reads the file, or runs session.master_key_command.  NULL but for the current database.';
+COMMENT ON COLUMN session.stats.workers IS
+'Whether background workers do the upkeep: ok; no slot when the launcher found no free slot for one at its last attempt, and no launcher when there was none for the launcher itself.  Increase max_worker_processes then; until that, only session_cleanup() writes and deletes.  The same for all databases.';
 COMMENT ON COLUMN session.stats.live IS
 'Sessions that can be used, estimated from at most 500 pages of the table.  Like the next four, NULL but for the current database.';
 COMMENT ON COLUMN session.stats.idle IS

@@ -34,6 +34,7 @@ enum
 	STATS_DATABASE,
 	STATS_PRELOADED,
 	STATS_MASTER_KEY,
+	STATS_WORKERS,
 	STATS_LIVE,
 	STATS_IDLE,
 	STATS_EXPIRED,
@@ -87,6 +88,19 @@ put_master_key(Line *line)
 
 	put(line, STATS_MASTER_KEY,
 		CStringGetTextDatum(states[session_keyring_master()]));
+}
+
+static void
+put_workers(Line *line)
+{
+	static const char *const states[] = {
+		[SESSION_WORKERS_NO_LAUNCHER] = "no launcher",
+		[SESSION_WORKERS_OK] = "ok",
+		[SESSION_WORKERS_NO_SLOT] = "no slot"
+	};
+
+	put(line, STATS_WORKERS,
+		CStringGetTextDatum(states[pg_atomic_read_u32(&session_shared->workers)]));
 }
 
 /* What is in the tables, which only one's own database has. */
@@ -149,6 +163,7 @@ put_round(Line *line, const SessionRound *round)
 static void
 put_shared(Line *line, SessionDatabase *database)
 {
+	put_workers(line);
 	put(line, STATS_CALLS, calls(database));
 	put(line, STATS_ACTIVITY_USED,
 		Int32GetDatum(session_idmap_used(&session_shared->activity)));

@@ -281,8 +281,9 @@ check_nothing_sealed(void)
 	if (!session_shared_was_asked())
 		refuse("does not exist, and is not made before every database was "
 			   "looked at",
-			   "The session launcher does that when the server has started.  Or "
-			   "make the file with \"openssl rand -hex 32\".");
+			   "Session workers do that when the server has started; see "
+			   "\"workers\" in session.stats.  Or make the file with \"openssl "
+			   "rand -hex 32\".");
 	elsewhere = session_shared_sealed_elsewhere();
 	name = OidIsValid(elsewhere) ? get_database_name(elsewhere) : NULL;
 	if (name != NULL)

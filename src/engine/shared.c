@@ -70,6 +70,7 @@ make(SessionShared *shared)
 {
 	MemSet(shared, 0, sizeof(*shared));
 	shared->lock = GetNamedLWLockTranche("session");
+	pg_atomic_init_u32(&shared->workers, SESSION_WORKERS_NO_LAUNCHER);
 	pg_atomic_init_u32(&shared->era, 0);
 	pg_atomic_init_u32(&shared->asked, 0);
 	pg_atomic_init_u64(&shared->longest_belief, 0);

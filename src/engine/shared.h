@@ -70,6 +70,14 @@ typedef struct SessionDatabase
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 
+/* Whether upkeep can run, as far as the launcher knows. */
+typedef enum SessionWorkers
+{
+	SESSION_WORKERS_NO_LAUNCHER,	/* it has not started */
+	SESSION_WORKERS_OK,
+	SESSION_WORKERS_NO_SLOT		/* it found none for a worker */
+}			SessionWorkers;
+
 /* How many databases can be looked after. */
 #define SESSION_DATABASES 1024
 
@@ -80,6 +88,8 @@ typedef struct SessionShared
 	SessionIdMap revocations;
 	/* Sweeping a part is in vain before; protected by its lock. */
 	TimestampTz sweep_at[SESSION_IDMAP_PARTS];
+
+	pg_atomic_uint32 workers;	/* SessionWorkers */
 
 	/* What is in the snapshots that need not ask the row; 0 = none yet. */
 	pg_atomic_uint32 era;

@@ -43,6 +43,14 @@
 #define LAUNCHER "session launcher"
 #define WORKER "session worker"
 
+/*
+ * When no slot for a worker is free it is tried again after "session.naptime",
+ * then after twice as long and so on, up to a minute; and the log says so once
+ * an hour.
+ */
+#define RETRY_AT_MOST USECS_PER_MINUTE
+#define REPORT_EVERY USECS_PER_HOUR
+
 /* Seconds until a launcher that died is replaced. */
 #define RESTART_AFTER 1
 
@@ -96,11 +104,59 @@ nap_since(TimestampTz start)
 }
 
 /*
+ * Slots for workers
+ */
+
+/* How long to wait between attempts, and until when; 0 = a slot was free. */
+static int64 retry_after = 0;
+static TimestampTz retry_at;
+static TimestampTz reported_at = SESSION_NO_TIME;
+
+static bool
+slot_may_be_free(TimestampTz now)
+{
+	/* A clock that is set back must not make it longer. */
+	return retry_after == 0 || now >= retry_at ||
+		retry_at - now > retry_after;
+}
+
+static void
+note_no_slot(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		nap = session_settings.naptime * USECS_PER_SEC;
+	bool		report = reported_at == SESSION_NO_TIME || now < reported_at ||
+	now - reported_at >= REPORT_EVERY;
+
+	ereport(report ? LOG : DEBUG1,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("could not start a session worker"),
+			 errdetail("No slot for a background worker is free.  Until one is, "
+					   "only session_cleanup() does upkeep."),
+			 errhint("You might need to increase \"max_worker_processes\".")));
+	if (report)
+		reported_at = now;
+	retry_after = Max(nap, Min(RETRY_AT_MOST, retry_after * 2));
+	retry_at = now + retry_after;
+	pg_atomic_write_u32(&session_shared->workers, SESSION_WORKERS_NO_SLOT);
+}
+
+static void
+note_slot(void)
+{
+	retry_after = 0;
+	pg_atomic_write_u32(&session_shared->workers, SESSION_WORKERS_OK);
+}
+
+/*
  * Rounds
  */
 
-/* Has a round done in a database, and waits for its end. */
-static void
+/*
+ * Has a round done in a database, and waits for its end.  Returns false when
+ * there is no slot for a worker.
+ */
+static bool
 have_round(Oid database)
 {
 	BackgroundWorker worker = {
@@ -121,16 +177,36 @@ have_round(Oid database)
 	snprintf(worker.bgw_name, BGW_MAXLEN, WORKER " for database %u", database);
 	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
 	{
-		ereport(LOG,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a session worker"),
-				 errhint("You might need to increase \"max_worker_processes\".")));
-		return;
+		note_no_slot();
+		return false;
 	}
+	note_slot();
 	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
 		wait_for(1000);
 	pfree(handle);
 	session_shared_died(database, started);
+	return true;
+}
+
+/* Has rounds done in databases; false when there was no slot for one. */
+static bool
+have_rounds(List *databases)
+{
+	static Oid	missed = InvalidOid;
+	ListCell   *cell;
+
+	/* The one that found no slot the last time is the first. */
+	if (list_member_oid(databases, missed))
+		databases = lcons_oid(missed, list_delete_oid(databases, missed));
+	missed = InvalidOid;
+	foreach(cell, databases)
+	{
+		if (have_round(lfirst_oid(cell)))
+			continue;
+		missed = lfirst_oid(cell);
+		return false;
+	}
+	return true;
 }
 
 /*
@@ -272,23 +348,32 @@ databases_with_work(bool ask_all)
  * The launcher
  */
 
-/* Looks for work once and has it done; true when there is more. */
+/*
+ * Looks for work once and has it done; true when there is more.  *ask_all says
+ * that each database has still to be asked, and is cleared when that is done.
+ */
 static bool
-look_for_work(bool ask_all)
+look_for_work(bool *ask_all)
 {
 	bool		more = false;
+	bool		done;
 	ListCell   *cell;
 	List	   *wanted;
 
 	pgstat_report_activity(STATE_RUNNING, "looking for work");
-	wanted = databases_with_work(ask_all);
-	foreach(cell, wanted)
-		have_round(lfirst_oid(cell));
+	wanted = databases_with_work(*ask_all);
+	done = slot_may_be_free(GetCurrentTimestamp()) &&
+		have_rounds(list_copy(wanted));
+	if (done && *ask_all)
+	{
+		*ask_all = false;
+		session_shared_set_asked();
+	}
 	foreach(cell, session_shared_databases())
 	{
 		SessionDatabase *entry = lfirst(cell);
 
-		if (entry->present && entry->unfinished &&
+		if (done && entry->present && entry->unfinished &&
 			list_member_oid(wanted, entry->database) &&
 			entry->last.finished_at >= entry->last.started_at &&
 			entry->last.errors == 0 &&
@@ -315,10 +400,7 @@ work(void)
 		bool		more;
 
 		MemoryContextSwitchTo(cycle);
-		more = look_for_work(ask_all);
-		if (ask_all)
-			session_shared_set_asked();
-		ask_all = false;
+		more = look_for_work(&ask_all);
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(cycle);
 		heed();
@@ -336,6 +418,7 @@ session_launcher_main(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	SetConfigOption("application_name", LAUNCHER, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_activity(STATE_IDLE, NULL);
+	pg_atomic_write_u32(&session_shared->workers, SESSION_WORKERS_OK);
 	while (RecoveryInProgress())
 		nap_since(GetCurrentTimestamp());
 	work();

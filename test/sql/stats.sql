@@ -5,7 +5,7 @@ CREATE EXTENSION session;
 CREATE VIEW pg_temp.here AS SELECT * FROM session.stats WHERE database = current_database();
 
 -- There is a row for this database, whether or not anything has happened.
-SELECT preloaded, master_key, live, idle, expired, revoked, purge_backlog, activity_dropped, evidence_dropped, revocation_overflows FROM pg_temp.here;
+SELECT preloaded, master_key, workers, live, idle, expired, revoked, purge_backlog, activity_dropped, evidence_dropped, revocation_overflows FROM pg_temp.here;
 
 -- What sessions there are, by what became of them.
 SELECT token AS live FROM session_create('alice') \gset

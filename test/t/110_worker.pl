@@ -488,5 +488,87 @@ for my $mode (qw(smart fast immediate))
 }
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|server process .* was terminated/,
 	'nothing crashed');
+$node->stop;
+
+#
+# No slot for a worker
+#
+
+my $small = PostgreSQL::Test::Cluster->new('small');
+$small->init;
+$small->append_conf(
+	'postgresql.conf', q{
+shared_preload_libraries = 'session'
+session.naptime = '1s'
+session.cleanup_interval = '1s'
+session.bind_ip = 'exact'
+session.failure_threshold = 1
+max_logical_replication_workers = 0
+max_worker_processes = 1
+max_parallel_workers_per_gather = 4
+log_min_messages = debug1
+});
+# Without workers no database is looked at, so no new master key is made.
+append_to_file($small->data_dir . '/session_master.key', 'ab' x 32 . "\n");
+chmod 0600, $small->data_dir . '/session_master.key' or die 'chmod failed';
+$small->start;
+my $workers = 'SELECT workers FROM session.stats WHERE database = current_database()';
+my $complaint = 'could not start a session worker';
+
+# There is one for the launcher alone.
+$small->safe_psql('postgres', 'CREATE EXTENSION session; SELECT count(session_status($$st_$$)) FROM generate_series(1, 5)');
+ok($small->poll_query_until('postgres', $workers, 'no slot'),
+	'session.stats tells that there is no slot for a worker');
+$small->wait_for_log(qr/DEBUG:  (?:\w+: )?$complaint.*DEBUG:  (?:\w+: )?$complaint/s);
+is(scalar(() = slurp_file($small->logfile) =~ /LOG:  (?:\w+: )?$complaint/g),
+	1, 'the log tells once');
+like(slurp_file($small->logfile), qr/HINT:  You might need to increase "max_worker_processes"/,
+	'with a hint');
+
+# All this time evidence of lesser kinds comes in, and more than fits.
+$small->safe_psql(
+	'postgres', q{
+	SELECT count(session_status('st_', '10.0.0.0'::inet + n / 2)) FROM generate_series(2, 4000) AS n;
+	SELECT count(v.id) FROM generate_series(1, 2000) AS n, session_create('user ' || n, ip => '192.0.2.1') AS c, session_validate(c.token, '192.0.2.2') AS v;
+	SELECT c.refresh_token AS first, r.refresh_token AS second FROM session_create('ada', ip => '192.0.2.1', refreshable => true) AS c, session_refresh(c.refresh_token, '192.0.2.1') AS r \gset
+	SELECT FROM session_refresh(:'second', '192.0.2.1');
+	SELECT FROM session_refresh(:'first', '203.0.113.66');
+});
+is( $small->safe_psql(
+		'postgres', q{
+		SELECT count(*) FROM session.events;
+		SELECT session_cleanup() \g /dev/null
+		SELECT user_id, ip FROM session.events WHERE kind = 'refresh_reuse';
+		SELECT count(*) >= 300 FROM session.events WHERE kind = 'binding_mismatch'}),
+	"0\nada|203.0.113.66\nt",
+	'and keeps none of a worse kind out');
+
+# Slots that are taken and become free again.
+$small->append_conf('postgresql.conf', "max_worker_processes = 2\nsession.cleanup_interval = '1d'\n");
+$small->restart;
+ok( $small->poll_query_until(
+		'postgres',
+		q{SELECT workers = 'ok' AND round_duration IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'session worker')
+		FROM session.stats WHERE database = current_database()}),
+	'with a slot more all is well');
+$small->safe_psql('postgres', 'CREATE TABLE t WITH (parallel_workers = 4) AS SELECT 1 AS a; DELETE FROM session.events');
+my $greedy = $small->background_psql('postgres', on_error_stop => 0);
+$greedy->query_safe('SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_leader_participation = off');
+$greedy->query_until(qr/busy/, "\\echo busy\nSELECT count(pg_sleep(600)) FROM t;\n");
+my $parallel = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker' };
+ok($small->poll_query_until('postgres', $parallel, '1'), 'another worker has the last slot');
+$small->safe_psql('postgres', q{SELECT count(session_status('st_')) FROM generate_series(1, 5)});
+ok($small->poll_query_until('postgres', $workers, 'no slot'), 'which session.stats tells of');
+$small->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
+ok($small->poll_query_until('postgres', $workers, 'ok'), 'until it is free again');
+ok($small->poll_query_until('postgres', q{SELECT count(*) > 0 FROM session.events WHERE kind = 'failures'}),
+	'and what waited is written');
+eval { $greedy->quit };
+
+# No slot for the launcher itself.
+$small->append_conf('postgresql.conf', "max_worker_processes = 0\n");
+$small->restart;
+is($small->safe_psql('postgres', $workers), 'no launcher', 'session.stats tells of a launcher that is not there');
+$small->stop;
 
 done_testing();
