@@ -11,6 +11,7 @@ import { createServer, request as ask } from "node:http";
 const BODY_LIMIT = 64 * 1024;
 const TIMEOUT = 20000;
 
+const NAMES = ["127.0.0.1", "[::1]", "localhost"];
 const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
 const PASSED_ON = ["accept", "content-type", "content-length", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account"];
 const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie"];
@@ -79,8 +80,35 @@ function forward(request, response, upstream) {
 	request.pipe(onward);
 }
 
-// Listens on a port of this host (0: any that is free); upstream is where
-// PostgREST listens, { socketPath } or { host, port }.
+// Returns a promise of a server that listens on one address.
+const listen = (handle, port, address) => new Promise((resolve, reject) => {
+	const server = createServer({ requestTimeout: TIMEOUT, headersTimeout: TIMEOUT }, handle);
+	server.once("error", reject);
+	server.listen(port, address, () => resolve(server));
+});
+
+// Listens on both loopback addresses, on the same port.  The name localhost
+// stands for both, and many clients try only the first that they are given:
+// in Debian 12 that is ::1.  Without IPv6 on the machine there is only
+// 127.0.0.1.
+async function listenOnLoopback(handle, port) {
+	const server = await listen(handle, port, "127.0.0.1");
+	try {
+		await listen(handle, server.address().port, "::1");
+	} catch (error) {
+		if (error.code === "EADDRINUSE" && port === 0) {
+			server.close();
+			return listenOnLoopback(handle, port);
+		}
+		if (error.code !== "EADDRNOTAVAIL" && error.code !== "EAFNOSUPPORT")
+			throw error;
+	}
+	return server.address().port;
+}
+
+// Listens on a port of this host (0: any that is free) and returns a promise
+// of the port; upstream is where PostgREST listens, { socketPath } or
+// { host, port }.
 export function serve({ page: file, upstream, port = 0 }) {
 	const page = readFileSync(file);
 	const pageHeaders = {
@@ -90,12 +118,11 @@ export function serve({ page: file, upstream, port = 0 }) {
 		"content-type": "text/html; charset=utf-8",
 	};
 
-	const server = createServer({ requestTimeout: TIMEOUT, headersTimeout: TIMEOUT }, (request, response) => {
-		const { port } = server.address();
-		const { method, url, headers } = request;
+	return listenOnLoopback((request, response) => {
+		const { method, url, headers, socket: { localPort } } = request;
 
-		// A name of somebody's that leads here is not ours.
-		if (headers.host !== `localhost:${port}` && headers.host !== `127.0.0.1:${port}`)
+		// Another host's name may lead here (DNS rebinding).
+		if (!NAMES.some((name) => headers.host === `${name}:${localPort}`))
 			refuse(response, 421, "This is another host.");
 		else if (!METHODS.has(method))
 			refuse(response, 405, "This method is not known here.");
@@ -107,9 +134,5 @@ export function serve({ page: file, upstream, port = 0 }) {
 			response.writeHead(200, pageHeaders).end(method === "GET" ? page : undefined);
 		else
 			refuse(response, 404, "There is nothing here.");
-	});
-	return new Promise((resolve, reject) => {
-		server.once("error", reject);
-		server.listen(port, "127.0.0.1", () => resolve(server));
-	});
+	}, port);
 }

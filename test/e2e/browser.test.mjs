@@ -121,7 +121,7 @@ test("signing up and logging in leaves cookies that no script can read", async (
 
 	const { [SESSION]: session, [REFRESH]: refresh, ...others } = await cookies(page);
 	assert.deepEqual(others, {});
-	const common = { domain: "localhost", expires: -1, httpOnly: true, secure: true, sameSite: "Strict" };
+	const common = { domain: "127.0.0.1", expires: -1, httpOnly: true, secure: true, sameSite: "Strict" };
 	assert.deepEqual({ ...session, value: "" }, { name: SESSION, value: "", path: "/", ...common });
 	assert.deepEqual({ ...refresh, value: "" }, { name: REFRESH, value: "", path: "/api/rpc/refresh", ...common });
 	assert.match(session.value, /^st_[\w-]{64}$/);
