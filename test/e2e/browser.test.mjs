@@ -293,7 +293,7 @@ test("a page follows when the browser is somebody else's by now", async (t) => {
 	// And where nothing says so but the server.
 	const other = await loggedIn(t, "oscar");
 	await other.getByText(PRIVATE).waitFor();
-	await other.context().addCookies([SESSION, REFRESH].map((name) => ({ ...peggy.jar.get(name), name, domain: "localhost", secure: true, httpOnly: true, maxAge: undefined, header: undefined, sameSite: "Strict" })));
+	await other.context().addCookies([SESSION, REFRESH].map((name) => ({ ...peggy.jar.get(name), name, domain: new URL(app.url).hostname, secure: true, httpOnly: true, maxAge: undefined, header: undefined, sameSite: "Strict" })));
 	await other.getByRole("button", { name: "More Honey" }).click();
 	await says(other, "You are now signed in as peggy.");
 	assert.equal((await other.content()).includes(PRIVATE), false);
