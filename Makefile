@@ -22,7 +22,7 @@ SHLIB_LINK  = -lcrypto
 
 INSTANCE       = --temp-instance=tmp_check --temp-config=$(srcdir)/test/session.conf
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
-REGRESS_OPTS   = --inputdir=$(srcdir)/test $(INSTANCE)
+REGRESS_OPTS   = --inputdir=$(srcdir)/test --encoding=UTF8 $(INSTANCE)
 ISOLATION      = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. $(INSTANCE)
 TAP_TESTS      = 1

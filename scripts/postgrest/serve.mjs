@@ -13,7 +13,7 @@ const TIMEOUT = 20000;
 
 const NAMES = ["127.0.0.1", "[::1]", "localhost"];
 const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
-const PASSED_ON = ["accept", "content-type", "content-length", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account"];
+const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account"];
 const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie"];
 
 const HEADERS = {
@@ -49,15 +49,37 @@ function refuse(response, status, message) {
 	response.end(JSON.stringify({ message }));
 }
 
-function forward(request, response, upstream) {
+// Calls work with the body of a request, unless that is too large.
+function read(request, response, work) {
+	const chunks = [];
+	let size = 0;
+	request.on("data", (chunk) => {
+		size += chunk.length;
+		if (size <= BODY_LIMIT)
+			chunks.push(chunk);
+		else
+			refuse(response, 413, "The request is too large.");
+	});
+	request.on("end", () => {
+		if (size <= BODY_LIMIT)
+			work(Buffer.concat(chunks));
+	});
+}
+
+// Sends the request on at once with its body.  PostgREST may answer and hang
+// up without reading the body; sending it afterwards would fail, and the
+// answer would be lost.
+function forward(request, body, response, upstream) {
+	const { "content-length": length, "transfer-encoding": chunked } = request.headers;
 	const onward = ask({
 		...upstream,
+		agent: false,
 		method: request.method,
 		path: request.url.slice("/api".length),
 		headers: {
 			...plain(pick(request.headers, PASSED_ON)),
 			"x-forwarded-for": request.socket.remoteAddress.replace(/^::ffff:|%.*$/g, ""),
-			...(request.headers["transfer-encoding"] && { "transfer-encoding": "chunked" }),
+			...((length ?? chunked) !== undefined && { "content-length": body.length }),
 		},
 		timeout: TIMEOUT,
 	});
@@ -68,16 +90,7 @@ function forward(request, response, upstream) {
 	onward.on("timeout", () => onward.destroy());
 	onward.on("error", () => refuse(response, 502, "The API does not answer."));
 	response.on("close", () => onward.destroy());
-
-	let size = 0;
-	request.on("data", (chunk) => {
-		size += chunk.length;
-		if (size > BODY_LIMIT) {
-			request.unpipe(onward);
-			refuse(response, 413, "The request is too large.");
-		}
-	});
-	request.pipe(onward);
+	onward.end(body);
 }
 
 // Returns a promise of a server that listens on one address.
@@ -129,7 +142,7 @@ export function serve({ page: file, upstream, port = 0 }) {
 		else if (Number(headers["content-length"] ?? 0) > BODY_LIMIT)
 			refuse(response, 413, "The request is too large.");
 		else if (url.startsWith("/api/"))
-			forward(request, response, upstream);
+			read(request, response, (body) => forward(request, body, response, upstream));
 		else if (url === "/" && (method === "GET" || method === "HEAD"))
 			response.writeHead(200, pageHeaders).end(method === "GET" ? page : undefined);
 		else
