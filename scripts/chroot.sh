@@ -2,9 +2,10 @@
 # scripts/test-fresh; sourced, not run.  Needs root.
 #
 # Rules: the packages come from where this machine's own packages come from,
-# npm's settings and extra certificates are those of this machine, and nothing
-# else of it goes in.  No service starts.  At the exit the processes in the
-# chroot are ended, what is mounted is unmounted, and the folder is removed.
+# the proxies, npm's settings and extra certificates are those of this machine,
+# and nothing else of it goes in.  No service starts.  At the exit the
+# processes in the chroot are ended, what is mounted is unmounted, and the
+# folder is removed.
 
 # machine_sources CODENAME: this machine's sources of that release of Debian,
 # with its updates, as lines "URI SUITE COMPONENT".
@@ -25,20 +26,22 @@ copy_in() {
 }
 
 # What apt and npm need to reach their servers through the same proxies and
-# with the same certificates as this machine.
+# with the same certificates as this machine.  Debian's npm reads /etc/npmrc
+# and ~/.npmrc, wherever the npm of this machine looks.
 copy_network_settings() {
 	apt-config dump Acquire >"$chroot/etc/apt/apt.conf.d/99machine"
-	copy_in /usr/local/share/ca-certificates "${NODE_EXTRA_CA_CERTS:-}" \
-		"${npm_config_cafile:-}" "${npm_config_userconfig:-}" \
-		"${npm_config_globalconfig:-}" /etc/npmrc /usr/etc/npmrc
-	[ ! -e "$HOME/.npmrc" ] || cp -Lp "$HOME/.npmrc" "$chroot/root/.npmrc"
+	copy_in /etc/apt/auth.conf /etc/apt/auth.conf.d /etc/apt/trusted.gpg.d \
+		/usr/local/share/ca-certificates "${NODE_EXTRA_CA_CERTS:-}" \
+		"${npm_config_cafile:-}"
+	cat /etc/npmrc /usr/etc/npmrc /usr/local/etc/npmrc \
+		"${npm_config_globalconfig:-/dev/null}" \
+		2>/dev/null >"$chroot/etc/npmrc" || :
+	cat "${npm_config_userconfig:-$HOME/.npmrc}" \
+		2>/dev/null >"$chroot/root/.npmrc" || :
 	for file in $(sed -n 's/^cafile *= *"\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' \
-		/etc/npmrc /usr/etc/npmrc "$HOME/.npmrc" 2>/dev/null | sort -u); do
+		"$chroot/etc/npmrc" "$chroot/root/.npmrc" | sort -u); do
 		copy_in "$file"
 	done
-	if [ -x "$chroot/usr/sbin/update-ca-certificates" ]; then
-		chroot "$chroot" update-ca-certificates >/dev/null 2>&1
-	fi
 }
 
 # The ids of the processes that run in the chroot.
@@ -51,10 +54,13 @@ chroot_processes() {
 }
 
 remove_chroot() {
-	kill -KILL $(chroot_processes) 2>/dev/null || :
-	umount "$chroot/proc" 2>/dev/null || :
-	umount "$chroot/dev/shm" 2>/dev/null ||
-		{ sleep 1; umount "$chroot/dev/shm" 2>/dev/null; } || :
+	for attempt in 1 2 3 4 5 6 7 8 9 10; do
+		processes=$(chroot_processes)
+		[ -n "$processes" ] || break
+		kill -KILL $processes 2>/dev/null || :
+		sleep 0.5
+	done
+	umount "$chroot/proc" "$chroot/dev/shm" 2>/dev/null || :
 	if grep -q " $chroot/" /proc/mounts; then
 		echo "still mounted, so kept: $chroot" >&2
 	else
@@ -77,7 +83,8 @@ make_chroot() {
 	[ -n "$mirror" ] ||
 		{ echo "no package source for $codename" >&2; exit 1; }
 
-	chroot=$(mktemp -d /tmp/session-chroot.XXXXXX)
+	# Not in /tmp, which may be in memory, or without devices and set-uid.
+	chroot=$(mktemp -d /var/tmp/session-chroot.XXXXXX)
 	chmod 755 "$chroot"
 	trap remove_chroot EXIT
 	trap 'exit 1' HUP INT TERM
@@ -87,13 +94,14 @@ make_chroot() {
 	rm -f "$chroot.log"
 	printf '#!/bin/sh\nexit 101\n' >"$chroot/usr/sbin/policy-rc.d"
 	chmod +x "$chroot/usr/sbin/policy-rc.d"
-	# The chroot need not survive a crash.
+	# The chroot need not survive a crash, and has no /dev/pts.
 	echo force-unsafe-io >"$chroot/etc/dpkg/dpkg.cfg.d/session"
+	echo 'Dpkg::Use-Pty "false";' >"$chroot/etc/apt/apt.conf.d/99session"
 	mount -t proc proc "$chroot/proc"
 	mount -t tmpfs tmpfs "$chroot/dev/shm"
 
-	# As Debian's installer writes it: a name with an address of each family.
-	printf '%s\n' '127.0.0.1 localhost' \
+	# As Debian's installer writes it: localhost is an address of each family.
+	printf '%s\n' '127.0.0.1 localhost' "127.0.1.1 $(uname -n)" \
 		'::1 localhost ip6-localhost ip6-loopback' >"$chroot/etc/hosts"
 	if [ "$1" = "$codename" ]; then
 		machine_sources "$1" | sed 's/^/deb /' \
@@ -110,16 +118,19 @@ in_chroot() {
 	(
 		for name in $(env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'); do
 			case $name in
+				npm_config_userconfig | npm_config_globalconfig)
+					unset "$name" ;;
 				npm_config_* | NPM_CONFIG_* | NODE_EXTRA_CA_CERTS) ;;
 				http_proxy | https_proxy | no_proxy) ;;
 				HTTP_PROXY | HTTPS_PROXY | NO_PROXY) ;;
-				FUZZ_SECONDS | PATH | TERM) ;;
+				FUZZ_SECONDS | TERM) ;;
 				*) unset "$name" 2>/dev/null || : ;;
 			esac
 		done
 		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 		HOME=/root
 		export PATH HOME
+		cd /
 		chroot "$chroot" "$@"
 	)
 }
