@@ -50,7 +50,7 @@ typedef struct Revocation
 	bool		fresh;			/* there was no entry before it */
 	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
 													 * empty */
-	uint32		left;			/* digests of earlier tokens, a bit each */
+	uint64		left;			/* bits of the digests of earlier tokens */
 	TimestampTz until;			/* when to forget it, unless xid is valid */
 } Revocation;
 
@@ -224,19 +224,29 @@ session_revocation_sweep(void)
  * Tokens that a session had
  */
 
-/* Another digest may have the same bit, which costs a look at the row. */
-static uint32
-bit_of(const char *digest)
+/*
+ * Returns up to four bits that stand for a digest.  Digests of other tokens
+ * rarely have them all; then the row is asked.
+ */
+static uint64
+bits_of(const char *digest)
 {
-	return (uint32) 1 << (hash_bytes((const unsigned char *) digest,
-									 (int) strlen(digest)) % 32);
+	uint32		hash = hash_bytes((const unsigned char *) digest,
+								  (int) strlen(digest));
+	uint64		bits = 0;
+
+	for (int i = 0; i < 4; i++)
+		bits |= UINT64CONST(1) << ((hash >> (6 * i)) % 64);
+	return bits;
 }
 
 /* Says for which token snapshots are believed: none, if there were others. */
 static void
 set_digest(Revocation *entry, const char *digest)
 {
-	if (digest[0] != '\0' && (entry->left & bit_of(digest)) != 0)
+	uint64		bits = bits_of(digest);
+
+	if ((entry->left & bits) == bits)
 		digest = "";
 	strlcpy(entry->digest, digest, sizeof(entry->digest));
 }
@@ -419,7 +429,7 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 						const char *digest)
 {
 	SessionIdPlace place;
-	uint32		bit = bit_of(left);
+	uint64		bits = bits_of(left);
 	Revocation *entry;
 	Note	   *note;
 
@@ -435,7 +445,7 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 		entry->xid = noted_by;
 		entry->prepared = false;
 		entry->digest[0] = '\0';
-		entry->left |= bit;
+		entry->left |= bits;
 	}
 	session_idmap_unlock(&place);
 	if (entry == NULL)
