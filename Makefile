@@ -20,6 +20,10 @@ INCLUDES = $(sort $(wildcard src/*.h src/*/*.h))
 PG_CPPFLAGS = -I$(srcdir)/src -DSESSION_VERSION='"$(EXTVERSION)"'
 SHLIB_LINK  = -lcrypto
 
+# The tests do not depend on the caller's locale.
+ENCODING       = UTF8
+NO_LOCALE      = 1
+
 INSTANCE       = --temp-instance=tmp_check --temp-config=$(srcdir)/test/session.conf
 REGRESS        = $(sort $(patsubst test/sql/%.sql,%,$(wildcard test/sql/*.sql)))
 REGRESS_OPTS   = --inputdir=$(srcdir)/test $(INSTANCE)

@@ -110,6 +110,12 @@ build_in() {
 		{ cat "$1/build.log" >&2; die "the installation failed"; }
 }
 
+# make_cluster DIRECTORY: initdb, the same whatever the caller's locale is.
+make_cluster() {
+	as_user "$pg_lib/bin/initdb" -D "$1" -U postgres -A trust \
+		-E UTF8 --locale=C --no-sync
+}
+
 # Settings that make a server find what build_in installed.
 install_settings() {
 	if [ "$major" -ge 18 ]; then

@@ -88,4 +88,4 @@ const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
 pool.on("error", console.error);
 const server = makeApp(pool).listen(process.env.PORT ?? 0, "127.0.0.1");
 await once(server, "listening");
-console.log(`http://localhost:${server.address().port}`);
+console.log(`http://127.0.0.1:${server.address().port}`);

@@ -56,4 +56,4 @@ const server = createServer((request, response) => {
 		graphql(request, response);
 }).listen(process.env.PORT ?? 0, "127.0.0.1");
 await once(server, "listening");
-console.log(`http://localhost:${server.address().port}`);
+console.log(`http://127.0.0.1:${server.address().port}`);

@@ -124,8 +124,14 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = handle_request
 
 
+class Server(ThreadingHTTPServer):
+    # Connections that may wait to be accepted.  With the default of 5, the
+    # system resets connections when many clients connect at once.
+    request_queue_size = 128
+
+
 if __name__ == "__main__":
-    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ.get("PORT", 0))), Handler)
+    server = Server(("127.0.0.1", int(os.environ.get("PORT", 0))), Handler)
     server.pool = Pool(os.environ["DATABASE_URL"])
-    print(f"http://localhost:{server.server_address[1]}", flush=True)
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)
     server.serve_forever()

@@ -11,8 +11,9 @@ import { createServer, request as ask } from "node:http";
 const BODY_LIMIT = 64 * 1024;
 const TIMEOUT = 20000;
 
+const NAMES = ["127.0.0.1", "[::1]", "localhost"];
 const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
-const PASSED_ON = ["accept", "content-type", "content-length", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account"];
+const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account"];
 const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie"];
 
 const HEADERS = {
@@ -48,15 +49,37 @@ function refuse(response, status, message) {
 	response.end(JSON.stringify({ message }));
 }
 
-function forward(request, response, upstream) {
+// Calls work with the body of a request, unless that is too large.
+function read(request, response, work) {
+	const chunks = [];
+	let size = 0;
+	request.on("data", (chunk) => {
+		size += chunk.length;
+		if (size <= BODY_LIMIT)
+			chunks.push(chunk);
+		else
+			refuse(response, 413, "The request is too large.");
+	});
+	request.on("end", () => {
+		if (size <= BODY_LIMIT)
+			work(Buffer.concat(chunks));
+	});
+}
+
+// Sends the request on at once with its body.  PostgREST may answer and hang
+// up without reading the body; sending it afterwards would fail, and the
+// answer would be lost.
+function forward(request, body, response, upstream) {
+	const { "content-length": length, "transfer-encoding": chunked } = request.headers;
 	const onward = ask({
 		...upstream,
+		agent: false,
 		method: request.method,
 		path: request.url.slice("/api".length),
 		headers: {
 			...plain(pick(request.headers, PASSED_ON)),
 			"x-forwarded-for": request.socket.remoteAddress.replace(/^::ffff:|%.*$/g, ""),
-			...(request.headers["transfer-encoding"] && { "transfer-encoding": "chunked" }),
+			...((length ?? chunked) !== undefined && { "content-length": body.length }),
 		},
 		timeout: TIMEOUT,
 	});
@@ -67,20 +90,38 @@ function forward(request, response, upstream) {
 	onward.on("timeout", () => onward.destroy());
 	onward.on("error", () => refuse(response, 502, "The API does not answer."));
 	response.on("close", () => onward.destroy());
-
-	let size = 0;
-	request.on("data", (chunk) => {
-		size += chunk.length;
-		if (size > BODY_LIMIT) {
-			request.unpipe(onward);
-			refuse(response, 413, "The request is too large.");
-		}
-	});
-	request.pipe(onward);
+	onward.end(body);
 }
 
-// Listens on a port of this host (0: any that is free); upstream is where
-// PostgREST listens, { socketPath } or { host, port }.
+// Returns a promise of a server that listens on one address.
+const listen = (handle, port, address) => new Promise((resolve, reject) => {
+	const server = createServer({ requestTimeout: TIMEOUT, headersTimeout: TIMEOUT }, handle);
+	server.once("error", reject);
+	server.listen(port, address, () => resolve(server));
+});
+
+// Listens on both loopback addresses, on the same port.  The name localhost
+// stands for both, and many clients try only the first that they are given:
+// in Debian 12 that is ::1.  Without IPv6 on the machine there is only
+// 127.0.0.1.
+async function listenOnLoopback(handle, port) {
+	const server = await listen(handle, port, "127.0.0.1");
+	try {
+		await listen(handle, server.address().port, "::1");
+	} catch (error) {
+		if (error.code === "EADDRINUSE" && port === 0) {
+			server.close();
+			return listenOnLoopback(handle, port);
+		}
+		if (error.code !== "EADDRNOTAVAIL" && error.code !== "EAFNOSUPPORT")
+			throw error;
+	}
+	return server.address().port;
+}
+
+// Listens on a port of this host (0: any that is free) and returns a promise
+// of the port; upstream is where PostgREST listens, { socketPath } or
+// { host, port }.
 export function serve({ page: file, upstream, port = 0 }) {
 	const page = readFileSync(file);
 	const pageHeaders = {
@@ -90,26 +131,21 @@ export function serve({ page: file, upstream, port = 0 }) {
 		"content-type": "text/html; charset=utf-8",
 	};
 
-	const server = createServer({ requestTimeout: TIMEOUT, headersTimeout: TIMEOUT }, (request, response) => {
-		const { port } = server.address();
-		const { method, url, headers } = request;
+	return listenOnLoopback((request, response) => {
+		const { method, url, headers, socket: { localPort } } = request;
 
-		// A name of somebody's that leads here is not ours.
-		if (headers.host !== `localhost:${port}` && headers.host !== `127.0.0.1:${port}`)
+		// Another host's name may lead here (DNS rebinding).
+		if (!NAMES.some((name) => headers.host === `${name}:${localPort}`))
 			refuse(response, 421, "This is another host.");
 		else if (!METHODS.has(method))
 			refuse(response, 405, "This method is not known here.");
 		else if (Number(headers["content-length"] ?? 0) > BODY_LIMIT)
 			refuse(response, 413, "The request is too large.");
 		else if (url.startsWith("/api/"))
-			forward(request, response, upstream);
+			read(request, response, (body) => forward(request, body, response, upstream));
 		else if (url === "/" && (method === "GET" || method === "HEAD"))
 			response.writeHead(200, pageHeaders).end(method === "GET" ? page : undefined);
 		else
 			refuse(response, 404, "There is nothing here.");
-	});
-	return new Promise((resolve, reject) => {
-		server.once("error", reject);
-		server.listen(port, "127.0.0.1", () => resolve(server));
-	});
+	}, port);
 }

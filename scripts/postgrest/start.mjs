@@ -1,10 +1,12 @@
 // Runs examples/postgrest: a PostgREST on a socket of its own, and in front of
-// it serve.mjs.  Says where on standard output once both answer, and ends
-// when told to, or when PostgREST does.
+// it serve.mjs.  Prints the URL on standard output once both answer, and ends
+// when told to, or when PostgREST does.  The URL has an address and not the
+// name localhost, which clients resolve differently; browsers keep Secure
+// cookies of both.
 //
 //   DATABASE_URL=postgresql://authenticator@/shop node start.mjs
 //
-//   PORT       where to listen on localhost (default: any free port)
+//   PORT       where to listen on this host (default: any free port)
 //   PID_FILE   where to leave the process id for as long as it runs
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -76,9 +78,9 @@ async function ready() {
 
 await once(child, "spawn");
 await ready();
-const server = await serve({
+const port = await serve({
 	page: here("../../examples/postgrest/index.html"),
 	upstream: { socketPath },
 	port: Number(process.env.PORT ?? 0),
 });
-writeSync(1, `http://localhost:${server.address().port}/\n`);
+writeSync(1, `http://127.0.0.1:${port}/\n`);

@@ -121,7 +121,7 @@ test("signing up and logging in leaves cookies that no script can read", async (
 
 	const { [SESSION]: session, [REFRESH]: refresh, ...others } = await cookies(page);
 	assert.deepEqual(others, {});
-	const common = { domain: "localhost", expires: -1, httpOnly: true, secure: true, sameSite: "Strict" };
+	const common = { domain: "127.0.0.1", expires: -1, httpOnly: true, secure: true, sameSite: "Strict" };
 	assert.deepEqual({ ...session, value: "" }, { name: SESSION, value: "", path: "/", ...common });
 	assert.deepEqual({ ...refresh, value: "" }, { name: REFRESH, value: "", path: "/api/rpc/refresh", ...common });
 	assert.match(session.value, /^st_[\w-]{64}$/);
@@ -293,7 +293,7 @@ test("a page follows when the browser is somebody else's by now", async (t) => {
 	// And where nothing says so but the server.
 	const other = await loggedIn(t, "oscar");
 	await other.getByText(PRIVATE).waitFor();
-	await other.context().addCookies([SESSION, REFRESH].map((name) => ({ ...peggy.jar.get(name), name, domain: "localhost", secure: true, httpOnly: true, maxAge: undefined, header: undefined, sameSite: "Strict" })));
+	await other.context().addCookies([SESSION, REFRESH].map((name) => ({ ...peggy.jar.get(name), name, domain: new URL(app.url).hostname, secure: true, httpOnly: true, maxAge: undefined, header: undefined, sameSite: "Strict" })));
 	await other.getByRole("button", { name: "More Honey" }).click();
 	await says(other, "You are now signed in as peggy.");
 	assert.equal((await other.content()).includes(PRIVATE), false);

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import { test as nodeTest } from "node:test";
 import { application, assertSame, PASSWORD, raw, REFRESH, SESSION, skip } from "./support.mjs";
 
@@ -468,6 +469,23 @@ test("a page that says for which account it is acts for no other, and for a visi
 	await user.copy().post("rpc/logout", {});
 	const { status, given } = await user.post("rpc/basket_set", item, { "x-account": id });
 	assert.deepEqual([status, given], [412, []]);
+});
+
+test("the printed URL and localhost lead to the application, at every loopback address", async () => {
+	const { port } = new URL(app.url);
+	for (const url of [app.url, `http://localhost:${port}/`])
+		assert.match(await (await fetch(url)).text(), /^<!doctype html>/);
+
+	const addresses = Object.values(networkInterfaces()).flat().map(({ address }) => address);
+	const loopback = ["127.0.0.1", "::1"].filter((address) => addresses.includes(address));
+	assert.equal(loopback[0], "127.0.0.1");
+	for (const host of loopback) {
+		const ask = (name) => raw(app.url, { hostname: host, headers: { host: name } });
+		for (const name of ["127.0.0.1", "[::1]", "localhost"]) {
+			assert.equal((await ask(`${name}:${port}`)).status, 200, `${name} at ${host}`);
+			assert.equal((await ask(`${name}:1`)).status, 421, `${name} at ${host}`);
+		}
+	}
 });
 
 test("the proxy believes the connection, and passes on what it knows", async () => {

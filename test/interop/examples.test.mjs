@@ -55,8 +55,8 @@ async function running(path, work) {
 			once(createInterface({ input: child.stdout }), "line").then(([line]) => line),
 			once(child, "exit").then(() => assert.fail(said.join("\n"))),
 		]);
-		assert.match(address, /^http:\/\/localhost:\d+$/);
-		await work(address.replace("localhost", "127.0.0.1"), said);
+		assert.match(address, /^http:\/\/127\.0\.0\.1:\d+$/);
+		await work(address, said);
 	} finally {
 		if (child.exitCode === null) {
 			kill();

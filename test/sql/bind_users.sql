@@ -311,10 +311,10 @@ DROP FOREIGN DATA WRAPPER nothing CASCADE;
 DROP SEQUENCE s;
 
 -- Bound tables are listed, with what keeps their changes from ending sessions; upkeep warns once.
-SELECT * FROM session.bound_tables;
+SELECT users, owner = current_user AS own, id_column, active_column, enabled, problems FROM session.bound_tables;
 CREATE TABLE later (id int, ok boolean);
 SELECT session_bind_users('later', 'id', 'ok');
-SELECT * FROM session.bound_tables ORDER BY users::text;
+SELECT users, owner = current_user AS own, id_column, active_column, enabled, problems FROM session.bound_tables ORDER BY users::text;
 SELECT failed FROM session_cleanup();
 CREATE TABLE later_child () INHERITS (later);
 CREATE TABLE "later Child" () INHERITS (later);

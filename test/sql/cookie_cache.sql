@@ -243,5 +243,10 @@ COMMIT;
 SELECT user_id, source, should_refresh FROM session_cookie_validate(:'done', token => :'made');
 SELECT user_id, source, should_refresh FROM session_cookie_validate(session_cookie_issue(:'made'), token => :'made');
 
+-- After a rotation, snapshots for the new token are believed again; it is rarely taken for the earlier one.
+CREATE TEMP TABLE many AS SELECT c.token FROM generate_series(1, 1000) AS n, session_create('user' || n) AS c;
+CREATE TEMP TABLE rotated AS SELECT r.token FROM many, session_regenerate(many.token) AS r;
+SELECT count(*) AS rotated, count(*) FILTER (WHERE EXISTS (SELECT FROM session_cookie_validate(session_cookie_issue(token)))) > 995 AS believed FROM rotated;
+
 DROP VIEW confused, reads, encodings;
 DROP EXTENSION session;

@@ -631,7 +631,7 @@ BEGIN
     PERFORM set_config('session.strategy', strategy, true), set_config('request.cookies', cookies, true), set_config('response.headers', '', true);
     PERFORM session_pre_request();
     PERFORM session_claims(), session_claim('plan') FROM generate_series(1, readers);
-    line := concat_ws(' ', strategy, session_user_id(), session_role(), session_auth_level(), current_user, session_claims() - 'sid');
+    line := concat_ws(' ', strategy, session_user_id(), session_role(), session_auth_level(), nullif(current_user, session_user), session_claims() - 'sid');
     RAISE EXCEPTION USING MESSAGE = line || ', calls: ' || nextval('public.calls') - before - 1;
 EXCEPTION WHEN raise_exception THEN
     RETURN sqlerrm;

@@ -25,8 +25,9 @@ BEGIN
     PERFORM session_pre_request();
 END
 $$;
+SELECT current_user AS superuser \gset
 CREATE TEMP VIEW now AS
-SELECT replace(current_user, 'regress_session_', '') AS role, current_setting('statement_timeout') AS statement_timeout, current_setting('lock_timeout') AS lock_timeout,
+SELECT CASE current_user WHEN :'superuser' THEN 'superuser' ELSE replace(current_user, 'regress_session_', '') END AS role, current_setting('statement_timeout') AS statement_timeout, current_setting('lock_timeout') AS lock_timeout,
        current_setting('work_mem') AS work_mem, current_setting('application_name') AS application_name;
 GRANT SELECT ON now TO PUBLIC;
 
