@@ -42,6 +42,10 @@
 #include "engine/secret.h"
 #include "engine/shared.h"
 
+/* How the earlier tokens of a session are kept; see below. */
+#define LEFT_WORDS 3
+#define LEFT_BITS 4				/* of each token */
+
 typedef struct Revocation
 {
 	SessionIdEntry head;
@@ -50,7 +54,7 @@ typedef struct Revocation
 	bool		fresh;			/* there was no entry before it */
 	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
 													 * empty */
-	uint32		left;			/* digests of earlier tokens, a bit each */
+	uint32		left[LEFT_WORDS];	/* the tokens that it had before */
 	TimestampTz until;			/* when to forget it, unless xid is valid */
 } Revocation;
 
@@ -224,19 +228,53 @@ session_revocation_sweep(void)
  * Tokens that a session had
  */
 
-/* Another digest may have the same bit, which costs a look at the row. */
-static uint32
-bit_of(const char *digest)
+/*
+ * They are kept as a Bloom filter.  A new digest looks like an earlier one once
+ * in 300,000 after one token and once in 4,000 after three, which costs a look
+ * at the row; an earlier one is always recognised.
+ */
+typedef struct Bits
 {
-	return (uint32) 1 << (hash_bytes((const unsigned char *) digest,
-									 (int) strlen(digest)) % 32);
+	uint32		words[LEFT_WORDS];
+} Bits;
+
+static Bits
+bits_of(const char *digest)
+{
+	uint64		hash = hash_bytes_extended((const unsigned char *) digest,
+										   (int) strlen(digest), 0);
+	Bits		bits = {{0}};
+
+	for (int i = 0; i < LEFT_BITS; i++)
+	{
+		uint32		bit = (uint32) (hash >> (16 * i) & 0xFFFF) % (32 * LEFT_WORDS);
+
+		bits.words[bit / 32] |= (uint32) 1 << (bit % 32);
+	}
+	return bits;
+}
+
+static void
+add_bits(uint32 *left, Bits bits)
+{
+	for (int i = 0; i < LEFT_WORDS; i++)
+		left[i] |= bits.words[i];
+}
+
+static bool
+has_bits(const uint32 *left, Bits bits)
+{
+	for (int i = 0; i < LEFT_WORDS; i++)
+		if ((left[i] & bits.words[i]) != bits.words[i])
+			return false;
+	return true;
 }
 
 /* Says for which token snapshots are believed: none, if there were others. */
 static void
 set_digest(Revocation *entry, const char *digest)
 {
-	if (digest[0] != '\0' && (entry->left & bit_of(digest)) != 0)
+	if (digest[0] != '\0' && has_bits(entry->left, bits_of(digest)))
 		digest = "";
 	strlcpy(entry->digest, digest, sizeof(entry->digest));
 }
@@ -400,7 +438,7 @@ add_entry(const SessionIdPlace *place)
 	if (entry != NULL)
 	{
 		entry->fresh = true;
-		entry->left = 0;
+		memset(entry->left, 0, sizeof(entry->left));
 	}
 	return entry;
 }
@@ -419,7 +457,7 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 						const char *digest)
 {
 	SessionIdPlace place;
-	uint32		bit = bit_of(left);
+	Bits		bits = bits_of(left);
 	Revocation *entry;
 	Note	   *note;
 
@@ -435,7 +473,7 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 		entry->xid = noted_by;
 		entry->prepared = false;
 		entry->digest[0] = '\0';
-		entry->left |= bit;
+		add_bits(entry->left, bits);
 	}
 	session_idmap_unlock(&place);
 	if (entry == NULL)
