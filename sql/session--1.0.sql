@@ -150,23 +150,13 @@ COMMENT ON FUNCTION session.session_sessions_changed() IS
 'Has snapshots of the changed sessions ask the row from before the commit on, and that commit flushed to disk.';
 
 /*
- * Every column that a snapshot is made from, or that ends a session.  An end
- * that comes later makes no snapshot wrong.
+ * What an UPDATE has changed is looked at by the function: each statement would
+ * pay for parsing a WHEN clause anew, and UPDATE OF does not know of the changes
+ * that other triggers make.  Deletions come in batches.
  */
 CREATE TRIGGER sessions_changed
     AFTER UPDATE ON session.sessions
-    FOR EACH ROW
-    WHEN ((OLD.id, OLD.token_hash, OLD.user_id, OLD.tenant_id, OLD.role,
-           OLD.auth_level, OLD.created_at, OLD.authenticated_at,
-           OLD.idle_timeout, OLD.refresh_expires_at, OLD.revoked_at)
-          IS DISTINCT FROM
-          (NEW.id, NEW.token_hash, NEW.user_id, NEW.tenant_id, NEW.role,
-           NEW.auth_level, NEW.created_at, NEW.authenticated_at,
-           NEW.idle_timeout, NEW.refresh_expires_at, NEW.revoked_at)
-          OR NEW.expires_at OPERATOR(pg_catalog.<) OLD.expires_at
-          OR (NEW.idle_timeout IS NOT NULL AND
-              NEW.last_seen_at OPERATOR(pg_catalog.<) OLD.last_seen_at))
-    EXECUTE FUNCTION session.session_sessions_changed();
+    FOR EACH ROW EXECUTE FUNCTION session.session_sessions_changed();
 CREATE TRIGGER sessions_deleted
     AFTER DELETE ON session.sessions
     FOR EACH ROW
@@ -1127,7 +1117,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Does upkeep at once, as a worker does it in the background.  Returns deleted, the number of rows of sessions that are over which it has deleted, at most max_rows (default: all), and failed, the names of the steps in which something failed: sessions, evidence, denylist, events, origins, bound_tables or activity; {} when nothing did.  A step that fails does not keep the others from being done; its error is a WARNING.
+'Does upkeep at once, as a worker does it in the background.  Returns deleted, the number of rows of sessions that are over which it has deleted, at most max_rows (default: all), and failed, the names of the steps in which something failed: sessions, evidence, denylist, events, origins, bound_tables, triggers or activity; {} when nothing did.  A step that fails does not keep the others from being done; its error is a WARNING.
 The steps, in this order: deletes the rows of sessions that are over, session.cleanup_batch in a statement; writes events that wait in shared memory; deletes entries of the denylist, events and origins that are over; warns, once until it is put right, of a table that session_bind_users bound and whose changes do not end all sessions; writes down activity that is due.  Rows that another transaction has locked are skipped.
 Errors: 22023 for a max_rows of less than 1.';
 

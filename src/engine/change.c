@@ -6,9 +6,8 @@
  * - Snapshots hear of a change of the table from its triggers alone.  They
  *	 fire for the statements of store.c, for those that an administrator runs,
  *	 for the cascade of a foreign key and for what logical replication applies.
- * - The WHEN clause of the trigger for UPDATE lists the columns that a snapshot
- *	 is made from, so that recording activity and writing data do not get here.
- *	 What gets here is noted without another look.
+ * - An UPDATE is noted when it has changed a column that a snapshot is made
+ *	 from, or that ends a session.  Recording activity and writing data are not.
  * - The WHEN clause of the trigger for DELETE passes over revoked and expired
  *	 sessions, and this file over idle ones: their snapshots are over or noted
  *	 already, and purging them must not fill the shared set.
@@ -22,6 +21,7 @@
 
 #include "engine/activity.h"
 #include "engine/change.h"
+#include "engine/keyring.h"
 #include "engine/policy.h"
 #include "engine/store.h"
 
@@ -35,12 +35,15 @@ is_alive(SessionRow *row)
 void
 session_change_row(const TriggerData *data)
 {
+	bool		updated = TRIGGER_FIRED_BY_UPDATE(data->tg_event);
 	SessionRow	before;
 	SessionRow	after;
 
 	session_store_check_table(data->tg_relation);
+	if (updated && !session_store_differs(data->tg_trigslot, data->tg_newslot))
+		return;
 	session_store_load(data->tg_trigslot, &before);
-	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+	if (updated)
 	{
 		session_store_load(data->tg_newslot, &after);
 		session_store_note_change(&before, &after);
@@ -54,4 +57,11 @@ session_change_emptied(const TriggerData *data)
 {
 	session_store_check_table(data->tg_relation);
 	session_store_note_emptied();
+}
+
+void
+session_change_check_triggers(void)
+{
+	session_store_check_triggers();
+	session_keyring_check_triggers();
 }

@@ -16,4 +16,10 @@ extern void session_change_row(const TriggerData *data);
 /* The same for all sessions, which TRUNCATE has removed. */
 extern void session_change_emptied(const TriggerData *data);
 
+/*
+ * Warns if one of our triggers, on the keys included, does not fire for every
+ * change.
+ */
+extern void session_change_check_triggers(void);
+
 #endif							/* SESSION_CHANGE_H */

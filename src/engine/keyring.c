@@ -74,8 +74,11 @@ static const SessionIndex indexes[] = {
 	[BY_ACTIVATION] = {BTREE_AM_OID, 1, {COL_ACTIVATED_AT},.unique = false},
 };
 
+static const char *const triggers[] = {"keys_changed", "keys_emptied", NULL};
+
 static SessionTable keys = {
 	.name = "keys",
+	.triggers = triggers,
 	.ncolumns = lengthof(columns),
 	.columns = columns,
 	.nindexes = lengthof(indexes),
@@ -573,6 +576,7 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 	size_t		context_len;
 	char	   *context = key_context(kid, purpose, &context_len);
 	Datum		values[lengthof(types)];
+	uint64		heard = keys.changes_heard;
 	uint64		written;
 
 	SET_VARSIZE(sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
@@ -597,6 +601,7 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("kid must not be that of another key")));
 	session_table_expect(&keys, written, 1);
+	session_table_expect_heard(&keys, heard);
 }
 
 static char *
@@ -647,7 +652,7 @@ session_keyring_retire(const char *kid)
 		CStringGetTextDatum(kid),
 		TimestampTzGetDatum(GetCurrentTimestamp())
 	};
-
+	uint64		heard = keys.changes_heard;
 	uint64		retired;
 
 	retired = session_table_execute(&keys, "UPDATE ONLY session.keys"
@@ -659,7 +664,14 @@ session_keyring_retire(const char *kid)
 	if (retired == 0 && !has_key(kid, false))
 		return false;
 	session_table_expect(&keys, retired, 1);
+	session_table_expect_heard(&keys, heard);
 	return true;
+}
+
+void
+session_keyring_check_triggers(void)
+{
+	session_table_check_triggers(&keys);
 }
 
 /* What the transaction did that matters to the other databases. */
@@ -689,6 +701,7 @@ session_keyring_changed(SessionKeyringChange change)
 	CacheInvalidateRelcache(rel);
 	table_close(rel, AccessShareLock);
 	session_table_flush_commit(&keys);
+	keys.changes_heard++;
 	if (!watching)
 		RegisterXactCallback(at_transaction_end, NULL);
 	watching = true;

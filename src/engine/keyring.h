@@ -83,4 +83,7 @@ extern void session_keyring_open(uint8 *out, const void *in, size_t len,
 								 const char *use, const void *context,
 								 size_t context_len);
 
+/* Warns if one of the table's own triggers does not fire for every change. */
+extern void session_keyring_check_triggers(void);
+
 #endif							/* SESSION_KEYRING_H */

@@ -31,6 +31,7 @@
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -114,8 +115,13 @@ static const SessionIndex indexes[] = {
 	[BY_PURGE] = {BTREE_AM_OID, 1, {COL_PURGE_AT},.unique = false},
 };
 
+static const char *const triggers[] = {
+	"sessions_changed", "sessions_deleted", "sessions_emptied", NULL
+};
+
 static SessionTable sessions = {
 	.name = "sessions",
+	.triggers = triggers,
 	.ncolumns = lengthof(columns),
 	.columns = columns,
 	.nindexes = lengthof(indexes),
@@ -538,9 +544,6 @@ session_store_lock_user(const text *user_id, const text *tenant_id)
  * Noting what changed
  */
 
-/* How many changes this backend has noted. */
-static uint64 changes_noted = 0;
-
 void
 session_store_check_table(Relation rel)
 {
@@ -554,6 +557,58 @@ session_store_check_table(Relation rel)
 				 errmsg("table \"%s\" is not \"session.sessions\"",
 						RelationGetRelationName(rel)),
 				 errhint("Drop the trigger.")));
+}
+
+void
+session_store_check_triggers(void)
+{
+	session_table_check_triggers(&sessions);
+}
+
+/* What a snapshot is made from, or ends a session. */
+static const int telling[] = {
+	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
+	COL_AUTH_LEVEL, COL_CREATED_AT, COL_AUTHENTICATED_AT, COL_IDLE_TIMEOUT,
+	COL_REFRESH_EXPIRES_AT, COL_REVOKED_AT
+};
+
+static bool
+column_differs(TupleTableSlot *before, TupleTableSlot *after, int column)
+{
+	AttrNumber	number = sessions.numbers[column];
+	Form_pg_attribute attr = TupleDescAttr(before->tts_tupleDescriptor,
+										   number - 1);
+	bool		null_before;
+	bool		null_after;
+	Datum		was = slot_getattr(before, number, &null_before);
+	Datum		is = slot_getattr(after, number, &null_after);
+
+	if (null_before || null_after)
+		return null_before != null_after;
+	return !datum_image_eq(was, is, attr->attbyval, attr->attlen);
+}
+
+/* Is a time, which is not NULL, earlier than before? */
+static bool
+is_earlier(TupleTableSlot *before, TupleTableSlot *after, int column)
+{
+	bool		null;
+	Datum		was = session_table_value(&sessions, before, column, &null);
+	Datum		is = session_table_value(&sessions, after, column, &null);
+
+	return DatumGetTimestampTz(is) < DatumGetTimestampTz(was);
+}
+
+/* An end that comes later makes no snapshot wrong. */
+bool
+session_store_differs(TupleTableSlot *before, TupleTableSlot *after)
+{
+	for (int i = 0; i < (int) lengthof(telling); i++)
+		if (column_differs(before, after, telling[i]))
+			return true;
+	return is_earlier(before, after, COL_EXPIRES_AT) ||
+		(!is_null(after, COL_IDLE_TIMEOUT) &&
+		 is_earlier(before, after, COL_LAST_SEEN_AT));
 }
 
 void
@@ -574,7 +629,7 @@ session_store_note_change(const SessionRow *before, const SessionRow *after)
 		given = session_secret_digest(after);
 	session_revocation_note(&before->id, session_secret_digest(before), given);
 	session_table_flush_commit(&sessions);
-	changes_noted++;
+	sessions.changes_heard++;
 }
 
 void
@@ -821,17 +876,10 @@ session_store_save_data(const SessionRow *row)
 static void
 write_noted(Statement *statement, const SessionRow *row)
 {
-	uint64		before = changes_noted;
+	uint64		before = sessions.changes_heard;
 
 	write_row(statement, row);
-	if (changes_noted == before)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the trigger \"sessions_changed\" of table \"%s\" did "
-						"not fire", "session.sessions"),
-				 errhint("Run ALTER TABLE session.sessions ENABLE ALWAYS "
-						 "TRIGGER sessions_changed, and look for other "
-						 "triggers that take changes back.")));
+	session_table_expect_heard(&sessions, before);
 }
 
 void

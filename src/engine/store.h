@@ -76,11 +76,17 @@ extern void session_store_lock_user(const text *user_id,
 									const text *tenant_id);
 
 /*
- * For triggers on the table: fails unless it is the table of sessions, and
- * reads the row, without its data, of a slot.
+ * For triggers on the table: fails unless it is the table of sessions, tells
+ * whether an UPDATE has made snapshots wrong, and reads the row, without its
+ * data, of a slot.
  */
 extern void session_store_check_table(Relation rel);
+extern bool session_store_differs(TupleTableSlot *before,
+								  TupleTableSlot *after);
 extern void session_store_load(TupleTableSlot *slot, SessionRow *row);
+
+/* Warns if one of the table's own triggers does not fire for every change. */
+extern void session_store_check_triggers(void);
 
 /*
  * Has snapshots ask the row of a session that was changed or (after is NULL)

@@ -28,6 +28,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "replication/logicalworker.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -252,6 +253,49 @@ session_table_expect(const SessionTable *table, uint64 changed,
 						   (unsigned long long) expected),
 				 errhint("Look for a rule or a trigger on the table that "
 						 "suppresses changes.")));
+}
+
+void
+session_table_expect_heard(const SessionTable *table, uint64 before)
+{
+	if (table->changes_heard == before)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger \"%s\" of table \"%s.%s\" did not fire",
+						table->triggers[0], SESSION_TABLE_SCHEMA, table->name),
+				 errhint("Run ALTER TABLE %s.%s ENABLE ALWAYS TRIGGER %s, and "
+						 "look for other triggers that take changes back.",
+						 SESSION_TABLE_SCHEMA, table->name,
+						 table->triggers[0])));
+}
+
+static bool
+always_fires(Relation rel, const char *name)
+{
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+		if (strcmp(rel->trigdesc->triggers[i].tgname, name) == 0)
+			return rel->trigdesc->triggers[i].tgenabled == TRIGGER_FIRES_ALWAYS;
+	return false;
+}
+
+void
+session_table_check_triggers(SessionTable *table)
+{
+	Relation	rel = session_table_open(table, AccessShareLock);
+
+	for (int i = 0; table->triggers[i] != NULL; i++)
+		if (!always_fires(rel, table->triggers[i]))
+			ereport(WARNING,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("trigger \"%s\" of table \"%s.%s\" does not fire "
+							"for every change", table->triggers[i],
+							SESSION_TABLE_SCHEMA, table->name),
+					 errdetail("Snapshots and other connections do not hear of "
+							   "changes that are made without it."),
+					 errhint("Run ALTER TABLE %s.%s ENABLE ALWAYS TRIGGER %s.",
+							 SESSION_TABLE_SCHEMA, table->name,
+							 table->triggers[i])));
+	table_close(rel, AccessShareLock);
 }
 
 /* The statement that deletes rows, or only locks the first ones. */

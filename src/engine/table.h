@@ -47,6 +47,10 @@ typedef struct SessionTable
 	const SessionIndex *needed;
 	bool		durable;		/* must survive a crash: never unlogged */
 
+	/* Its triggers that must fire for every change, NULL at the end. */
+	const char *const *triggers;
+	uint64		changes_heard;	/* how often this backend ran one of them */
+
 	/* What the catalogs say; cached while relid is valid. */
 	Oid			relid;
 	Oid			owner;
@@ -127,6 +131,19 @@ extern uint64 session_table_execute(SessionTable *table, const char *sql,
  */
 extern void session_table_expect(const SessionTable *table, uint64 changed,
 								 uint64 expected);
+
+/*
+ * Errors with 55000 if no trigger of the table has run since it had heard of so
+ * many changes: it is disabled, or a user's trigger has taken the change back.
+ */
+extern void session_table_expect_heard(const SessionTable *table,
+									   uint64 before);
+
+/*
+ * Warns of triggers of the table that are disabled or gone, or that do not fire
+ * for what logical replication applies.
+ */
+extern void session_table_check_triggers(SessionTable *table);
 
 /*
  * Deletes at most limit rows whose time, which comes first in an index, is not

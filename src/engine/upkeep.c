@@ -17,6 +17,7 @@
 
 #include "engine/activity.h"
 #include "engine/budget.h"
+#include "engine/change.h"
 #include "engine/denylist.h"
 #include "engine/event.h"
 #include "engine/evidence.h"
@@ -208,6 +209,12 @@ static const SessionUpkeepStep steps[] = {
 		.activity = "checking bound tables",
 		.cleans = true,
 		.check = session_users_check
+	},
+	{
+		.name = "triggers",
+		.activity = "checking triggers",
+		.cleans = true,
+		.check = session_change_check_triggers
 	},
 	{
 		.name = "activity",

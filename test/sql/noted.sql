@@ -175,16 +175,30 @@ SELECT session_revoke(token) FROM made;
 SELECT count(*) FROM made, session_regenerate(token);
 SELECT session_revoke_user('kept');
 SELECT session_status(token), session_touch(token), session_data_set(token, 'k', '1') FROM made;
+SELECT session_cleanup();
 ALTER TABLE session.sessions ENABLE TRIGGER sessions_changed;
 SET session_replication_role = replica;
 SELECT session_revoke(token) FROM made;
 RESET session_replication_role;
+\set VERBOSITY default
+SELECT session_cleanup();
+\set VERBOSITY terse
 ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_changed;
+SELECT session_cleanup();
 CREATE FUNCTION take_back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OLD; END';
 CREATE TRIGGER take_back BEFORE UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION take_back();
 SELECT session_revoke(token) FROM made;
 DROP TRIGGER take_back ON session.sessions;
 SELECT session_status(token), session_revoke(token), session_status(token) FROM made;
+
+-- The same for keys, which every connection keeps.
+ALTER TABLE session.keys DISABLE TRIGGER keys_changed;
+SELECT session_key_rotate();
+SELECT session_key_import(sha256('secret'));
+SELECT session_key_retire(kid) FROM session.key_ring;
+SELECT session_cleanup();
+ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_changed;
+SELECT count(session_key_rotate()) AS rotated FROM session.key_ring;
 
 -- The function is for this table, and for these triggers.
 CREATE TABLE fake (LIKE session.sessions);

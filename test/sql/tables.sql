@@ -115,7 +115,7 @@ SELECT a.attrelid::regclass, count(*) AS columns,
              LIKE format('55000 %%. Column "%s" can be null.', attname)) AS checked,
        count(*) FILTER (WHERE attcollation <> 0) AS texts,
        count(*) FILTER (WHERE attcollation <> 0 AND
-             pg_temp.with_shape(relname, format('ALTER EXTENSION session DROP VIEW session.key_ring; DROP VIEW session.key_ring; DROP TRIGGER IF EXISTS sessions_changed ON session.%%t; ALTER TABLE session.%%t ALTER %I TYPE text COLLATE "default"', attname))
+             pg_temp.with_shape(relname, format('ALTER EXTENSION session DROP VIEW session.key_ring; DROP VIEW session.key_ring; ALTER TABLE session.%%t ALTER %I TYPE text COLLATE "default"', attname))
              LIKE format('55000 %%. Column "%s" is not of type text with collation "C".', attname)) AS collated
   FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
  WHERE relnamespace = 'session'::regnamespace AND relkind = 'r' AND attnum > 0

@@ -212,6 +212,10 @@ made_token(q{'one', tenant_id => 'acme'});
 made_token(q{'two'});
 made_token(q{'limited'}) for 1 .. 2;
 made_token(q{'bound'});
+made_token("'$_'") for qw(deleted moved cascaded);
+made(q{CREATE TABLE owners (id text PRIMARY KEY);
+	INSERT INTO owners SELECT DISTINCT user_id FROM session.sessions;
+	ALTER TABLE session.sessions ADD CONSTRAINT owner FOREIGN KEY (user_id) REFERENCES owners ON DELETE CASCADE NOT VALID});
 my $cookie = made(q{SELECT session_cookie_encode('{"sub": "ada"}')});
 my $kid = made('SELECT session_key_rotate()');
 
@@ -269,6 +273,18 @@ for my $call (
 	[
 		'a key deleted by hand',
 		"DELETE FROM session.keys WHERE kid = '$kid'"
+	],
+	[
+		'a session deleted by hand',
+		q{DELETE FROM session.sessions WHERE user_id = 'deleted'}
+	],
+	[
+		'a deadline moved by hand',
+		q{UPDATE session.sessions SET expires_at = now() WHERE user_id = 'moved'}
+	],
+	[
+		'a foreign key that deletes a session',
+		q{DELETE FROM owners WHERE id = 'cascaded'}
 	])
 {
 	is(flushes($call->[1]), 't', "the commit of $call->[0] is flushed");
