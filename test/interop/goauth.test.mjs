@@ -130,7 +130,8 @@ test("nothing but goauth's cookie itself is accepted", async () => {
 	const { purpose, secret } = await newKey();
 	await assertNothingElse(db, compact(newData(), secret), purpose);
 	await assertNothingElse(db, jwt(newData(), secret), purpose);
-	await assertNothingElse(db, await db.encode(newData(), "compact", purpose), purpose);
+	const { iat, exp, jti, ...claims } = newData();
+	await assertNothingElse(db, await db.encode(claims, "compact", purpose), purpose);
 	for (const value of ["", "no-dot-here", "....", "abc.def.ghi", ".", "..", "e30.", `.${hmac("", secret)}`])
 		assert.equal(await db.decode(value, purpose), null);
 });

@@ -74,10 +74,12 @@ test("the JWT of a session is accepted and brings its role and claims", { skip }
 });
 
 test("the JWT of a session without a role stays anonymous, with its claims", { skip }, async () => {
-	const { status, body } = await ask(await mint(await newSession("ada", null), { claims: { role: "member" } }));
+	const { status, body } = await ask(await mint(await newSession("ada", null), { claims: { scope: "read" } }));
 	assert.equal(status, 200);
 	assert.equal(body.user, "web_anon");
 	assert.equal(body.claims.sub, "ada");
+	assert.equal(body.claims.scope, "read");
+	await assert.rejects(mint(await newSession("ada", null), { claims: { role: "member" } }), { code: "22023" });
 });
 
 test("a JWT for another audience is refused", { skip }, async () => {
