@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(session_sessions_changed);
 
-/* Is it called for what the installation script has it called for? */
+/* Checks that the trigger is one that the installation script made. */
 static bool
 is_expected(TriggerEvent event)
 {

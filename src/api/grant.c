@@ -97,7 +97,7 @@ identity_of(const SessionObject *object)
 	return getObjectIdentity(&address, false);
 }
 
-/* Does a list of privileges give one to a role by name? */
+/* Returns whether a list of privileges gives one to a role by name. */
 static bool
 gives(Datum value, Oid role, AclMode mode)
 {
@@ -129,7 +129,7 @@ tuple_gives(HeapTuple tuple, int cache, AttrNumber column, Oid role,
 	return given;
 }
 
-/* Has a role, by name, what a level gives on an object? */
+/* Returns whether a role has, by name, what a level gives on an object. */
 static bool
 is_given(const SessionObject *object, Oid role)
 {

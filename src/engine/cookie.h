@@ -126,7 +126,7 @@ extern Jsonb *session_cookie_added(const SessionSnapshot *snapshot);
 /* What a request says beside a snapshot. */
 typedef struct SessionSnapshotRequest
 {
-	bool		sensitive;		/* the row decides, whatever the snapshot says */
+	bool		sensitive;		/* the row decides in any case */
 	const SessionToken *token;	/* NULL = not said */
 	SessionBinding binding;
 } SessionSnapshotRequest;

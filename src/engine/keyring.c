@@ -262,7 +262,7 @@ insert_witness(const Sealer *sealer)
 		session_table_expect(&keys, written, 1);
 }
 
-/* Is the witness sealed with the master key? */
+/* Returns whether the witness is sealed with the master key. */
 static bool
 opens_witness(const Sealer *sealer, const bytea *witness)
 {

@@ -38,7 +38,7 @@ extern SessionMasterState session_master_try(uint8 key[SESSION_MASTER_BYTES]);
  */
 extern void session_master_mark(void);
 
-/* Does the key come from a command? */
+/* Returns whether the key comes from a command. */
 extern bool session_master_is_command(void);
 
 /* Warns in the log that the key is missing or wrong for this database. */

@@ -171,7 +171,7 @@ same_value(const char *one, const char *other)
 	return strcmp(one, other) == 0;
 }
 
-/* Can a role's settings have a say about the parameter? */
+/* Returns whether the settings of a role may set the parameter. */
 static bool
 is_for_roles(const char *name)
 {

@@ -136,7 +136,7 @@ extern uint64 session_counted(SessionDatabase *database, SessionCounter which);
 extern void session_shared_lost_use(TimestampTz at);
 extern void session_shared_lost_uses(TimestampTz at);
 
-/* Is every use of a session of this database after a moment recorded? */
+/* Returns whether every use of a session here after a moment is recorded. */
 extern bool session_shared_knows_uses(TimestampTz since);
 
 /* What a counter is called. */

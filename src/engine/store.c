@@ -588,7 +588,7 @@ column_differs(TupleTableSlot *before, TupleTableSlot *after, int column)
 	return !datum_image_eq(was, is, attr->attbyval, attr->attlen);
 }
 
-/* Is a time, which is not NULL, earlier than before? */
+/* Returns whether a time, which is not NULL, is earlier than before. */
 static bool
 is_earlier(TupleTableSlot *before, TupleTableSlot *after, int column)
 {
