@@ -1203,8 +1203,12 @@ CREATE VIEW session.grants AS
     FROM pg_attribute a
     CROSS JOIN LATERAL aclexplode(a.attacl) x
     JOIN pg_roles r ON r.oid = x.grantee
+    /* What another role than the owner granted is no record. */
     WHERE a.attrelid = 'session.granted'::regclass
       AND a.attname IN ('app', 'admin')
+      AND x.privilege_type = 'SELECT'
+      AND x.grantor = (SELECT c.relowner FROM pg_class c
+                       WHERE c.oid = a.attrelid)
     GROUP BY r.rolname;
 
 REVOKE ALL ON TABLE session.grants FROM PUBLIC;

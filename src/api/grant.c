@@ -97,9 +97,12 @@ identity_of(const SessionObject *object)
 	return getObjectIdentity(&address, false);
 }
 
-/* Returns whether a list of privileges gives one to a role by name. */
+/*
+ * Returns whether a list of privileges gives one to a role by name.  With a
+ * grantor, only what that role granted counts.
+ */
 static bool
-gives(Datum value, Oid role, AclMode mode)
+gives(Datum value, Oid role, AclMode mode, Oid grantor)
 {
 	Acl		   *acl = DatumGetAclP(value);
 	const AclItem *items = (AclItem *) ((char *) acl +
@@ -107,6 +110,7 @@ gives(Datum value, Oid role, AclMode mode)
 
 	for (int i = 0; i < ACL_NUM(acl); i++)
 		if (items[i].ai_grantee == role &&
+			(!OidIsValid(grantor) || items[i].ai_grantor == grantor) &&
 			(ACLITEM_GET_PRIVS(items[i]) & mode) != 0)
 			return true;
 	return false;
@@ -115,7 +119,7 @@ gives(Datum value, Oid role, AclMode mode)
 /* Releases the tuple, which may be none. */
 static bool
 tuple_gives(HeapTuple tuple, int cache, AttrNumber column, Oid role,
-			AclMode mode)
+			AclMode mode, Oid grantor)
 {
 	bool		given;
 	bool		null;
@@ -124,20 +128,43 @@ tuple_gives(HeapTuple tuple, int cache, AttrNumber column, Oid role,
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	value = SysCacheGetAttr(cache, tuple, column, &null);
-	given = !null && gives(value, role, mode);
+	given = !null && gives(value, role, mode, grantor);
 	ReleaseSysCache(tuple);
 	return given;
 }
 
-/* Returns whether a role has, by name, what a level gives on an object. */
 static bool
-is_given(const SessionObject *object, Oid role)
+is_given_by(const SessionObject *object, Oid role, Oid grantor)
 {
 	const Kind *kind = kind_of(object);
 	HeapTuple	tuple = SearchSysCache1(kind->cache,
 										ObjectIdGetDatum(object->objid));
 
-	return tuple_gives(tuple, kind->cache, kind->acl, role, kind->mode);
+	return tuple_gives(tuple, kind->cache, kind->acl, role, kind->mode,
+					   grantor);
+}
+
+/*
+ * Returns whether a role has, by name, what a level gives on an object,
+ * whichever role granted it.
+ */
+static bool
+is_given(const SessionObject *object, Oid role)
+{
+	return is_given_by(object, role, InvalidOid);
+}
+
+/*
+ * Returns whether the owner of the object granted it, so that it does not go
+ * when another grantor loses the right.  The schema of the functions may have
+ * another owner.
+ */
+static bool
+is_given_for_good(const SessionObject *object, Oid role)
+{
+	return is_given_by(object, role,
+					   object->classid == NamespaceRelationId ? InvalidOid :
+					   session_store_owner());
 }
 
 /*
@@ -151,6 +178,7 @@ column_of_schema(const SessionObject *object)
 	return object->objid == session_levels_schema() ? "functions" : "storage";
 }
 
+/* A record that another role than the owner made counts for nothing. */
 static bool
 is_recorded(const char *column, Oid role)
 {
@@ -158,7 +186,8 @@ is_recorded(const char *column, Oid role)
 	Oid			relid = get_relname_relid("granted", schema);
 
 	return tuple_gives(SearchSysCacheAttName(relid, column), ATTNAME,
-					   Anum_pg_attribute_attacl, role, ACL_SELECT);
+					   Anum_pg_attribute_attacl, role, ACL_SELECT,
+					   session_store_owner());
 }
 
 static void
@@ -192,7 +221,7 @@ check_granted(const SessionObject *object, Oid role)
 {
 	bool		is_schema = object->classid == NamespaceRelationId;
 
-	if (is_given(object, role) ||
+	if (is_given_for_good(object, role) ||
 		(is_schema && is_given(object, ACL_ID_PUBLIC)))
 		return;
 	ereport(ERROR,
@@ -212,7 +241,7 @@ give_object(const SessionObject *object, const Grantee *role)
 {
 	const Kind *kind = kind_of(object);
 
-	if (is_given(object, role->oid))
+	if (is_given_for_good(object, role->oid))
 		return;
 	session_statement_run(psprintf("GRANT %s ON %s %s TO %s", kind->privilege, kind->keyword,
 								   identity_of(object), role->name));
@@ -441,9 +470,12 @@ query(const char *sql, const char *schema)
 			 SPI_result_code_string(code));
 }
 
-/* Runs the remedies for all objects of the extension; returns their number. */
+/*
+ * Runs the remedies for all objects of the extension once; returns their
+ * number.
+ */
 static int64
-restore(const char *schema)
+restore_once(const char *schema)
 {
 	SPITupleTable *remedies;
 	uint64		count;
@@ -455,6 +487,32 @@ restore(const char *schema)
 	for (uint64 i = 0; i < count; i++)
 		session_statement_run(SPI_getvalue(remedies->vals[i], remedies->tupdesc, 1));
 	return count;
+}
+
+/* How often remedies are run, at most; a few rounds put everything right. */
+#define RESTORE_ROUNDS 10
+
+/*
+ * Runs remedies until there are none left: taking a right to grant from a role
+ * takes what that role had granted, which may have to be granted again.
+ */
+static int64
+restore(const char *schema)
+{
+	int64		total = 0;
+	int64		count;
+
+	for (int i = 0; i < RESTORE_ROUNDS; i++)
+	{
+		count = restore_once(schema);
+		total += count;
+		if (count == 0)
+			return total;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("could not restore the privileges of the extension \"session\""),
+			 errhint("Read session.privileges.")));
 }
 
 /* The schema of the functions is the administrator's to close. */

@@ -548,7 +548,7 @@ session_cookie_snapshot(const SessionToken *token, const SessionCodec *codec)
 	SessionMoment moment = session_cookie_moment();
 	SessionRow	row;
 
-	if (!session_lifecycle_reread(token, &row))
+	if (!session_lifecycle_reread(token, false, &row))
 		return NULL;
 	return session_cookie_snapshot_of(&row, &moment,
 									  session_claims_added(&row), codec);
@@ -722,7 +722,7 @@ session_cookie_jwt(const SessionToken *token, int64 ttl, Jsonb *claims,
 	Jsonb	   *added;
 	int64		expires;
 
-	if (!session_lifecycle_reread(token, &row))
+	if (!session_lifecycle_reread(token, true, &row))
 		return NULL;
 	added = session_claims_without_reserved(session_claims_added(&row));
 	claims = session_claims_merged(added, claims);

@@ -22,8 +22,10 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
-#include "storage/lmgr.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -229,10 +231,21 @@ session_levels_schema(void)
 	return schema;
 }
 
+/*
+ * An advisory lock in a class that no SQL function can reach: the extension
+ * itself can be locked by any role that owns a function, with ALTER FUNCTION
+ * ... DEPENDS ON EXTENSION.
+ */
+#define LEVELS_LOCK_CLASS 7
+
 void
 session_levels_lock(void)
 {
-	LockDatabaseObject(ExtensionRelationId,
-					   get_extension_oid("session", false), 0,
-					   ShareUpdateExclusiveLock);
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ExtensionRelationId, 0,
+						 LEVELS_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	/* What the other transaction changed is seen from here on. */
+	AcceptInvalidationMessages();
 }

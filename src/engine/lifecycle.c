@@ -90,12 +90,36 @@ session_lifecycle_check(const SessionToken *token,
 }
 
 /*
- * The session whose tokens the running transaction hands out.  Its client has
- * not got them yet, so a use of them in the same transaction is not the
+ * The session whose new tokens the running transaction hands out.  Its client
+ * has not got them yet, so a use of them in the same transaction is not the
  * client's.
  */
 static pg_uuid_t handed;
 static LocalTransactionId handed_in = InvalidLocalTransactionId;
+static SubTransactionId handed_in_sub;
+
+/* What a savepoint's rollback undid is not handed out. */
+static void
+forget_handed(SubXactEvent event, SubTransactionId mine,
+			  SubTransactionId parent, void *arg)
+{
+	/* A subtransaction that began later is part of this one. */
+	if (event == SUBXACT_EVENT_ABORT_SUB && handed_in_sub >= mine)
+		handed_in = InvalidLocalTransactionId;
+}
+
+static void
+note_handed(const SessionRow *row)
+{
+	static bool watching = false;
+
+	if (!watching)
+		RegisterSubXactCallback(forget_handed, NULL);
+	watching = true;
+	handed = row->id;
+	handed_in = session_compat_lxid();
+	handed_in_sub = GetCurrentSubTransactionId();
+}
 
 static bool
 is_handed_out(const SessionRow *row)
@@ -199,7 +223,8 @@ session_lifecycle_hold(const SessionToken *token, SessionRow *row)
 }
 
 bool
-session_lifecycle_reread(const SessionToken *token, SessionRow *row)
+session_lifecycle_reread(const SessionToken *token, bool leaves,
+						 SessionRow *row)
 {
 	bool		live;
 
@@ -208,7 +233,7 @@ session_lifecycle_reread(const SessionToken *token, SessionRow *row)
 	else
 		live = session_lifecycle_hold(token, row);
 	/* A snapshot of a row that is not committed asks the row at its use. */
-	if (live && !row->uncommitted)
+	if (live && (leaves || !row->uncommitted))
 		session_activity_record(row, GetCurrentTimestamp());
 	return live;
 }
@@ -508,11 +533,11 @@ give_pair(SessionRow *row, SessionRotation rotation,
 	{
 		session_store_save_state(row);
 		session_event_refreshed(row);
+		/* A pair that is given once more may have arrived the first time. */
+		note_handed(row);
 	}
 	session_count(SESSION_COUNT_REFRESHED);
 	session_context_note(&row->id);
-	handed = row->id;
-	handed_in = session_compat_lxid();
 }
 
 bool

@@ -62,9 +62,11 @@ extern SessionStatus session_lifecycle_validate(const SessionToken *token,
 /*
  * Reads a live session at a moment at which no revocation of it is under way:
  * the row is held for that, or where nothing may be written, read again.  Is
- * a use of the session, because what is minted from the row is good by itself.
+ * a use of the session, because what is minted from the row is good by itself;
+ * what leaves, and is never validated here, is one even in the transaction that
+ * hands out the tokens.
  */
-extern bool session_lifecycle_reread(const SessionToken *token,
+extern bool session_lifecycle_reread(const SessionToken *token, bool leaves,
 									 SessionRow *row);
 
 /*

@@ -369,6 +369,34 @@ GRANT EXECUTE ON FUNCTION session_create TO PUBLIC;
 RESET ROLE;
 SELECT count(*) AS public FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 0 AND p.proname = 'session_create';
 
+-- A record of a level that another role than the owner made counts for nothing, and makes no administrator.
+CREATE ROLE regress_session_forger;
+GRANT USAGE ON SCHEMA session TO regress_session_forger;
+GRANT SELECT ON ALL TABLES IN SCHEMA session TO regress_session_forger WITH GRANT OPTION;
+SET ROLE regress_session_forger;
+GRANT SELECT (admin) ON session.granted TO regress_session_forger;
+RESET ROLE;
+SELECT * FROM session.grants WHERE role = 'regress_session_forger';
+SELECT session.session_restore_privileges() > 0 AS restored;
+SELECT session.session_restore_privileges() AS left, (SELECT count(*) FROM session.privileges) AS findings;
+SELECT has_function_privilege('regress_session_forger', 'session_grant(regrole, text)', 'EXECUTE') AS may_grant,
+       has_table_privilege('regress_session_forger', 'session.sessions', 'SELECT') AS may_read;
+SELECT session_grant('regress_session_forger', 'app');
+SELECT session_grant('regress_session_forger', 'none');
+SELECT * FROM session.grants WHERE role = 'regress_session_forger';
+
+-- What a level gives does not go with another role that had granted the same; one call puts all right.
+CREATE ROLE regress_session_second;
+CREATE ROLE regress_session_fed;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_session_second WITH GRANT OPTION;
+SET ROLE regress_session_second;
+GRANT EXECUTE ON FUNCTION session_validate(text, inet, text) TO regress_session_fed;
+RESET ROLE;
+SELECT session_grant('regress_session_fed', 'app');
+SELECT session.session_restore_privileges() > 0 AS restored;
+SELECT has_function_privilege('regress_session_fed', 'session_validate(text, inet, text)', 'EXECUTE') AS still,
+       (SELECT count(*) FROM session.privileges) AS findings;
+
 -- Any name of a role will do.
 CREATE ROLE "regress_session; DROP TABLE ""x""; --";
 CREATE ROLE "regress_session 'quoted' \ and as long as a name can be, ooooo";

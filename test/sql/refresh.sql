@@ -451,6 +451,36 @@ CALL pg_temp.wait_out_grace();
 SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 DELETE FROM session.sessions;
 
+-- A JWT that was handed out together with the pair is one: it is used where nothing sees it.
+SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
+SELECT session_key_rotate('jwt') IS NOT NULL AS made;
+SELECT session_jwt(token) IS NOT NULL AS minted FROM session_refresh(:'g1');
+CALL pg_temp.wait_out_grace();
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+DELETE FROM session.sessions;
+
+-- So is one of a pair that was given once more, and one after a refresh that a savepoint undid.
+SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
+SELECT token AS t2 FROM session_refresh(:'g1') \gset
+BEGIN;
+SELECT token = :'t2' AS same FROM session_refresh(:'g1');
+SELECT user_id FROM session_validate(:'t2');
+COMMIT;
+CALL pg_temp.wait_out_grace();
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+DELETE FROM session.sessions;
+SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
+SELECT token AS t2, refresh_token AS g2 FROM session_refresh(:'g1') \gset
+BEGIN;
+SAVEPOINT s;
+SELECT token IS NOT NULL AS given FROM session_refresh(:'g2');
+ROLLBACK TO s;
+SELECT user_id FROM session_validate(:'t2');
+COMMIT;
+CALL pg_temp.wait_out_grace();
+SELECT count(*) AS refreshed FROM session_refresh(:'g1');
+DELETE FROM session.sessions;
+
 -- What is not known counts as a use: here, what happened before the server started.
 SELECT refresh_token AS g1 FROM session_create('wendy', refreshable => true) \gset
 SELECT FROM session_refresh(:'g1');
