@@ -318,7 +318,7 @@ SELECT users, owner = current_user AS own, id_column, active_column, enabled, pr
 SELECT failed FROM session_cleanup();
 CREATE TABLE later_child () INHERITS (later);
 CREATE TABLE "later Child" () INHERITS (later);
-SELECT * FROM session.bound_tables WHERE problems <> '{}';
+SELECT users, owner = current_user AS own, id_column, active_column, enabled, problems FROM session.bound_tables WHERE problems <> '{}';
 SELECT failed FROM session_cleanup();
 SELECT failed FROM session_cleanup();
 INSERT INTO later_child VALUES (1, true);

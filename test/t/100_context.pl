@@ -12,6 +12,9 @@ use Test::More;
 # A value that would make its bearer the user "admin".
 my $forged = '1:1:' . '0:' x 16 . '9:0:0:5:admin-1:-1:2:{}-1:';
 
+# initdb names the superuser after the user of the operating system.
+my $superuser = getpwuid($>);
+
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf(
@@ -112,7 +115,7 @@ for my $statement (
 	'CREATE FUNCTION f() RETURNS text LANGUAGE sql SET session.context = $forged RETURN session_user_id()',
 	'SET session.context = $forged')
 {
-	as($node, 'postgres', $statement);
+	as($node, $superuser, $statement);
 	like($err, qr/ERROR: +(?:42501|55P02)/, "not even a superuser: $statement");
 }
 as($node, 'owner', 'ALTER DATABASE theirs SET session.context = $forged');
@@ -216,7 +219,7 @@ for my $kept (@kept)
 {
 	as($bare, 'web', $kept);
 	like($err, qr/ERROR: +42501/, 'a function cannot keep it for later');
-	as($bare, 'postgres', $kept);
+	as($bare, $superuser, $kept);
 	is($err, '', 'but a superuser can');
 }
 for my $function (qw(definer invoker))
@@ -243,7 +246,7 @@ like($err, qr/ERROR: +42501/, 'a role cannot say it of itself');
 as($bare, 'owner', 'ALTER DATABASE theirs SET session.context = $forged',
 	database => 'theirs');
 like($err, qr/ERROR: +42501/, 'nor the owner of a database of that');
-as($bare, 'postgres', 'ALTER ROLE web SET session.context = $forged; ALTER DATABASE theirs SET session.context = $forged');
+as($bare, $superuser, 'ALTER ROLE web SET session.context = $forged; ALTER DATABASE theirs SET session.context = $forged');
 is($err, '', 'a superuser can of both');
 $bare->safe_psql('theirs', 'CREATE EXTENSION session');
 is(as($bare, 'web', "SHOW session.context; $who $by_alice"),
@@ -259,7 +262,7 @@ is(as($bare, 'owner', $who, database => 'theirs'),
 	$nobody, 'and so it is with a database');
 is(as($bare, 'web', "RESET session.context; $who RESET ALL; $who DISCARD ALL; $who"),
 	"$nobody\n$nobody\n$nobody", 'going back means to nobody');
-as($bare, 'postgres', 'ALTER ROLE web RESET session.context');
+as($bare, $superuser, 'ALTER ROLE web RESET session.context');
 $bare->append_conf('postgresql.conf', "session.context = '$forged'");
 $bare->restart;
 is(as($bare, 'web', "$who $by_alice"),
@@ -417,7 +420,7 @@ my $due = q{
 	END $$;
 	SET session.cookie_cache_ttl = '5s';
 };
-as($node, 'postgres', "$due \\set VERBOSITY terse\nCALL until_due(\$alice)");
+as($node, $superuser, "$due \\set VERBOSITY terse\nCALL until_due(\$alice)");
 like($err, qr/NOTICE:  cookief alice f, cookiet alice t, databaset alice t$/m,
 	'a snapshot is believed, then replaced, and the row asked');
 
