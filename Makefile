@@ -54,7 +54,7 @@ $(OBJS): $(INCLUDES)
 
 # The parts below are linked without a server, which also shows that they
 # know nothing of one.
-UNIT_SOURCES = src/engine/policy.c $(sort $(wildcard src/wire/*.c)) \
+UNIT_SOURCES = src/model/policy.c $(sort $(wildcard src/wire/*.c)) \
 	src/crypto/crypto.c
 test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_SOURCES) $(INCLUDES)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_SOURCES) \

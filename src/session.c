@@ -8,7 +8,7 @@
 #include "miscadmin.h"
 
 #include "compat.h"
-#include "engine/redact.h"
+#include "engine/log.h"
 #include "engine/shared.h"
 #include "settings.h"
 #include "worker/launcher.h"
@@ -21,7 +21,7 @@ void
 _PG_init(void)
 {
 	session_settings_init();
-	session_redact_init();
+	session_log_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		session_shared_init();

@@ -15,7 +15,7 @@
 #include "utils/guc.h"
 
 #include "engine/context.h"
-#include "engine/event.h"
+#include "audit/event.h"
 #include "settings.h"
 #include "wire/path.h"
 

@@ -26,7 +26,7 @@
 #include "engine/activity.h"
 #include "engine/cleanup.h"
 #include "engine/lifecycle.h"
-#include "engine/store.h"
+#include "table/store.h"
 
 PG_FUNCTION_INFO_V1(session_get);
 PG_FUNCTION_INFO_V1(session_list);

@@ -10,8 +10,8 @@
 
 #include "fmgr.h"
 
-#include "engine/policy.h"
-#include "engine/row.h"
+#include "model/policy.h"
+#include "model/row.h"
 #include "engine/secret.h"
 #include "wire/token.h"
 

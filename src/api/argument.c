@@ -16,7 +16,7 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/evidence.h"
+#include "audit/evidence.h"
 #include "engine/info.h"
 #include "engine/shared.h"
 #include "wire/codec.h"

@@ -28,10 +28,10 @@
 #include "engine/activity.h"
 #include "engine/claims.h"
 #include "engine/context.h"
-#include "engine/identity.h"
+#include "request/identity.h"
 #include "engine/lifecycle.h"
-#include "engine/request.h"
-#include "engine/role.h"
+#include "request/request.h"
+#include "request/role.h"
 
 PG_FUNCTION_INFO_V1(session_authenticate);
 PG_FUNCTION_INFO_V1(session_pre_request);

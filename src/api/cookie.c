@@ -27,7 +27,7 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/claims.h"
-#include "engine/cookie.h"
+#include "cookie/cookie.h"
 
 PG_FUNCTION_INFO_V1(session_cookie_encode);
 PG_FUNCTION_INFO_V1(session_cookie_decode);

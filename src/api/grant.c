@@ -36,10 +36,10 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/authority.h"
+#include "table/authority.h"
 #include "engine/levels.h"
-#include "engine/statement.h"
-#include "engine/store.h"
+#include "table/statement.h"
+#include "table/store.h"
 
 PG_FUNCTION_INFO_V1(session_grant);
 PG_FUNCTION_INFO_V1(session_levels);

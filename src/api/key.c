@@ -16,7 +16,7 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/keyring.h"
+#include "table/keyring.h"
 #include "wire/codec.h"
 
 PG_FUNCTION_INFO_V1(session_key_rotate);

@@ -20,11 +20,11 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/evidence.h"
-#include "engine/keyring.h"
+#include "audit/evidence.h"
+#include "table/keyring.h"
 #include "engine/lifecycle.h"
 #include "engine/shared.h"
-#include "engine/store.h"
+#include "table/store.h"
 
 PG_FUNCTION_INFO_V1(session_stats);
 

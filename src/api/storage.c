@@ -12,7 +12,7 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/storage.h"
+#include "table/storage.h"
 
 PG_FUNCTION_INFO_V1(session_storage);
 

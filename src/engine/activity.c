@@ -30,9 +30,9 @@
 #include "utils/timestamp.h"
 
 #include "engine/activity.h"
-#include "engine/policy.h"
+#include "model/policy.h"
 #include "engine/shared.h"
-#include "engine/store.h"
+#include "table/store.h"
 
 /*
  * How long what was written stays noted: a backend that read the row before

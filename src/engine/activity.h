@@ -7,7 +7,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "engine/row.h"
+#include "model/row.h"
 
 /* Brings last_seen_at of a row up to what is known beyond the table. */
 extern void session_activity_overlay(SessionRow *row);

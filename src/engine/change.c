@@ -21,9 +21,9 @@
 
 #include "engine/activity.h"
 #include "engine/change.h"
-#include "engine/keyring.h"
-#include "engine/policy.h"
-#include "engine/store.h"
+#include "table/keyring.h"
+#include "model/policy.h"
+#include "table/store.h"
 
 static bool
 is_alive(SessionRow *row)

@@ -32,11 +32,11 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "engine/authority.h"
+#include "table/authority.h"
 #include "engine/claims.h"
 #include "engine/info.h"
 #include "engine/levels.h"
-#include "engine/store.h"
+#include "table/store.h"
 #include "settings.h"
 
 Jsonb *

@@ -7,7 +7,7 @@
 
 #include "utils/jsonb.h"
 
-#include "engine/row.h"
+#include "model/row.h"
 
 /* Adds a member, or replaces the one of that name. */
 extern Jsonb *session_claims_with_text(Jsonb *claims, const char *name,

@@ -25,7 +25,7 @@
 
 #include "compat.h"
 #include "engine/context.h"
-#include "engine/row.h"
+#include "model/row.h"
 
 static const SessionIdentity *bound;
 static uint64 generation = 1;

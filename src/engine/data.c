@@ -19,9 +19,9 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/data.h"
-#include "engine/keyring.h"
+#include "table/keyring.h"
 #include "engine/lifecycle.h"
-#include "engine/store.h"
+#include "table/store.h"
 #include "wire/base64url.h"
 
 void

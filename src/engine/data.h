@@ -10,7 +10,7 @@
 
 #include "utils/jsonb.h"
 
-#include "engine/row.h"
+#include "model/row.h"
 #include "wire/token.h"
 
 /*

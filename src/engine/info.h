@@ -7,7 +7,7 @@
 
 #include "access/tupdesc.h"
 
-#include "engine/policy.h"
+#include "model/policy.h"
 
 #define SESSION_INFO_COLUMNS 14
 

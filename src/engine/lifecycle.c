@@ -25,12 +25,12 @@
 #include "engine/activity.h"
 #include "engine/context.h"
 #include "engine/data.h"
-#include "engine/event.h"
-#include "engine/evidence.h"
+#include "audit/event.h"
+#include "audit/evidence.h"
 #include "engine/lifecycle.h"
 #include "engine/secret.h"
 #include "engine/shared.h"
-#include "engine/store.h"
+#include "table/store.h"
 
 /* Microseconds between 1970 and 2000. */
 #define UNIX_EPOCH_USECS \

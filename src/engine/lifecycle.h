@@ -11,11 +11,11 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-#include "engine/budget.h"
-#include "engine/policy.h"
-#include "engine/row.h"
+#include "table/budget.h"
+#include "model/policy.h"
+#include "model/row.h"
 #include "engine/secret.h"
-#include "engine/store.h"
+#include "table/store.h"
 #include "wire/token.h"
 
 /* What an application asks for; pointers may be NULL = SQL NULL. */

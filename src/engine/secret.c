@@ -11,7 +11,7 @@
 
 #include "compat.h"
 #include "crypto/crypto.h"
-#include "engine/keyring.h"
+#include "table/keyring.h"
 #include "engine/secret.h"
 
 #define SEALED_BYTES (SESSION_SECRET_BYTES + SESSION_SEAL_BYTES)

@@ -5,7 +5,7 @@
 #ifndef SESSION_SECRET_H
 #define SESSION_SECRET_H
 
-#include "engine/row.h"
+#include "model/row.h"
 #include "wire/base64url.h"
 #include "wire/token.h"
 

@@ -17,8 +17,8 @@
 #include "utils/timestamp.h"
 
 #include "engine/activity.h"
-#include "engine/evidence.h"
-#include "engine/revocation.h"
+#include "audit/evidence.h"
+#include "shared/revocation.h"
 #include "engine/shared.h"
 
 SessionShared *session_shared = NULL;

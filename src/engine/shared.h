@@ -12,8 +12,8 @@
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 
-#include "engine/idmap.h"
-#include "engine/policy.h"
+#include "shared/idmap.h"
+#include "model/policy.h"
 
 /* What is counted for each database, since the server started. */
 typedef enum SessionCounter

@@ -16,13 +16,13 @@
 #include "utils/timestamp.h"
 
 #include "engine/activity.h"
-#include "engine/budget.h"
+#include "table/budget.h"
 #include "engine/change.h"
-#include "engine/denylist.h"
-#include "engine/event.h"
-#include "engine/evidence.h"
+#include "table/denylist.h"
+#include "audit/event.h"
+#include "audit/evidence.h"
 #include "engine/lifecycle.h"
-#include "engine/origin.h"
+#include "audit/origin.h"
 #include "engine/upkeep.h"
 #include "engine/users.h"
 

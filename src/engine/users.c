@@ -53,11 +53,11 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "engine/authority.h"
+#include "table/authority.h"
 #include "engine/lifecycle.h"
-#include "engine/statement.h"
+#include "table/statement.h"
 #include "engine/shared.h"
-#include "engine/store.h"
+#include "table/store.h"
 #include "engine/users.h"
 
 #define REASON "user"

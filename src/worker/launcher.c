@@ -34,8 +34,8 @@
 
 #include "compat.h"
 #include "engine/activity.h"
-#include "engine/evidence.h"
-#include "engine/revocation.h"
+#include "audit/evidence.h"
+#include "shared/revocation.h"
 #include "engine/shared.h"
 #include "worker/launcher.h"
 #include "worker/round.h"

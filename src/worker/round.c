@@ -31,9 +31,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "engine/keyring.h"
+#include "table/keyring.h"
 #include "engine/shared.h"
-#include "engine/store.h"
+#include "table/store.h"
 #include "engine/upkeep.h"
 #include "worker/round.h"
 

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 #include "compat.h"
-#include "engine/policy.h"
+#include "model/policy.h"
 #include "tap.h"
 
 #define S USECS_PER_SEC

@@ -1,0 +1,543 @@
+/*
+ * event.c
+ *	  The only door to session.events, the audit log.
+ *
+ * Rules:
+ * - An event is written in the transaction that causes it and rolled back with
+ *	 it; what must survive that goes through evidence.c.
+ * - A kind that is not wanted costs a look at a bit.
+ * - No token, hash or key is in an event.  Its texts are those of the row, and
+ *	 a reason that the caller gave.
+ * - A notification is cut before it is too long, so it never fails for that.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
+#include "utils/inet.h"
+#include "utils/json.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+#include "utils/varlena.h"
+
+#include "compat.h"
+#include "engine/claims.h"
+#include "audit/event.h"
+#include "audit/origin.h"
+#include "model/policy.h"
+#include "table/table.h"
+
+enum
+{
+	COL_ID,
+	COL_AT,
+	COL_KIND,
+	COL_SESSION_ID,
+	COL_USER_ID,
+	COL_TENANT_ID,
+	COL_IP,
+	COL_USER_AGENT,
+	COL_DETAIL,
+	N_COLUMNS
+};
+
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_ID] = {"id", INT8OID, true},
+	[COL_AT] = {"at", TIMESTAMPTZOID, true},
+	[COL_KIND] = {"kind", TEXTOID, true},
+	[COL_SESSION_ID] = {"session_id", UUIDOID, false},
+	[COL_USER_ID] = {"user_id", TEXTOID, false},
+	[COL_TENANT_ID] = {"tenant_id", TEXTOID, false},
+	[COL_IP] = {"ip", INETOID, false},
+	[COL_USER_AGENT] = {"user_agent", TEXTOID, false},
+	[COL_DETAIL] = {"detail", JSONBOID, false},
+};
+
+enum
+{
+	BY_TIME
+};
+
+static const SessionIndex indexes[] = {
+	[BY_TIME] = {BTREE_AM_OID, 2, {COL_AT, COL_ID},.unique = false},
+};
+
+static SessionTable events = {
+	.name = "events",
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes
+};
+
+static const char *const kind_names[SESSION_EVENT_KINDS] = {
+	[SESSION_EVENT_CREATED] = "created",
+	[SESSION_EVENT_REFRESHED] = "refreshed",
+	[SESSION_EVENT_REGENERATED] = "regenerated",
+	[SESSION_EVENT_REVOKED] = "revoked",
+	[SESSION_EVENT_EVICTED] = "evicted",
+	[SESSION_EVENT_EXPIRED] = "expired",
+	[SESSION_EVENT_REFRESH_REUSE] = "refresh_reuse",
+	[SESSION_EVENT_BINDING_MISMATCH] = "binding_mismatch",
+	[SESSION_EVENT_NEW_IP] = "new_ip",
+	[SESSION_EVENT_NEW_USER_AGENT] = "new_user_agent",
+	[SESSION_EVENT_FAILURES] = "failures",
+};
+
+Oid
+session_event_table(void)
+{
+	table_close(session_table_open(&events, AccessShareLock), AccessShareLock);
+	return events.relid;
+}
+
+/*
+ * Which events are wanted
+ */
+
+/* The bits that a word in the list stands for; 0 = it is no such word. */
+static uint32
+bits_of(const char *name)
+{
+	if (strcmp(name, "all") == 0)
+		return (1U << SESSION_EVENT_KINDS) - 1;
+	for (int i = 0; i < SESSION_EVENT_KINDS; i++)
+		if (strcmp(name, kind_names[i]) == 0)
+			return 1U << i;
+	return 0;
+}
+
+static bool
+parse_kinds(List *names, uint32 *kinds)
+{
+	ListCell   *cell;
+
+	*kinds = 0;
+	foreach(cell, names)
+	{
+		const char *name = lfirst(cell);
+		uint32		bits = bits_of(name);
+
+		if (bits == 0)
+		{
+			GUC_check_errdetail("There is no event \"%s\".", name);
+			GUC_check_errhint("There are created, refreshed, regenerated, "
+							  "revoked, evicted, expired, refresh_reuse, "
+							  "binding_mismatch, new_ip, new_user_agent and "
+							  "failures; all stands for all of them.");
+			return false;
+		}
+		*kinds |= bits;
+	}
+	return true;
+}
+
+bool
+session_event_check_kinds(char **newval, void **extra, GucSource source)
+{
+	char	   *raw = pstrdup(*newval);
+	List	   *names = NIL;
+	uint32		kinds;
+	bool		good = SplitIdentifierString(raw, ',', &names);
+
+	if (!good)
+		GUC_check_errdetail("List syntax is invalid.");
+	else
+		good = parse_kinds(names, &kinds);
+	list_free(names);
+	pfree(raw);
+	if (!good)
+		return false;
+	*extra = session_compat_guc_malloc(sizeof(uint32));
+	if (*extra == NULL)
+		return false;
+	*(uint32 *) *extra = kinds;
+	return true;
+}
+
+void
+session_event_assign_kinds(const char *newval, void *extra)
+{
+	session_settings.event_kinds = *(uint32 *) extra;
+}
+
+/*
+ * Telling those who listen
+ */
+
+#define CHANNEL "session"
+
+/*
+ * The server takes less than 8000 bytes with the usual block size.  Cut texts
+ * fit even if every byte of them takes six in JSON.
+ */
+#define PAYLOAD_BYTES Min(7999, BLCKSZ - NAMEDATALEN - 129)
+#define CUT_BYTES 200
+
+/* Adds a member, NULL as null, and long text cut to max bytes (0 = whole). */
+static void
+put_text(StringInfo json, const char *name, const text *value, int max)
+{
+	appendStringInfo(json, ", \"%s\": ", name);
+	if (value == NULL)
+		appendStringInfoString(json, "null");
+	else
+	{
+		int			len = VARSIZE_ANY_EXHDR(value);
+
+		if (max > 0 && len > max)
+			len = pg_mbcliplen(VARDATA_ANY(value), len, max);
+		escape_json(json, pnstrdup(VARDATA_ANY(value), len));
+	}
+}
+
+/* Adds a member by its type's output function. */
+static void
+put_output(StringInfo json, const char *name, PGFunction output,
+		   const void *value)
+{
+	appendStringInfo(json, ", \"%s\": ", name);
+	if (value == NULL)
+		appendStringInfoString(json, "null");
+	else
+		escape_json(json,
+					DatumGetCString(DirectFunctionCall1(output,
+														PointerGetDatum(value))));
+}
+
+/* The event as a JSON object. */
+static char *
+payload(const SessionEvent *event, int max)
+{
+	StringInfoData json;
+	char		at[MAXDATELEN + 1];
+	int			utc = 0;
+
+	JsonEncodeDateTime(at, TimestampTzGetDatum(event->at), TIMESTAMPTZOID,
+					   &utc);
+	initStringInfo(&json);
+	appendStringInfo(&json, "{\"kind\": \"%s\", \"at\": \"%s\"",
+					 kind_names[event->kind], at);
+	put_output(&json, "session_id", uuid_out, event->session_id);
+	put_text(&json, "user_id", event->user_id, max);
+	put_text(&json, "tenant_id", event->tenant_id, max);
+	put_output(&json, "ip", inet_out, event->ip);
+	put_text(&json, "user_agent", event->user_agent, max);
+	appendStringInfoString(&json, ", \"detail\": ");
+	if (event->detail == NULL)
+		appendStringInfoString(&json, "null");
+	else
+		(void) JsonbToCString(&json, &event->detail->root,
+							  VARSIZE(event->detail));
+	if (max > 0)
+		appendStringInfoString(&json, ", \"cut\": true");
+	appendStringInfoChar(&json, '}');
+	return json.data;
+}
+
+static void
+notify(const SessionEvent *event)
+{
+	char	   *json = payload(event, 0);
+
+	if (strlen(json) > PAYLOAD_BYTES)
+		json = payload(event, CUT_BYTES);
+	if (strlen(json) <= PAYLOAD_BYTES)
+		Async_Notify(CHANNEL, json);
+}
+
+/*
+ * Writing
+ */
+
+static void
+put(Datum *value, char *null, const void *pointer)
+{
+	*value = PointerGetDatum(pointer);
+	*null = pointer == NULL ? 'n' : ' ';
+}
+
+bool
+session_event_possible(void)
+{
+	return !XactReadOnly && !RecoveryInProgress() && !IsInParallelMode();
+}
+
+void
+session_event_write(const SessionEvent *event)
+{
+	static SessionPlan plan = NULL;
+	Oid			types[N_COLUMNS - 1];
+	Datum		values[N_COLUMNS - 1];
+	char		nulls[N_COLUMNS - 1];
+	uint64		written;
+
+	if (!session_event_possible())
+		return;
+	/* All but the id, which the table gives. */
+	for (int i = COL_AT; i < N_COLUMNS; i++)
+		types[i - 1] = columns[i].type;
+	values[COL_AT - 1] = TimestampTzGetDatum(event->at);
+	nulls[COL_AT - 1] = ' ';
+	put(&values[COL_KIND - 1], &nulls[COL_KIND - 1],
+		cstring_to_text(kind_names[event->kind]));
+	put(&values[COL_SESSION_ID - 1], &nulls[COL_SESSION_ID - 1],
+		event->session_id);
+	put(&values[COL_USER_ID - 1], &nulls[COL_USER_ID - 1], event->user_id);
+	put(&values[COL_TENANT_ID - 1], &nulls[COL_TENANT_ID - 1],
+		event->tenant_id);
+	put(&values[COL_IP - 1], &nulls[COL_IP - 1], event->ip);
+	put(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
+		event->user_agent);
+	put(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], event->detail);
+	written = session_table_execute(&events, "INSERT INTO session.events (at,"
+									" kind, session_id, user_id, tenant_id, ip,"
+									" user_agent, detail)"
+									" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+									lengthof(types), types, values, nulls, &plan);
+	session_table_expect(&events, written, 1);
+	if (event->notify)
+		notify(event);
+}
+
+/*
+ * Looking at what was written lately
+ */
+
+static bool
+same_network(const inet *a, const inet *b)
+{
+	int			a_len;
+	int			b_len;
+	const uint8 *a_bytes;
+	const uint8 *b_bytes;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	a_bytes = session_policy_network(a, &a_len);
+	b_bytes = session_policy_network(b, &b_len);
+	return a_len == b_len && memcmp(a_bytes, b_bytes, a_len) == 0;
+}
+
+static bool
+is_text(const text *value, const char *word)
+{
+	return VARSIZE_ANY_EXHDR(value) == strlen(word) &&
+		memcmp(VARDATA_ANY(value), word, strlen(word)) == 0;
+}
+
+/* Events of one kind with a session are not like those without one. */
+static bool
+is_alike(TupleTableSlot *slot, const SessionEvent *event)
+{
+	bool		null;
+	Datum		value = session_table_value(&events, slot, COL_KIND, &null);
+
+	if (null || !is_text(DatumGetTextPP(value), kind_names[event->kind]))
+		return false;
+	(void) session_table_value(&events, slot, COL_SESSION_ID, &null);
+	return null == (event->session_id == NULL);
+}
+
+/* Tells whether it is about the same session, or else from the same address. */
+static bool
+is_same(TupleTableSlot *slot, const SessionEvent *event)
+{
+	bool		null;
+	Datum		value;
+
+	if (event->session_id != NULL)
+	{
+		value = session_table_value(&events, slot, COL_SESSION_ID, &null);
+		return memcmp(DatumGetUUIDP(value)->data, event->session_id->data,
+					  UUID_LEN) == 0;
+	}
+	value = session_table_value(&events, slot, COL_IP, &null);
+	return same_network(event->ip, null ? NULL : DatumGetInetPP(value));
+}
+
+/* An event later than that was written by a clock that was ahead. */
+static bool
+is_ahead(TupleTableSlot *slot, TimestampTz now)
+{
+	bool		null;
+	Datum		at = session_table_value(&events, slot, COL_AT, &null);
+
+	return DatumGetTimestampTz(at) > now + USECS_PER_SEC;
+}
+
+bool
+session_event_is_news(const SessionEvent *event, int64 span, int most)
+{
+	Relation	rel = session_table_open(&events, AccessShareLock);
+	Relation	index = index_open(events.indexes[BY_TIME], AccessShareLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	SnapshotData dirty;
+	IndexScanDesc scan;
+	ScanKeyData key;
+	int			count = 0;
+	bool		news = true;
+
+	InitDirtySnapshot(dirty);
+	ScanKeyInit(&key, 1, BTGreaterStrategyNumber, F_TIMESTAMPTZ_GT,
+				TimestampTzGetDatum(event->at - span));
+	scan = session_compat_beginscan(rel, index, &dirty, 1);
+	index_rescan(scan, &key, 1, NULL, 0);
+	while (news && index_getnext_slot(scan, ForwardScanDirection, slot) &&
+		   !is_ahead(slot, event->at))
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (is_alike(slot, event))
+			news = ++count < most && !is_same(slot, event);
+	}
+	index_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	index_close(index, AccessShareLock);
+	table_close(rel, AccessShareLock);
+	return news;
+}
+
+/*
+ * Writing what happened to a session
+ */
+
+/* Writes what happened to a session, as its row says who and where. */
+static void
+note(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
+	 TimestampTz at)
+{
+	SessionEvent event = {
+		.kind = kind,
+		.at = at,
+		.session_id = &row->id,
+		.user_id = row->user_id,
+		.tenant_id = row->tenant_id,
+		.ip = row->ip,
+		.user_agent = row->user_agent,
+		.detail = detail,
+		.notify = session_settings.notify
+	};
+
+	session_event_write(&event);
+}
+
+/* Somebody logged in: from where they never did? */
+static void
+note_login(const SessionRow *row, TimestampTz now)
+{
+	int			which = 0;
+	int			news;
+
+	if (session_event_wanted(SESSION_EVENT_NEW_IP))
+		which |= SESSION_ORIGIN_IP;
+	if (session_event_wanted(SESSION_EVENT_NEW_USER_AGENT))
+		which |= SESSION_ORIGIN_USER_AGENT;
+	if (which == 0)
+		return;
+	news = session_origin_news(row, which, now);
+	if ((news & SESSION_ORIGIN_IP) != 0)
+		note(SESSION_EVENT_NEW_IP, row, NULL, now);
+	if ((news & SESSION_ORIGIN_USER_AGENT) != 0)
+		note(SESSION_EVENT_NEW_USER_AGENT, row, NULL, now);
+}
+
+void
+session_event_created(const SessionRow *row)
+{
+	if (session_event_wanted(SESSION_EVENT_CREATED))
+		note(SESSION_EVENT_CREATED, row, NULL, row->created_at);
+	if (row->user_id != NULL)
+		note_login(row, row->created_at);
+}
+
+static Jsonb *
+detail_number(const char *name, int64 value)
+{
+	return session_claims_with_int(session_claims_empty(), name, value);
+}
+
+void
+session_event_refreshed(const SessionRow *row)
+{
+	if (session_event_wanted(SESSION_EVENT_REFRESHED))
+		note(SESSION_EVENT_REFRESHED, row,
+			 row->refresh_expires_at == SESSION_NO_TIME ? NULL :
+			 detail_number("generation", row->refresh_generation),
+			 row->refreshed_at);
+}
+
+void
+session_event_regenerated(const SessionRow *row, bool login)
+{
+	if (session_event_wanted(SESSION_EVENT_REGENERATED))
+		note(SESSION_EVENT_REGENERATED, row,
+			 detail_number("auth_level", row->auth_level), row->last_seen_at);
+	if (login)
+		note_login(row, row->last_seen_at);
+}
+
+static Jsonb *
+detail_text(const char *name, const text *value)
+{
+	return session_claims_with_text(session_claims_empty(), name, value);
+}
+
+void
+session_event_revoked(const SessionRow *row)
+{
+	SessionEventKind kind = SESSION_EVENT_REVOKED;
+
+	if (is_text(row->revoked_reason, "evicted"))
+		kind = SESSION_EVENT_EVICTED;
+	if (session_event_wanted(kind))
+		note(kind, row, kind == SESSION_EVENT_EVICTED ? NULL :
+			 detail_text("reason", row->revoked_reason), row->revoked_at);
+}
+
+void
+session_event_purged(SessionRow *row, TimestampTz now)
+{
+	char		ended_at[MAXDATELEN + 1];
+	int			utc = 0;
+	Jsonb	   *detail;
+
+	if (!session_event_wanted(SESSION_EVENT_EXPIRED) ||
+		row->revoked_at != SESSION_NO_TIME)
+		return;
+	JsonEncodeDateTime(ended_at, TimestampTzGetDatum(session_policy_end(row)),
+					   TIMESTAMPTZOID, &utc);
+	detail = detail_text("status",
+						 cstring_to_text(session_policy_life(row, now) == SESSION_IDLE ?
+										 "idle" : "expired"));
+	detail = session_claims_with_text(detail, "ended_at",
+									  cstring_to_text(ended_at));
+	note(SESSION_EVENT_EXPIRED, row, detail, now);
+}
+
+/*
+ * Forgetting
+ */
+
+int64
+session_event_trim(TimestampTz now, SessionBudget *budget, int limit)
+{
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
+
+	if (retention == 0)
+		return 0;
+	return session_table_trim(&events, BY_TIME, now - retention, budget,
+							  limit);
+}

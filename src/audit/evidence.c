@@ -1,0 +1,667 @@
+/*
+ * evidence.c
+ *	  Events that must not be undone by the transaction that causes them.
+ *
+ * Rules:
+ * - Every kind of evidence has room of its own in the queue, so much of one
+ *	 kind does not keep another out.  Worse kinds have more room.
+ * - The databases share the room of a kind.  When it is full, a new entry takes
+ *	 the place of the newest one of the database that has the most, as long as
+ *	 that has more than its own; otherwise the new entry is dropped.  What is
+ *	 dropped is counted.
+ * - The same thing about the same session, or the same address, is one event a
+ *	 minute.  A session is counted whatever addresses its requests come from,
+ *	 and an address of IPv6 stands for its /64.
+ * - A kind has a limit of events a minute and database, too.
+ * - Without shared memory the same limits hold in the table: a transaction
+ *	 writes an event after it has looked at those of the last minute, including
+ *	 what other transactions have not committed yet.
+ * - A transaction that writes entries takes them out of the queue, however long
+ *	 it lasts; its rollback puts them back for the next one.
+ * - An entry holds no more of its session than the id; the texts are looked up
+ *	 when it is written, in the row if that is still there.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "access/xact.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/claims.h"
+#include "audit/event.h"
+#include "audit/evidence.h"
+#include "engine/shared.h"
+#include "table/store.h"
+#include "shared/window.h"
+
+#define TRANCHE "session_evidence"
+
+/* The kinds, from the worst.  Entries, windows and budgets go by them. */
+enum
+{
+	REUSE,						/* of a refresh token that was replaced */
+	MISMATCH,					/* a session was used from elsewhere */
+	GUESSING,					/* wrong secrets for one session */
+	FAILURE,					/* bad tokens from one address */
+	KINDS
+};
+
+StaticAssertDecl(KINDS == SESSION_EVIDENCE_KINDS &&
+				 KINDS <= SESSION_WINDOW_KINDS,
+				 "every kind of evidence has windows and a budget");
+
+typedef struct Kind
+{
+	SessionEventKind event;
+	int			first;			/* of its places in the queue */
+	int			room;			/* how many it has */
+	int			budget;			/* events a minute and database */
+} Kind;
+
+static const Kind kinds[KINDS] = {
+	[REUSE] = {SESSION_EVENT_REFRESH_REUSE, 0, 1024, 1000},
+	[MISMATCH] = {SESSION_EVENT_BINDING_MISMATCH, 1024, 512, 300},
+	[GUESSING] = {SESSION_EVENT_FAILURES, 1536, 256, 100},
+	[FAILURE] = {SESSION_EVENT_FAILURES, 1792, 256, 100},
+};
+
+/* The sum of their room. */
+#define ENTRIES 2048
+
+/* One that cannot be written is tried again after a minute, for an hour. */
+#define RETRY USECS_PER_MINUTE
+#define KEEP USECS_PER_HOUR
+
+/* Of a user agent, enough to recognize it. */
+#define AGENT_BYTES 255
+
+typedef struct Entry
+{
+	SessionWindowKey key;		/* its database is InvalidOid = free */
+	uint64		number;			/* in the order in which they came; see below */
+	TimestampTz at;
+	int			count;			/* within the minute, then */
+	bool		notify;
+	TimestampTz try_at;			/* not before */
+	bool		has_ip;
+	inet		ip;
+	char		user_agent[AGENT_BYTES + 1];	/* empty = not said */
+} Entry;
+
+/*
+ * A number counts entries of all kinds, times KINDS, plus the kind.  It says
+ * where to look for the entry.
+ */
+typedef struct Queue
+{
+	uint64		last;			/* how many entries were numbered */
+	int			used[KINDS];
+	uint64		dropped;
+	Entry		entries[ENTRIES];
+} Queue;
+
+static Queue *queue = NULL;
+static LWLock *lock = NULL;
+
+/* What this transaction took out of the queue, and has written. */
+typedef struct Taken
+{
+	Entry		entry;
+	SubTransactionId in;
+} Taken;
+
+static Taken *taken = NULL;
+static int	ntaken = 0;
+
+void
+session_evidence_request(void)
+{
+	RequestAddinShmemSpace(sizeof(Queue));
+	RequestNamedLWLockTranche(TRANCHE, 1);
+	session_window_request();
+}
+
+void
+session_evidence_startup(void)
+{
+	bool		found;
+
+	queue = ShmemInitStruct(TRANCHE, sizeof(Queue), &found);
+	if (!found)
+		MemSet(queue, 0, sizeof(Queue));
+	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
+	session_window_startup();
+}
+
+/*
+ * Writing
+ */
+
+/* Writes an entry as an event. */
+static void
+write_entry(const Entry *entry)
+{
+	SessionEvent event = {
+		.kind = kinds[entry->key.kind].event,
+		.at = entry->at,
+		.notify = entry->notify
+	};
+	SessionRow	row;
+
+	if (entry->key.kind != FAILURE)
+		event.session_id = &entry->key.id;
+	if (event.session_id != NULL && session_store_read(&entry->key.id, &row))
+	{
+		event.user_id = row.user_id;
+		event.tenant_id = row.tenant_id;
+		/* Where the call did not say where it came from. */
+		if (event.kind == SESSION_EVENT_REFRESH_REUSE)
+		{
+			event.ip = row.ip;
+			event.user_agent = row.user_agent;
+		}
+	}
+	if (entry->has_ip)
+		event.ip = unconstify(inet *, &entry->ip);
+	if (entry->user_agent[0] != '\0')
+		event.user_agent = cstring_to_text(entry->user_agent);
+	event.detail = session_claims_with_int(session_claims_empty(), "count",
+										   session_window_count(&entry->key,
+																entry->at,
+																entry->count));
+	session_event_write(&event);
+}
+
+/* Returns the place in the queue that a number has, or one after it. */
+static Entry *
+place_of(uint64 number, int after)
+{
+	const Kind *kind = &kinds[number % KINDS];
+
+	return &queue->entries[kind->first +
+						   (number / KINDS + after) % kind->room];
+}
+
+static void
+remove_entry(Entry *entry)
+{
+	queue->used[entry->key.kind]--;
+	entry->key.database = InvalidOid;
+}
+
+/* Returns the entries of a kind that a database has; *newest is the last. */
+static int
+count_of(const Kind *kind, Oid database, Entry **newest)
+{
+	int			count = 0;
+
+	*newest = NULL;
+	for (int i = kind->first; i < kind->first + kind->room; i++)
+	{
+		Entry	   *entry = &queue->entries[i];
+
+		if (entry->key.database != database)
+			continue;
+		count++;
+		if (*newest == NULL || entry->number > (*newest)->number)
+			*newest = entry;
+	}
+	return count;
+}
+
+/*
+ * Makes room for one more entry of a kind that is full, at the cost of the
+ * database that has the most entries of it, if that has more than its share.
+ */
+static bool
+make_room(const Kind *kind, Oid database)
+{
+	Oid			largest = InvalidOid;
+	int			most = 0;
+	Entry	   *newest;
+
+	for (int i = kind->first; i < kind->first + kind->room; i++)
+	{
+		Oid			other = queue->entries[i].key.database;
+		int			count;
+
+		/* One look at each is enough, and mostly they are of few. */
+		if (other == largest)
+			continue;
+		count = count_of(kind, other, &newest);
+		if (count > most)
+		{
+			largest = other;
+			most = count;
+		}
+	}
+	if (count_of(kind, database, &newest) + 1 >= most)
+		return false;
+	(void) count_of(kind, largest, &newest);
+	remove_entry(newest);
+	return true;
+}
+
+/* Puts an entry into the queue, or drops it or another if that is full. */
+static void
+put(const Entry *entry)
+{
+	const Kind *kind = &kinds[entry->key.kind];
+	int			after = 0;
+
+	if (queue->used[entry->key.kind] == kind->room)
+	{
+		queue->dropped++;
+		if (!make_room(kind, entry->key.database))
+			return;
+	}
+	/* The numbers go round, so mostly the oldest place is free. */
+	while (OidIsValid(place_of(entry->number, after)->key.database))
+		after++;
+	*place_of(entry->number, after) = *entry;
+	queue->used[entry->key.kind]++;
+}
+
+/* Puts back what was taken since a subtransaction began. */
+static void
+put_back(SubTransactionId since)
+{
+	int			kept = 0;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ntaken; i++)
+		if (taken[i].in >= since)
+			put(&taken[i].entry);
+		else
+			taken[kept++] = taken[i];
+	LWLockRelease(lock);
+	ntaken = kept;
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (taken == NULL)
+		return;
+	switch (event)
+	{
+		case XACT_EVENT_PREPARE:
+			/* It may still be rolled back; rather tell it twice than never. */
+		case XACT_EVENT_ABORT:
+			put_back(InvalidSubTransactionId);
+			/* FALLTHROUGH */
+		case XACT_EVENT_COMMIT:
+			taken = NULL;		/* goes with the transaction's memory */
+			ntaken = 0;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+				 SubTransactionId parent, void *arg)
+{
+	/* What began later is part of it. */
+	if (ntaken > 0 && event == SUBXACT_EVENT_ABORT_SUB)
+		put_back(mine);
+}
+
+/* Has the end of the transaction reported here, and makes room to take. */
+static void
+prepare_to_take(int count)
+{
+	static bool watching = false;
+	Size		size = (Size) (ntaken + count) * sizeof(Taken);
+
+	if (!watching)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_savepoint_end, NULL);
+		watching = true;
+	}
+	if (taken == NULL)
+		taken = MemoryContextAllocHuge(TopTransactionContext, size);
+	else
+		taken = repalloc_huge(taken, size);
+}
+
+static Entry *
+find_entry(uint64 number)
+{
+	int			room = kinds[number % KINDS].room;
+
+	/* Where it was put, unless that was taken. */
+	for (int after = 0; after < room; after++)
+	{
+		Entry	   *entry = place_of(number, after);
+
+		if (entry->key.database == MyDatabaseId && entry->number == number)
+			return entry;
+	}
+	return NULL;
+}
+
+/* Takes those of some entries that are there still. */
+static void
+take(const uint64 *numbers, int count)
+{
+	prepare_to_take(count);
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < count; i++)
+	{
+		Entry	   *entry = find_entry(numbers[i]);
+
+		if (entry == NULL)
+			continue;
+		taken[ntaken].entry = *entry;
+		taken[ntaken++].in = GetCurrentSubTransactionId();
+		remove_entry(entry);
+	}
+	LWLockRelease(lock);
+}
+
+static int
+compare_numbers(const void *a, const void *b)
+{
+	uint64		left = *(const uint64 *) a;
+	uint64		right = *(const uint64 *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+int
+session_evidence_find(int limit, uint64 *numbers)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int			count = 0;
+
+	if (queue == NULL || !session_event_possible())
+		return 0;
+	LWLockAcquire(lock, LW_SHARED);
+	/* The worst kinds come first. */
+	for (int i = 0; i < ENTRIES && count < limit; i++)
+	{
+		const Entry *entry = &queue->entries[i];
+
+		if (entry->key.database == MyDatabaseId && entry->try_at <= now)
+			numbers[count++] = entry->number;
+	}
+	LWLockRelease(lock);
+	if (count > 1)
+		qsort(numbers, count, sizeof(uint64), compare_numbers);
+	return count;
+}
+
+int
+session_evidence_write(const uint64 *numbers, int count)
+{
+	int			first = ntaken;
+
+	take(numbers, count);
+	count = ntaken - first;
+	for (int i = first; i < first + count; i++)
+	{
+		/* What is attached to the table may get here too, and take more. */
+		Entry		entry = taken[i].entry;
+
+		write_entry(&entry);
+	}
+	return count;
+}
+
+void
+session_evidence_put_off(uint64 number)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Entry	   *entry;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	entry = find_entry(number);
+	if (entry != NULL && now - entry->at > KEEP)
+	{
+		remove_entry(entry);
+		queue->dropped++;
+	}
+	else if (entry != NULL)
+		entry->try_at = now + RETRY;
+	LWLockRelease(lock);
+}
+
+/*
+ * Queueing
+ */
+
+/* Takes one event from the budget of this database, if any is left. */
+static bool
+within_budget(const Entry *entry)
+{
+	SessionDatabase *database = session_shared_database();
+	int64		minute = entry->at / USECS_PER_MINUTE;
+
+	if (database == NULL)
+		return true;
+	if (database->evidence_minute != minute)
+		MemSet(database->evidence, 0, sizeof(database->evidence));
+	database->evidence_minute = minute;
+	if (database->evidence[entry->key.kind] >= kinds[entry->key.kind].budget)
+		return false;
+	database->evidence[entry->key.kind]++;
+	return true;
+}
+
+/* Puts a new entry into the queue, or drops it. */
+static void
+push(Entry *entry)
+{
+	/* Nothing else may have told the launcher of this database. */
+	session_shared_attach();
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (within_budget(entry))
+	{
+		entry->number = ++queue->last * KINDS + entry->key.kind;
+		put(entry);
+	}
+	else
+		queue->dropped++;
+	LWLockRelease(lock);
+}
+
+/* Writes a new entry at once, where the limits allow it. */
+static void
+write_now(const Entry *entry)
+{
+	const Kind *kind = &kinds[entry->key.kind];
+	SessionEvent event = {
+		.kind = kind->event,
+		.at = entry->at,
+		.session_id = entry->key.kind == FAILURE ? NULL : &entry->key.id,
+		.ip = entry->has_ip ? unconstify(inet *, &entry->ip) : NULL
+	};
+
+	if (session_event_is_news(&event, USECS_PER_MINUTE, kind->budget))
+		write_entry(entry);
+}
+
+static void
+set_ip(Entry *entry, const inet *ip)
+{
+	if (ip == NULL)
+		return;
+	entry->has_ip = true;
+	memcpy(&entry->ip, ip, VARSIZE_ANY(ip));
+}
+
+/* Sets the address, or the /64 of one of IPv6. */
+static void
+set_network(Entry *entry, const inet *ip)
+{
+	int			len;
+
+	set_ip(entry, ip);
+	if (ip == NULL)
+		return;
+	(void) session_policy_network(ip, &len);
+	if (len != 4)
+		set_ip(entry, cidr_set_masklen_internal(ip, 64));
+}
+
+static void
+set_user_agent(Entry *entry, const text *user_agent)
+{
+	int			len;
+
+	if (user_agent == NULL)
+		return;
+	len = pg_mbcliplen(VARDATA_ANY(user_agent),
+					   VARSIZE_ANY_EXHDR(user_agent), AGENT_BYTES);
+	memcpy(entry->user_agent, VARDATA_ANY(user_agent), len);
+}
+
+/* Notes what an entry says, unless it was said within the minute. */
+static void
+note(Entry *entry, int limit)
+{
+	entry->at = GetCurrentTimestamp();
+	entry->try_at = SESSION_NO_TIME;
+	entry->key.database = MyDatabaseId;
+	entry->notify = session_settings.notify;
+	/* What cannot be written now may be in another transaction. */
+	if (queue == NULL && !session_event_possible())
+		limit = INT_MAX;
+	if (!session_window_exceeds(&entry->key, entry->at, limit, &entry->count))
+		return;
+	if (queue != NULL)
+		push(entry);
+	else
+		write_now(entry);
+}
+
+static bool
+failures_wanted(void)
+{
+	return session_event_wanted(SESSION_EVENT_FAILURES) &&
+		session_settings.failure_threshold > 0;
+}
+
+void
+session_evidence_failure(const inet *ip)
+{
+	Entry		entry = {.key.kind = FAILURE};
+
+	if (!failures_wanted())
+		return;
+	set_network(&entry, ip);
+	if (ip != NULL)
+	{
+		const uint8 *network = session_policy_network(ip, &entry.key.len);
+
+		memcpy(entry.key.address, network, entry.key.len);
+	}
+	note(&entry, session_settings.failure_threshold);
+}
+
+void
+session_evidence_guess(const SessionRow *row, const inet *ip)
+{
+	Entry		entry = {.key.kind = GUESSING};
+
+	session_evidence_failure(ip);
+	if (!failures_wanted())
+		return;
+	entry.key.id = row->id;
+	set_network(&entry, ip);
+	note(&entry, session_settings.failure_threshold);
+}
+
+void
+session_evidence_reuse(const SessionRow *row, const SessionBinding *binding)
+{
+	Entry		entry = {.key.kind = REUSE};
+
+	if (!session_event_wanted(SESSION_EVENT_REFRESH_REUSE))
+		return;
+	entry.key.id = row->id;
+	set_ip(&entry, binding->ip);
+	set_user_agent(&entry, binding->user_agent);
+	note(&entry, 0);
+}
+
+void
+session_evidence_mismatch(const SessionRow *row,
+						  const SessionBinding *binding)
+{
+	Entry		entry = {.key.kind = MISMATCH};
+
+	if (!session_event_wanted(SESSION_EVENT_BINDING_MISMATCH))
+		return;
+	entry.key.id = row->id;
+	set_ip(&entry, binding->ip);
+	set_user_agent(&entry, binding->user_agent);
+	note(&entry, 0);
+}
+
+/*
+ * For upkeep
+ */
+
+List *
+session_evidence_due(void)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	List	   *databases = NIL;
+	Oid		   *found;
+	int			count = 0;
+
+	if (queue == NULL)
+		return NIL;
+	found = palloc_array(Oid, ENTRIES);
+	LWLockAcquire(lock, LW_SHARED);
+	for (int i = 0; i < ENTRIES; i++)
+		if (OidIsValid(queue->entries[i].key.database) &&
+			queue->entries[i].try_at <= now)
+			found[count++] = queue->entries[i].key.database;
+	LWLockRelease(lock);
+	for (int i = 0; i < count; i++)
+		databases = list_append_unique_oid(databases, found[i]);
+	pfree(found);
+	return databases;
+}
+
+void
+session_evidence_forget(Oid database)
+{
+	if (queue == NULL)
+		return;
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ENTRIES; i++)
+	{
+		Entry	   *entry = &queue->entries[i];
+
+		if (entry->key.database == database)
+			remove_entry(entry);
+	}
+	LWLockRelease(lock);
+}
+
+uint64
+session_evidence_dropped(void)
+{
+	uint64		dropped;
+
+	if (queue == NULL)
+		return 0;
+	LWLockAcquire(lock, LW_SHARED);
+	dropped = queue->dropped;
+	LWLockRelease(lock);
+	return dropped;
+}

@@ -1,0 +1,261 @@
+/*
+ * origin.c
+ *	  The only door to session.origins: where users have logged in from.
+ *
+ * Rules:
+ * - A row says that an origin, an address or a user agent of a user, was used
+ *	 at a time.  It holds a hash, so it says nothing by itself, and is found by
+ *	 one index probe however much a user does.
+ * - An address and a user agent that were used together are noted as a pair, too:
+ *	 where that is known, as it mostly is, one look says that both are.
+ * - Nothing is updated and nobody waits: use is noted again when the last note
+ *	 is older than a fraction of the retention, so an origin has a few dozen
+ *	 rows at most.  It may be taken for new that fraction early.
+ * - Two logins at the same time from a new origin may both be the first.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/table.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "audit/origin.h"
+#include "model/policy.h"
+#include "engine/secret.h"
+#include "table/table.h"
+
+/* Use is noted again after this part of the retention. */
+#define FRACTION 32
+
+enum
+{
+	COL_HASH,
+	COL_USED_AT,
+	COL_NONCE,
+	N_COLUMNS
+};
+
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_HASH] = {"hash", INT8OID, true},
+	[COL_USED_AT] = {"used_at", TIMESTAMPTZOID, true},
+	[COL_NONCE] = {"nonce", INT8OID, true},
+};
+
+enum
+{
+	BY_HASH,
+	BY_TIME
+};
+
+static const SessionIndex indexes[] = {
+	[BY_HASH] = {HASH_AM_OID, 1, {COL_HASH},.unique = false},
+	[BY_TIME] = {BTREE_AM_OID, 2, {COL_USED_AT, COL_NONCE},.unique = false},
+};
+
+static SessionTable origins = {
+	.name = "origins",
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes
+};
+
+/* Adds a part that cannot run into the next one. */
+static void
+put_part(StringInfo whole, const void *data, int len)
+{
+	uint32		size = pg_hton32((uint32) len);
+
+	appendBinaryStringInfo(whole, (const char *) &size, sizeof(size));
+	if (len > 0)
+		appendBinaryStringInfo(whole, data, len);
+}
+
+static void
+put_text(StringInfo whole, const text *value)
+{
+	if (value == NULL)
+		put_part(whole, NULL, -1);
+	else
+		put_part(whole, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+}
+
+/* What an origin of the row's user is kept as: one kind, or both together. */
+static int64
+origin_hash(const SessionRow *row, int which)
+{
+	static const char *const kinds[] = {
+		[SESSION_ORIGIN_IP] = "ip",
+		[SESSION_ORIGIN_USER_AGENT] = "user_agent",
+		[SESSION_ORIGIN_IP | SESSION_ORIGIN_USER_AGENT] = "both"
+	};
+	uint8		digest[SESSION_SHA256_BYTES];
+	StringInfoData whole;
+	uint64		hash;
+
+	initStringInfo(&whole);
+	put_part(&whole, kinds[which], strlen(kinds[which]));
+	put_text(&whole, row->user_id);
+	put_text(&whole, row->tenant_id);
+	if ((which & SESSION_ORIGIN_IP) != 0)
+	{
+		int			len;
+		const uint8 *address = session_policy_network(row->ip, &len);
+
+		put_part(&whole, address, len);
+	}
+	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
+		put_text(&whole, row->user_agent);
+	if (!session_crypto_sha256(digest, (uint8 *) whole.data, whole.len))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not compute a hash")));
+	pfree(whole.data);
+	/* In an order that a dump can take to any machine. */
+	memcpy(&hash, digest, sizeof(hash));
+	return (int64) pg_ntoh64(hash);
+}
+
+/* What is asked about one origin, and the answer. */
+typedef struct Question
+{
+	int			which;
+	int64		hash;
+	TimestampTz last;			/* used, as far as noted; or SESSION_NO_TIME */
+} Question;
+
+static void
+find_last(SessionTableScan *scan, Question *question)
+{
+	question->last = SESSION_NO_TIME;
+	while (session_table_next(scan))
+	{
+		bool		null;
+		Datum		used_at = session_table_value(&origins, scan->slot,
+												  COL_USED_AT, &null);
+
+		question->last = Max(question->last, DatumGetTimestampTz(used_at));
+	}
+}
+
+/* Looks at the table once for all of them. */
+static void
+look(Question *questions, int count)
+{
+	Relation	rel = session_table_open(&origins, AccessShareLock);
+	SessionTableScan scan;
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(questions[0].hash));
+	session_table_begin(&scan, rel, origins.indexes[BY_HASH], &key);
+	find_last(&scan, &questions[0]);
+	for (int i = 1; i < count; i++)
+	{
+		key.sk_argument = Int64GetDatum(questions[i].hash);
+		index_rescan(scan.desc, &key, 1, NULL, 0);
+		find_last(&scan, &questions[i]);
+	}
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+note_use(int64 hash, TimestampTz now)
+{
+	static SessionPlan plan = NULL;
+	Oid			types[] = {INT8OID, TIMESTAMPTZOID, INT8OID};
+	Datum		values[lengthof(types)];
+	int64		nonce;
+	uint64		written;
+
+	session_secret_random(&nonce, sizeof(nonce));
+	values[0] = Int64GetDatum(hash);
+	values[1] = TimestampTzGetDatum(now);
+	values[2] = Int64GetDatum(nonce);
+	written = session_table_execute(&origins, "INSERT INTO session.origins"
+									" (hash, used_at, nonce)"
+									" VALUES ($1, $2, $3)",
+									lengthof(types), types, values, NULL,
+									&plan);
+	session_table_expect(&origins, written, 1);
+}
+
+static bool
+is_known(const Question *question, TimestampTz now)
+{
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
+
+	return question->last != SESSION_NO_TIME &&
+		(retention == 0 || question->last > now - retention);
+}
+
+/* Has use to be noted again, for it to stay known? */
+static bool
+is_stale(const Question *question, TimestampTz now)
+{
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
+
+	return !is_known(question, now) ||
+		(retention > 0 && question->last < now - retention / FRACTION);
+}
+
+static void
+ask(Question *question, const SessionRow *row, int which)
+{
+	question->which = which;
+	question->hash = origin_hash(row, which);
+}
+
+int
+session_origin_news(const SessionRow *row, int which, TimestampTz now)
+{
+	Question	pair;
+	Question	questions[2];
+	int			count = 0;
+	int			news = 0;
+
+	if (row->ip == NULL)
+		which &= ~SESSION_ORIGIN_IP;
+	if (row->user_agent == NULL)
+		which &= ~SESSION_ORIGIN_USER_AGENT;
+	if (which == 0)
+		return 0;
+	ask(&pair, row, which);
+	look(&pair, 1);
+	if (!is_stale(&pair, now))
+		return 0;
+	if ((which & SESSION_ORIGIN_IP) != 0)
+		ask(&questions[count++], row, SESSION_ORIGIN_IP);
+	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
+		ask(&questions[count++], row, SESSION_ORIGIN_USER_AGENT);
+	look(questions, count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!is_known(&questions[i], now))
+			news |= questions[i].which;
+		if (is_stale(&questions[i], now))
+			note_use(questions[i].hash, now);
+	}
+	if (count > 1)
+		note_use(pair.hash, now);
+	return news;
+}
+
+int64
+session_origin_trim(TimestampTz now, SessionBudget *budget, int limit)
+{
+	int64		retention = session_settings.event_retention * USECS_PER_SEC;
+
+	if (retention == 0)
+		return 0;
+	return session_table_trim(&origins, BY_TIME, now - retention, budget,
+							  limit);
+}

@@ -1,0 +1,391 @@
+/*
+ * policy.c
+ *	  The rules of a session's life: (row, settings, binding, now) -> verdict.
+ *
+ * Rules: no clock, no input or output, no memory allocation, no ereport; so a
+ * unit test links this file alone and every rule is a row in its table.  Sums
+ * of time saturate at infinity instead of overflowing.  A comparison that
+ * cannot be made counts against the request.
+ *
+ * Intervals are lengths here, not calendar steps: a day is 24 hours and a
+ * month 30 days, as when PostgreSQL compares intervals, so a session lives as
+ * long across a change to summer time as on any other day.
+ */
+#include "postgres.h"
+
+#include <sys/socket.h>
+
+#include "common/int.h"
+
+#include "compat.h"
+#include "model/policy.h"
+
+#define SECONDS(n) ((int64) (n) * USECS_PER_SEC)
+
+bool
+session_policy_usecs(int64 *usecs, const Interval *interval)
+{
+	int64		days = (int64) interval->month * DAYS_PER_MONTH + interval->day;
+
+	return session_compat_interval_finite(interval) &&
+		!pg_mul_s64_overflow(days, USECS_PER_DAY, usecs) &&
+		!pg_add_s64_overflow(*usecs, interval->time, usecs);
+}
+
+/* The moment a length of time after another. */
+static TimestampTz
+after(TimestampTz start, int64 length)
+{
+	TimestampTz result;
+
+	if (TIMESTAMP_NOT_FINITE(start))
+		return start;
+	if (pg_add_s64_overflow(start, length, &result) ||
+		result >= END_TIMESTAMP)
+		return DT_NOEND;
+	return result;
+}
+
+/* The full hour at or after a moment. */
+static TimestampTz
+next_hour(TimestampTz moment)
+{
+	int64		past;
+
+	if (TIMESTAMP_NOT_FINITE(moment))
+		return moment;
+	past = moment % USECS_PER_HOUR;
+	if (past == 0)
+		return moment;
+	return after(moment, past > 0 ? USECS_PER_HOUR - past : -past);
+}
+
+/* A deadline cut to what the session may reach at all. */
+static TimestampTz
+capped(const SessionRow *row, TimestampTz deadline)
+{
+	if (row->max_expires_at != SESSION_NO_TIME)
+		deadline = Min(deadline, row->max_expires_at);
+	if (row->refresh_expires_at != SESSION_NO_TIME)
+		deadline = Min(deadline, row->refresh_expires_at);
+	return deadline;
+}
+
+static bool
+refreshable(const SessionRow *row)
+{
+	return row->refresh_expires_at != SESSION_NO_TIME;
+}
+
+/* The earlier of a hard deadline and the idle one. */
+static TimestampTz
+or_idle(const SessionRow *row, TimestampTz deadline)
+{
+	if (row->idle_timeout == 0)
+		return deadline;
+	return Min(deadline, after(row->last_seen_at, row->idle_timeout));
+}
+
+SessionStatus
+session_policy_life(const SessionRow *row, TimestampTz now)
+{
+	TimestampTz end = refreshable(row) ? row->refresh_expires_at :
+	row->expires_at;
+
+	if (row->revoked_at != SESSION_NO_TIME)
+		return SESSION_REVOKED;
+	if (now >= end)
+		return SESSION_EXPIRED;
+	if (now >= or_idle(row, end))
+		return SESSION_IDLE;
+	return SESSION_ACTIVE;
+}
+
+SessionStatus
+session_policy_status(const SessionRow *row, TimestampTz now)
+{
+	SessionStatus life = session_policy_life(row, now);
+
+	if (life == SESSION_ACTIVE && now >= row->expires_at)
+		return SESSION_EXPIRED;
+	return life;
+}
+
+TimestampTz
+session_policy_deadline(const SessionRow *row)
+{
+	return or_idle(row, row->expires_at);
+}
+
+TimestampTz
+session_policy_end(const SessionRow *row)
+{
+	return or_idle(row, refreshable(row) ? row->refresh_expires_at :
+				   row->expires_at);
+}
+
+/*
+ * An IPv4 address inside IPv6 (::ffff:0:0/96, RFC 4291 section 2.5.5.2) is the
+ * IPv4 address: which of the two a server sees depends only on how it opened
+ * its socket.
+ */
+const uint8 *
+session_policy_address(const inet *ip, int *len)
+{
+	static const uint8 mapped[12] = {[10] = 0xFF,[11] = 0xFF};
+	const uint8 *bytes = ip_addr(ip);
+
+	if (ip_family(ip) == PGSQL_AF_INET)
+	{
+		*len = 4;
+		return bytes;
+	}
+	if (memcmp(bytes, mapped, sizeof(mapped)) == 0)
+	{
+		*len = 4;
+		return bytes + sizeof(mapped);
+	}
+	*len = 16;
+	return bytes;
+}
+
+const uint8 *
+session_policy_network(const inet *ip, int *len)
+{
+	const uint8 *bytes = session_policy_address(ip, len);
+
+	*len = Min(*len, 8);
+	return bytes;
+}
+
+/* Do two addresses agree in their leading bits? */
+static bool
+same_prefix(const uint8 *a, const uint8 *b, int bits)
+{
+	int			whole = bits / 8;
+	uint8		mask = (uint8) (0xFF00 >> (bits % 8));
+
+	if (memcmp(a, b, whole) != 0)
+		return false;
+	return mask == 0 || ((a[whole] ^ b[whole]) & mask) == 0;
+}
+
+static bool
+same_address(const inet *a, const inet *b, const SessionSettings *settings)
+{
+	int			a_len;
+	int			b_len;
+	const uint8 *a_bytes;
+	const uint8 *b_bytes;
+	int			bits;
+
+	if (a == NULL || b == NULL)
+		return false;
+	a_bytes = session_policy_address(a, &a_len);
+	b_bytes = session_policy_address(b, &b_len);
+	if (a_len != b_len)
+		return false;
+	if (settings->bind_ip == SESSION_BIND_EXACT)
+		bits = a_len * 8;
+	else
+		bits = a_len == 4 ? settings->bind_ip_prefix_v4 :
+			settings->bind_ip_prefix_v6;
+	return same_prefix(a_bytes, b_bytes, bits);
+}
+
+static bool
+same_text(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return false;
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+bool
+session_policy_binds(const SessionSettings *settings)
+{
+	return settings->bind_ip != SESSION_BIND_OFF || settings->bind_user_agent;
+}
+
+bool
+session_policy_bound(const SessionRow *row, const SessionSettings *settings,
+					 const SessionBinding *binding)
+{
+	if (settings->bind_ip != SESSION_BIND_OFF &&
+		!same_address(row->ip, binding->ip, settings))
+		return false;
+	return !settings->bind_user_agent ||
+		same_text(row->user_agent, binding->user_agent);
+}
+
+bool
+session_policy_belongs(const SessionRow *row, const text *user_id,
+					   const text *tenant_id)
+{
+	if (row->tenant_id == NULL || tenant_id == NULL)
+		return row->tenant_id == tenant_id && same_text(row->user_id, user_id);
+	return same_text(row->tenant_id, tenant_id) &&
+		same_text(row->user_id, user_id);
+}
+
+int64
+session_policy_touch_age(const SessionRow *row,
+						 const SessionSettings *settings)
+{
+	int64		age = SECONDS(settings->update_age);
+
+	/* A session in use must not end because its use was not written. */
+	if (row->idle_timeout != 0)
+		age = Min(age, row->idle_timeout / 2);
+	return age;
+}
+
+bool
+session_policy_touch_due(const SessionRow *row,
+						 const SessionSettings *settings, TimestampTz now)
+{
+	int64		age = session_policy_touch_age(row, settings);
+
+	/* A clock that was ahead must not keep a session from idling for ever. */
+	return now < row->last_seen_at || now >= after(row->last_seen_at, age);
+}
+
+/*
+ * Puts purge_at at or after the end of the session.  It is indexed, so moving
+ * it costs an update that is not HOT: where it has to move, it moves an hour
+ * further, and a session in constant use moves it every other hour only.
+ */
+static void
+plan_purge(SessionRow *row)
+{
+	TimestampTz end = session_policy_end(row);
+
+	if (row->purge_at < next_hour(end))
+		row->purge_at = next_hour(after(end, USECS_PER_HOUR));
+}
+
+void
+session_policy_open(SessionRow *row, const SessionSettings *settings,
+					const SessionTerms *terms, bool authenticated,
+					TimestampTz now)
+{
+	int64		lifetime = terms->lifetime;
+	int64		idle = terms->idle_timeout;
+
+	if (lifetime == 0)
+		lifetime = SECONDS(terms->refreshable ? settings->access_lifetime :
+						   settings->lifetime);
+	if (idle < 0)
+		idle = SECONDS(settings->idle_timeout);
+
+	row->created_at = now;
+	row->last_seen_at = now;
+	row->authenticated_at = authenticated ? now : SESSION_NO_TIME;
+	row->refreshed_at = SESSION_NO_TIME;
+	row->revoked_at = SESSION_NO_TIME;
+	row->revoked_reason = NULL;
+	row->rotated_at = SESSION_NO_TIME;
+	row->refresh_expires_at = SESSION_NO_TIME;
+	row->max_expires_at = settings->max_lifetime == 0 ? SESSION_NO_TIME :
+		after(now, SECONDS(settings->max_lifetime));
+
+	row->expires_at = after(now, lifetime);
+	if (terms->refreshable)
+		row->refresh_expires_at =
+			capped(row, after(now, SECONDS(settings->refresh_lifetime)));
+	else if (settings->sliding)
+	{
+		idle = idle == 0 ? lifetime : Min(idle, lifetime);
+		row->expires_at = DT_NOEND;
+	}
+	row->expires_at = capped(row, row->expires_at);
+	row->idle_timeout = idle;
+	/* Use moves the end of a session that can idle: leave room for that. */
+	row->purge_at = next_hour(after(session_policy_end(row),
+									idle == 0 ? 0 : USECS_PER_HOUR));
+}
+
+void
+session_policy_touch(SessionRow *row, TimestampTz now)
+{
+	row->last_seen_at = now;
+	plan_purge(row);
+}
+
+void
+session_policy_extend(SessionRow *row, TimestampTz now)
+{
+	TimestampTz start = Max(row->created_at, row->refreshed_at);
+
+	/* The row does not hold the lifetime it was given, but its two ends. */
+	if (!TIMESTAMP_NOT_FINITE(row->expires_at))
+		row->expires_at = capped(row, after(now, row->expires_at - start));
+	row->refreshed_at = now;
+	session_policy_touch(row, now);
+}
+
+/* A generation fits the column, which is signed, and is never zero again. */
+#define LAST_GENERATION PG_INT32_MAX
+
+/* Decides about the generation before the row's. */
+static SessionRotation
+repetition(const SessionRow *row, const SessionSettings *settings,
+		   const SessionPresented *presented)
+{
+	if (settings->refresh_grace == 0 || row->rotated_at == SESSION_NO_TIME ||
+		row->rotated_at > presented->now)
+		return SESSION_ROTATION_REUSE;
+	if (presented->asked < after(row->rotated_at,
+								 SECONDS(settings->refresh_grace)))
+		return SESSION_ROTATION_SAME;
+	if (presented->uses_known && row->last_seen_at == row->rotated_at)
+		return SESSION_ROTATION_AGAIN;
+	return SESSION_ROTATION_REUSE;
+}
+
+SessionRotation
+session_policy_rotation(const SessionRow *row, const SessionSettings *settings,
+						const SessionPresented *presented)
+{
+	uint32		current = (uint32) row->refresh_generation;
+
+	if (session_policy_life(row, presented->now) != SESSION_ACTIVE ||
+		presented->generation >= LAST_GENERATION)
+		return SESSION_ROTATION_NONE;
+	if (presented->generation >= current)
+		return SESSION_ROTATION_NEXT;
+	if (presented->generation + 1 == current)
+		return repetition(row, settings, presented);
+	return SESSION_ROTATION_REUSE;
+}
+
+void
+session_policy_rotate(SessionRow *row, uint32 generation, TimestampTz now)
+{
+	row->refresh_generation = (int32) (generation + 1);
+	session_policy_repeat(row, now);
+}
+
+void
+session_policy_repeat(SessionRow *row, TimestampTz now)
+{
+	row->rotated_at = now;
+	session_policy_extend(row, now);
+}
+
+void
+session_policy_authenticate(SessionRow *row, TimestampTz now)
+{
+	row->authenticated_at = now;
+	session_policy_extend(row, now);
+}
+
+void
+session_policy_revoke(SessionRow *row, const SessionSettings *settings,
+					  text *reason, TimestampTz now)
+{
+	row->revoked_at = now;
+	row->revoked_reason = reason;
+	row->purge_at = next_hour(after(now, SECONDS(settings->revoked_retention)));
+}

@@ -1,0 +1,474 @@
+/*
+ * role.c
+ *	  The database role of a request, and the settings that come with it.
+ *
+ * The server applies ALTER ROLE ... SET at login only.  A gateway logs in as
+ * one role and runs each request as another, so the settings of the role that
+ * a request is switched to are applied here, for the rest of the transaction.
+ *
+ * Rules:
+ * - A parameter is set with the rights of the client, never more: it must be
+ *	 one that the login role or the assumed role may SET.  The server applies
+ *	 these settings as a superuser, because only the role itself can log in as
+ *	 it; here, every member of the role can assume it, and must not get a
+ *	 parameter from it that it could not set.  The value says nothing about who
+ *	 stored it.
+ * - The identity, the role, the request and the transaction are not for a role's
+ *	 settings to change; nor is the encoding that the client speaks.
+ * - A setting that cannot be applied is skipped.  A check hook can raise, so
+ *	 each attempt is a subtransaction.
+ * - All is set locally: it ends with the transaction and follows savepoints by
+ *	 the server's own machinery.  The list of changes follows them here.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_db_role_setting.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+
+#include "compat.h"
+#include "request/role.h"
+#include "settings.h"
+
+/* A parameter that was set; the newest comes first. */
+typedef struct ChangedSetting
+{
+	char	   *name;
+	char	   *before;			/* NULL = the connection's own value */
+	char	   *after;			/* NULL = it has no value */
+	struct ChangedSetting *earlier;
+} ChangedSetting;
+
+/*
+ * What the setting "role" was, and what it was set to (empty = it was set
+ * back).  There is at most one for each open savepoint, so that rolling back to
+ * it brings back what was before, as it does with the settings.
+ */
+typedef struct RoleChange
+{
+	char		left[NAMEDATALEN];
+	char		assumed[NAMEDATALEN];
+	ChangedSetting *settings;
+	SubTransactionId in;
+	struct RoleChange *before;
+} RoleChange;
+
+static RoleChange *last_change = NULL;	/* in the transaction's memory */
+static LocalTransactionId changed_in = InvalidLocalTransactionId;
+
+/*
+ * Changes and savepoints
+ */
+
+static RoleChange *
+last_role_change(void)
+{
+	if (changed_in != session_compat_lxid())
+		last_change = NULL;
+	return last_change;
+}
+
+static void
+free_settings(RoleChange *change)
+{
+	while (change->settings != NULL)
+	{
+		ChangedSetting *setting = change->settings;
+
+		change->settings = setting->earlier;
+		pfree(setting->name);
+		if (setting->before != NULL)
+			pfree(setting->before);
+		if (setting->after != NULL)
+			pfree(setting->after);
+		pfree(setting);
+	}
+}
+
+/* Makes the newest change one of the savepoint's parent. */
+static void
+merge_into(SubTransactionId parent)
+{
+	RoleChange *before = last_change->before;
+
+	last_change->in = parent;
+	if (before == NULL || before->in != parent)
+		return;
+	last_change->before = before->before;
+	free_settings(before);
+	pfree(before);
+}
+
+static void
+at_role_savepoint_end(SubXactEvent event, SubTransactionId mine,
+					  SubTransactionId parent, void *arg)
+{
+	if (last_role_change() == NULL)
+		return;
+	/* Savepoints that began later are part of the one that is undone. */
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		while (last_change != NULL && last_change->in >= mine)
+			last_change = last_change->before;
+	else if (event == SUBXACT_EVENT_COMMIT_SUB && last_change->in == mine)
+		merge_into(parent);
+}
+
+static RoleChange *
+note_role_change(const char *left, const char *assumed)
+{
+	static bool watching = false;
+	RoleChange *change = last_role_change();
+
+	if (!watching)
+		RegisterSubXactCallback(at_role_savepoint_end, NULL);
+	watching = true;
+	if (change != NULL && change->in == GetCurrentSubTransactionId())
+		free_settings(change);
+	else
+	{
+		change = MemoryContextAllocZero(TopTransactionContext,
+										sizeof(RoleChange));
+		change->in = GetCurrentSubTransactionId();
+		change->before = last_change;
+		last_change = change;
+		changed_in = session_compat_lxid();
+	}
+	strlcpy(change->left, left, sizeof(change->left));
+	strlcpy(change->assumed, assumed, sizeof(change->assumed));
+	return change;
+}
+
+/*
+ * Parameters
+ */
+
+/* The value of a parameter; NULL when it has none. */
+static char *
+current_value(const char *name)
+{
+	const char *value = GetConfigOption(name, true, false);
+
+	return value == NULL ? NULL : pstrdup(value);
+}
+
+static bool
+same_value(const char *one, const char *other)
+{
+	if (one == NULL || other == NULL)
+		return one == other;
+	return strcmp(one, other) == 0;
+}
+
+/* Returns whether the settings of a role may set the parameter. */
+static bool
+is_for_roles(const char *name)
+{
+	static const char *const others[] = {
+		"role", "session_authorization", SESSION_CONTEXT_SETTING,
+		"transaction_isolation", "transaction_read_only",
+		"transaction_deferrable", "client_encoding"
+	};
+
+	for (int i = 0; i < (int) lengthof(others); i++)
+		if (pg_strcasecmp(name, others[i]) == 0)
+			return false;
+	return pg_strncasecmp(name, "request.", strlen("request.")) != 0 &&
+		pg_strncasecmp(name, "response.", strlen("response.")) != 0;
+}
+
+/*
+ * Sets a parameter locally; NULL is for the connection's own value.  The
+ * server looks at the current role, which is the assumed one, unless the login
+ * role may set it.
+ */
+static bool
+set_parameter(const char *name, const char *value)
+{
+	GucContext	rights = PGC_USERSET;
+
+	if (pg_parameter_aclcheck(name, GetSessionUserId(), ACL_SET) ==
+		ACLCHECK_OK)
+		rights = PGC_SUSET;
+	return set_config_option(name, value, rights, PGC_S_SESSION,
+							 GUC_ACTION_LOCAL, true, DEBUG1, false) > 0;
+}
+
+/*
+ * The same, in a subtransaction.  Returns false when the parameter cannot have
+ * the value.  With a place for what the value then reads as, the parameter
+ * gets back the value that it had.
+ */
+static bool
+try_setting(const char *name, const char *value, char **reads_as)
+{
+	MemoryContext memory = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(memory);
+	PG_TRY();
+	{
+		done = set_parameter(name, value);
+		if (reads_as != NULL)
+			*reads_as = done ? current_value(name) : NULL;
+		if (reads_as == NULL && done)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(memory);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		done = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(memory);
+	CurrentResourceOwner = owner;
+	if (error != NULL && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(error);
+	return done;
+}
+
+/* Sets a parameter, if that can be, and adds it to the change. */
+static void
+change_setting(RoleChange *change, const char *name, const char *value)
+{
+	char	   *before = current_value(name);
+	char	   *after;
+	ChangedSetting *setting;
+	MemoryContext old;
+
+	if (!try_setting(name, value, NULL))
+		return;
+	after = current_value(name);
+	if (same_value(before, after))
+		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	setting = palloc(sizeof(ChangedSetting));
+	setting->name = pstrdup(name);
+	setting->before = before == NULL ? NULL : pstrdup(before);
+	setting->after = after == NULL ? NULL : pstrdup(after);
+	setting->earlier = change->settings;
+	change->settings = setting;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * What is stored for a role
+ */
+
+typedef struct StoredSetting
+{
+	char	   *name;
+	char	   *value;
+} StoredSetting;
+
+/* Adds the elements "name=value" that are for roles. */
+static List *
+add_elements(List *settings, ArrayType * array)
+{
+	Datum	   *elements;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
+					  NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		StoredSetting *setting = palloc(sizeof(StoredSetting));
+		char	   *equals;
+
+		setting->name = TextDatumGetCString(elements[i]);
+		equals = strchr(setting->name, '=');
+		if (equals == NULL)
+			continue;
+		*equals = '\0';
+		setting->value = equals + 1;
+		if (is_for_roles(setting->name))
+			settings = lappend(settings, setting);
+	}
+	return settings;
+}
+
+/* Adds what ALTER ROLE has stored, in one database or (0) for all. */
+static List *
+add_stored(List *settings, Relation catalog, Oid database, Oid role)
+{
+	ScanKeyData keys[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(database));
+	ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
+	scan = systable_beginscan(catalog, DbRoleSettingDatidRolidIndexId, true,
+							  NULL, 2, keys);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		is_null;
+		Datum		array = heap_getattr(tuple,
+										 Anum_pg_db_role_setting_setconfig,
+										 RelationGetDescr(catalog), &is_null);
+
+		if (!is_null)
+			settings = add_elements(settings, DatumGetArrayTypePCopy(array));
+	}
+	systable_endscan(scan);
+	return settings;
+}
+
+/* The settings of a role; of two for one parameter, the later one counts. */
+static List *
+stored_settings(Relation catalog, Oid role)
+{
+	List	   *settings = NIL;
+
+	if (!OidIsValid(role))
+		return NIL;
+	settings = add_stored(settings, catalog, InvalidOid, role);
+	return add_stored(settings, catalog, MyDatabaseId, role);
+}
+
+static bool
+has_setting(List *settings, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, settings)
+		if (pg_strcasecmp(((StoredSetting *) lfirst(cell))->name, name) == 0)
+		return true;
+	return false;
+}
+
+/*
+ * Does the parameter have this value now?  PostgREST writes the values of a
+ * role's settings in lower case.
+ */
+static bool
+is_in_force(const StoredSetting *setting)
+{
+	char	   *now = current_value(setting->name);
+	char	   *stored;
+
+	return try_setting(setting->name, setting->value, &stored) &&
+		now != NULL && stored != NULL && pg_strcasecmp(now, stored) == 0;
+}
+
+/*
+ * Takes back the settings of the role that was left, where the assumed role has
+ * none of its own, and where they are still what the gateway made of them.  Of
+ * the search path there would be nothing left that the gateway meant.
+ */
+static void
+take_back_settings(RoleChange *change, List *left, List *assumed)
+{
+	ListCell   *cell;
+
+	foreach(cell, left)
+	{
+		const StoredSetting *setting = lfirst(cell);
+
+		if (!has_setting(assumed, setting->name) &&
+			pg_strcasecmp(setting->name, "search_path") != 0 &&
+			is_in_force(setting))
+			change_setting(change, setting->name, NULL);
+	}
+}
+
+static void
+apply_settings(RoleChange *change, Oid left, Oid assumed)
+{
+	Relation	catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
+	List	   *before = stored_settings(catalog, left);
+	List	   *now = stored_settings(catalog, assumed);
+	ListCell   *cell;
+
+	table_close(catalog, AccessShareLock);
+	take_back_settings(change, before, now);
+	foreach(cell, now)
+	{
+		const StoredSetting *setting = lfirst(cell);
+
+		change_setting(change, setting->name, setting->value);
+	}
+}
+
+/*
+ * The role
+ */
+
+static void
+set_role(const char *role)
+{
+	(void) set_config_option("role", role,
+							 superuser() ? PGC_SUSET : PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+void
+session_role_leave(void)
+{
+	const RoleChange *change = last_role_change();
+
+	if (change == NULL || change->assumed[0] == '\0')
+		return;
+	/* Settings and roles that were set by others since then stay. */
+	for (const ChangedSetting *setting = change->settings; setting != NULL;
+		 setting = setting->earlier)
+		if (same_value(current_value(setting->name), setting->after))
+			(void) try_setting(setting->name, setting->before, NULL);
+	if (strcmp(GetConfigOption("role", false, false), change->assumed) == 0)
+		set_role(change->left);
+	(void) note_role_change("", "");
+}
+
+/* The role that an identity asks for; empty = none. */
+static const char *
+wanted_role(const SessionIdentity *identity)
+{
+	if (identity->role != NULL)
+		return text_to_cstring(identity->role);
+	return identity->user_id == NULL ? "" :
+		session_settings.authenticated_role;
+}
+
+void
+session_role_assume(const SessionIdentity *identity)
+{
+	const char *role = wanted_role(identity);
+	Oid			before = GetUserId();
+	Oid			left;
+	RoleChange *change;
+
+	if (role[0] == '\0')
+		return;
+	/* To SET ROLE, "none" is the way back to the connection's own role. */
+	if (strcmp(role, "none") == 0 || !OidIsValid(get_role_oid(role, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("the session's role does not exist"),
+				 errhint("See the role argument of session_create() and "
+						 "\"session.authenticated_role\".")));
+	change = note_role_change(GetConfigOption("role", false, false), role);
+	set_role(role);
+	left = get_role_oid(change->left, true);
+	if (GetUserId() != before)
+		apply_settings(change, left, GetUserId());
+}

@@ -1,0 +1,241 @@
+/*
+ * idmap.c
+ *	  A hash of fixed size in shared memory, by database and session id.
+ *
+ * Rules: a part has its own entries, chains and list of free entries, all
+ * linked by number; nothing is ever allocated.  Ids spread evenly over the
+ * parts, so the first part is full when nearly all are.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+
+#include "shared/idmap.h"
+
+/* Fewer entries than this are not worth a lock. */
+#define MIN_PART_ENTRIES 256
+
+/* A part by itself in a cache line. */
+typedef union SessionIdPart
+{
+	struct
+	{
+		int32		free;		/* first free entry, -1 = full */
+		int32		used;
+	}			s;
+	char		pad[PG_CACHE_LINE_SIZE];
+} SessionIdPart;
+
+int
+session_idmap_locks(int entries)
+{
+	int			nparts = 1;
+
+	while (nparts < SESSION_IDMAP_PARTS && entries / (nparts * 2) >= MIN_PART_ENTRIES)
+		nparts *= 2;
+	return nparts;
+}
+
+static int
+part_entries(int entries)
+{
+	int			nparts = session_idmap_locks(entries);
+
+	return (entries + nparts - 1) / nparts;
+}
+
+Size
+session_idmap_size(int entries, Size entry_size)
+{
+	Size		nparts = session_idmap_locks(entries);
+	Size		total = nparts * part_entries(entries);
+
+	return CACHELINEALIGN(nparts * sizeof(SessionIdPart)) +
+		CACHELINEALIGN(total * sizeof(int32)) +
+		CACHELINEALIGN(total * MAXALIGN(entry_size));
+}
+
+static SessionIdEntry *
+entry_at(const SessionIdMap *map, int part, int32 n)
+{
+	return (SessionIdEntry *)
+		(map->entries +
+		 ((Size) part * map->part_entries + n) * map->entry_size);
+}
+
+void
+session_idmap_init(SessionIdMap *map, void *memory, int entries,
+				   Size entry_size, LWLockPadded *locks)
+{
+	char	   *place = memory;
+	Size		total;
+
+	map->nparts = session_idmap_locks(entries);
+	map->part_entries = part_entries(entries);
+	map->entry_size = MAXALIGN(entry_size);
+	map->locks = locks;
+	total = (Size) map->nparts * map->part_entries;
+
+	map->parts = (SessionIdPart *) place;
+	place += CACHELINEALIGN(map->nparts * sizeof(SessionIdPart));
+	map->heads = (int32 *) place;
+	place += CACHELINEALIGN(total * sizeof(int32));
+	map->entries = place;
+
+	memset(map->heads, 0xFF, total * sizeof(int32));
+	memset(map->entries, 0, total * map->entry_size);
+	for (int part = 0; part < map->nparts; part++)
+	{
+		map->parts[part].s.free = 0;
+		map->parts[part].s.used = 0;
+		for (int32 n = 0; n < map->part_entries; n++)
+			entry_at(map, part, n)->next =
+				n + 1 < map->part_entries ? n + 1 : -1;
+	}
+}
+
+void
+session_idmap_lock(SessionIdMap *map, SessionIdPlace *place,
+				   const pg_uuid_t *id, LWLockMode mode)
+{
+	uint32		hash;
+
+	place->map = map;
+	place->key.database = MyDatabaseId;
+	place->key.id = *id;
+	hash = hash_bytes((const unsigned char *) &place->key, sizeof(place->key));
+	place->part = hash % map->nparts;
+	place->head = map->heads + (Size) place->part * map->part_entries +
+		hash / map->nparts % map->part_entries;
+	LWLockAcquire(&map->locks[place->part].lock, mode);
+}
+
+void
+session_idmap_unlock(const SessionIdPlace *place)
+{
+	LWLockRelease(&place->map->locks[place->part].lock);
+}
+
+/* Finds the link that leads to a key's entry, or to the end of its chain. */
+static int32 *
+find_link(const SessionIdPlace *place)
+{
+	int32	   *link = place->head;
+
+	while (*link >= 0)
+	{
+		SessionIdEntry *entry = entry_at(place->map, place->part, *link);
+
+		if (memcmp(&entry->key, &place->key, sizeof(entry->key)) == 0)
+			break;
+		link = &entry->next;
+	}
+	return link;
+}
+
+void *
+session_idmap_find(const SessionIdPlace *place)
+{
+	int32		n = *find_link(place);
+
+	return n < 0 ? NULL : entry_at(place->map, place->part, n);
+}
+
+void *
+session_idmap_add(const SessionIdPlace *place)
+{
+	SessionIdPart *part = &place->map->parts[place->part];
+	int32		n = part->s.free;
+	SessionIdEntry *entry;
+
+	if (n < 0)
+		return NULL;
+	entry = entry_at(place->map, place->part, n);
+	part->s.free = entry->next;
+	part->s.used++;
+	memset(entry, 0, place->map->entry_size);
+	entry->key = place->key;
+	entry->next = *place->head;
+	*place->head = n;
+	return entry;
+}
+
+/* Takes the entry a link leads to out of its chain. */
+static void
+unlink_entry(SessionIdMap *map, int part, int32 *link)
+{
+	int32		n = *link;
+	SessionIdEntry *entry = entry_at(map, part, n);
+
+	*link = entry->next;
+	entry->key.database = InvalidOid;
+	entry->next = map->parts[part].s.free;
+	map->parts[part].s.free = n;
+	map->parts[part].s.used--;
+}
+
+void
+session_idmap_remove(const SessionIdPlace *place)
+{
+	int32	   *link = find_link(place);
+
+	if (*link >= 0)
+		unlink_entry(place->map, place->part, link);
+}
+
+static void
+visit_part(SessionIdMap *map, int part, SessionIdVisit visit, void *arg)
+{
+	int32	   *heads = map->heads + (Size) part * map->part_entries;
+
+	for (int chain = 0; chain < map->part_entries; chain++)
+	{
+		int32	   *link = &heads[chain];
+
+		while (*link >= 0)
+		{
+			SessionIdEntry *entry = entry_at(map, part, *link);
+
+			if (visit(entry, arg))
+				unlink_entry(map, part, link);
+			else
+				link = &entry->next;
+		}
+	}
+}
+
+void
+session_idmap_visit_part(const SessionIdPlace *place, SessionIdVisit visit,
+						 void *arg)
+{
+	visit_part(place->map, place->part, visit, arg);
+}
+
+void
+session_idmap_visit(SessionIdMap *map, LWLockMode mode, SessionIdVisit visit,
+					void *arg)
+{
+	for (int part = 0; part < map->nparts; part++)
+	{
+		LWLockAcquire(&map->locks[part].lock, mode);
+		visit_part(map, part, visit, arg);
+		LWLockRelease(&map->locks[part].lock);
+	}
+}
+
+int
+session_idmap_used(const SessionIdMap *map)
+{
+	int			used = 0;
+
+	for (int part = 0; part < map->nparts; part++)
+		used += map->parts[part].s.used;
+	return used;
+}
+
+int
+session_idmap_room(const SessionIdMap *map)
+{
+	return map->nparts * map->part_entries;
+}

@@ -1,0 +1,595 @@
+/*
+ * revocation.c
+ *	  Which snapshots of sessions must not be believed without asking the row.
+ *
+ * Rules:
+ * - Whatever ends a session, changes what a snapshot says of it or gives it
+ *	 another token is noted in shared memory before the commit, so a backend
+ *	 that begins to look after the commit finds it.  While the transaction runs,
+ *	 the row is asked.  After the commit it is asked for as long as a snapshot
+ *	 from before could be believed, unless a snapshot is for the new token.
+ *	 After a rollback too, if the session was noted before, which costs a
+ *	 look-up and changes nothing.
+ * - A token that a session had before it is given again only by hand.  Then
+ *	 there may be snapshots that say what was true the first time, so those for
+ *	 this token ask the row as well.
+ * - The time starts when the commit is visible to everybody: a snapshot can be
+ *	 minted from the old row until then.
+ * - A session is noted by the transaction that changes its row; another can
+ *	 only take over when the first has ended or rolled that change back, and
+ *	 then the first has nothing more to say about it.  A prepared transaction
+ *	 leaves its notes behind until it is seen to have ended.
+ * - What found no room has every snapshot ask the row.
+ * - Only what was noted since the server started, or was promoted, is known:
+ *	 older snapshots ask the row, on a standby all do, and while transactions
+ *	 that were prepared before are there.  TRUNCATE begins a new era as well,
+ *	 in place of a note for every session.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/procarray.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "shared/revocation.h"
+#include "engine/secret.h"
+#include "engine/shared.h"
+
+/* Earlier tokens of a session that are told apart; with more the row is asked. */
+#define EARLIER 6
+
+typedef struct Revocation
+{
+	SessionIdEntry head;
+	TransactionId xid;			/* who noted it and has not ended, if valid */
+	bool		prepared;		/* it was prepared, and does not say when */
+	bool		fresh;			/* there was no entry before it */
+	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
+													 * empty */
+	uint32		left[EARLIER];	/* hashes of the digests of earlier tokens */
+	int			left_count;		/* EARLIER + 1 = there were more */
+	TimestampTz until;			/* when to forget it, unless xid is valid */
+} Revocation;
+
+const Size	session_revocation_entry_size = sizeof(Revocation);
+
+/* What this transaction noted. */
+typedef struct Note
+{
+	pg_uuid_t	id;
+	char		digest[SESSION_DIGEST_CHARS + 1];
+} Note;
+
+static Note *notes = NULL;
+static int	count = 0;
+static int	allocated = 0;
+static bool overflows = false;
+static TransactionId noted_by = InvalidTransactionId;
+
+/* Raises a shared number. */
+static void
+lift(pg_atomic_uint64 *number, uint64 value)
+{
+	uint64		old = pg_atomic_read_u64(number);
+
+	while (old < value && !pg_atomic_compare_exchange_u64(number, &old, value))
+		;
+}
+
+/* Until when a snapshot minted before now may be believed. */
+static TimestampTz
+end_of_belief(void)
+{
+	return GetCurrentTimestamp() +
+		(TimestampTz) pg_atomic_read_u64(&session_shared->longest_belief);
+}
+
+/*
+ * Forgetting
+ */
+
+#define PREPARED 64
+
+/* A part that is full is not swept more often. */
+#define SWEEP_EVERY USECS_PER_SEC
+
+typedef struct Sweep
+{
+	TimestampTz now;
+	TimestampTz next;			/* when more may be over */
+	int			count;
+	TransactionId prepared[PREPARED];	/* some that were */
+} Sweep;
+
+/* Notes the transaction of an entry if it was prepared. */
+static void
+note_prepared(const Revocation *revocation, Sweep *sweep)
+{
+	if (!revocation->prepared || sweep->count == PREPARED)
+		return;
+	for (int i = 0; i < sweep->count; i++)
+		if (sweep->prepared[i] == revocation->xid)
+			return;
+	sweep->prepared[sweep->count++] = revocation->xid;
+}
+
+/* Has an entry become useless? */
+static bool
+is_over(void *entry, void *arg)
+{
+	Revocation *revocation = entry;
+	Sweep	   *sweep = arg;
+
+	if (TransactionIdIsValid(revocation->xid))
+		note_prepared(revocation, sweep);
+	else if (revocation->until <= sweep->now)
+		return true;
+	else
+		sweep->next = Min(sweep->next, revocation->until);
+	return false;
+}
+
+/*
+ * Makes room in a part that is full, unless that is in vain: an entry whose
+ * transaction goes on is kept for a time from its end.
+ */
+static bool
+sweep_part(const SessionIdPlace *place)
+{
+	TimestampTz *sweep_at = &session_shared->sweep_at[place->part];
+	TimestampTz now = GetCurrentTimestamp();
+	Sweep		sweep = {.now = now,.next = end_of_belief()};
+
+	if (now < *sweep_at)
+		return false;
+	session_idmap_visit_part(place, is_over, &sweep);
+	*sweep_at = Max(sweep.next, now + SWEEP_EVERY);
+	return true;
+}
+
+/* Lets go what a prepared transaction that has ended left behind. */
+static bool
+let_go(void *entry, void *arg)
+{
+	Revocation *revocation = entry;
+
+	if (revocation->prepared && revocation->xid == *(TransactionId *) arg)
+	{
+		revocation->until = end_of_belief();
+		revocation->xid = InvalidTransactionId;
+		revocation->prepared = false;
+	}
+	return false;
+}
+
+/*
+ * Has all snapshots ask the row until every transaction has ended that has an
+ * id now; with the lock held.
+ */
+static void
+wait_for_running(void)
+{
+	session_shared->wait_for = ReadNextTransactionId();
+	session_shared->waiting++;
+	pg_atomic_fetch_add_u32(&session_shared->overflowing, 1);
+}
+
+bool
+session_revocation_waits(void)
+{
+	bool		waits;
+
+	LWLockAcquire(&session_shared->lock->lock, LW_SHARED);
+	waits = session_shared->waiting > 0;
+	LWLockRelease(&session_shared->lock->lock);
+	return waits;
+}
+
+/* Have they ended? */
+static void
+settle_waiting(void)
+{
+	TransactionId oldest = GetActiveSnapshot()->xmin;
+
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	if (session_shared->waiting > 0 &&
+		TransactionIdFollowsOrEquals(oldest, session_shared->wait_for))
+	{
+		lift(&session_shared->overflown_until, (uint64) end_of_belief());
+		pg_atomic_fetch_sub_u32(&session_shared->overflowing,
+								session_shared->waiting);
+		session_shared->waiting = 0;
+	}
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+void
+session_revocation_sweep(void)
+{
+	Sweep		sweep = {.now = GetCurrentTimestamp()};
+
+	session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE, is_over,
+						&sweep);
+	for (int i = 0; i < sweep.count; i++)
+		if (!TransactionIdIsInProgress(sweep.prepared[i]))
+			session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE,
+								let_go, &sweep.prepared[i]);
+	settle_waiting();
+}
+
+/*
+ * Tokens that a session had
+ */
+
+static uint32
+hash_of(const char *digest)
+{
+	return hash_bytes((const unsigned char *) digest, (int) strlen(digest));
+}
+
+/* Returns whether a session may have had a token before. */
+static bool
+may_have_left(const Revocation *entry, uint32 token)
+{
+	for (int i = 0; i < Min(entry->left_count, EARLIER); i++)
+		if (entry->left[i] == token)
+			return true;
+	return entry->left_count > EARLIER;
+}
+
+static void
+add_left(Revocation *entry, uint32 token)
+{
+	if (may_have_left(entry, token))
+		return;
+	if (entry->left_count < EARLIER)
+		entry->left[entry->left_count] = token;
+	entry->left_count++;
+}
+
+/* Says for which token snapshots are believed: none, if there were others. */
+static void
+set_digest(Revocation *entry, const char *digest)
+{
+	if (digest[0] != '\0' && may_have_left(entry, hash_of(digest)))
+		digest = "";
+	strlcpy(entry->digest, digest, sizeof(entry->digest));
+}
+
+/*
+ * When a transaction ends
+ */
+
+/*
+ * Settles what was noted of one session.  It was noted several times if the
+ * entry is not ours any more: the last note comes first and is what counts.
+ */
+static void
+settle(const Note *note, bool committed, TimestampTz until)
+{
+	bool		minted = pg_atomic_read_u64(&session_shared->longest_belief) > 0;
+	SessionIdPlace place;
+	Revocation *entry;
+
+	session_idmap_lock(&session_shared->revocations, &place, &note->id,
+					   LW_EXCLUSIVE);
+	entry = session_idmap_find(&place);
+	if (entry != NULL && entry->xid == noted_by)
+	{
+		entry->xid = InvalidTransactionId;
+		entry->until = until;
+		if (committed)
+			set_digest(entry, note->digest);
+		if (committed ? !minted : entry->fresh)
+			session_idmap_remove(&place);
+	}
+	session_idmap_unlock(&place);
+}
+
+static void
+reset(void)
+{
+	notes = NULL;				/* goes with the transaction's memory */
+	count = 0;
+	allocated = 0;
+	overflows = false;
+}
+
+static void
+settle_all(bool committed)
+{
+	TimestampTz until = end_of_belief();
+
+	while (count > 0)
+		settle(&notes[--count], committed, until);
+	if (overflows)
+	{
+		if (committed)
+			lift(&session_shared->overflown_until, (uint64) until);
+		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
+	}
+	reset();
+}
+
+/*
+ * Nobody says when a prepared transaction ends.  It is looked after in the set,
+ * or by itself where it found no room there.
+ */
+static void
+leave_prepared(void)
+{
+	if (overflows)
+	{
+		LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+		wait_for_running();
+		LWLockRelease(&session_shared->lock->lock);
+		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
+	}
+	while (count > 0)
+	{
+		SessionIdPlace place;
+		Revocation *entry;
+
+		session_idmap_lock(&session_shared->revocations, &place,
+						   &notes[--count].id, LW_EXCLUSIVE);
+		entry = session_idmap_find(&place);
+		if (entry != NULL && entry->xid == noted_by)
+			entry->prepared = true;
+		session_idmap_unlock(&place);
+	}
+	reset();
+}
+
+static void
+at_transaction_end(XactEvent event, void *arg)
+{
+	if (notes == NULL && !overflows)
+		return;
+	if (event == XACT_EVENT_COMMIT)
+		settle_all(true);
+	else if (event == XACT_EVENT_ABORT)
+		settle_all(false);
+	else if (event == XACT_EVENT_PREPARE)
+		leave_prepared();
+}
+
+/* Nothing says which of the new tokens were given since the savepoint. */
+static void
+at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+				 SubTransactionId parent, void *arg)
+{
+	if (event != SUBXACT_EVENT_ABORT_SUB)
+		return;
+	for (int i = 0; i < count; i++)
+		notes[i].digest[0] = '\0';
+}
+
+/*
+ * Noting
+ */
+
+/* Has the end of the transaction reported here. */
+static void
+watch(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterSubXactCallback(at_savepoint_end, NULL);
+		watching = true;
+	}
+	noted_by = GetTopTransactionId();
+}
+
+/* Makes room for one more note, before anything depends on it. */
+static void
+reserve(void)
+{
+	if (count < allocated)
+		return;
+	if (notes == NULL)
+	{
+		notes = MemoryContextAlloc(TopTransactionContext, 8 * sizeof(Note));
+		allocated = 8;
+		return;
+	}
+	notes = repalloc_huge(notes, (Size) allocated * 2 * sizeof(Note));
+	allocated *= 2;
+}
+
+static Revocation *
+add_entry(const SessionIdPlace *place)
+{
+	Revocation *entry = session_idmap_find(place);
+
+	if (entry != NULL)
+	{
+		entry->fresh = entry->fresh && entry->xid == noted_by;
+		return entry;
+	}
+	entry = session_idmap_add(place);
+	if (entry == NULL && sweep_part(place))
+		entry = session_idmap_add(place);
+	if (entry != NULL)
+	{
+		entry->fresh = true;
+		entry->left_count = 0;
+	}
+	return entry;
+}
+
+/* Has all snapshots ask the row, because one note found no room. */
+static void
+overflow(void)
+{
+	overflows = true;
+	pg_atomic_fetch_add_u32(&session_shared->overflowing, 1);
+	pg_atomic_fetch_add_u64(&session_shared->overflows, 1);
+}
+
+void
+session_revocation_note(const pg_uuid_t *id, const char *left,
+						const char *digest)
+{
+	SessionIdPlace place;
+	uint32		token = hash_of(left);
+	Revocation *entry;
+	Note	   *note;
+
+	/* When all snapshots ask the row, those of one session do. */
+	if (session_shared == NULL || overflows)
+		return;
+	watch();
+	reserve();
+	session_idmap_lock(&session_shared->revocations, &place, id, LW_EXCLUSIVE);
+	entry = add_entry(&place);
+	if (entry != NULL)
+	{
+		entry->xid = noted_by;
+		entry->prepared = false;
+		entry->digest[0] = '\0';
+		add_left(entry, token);
+	}
+	session_idmap_unlock(&place);
+	if (entry == NULL)
+	{
+		overflow();
+		return;
+	}
+	note = &notes[count++];
+	note->id = *id;
+	strlcpy(note->digest, digest == NULL ? "" : digest, sizeof(note->digest));
+}
+
+/*
+ * Asking
+ */
+
+static uint32
+random_era(void)
+{
+	uint32		era;
+
+	session_secret_random(&era, sizeof(era));
+	return SESSION_FIRST_ERA +
+		era % (SESSION_LAST_ERA - SESSION_FIRST_ERA + 1);
+}
+
+/* Begins the first era; with the lock held. */
+static void
+begin_era(uint32 era)
+{
+	TransactionId next = ReadNextTransactionId();
+
+	/* One that was prepared before may end a session after. */
+	if (TransactionIdPrecedes(session_compat_oldest_active(), next))
+		wait_for_running();
+	session_shared_lost_uses(GetCurrentTimestamp());
+	pg_write_barrier();
+	pg_atomic_write_u32(&session_shared->era, era);
+}
+
+void
+session_revocation_trust(void)
+{
+	uint32		era;
+
+	if (pg_atomic_read_u32(&session_shared->era) != 0 || RecoveryInProgress())
+		return;
+	era = random_era();
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&session_shared->era) == 0)
+		begin_era(era);
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+/*
+ * No row can be read between this and the end of the transaction that empties
+ * the table, so a snapshot of the new era is of a row that is there.
+ */
+void
+session_revocation_emptied(void)
+{
+	uint32		era;
+
+	if (session_shared == NULL)
+		return;
+	era = random_era();
+	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&session_shared->era) == era)
+		era = era == SESSION_LAST_ERA ? SESSION_FIRST_ERA : era + 1;
+	/* Without an era no snapshot is believed. */
+	if (pg_atomic_read_u32(&session_shared->era) != 0)
+		pg_atomic_write_u32(&session_shared->era, era);
+	LWLockRelease(&session_shared->lock->lock);
+}
+
+/* 0 = a standby's, or none. */
+static uint32
+current_era(void)
+{
+	session_revocation_trust();
+	return RecoveryInProgress() ? 0 : pg_atomic_read_u32(&session_shared->era);
+}
+
+uint32
+session_revocation_expect(int seconds)
+{
+	if (session_shared == NULL)
+		return 0;
+	lift(&session_shared->longest_belief, (uint64) seconds * USECS_PER_SEC);
+	return current_era();
+}
+
+static bool
+overflown(void)
+{
+	if (pg_atomic_read_u32(&session_shared->overflowing) > 0)
+		return true;
+	pg_read_barrier();
+	return GetCurrentTimestamp() <
+		(TimestampTz) pg_atomic_read_u64(&session_shared->overflown_until);
+}
+
+static bool
+noted(const pg_uuid_t *id, const char *digest)
+{
+	SessionIdPlace place;
+	Revocation *entry;
+	bool		doubtful;
+
+	session_idmap_lock(&session_shared->revocations, &place, id, LW_SHARED);
+	entry = session_idmap_find(&place);
+	doubtful = entry != NULL &&
+		(TransactionIdIsValid(entry->xid) || entry->digest[0] == '\0' ||
+		 digest == NULL || strcmp(entry->digest, digest) != 0);
+	session_idmap_unlock(&place);
+	return doubtful;
+}
+
+bool
+session_revocation_outdates(uint32 era)
+{
+	return session_shared != NULL && !RecoveryInProgress() &&
+		era != current_era();
+}
+
+bool
+session_revocation_doubts(const pg_uuid_t *id, const char *digest,
+						  uint32 era)
+{
+	if (session_shared == NULL)
+		return false;
+	/* Of what happened in another era, nothing is known. */
+	return era == 0 || era != current_era() || overflown() ||
+		noted(id, digest);
+}

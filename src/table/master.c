@@ -1,0 +1,421 @@
+/*
+ * master.c
+ *	  The master key, which lives outside the database.
+ *
+ * Rules:
+ * - The file holds 64 hexadecimal digits and a line break, and is a plain file
+ *	 of the server's own user.  No other user may read it, but for the group on a
+ *	 server whose data directory is open to the group.
+ * - It is made at first use, complete or not at all: written under another name
+ *	 that must not exist (O_EXCL), forced to disk, and linked to its own name, so
+ *	 of two backends one makes it and both then read the same.
+ * - None is made on a standby, nor while something on the server may be sealed
+ *	 with a key that is lost.  This is known of the own database by its witness
+ *	 (see keyring.c), of the others by shared memory, in which the workers note
+ *	 at the start of the server what each database has, and of all by a mark in
+ *	 the data directory.  Without shared memory only the mark tells, and that
+ *	 stays behind in an upgrade.
+ * - A command's output is taken as the file's content would be.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xlog.h"
+#include "commands/dbcommands.h"
+#include "common/file_perm.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/wait_event.h"
+
+#include "compat.h"
+#include "crypto/crypto.h"
+#include "table/master.h"
+#include "engine/shared.h"
+#include "settings.h"
+
+#define DIGITS (2 * SESSION_MASTER_BYTES)
+
+/* What was read, whatever it was; one byte more tells too long from right. */
+typedef struct Content
+{
+	char		bytes[DIGITS + 3];
+	size_t		len;
+} Content;
+
+/* In the data directory, wherever the key is. */
+#define MARK "session_master.sealed"
+#define MARK_TEXT \
+	"Keys of the extension \"session\" are sealed with the master key of this server.\n" \
+	"While this file is here, no new master key is made when the old one is missing.\n"
+
+/* How long the launcher may take to look at every database. */
+#define LAUNCHER_WAIT_MS 10000
+#define LAUNCHER_LOOK_MS 50
+
+/* Why the key could not be read; errno says more about some. */
+typedef enum Fault
+{
+	FAULT_NONE,
+	FAULT_ABSENT,				/* there is no file */
+	FAULT_OPEN,
+	FAULT_STAT,
+	FAULT_EXPOSED,				/* others may read it, or it is no file */
+	FAULT_READ,
+	FAULT_RUN,					/* the command could not be started */
+	FAULT_COMMAND,				/* the command failed */
+	FAULT_FORM					/* it is no key */
+} Fault;
+
+bool
+session_master_is_command(void)
+{
+	return session_settings.master_key_command != NULL &&
+		session_settings.master_key_command[0] != '\0';
+}
+
+static pg_noinline void
+refuse(const char *problem, const char *remedy)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 session_master_is_command() ?
+			 errmsg("output of \"session.master_key_command\" %s", problem) :
+			 errmsg("master key file \"%s\" %s",
+					session_settings.master_key_file, problem),
+			 errhint("%s", remedy)));
+}
+
+void
+session_master_mismatch(void)
+{
+	refuse("is not the master key that the database was used with",
+		   "Put back the master key file of the server the data came from; "
+		   "a standby needs that of its primary.");
+	pg_unreachable();
+}
+
+/* Raises the error of a fault. */
+static void
+report(Fault fault)
+{
+	const char *path = session_settings.master_key_file;
+
+	switch (fault)
+	{
+		case FAULT_NONE:
+			break;
+		case FAULT_ABSENT:
+			refuse("does not exist",
+				   "Copy it from the server the data came from; a standby "
+				   "needs that of its primary.");
+			break;
+		case FAULT_OPEN:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("could not open master key file \"%s\": %m", path),
+					 errhint("It must be a plain file, not a link, that the "
+							 "user of the server can read.")));
+			break;
+		case FAULT_STAT:
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not look at master key file \"%s\": %m",
+							path)));
+			break;
+		case FAULT_EXPOSED:
+			refuse("must belong to the user of the server and be closed to others",
+				   "Make it so with chown and \"chmod 600\".");
+			break;
+		case FAULT_READ:
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read master key file \"%s\": %m", path)));
+			break;
+		case FAULT_RUN:
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not run \"session.master_key_command\": %m")));
+			break;
+		case FAULT_COMMAND:
+			refuse("could not be had: the command failed",
+				   "Run the command by hand as the user of the server.");
+			break;
+		case FAULT_FORM:
+			refuse("does not hold 64 hexadecimal digits",
+				   "Restore it from a backup; a new one is made with "
+				   "\"openssl rand -hex 32\", but opens nothing that was "
+				   "sealed with the old one.");
+			break;
+	}
+}
+
+/* Turns what was read into the key, and wipes it. */
+static Fault
+parse(uint8 key[SESSION_MASTER_BYTES], Content *content)
+{
+	char	   *bytes = content->bytes;
+	size_t		len = content->len;
+	bool		good;
+
+	if (len > 0 && bytes[len - 1] == '\n')
+		len--;
+	if (len > 0 && bytes[len - 1] == '\r')
+		len--;
+	good = len == DIGITS;
+	for (size_t i = 0; good && i < DIGITS; i++)
+		good = isxdigit((unsigned char) bytes[i]);
+	if (good)
+		hex_decode(bytes, DIGITS, (char *) key);
+	session_crypto_wipe(content, sizeof(*content));
+	return good ? FAULT_NONE : FAULT_FORM;
+}
+
+static Fault
+read_command(Content *content)
+{
+	FILE	   *pipe = OpenPipeStream(session_settings.master_key_command, "r");
+
+	if (pipe == NULL)
+		return FAULT_RUN;
+	/* A buffer of the stream would keep the key after it is closed. */
+	setvbuf(pipe, NULL, _IONBF, 0);
+	content->len = fread(content->bytes, 1, sizeof(content->bytes), pipe);
+	if (ClosePipeStream(pipe) == 0)
+		return FAULT_NONE;
+	session_crypto_wipe(content, sizeof(*content));
+	return FAULT_COMMAND;
+}
+
+/* The group may read it where it may read the rest of the data directory. */
+static bool
+is_closed(const struct stat *st)
+{
+	mode_t		refused = S_IRWXG | S_IRWXO;
+
+	if ((data_directory_mode & S_IRGRP) != 0)
+		refused &= ~S_IRGRP;
+	return S_ISREG(st->st_mode) && st->st_uid == geteuid() &&
+		(st->st_mode & refused) == 0;
+}
+
+static Fault
+read_open_file(int fd, Content *content)
+{
+	struct stat st;
+	ssize_t		len;
+
+	if (fstat(fd, &st) < 0)
+		return FAULT_STAT;
+	if (!is_closed(&st))
+		return FAULT_EXPOSED;
+	len = read(fd, content->bytes, sizeof(content->bytes));
+	if (len < 0)
+		return FAULT_READ;
+	content->len = len;
+	return FAULT_NONE;
+}
+
+static Fault
+read_file(Content *content)
+{
+	int			fd = OpenTransientFile(session_settings.master_key_file,
+									   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | PG_BINARY);
+	Fault		fault;
+	int			problem;
+
+	if (fd < 0)
+		return errno == ENOENT ? FAULT_ABSENT : FAULT_OPEN;
+	fault = read_open_file(fd, content);
+	problem = errno;
+	CloseTransientFile(fd);
+	errno = problem;
+	return fault;
+}
+
+static Fault
+read_key(uint8 key[SESSION_MASTER_BYTES])
+{
+	Content		content;
+	Fault		fault = session_master_is_command() ?
+	read_command(&content) : read_file(&content);
+
+	return fault == FAULT_NONE ? parse(key, &content) : fault;
+}
+
+/*
+ * Making it
+ */
+
+/*
+ * Refuses to make a key while something on the server may be sealed with
+ * another.
+ */
+static void
+check_nothing_sealed(void)
+{
+	struct stat st;
+	Oid			elsewhere;
+	char	   *name;
+
+	if (stat(MARK, &st) == 0)
+		refuse("does not exist",
+			   "Keys on this server are sealed with it.  Copy it from a backup, "
+			   "or remove \"" MARK "\" from the data directory if it is "
+			   "lost and no database needs it any more.");
+	if (session_shared == NULL || !IsUnderPostmaster)
+		return;
+	for (int i = 0; i < LAUNCHER_WAIT_MS / LAUNCHER_LOOK_MS &&
+		 !session_shared_was_asked(); i++)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LAUNCHER_LOOK_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (!session_shared_was_asked())
+		refuse("does not exist, and is not made before every database was "
+			   "looked at",
+			   "Session workers do that when the server has started; see "
+			   "\"workers\" in session.stats.  Or make the file with \"openssl "
+			   "rand -hex 32\".");
+	elsewhere = session_shared_sealed_elsewhere();
+	name = OidIsValid(elsewhere) ? get_database_name(elsewhere) : NULL;
+	if (name != NULL)
+		refuse("does not exist",
+			   psprintf("Keys of database \"%s\" are sealed with it.  Copy it "
+						"from the server the data came from.", name));
+}
+
+/* Writes a new key under a name of our own; true when it is on disk. */
+static bool
+write_new(const char *path)
+{
+	uint8		key[SESSION_MASTER_BYTES];
+	char		line[DIGITS + 1];
+	int			fd;
+	bool		done;
+
+	if (!session_crypto_random(key, sizeof(key)))
+		return false;
+	hex_encode((const char *) key, sizeof(key), line);
+	line[DIGITS] = '\n';
+	fd = OpenTransientFilePerm(path, O_WRONLY | O_CREAT | O_EXCL | PG_BINARY,
+							   pg_file_create_mode);
+	done = fd >= 0 &&
+		write(fd, line, sizeof(line)) == sizeof(line) && pg_fsync(fd) == 0;
+	if (fd >= 0)
+		CloseTransientFile(fd);
+	session_crypto_wipe(key, sizeof(key));
+	session_crypto_wipe(line, sizeof(line));
+	return done;
+}
+
+static void
+make_file(void)
+{
+	const char *path = session_settings.master_key_file;
+	char	   *fresh = psprintf("%s.%d", path, MyProcPid);
+	char	   *directory;
+	bool		made;
+	int			problem;
+
+	/* What a crash left of an earlier attempt is nobody's key. */
+	(void) unlink(fresh);
+	made = write_new(fresh) && (link(fresh, path) == 0 || errno == EEXIST);
+	problem = errno;
+	(void) unlink(fresh);
+	errno = problem;
+	if (!made)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not make master key file \"%s\": %m", path),
+				 errhint("The user of the server must be able to write to its "
+						 "directory, or set \"session.master_key_file\".")));
+	fsync_fname(path, false);
+	directory = pstrdup(path);
+	get_parent_directory(directory);
+	fsync_fname(directory[0] == '\0' ? "." : directory, true);
+}
+
+void
+session_master_read(uint8 key[SESSION_MASTER_BYTES], bool may_make)
+{
+	Fault		fault = read_key(key);
+
+	if (fault == FAULT_ABSENT && may_make && !RecoveryInProgress())
+	{
+		check_nothing_sealed();
+		make_file();
+		ereport(LOG,
+				(errmsg("made master key file \"%s\"",
+						session_settings.master_key_file)));
+		fault = read_key(key);
+	}
+	report(fault);
+}
+
+SessionMasterState
+session_master_try(uint8 key[SESSION_MASTER_BYTES])
+{
+	switch (read_key(key))
+	{
+		case FAULT_NONE:
+			return SESSION_MASTER_OK;
+		case FAULT_ABSENT:
+		case FAULT_RUN:
+		case FAULT_COMMAND:
+			return SESSION_MASTER_MISSING;
+		default:
+			return SESSION_MASTER_WRONG;
+	}
+}
+
+/* A mark that cannot be left is not missed before the key is. */
+void
+session_master_mark(void)
+{
+	static const char text[] = MARK_TEXT;
+	struct stat st;
+	int			fd;
+
+	if (RecoveryInProgress() || stat(MARK, &st) == 0)
+		return;
+	fd = OpenTransientFile(MARK, O_WRONLY | O_CREAT | O_EXCL | PG_BINARY);
+	if (fd < 0 && errno == EEXIST)
+		return;
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text) ||
+		pg_fsync(fd) != 0)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", MARK)));
+	if (fd >= 0)
+		CloseTransientFile(fd);
+	fsync_fname(".", true);
+}
+
+void
+session_master_warn(SessionMasterState state)
+{
+	const char *path = session_settings.master_key_file;
+	const char *name = get_database_name(MyDatabaseId);
+
+	if (state == SESSION_MASTER_MISSING)
+		ereport(WARNING,
+				(errmsg("master key file \"%s\" does not exist, but keys of "
+						"database \"%s\" are sealed with it", path, name),
+				 errhint("Copy it from the server the data came from, for "
+						 "instance from the old data directory after "
+						 "pg_upgrade.")));
+	if (state == SESSION_MASTER_WRONG)
+		ereport(WARNING,
+				(errmsg("master key file \"%s\" does not open the keys of "
+						"database \"%s\"", path, name),
+				 errhint("Put back the file of the server the data came "
+						 "from.")));
+}

@@ -1,0 +1,356 @@
+/*
+ * shape.c
+ *	  Whether a table is one that this library can work with.
+ *
+ * Rules:
+ * - A table is an ordinary, permanent heap table of the extension that neither
+ *	 inherits nor is inherited from.  Scans and statements of this library see
+ *	 the rows of that relation and no others, so anything else would give wrong
+ *	 answers.  The same is true of a table that Citus has distributed.
+ * - Columns are found by name, indexes by the columns they serve.  Columns that
+ *	 were dropped, and columns and indexes that a user has added, are ignored.
+ * - Everything found here holds until the relation cache says otherwise, so
+ *	 table.c does not ask again before that.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/primnodes.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "table/shape.h"
+
+/*
+ * The kind of table
+ */
+
+/* Refuses a table; hint says what to do about it. */
+static void
+pg_attribute_noreturn()
+refuse_table(const SessionTable *table, const char *detail, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot work with table \"%s.%s\"",
+					SESSION_TABLE_SCHEMA, table->name),
+			 errdetail_internal("%s", detail),
+			 errhint("%s", hint)));
+}
+
+#define ORDINARY_HINT \
+	"The session extension needs it as the extension's script makes it: " \
+	"an ordinary heap table without partitions or children."
+
+static void
+check_ordinary(const SessionTable *table, Relation rel)
+{
+	const		FormData_pg_class *form = rel->rd_rel;
+	Oid			relid = RelationGetRelid(rel);
+
+	if (form->relkind == RELKIND_PARTITIONED_TABLE)
+		refuse_table(table, "It is a partitioned table.", ORDINARY_HINT);
+	if (form->relkind == RELKIND_FOREIGN_TABLE)
+		refuse_table(table, "It is a foreign table.", ORDINARY_HINT);
+	if (form->relkind != RELKIND_RELATION)
+		refuse_table(table, "It is not a table.", ORDINARY_HINT);
+	if (form->relispartition)
+		refuse_table(table, "It is a partition of another table.", ORDINARY_HINT);
+	if (has_superclass(relid))
+		refuse_table(table, "It inherits from another table.", ORDINARY_HINT);
+	/* The flag stays when the last child is gone. */
+	if (form->relhassubclass &&
+		find_inheritance_children(relid, NoLock) != NIL)
+		refuse_table(table, "Another table inherits from it.", ORDINARY_HINT);
+	if (form->relam != HEAP_TABLE_AM_OID)
+		refuse_table(table, psprintf("Its access method is \"%s\".",
+									 get_am_name(form->relam)),
+					 ORDINARY_HINT);
+	if (table->durable && form->relpersistence != RELPERSISTENCE_PERMANENT)
+		refuse_table(table, "It is unlogged, so a crash would empty it.",
+					 psprintf("Run ALTER TABLE %s.%s SET LOGGED.",
+							  SESSION_TABLE_SCHEMA, table->name));
+}
+
+/*
+ * Citus
+ *
+ * It lists the tables whose rows are elsewhere in pg_dist_partition, wherever
+ * that is.  A table of that name is only believed when it belongs to a
+ * superuser: otherwise any role that may create a table could have this library
+ * refuse to work.
+ */
+
+static bool
+lists(Relation catalog, Oid relid)
+{
+	AttrNumber	number = get_attnum(RelationGetRelid(catalog), "logicalrelid");
+	SysScanDesc scan;
+	ScanKeyData key;
+	bool		found;
+
+	if (number <= 0 ||
+		get_atttype(RelationGetRelid(catalog), number) != REGCLASSOID)
+		return false;
+	ScanKeyInit(&key, number, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	return found;
+}
+
+static bool
+is_listed_in(Oid catalog_id, Oid relid)
+{
+	Relation	catalog = try_relation_open(catalog_id, AccessShareLock);
+	bool		listed;
+
+	if (catalog == NULL)
+		return false;
+	listed = lists(catalog, relid);
+	relation_close(catalog, AccessShareLock);
+	return listed;
+}
+
+static bool
+is_distributed(Oid relid)
+{
+	Relation	classes = table_open(RelationRelationId, AccessShareLock);
+	bool		listed = false;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ,
+				CStringGetDatum("pg_dist_partition"));
+	scan = systable_beginscan(classes, ClassNameNspIndexId, true, NULL, 1,
+							  &key);
+	while (!listed && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		listed = form->relkind == RELKIND_RELATION &&
+			form->relam == HEAP_TABLE_AM_OID &&
+			superuser_arg(form->relowner) &&
+			is_listed_in(form->oid, relid);
+	}
+	systable_endscan(scan);
+	table_close(classes, AccessShareLock);
+	return listed;
+}
+
+static void
+check_distribution(const SessionTable *table, Relation rel)
+{
+	if (is_distributed(RelationGetRelid(rel)))
+		refuse_table(table, "Citus has distributed it.",
+					 psprintf("Run undistribute_table('%s.%s') and keep it on the "
+							  "coordinator.", SESSION_TABLE_SCHEMA, table->name));
+}
+
+/*
+ * Columns
+ */
+
+/* Refuses a table that is not the one this library was built for. */
+static void
+pg_attribute_noreturn()
+refuse_version(const SessionTable *table, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s.%s\" is not the one this version of the "
+					"session library works with", SESSION_TABLE_SCHEMA,
+					table->name),
+			 errdetail_internal("%s", detail),
+			 errhint("Run ALTER EXTENSION session UPDATE after installing "
+					 "a new version.")));
+}
+
+static void
+check_membership(const SessionTable *table, Relation rel)
+{
+	Oid			extension = get_extension_oid("session", true);
+
+	if (!OidIsValid(extension) ||
+		getExtensionOfObject(RelationRelationId,
+							 RelationGetRelid(rel)) != extension)
+		refuse_version(table, "It does not belong to the extension.");
+}
+
+/* All text is compared byte by byte. */
+static Oid
+collation_of(const SessionColumn *column)
+{
+	return column->type == TEXTOID ? C_COLLATION_OID : InvalidOid;
+}
+
+static void
+check_column(const SessionTable *table, const SessionColumn *column,
+			 Form_pg_attribute attribute)
+{
+	if (attribute->atttypid != column->type ||
+		attribute->attcollation != collation_of(column))
+		refuse_version(table, psprintf("Column \"%s\" is not of type %s%s.",
+									   column->name,
+									   format_type_be(column->type),
+									   column->type == TEXTOID ?
+									   " with collation \"C\"" : ""));
+	if (column->required && !attribute->attnotnull)
+		refuse_version(table, psprintf("Column \"%s\" can be null.",
+									   column->name));
+	if (attribute->attgenerated != '\0')
+		refuse_version(table, psprintf("Column \"%s\" is generated.",
+									   column->name));
+}
+
+/* Finds a column by its name, which is mostly where the script put it. */
+static AttrNumber
+find_column(const SessionTable *table, TupleDesc desc, int which)
+{
+	const SessionColumn *column = &table->columns[which];
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, (which + i) % desc->natts);
+
+		if (attribute->attisdropped ||
+			strcmp(NameStr(attribute->attname), column->name) != 0)
+			continue;
+		check_column(table, column, attribute);
+		return attribute->attnum;
+	}
+	refuse_version(table, psprintf("It has no column \"%s\".", column->name));
+}
+
+/*
+ * Indexes
+ */
+
+/* The rows that a partial index leaves out have NULL in its first column. */
+static bool
+leaves_out_nulls(List *predicate, AttrNumber number)
+{
+	NullTest   *test;
+	Var		   *var;
+
+	if (list_length(predicate) != 1 || !IsA(linitial(predicate), NullTest))
+		return false;
+	test = linitial_node(NullTest, predicate);
+	if (test->nulltesttype != IS_NOT_NULL || test->argisrow ||
+		!IsA(test->arg, Var))
+		return false;
+	var = (Var *) test->arg;
+	return var->varattno == number;
+}
+
+/* Whether a column of an index is compared and sorted as its type does it. */
+static bool
+is_plain(Relation index, int n, const SessionColumn *column)
+{
+	Oid			opclass = GetDefaultOpClass(column->type,
+											index->rd_rel->relam);
+
+	return index->rd_opfamily[n] == get_opclass_family(opclass) &&
+		index->rd_opcintype[n] == get_opclass_input_type(opclass) &&
+		index->rd_indcollation[n] == collation_of(column) &&
+		index->rd_indoption[n] == 0;
+}
+
+static bool
+serves(Relation index, const SessionTable *table, const SessionIndex *wanted,
+	   const AttrNumber *numbers)
+{
+	Form_pg_index form = index->rd_index;
+	List	   *predicate;
+
+	if (!form->indisvalid || !form->indisready || !form->indislive ||
+		index->rd_rel->relam != wanted->method ||
+		form->indnkeyatts != wanted->ncolumns ||
+		(wanted->unique && !(form->indisunique && form->indimmediate)))
+		return false;
+	for (int i = 0; i < wanted->ncolumns; i++)
+	{
+		int			column = wanted->columns[i];
+
+		if (form->indkey.values[i] != numbers[column] ||
+			!is_plain(index, i, &table->columns[column]))
+			return false;
+	}
+	predicate = RelationGetIndexPredicate(index);
+	return predicate == NIL ||
+		(wanted->partial &&
+		 leaves_out_nulls(predicate, numbers[wanted->columns[0]]));
+}
+
+/* The statement that makes a missing index. */
+static char *
+index_statement(const SessionTable *table, const SessionIndex *wanted)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %sINDEX ON %s.%s USING %s (",
+					 wanted->unique ? "UNIQUE " : "", SESSION_TABLE_SCHEMA,
+					 table->name, get_am_name(wanted->method));
+	for (int i = 0; i < wanted->ncolumns; i++)
+		appendStringInfo(&sql, "%s%s", i > 0 ? ", " : "",
+						 table->columns[wanted->columns[i]].name);
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+static Oid
+find_index(const SessionTable *table, Relation rel,
+		   const SessionIndex *wanted, const AttrNumber *numbers)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		bool		found = serves(index, table, wanted, numbers);
+
+		index_close(index, AccessShareLock);
+		if (found)
+			return lfirst_oid(cell);
+	}
+	refuse_table(table, "An index that the session extension needs is missing or "
+				 "invalid.",
+				 psprintf("Run REINDEX if it is invalid, or %s.",
+						  index_statement(table, wanted)));
+}
+
+void
+session_shape_find(SessionShape *shape, const SessionTable *table,
+				   Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	check_ordinary(table, rel);
+	check_distribution(table, rel);
+	check_membership(table, rel);
+	for (int i = 0; i < table->ncolumns; i++)
+		shape->numbers[i] = find_column(table, desc, i);
+	for (int i = 0; i < table->nindexes; i++)
+		shape->indexes[i] = find_index(table, rel, &table->needed[i],
+									   shape->numbers);
+}

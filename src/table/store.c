@@ -1,0 +1,1094 @@
+/*
+ * store.c
+ *	  The only door to session.sessions.
+ *
+ * Rules: a read sees what is committed now, whatever the isolation level.  A
+ * write first locks the row through the table access method, which finds the
+ * newest version whatever the transaction's snapshot is, then runs a plan as
+ * the owner.  (In a SERIALIZABLE transaction both count towards serialization
+ * failures.)  A tid is only good within the scan that found it.  What ends a
+ * session or gives it another token is noted for snapshots, and its commit
+ * flushed, by triggers on the table (see change.c); a write whose trigger has
+ * not fired fails.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "common/pg_prng.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "model/policy.h"
+#include "shared/revocation.h"
+#include "engine/secret.h"
+#include "table/store.h"
+#include "table/table.h"
+
+/* Columns of session.sessions. */
+enum
+{
+	COL_ID,
+	COL_TOKEN_HASH,
+	COL_USER_ID,
+	COL_TENANT_ID,
+	COL_ROLE,
+	COL_AUTH_LEVEL,
+	COL_DATA,
+	COL_IP,
+	COL_USER_AGENT,
+	COL_CREATED_AT,
+	COL_AUTHENTICATED_AT,
+	COL_REFRESHED_AT,
+	COL_LAST_SEEN_AT,
+	COL_EXPIRES_AT,
+	COL_IDLE_TIMEOUT,
+	COL_MAX_EXPIRES_AT,
+	COL_REFRESH_KEY,
+	COL_REFRESH_GENERATION,
+	COL_REFRESH_EXPIRES_AT,
+	COL_ROTATED_AT,
+	COL_REVOKED_AT,
+	COL_REVOKED_REASON,
+	COL_PURGE_AT,
+	N_COLUMNS
+};
+
+static const SessionColumn columns[N_COLUMNS] = {
+	[COL_ID] = {"id", UUIDOID, true},
+	[COL_TOKEN_HASH] = {"token_hash", BYTEAOID, true},
+	[COL_USER_ID] = {"user_id", TEXTOID, false},
+	[COL_TENANT_ID] = {"tenant_id", TEXTOID, false},
+	[COL_ROLE] = {"role", TEXTOID, false},
+	[COL_AUTH_LEVEL] = {"auth_level", INT4OID, true},
+	[COL_DATA] = {"data", JSONBOID, true},
+	[COL_IP] = {"ip", INETOID, false},
+	[COL_USER_AGENT] = {"user_agent", TEXTOID, false},
+	[COL_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
+	[COL_AUTHENTICATED_AT] = {"authenticated_at", TIMESTAMPTZOID, false},
+	[COL_REFRESHED_AT] = {"refreshed_at", TIMESTAMPTZOID, false},
+	[COL_LAST_SEEN_AT] = {"last_seen_at", TIMESTAMPTZOID, true},
+	[COL_EXPIRES_AT] = {"expires_at", TIMESTAMPTZOID, true},
+	[COL_IDLE_TIMEOUT] = {"idle_timeout", INTERVALOID, false},
+	[COL_MAX_EXPIRES_AT] = {"max_expires_at", TIMESTAMPTZOID, false},
+	[COL_REFRESH_KEY] = {"refresh_key", BYTEAOID, false},
+	[COL_REFRESH_GENERATION] = {"refresh_generation", INT4OID, false},
+	[COL_REFRESH_EXPIRES_AT] = {"refresh_expires_at", TIMESTAMPTZOID, false},
+	[COL_ROTATED_AT] = {"rotated_at", TIMESTAMPTZOID, false},
+	[COL_REVOKED_AT] = {"revoked_at", TIMESTAMPTZOID, false},
+	[COL_REVOKED_REASON] = {"revoked_reason", TEXTOID, false},
+	[COL_PURGE_AT] = {"purge_at", TIMESTAMPTZOID, true},
+};
+
+enum
+{
+	PRIMARY_KEY,
+	BY_USER,
+	BY_TENANT,
+	BY_PURGE
+};
+
+static const SessionIndex indexes[] = {
+	[PRIMARY_KEY] = {BTREE_AM_OID, 1, {COL_ID},.unique = true},
+	[BY_USER] = {BTREE_AM_OID, 1, {COL_USER_ID},.unique = false},
+	[BY_TENANT] = {BTREE_AM_OID, 1, {COL_TENANT_ID},.partial = true},
+	[BY_PURGE] = {BTREE_AM_OID, 1, {COL_PURGE_AT},.unique = false},
+};
+
+static const char *const triggers[] = {
+	"sessions_changed", "sessions_deleted", "sessions_emptied", NULL
+};
+
+static SessionTable sessions = {
+	.name = "sessions",
+	.triggers = triggers,
+	.ncolumns = lengthof(columns),
+	.columns = columns,
+	.nindexes = lengthof(indexes),
+	.needed = indexes
+};
+
+static bool
+is_here(Relation table)
+{
+	return table->rd_rel->relpersistence != RELPERSISTENCE_UNLOGGED ||
+		!RecoveryInProgress();
+}
+
+bool
+session_store_is_here(void)
+{
+	Relation	table = session_table_open(&sessions, AccessShareLock);
+	bool		here = is_here(table);
+
+	table_close(table, AccessShareLock);
+	return here;
+}
+
+/*
+ * Opens the table.  The files of an unlogged one are not there on a standby.
+ */
+static Relation
+open_table(LOCKMODE mode)
+{
+	Relation	table = session_table_open(&sessions, mode);
+
+	if (!is_here(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("sessions are kept as a cache, which a standby does not have"),
+				 errhint("Ask the primary, or run session_storage('database') "
+						 "on it.")));
+	return table;
+}
+
+Oid
+session_store_owner(void)
+{
+	table_close(open_table(AccessShareLock), AccessShareLock);
+	return sessions.owner;
+}
+
+/*
+ * Reading
+ */
+
+/* Brings a stored value into memory, still compressed if it was. */
+static void *
+fetched(Datum value)
+{
+	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
+
+	if (VARATT_IS_EXTERNAL(stored))
+		return detoast_external_attr(stored);
+	return stored;
+}
+
+/*
+ * Fills the row from the slot's tuple, copied into the current context.  A
+ * row of which only the life is looked at does without its data.
+ */
+static void
+load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
+{
+	Datum		v[N_COLUMNS];
+	bool		null[N_COLUMNS];
+	HeapTuple	tuple = session_table_deform(&sessions, slot, v, null);
+	bytea	   *hash;
+
+#define TEXT_OR_NULL(col) \
+	(null[col] ? NULL : (text *) PG_DETOAST_DATUM_PACKED(v[col]))
+#define BYTEA_OR_NULL(col) \
+	(null[col] ? NULL : DatumGetByteaPP(v[col]))
+#define TIME_OR_NONE(col) \
+	(null[col] ? SESSION_NO_TIME : DatumGetTimestampTz(v[col]))
+
+	row->tid = slot->tts_tid;
+	row->uncommitted =
+		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
+	row->id = *DatumGetUUIDP(v[COL_ID]);
+	hash = DatumGetByteaPP(v[COL_TOKEN_HASH]);
+	if (VARSIZE_ANY_EXHDR(hash) != SESSION_SHA256_BYTES)
+		elog(ERROR, "token_hash of a session is damaged");
+	memcpy(row->token_hash, VARDATA_ANY(hash), SESSION_SHA256_BYTES);
+	memcpy(row->stored_hash, row->token_hash, SESSION_SHA256_BYTES);
+	row->user_id = TEXT_OR_NULL(COL_USER_ID);
+	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
+	row->role = TEXT_OR_NULL(COL_ROLE);
+	row->auth_level = DatumGetInt32(v[COL_AUTH_LEVEL]);
+	row->data = with_data ? fetched(v[COL_DATA]) : NULL;
+	row->ip = null[COL_IP] ? NULL : DatumGetInetPP(v[COL_IP]);
+	row->user_agent = TEXT_OR_NULL(COL_USER_AGENT);
+	row->created_at = DatumGetTimestampTz(v[COL_CREATED_AT]);
+	row->authenticated_at = TIME_OR_NONE(COL_AUTHENTICATED_AT);
+	row->refreshed_at = TIME_OR_NONE(COL_REFRESHED_AT);
+	row->last_seen_at = DatumGetTimestampTz(v[COL_LAST_SEEN_AT]);
+	row->expires_at = DatumGetTimestampTz(v[COL_EXPIRES_AT]);
+	/* One that is too long to count never ends a session. */
+	if (null[COL_IDLE_TIMEOUT] ||
+		!session_policy_usecs(&row->idle_timeout,
+							  DatumGetIntervalP(v[COL_IDLE_TIMEOUT])))
+		row->idle_timeout = 0;
+	row->max_expires_at = TIME_OR_NONE(COL_MAX_EXPIRES_AT);
+	row->refresh_key = BYTEA_OR_NULL(COL_REFRESH_KEY);
+	row->refresh_generation = null[COL_REFRESH_GENERATION] ? 0 :
+		DatumGetInt32(v[COL_REFRESH_GENERATION]);
+	row->refresh_expires_at = TIME_OR_NONE(COL_REFRESH_EXPIRES_AT);
+	row->rotated_at = TIME_OR_NONE(COL_ROTATED_AT);
+	row->revoked_at = TIME_OR_NONE(COL_REVOKED_AT);
+	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
+	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
+
+#undef TEXT_OR_NULL
+#undef BYTEA_OR_NULL
+#undef TIME_OR_NONE
+}
+
+static void
+id_key(ScanKey key, const pg_uuid_t *id)
+{
+	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_UUID_EQ,
+				UUIDPGetDatum(unconstify(pg_uuid_t *, id)));
+}
+
+static bool
+read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
+{
+	Relation	table = open_table(AccessShareLock);
+	ScanKeyData key;
+	SessionTableScan scan;
+	bool		found;
+
+	id_key(&key, id);
+	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
+	found = session_table_next(&scan);
+	if (found)
+		load_row(row, scan.slot, with_data);
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	return found;
+}
+
+bool
+session_store_read(const pg_uuid_t *id, SessionRow *row)
+{
+	return read_row(id, row, true);
+}
+
+bool
+session_store_glance(const pg_uuid_t *id, SessionRow *row)
+{
+	return read_row(id, row, false);
+}
+
+static bool
+is_null(TupleTableSlot *slot, int column)
+{
+	return slot_attisnull(slot, sessions.numbers[column]);
+}
+
+/* What becomes of a row that was found. */
+typedef void (*VisitSlot) (TupleTableSlot *slot, int which, void *arg);
+
+/* Is the row in a tenant, or (NULL) in any, or in none if that was meant? */
+static bool
+in_tenant(TupleTableSlot *slot, text *tenant_id, int which)
+{
+	bool		null;
+	Datum		value = session_table_value(&sessions, slot, COL_TENANT_ID, &null);
+
+	if (tenant_id == NULL)
+		return null || (which & SESSION_STORE_ONE_TENANT) == 0;
+	return !null &&
+		DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, value,
+											 PointerGetDatum(tenant_id)));
+}
+
+/* Visits the rows whose text column equals a value, narrowed to a tenant. */
+static void
+visit_where(int index, text *value, text *tenant_id, int which,
+			VisitSlot visit, void *arg)
+{
+	Relation	table = open_table(AccessShareLock);
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	/* ScanKeyInit compares in collation C, which is the columns' own. */
+	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
+				PointerGetDatum(value));
+	session_table_begin(&scan, table, sessions.indexes[index], &key);
+	while (session_table_next(&scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* A busy user leaves thousands of revoked ones. */
+		if (((which & SESSION_STORE_REVOKED) != 0 ||
+			 is_null(scan.slot, COL_REVOKED_AT)) &&
+			in_tenant(scan.slot, tenant_id, which))
+			visit(scan.slot, which, arg);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+}
+
+static void
+add_row(TupleTableSlot *slot, int which, void *arg)
+{
+	List	  **rows = arg;
+	SessionRow *row = palloc_object(SessionRow);
+
+	load_row(row, slot, (which & SESSION_STORE_DATA) != 0);
+	*rows = lappend(*rows, row);
+}
+
+List *
+session_store_of_user(text *user_id, text *tenant_id, int which)
+{
+	List	   *rows = NIL;
+
+	visit_where(BY_USER, user_id, tenant_id, which, add_row, &rows);
+	return rows;
+}
+
+void
+session_store_add_id(SessionIds *ids, const pg_uuid_t *id)
+{
+	if (ids->count == ids->room)
+	{
+		int			room = Max(ids->room * 2, 16);
+
+		if (ids->ids == NULL)
+			ids->ids = palloc_array(pg_uuid_t, room);
+		else
+			ids->ids = repalloc_huge(ids->ids, room * sizeof(pg_uuid_t));
+		ids->room = room;
+	}
+	ids->ids[ids->count++] = *id;
+}
+
+static void
+add_id(TupleTableSlot *slot, int which, void *arg)
+{
+	bool		null;
+
+	session_store_add_id(arg, DatumGetUUIDP(session_table_value(&sessions, slot, COL_ID, &null)));
+}
+
+void
+session_store_ids_of_user(SessionIds *ids, text *user_id, text *tenant_id,
+						  int which)
+{
+	visit_where(BY_USER, user_id, tenant_id, which, add_id, ids);
+}
+
+void
+session_store_ids_of_tenant(SessionIds *ids, text *tenant_id)
+{
+	visit_where(BY_TENANT, tenant_id, NULL, 0, add_id, ids);
+}
+
+/* Adds the session in the slot to an array that grows. */
+static void
+add_owned(SessionOwned **owned, int *count, int *room, TupleTableSlot *slot,
+		  Datum user_id)
+{
+	bool		null;
+
+	if (*count == *room)
+	{
+		*room *= 2;
+		*owned = repalloc_huge(*owned, *room * sizeof(SessionOwned));
+	}
+	(*owned)[*count].user_id = PG_DETOAST_DATUM_COPY(user_id);
+	(*owned)[*count].id = *DatumGetUUIDP(session_table_value(&sessions, slot, COL_ID, &null));
+	++*count;
+}
+
+SessionOwned *
+session_store_owned(int *count)
+{
+	Relation	table = open_table(AccessShareLock);
+	int			room = 64;
+	SessionOwned *owned = palloc_array(SessionOwned, room);
+	SessionTableScan scan;
+
+	*count = 0;
+	session_table_begin(&scan, table, sessions.indexes[BY_USER], NULL);
+	while (session_table_next(&scan))
+	{
+		bool		null;
+		Datum		user_id = session_table_value(&sessions, scan.slot, COL_USER_ID, &null);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!null && is_null(scan.slot, COL_REVOKED_AT))
+			add_owned(&owned, count, &room, scan.slot, user_id);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	return owned;
+}
+
+/*
+ * Locking
+ */
+
+/*
+ * Locks the version in the slot's scan, or the newest that follows it, and
+ * leaves it in the slot.
+ */
+static TM_Result
+lock_tuple(Relation table, Snapshot snapshot, TupleTableSlot *slot,
+		   ItemPointer tid, LockTupleMode mode, LockWaitPolicy wait,
+		   uint8 flags)
+{
+	TM_FailureData failure;
+
+	return table_tuple_lock(table, tid, snapshot, slot,
+							GetCurrentCommandId(false),
+							mode, wait, flags, &failure);
+}
+
+bool
+session_store_lock(const pg_uuid_t *id, SessionRow *row)
+{
+	Relation	table = open_table(RowShareLock);
+	Oid			index = sessions.indexes[PRIMARY_KEY];	/* waiting may clear it */
+	ScanKeyData key;
+	TM_Result	outcome = TM_Updated;
+
+	id_key(&key, id);
+	while (outcome == TM_Updated)
+	{
+		SessionTableScan scan;
+
+		CHECK_FOR_INTERRUPTS();
+		session_table_begin(&scan, table, index, &key);
+		if (session_table_next(&scan))
+		{
+			ItemPointerData tid = scan.slot->tts_tid;
+
+			outcome = lock_tuple(table, scan.snapshot, scan.slot, &tid,
+								 LockTupleNoKeyExclusive, LockWaitBlock,
+								 TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
+			if (outcome == TM_Ok)
+				load_row(row, scan.slot, true);
+		}
+		else
+			outcome = TM_Deleted;
+		session_table_end(&scan);
+	}
+	table_close(table, NoLock);
+	if (outcome != TM_Ok && outcome != TM_Deleted)
+		elog(ERROR, "unexpected result %d of locking a session", outcome);
+	return outcome == TM_Ok;
+}
+
+/*
+ * The table was unlocked since the row was read, so VACUUM FULL may have moved
+ * it: a tid is only good within the scan that found it.  The table is locked
+ * as the UPDATE that follows wants it, so that that does not wait either.
+ */
+bool
+session_store_try_lock(const SessionRow *row)
+{
+	Relation	table = open_table(AccessShareLock);
+	Oid			index = sessions.indexes[PRIMARY_KEY];
+	bool		held = false;
+
+	if (ConditionalLockRelation(table, RowExclusiveLock))
+	{
+		ScanKeyData key;
+		SessionTableScan scan;
+
+		id_key(&key, &row->id);
+		session_table_begin(&scan, table, index, &key);
+		if (session_table_next(&scan) &&
+			ItemPointerEquals(&scan.slot->tts_tid, unconstify(ItemPointerData *, &row->tid)))
+		{
+			ItemPointerData tid = row->tid;
+
+			held = lock_tuple(table, scan.snapshot, scan.slot, &tid,
+							  LockTupleNoKeyExclusive, LockWaitSkip, 0) == TM_Ok;
+		}
+		session_table_end(&scan);
+		if (!held)
+			UnlockRelation(table, RowExclusiveLock);
+	}
+	table_close(table, AccessShareLock);
+	return held;
+}
+
+/*
+ * The lock is one of the advisory kind, in a class that no SQL function can
+ * reach, so an application's own advisory locks never meet ours.
+ */
+#define USER_LOCK_CLASS 5
+
+void
+session_store_lock_user(const text *user_id, const text *tenant_id)
+{
+	uint64		tenant = 0;
+	uint64		hash;
+	LOCKTAG		tag;
+
+	if (tenant_id != NULL)
+		tenant = hash_bytes_extended((const unsigned char *) VARDATA_ANY(tenant_id),
+									 VARSIZE_ANY_EXHDR(tenant_id), 1);
+	hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(user_id),
+							   VARSIZE_ANY_EXHDR(user_id), tenant);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (hash >> 32),
+						 (uint32) hash, USER_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/*
+ * Noting what changed
+ */
+
+void
+session_store_check_table(Relation rel)
+{
+	Relation	table = session_table_open(&sessions, AccessShareLock);
+	bool		same = RelationGetRelid(rel) == RelationGetRelid(table);
+
+	table_close(table, AccessShareLock);
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not \"session.sessions\"",
+						RelationGetRelationName(rel)),
+				 errhint("Drop the trigger.")));
+}
+
+void
+session_store_check_triggers(void)
+{
+	session_table_check_triggers(&sessions);
+}
+
+/* What a snapshot is made from, or ends a session. */
+static const int telling[] = {
+	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
+	COL_AUTH_LEVEL, COL_CREATED_AT, COL_AUTHENTICATED_AT, COL_IDLE_TIMEOUT,
+	COL_REFRESH_EXPIRES_AT, COL_REVOKED_AT
+};
+
+static bool
+column_differs(TupleTableSlot *before, TupleTableSlot *after, int column)
+{
+	AttrNumber	number = sessions.numbers[column];
+	Form_pg_attribute attr = TupleDescAttr(before->tts_tupleDescriptor,
+										   number - 1);
+	bool		null_before;
+	bool		null_after;
+	Datum		was = slot_getattr(before, number, &null_before);
+	Datum		is = slot_getattr(after, number, &null_after);
+
+	if (null_before || null_after)
+		return null_before != null_after;
+	return !datum_image_eq(was, is, attr->attbyval, attr->attlen);
+}
+
+/* Returns whether a time, which is not NULL, is earlier than before. */
+static bool
+is_earlier(TupleTableSlot *before, TupleTableSlot *after, int column)
+{
+	bool		null;
+	Datum		was = session_table_value(&sessions, before, column, &null);
+	Datum		is = session_table_value(&sessions, after, column, &null);
+
+	return DatumGetTimestampTz(is) < DatumGetTimestampTz(was);
+}
+
+/* An end that comes later makes no snapshot wrong. */
+bool
+session_store_differs(TupleTableSlot *before, TupleTableSlot *after)
+{
+	for (int i = 0; i < (int) lengthof(telling); i++)
+		if (column_differs(before, after, telling[i]))
+			return true;
+	return is_earlier(before, after, COL_EXPIRES_AT) ||
+		(!is_null(after, COL_IDLE_TIMEOUT) &&
+		 is_earlier(before, after, COL_LAST_SEEN_AT));
+}
+
+void
+session_store_load(TupleTableSlot *slot, SessionRow *row)
+{
+	load_row(row, slot, false);
+}
+
+void
+session_store_note_change(const SessionRow *before, const SessionRow *after)
+{
+	char	   *given = NULL;
+
+	/* A snapshot for the new token can only be made of what is new. */
+	if (after != NULL && memcmp(&before->id, &after->id, UUID_LEN) == 0 &&
+		memcmp(before->token_hash, after->token_hash,
+			   SESSION_SHA256_BYTES) != 0)
+		given = session_secret_digest(after);
+	session_revocation_note(&before->id, session_secret_digest(before), given);
+	session_table_flush_commit(&sessions);
+	sessions.changes_heard++;
+}
+
+void
+session_store_note_emptied(void)
+{
+	session_revocation_emptied();
+	session_table_flush_commit(&sessions);
+}
+
+/*
+ * Writing
+ */
+
+/* A statement and the columns its parameters stand for, $1 first. */
+typedef struct Statement
+{
+	const char *sql;
+	int			nparams;
+	const int  *params;
+	SessionPlan plan;			/* saved on first use */
+} Statement;
+
+static const int insert_params[] = {
+	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
+	COL_AUTH_LEVEL, COL_DATA, COL_IP, COL_USER_AGENT, COL_CREATED_AT,
+	COL_AUTHENTICATED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
+	COL_IDLE_TIMEOUT, COL_MAX_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_KEY,
+	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT
+};
+
+#define INSERT "INSERT INTO session.sessions (id, token_hash, user_id," \
+	" tenant_id, role, auth_level, data, ip, user_agent, created_at," \
+	" authenticated_at, last_seen_at, expires_at, idle_timeout," \
+	" max_expires_at, purge_at, refresh_key, refresh_generation," \
+	" refresh_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10," \
+	" $11, $12, $13, $14, $15, $16, $17, $18, $19)"
+
+static Statement insert_statement = {
+	.sql = INSERT,
+	.nparams = lengthof(insert_params),
+	.params = insert_params
+};
+
+static Statement insert_unless_taken_statement = {
+	.sql = INSERT " ON CONFLICT (id) DO NOTHING",
+	.nparams = lengthof(insert_params),
+	.params = insert_params
+};
+
+static const int activity_params[] = {
+	COL_ID, COL_LAST_SEEN_AT, COL_PURGE_AT
+};
+
+static Statement activity_statement = {
+	.sql = "UPDATE ONLY session.sessions SET last_seen_at = $2, purge_at = $3"
+	" WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(activity_params),
+	.params = activity_params
+};
+
+static const int data_params[] = {
+	COL_ID, COL_DATA, COL_LAST_SEEN_AT, COL_PURGE_AT
+};
+
+static Statement data_statement = {
+	.sql = "UPDATE ONLY session.sessions SET data = $2, last_seen_at = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(data_params),
+	.params = data_params
+};
+
+static const int state_params[] = {
+	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_ROLE, COL_AUTH_LEVEL,
+	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
+	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT
+};
+
+static Statement state_statement = {
+	.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
+	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
+	" last_seen_at = $8, expires_at = $9, purge_at = $10, refresh_key = $11,"
+	" refresh_generation = $12, rotated_at = $13"
+	" WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(state_params),
+	.params = state_params
+};
+
+static const int end_params[] = {
+	COL_ID, COL_REVOKED_AT, COL_REVOKED_REASON, COL_PURGE_AT
+};
+
+static Statement end_statement = {
+	.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+	.nparams = lengthof(end_params),
+	.params = end_params
+};
+
+/* Lengths read better in days, where they have some. */
+static Interval *
+usecs_interval(int64 usecs)
+{
+	Interval   *interval = palloc0_object(Interval);
+
+	interval->day = (int32) (usecs / USECS_PER_DAY);
+	interval->time = usecs % USECS_PER_DAY;
+	return interval;
+}
+
+static Datum
+time_value(TimestampTz moment, bool *null)
+{
+	*null = moment == SESSION_NO_TIME;
+	return TimestampTzGetDatum(moment);
+}
+
+static Datum
+pointer_value(const void *pointer, bool *null)
+{
+	*null = pointer == NULL;
+	return PointerGetDatum(pointer);
+}
+
+/* The value of a column, as a parameter. */
+static Datum
+column_value(const SessionRow *row, int column, bool *null)
+{
+	*null = false;
+	switch (column)
+	{
+		case COL_ID:
+			return UUIDPGetDatum(&row->id);
+		case COL_TOKEN_HASH:
+			return PointerGetDatum(cstring_to_text_with_len((const char *) row->token_hash,
+															SESSION_SHA256_BYTES));
+		case COL_USER_ID:
+			return pointer_value(row->user_id, null);
+		case COL_TENANT_ID:
+			return pointer_value(row->tenant_id, null);
+		case COL_ROLE:
+			return pointer_value(row->role, null);
+		case COL_AUTH_LEVEL:
+			return Int32GetDatum(row->auth_level);
+		case COL_DATA:
+			return pointer_value(row->data, null);
+		case COL_IP:
+			return pointer_value(row->ip, null);
+		case COL_USER_AGENT:
+			return pointer_value(row->user_agent, null);
+		case COL_CREATED_AT:
+			return TimestampTzGetDatum(row->created_at);
+		case COL_AUTHENTICATED_AT:
+			return time_value(row->authenticated_at, null);
+		case COL_REFRESHED_AT:
+			return time_value(row->refreshed_at, null);
+		case COL_LAST_SEEN_AT:
+			return TimestampTzGetDatum(row->last_seen_at);
+		case COL_EXPIRES_AT:
+			return TimestampTzGetDatum(row->expires_at);
+		case COL_IDLE_TIMEOUT:
+			*null = row->idle_timeout == 0;
+			return IntervalPGetDatum(usecs_interval(row->idle_timeout));
+		case COL_MAX_EXPIRES_AT:
+			return time_value(row->max_expires_at, null);
+		case COL_REFRESH_KEY:
+			return pointer_value(row->refresh_key, null);
+		case COL_REFRESH_GENERATION:
+			*null = row->refresh_key == NULL;
+			return Int32GetDatum(row->refresh_generation);
+		case COL_REFRESH_EXPIRES_AT:
+			return time_value(row->refresh_expires_at, null);
+		case COL_ROTATED_AT:
+			return time_value(row->rotated_at, null);
+		case COL_REVOKED_AT:
+			return time_value(row->revoked_at, null);
+		case COL_REVOKED_REASON:
+			return pointer_value(row->revoked_reason, null);
+		case COL_PURGE_AT:
+			return TimestampTzGetDatum(row->purge_at);
+	}
+	elog(ERROR, "column %d of session.sessions is not written", column);
+}
+
+/* Runs one of the statements above; returns the number of rows written. */
+static uint64
+run_statement(Statement *statement, const SessionRow *row)
+{
+	Oid			types[N_COLUMNS];
+	Datum		values[N_COLUMNS];
+	char		nulls[N_COLUMNS] = {0};
+
+	for (int i = 0; i < statement->nparams; i++)
+	{
+		int			column = statement->params[i];
+		bool		null;
+
+		types[i] = columns[column].type;
+		values[i] = column_value(row, column, &null);
+		nulls[i] = null ? 'n' : ' ';
+	}
+	return session_table_execute(&sessions, statement->sql,
+								 statement->nparams, types, values, nulls,
+								 &statement->plan);
+}
+
+/* Writes one row. */
+static void
+write_row(Statement *statement, const SessionRow *row)
+{
+	session_table_expect(&sessions, run_statement(statement, row), 1);
+}
+
+bool
+session_store_insert(const SessionRow *row, bool may_be_taken)
+{
+	SessionRow	other;
+	uint64		written;
+
+	if (!may_be_taken)
+	{
+		write_row(&insert_statement, row);
+		return true;
+	}
+	written = run_statement(&insert_unless_taken_statement, row);
+	if (written == 0 && session_store_glance(&row->id, &other))
+		return false;
+	session_table_expect(&sessions, written, 1);
+	return true;
+}
+
+void
+session_store_save_activity(const SessionRow *row)
+{
+	write_row(&activity_statement, row);
+}
+
+void
+session_store_save_data(const SessionRow *row)
+{
+	write_row(&data_statement, row);
+}
+
+/* Writes a row, which must not succeed without being noted. */
+static void
+write_noted(Statement *statement, const SessionRow *row)
+{
+	uint64		before = sessions.changes_heard;
+
+	write_row(statement, row);
+	session_table_expect_heard(&sessions, before);
+}
+
+void
+session_store_save_state(const SessionRow *row)
+{
+	if (memcmp(row->token_hash, row->stored_hash, SESSION_SHA256_BYTES) != 0)
+		write_noted(&state_statement, row);
+	else
+		write_row(&state_statement, row);
+}
+
+void
+session_store_save_end(const SessionRow *row)
+{
+	write_noted(&end_statement, row);
+}
+
+/* Selects the rows whose time to be deleted has come. */
+static void
+purge_key(ScanKey key, TimestampTz now)
+{
+	ScanKeyInit(key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(now));
+}
+
+/* Deletes rows that are held. */
+static void
+delete_rows(Datum *ids, int count)
+{
+	static SessionPlan plan = NULL;
+	Oid			types[] = {UUIDARRAYOID};
+	Datum		values[1];
+	uint64		deleted;
+
+	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
+												false, TYPALIGN_CHAR));
+	deleted = session_table_execute(&sessions, "DELETE FROM ONLY session.sessions"
+									" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+									lengthof(types), types, values, NULL, &plan);
+	session_table_expect(&sessions, deleted, count);
+}
+
+/*
+ * Whether the row of a scan is dead and free; it is held then, and the farewell
+ * was said.  What it takes to look at one is forgotten before the next.
+ */
+static bool
+hold_dead(SessionTableScan *scan, Relation table, TimestampTz now,
+		  SessionStoreTest is_dead, SessionStoreFarewell farewell,
+		  MemoryContext work)
+{
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	ItemPointerData tid = scan->slot->tts_tid;
+	SessionRow	row;
+	bool		held;
+
+	/* Locking changes nothing about the row, or fails. */
+	load_row(&row, scan->slot, false);
+	held = is_dead(&row, now) &&
+		lock_tuple(table, scan->snapshot, scan->slot, &tid,
+				   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok;
+	if (held)
+		farewell(&row, now);
+	MemoryContextSwitchTo(caller);
+	MemoryContextReset(work);
+	return held;
+}
+
+/* Memory for looking at a row at a time. */
+static MemoryContext
+row_memory(void)
+{
+	return AllocSetContextCreate(CurrentMemoryContext, "session row",
+								 ALLOCSET_DEFAULT_SIZES);
+}
+
+int
+session_store_find_dead(TimestampTz now, int limit, SessionStoreTest is_dead,
+						pg_uuid_t *ids)
+{
+	Relation	table = open_table(AccessShareLock);
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session find dead",
+											   ALLOCSET_DEFAULT_SIZES);
+	int			count = 0;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	purge_key(&key, now);
+	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
+	while (count < limit && session_table_next(&scan))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work);
+		SessionRow	row;
+
+		CHECK_FOR_INTERRUPTS();
+		load_row(&row, scan.slot, false);
+		if (is_dead(&row, now))
+			ids[count++] = row.id;
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(work);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	MemoryContextDelete(work);
+	return count;
+}
+
+int
+session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
+						  SessionStoreTest is_dead,
+						  SessionStoreFarewell farewell,
+						  SessionBudget *budget, int *deleted)
+{
+	Relation	table = open_table(RowExclusiveLock);
+	Datum	   *held = palloc_array(Datum, count);
+	MemoryContext work = row_memory();
+	int			tried = 0;
+	ScanKeyData key;
+	SessionTableScan scan;
+	int			size;
+
+	id_key(&key, &ids[0]);
+	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
+	while ((size = session_budget_next(budget, count - tried)) > 0)
+	{
+		int			nheld = 0;
+
+		for (int i = tried; i < tried + size; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			id_key(&key, &ids[i]);
+			session_table_rescan(&scan, &key);
+			if (session_table_next(&scan) &&
+				hold_dead(&scan, table, now, is_dead, farewell, work))
+				held[nheld++] = UUIDPGetDatum(unconstify(pg_uuid_t *, &ids[i]));
+		}
+		if (nheld > 0)
+			delete_rows(held, nheld);
+		*deleted += nheld;
+		tried += size;
+	}
+	session_table_end(&scan);
+	MemoryContextDelete(work);
+	table_close(table, NoLock);
+	return tried;
+}
+
+/* Visits the rows of a range of pages. */
+static void
+visit_pages(Relation table, Snapshot snapshot, BlockNumber first,
+			BlockNumber last, SessionStoreVisit visit, void *arg)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session sample",
+											   ALLOCSET_DEFAULT_SIZES);
+	TupleTableSlot *slot = table_slot_create(table, NULL);
+	ItemPointerData from;
+	ItemPointerData to;
+	TableScanDesc scan;
+
+	ItemPointerSet(&from, first, FirstOffsetNumber);
+	ItemPointerSet(&to, last, MaxOffsetNumber);
+	scan = table_beginscan_tidrange(table, snapshot, &from, &to);
+	while (table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
+	{
+		MemoryContext caller = MemoryContextSwitchTo(work);
+		SessionRow	row;
+
+		CHECK_FOR_INTERRUPTS();
+		load_row(&row, slot, false);
+		visit(&row, arg);
+		MemoryContextSwitchTo(caller);
+		MemoryContextReset(work);
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(work);
+}
+
+double
+session_store_sample(uint32 pages, SessionStoreVisit visit, void *arg)
+{
+	Relation	table = open_table(AccessShareLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	BlockNumber total = RelationGetNumberOfBlocks(table);
+
+	if (total <= pages)
+	{
+		if (total > 0)
+			visit_pages(table, snapshot, 0, total - 1, visit, arg);
+		pages = total;
+	}
+	else
+	{
+		/* One of each of as many stretches of the same length. */
+		for (uint32 i = 0; i < pages; i++)
+		{
+			BlockNumber begin = (BlockNumber) ((uint64) total * i / pages);
+			BlockNumber end = (BlockNumber) ((uint64) total * (i + 1) / pages);
+			BlockNumber page;
+
+			page = (BlockNumber) pg_prng_uint64_range(&pg_global_prng_state,
+													  begin, end - 1);
+
+			visit_pages(table, snapshot, page, page, visit, arg);
+		}
+	}
+	UnregisterSnapshot(snapshot);
+	table_close(table, AccessShareLock);
+	return pages == 0 ? 1 : (double) total / pages;
+}

@@ -1,0 +1,382 @@
+/*
+ * table.c
+ *	  How store.c, keyring.c and their like reach the extension's own tables.
+ *
+ * Rules:
+ * - Where a table, its columns and its indexes are is cached for the life of the
+ *	 backend and dropped by a relcache callback.  The table is looked up by name
+ *	 in schema "session", never through search_path, and only used when shape.c
+ *	 finds everything in it.
+ * - A read takes a snapshot of its own, so a long REPEATABLE READ transaction
+ *	 sees what was committed meanwhile.
+ * - Statements run as the table's owner, name everything by schema, and carry
+ *	 values as parameters only.  An error restores the user with the
+ *	 (sub)transaction.
+ * - A commit is flushed where a crash must not undo a change.  A savepoint that
+ *	 is rolled back leaves the transaction with a flush it does not need, and
+ *	 PREPARE TRANSACTION and COMMIT PREPARED always flush.  A worker of logical
+ *	 replication receives again what a crash undoes, because it reports only
+ *	 what is flushed; its commits stay as fast as the subscription has them.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "replication/logicalworker.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "table/authority.h"
+#include "table/shape.h"
+#include "engine/shared.h"
+#include "table/table.h"
+
+/* Every table that was opened; they are static in their modules. */
+static SessionTable *tables = NULL;
+
+/* Drops what is cached about a relation, or about all of them. */
+static void
+forget(Datum arg, Oid relid)
+{
+	for (SessionTable *table = tables; table != NULL; table = table->next)
+	{
+		if (!OidIsValid(relid) || relid == table->relid)
+			table->relid = InvalidOid;
+		if (!OidIsValid(relid) || relid == table->pending)
+			table->pending = InvalidOid;
+	}
+}
+
+/* Has the table cleared from the cache when the catalogs change. */
+static void
+watch(SessionTable *table)
+{
+	if (tables == NULL)
+		CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	table->next = tables;
+	table->listed = true;
+	tables = table;
+}
+
+static Oid
+find_relation(const char *name)
+{
+	Oid			schema = get_namespace_oid(SESSION_TABLE_SCHEMA, true);
+	Oid			relid = InvalidOid;
+
+	if (OidIsValid(schema))
+		relid = get_relname_relid(name, schema);
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relation \"%s.%s\" does not exist",
+						SESSION_TABLE_SCHEMA, name),
+				 errhint("Run CREATE EXTENSION session, or ALTER EXTENSION "
+						 "session UPDATE.")));
+	return relid;
+}
+
+/*
+ * Fills the cache.  Looking can deliver an invalidation; then what was found
+ * is good for this time, while the table is locked, and is looked up again the
+ * next time.
+ */
+static void
+remember(SessionTable *table, Relation rel)
+{
+	SessionShape shape;
+
+	table->pending = RelationGetRelid(rel);
+	session_shape_find(&shape, table, rel);
+	memcpy(table->numbers, shape.numbers, sizeof(table->numbers));
+	memcpy(table->indexes, shape.indexes, sizeof(table->indexes));
+	table->owner = rel->rd_rel->relowner;
+	table->relid = table->pending;
+	session_shared_attach();
+}
+
+/*
+ * Taking the lock is what delivers invalidations, so what is cached is only
+ * trusted from then on.
+ */
+Relation
+session_table_open(SessionTable *table, LOCKMODE mode)
+{
+	Relation	rel;
+
+	if (!table->listed)
+		watch(table);
+	if (OidIsValid(table->relid))
+	{
+		rel = try_relation_open(table->relid, mode);
+		if (rel != NULL && OidIsValid(table->relid))
+		{
+			/* The worker may have found the extension gone, before. */
+			session_shared_attach();
+			return rel;
+		}
+		if (rel != NULL)
+			relation_close(rel, mode);
+		table->relid = InvalidOid;
+	}
+
+	rel = try_relation_open(find_relation(table->name), mode);
+	if (rel == NULL)			/* dropped meanwhile; is it back? */
+		return session_table_open(table, mode);
+	remember(table, rel);
+	return rel;
+}
+
+void
+session_table_begin(SessionTableScan *scan, Relation rel, Oid index,
+					ScanKey key)
+{
+	scan->memory = CurrentMemoryContext;
+	scan->index = index_open(index, AccessShareLock);
+	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan->slot = table_slot_create(rel, NULL);
+	scan->desc = session_compat_beginscan(rel, scan->index, scan->snapshot,
+										  key == NULL ? 0 : 1);
+	session_table_rescan(scan, key);
+}
+
+void
+session_table_rescan(SessionTableScan *scan, ScanKey key)
+{
+	index_rescan(scan->desc, key, key == NULL ? 0 : 1, NULL, 0);
+}
+
+bool
+session_table_next(SessionTableScan *scan)
+{
+	/* btree keeps what it allocates on the way until the scan ends. */
+	MemoryContext caller = MemoryContextSwitchTo(scan->memory);
+	bool		found = index_getnext_slot(scan->desc, ForwardScanDirection,
+										   scan->slot);
+
+	MemoryContextSwitchTo(caller);
+	return found;
+}
+
+void
+session_table_end(SessionTableScan *scan)
+{
+	index_endscan(scan->desc);
+	ExecDropSingleTupleTableSlot(scan->slot);
+	UnregisterSnapshot(scan->snapshot);
+	index_close(scan->index, AccessShareLock);
+}
+
+HeapTuple
+session_table_deform(const SessionTable *table, TupleTableSlot *slot,
+					 Datum *values, bool *nulls)
+{
+	TupleDesc	desc = slot->tts_tupleDescriptor;
+	HeapTuple	tuple = ExecCopySlotHeapTuple(slot);
+	Datum	   *all = palloc(desc->natts * (sizeof(Datum) + sizeof(bool)));
+	bool	   *all_nulls = (bool *) (all + desc->natts);
+
+	heap_deform_tuple(tuple, desc, all, all_nulls);
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		AttrNumber	number = table->numbers[i];
+
+		values[i] = all[number - 1];
+		nulls[i] = all_nulls[number - 1];
+		/* 18 has NOT NULL constraints that old rows need not obey. */
+		if (nulls[i] && table->columns[i].required)
+			elog(ERROR, "column \"%s\" of a row of \"%s.%s\" is null",
+				 table->columns[i].name, SESSION_TABLE_SCHEMA, table->name);
+	}
+	pfree(all);
+	return tuple;
+}
+
+bool
+session_table_has_by(SessionTable *table, int index, TimestampTz time)
+{
+	Relation	rel = session_table_open(table, AccessShareLock);
+	SessionTableScan scan;
+	ScanKeyData key;
+	bool		found;
+
+	ScanKeyInit(&key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
+				TimestampTzGetDatum(time));
+	session_table_begin(&scan, rel, table->indexes[index], &key);
+	found = session_table_next(&scan);
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+uint64
+session_table_execute(SessionTable *table, const char *sql, int nparams,
+					  Oid *types, Datum *values, const char *nulls,
+					  SessionPlan *plan)
+{
+	Relation	rel = session_table_open(table, AccessShareLock);
+	Oid			relid = RelationGetRelid(rel);
+	SessionAuthority before;
+	uint64		changed;
+
+	table_close(rel, AccessShareLock);
+	session_authority_take(&before, table->owner);
+	changed = session_statement_execute(plan, sql, relid, nparams, types,
+										values, nulls);
+	session_authority_give_back(&before);
+	return changed;
+}
+
+void
+session_table_expect(const SessionTable *table, uint64 changed,
+					 uint64 expected)
+{
+	if (changed != expected)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s.%s\" did not take a change",
+						SESSION_TABLE_SCHEMA, table->name),
+				 errdetail("%llu of %llu rows were changed.",
+						   (unsigned long long) changed,
+						   (unsigned long long) expected),
+				 errhint("Look for a rule or a trigger on the table that "
+						 "suppresses changes.")));
+}
+
+void
+session_table_expect_heard(const SessionTable *table, uint64 before)
+{
+	if (table->changes_heard == before)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("trigger \"%s\" of table \"%s.%s\" did not fire",
+						table->triggers[0], SESSION_TABLE_SCHEMA, table->name),
+				 errhint("Run ALTER TABLE %s.%s ENABLE ALWAYS TRIGGER %s, and "
+						 "look for other triggers that take changes back.",
+						 SESSION_TABLE_SCHEMA, table->name,
+						 table->triggers[0])));
+}
+
+static bool
+always_fires(Relation rel, const char *name)
+{
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+		if (strcmp(rel->trigdesc->triggers[i].tgname, name) == 0)
+			return rel->trigdesc->triggers[i].tgenabled == TRIGGER_FIRES_ALWAYS;
+	return false;
+}
+
+void
+session_table_check_triggers(SessionTable *table)
+{
+	Relation	rel = session_table_open(table, AccessShareLock);
+
+	for (int i = 0; table->triggers[i] != NULL; i++)
+		if (!always_fires(rel, table->triggers[i]))
+			ereport(WARNING,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("trigger \"%s\" of table \"%s.%s\" does not fire "
+							"for every change", table->triggers[i],
+							SESSION_TABLE_SCHEMA, table->name),
+					 errdetail("Snapshots and other connections do not hear of "
+							   "changes that are made without it."),
+					 errhint("Run ALTER TABLE %s.%s ENABLE ALWAYS TRIGGER %s.",
+							 SESSION_TABLE_SCHEMA, table->name,
+							 table->triggers[i])));
+	table_close(rel, AccessShareLock);
+}
+
+/* The statement that deletes rows, or only locks the first ones. */
+static char *
+trim_statement(const SessionTable *table, int index, bool deletes)
+{
+	const char *time = table->columns[table->needed[index].columns[0]].name;
+	char	   *locks = psprintf("SELECT t.ctid FROM ONLY " SESSION_TABLE_SCHEMA
+								 ".%s t WHERE t.%s OPERATOR(pg_catalog.<=) $1"
+								 " ORDER BY t.%s LIMIT $2"
+								 " FOR UPDATE SKIP LOCKED",
+								 table->name, time, time);
+
+	if (!deletes)
+		return locks;
+	return psprintf("DELETE FROM ONLY " SESSION_TABLE_SCHEMA ".%s"
+					" WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(%s))",
+					table->name, locks);
+}
+
+/* Runs one of the two; returns the number of rows. */
+static uint64
+run_trim(SessionTable *table, int index, TimestampTz time, int limit,
+		 bool deletes)
+{
+	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
+	Datum		values[] = {TimestampTzGetDatum(time), Int64GetDatum(limit)};
+
+	return session_table_execute(table, trim_statement(table, index, deletes),
+								 lengthof(types), types, values, NULL,
+								 deletes ? &table->trim : &table->probe);
+}
+
+/* Deletes at most limit rows; fails if something kept all of them. */
+static int64
+trim_some(SessionTable *table, int index, TimestampTz time, int limit)
+{
+	uint64		deleted = run_trim(table, index, time, limit, true);
+
+	/* If there is none that others have locked, then something kept them. */
+	if (deleted == 0)
+	{
+		uint64		locked = run_trim(table, index, time, 1, false);
+
+		if (locked > 0)
+			deleted = run_trim(table, index, time, limit, true);
+		if (deleted == 0)
+			session_table_expect(table, deleted, locked);
+	}
+	return (int64) deleted;
+}
+
+int64
+session_table_trim(SessionTable *table, int index, TimestampTz time,
+				   SessionBudget *budget, int limit)
+{
+	int64		deleted = 0;
+	int			size;
+
+	if (!session_table_has_by(table, index, time))
+		return 0;
+	while ((size = session_budget_next(budget, limit - (int) deleted)) > 0)
+	{
+		int64		some = trim_some(table, index, time, size);
+
+		deleted += some;
+		if (some < size)
+			break;
+	}
+	return deleted;
+}
+
+void
+session_table_flush_commit(SessionTable *table)
+{
+	Relation	rel;
+
+	if (IsLogicalWorker())
+		return;
+	rel = session_table_open(table, AccessShareLock);
+	if (RelationIsPermanent(rel))
+		ForceSyncCommit();
+	table_close(rel, AccessShareLock);
+}
