@@ -27,6 +27,7 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
+#include "model/json.h"
 #include "engine/context.h"
 #include "request/identity.h"
 #include "engine/lifecycle.h"
@@ -251,7 +252,7 @@ claims_of_identity(void)
 	parsed_for = 0;
 	MemoryContextReset(memory);
 	if (identity != NULL && identity->claims != NULL)
-		parsed = session_claims_parse_local(text_to_cstring(identity->claims));
+		parsed = session_json_parse_local(text_to_cstring(identity->claims));
 	claims = NULL;
 	if (parsed != NULL)
 		claims = memcpy(MemoryContextAlloc(memory, VARSIZE(parsed)), parsed,
@@ -280,7 +281,7 @@ session_claim(PG_FUNCTION_ARGS)
 	if (claims == NULL || PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	key = PG_GETARG_TEXT_PP(0);
-	value = session_claims_member(claims, VARDATA_ANY(key),
+	value = session_json_member(claims, VARDATA_ANY(key),
 								  VARSIZE_ANY_EXHDR(key));
 	if (value == NULL)
 		PG_RETURN_NULL();

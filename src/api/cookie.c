@@ -26,7 +26,7 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/claims.h"
+#include "model/json.h"
 #include "cookie/cookie.h"
 
 PG_FUNCTION_INFO_V1(session_cookie_encode);
@@ -61,7 +61,7 @@ arg_object(FunctionCallInfo fcinfo, int n, const char *name)
 	Jsonb	   *value;
 
 	if (PG_ARGISNULL(n))
-		return session_claims_empty();
+		return session_json_empty();
 	value = PG_GETARG_JSONB_P(n);
 	if (!JB_ROOT_IS_OBJECT(value))
 		ereport(ERROR,

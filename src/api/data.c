@@ -19,6 +19,7 @@
 
 #include "api/api.h"
 #include "compat.h"
+#include "engine/content.h"
 #include "engine/data.h"
 
 PG_FUNCTION_INFO_V1(session_data);
@@ -153,6 +154,6 @@ session_data_save(PG_FUNCTION_ARGS)
 	Jsonb	   *data = arg_jsonb(fcinfo, 1, "data");
 
 	PreventCommandIfReadOnly("session_data_save()");
-	session_data_check(data);
+	session_content_check(data);
 	return replace_data(fcinfo, data);
 }

@@ -18,8 +18,8 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "engine/claims.h"
-#include "engine/data.h"
+#include "model/json.h"
+#include "engine/content.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
 
@@ -40,9 +40,9 @@ arg_data(FunctionCallInfo fcinfo, int n)
 	Jsonb	   *data;
 
 	if (PG_ARGISNULL(n))
-		return session_claims_empty();
+		return session_json_empty();
 	data = PG_GETARG_JSONB_P(n);
-	session_data_check(data);
+	session_content_check(data);
 	return data;
 }
 

@@ -34,7 +34,7 @@
 #include "utils/varlena.h"
 
 #include "compat.h"
-#include "engine/claims.h"
+#include "model/json.h"
 #include "audit/event.h"
 #include "audit/origin.h"
 #include "model/policy.h"
@@ -466,7 +466,7 @@ session_event_created(const SessionRow *row)
 static Jsonb *
 detail_number(const char *name, int64 value)
 {
-	return session_claims_with_int(session_claims_empty(), name, value);
+	return session_json_with_int(session_json_empty(), name, value);
 }
 
 void
@@ -492,7 +492,7 @@ session_event_regenerated(const SessionRow *row, bool login)
 static Jsonb *
 detail_text(const char *name, const text *value)
 {
-	return session_claims_with_text(session_claims_empty(), name, value);
+	return session_json_with_text(session_json_empty(), name, value);
 }
 
 void
@@ -522,7 +522,7 @@ session_event_purged(SessionRow *row, TimestampTz now)
 	detail = detail_text("status",
 						 cstring_to_text(session_policy_life(row, now) == SESSION_IDLE ?
 										 "idle" : "expired"));
-	detail = session_claims_with_text(detail, "ended_at",
+	detail = session_json_with_text(detail, "ended_at",
 									  cstring_to_text(ended_at));
 	note(SESSION_EVENT_EXPIRED, row, detail, now);
 }

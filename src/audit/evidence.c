@@ -35,7 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "engine/claims.h"
+#include "model/json.h"
 #include "audit/event.h"
 #include "audit/evidence.h"
 #include "engine/shared.h"
@@ -173,7 +173,7 @@ write_entry(const Entry *entry)
 		event.ip = unconstify(inet *, &entry->ip);
 	if (entry->user_agent[0] != '\0')
 		event.user_agent = cstring_to_text(entry->user_agent);
-	event.detail = session_claims_with_int(session_claims_empty(), "count",
+	event.detail = session_json_with_int(session_json_empty(), "count",
 										   session_window_count(&entry->key,
 																entry->at,
 																entry->count));

@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
+#include "model/json.h"
 #include "cookie/cookie.h"
 #include "table/denylist.h"
 #include "audit/evidence.h"
@@ -88,7 +89,7 @@ encode(Jsonb *claims, const SessionCodec *codec, const char *purpose,
 	   const SessionCodecKey *key)
 {
 	size_t		len;
-	char	   *payload = session_claims_text(claims, &len);
+	char	   *payload = session_json_text(claims, &len);
 	text	   *value;
 	size_t		value_len;
 	int			count;
@@ -132,8 +133,8 @@ random_uuid(void)
 static Jsonb *
 with_times(Jsonb *claims, TimestampTz now, int64 expires)
 {
-	claims = session_claims_with_int(claims, "iat", unix_seconds(now));
-	return session_claims_with_int(claims, "exp", expires);
+	claims = session_json_with_int(claims, "iat", unix_seconds(now));
+	return session_json_with_int(claims, "exp", expires);
 }
 
 text *
@@ -145,7 +146,7 @@ session_cookie_mint(Jsonb *payload, const SessionCodec *codec, int64 ttl,
 	Jsonb	   *claims;
 
 	claims = with_times(payload, now, unix_seconds(now) + ttl);
-	claims = session_claims_with_text(claims, "jti", random_uuid());
+	claims = session_json_with_text(claims, "jti", random_uuid());
 	return encode(claims, codec, purpose, &key);
 }
 
@@ -327,7 +328,7 @@ bare_text(const Proven *proven)
 
 	initStringInfo(&quoted);
 	escape_json(&quoted, pnstrdup(proven->payload, proven->len));
-	return session_claims_parse(quoted.data, quoted.len);
+	return session_json_parse(quoted.data, quoted.len);
 }
 
 Jsonb *
@@ -342,7 +343,7 @@ session_cookie_open(const char *value, size_t len, const char *purpose)
 		return NULL;
 	if (proven.bare)
 		return bare_text(&proven);
-	return session_claims_parse(proven.payload, proven.len);
+	return session_json_parse(proven.payload, proven.len);
 }
 
 /* When somebody authenticated; what lies ahead is no time to say that. */
@@ -374,7 +375,7 @@ session_cookie_carried(const char *value, size_t len, const char *purpose,
 		return SESSION_UNKNOWN;
 	if (status != SESSION_ACTIVE)
 		return status;
-	carried->claims = session_claims_parse(proven.payload, proven.len);
+	carried->claims = session_json_parse(proven.payload, proven.len);
 	if (carried->claims == NULL)
 		return SESSION_UNKNOWN;
 	expires = time_claim(&proven, "exp", -1);
@@ -410,7 +411,7 @@ static Jsonb *
 with_optional(Jsonb *claims, const char *name, const text *value)
 {
 	return value == NULL ? claims :
-		session_claims_with_text(claims, name, value);
+		session_json_with_text(claims, name, value);
 }
 
 /* Snapshots go with every request, so they are kept small. */
@@ -492,22 +493,22 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 	Jsonb	   *claims = session_claims_without_reserved(added);
 	SessionCodecKey key;
 
-	claims = session_claims_with_text(claims, "sid", short_id(&row->id));
-	claims = session_claims_with_text(claims, "tok",
+	claims = session_json_with_text(claims, "sid", short_id(&row->id));
+	claims = session_json_with_text(claims, "tok",
 									  cstring_to_text(session_secret_digest(row)));
 	claims = with_optional(claims, "uid", row->user_id);
 	claims = with_optional(claims, "tid", row->tenant_id);
 	claims = with_optional(claims, "role", row->role);
 	if (row->auth_level != 1)
-		claims = session_claims_with_int(claims, "lvl", row->auth_level);
+		claims = session_json_with_int(claims, "lvl", row->auth_level);
 	if (row->authenticated_at != SESSION_NO_TIME)
-		claims = session_claims_with_int(claims, "aut",
+		claims = session_json_with_int(claims, "aut",
 										 unix_seconds(row->authenticated_at));
 	if (!TIMESTAMP_NOT_FINITE(end))
-		claims = session_claims_with_int(claims, "end", unix_seconds(end));
+		claims = session_json_with_int(claims, "end", unix_seconds(end));
 	/* What may yet be rolled back is not to be believed by itself. */
 	if (moment->era != 0 && !row->uncommitted)
-		claims = session_claims_with_int(claims, "era", moment->era);
+		claims = session_json_with_int(claims, "era", moment->era);
 	claims = with_times(claims, moment->read_at, unix_seconds(due));
 	/* Only now: what the claims function calls may have the keys reloaded. */
 	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
@@ -536,7 +537,7 @@ session_cookie_try_snapshot(const SessionRow *row,
 	}
 	PG_CATCH();
 	{
-		session_claims_forgive(caller);
+		session_json_swallow_error(caller);
 	}
 	PG_END_TRY();
 	return value;
@@ -702,9 +703,9 @@ session_cookie_believe(const char *value, size_t len,
 Jsonb *
 session_cookie_added(const SessionSnapshot *snapshot)
 {
-	Jsonb	   *claims = session_claims_parse(snapshot->payload, snapshot->len);
+	Jsonb	   *claims = session_json_parse(snapshot->payload, snapshot->len);
 
-	return claims == NULL ? session_claims_empty() :
+	return claims == NULL ? session_json_empty() :
 		session_claims_without_reserved(claims);
 }
 
@@ -725,18 +726,18 @@ session_cookie_jwt(const SessionToken *token, int64 ttl, Jsonb *claims,
 	if (!session_lifecycle_reread(token, true, &row))
 		return NULL;
 	added = session_claims_without_reserved(session_claims_added(&row));
-	claims = session_claims_merged(added, claims);
+	claims = session_json_merged(added, claims);
 	now = GetCurrentTimestamp();
 	expires = Min(unix_seconds(session_policy_deadline(&row)),
 				  unix_seconds(now) + ttl);
-	claims = session_claims_with_text(claims, "sid", id_text(&row.id));
+	claims = session_json_with_text(claims, "sid", id_text(&row.id));
 	claims = with_optional(claims, "sub", row.user_id);
 	claims = with_optional(claims, "tid", row.tenant_id);
 	claims = with_optional(claims, "role", row.role);
-	claims = session_claims_with_int(claims, "lvl", row.auth_level);
+	claims = session_json_with_int(claims, "lvl", row.auth_level);
 	claims = with_optional(claims, "aud", audience);
 	claims = with_times(claims, now, expires);
-	claims = session_claims_with_text(claims, "jti", random_uuid());
+	claims = session_json_with_text(claims, "jti", random_uuid());
 	/* As above. */
 	key = codec_key(session_keyring_signer("jwt"), false);
 	return encode(claims, &session_codec_jwt, "jwt", &key);

@@ -18,87 +18,10 @@
 
 #include "compat.h"
 #include "engine/activity.h"
+#include "engine/content.h"
 #include "engine/data.h"
-#include "table/keyring.h"
 #include "engine/lifecycle.h"
 #include "table/store.h"
-#include "wire/base64url.h"
-
-void
-session_data_check(const Jsonb *data)
-{
-	int			size = VARSIZE(data) - VARHDRSZ;
-
-	if (!JB_ROOT_IS_OBJECT(data))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("data must be a JSON object")));
-	if (size > session_settings.max_data_size)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("data of a session is too large"),
-				 errdetail("It would have %d bytes, and \"%s\" is %d.",
-						   size, "session.max_data_size",
-						   session_settings.max_data_size)));
-}
-
-struct varlena *
-session_data_kept(const SessionRow *row, Jsonb *data)
-{
-	size_t		len = VARSIZE(data) - VARHDRSZ;
-	size_t		sealed_len = len + SESSION_SEAL_BYTES;
-	uint8	   *sealed;
-	JsonbValue	value;
-
-	if (!session_settings.encrypt_data)
-		return (struct varlena *) data;
-	sealed = palloc(sealed_len);
-	session_keyring_seal(sealed, VARDATA(data), len, "data", row->id.data,
-						 sizeof(row->id.data));
-	value.type = jbvString;
-	value.val.string.len = SESSION_BASE64URL_CHARS(sealed_len);
-	value.val.string.val = palloc(value.val.string.len);
-	session_base64url_encode(value.val.string.val, sealed, sealed_len);
-	return (struct varlena *) JsonbValueToJsonb(&value);
-}
-
-/* Opens sealed data, which is kept as a JSON string. */
-static Jsonb *
-open_data(const SessionRow *row, Jsonb *kept)
-{
-	JsonbValue	value;
-	size_t		sealed_len;
-	uint8	   *sealed;
-	Jsonb	   *data;
-
-	if (!JsonbExtractScalar(&kept->root, &value) || value.type != jbvString)
-		elog(ERROR, "data of a session is neither an object nor sealed");
-	sealed_len = SESSION_BASE64URL_BYTES(value.val.string.len);
-	sealed = palloc(sealed_len);
-	if (!session_base64url_decode(sealed, value.val.string.val,
-								  value.val.string.len) ||
-		sealed_len < SESSION_SEAL_BYTES)
-		elog(ERROR, "sealed data of a session is damaged");
-	data = palloc(VARHDRSZ + sealed_len - SESSION_SEAL_BYTES);
-	SET_VARSIZE(data, VARHDRSZ + sealed_len - SESSION_SEAL_BYTES);
-	session_keyring_open((uint8 *) VARDATA(data), sealed, sealed_len, "data",
-						 row->id.data, sizeof(row->id.data));
-	return data;
-}
-
-static bool
-is_sealed(const SessionRow *row)
-{
-	return !JB_ROOT_IS_OBJECT(DatumGetJsonbP(PointerGetDatum(row->data)));
-}
-
-Jsonb *
-session_data_of(const SessionRow *row)
-{
-	Jsonb	   *kept = DatumGetJsonbP(PointerGetDatum(row->data));
-
-	return JB_ROOT_IS_OBJECT(kept) ? kept : open_data(row, kept);
-}
 
 static Jsonb *
 value_of(Jsonb *data, const text *key)
@@ -118,7 +41,7 @@ session_data_read(const SessionToken *token)
 
 	if (!session_lifecycle_use(token, &row))
 		return NULL;
-	return session_data_of(&row);
+	return session_content_of(&row);
 }
 
 Jsonb *
@@ -138,12 +61,12 @@ write_data(SessionRow *row, Jsonb *old, Jsonb *data)
 	/* What is the same is written all the same where its form is not. */
 	if (VARSIZE(old) == VARSIZE(data) &&
 		memcmp(old, data, VARSIZE(data)) == 0 &&
-		is_sealed(row) == session_settings.encrypt_data)
+		session_content_is_sealed(row) == session_settings.encrypt_data)
 	{
 		session_activity_record(row, now);
 		return;
 	}
-	row->data = session_data_kept(row, data);
+	row->data = session_content_stored(row, data);
 	session_policy_touch(row, now);
 	session_store_save_data(row);
 }
@@ -177,7 +100,7 @@ session_data_take_key(const SessionToken *token, text *key)
 
 	if (!session_lifecycle_hold(token, &row))
 		return NULL;
-	data = session_data_of(&row);
+	data = session_content_of(&row);
 	value = value_of(data, key);
 	write_data(&row, data, value == NULL ? data : without_key(data, key));
 	return value;
@@ -192,9 +115,9 @@ session_data_write_key(const SessionToken *token, text *key, Jsonb *value)
 
 	if (!session_lifecycle_hold(token, &row))
 		return false;
-	old = session_data_of(&row);
+	old = session_content_of(&row);
 	data = with_key(old, key, value);
-	session_data_check(data);
+	session_content_check(data);
 	write_data(&row, old, data);
 	return true;
 }
@@ -207,7 +130,7 @@ session_data_remove_key(const SessionToken *token, text *key)
 
 	if (!session_lifecycle_hold(token, &row))
 		return false;
-	old = session_data_of(&row);
+	old = session_content_of(&row);
 	write_data(&row, old, without_key(old, key));
 	return true;
 }
@@ -219,6 +142,6 @@ session_data_replace(const SessionToken *token, Jsonb *data)
 
 	if (!session_lifecycle_hold(token, &row))
 		return false;
-	write_data(&row, session_data_of(&row), data);
+	write_data(&row, session_content_of(&row), data);
 	return true;
 }

@@ -13,21 +13,6 @@
 #include "model/row.h"
 #include "wire/token.h"
 
-/*
- * Errors unless the value is an object that fits; a new session is checked
- * with it too.
- */
-extern void session_data_check(const Jsonb *data);
-
-/*
- * The form in which data is kept in a row: as it is, or sealed under the
- * master key and bound to the session's id if "session.encrypt_data" is on.
- */
-extern struct varlena *session_data_kept(const SessionRow *row, Jsonb *data);
-
-/* The data of a row, whichever form it is kept in. */
-extern Jsonb *session_data_of(const SessionRow *row);
-
 /* The whole data; reading counts as use of the session. */
 extern Jsonb *session_data_read(const SessionToken *token);
 
@@ -44,7 +29,7 @@ extern bool session_data_write_key(const SessionToken *token, text *key,
 /* True for a live session, whether it had the key or not. */
 extern bool session_data_remove_key(const SessionToken *token, text *key);
 
-/* Puts data that has passed session_data_check in place of the old. */
+/* Puts data that has passed session_content_check in place of the old. */
 extern bool session_data_replace(const SessionToken *token, Jsonb *data);
 
 #endif							/* SESSION_DATA_H */

@@ -13,7 +13,7 @@
 
 #include "compat.h"
 #include "engine/context.h"
-#include "engine/data.h"
+#include "engine/content.h"
 #include "engine/info.h"
 
 const Oid	session_info_types[SESSION_INFO_COLUMNS] = {
@@ -89,7 +89,7 @@ session_info_values(const SessionRow *row, SessionStatus status,
 	values[i++] = Int32GetDatum(row->auth_level);
 	nulls[i] = row->data == NULL;
 	values[i++] = row->data == NULL ? (Datum) 0 :
-		JsonbPGetDatum(session_data_of(row));
+		JsonbPGetDatum(session_content_of(row));
 	nulls[i] = row->ip == NULL;
 	values[i++] = PointerGetDatum(row->ip);
 	put_text(&values[i], &nulls[i], row->user_agent), i++;

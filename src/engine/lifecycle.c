@@ -24,7 +24,7 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/context.h"
-#include "engine/data.h"
+#include "engine/content.h"
 #include "audit/event.h"
 #include "audit/evidence.h"
 #include "engine/lifecycle.h"
@@ -423,7 +423,7 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 	row->tenant_id = order->tenant_id;
 	row->role = order->role;
 	row->auth_level = order->user_id == NULL ? 0 : order->auth_level;
-	row->data = session_data_kept(row, order->data);
+	row->data = session_content_stored(row, order->data);
 	row->ip = order->ip;
 	row->user_agent = order->user_agent;
 	session_policy_open(row, &session_settings, &order->terms,

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
+#include "model/json.h"
 #include "table/denylist.h"
 #include "request/identity.h"
 #include "engine/lifecycle.h"
@@ -39,15 +40,15 @@ set_claims(SessionIdentity *identity, Jsonb *added)
 	Jsonb	   *claims = session_claims_without_reserved(added);
 	Datum		id = DirectFunctionCall1(uuid_out, UUIDPGetDatum(&identity->id));
 
-	claims = session_claims_with_text(claims, "sid",
+	claims = session_json_with_text(claims, "sid",
 									  cstring_to_text(DatumGetCString(id)));
 	if (identity->user_id != NULL)
-		claims = session_claims_with_text(claims, "sub", identity->user_id);
+		claims = session_json_with_text(claims, "sub", identity->user_id);
 	if (identity->tenant_id != NULL)
-		claims = session_claims_with_text(claims, "tid", identity->tenant_id);
+		claims = session_json_with_text(claims, "tid", identity->tenant_id);
 	if (identity->role != NULL)
-		claims = session_claims_with_text(claims, "role", identity->role);
-	claims = session_claims_with_int(claims, "lvl", identity->auth_level);
+		claims = session_json_with_text(claims, "role", identity->role);
+	claims = session_json_with_int(claims, "lvl", identity->auth_level);
 	identity->claims = object_text(claims);
 }
 

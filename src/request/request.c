@@ -30,6 +30,7 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
+#include "model/json.h"
 #include "cookie/cookie.h"
 #include "audit/evidence.h"
 #include "request/identity.h"
@@ -74,7 +75,7 @@ gateway_object(const char *name)
 
 	if (value == NULL)
 		return NULL;
-	object = session_claims_parse_local(value);
+	object = session_json_parse_local(value);
 	return object != NULL && JB_ROOT_IS_OBJECT(object) ? object : NULL;
 }
 
@@ -82,7 +83,7 @@ static text *
 member(const Jsonb *object, const char *name)
 {
 	return object == NULL ? NULL :
-		session_claims_member(object, name, strlen(name));
+		session_json_member(object, name, strlen(name));
 }
 
 /* A header by its name in any case; NULL when there is none. */
@@ -289,7 +290,7 @@ credential_token(const Request *request, SessionToken *token)
 static bool
 sets_cookie(JsonbValue *entry, const char *name)
 {
-	text	   *value = session_claims_member(JsonbValueToJsonb(entry),
+	text	   *value = session_json_member(JsonbValueToJsonb(entry),
 											  "Set-Cookie", 10);
 	size_t		len = strlen(name);
 
@@ -323,10 +324,10 @@ set_response_cookie(const char *name, const text *line)
 {
 	char	   *before = gateway_setting("response.headers");
 	Jsonb	   *headers;
-	Jsonb	   *entry = session_claims_with_text(session_claims_empty(),
+	Jsonb	   *entry = session_json_with_text(session_json_empty(),
 												 "Set-Cookie", line);
 
-	headers = session_claims_parse_local(before == NULL ? "[]" : before);
+	headers = session_json_parse_local(before == NULL ? "[]" : before);
 	if (headers == NULL || !JB_ROOT_IS_ARRAY(headers) ||
 		JB_ROOT_IS_SCALAR(headers))
 		return;

@@ -1,0 +1,58 @@
+/*
+ * json.h
+ *	  Builds, reads and converts JSON objects that are kept as jsonb.
+ */
+#ifndef SESSION_JSON_H
+#define SESSION_JSON_H
+
+#include "utils/jsonb.h"
+
+/* Returns an object without members. */
+extern Jsonb *session_json_empty(void);
+
+/* Returns the object with a member added, or replaced if it has the name. */
+extern Jsonb *session_json_with_text(Jsonb *object, const char *name,
+									 const text *value);
+extern Jsonb *session_json_with_int(Jsonb *object, const char *name,
+									int64 value);
+
+/* Returns the object without the member of a name. */
+extern Jsonb *session_json_without(Jsonb *object, const char *name);
+
+/*
+ * Returns the members of both objects; a name that both have keeps the value
+ * of the second.
+ */
+extern Jsonb *session_json_merged(Jsonb *first, Jsonb *second);
+
+/*
+ * Returns a member as text, as the operator ->> does: the characters of a
+ * string, the JSON of any other value.  Returns NULL for a name that the object
+ * does not have and for a JSON null.
+ */
+extern text *session_json_member(const Jsonb *object, const char *name,
+								 size_t len);
+
+/*
+ * Returns the object as UTF-8 text without blanks between its tokens, and its
+ * length without the terminator in *len.  Errors with 22P05 for characters
+ * that do not survive the conversion to UTF-8 and back.
+ */
+extern char *session_json_text(Jsonb *object, size_t *len);
+
+/*
+ * Parses UTF-8 text.  Returns NULL when it is not JSON, or JSON that jsonb
+ * cannot hold; raises no error for it.
+ */
+extern Jsonb *session_json_parse(const char *json, size_t len);
+
+/* Parses text that is in the encoding of the database in the same way. */
+extern Jsonb *session_json_parse_local(const char *json);
+
+/*
+ * Called within PG_CATCH: drops an error about a value that was read or written
+ * as JSON, and throws any other error again.
+ */
+extern void session_json_swallow_error(MemoryContext caller);
+
+#endif							/* SESSION_JSON_H */
