@@ -6,8 +6,11 @@
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 
 #include "compat.h"
+#include "audit/event.h"
+#include "engine/context.h"
 #include "engine/log.h"
 #include "engine/shared.h"
 #include "settings.h"
@@ -21,6 +24,9 @@ void
 _PG_init(void)
 {
 	session_settings_init();
+	session_context_init();
+	session_event_init();
+	MarkGUCPrefixReserved("session");
 	session_log_init();
 	if (process_shared_preload_libraries_in_progress)
 	{

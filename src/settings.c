@@ -1,6 +1,9 @@
 /*
  * settings.c
- *	  Name, range, unit and text of every setting.
+ *	  Name, range, unit and text of the settings that several modules share.
+ *
+ * A setting that has hooks of its own is defined by its module: session.context
+ * by engine/context.c, session.log_events by audit/event.c.
  *
  * Rules: a setting is PGC_SUSET when a weaker value would weaken security, so
  * that no application role can loosen its own sessions; ALTER DATABASE and
@@ -14,9 +17,8 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "engine/context.h"
-#include "audit/event.h"
 #include "settings.h"
+#include "wire/cookie_header.h"
 #include "wire/path.h"
 
 #define MINUTE 60
@@ -300,20 +302,6 @@ define_requests(void)
 				"\"reject\" it fails.");
 }
 
-/* Not a setting but where a transaction keeps its identity. */
-static void
-define_context(void)
-{
-	DefineCustomStringVariable(SESSION_CONTEXT_SETTING,
-							   "Shows the session of the current transaction.",
-							   "It cannot be set.",
-							   &session_settings.context, "", PGC_USERSET,
-							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE |
-							   GUC_DISALLOW_IN_FILE,
-							   session_context_check, session_context_assign,
-							   session_context_show);
-}
-
 static void
 define_limits(void)
 {
@@ -405,16 +393,6 @@ define_events(void)
 {
 	SessionSettings *s = &session_settings;
 
-	DefineCustomStringVariable("session.log_events",
-							   "Sets which events are written to "
-							   "session.events.",
-							   "A comma-separated list; all stands for all of "
-							   "them.",
-							   &s->log_events,
-							   "evicted, refresh_reuse, binding_mismatch, "
-							   "failures", PGC_SUSET, GUC_LIST_INPUT,
-							   session_event_check_kinds,
-							   session_event_assign_kinds, NULL);
 	define_bool("session.notify", &s->notify,
 				"Sends events that are written on channel \"session\", too.",
 				"Any role that can connect may listen there.");
@@ -437,11 +415,9 @@ session_settings_init(void)
 	define_keys();
 	define_cookies();
 	define_requests();
-	define_context();
 	define_limits();
 	define_binding();
 	define_upkeep();
 	define_log();
 	define_events();
-	MarkGUCPrefixReserved("session");
 }

@@ -1,6 +1,6 @@
 /*
  * settings.h
- *	  Every setting of the extension, as the rules read it.
+ *	  The settings of the extension that several modules share.
  *
  * Times are in seconds and sizes in bytes, as the settings' units say.
  */
@@ -25,13 +25,6 @@ typedef enum SessionOnMismatch
 	SESSION_MISMATCH_REJECT,
 	SESSION_MISMATCH_REVOKE
 } SessionOnMismatch;
-
-typedef enum SessionSameSite
-{
-	SESSION_SAME_SITE_LAX,
-	SESSION_SAME_SITE_STRICT,
-	SESSION_SAME_SITE_NONE
-} SessionSameSite;
 
 typedef enum SessionStrategy
 {
@@ -82,7 +75,7 @@ typedef struct SessionSettings
 	char	   *cookie_domain;
 	bool		cookie_secure;
 	bool		cookie_http_only;
-	int			cookie_same_site;	/* SessionSameSite */
+	int			cookie_same_site;	/* SessionSameSite of wire/cookie_header.h */
 	int			cookie_encoding;	/* SessionEncoding */
 	int			cookie_cache_ttl;
 	char	   *claims_function;
@@ -93,7 +86,6 @@ typedef struct SessionSettings
 	char	   *client_ip_header;
 	char	   *authenticated_role;
 	int			on_invalid;		/* SessionOnInvalid */
-	char	   *context;		/* see engine/context.h */
 
 	char	   *master_key_file;
 	char	   *master_key_command;
@@ -106,8 +98,6 @@ typedef struct SessionSettings
 	int			revoked_retention;
 
 	bool		redact_log;
-	char	   *log_events;
-	uint32		event_kinds;	/* log_events, a bit for each */
 	bool		notify;
 	int			event_retention;	/* 0 = for ever */
 	int			failure_threshold;	/* 0 = any number */

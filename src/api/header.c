@@ -182,7 +182,7 @@ use_settings(Request *request)
 	const char **source = request->source;
 
 	memset(request, 0, sizeof(*request));
-	request->cookie = session_cookie_header_set(&session_settings);
+	request->cookie = session_policy_cookie(&session_settings);
 	source[PART_VALUE] = "value";
 	source[PART_MAX_AGE] = "max_age";
 	source[PART_NAME] = "session.cookie_name";

@@ -120,6 +120,10 @@ bits_of(const char *name)
 	return 0;
 }
 
+/* The value of "session.log_events", and a bit for each kind in it. */
+static char *setting;
+uint32		session_event_kinds;
+
 static bool
 parse_kinds(List *names, uint32 *kinds)
 {
@@ -145,8 +149,8 @@ parse_kinds(List *names, uint32 *kinds)
 	return true;
 }
 
-bool
-session_event_check_kinds(char **newval, void **extra, GucSource source)
+static bool
+check_kinds(char **newval, void **extra, GucSource source)
 {
 	char	   *raw = pstrdup(*newval);
 	List	   *names = NIL;
@@ -168,10 +172,24 @@ session_event_check_kinds(char **newval, void **extra, GucSource source)
 	return true;
 }
 
-void
-session_event_assign_kinds(const char *newval, void *extra)
+static void
+assign_kinds(const char *newval, void *extra)
 {
-	session_settings.event_kinds = *(uint32 *) extra;
+	session_event_kinds = *(uint32 *) extra;
+}
+
+void
+session_event_init(void)
+{
+	DefineCustomStringVariable("session.log_events",
+							   "Sets which events are written to "
+							   "session.events.",
+							   "A comma-separated list; all stands for all of "
+							   "them.",
+							   &setting,
+							   "evicted, refresh_reuse, binding_mismatch, "
+							   "failures", PGC_SUSET, GUC_LIST_INPUT,
+							   check_kinds, assign_kinds, NULL);
 }
 
 /*

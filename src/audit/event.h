@@ -8,12 +8,10 @@
 #ifndef SESSION_EVENT_H
 #define SESSION_EVENT_H
 
-#include "utils/guc.h"
 #include "utils/jsonb.h"
 
 #include "table/budget.h"
 #include "model/row.h"
-#include "settings.h"
 
 typedef enum SessionEventKind
 {
@@ -45,10 +43,13 @@ typedef struct SessionEvent
 	bool		notify;			/* tell those who listen, too */
 } SessionEvent;
 
+/* The kinds that "session.log_events" lists, a bit for each. */
+extern PGDLLIMPORT uint32 session_event_kinds;
+
 static inline bool
 session_event_wanted(SessionEventKind kind)
 {
-	return (session_settings.event_kinds & (1U << kind)) != 0;
+	return (session_event_kinds & (1U << kind)) != 0;
 }
 
 /* May this transaction write one? */
@@ -94,9 +95,7 @@ extern int64 session_event_trim(TimestampTz now, SessionBudget *budget,
 /* The table that events are in. */
 extern Oid	session_event_table(void);
 
-/* The hooks of "session.log_events". */
-extern bool session_event_check_kinds(char **newval, void **extra,
-									  GucSource source);
-extern void session_event_assign_kinds(const char *newval, void *extra);
+/* Defines the setting "session.log_events"; called once, from _PG_init. */
+extern void session_event_init(void);
 
 #endif							/* SESSION_EVENT_H */

@@ -28,8 +28,9 @@
 #include "compat.h"
 #include "audit/origin.h"
 #include "model/policy.h"
-#include "engine/secret.h"
 #include "table/table.h"
+#include "model/random.h"
+#include "model/digest.h"
 
 /* Use is noted again after this part of the retention. */
 #define FRACTION 32
@@ -113,10 +114,7 @@ origin_hash(const SessionRow *row, int which)
 	}
 	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
 		put_text(&whole, row->user_agent);
-	if (!session_crypto_sha256(digest, (uint8 *) whole.data, whole.len))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not compute a hash")));
+	session_digest_sha256(digest, whole.data, whole.len);
 	pfree(whole.data);
 	/* In an order that a dump can take to any machine. */
 	memcpy(&hash, digest, sizeof(hash));
@@ -176,7 +174,7 @@ note_use(int64 hash, TimestampTz now)
 	int64		nonce;
 	uint64		written;
 
-	session_secret_random(&nonce, sizeof(nonce));
+	session_random_bytes(&nonce, sizeof(nonce));
 	values[0] = Int64GetDatum(hash);
 	values[1] = TimestampTzGetDatum(now);
 	values[2] = Int64GetDatum(nonce);

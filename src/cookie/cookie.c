@@ -41,6 +41,8 @@
 #include "table/store.h"
 #include "wire/base64url.h"
 #include "wire/claims.h"
+#include "model/digest.h"
+#include "model/random.h"
 
 /* Seconds that a foreign clock may be off. */
 #define LEEWAY 15
@@ -122,7 +124,7 @@ random_uuid(void)
 {
 	pg_uuid_t	id;
 
-	session_secret_random(id.data, sizeof(id.data));
+	session_random_bytes(id.data, sizeof(id.data));
 	id.data[6] = 0x40 | (id.data[6] & 0x0F);
 	id.data[8] = 0x80 | (id.data[8] & 0x3F);
 	return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out,
@@ -261,10 +263,7 @@ denied_as(const Proven *proven, const char *purpose)
 		appendStringInfoString(&named, jti);
 	else
 		appendBinaryStringInfo(&named, proven->payload, (int) proven->len);
-	if (!session_crypto_sha256(denied.hash, named.data, named.len))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not compute a hash")));
+	session_digest_sha256(denied.hash, named.data, named.len);
 	pfree(named.data);
 	return denied;
 }
@@ -495,7 +494,7 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 
 	claims = session_json_with_text(claims, "sid", short_id(&row->id));
 	claims = session_json_with_text(claims, "tok",
-									  cstring_to_text(session_secret_digest(row)));
+									  cstring_to_text(session_digest_of_row(row)));
 	claims = with_optional(claims, "uid", row->user_id);
 	claims = with_optional(claims, "tid", row->tenant_id);
 	claims = with_optional(claims, "role", row->role);
@@ -665,8 +664,8 @@ session_cookie_trust(const char *value, size_t len, SessionSnapshot *snapshot)
 static bool
 is_for_token(const SessionSnapshot *snapshot, const SessionToken *token)
 {
-	return session_secret_same_digest(snapshot->digest,
-									  session_secret_token_digest(token));
+	return session_digest_equal(snapshot->digest,
+									  session_digest_of_token(token));
 }
 
 bool

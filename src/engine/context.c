@@ -22,10 +22,14 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "compat.h"
 #include "engine/context.h"
 #include "model/row.h"
+
+/* The value of the setting, as the server keeps it. */
+static char *setting;
 
 static const SessionIdentity *bound;
 static uint64 generation = 1;
@@ -162,8 +166,8 @@ parse(const char *source)
  * The setting
  */
 
-bool
-session_context_check(char **newval, void **extra, GucSource source)
+static bool
+check_context(char **newval, void **extra, GucSource source)
 {
 	if (**newval == '\0')
 		return true;
@@ -187,21 +191,33 @@ session_context_check(char **newval, void **extra, GucSource source)
 	return *extra != NULL;
 }
 
-void
-session_context_assign(const char *newval, void *extra)
+static void
+assign_context(const char *newval, void *extra)
 {
 	bound = extra;
 	generation++;
 }
 
 /* Whose it is, and none of the rest. */
-const char *
-session_context_show(void)
+static const char *
+show_context(void)
 {
 	if (bound == NULL || !bound->has_id)
 		return "";
 	return DatumGetCString(DirectFunctionCall1(uuid_out,
 											   UUIDPGetDatum(&bound->id)));
+}
+
+void
+session_context_init(void)
+{
+	DefineCustomStringVariable(SESSION_CONTEXT_SETTING,
+							   "Shows the session of the current transaction.",
+							   "It cannot be set.",
+							   &setting, "", PGC_USERSET,
+							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE |
+							   GUC_DISALLOW_IN_FILE,
+							   check_context, assign_context, show_context);
 }
 
 static void

@@ -6,7 +6,6 @@
 #define SESSION_CONTEXT_H
 
 #include "datatype/timestamp.h"
-#include "utils/guc.h"
 #include "utils/uuid.h"
 
 /*
@@ -46,12 +45,10 @@ extern void session_context_note(const pg_uuid_t *id);
 /* Is it the one that is bound, or else was noted last? */
 extern bool session_context_is_current(const pg_uuid_t *id);
 
-/* Where a bound identity is kept: the hooks of the setting of that name. */
+/* The setting that keeps a bound identity. */
 #define SESSION_CONTEXT_SETTING "session.context"
 
-extern bool session_context_check(char **newval, void **extra,
-								  GucSource source);
-extern void session_context_assign(const char *newval, void *extra);
-extern const char *session_context_show(void);
+/* Defines it; called once, from _PG_init. */
+extern void session_context_init(void);
 
 #endif							/* SESSION_CONTEXT_H */

@@ -31,6 +31,8 @@
 #include "engine/secret.h"
 #include "engine/shared.h"
 #include "table/store.h"
+#include "model/digest.h"
+#include "model/random.h"
 
 /* Microseconds between 1970 and 2000. */
 #define UNIX_EPOCH_USECS \
@@ -61,7 +63,7 @@ find_from(const SessionToken *token, const inet *ip, SessionRow *row)
 		session_evidence_failure(ip);
 		return SESSION_UNKNOWN;
 	}
-	if (!session_secret_matches(row, token))
+	if (!session_digest_matches(row, token))
 	{
 		session_evidence_guess(row, ip);
 		return SESSION_UNKNOWN;
@@ -207,7 +209,7 @@ hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 	/* Look before locking: a stranger's guess must not make anyone wait. */
 	if (find_from(token, ip, row) != SESSION_ACTIVE)
 		return false;
-	if (!session_store_lock(&row->id, row) || !session_secret_matches(row, token))
+	if (!session_store_lock(&row->id, row) || !session_digest_matches(row, token))
 		return false;
 	session_activity_overlay(row);
 	if (session_policy_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
@@ -416,7 +418,7 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 		row->id = *order->id;
 	else
 	{
-		session_secret_random(row->id.data, sizeof(row->id.data));
+		session_random_bytes(row->id.data, sizeof(row->id.data));
 		session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
 	}
 	row->user_id = order->user_id;
@@ -678,7 +680,7 @@ session_lifecycle_revoke(const SessionToken *token)
 	/* Of a refreshable session, an expired token will do to log out. */
 	return find(token, &row) != SESSION_UNKNOWN && alive(&row) &&
 		session_store_lock(&row.id, &row) &&
-		session_secret_matches(&row, token) &&
+		session_digest_matches(&row, token) &&
 		end_if_alive(&row, cstring_to_text("logout"));
 }
 

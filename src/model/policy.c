@@ -389,3 +389,27 @@ session_policy_revoke(SessionRow *row, const SessionSettings *settings,
 	row->revoked_reason = reason;
 	row->purge_at = next_hour(after(now, SECONDS(settings->revoked_retention)));
 }
+
+static SessionCookieText
+setting_text(const char *value)
+{
+	SessionCookieText result = {value, strlen(value)};
+
+	return result;
+}
+
+SessionCookie
+session_policy_cookie(const SessionSettings *settings)
+{
+	SessionCookie cookie = {
+		.name = setting_text(settings->cookie_name),
+		.path = setting_text(settings->cookie_path),
+		.domain = setting_text(settings->cookie_domain),
+		.max_age = SESSION_COOKIE_NO_MAX_AGE,
+		.secure = settings->cookie_secure,
+		.http_only = settings->cookie_http_only,
+		.same_site = (SessionSameSite) settings->cookie_same_site
+	};
+
+	return cookie;
+}

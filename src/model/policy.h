@@ -10,6 +10,7 @@
 
 #include "model/row.h"
 #include "settings.h"
+#include "wire/cookie_header.h"
 
 /* In the order in which the questions are asked. */
 typedef enum SessionStatus
@@ -180,5 +181,11 @@ extern void session_policy_authenticate(SessionRow *row, TimestampTz now);
 extern void session_policy_revoke(SessionRow *row,
 								  const SessionSettings *settings,
 								  text *reason, TimestampTz now);
+
+/*
+ * Returns the cookie that the settings describe, without a value and without a
+ * max_age.
+ */
+extern SessionCookie session_policy_cookie(const SessionSettings *settings);
 
 #endif							/* SESSION_POLICY_H */

@@ -20,10 +20,10 @@
 #include "table/denylist.h"
 #include "request/identity.h"
 #include "engine/lifecycle.h"
-#include "engine/secret.h"
 #include "table/store.h"
 #include "wire/base64url.h"
 #include "wire/token.h"
+#include "model/digest.h"
 
 /* A JSON object as text, in the server's encoding. */
 static text *
@@ -65,7 +65,7 @@ session_identity_of_row(SessionIdentity *identity, const SessionRow *row,
 	identity->user_id = row->user_id;
 	identity->tenant_id = row->tenant_id;
 	identity->role = row->role;
-	identity->proof = cstring_to_text(session_secret_digest(row));
+	identity->proof = cstring_to_text(session_digest_of_row(row));
 	set_claims(identity, added);
 }
 
@@ -161,8 +161,8 @@ row_holds(SessionIdentity *identity)
 	SessionRow	row;
 
 	if (!session_lifecycle_peek(&identity->id, &row) ||
-		!session_secret_same_digest(text_to_cstring(identity->proof),
-									session_secret_digest(&row)))
+		!session_digest_equal(text_to_cstring(identity->proof),
+									session_digest_of_row(&row)))
 		return false;
 	identity->auth_level = row.auth_level;
 	identity->authenticated_at = row.authenticated_at;

@@ -37,11 +37,11 @@
 #include "engine/info.h"
 #include "engine/lifecycle.h"
 #include "request/request.h"
-#include "engine/secret.h"
 #include "engine/shared.h"
 #include "wire/authorization.h"
 #include "wire/cookie_header.h"
 #include "wire/path.h"
+#include "model/digest.h"
 
 typedef struct Request
 {
@@ -355,7 +355,7 @@ static text *
 snapshot_header(const text *value, TimestampTz end)
 {
 	char	   *name = snapshot_name();
-	SessionCookie described = session_cookie_header_set(&session_settings);
+	SessionCookie described = session_policy_cookie(&session_settings);
 	int64		left = (end - GetCurrentTimestamp()) / USECS_PER_SEC;
 	char		line[SESSION_COOKIE_BYTES];
 
@@ -438,8 +438,8 @@ read_snapshot(const Request *request, const SessionToken *token,
 		session_cookie_trust(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
 							 snapshot) &&
 		memcmp(snapshot->id.data, token->id, UUID_LEN) == 0 &&
-		session_secret_same_digest(snapshot->digest,
-								   session_secret_token_digest(token));
+		session_digest_equal(snapshot->digest,
+								   session_digest_of_token(token));
 }
 
 static SessionRequestVerdict
@@ -529,7 +529,7 @@ session_request_prove(SessionIdentity *identity)
 static text *
 removal_header(bool whole)
 {
-	SessionCookie removal = session_cookie_header_set(&session_settings);
+	SessionCookie removal = session_policy_cookie(&session_settings);
 	char		line[SESSION_COOKIE_BYTES];
 	size_t		len;
 

@@ -39,8 +39,9 @@
 
 #include "compat.h"
 #include "shared/revocation.h"
-#include "engine/secret.h"
 #include "engine/shared.h"
+#include "model/digest.h"
+#include "model/random.h"
 
 /* Earlier tokens of a session that are told apart; with more the row is asked. */
 #define EARLIER 6
@@ -479,7 +480,7 @@ random_era(void)
 {
 	uint32		era;
 
-	session_secret_random(&era, sizeof(era));
+	session_random_bytes(&era, sizeof(era));
 	return SESSION_FIRST_ERA +
 		era % (SESSION_LAST_ERA - SESSION_FIRST_ERA + 1);
 }

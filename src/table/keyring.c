@@ -37,6 +37,7 @@
 #include "engine/shared.h"
 #include "table/table.h"
 #include "wire/base64url.h"
+#include "model/random.h"
 
 #define KID_RANDOM_BYTES 12
 
@@ -610,10 +611,7 @@ new_kid(void)
 	uint8		random[KID_RANDOM_BYTES];
 	char	   *kid = palloc0(SESSION_BASE64URL_CHARS(KID_RANDOM_BYTES) + 1);
 
-	if (!session_crypto_random(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
+	session_random_bytes(random, sizeof(random));
 	session_base64url_encode(kid, random, sizeof(random));
 	return kid;
 }
@@ -624,10 +622,7 @@ session_keyring_rotate(const char *purpose)
 	uint8		secret[SESSION_SECRET_KEY_BYTES];
 	char	   *kid = new_kid();
 
-	if (!session_crypto_random(secret, sizeof(secret)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random values")));
+	session_random_bytes(secret, sizeof(secret));
 	insert_key(kid, purpose, secret, sizeof(secret), false);
 	session_crypto_wipe(secret, sizeof(secret));
 	return kid;

@@ -41,9 +41,9 @@
 #include "compat.h"
 #include "model/policy.h"
 #include "shared/revocation.h"
-#include "engine/secret.h"
 #include "table/store.h"
 #include "table/table.h"
+#include "model/digest.h"
 
 /* Columns of session.sessions. */
 enum
@@ -626,8 +626,8 @@ session_store_note_change(const SessionRow *before, const SessionRow *after)
 	if (after != NULL && memcmp(&before->id, &after->id, UUID_LEN) == 0 &&
 		memcmp(before->token_hash, after->token_hash,
 			   SESSION_SHA256_BYTES) != 0)
-		given = session_secret_digest(after);
-	session_revocation_note(&before->id, session_secret_digest(before), given);
+		given = session_digest_of_row(after);
+	session_revocation_note(&before->id, session_digest_of_row(before), given);
 	session_table_flush_commit(&sessions);
 	sessions.changes_heard++;
 }

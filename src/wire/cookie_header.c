@@ -82,30 +82,6 @@ are_cookie_octets(const SessionCookieText *text)
 	return true;
 }
 
-static SessionCookieText
-setting_text(const char *value)
-{
-	SessionCookieText result = {value, strlen(value)};
-
-	return result;
-}
-
-SessionCookie
-session_cookie_header_set(const SessionSettings *settings)
-{
-	SessionCookie cookie = {
-		.name = setting_text(settings->cookie_name),
-		.path = setting_text(settings->cookie_path),
-		.domain = setting_text(settings->cookie_domain),
-		.max_age = SESSION_COOKIE_NO_MAX_AGE,
-		.secure = settings->cookie_secure,
-		.http_only = settings->cookie_http_only,
-		.same_site = (SessionSameSite) settings->cookie_same_site
-	};
-
-	return cookie;
-}
-
 /* token of RFC 9110 section 5.6.2. */
 bool
 session_cookie_header_is_name(const SessionCookieText *name)

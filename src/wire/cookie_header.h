@@ -15,8 +15,6 @@
 #ifndef SESSION_COOKIE_HEADER_H
 #define SESSION_COOKIE_HEADER_H
 
-#include "settings.h"
-
 /*
  * Longest Set-Cookie, in bytes.  Browsers count name and value only and allow
  * as much; with the attributes counted too it passes everything between.
@@ -37,6 +35,13 @@
 /* A cookie that ends with the browser, and one that is not in chunks. */
 #define SESSION_COOKIE_NO_MAX_AGE PG_INT64_MIN
 #define SESSION_COOKIE_WHOLE (-1)
+
+typedef enum SessionSameSite
+{
+	SESSION_SAME_SITE_LAX,
+	SESSION_SAME_SITE_STRICT,
+	SESSION_SAME_SITE_NONE
+} SessionSameSite;
 
 typedef struct SessionCookieText
 {
@@ -76,9 +81,6 @@ typedef enum SessionCookieFault
 	SESSION_COOKIE_SAME_SITE_SECURE,	/* SameSite=None asks for Secure */
 	SESSION_COOKIE_PARTITIONED_SECURE	/* Partitioned asks for Secure */
 } SessionCookieFault;
-
-/* The cookie that the settings describe, without a value or a max_age. */
-extern SessionCookie session_cookie_header_set(const SessionSettings *settings);
 
 /* Can it be the name of a cookie?  Its length is not looked at. */
 extern bool session_cookie_header_is_name(const SessionCookieText *name);

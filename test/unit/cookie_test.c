@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "tap.h"
+#include "model/policy.h"
 #include "wire/cookie_header.h"
 
 #define TEXT(literal) {(literal), sizeof(literal) - 1}
@@ -465,7 +466,7 @@ test_settings(void)
 		.cookie_http_only = true,
 		.cookie_same_site = SESSION_SAME_SITE_STRICT
 	};
-	SessionCookie cookie = session_cookie_header_set(&settings);
+	SessionCookie cookie = session_policy_cookie(&settings);
 
 	tap_ok(cookie.value.len == 0 && cookie.max_age == NO_AGE &&
 		   !cookie.partitioned, "settings describe a cookie without a value");
@@ -477,12 +478,12 @@ test_settings(void)
 	settings.cookie_path = settings.cookie_domain = none;
 	settings.cookie_secure = settings.cookie_http_only = false;
 	settings.cookie_same_site = SESSION_SAME_SITE_LAX;
-	cookie = session_cookie_header_set(&settings);
+	cookie = session_policy_cookie(&settings);
 	cookie.value = text_of("v");
 	tap_ok(writes(&cookie, SESSION_COOKIE_WHOLE, "name=v; SameSite=Lax"),
 		   "and nothing they do not");
 	settings.cookie_same_site = SESSION_SAME_SITE_NONE;
-	cookie = session_cookie_header_set(&settings);
+	cookie = session_policy_cookie(&settings);
 	tap_ok(session_cookie_header_check(&cookie) != SESSION_COOKIE_OK,
 		   "also one that cannot be");
 }

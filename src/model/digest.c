@@ -1,0 +1,68 @@
+/*
+ * digest.c
+ *	  Hashes of tokens, and the digests that say which token a row has.
+ *
+ * Rules: comparisons take the same time whatever is compared.
+ */
+#include "postgres.h"
+
+#include "crypto/crypto.h"
+#include "model/digest.h"
+
+void
+session_digest_fail(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+			 errmsg("could not compute a hash")));
+}
+
+void
+session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES], const void *data,
+					  size_t len)
+{
+	if (!session_crypto_sha256(hash, data, len))
+		session_digest_fail();
+}
+
+void
+session_digest_hash(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)
+{
+	session_digest_sha256(hash, token->secret, sizeof(token->secret));
+}
+
+bool
+session_digest_matches(const SessionRow *row, const SessionToken *token)
+{
+	uint8		hash[SESSION_SHA256_BYTES];
+
+	session_digest_hash(hash, token);
+	return session_crypto_equal(hash, row->token_hash, sizeof(hash));
+}
+
+char *
+session_digest_of_row(const SessionRow *row)
+{
+	uint8		hash[SESSION_SHA256_BYTES];
+	char	   *digest = palloc0(SESSION_DIGEST_CHARS + 1);
+
+	session_digest_sha256(hash, row->token_hash, sizeof(row->token_hash));
+	session_base64url_encode(digest, hash, SESSION_DIGEST_BYTES);
+	return digest;
+}
+
+char *
+session_digest_of_token(const SessionToken *token)
+{
+	SessionRow	row = {0};
+
+	session_digest_hash(row.token_hash, token);
+	return session_digest_of_row(&row);
+}
+
+bool
+session_digest_equal(const char *one, const char *other)
+{
+	return one != NULL && other != NULL && strlen(one) == strlen(other) &&
+		session_crypto_equal(one, other, strlen(one));
+}

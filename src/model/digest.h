@@ -1,0 +1,49 @@
+/*
+ * digest.h
+ *	  Hashes of tokens, and the digests that say which token a row has.
+ *
+ * A row keeps the SHA-256 of its session token's secret.  Snapshots and bound
+ * identities carry a digest of that hash, which is no secret.  The digest is
+ * signed or kept in memory and the secret is random, so it only has to differ
+ * between two tokens of a session.
+ */
+#ifndef SESSION_DIGEST_H
+#define SESSION_DIGEST_H
+
+#include "model/row.h"
+#include "wire/base64url.h"
+#include "wire/token.h"
+
+/* Size of a digest in bytes, and in characters without a terminator. */
+#define SESSION_DIGEST_BYTES 9
+#define SESSION_DIGEST_CHARS SESSION_BASE64URL_CHARS(SESSION_DIGEST_BYTES)
+
+/* Raises the error for OpenSSL refusing to compute a hash. */
+extern void session_digest_fail(void) pg_attribute_noreturn();
+
+/* Computes the SHA-256 of some bytes.  Errors when OpenSSL refuses. */
+extern void session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES],
+								  const void *data, size_t len);
+
+/* Computes the hash that a row keeps of a token. */
+extern void session_digest_hash(uint8 hash[SESSION_SHA256_BYTES],
+								const SessionToken *token);
+
+/*
+ * Returns whether a token's secret is the one of the row, in a time that does
+ * not depend on the secret.
+ */
+extern bool session_digest_matches(const SessionRow *row,
+								   const SessionToken *token);
+
+/*
+ * Returns the digest of a row's token, or of a token that a client sent, in
+ * URL-safe characters.
+ */
+extern char *session_digest_of_row(const SessionRow *row);
+extern char *session_digest_of_token(const SessionToken *token);
+
+/* Compares two digests in constant time; false when either is NULL. */
+extern bool session_digest_equal(const char *one, const char *other);
+
+#endif							/* SESSION_DIGEST_H */
