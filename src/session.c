@@ -8,11 +8,11 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
-#include "compat.h"
 #include "audit/event.h"
+#include "compat.h"
 #include "engine/context.h"
 #include "engine/log.h"
-#include "engine/shared.h"
+#include "engine/shmem.h"
 #include "settings.h"
 #include "worker/launcher.h"
 
@@ -30,7 +30,7 @@ _PG_init(void)
 	session_log_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
-		session_shared_init();
+		session_shmem_init();
 		session_launcher_init();
 	}
 }

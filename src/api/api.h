@@ -10,9 +10,9 @@
 
 #include "fmgr.h"
 
+#include "engine/secret.h"
 #include "model/policy.h"
 #include "model/row.h"
-#include "engine/secret.h"
 #include "wire/token.h"
 
 /* Longest user and tenant ids; both are index keys. */

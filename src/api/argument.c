@@ -15,10 +15,10 @@
 #include "utils/timestamp.h"
 
 #include "api/api.h"
-#include "compat.h"
 #include "audit/evidence.h"
+#include "compat.h"
 #include "engine/info.h"
-#include "engine/shared.h"
+#include "shared/database.h"
 #include "wire/codec.h"
 
 /* The text of a token of either kind; NULL unless it has the right size. */
@@ -55,7 +55,7 @@ session_arg_refresh(FunctionCallInfo fcinfo, int n,
 void
 session_arg_refused(FunctionCallInfo fcinfo, int n, const inet *ip)
 {
-	session_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
+	session_database_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
 	if (!PG_ARGISNULL(n) &&
 		toast_raw_datum_size(PG_GETARG_DATUM(n)) > VARHDRSZ)
 		session_evidence_failure(ip);

@@ -27,10 +27,10 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
-#include "model/json.h"
 #include "engine/context.h"
-#include "request/identity.h"
 #include "engine/lifecycle.h"
+#include "model/json.h"
+#include "request/identity.h"
 #include "request/request.h"
 #include "request/role.h"
 
@@ -145,7 +145,7 @@ given_by(FmgrInfo *site)
 
 /* Returns a copy of a value, kept for the next calls if that may be. */
 static Datum
-give(FunctionCallInfo fcinfo, const void *value, Size size)
+cache_result(FunctionCallInfo fcinfo, const void *value, Size size)
 {
 	Given	   *given;
 	void	   *copy;
@@ -171,7 +171,7 @@ give(FunctionCallInfo fcinfo, const void *value, Size size)
 static Datum
 give_text(FunctionCallInfo fcinfo, const text *value)
 {
-	return give(fcinfo, value, value == NULL ? 0 : VARSIZE_ANY(value));
+	return cache_result(fcinfo, value, value == NULL ? 0 : VARSIZE_ANY(value));
 }
 
 Datum
@@ -180,8 +180,8 @@ session_id(PG_FUNCTION_ARGS)
 	const SessionIdentity *identity = session_context_identity();
 
 	RETURN_IF_GIVEN();
-	return give(fcinfo, identity == NULL || !identity->has_id ? NULL :
-				&identity->id, UUID_LEN);
+	return cache_result(fcinfo, identity == NULL || !identity->has_id ? NULL :
+						&identity->id, UUID_LEN);
 }
 
 Datum
@@ -268,7 +268,7 @@ session_claims(PG_FUNCTION_ARGS)
 
 	RETURN_IF_GIVEN();
 	claims = claims_of_identity();
-	return give(fcinfo, claims, claims == NULL ? 0 : VARSIZE(claims));
+	return cache_result(fcinfo, claims, claims == NULL ? 0 : VARSIZE(claims));
 }
 
 Datum
@@ -282,7 +282,7 @@ session_claim(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	key = PG_GETARG_TEXT_PP(0);
 	value = session_json_member(claims, VARDATA_ANY(key),
-								  VARSIZE_ANY_EXHDR(key));
+								VARSIZE_ANY_EXHDR(key));
 	if (value == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(value);
@@ -305,7 +305,7 @@ still_bound(SessionIdentity *identity)
 }
 
 static void
-refuse(const char *problem)
+refuse_requirement(const char *problem)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -320,13 +320,13 @@ session_require(PG_FUNCTION_ARGS)
 	SessionIdentity identity;
 
 	if (!still_bound(&identity))
-		refuse("a session is required");
+		refuse_requirement("a session is required");
 	if (identity.auth_level < level)
-		refuse("a higher level of authentication is required");
+		refuse_requirement("a higher level of authentication is required");
 	if (max_age >= 0 &&
 		(identity.authenticated_at == SESSION_NO_TIME ||
 		 GetCurrentTimestamp() - identity.authenticated_at > max_age))
-		refuse("a more recent authentication is required");
+		refuse_requirement("a more recent authentication is required");
 	PG_RETURN_VOID();
 }
 

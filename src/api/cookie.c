@@ -26,8 +26,8 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "model/json.h"
 #include "cookie/cookie.h"
+#include "model/json.h"
 
 PG_FUNCTION_INFO_V1(session_cookie_encode);
 PG_FUNCTION_INFO_V1(session_cookie_decode);

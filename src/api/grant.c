@@ -36,8 +36,8 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "table/authority.h"
 #include "engine/levels.h"
+#include "table/authority.h"
 #include "table/statement.h"
 #include "table/store.h"
 
@@ -251,7 +251,7 @@ give_object(const SessionObject *object, const Grantee *role)
 }
 
 static void
-give(const Grantee *role, int levels)
+grant_levels(const Grantee *role, int levels)
 {
 	ListCell   *cell;
 
@@ -310,7 +310,7 @@ take_schema(const SessionObject *schema, const Grantee *role)
  * is given again.
  */
 static void
-take_back(const Grantee *role)
+revoke_levels(const Grantee *role)
 {
 	ListCell   *cell;
 
@@ -328,7 +328,7 @@ take_back(const Grantee *role)
 	erase("app", role);
 	erase("admin", role);
 	if (role->oid == ROLE_PG_MONITOR)
-		give(role, SESSION_LEVEL_MONITOR);
+		grant_levels(role, SESSION_LEVEL_MONITOR);
 }
 
 /*
@@ -380,10 +380,10 @@ set_level(const Grantee *role, int levels)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("role must not be the owner of the tables")));
-		take_back(role);
+		revoke_levels(role);
 		return;
 	}
-	give(role, levels);
+	grant_levels(role, levels);
 	record(levels == LEVELS_OF_ADMIN ? "admin" : "app", role);
 }
 

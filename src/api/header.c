@@ -147,7 +147,7 @@ static const struct
 
 /* Errors unless there is no fault. */
 static void
-refuse(const Request *request, SessionCookieFault fault)
+refuse_cookie(const Request *request, SessionCookieFault fault)
 {
 	if (fault == SESSION_COOKIE_OK)
 		return;
@@ -160,7 +160,7 @@ refuse(const Request *request, SessionCookieFault fault)
 }
 
 static SessionCookieText
-cookie_text(const text *value)
+header_cookie_text(const text *value)
 {
 	SessionCookieText result = {VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value)};
 
@@ -168,7 +168,7 @@ cookie_text(const text *value)
 }
 
 static SessionCookieText
-setting_text(const char *value)
+header_setting_text(const char *value)
 {
 	SessionCookieText result = {value, strlen(value)};
 
@@ -194,12 +194,12 @@ use_settings(Request *request)
 
 /* Takes an argument in place of a setting, unless it is NULL. */
 static void
-take_text(FunctionCallInfo fcinfo, int n, const char *name,
-		  SessionCookieText *value, const char **source)
+take_text_argument(FunctionCallInfo fcinfo, int n, const char *name,
+				   SessionCookieText *value, const char **source)
 {
 	if (PG_ARGISNULL(n))
 		return;
-	*value = cookie_text(PG_GETARG_TEXT_PP(n));
+	*value = header_cookie_text(PG_GETARG_TEXT_PP(n));
 	*source = name;
 }
 
@@ -236,7 +236,7 @@ take_same_site(FunctionCallInfo fcinfo, int n, SessionSameSite *same_site)
 
 	if (PG_ARGISNULL(n))
 		return;
-	value = cookie_text(PG_GETARG_TEXT_PP(n));
+	value = header_cookie_text(PG_GETARG_TEXT_PP(n));
 	if (!session_cookie_header_same_site(same_site, &value))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -256,7 +256,7 @@ drop_leading_dot(SessionCookieText *domain)
 
 /* Adds one header to the result; the value in it is a secret. */
 static void
-put_header(FunctionCallInfo fcinfo, const SessionCookie *cookie, int chunk)
+add_header_row(FunctionCallInfo fcinfo, const SessionCookie *cookie, int chunk)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	char		line[SESSION_COOKIE_BYTES];
@@ -275,7 +275,7 @@ removal_of(const SessionCookie *cookie)
 {
 	SessionCookie removal = *cookie;
 
-	removal.value = setting_text("");
+	removal.value = header_setting_text("");
 	removal.max_age = 0;
 	return removal;
 }
@@ -292,12 +292,12 @@ put_headers(FunctionCallInfo fcinfo, const SessionCookie *cookie)
 
 	if (chunks == 1)
 	{
-		put_header(fcinfo, cookie, SESSION_COOKIE_WHOLE);
+		add_header_row(fcinfo, cookie, SESSION_COOKIE_WHOLE);
 		return;
 	}
-	put_header(fcinfo, &removal, SESSION_COOKIE_WHOLE);
+	add_header_row(fcinfo, &removal, SESSION_COOKIE_WHOLE);
 	for (int i = 0; i < chunks; i++)
-		put_header(fcinfo, cookie, i);
+		add_header_row(fcinfo, cookie, i);
 }
 
 Datum
@@ -309,18 +309,18 @@ session_cookie_header(PG_FUNCTION_ARGS)
 
 	session_arg_required(fcinfo, 0, "value");
 	use_settings(&request);
-	cookie->value = cookie_text(PG_GETARG_TEXT_PP(0));
-	take_text(fcinfo, 1, "name", &cookie->name, &source[PART_NAME]);
+	cookie->value = header_cookie_text(PG_GETARG_TEXT_PP(0));
+	take_text_argument(fcinfo, 1, "name", &cookie->name, &source[PART_NAME]);
 	cookie->max_age = arg_max_age(fcinfo, 2);
-	take_text(fcinfo, 3, "path", &cookie->path, &source[PART_PATH]);
-	take_text(fcinfo, 4, "domain", &cookie->domain, &source[PART_DOMAIN]);
+	take_text_argument(fcinfo, 3, "path", &cookie->path, &source[PART_PATH]);
+	take_text_argument(fcinfo, 4, "domain", &cookie->domain, &source[PART_DOMAIN]);
 	take_bool(fcinfo, 5, "secure", &cookie->secure, &source[PART_SECURE]);
 	take_bool(fcinfo, 6, "http_only", &cookie->http_only,
 			  &source[PART_HTTP_ONLY]);
 	take_same_site(fcinfo, 7, &cookie->same_site);
 	cookie->partitioned = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
 	drop_leading_dot(&cookie->domain);
-	refuse(&request, session_cookie_header_check(cookie));
+	refuse_cookie(&request, session_cookie_header_check(cookie));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	put_headers(fcinfo, cookie);
@@ -332,14 +332,14 @@ static void
 put_chunk_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 				   const text *header)
 {
-	SessionCookieText in = cookie_text(header);
+	SessionCookieText in = header_cookie_text(header);
 	SessionCookieFound found;
 
 	session_cookie_header_find(&found, &in, &removal->name);
 	for (int i = 0; i < SESSION_COOKIE_CHUNKS; i++)
 	{
 		if (found.chunks[i].chars != NULL)
-			put_header(fcinfo, removal, i);
+			add_header_row(fcinfo, removal, i);
 	}
 }
 
@@ -348,18 +348,18 @@ static void
 put_cache_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 				   const text *header)
 {
-	SessionCookieText in = cookie_text(header);
+	SessionCookieText in = header_cookie_text(header);
 	SessionCookie cache = *removal;
 	SessionCookieFound found;
 
-	cache.name = setting_text(psprintf("%.*s%s", (int) removal->name.len,
-									   removal->name.chars,
-									   SESSION_COOKIE_CACHE_SUFFIX));
+	cache.name = header_setting_text(psprintf("%.*s%s", (int) removal->name.len,
+											  removal->name.chars,
+											  SESSION_COOKIE_CACHE_SUFFIX));
 	if (session_cookie_header_check(&cache) != SESSION_COOKIE_OK)
 		return;
 	session_cookie_header_find(&found, &in, &cache.name);
 	if (found.whole.chars != NULL)
-		put_header(fcinfo, &cache, SESSION_COOKIE_WHOLE);
+		add_header_row(fcinfo, &cache, SESSION_COOKIE_WHOLE);
 	put_chunk_removals(fcinfo, &cache, header);
 }
 
@@ -370,13 +370,13 @@ session_cookie_clear(PG_FUNCTION_ARGS)
 	SessionCookie *cookie = &request.cookie;
 
 	use_settings(&request);
-	take_text(fcinfo, 0, "name", &cookie->name, &request.source[PART_NAME]);
+	take_text_argument(fcinfo, 0, "name", &cookie->name, &request.source[PART_NAME]);
 	drop_leading_dot(&cookie->domain);
 	*cookie = removal_of(cookie);
-	refuse(&request, session_cookie_header_check(cookie));
+	refuse_cookie(&request, session_cookie_header_check(cookie));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	put_header(fcinfo, cookie, SESSION_COOKIE_WHOLE);
+	add_header_row(fcinfo, cookie, SESSION_COOKIE_WHOLE);
 	if (!PG_ARGISNULL(1))
 	{
 		put_chunk_removals(fcinfo, cookie, PG_GETARG_TEXT_PP(1));
@@ -395,13 +395,13 @@ session_cookie_read(PG_FUNCTION_ARGS)
 	text	   *value;
 
 	use_settings(&request);
-	take_text(fcinfo, 1, "name", &request.cookie.name,
-			  &request.source[PART_NAME]);
+	take_text_argument(fcinfo, 1, "name", &request.cookie.name,
+					   &request.source[PART_NAME]);
 	if (!session_cookie_header_is_name(&request.cookie.name))
-		refuse(&request, SESSION_COOKIE_BAD_NAME);
+		refuse_cookie(&request, SESSION_COOKIE_BAD_NAME);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	header = cookie_text(PG_GETARG_TEXT_PP(0));
+	header = header_cookie_text(PG_GETARG_TEXT_PP(0));
 	session_cookie_header_find(&found, &header, &request.cookie.name);
 	if (!session_cookie_header_value_len(&found, &len))
 		PG_RETURN_NULL();

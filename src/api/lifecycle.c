@@ -18,10 +18,10 @@
 
 #include "api/api.h"
 #include "compat.h"
-#include "model/json.h"
 #include "engine/content.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
+#include "model/json.h"
 
 PG_FUNCTION_INFO_V1(session_create);
 PG_FUNCTION_INFO_V1(session_validate);

@@ -19,12 +19,15 @@
 #include "utils/timestamp.h"
 
 #include "api/api.h"
-#include "compat.h"
 #include "audit/evidence.h"
-#include "table/keyring.h"
+#include "compat.h"
+#include "engine/activity.h"
 #include "engine/lifecycle.h"
-#include "engine/shared.h"
+#include "shared/database.h"
+#include "shared/revocation.h"
+#include "table/keyring.h"
 #include "table/store.h"
+#include "table/table.h"
 
 PG_FUNCTION_INFO_V1(session_stats);
 
@@ -64,7 +67,7 @@ typedef struct Line
 } Line;
 
 static void
-put(Line *line, int column, Datum value)
+put_column(Line *line, int column, Datum value)
 {
 	line->values[column] = value;
 	line->nulls[column] = false;
@@ -73,7 +76,7 @@ put(Line *line, int column, Datum value)
 static void
 put_estimate(Line *line, int column, double value)
 {
-	put(line, column, Int64GetDatum((int64) (value + 0.5)));
+	put_column(line, column, Int64GetDatum((int64) (value + 0.5)));
 }
 
 static void
@@ -86,8 +89,8 @@ put_master_key(Line *line)
 		[SESSION_MASTER_WRONG] = "wrong"
 	};
 
-	put(line, STATS_MASTER_KEY,
-		CStringGetTextDatum(states[session_keyring_master()]));
+	put_column(line, STATS_MASTER_KEY,
+			   CStringGetTextDatum(states[session_keyring_master()]));
 }
 
 static void
@@ -99,8 +102,8 @@ put_workers(Line *line)
 		[SESSION_WORKERS_NO_SLOT] = "no slot"
 	};
 
-	put(line, STATS_WORKERS,
-		CStringGetTextDatum(states[pg_atomic_read_u32(&session_shared->workers)]));
+	put_column(line, STATS_WORKERS,
+			   CStringGetTextDatum(states[session_database_workers()]));
 }
 
 /* What is in the tables, which only one's own database has. */
@@ -129,10 +132,10 @@ calls(SessionDatabase *database)
 		JsonbValue	name = {.type = jbvString};
 		JsonbValue	count = {.type = jbvNumeric};
 
-		name.val.string.val = unconstify(char *, session_counter_name(i));
-		name.val.string.len = strlen(session_counter_name(i));
-		count.val.numeric = int64_to_numeric((int64) session_counted(database,
-																	 i));
+		name.val.string.val = unconstify(char *, session_database_counter_name(i));
+		name.val.string.len = strlen(session_database_counter_name(i));
+		count.val.numeric = int64_to_numeric((int64) session_database_counted(database,
+																			  i));
 		pushJsonbValue(&state, WJB_KEY, &name);
 		pushJsonbValue(&state, WJB_VALUE, &count);
 	}
@@ -147,16 +150,16 @@ put_round(Line *line, const SessionRound *round)
 
 	if (round->started_at == SESSION_NO_TIME)
 		return;
-	put(line, STATS_ROUND_STARTED_AT, TimestampTzGetDatum(round->started_at));
-	put(line, STATS_ROUND_WRITTEN, Int64GetDatum(round->written));
-	put(line, STATS_ROUND_DELETED, Int64GetDatum(round->deleted));
-	put(line, STATS_ROUND_EVIDENCE, Int64GetDatum(round->evidence));
-	put(line, STATS_ROUND_TRIMMED, Int64GetDatum(round->trimmed));
+	put_column(line, STATS_ROUND_STARTED_AT, TimestampTzGetDatum(round->started_at));
+	put_column(line, STATS_ROUND_WRITTEN, Int64GetDatum(round->written));
+	put_column(line, STATS_ROUND_DELETED, Int64GetDatum(round->deleted));
+	put_column(line, STATS_ROUND_EVIDENCE, Int64GetDatum(round->evidence));
+	put_column(line, STATS_ROUND_TRIMMED, Int64GetDatum(round->trimmed));
 	if (round->finished_at < round->started_at)
 		return;
 	took = palloc0(sizeof(Interval));
 	took->time = round->finished_at - round->started_at;
-	put(line, STATS_ROUND_DURATION, IntervalPGetDatum(took));
+	put_column(line, STATS_ROUND_DURATION, IntervalPGetDatum(took));
 }
 
 /* What shared memory knows of a database. */
@@ -164,20 +167,20 @@ static void
 put_shared(Line *line, SessionDatabase *database)
 {
 	put_workers(line);
-	put(line, STATS_CALLS, calls(database));
-	put(line, STATS_ACTIVITY_USED,
-		Int32GetDatum(session_idmap_used(&session_shared->activity)));
-	put(line, STATS_ACTIVITY_SIZE,
-		Int32GetDatum(session_idmap_room(&session_shared->activity)));
-	put(line, STATS_ACTIVITY_DROPPED,
-		Int64GetDatum((int64) session_counted(database,
-											  SESSION_COUNT_DROPPED)));
-	put(line, STATS_EVIDENCE_DROPPED,
-		Int64GetDatum((int64) session_evidence_dropped()));
-	put(line, STATS_REVOCATION_OVERFLOWS,
-		Int64GetDatum((int64) pg_atomic_read_u64(&session_shared->overflows)));
-	put(line, STATS_ROUNDS, Int64GetDatum(database->rounds));
-	put(line, STATS_ROUND_ERRORS, Int64GetDatum(database->errors));
+	put_column(line, STATS_CALLS, calls(database));
+	put_column(line, STATS_ACTIVITY_USED,
+			   Int32GetDatum(session_activity_used()));
+	put_column(line, STATS_ACTIVITY_SIZE,
+			   Int32GetDatum(session_activity_room()));
+	put_column(line, STATS_ACTIVITY_DROPPED,
+			   Int64GetDatum((int64) session_database_counted(database,
+															  SESSION_COUNT_DROPPED)));
+	put_column(line, STATS_EVIDENCE_DROPPED,
+			   Int64GetDatum((int64) session_evidence_dropped()));
+	put_column(line, STATS_REVOCATION_OVERFLOWS,
+			   Int64GetDatum((int64) session_revocation_overflows()));
+	put_column(line, STATS_ROUNDS, Int64GetDatum(database->rounds));
+	put_column(line, STATS_ROUND_ERRORS, Int64GetDatum(database->errors));
 	put_round(line, &database->last);
 }
 
@@ -192,9 +195,9 @@ put_line(FunctionCallInfo fcinfo, Oid oid, SessionDatabase *database)
 	if (name == NULL)
 		return;					/* it was dropped a moment ago */
 	memset(line.nulls, true, sizeof(line.nulls));
-	put(&line, STATS_DATABASE, DirectFunctionCall1(namein,
-												   CStringGetDatum(name)));
-	put(&line, STATS_PRELOADED, BoolGetDatum(session_shared != NULL));
+	put_column(&line, STATS_DATABASE, DirectFunctionCall1(namein,
+														  CStringGetDatum(name)));
+	put_column(&line, STATS_PRELOADED, BoolGetDatum(session_database_is_shared()));
 	if (oid == MyDatabaseId)
 		put_master_key(&line);
 	if (oid == MyDatabaseId && session_store_is_here())
@@ -212,9 +215,9 @@ session_stats(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
-	session_shared_attach();
-	if (session_shared != NULL)
-		databases = session_shared_databases();
+	session_table_attach();
+	if (session_database_is_shared())
+		databases = session_database_list();
 	else
 		put_line(fcinfo, MyDatabaseId, NULL);
 	foreach(cell, databases)

@@ -33,10 +33,10 @@
 #include "utils/uuid.h"
 #include "utils/varlena.h"
 
-#include "compat.h"
-#include "model/json.h"
 #include "audit/event.h"
 #include "audit/origin.h"
+#include "compat.h"
+#include "model/json.h"
 #include "model/policy.h"
 #include "table/table.h"
 
@@ -207,7 +207,7 @@ session_event_init(void)
 
 /* Adds a member, NULL as null, and long text cut to max bytes (0 = whole). */
 static void
-put_text(StringInfo json, const char *name, const text *value, int max)
+put_json_text(StringInfo json, const char *name, const text *value, int max)
 {
 	appendStringInfo(json, ", \"%s\": ", name);
 	if (value == NULL)
@@ -250,10 +250,10 @@ payload(const SessionEvent *event, int max)
 	appendStringInfo(&json, "{\"kind\": \"%s\", \"at\": \"%s\"",
 					 kind_names[event->kind], at);
 	put_output(&json, "session_id", uuid_out, event->session_id);
-	put_text(&json, "user_id", event->user_id, max);
-	put_text(&json, "tenant_id", event->tenant_id, max);
+	put_json_text(&json, "user_id", event->user_id, max);
+	put_json_text(&json, "tenant_id", event->tenant_id, max);
 	put_output(&json, "ip", inet_out, event->ip);
-	put_text(&json, "user_agent", event->user_agent, max);
+	put_json_text(&json, "user_agent", event->user_agent, max);
 	appendStringInfoString(&json, ", \"detail\": ");
 	if (event->detail == NULL)
 		appendStringInfoString(&json, "null");
@@ -282,7 +282,7 @@ notify(const SessionEvent *event)
  */
 
 static void
-put(Datum *value, char *null, const void *pointer)
+put_column_value(Datum *value, char *null, const void *pointer)
 {
 	*value = PointerGetDatum(pointer);
 	*null = pointer == NULL ? 'n' : ' ';
@@ -310,17 +310,17 @@ session_event_write(const SessionEvent *event)
 		types[i - 1] = columns[i].type;
 	values[COL_AT - 1] = TimestampTzGetDatum(event->at);
 	nulls[COL_AT - 1] = ' ';
-	put(&values[COL_KIND - 1], &nulls[COL_KIND - 1],
-		cstring_to_text(kind_names[event->kind]));
-	put(&values[COL_SESSION_ID - 1], &nulls[COL_SESSION_ID - 1],
-		event->session_id);
-	put(&values[COL_USER_ID - 1], &nulls[COL_USER_ID - 1], event->user_id);
-	put(&values[COL_TENANT_ID - 1], &nulls[COL_TENANT_ID - 1],
-		event->tenant_id);
-	put(&values[COL_IP - 1], &nulls[COL_IP - 1], event->ip);
-	put(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
-		event->user_agent);
-	put(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], event->detail);
+	put_column_value(&values[COL_KIND - 1], &nulls[COL_KIND - 1],
+					 cstring_to_text(kind_names[event->kind]));
+	put_column_value(&values[COL_SESSION_ID - 1], &nulls[COL_SESSION_ID - 1],
+					 event->session_id);
+	put_column_value(&values[COL_USER_ID - 1], &nulls[COL_USER_ID - 1], event->user_id);
+	put_column_value(&values[COL_TENANT_ID - 1], &nulls[COL_TENANT_ID - 1],
+					 event->tenant_id);
+	put_column_value(&values[COL_IP - 1], &nulls[COL_IP - 1], event->ip);
+	put_column_value(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
+					 event->user_agent);
+	put_column_value(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], event->detail);
 	written = session_table_execute(&events, "INSERT INTO session.events (at,"
 									" kind, session_id, user_id, tenant_id, ip,"
 									" user_agent, detail)"
@@ -434,8 +434,8 @@ session_event_is_news(const SessionEvent *event, int64 span, int most)
 
 /* Writes what happened to a session, as its row says who and where. */
 static void
-note(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
-	 TimestampTz at)
+note_event(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
+		   TimestampTz at)
 {
 	SessionEvent event = {
 		.kind = kind,
@@ -467,16 +467,16 @@ note_login(const SessionRow *row, TimestampTz now)
 		return;
 	news = session_origin_news(row, which, now);
 	if ((news & SESSION_ORIGIN_IP) != 0)
-		note(SESSION_EVENT_NEW_IP, row, NULL, now);
+		note_event(SESSION_EVENT_NEW_IP, row, NULL, now);
 	if ((news & SESSION_ORIGIN_USER_AGENT) != 0)
-		note(SESSION_EVENT_NEW_USER_AGENT, row, NULL, now);
+		note_event(SESSION_EVENT_NEW_USER_AGENT, row, NULL, now);
 }
 
 void
 session_event_created(const SessionRow *row)
 {
 	if (session_event_wanted(SESSION_EVENT_CREATED))
-		note(SESSION_EVENT_CREATED, row, NULL, row->created_at);
+		note_event(SESSION_EVENT_CREATED, row, NULL, row->created_at);
 	if (row->user_id != NULL)
 		note_login(row, row->created_at);
 }
@@ -491,18 +491,18 @@ void
 session_event_refreshed(const SessionRow *row)
 {
 	if (session_event_wanted(SESSION_EVENT_REFRESHED))
-		note(SESSION_EVENT_REFRESHED, row,
-			 row->refresh_expires_at == SESSION_NO_TIME ? NULL :
-			 detail_number("generation", row->refresh_generation),
-			 row->refreshed_at);
+		note_event(SESSION_EVENT_REFRESHED, row,
+				   row->refresh_expires_at == SESSION_NO_TIME ? NULL :
+				   detail_number("generation", row->refresh_generation),
+				   row->refreshed_at);
 }
 
 void
 session_event_regenerated(const SessionRow *row, bool login)
 {
 	if (session_event_wanted(SESSION_EVENT_REGENERATED))
-		note(SESSION_EVENT_REGENERATED, row,
-			 detail_number("auth_level", row->auth_level), row->last_seen_at);
+		note_event(SESSION_EVENT_REGENERATED, row,
+				   detail_number("auth_level", row->auth_level), row->last_seen_at);
 	if (login)
 		note_login(row, row->last_seen_at);
 }
@@ -521,8 +521,8 @@ session_event_revoked(const SessionRow *row)
 	if (is_text(row->revoked_reason, "evicted"))
 		kind = SESSION_EVENT_EVICTED;
 	if (session_event_wanted(kind))
-		note(kind, row, kind == SESSION_EVENT_EVICTED ? NULL :
-			 detail_text("reason", row->revoked_reason), row->revoked_at);
+		note_event(kind, row, kind == SESSION_EVENT_EVICTED ? NULL :
+				   detail_text("reason", row->revoked_reason), row->revoked_at);
 }
 
 void
@@ -541,8 +541,8 @@ session_event_purged(SessionRow *row, TimestampTz now)
 						 cstring_to_text(session_policy_life(row, now) == SESSION_IDLE ?
 										 "idle" : "expired"));
 	detail = session_json_with_text(detail, "ended_at",
-									  cstring_to_text(ended_at));
-	note(SESSION_EVENT_EXPIRED, row, detail, now);
+									cstring_to_text(ended_at));
+	note_event(SESSION_EVENT_EXPIRED, row, detail, now);
 }
 
 /*

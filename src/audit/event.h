@@ -10,8 +10,8 @@
 
 #include "utils/jsonb.h"
 
-#include "table/budget.h"
 #include "model/row.h"
+#include "table/budget.h"
 
 typedef enum SessionEventKind
 {

@@ -35,12 +35,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "model/json.h"
 #include "audit/event.h"
 #include "audit/evidence.h"
-#include "engine/shared.h"
-#include "table/store.h"
+#include "model/json.h"
+#include "shared/database.h"
 #include "shared/window.h"
+#include "table/store.h"
 
 #define TRANCHE "session_evidence"
 
@@ -122,15 +122,14 @@ static Taken *taken = NULL;
 static int	ntaken = 0;
 
 void
-session_evidence_request(void)
+session_evidence_shmem_request(void)
 {
 	RequestAddinShmemSpace(sizeof(Queue));
 	RequestNamedLWLockTranche(TRANCHE, 1);
-	session_window_request();
 }
 
 void
-session_evidence_startup(void)
+session_evidence_shmem_init(void)
 {
 	bool		found;
 
@@ -138,7 +137,6 @@ session_evidence_startup(void)
 	if (!found)
 		MemSet(queue, 0, sizeof(Queue));
 	lock = &GetNamedLWLockTranche(TRANCHE)->lock;
-	session_window_startup();
 }
 
 /*
@@ -174,9 +172,9 @@ write_entry(const Entry *entry)
 	if (entry->user_agent[0] != '\0')
 		event.user_agent = cstring_to_text(entry->user_agent);
 	event.detail = session_json_with_int(session_json_empty(), "count",
-										   session_window_count(&entry->key,
-																entry->at,
-																entry->count));
+										 session_window_count(&entry->key,
+															  entry->at,
+															  entry->count));
 	session_event_write(&event);
 }
 
@@ -222,7 +220,7 @@ count_of(const Kind *kind, Oid database, Entry **newest)
  * database that has the most entries of it, if that has more than its share.
  */
 static bool
-make_room(const Kind *kind, Oid database)
+make_evidence_room(const Kind *kind, Oid database)
 {
 	Oid			largest = InvalidOid;
 	int			most = 0;
@@ -252,7 +250,7 @@ make_room(const Kind *kind, Oid database)
 
 /* Puts an entry into the queue, or drops it or another if that is full. */
 static void
-put(const Entry *entry)
+queue_entry(const Entry *entry)
 {
 	const Kind *kind = &kinds[entry->key.kind];
 	int			after = 0;
@@ -260,7 +258,7 @@ put(const Entry *entry)
 	if (queue->used[entry->key.kind] == kind->room)
 	{
 		queue->dropped++;
-		if (!make_room(kind, entry->key.database))
+		if (!make_evidence_room(kind, entry->key.database))
 			return;
 	}
 	/* The numbers go round, so mostly the oldest place is free. */
@@ -279,7 +277,7 @@ put_back(SubTransactionId since)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	for (int i = 0; i < ntaken; i++)
 		if (taken[i].in >= since)
-			put(&taken[i].entry);
+			queue_entry(&taken[i].entry);
 		else
 			taken[kept++] = taken[i];
 	LWLockRelease(lock);
@@ -287,7 +285,7 @@ put_back(SubTransactionId since)
 }
 
 static void
-at_transaction_end(XactEvent event, void *arg)
+evidence_at_transaction_end(XactEvent event, void *arg)
 {
 	if (taken == NULL)
 		return;
@@ -308,8 +306,8 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 static void
-at_savepoint_end(SubXactEvent event, SubTransactionId mine,
-				 SubTransactionId parent, void *arg)
+evidence_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+						  SubTransactionId parent, void *arg)
 {
 	/* What began later is part of it. */
 	if (ntaken > 0 && event == SUBXACT_EVENT_ABORT_SUB)
@@ -325,8 +323,8 @@ prepare_to_take(int count)
 
 	if (!watching)
 	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_savepoint_end, NULL);
+		RegisterXactCallback(evidence_at_transaction_end, NULL);
+		RegisterSubXactCallback(evidence_at_savepoint_end, NULL);
 		watching = true;
 	}
 	if (taken == NULL)
@@ -336,7 +334,7 @@ prepare_to_take(int count)
 }
 
 static Entry *
-find_entry(uint64 number)
+find_evidence_entry(uint64 number)
 {
 	int			room = kinds[number % KINDS].room;
 
@@ -359,7 +357,7 @@ take(const uint64 *numbers, int count)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	for (int i = 0; i < count; i++)
 	{
-		Entry	   *entry = find_entry(numbers[i]);
+		Entry	   *entry = find_evidence_entry(numbers[i]);
 
 		if (entry == NULL)
 			continue;
@@ -426,7 +424,7 @@ session_evidence_put_off(uint64 number)
 	Entry	   *entry;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	entry = find_entry(number);
+	entry = find_evidence_entry(number);
 	if (entry != NULL && now - entry->at > KEEP)
 	{
 		remove_entry(entry);
@@ -445,7 +443,7 @@ session_evidence_put_off(uint64 number)
 static bool
 within_budget(const Entry *entry)
 {
-	SessionDatabase *database = session_shared_database();
+	SessionDatabase *database = session_database_mine();
 	int64		minute = entry->at / USECS_PER_MINUTE;
 
 	if (database == NULL)
@@ -464,12 +462,12 @@ static void
 push(Entry *entry)
 {
 	/* Nothing else may have told the launcher of this database. */
-	session_shared_attach();
+	session_database_attach();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	if (within_budget(entry))
 	{
 		entry->number = ++queue->last * KINDS + entry->key.kind;
-		put(entry);
+		queue_entry(entry);
 	}
 	else
 		queue->dropped++;
@@ -478,7 +476,7 @@ push(Entry *entry)
 
 /* Writes a new entry at once, where the limits allow it. */
 static void
-write_now(const Entry *entry)
+write_evidence_now(const Entry *entry)
 {
 	const Kind *kind = &kinds[entry->key.kind];
 	SessionEvent event = {
@@ -529,7 +527,7 @@ set_user_agent(Entry *entry, const text *user_agent)
 
 /* Notes what an entry says, unless it was said within the minute. */
 static void
-note(Entry *entry, int limit)
+note_evidence(Entry *entry, int limit)
 {
 	entry->at = GetCurrentTimestamp();
 	entry->try_at = SESSION_NO_TIME;
@@ -543,7 +541,7 @@ note(Entry *entry, int limit)
 	if (queue != NULL)
 		push(entry);
 	else
-		write_now(entry);
+		write_evidence_now(entry);
 }
 
 static bool
@@ -567,7 +565,7 @@ session_evidence_failure(const inet *ip)
 
 		memcpy(entry.key.address, network, entry.key.len);
 	}
-	note(&entry, session_settings.failure_threshold);
+	note_evidence(&entry, session_settings.failure_threshold);
 }
 
 void
@@ -580,7 +578,7 @@ session_evidence_guess(const SessionRow *row, const inet *ip)
 		return;
 	entry.key.id = row->id;
 	set_network(&entry, ip);
-	note(&entry, session_settings.failure_threshold);
+	note_evidence(&entry, session_settings.failure_threshold);
 }
 
 void
@@ -593,7 +591,7 @@ session_evidence_reuse(const SessionRow *row, const SessionBinding *binding)
 	entry.key.id = row->id;
 	set_ip(&entry, binding->ip);
 	set_user_agent(&entry, binding->user_agent);
-	note(&entry, 0);
+	note_evidence(&entry, 0);
 }
 
 void
@@ -607,7 +605,7 @@ session_evidence_mismatch(const SessionRow *row,
 	entry.key.id = row->id;
 	set_ip(&entry, binding->ip);
 	set_user_agent(&entry, binding->user_agent);
-	note(&entry, 0);
+	note_evidence(&entry, 0);
 }
 
 /*

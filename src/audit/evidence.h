@@ -61,7 +61,7 @@ extern void session_evidence_forget(Oid database);
 extern uint64 session_evidence_dropped(void);
 
 /* Ask for shared memory, and make it while AddinShmemInitLock is held. */
-extern void session_evidence_request(void);
-extern void session_evidence_startup(void);
+extern void session_evidence_shmem_request(void);
+extern void session_evidence_shmem_init(void);
 
 #endif							/* SESSION_EVIDENCE_H */

@@ -25,12 +25,12 @@
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
 #include "audit/origin.h"
-#include "model/policy.h"
-#include "table/table.h"
-#include "model/random.h"
+#include "compat.h"
 #include "model/digest.h"
+#include "model/policy.h"
+#include "model/random.h"
+#include "table/table.h"
 
 /* Use is noted again after this part of the retention. */
 #define FRACTION 32
@@ -80,7 +80,7 @@ put_part(StringInfo whole, const void *data, int len)
 }
 
 static void
-put_text(StringInfo whole, const text *value)
+put_text_part(StringInfo whole, const text *value)
 {
 	if (value == NULL)
 		put_part(whole, NULL, -1);
@@ -103,8 +103,8 @@ origin_hash(const SessionRow *row, int which)
 
 	initStringInfo(&whole);
 	put_part(&whole, kinds[which], strlen(kinds[which]));
-	put_text(&whole, row->user_id);
-	put_text(&whole, row->tenant_id);
+	put_text_part(&whole, row->user_id);
+	put_text_part(&whole, row->tenant_id);
 	if ((which & SESSION_ORIGIN_IP) != 0)
 	{
 		int			len;
@@ -113,7 +113,7 @@ origin_hash(const SessionRow *row, int which)
 		put_part(&whole, address, len);
 	}
 	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
-		put_text(&whole, row->user_agent);
+		put_text_part(&whole, row->user_agent);
 	session_digest_sha256(digest, whole.data, whole.len);
 	pfree(whole.data);
 	/* In an order that a dump can take to any machine. */
@@ -166,7 +166,7 @@ look(Question *questions, int count)
 }
 
 static void
-note_use(int64 hash, TimestampTz now)
+note_origin_use(int64 hash, TimestampTz now)
 {
 	static SessionPlan plan = NULL;
 	Oid			types[] = {INT8OID, TIMESTAMPTZOID, INT8OID};
@@ -240,10 +240,10 @@ session_origin_news(const SessionRow *row, int which, TimestampTz now)
 		if (!is_known(&questions[i], now))
 			news |= questions[i].which;
 		if (is_stale(&questions[i], now))
-			note_use(questions[i].hash, now);
+			note_origin_use(questions[i].hash, now);
 	}
 	if (count > 1)
-		note_use(pair.hash, now);
+		note_origin_use(pair.hash, now);
 	return news;
 }
 

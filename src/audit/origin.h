@@ -5,8 +5,8 @@
 #ifndef SESSION_ORIGIN_H
 #define SESSION_ORIGIN_H
 
-#include "table/budget.h"
 #include "model/row.h"
+#include "table/budget.h"
 
 #define SESSION_ORIGIN_IP 0x01
 #define SESSION_ORIGIN_USER_AGENT 0x02

@@ -27,22 +27,22 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "audit/evidence.h"
 #include "compat.h"
+#include "cookie/cookie.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
-#include "model/json.h"
-#include "cookie/cookie.h"
-#include "table/denylist.h"
-#include "audit/evidence.h"
-#include "table/keyring.h"
 #include "engine/lifecycle.h"
+#include "model/digest.h"
+#include "model/json.h"
+#include "model/random.h"
+#include "shared/database.h"
 #include "shared/revocation.h"
-#include "engine/shared.h"
+#include "table/denylist.h"
+#include "table/keyring.h"
 #include "table/store.h"
 #include "wire/base64url.h"
 #include "wire/claims.h"
-#include "model/digest.h"
-#include "model/random.h"
 
 /* Seconds that a foreign clock may be off. */
 #define LEEWAY 15
@@ -87,8 +87,8 @@ codec_key(const SessionKey *key, bool derive)
 
 /* Encodes claims as they are. */
 static text *
-encode(Jsonb *claims, const SessionCodec *codec, const char *purpose,
-	   const SessionCodecKey *key)
+encode_claims(Jsonb *claims, const SessionCodec *codec, const char *purpose,
+			  const SessionCodecKey *key)
 {
 	size_t		len;
 	char	   *payload = session_json_text(claims, &len);
@@ -149,7 +149,7 @@ session_cookie_mint(Jsonb *payload, const SessionCodec *codec, int64 ttl,
 
 	claims = with_times(payload, now, unix_seconds(now) + ttl);
 	claims = session_json_with_text(claims, "jti", random_uuid());
-	return encode(claims, codec, purpose, &key);
+	return encode_claims(claims, codec, purpose, &key);
 }
 
 /*
@@ -251,7 +251,7 @@ time_claim(const Proven *proven, const char *name, int64 none)
 
 /* What the cookie would be denied as: by its jti, else by its payload. */
 static SessionDenied
-denied_as(const Proven *proven, const char *purpose)
+denylist_key_of_cookie(const Proven *proven, const char *purpose)
 {
 	const char *jti = string_claim(proven, "jti");
 	StringInfoData named;
@@ -307,14 +307,14 @@ open_cookie(Proven *proven, const char *value, size_t len,
 
 	if (status != SESSION_ACTIVE)
 		return status;
-	*denied = denied_as(proven, purpose);
+	*denied = denylist_key_of_cookie(proven, purpose);
 	return session_denylist_has(denied) ? SESSION_REVOKED : SESSION_ACTIVE;
 }
 
 void
 session_cookie_note(SessionStatus status, const inet *ip)
 {
-	session_count(SESSION_COUNT_CHECKED + status);
+	session_database_count(SESSION_COUNT_CHECKED + status);
 	if (status == SESSION_MALFORMED || status == SESSION_UNKNOWN)
 		session_evidence_failure(ip);
 }
@@ -396,7 +396,7 @@ session_cookie_deny(const char *value, size_t len, const char *purpose)
 	/* Others with its jti may be denied already, but not as long. */
 	if (open_any(&proven, value, len, purpose) != SESSION_ACTIVE)
 		return false;
-	denied = denied_as(&proven, purpose);
+	denied = denylist_key_of_cookie(&proven, purpose);
 	expires = time_claim(&proven, "exp", -1);
 	return session_denylist_add(&denied, expires < 0 ? DT_NOEND :
 								from_unix_seconds(expires + LEEWAY));
@@ -494,7 +494,7 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 
 	claims = session_json_with_text(claims, "sid", short_id(&row->id));
 	claims = session_json_with_text(claims, "tok",
-									  cstring_to_text(session_digest_of_row(row)));
+									cstring_to_text(session_digest_of_row(row)));
 	claims = with_optional(claims, "uid", row->user_id);
 	claims = with_optional(claims, "tid", row->tenant_id);
 	claims = with_optional(claims, "role", row->role);
@@ -502,7 +502,7 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 		claims = session_json_with_int(claims, "lvl", row->auth_level);
 	if (row->authenticated_at != SESSION_NO_TIME)
 		claims = session_json_with_int(claims, "aut",
-										 unix_seconds(row->authenticated_at));
+									   unix_seconds(row->authenticated_at));
 	if (!TIMESTAMP_NOT_FINITE(end))
 		claims = session_json_with_int(claims, "end", unix_seconds(end));
 	/* What may yet be rolled back is not to be believed by itself. */
@@ -511,7 +511,7 @@ session_cookie_snapshot_of(const SessionRow *row, const SessionMoment *moment,
 	claims = with_times(claims, moment->read_at, unix_seconds(due));
 	/* Only now: what the claims function calls may have the keys reloaded. */
 	key = codec_key(session_keyring_signer(SESSION_COOKIE_RING), true);
-	return encode(claims, codec, snapshot_purpose(), &key);
+	return encode_claims(claims, codec, snapshot_purpose(), &key);
 }
 
 text *
@@ -555,7 +555,7 @@ session_cookie_snapshot(const SessionToken *token, const SessionCodec *codec)
 }
 
 static text *
-text_claim(const Proven *proven, const char *name)
+cookie_text_claim(const Proven *proven, const char *name)
 {
 	const char *string = string_claim(proven, name);
 
@@ -566,7 +566,7 @@ text_claim(const Proven *proven, const char *name)
 }
 
 static bool
-id_claim(const Proven *proven, pg_uuid_t *id)
+cookie_id_claim(const Proven *proven, pg_uuid_t *id)
 {
 	const char *string = string_claim(proven, "sid");
 
@@ -584,9 +584,9 @@ from_claims(SessionSnapshot *snapshot, const Proven *proven, int64 now)
 	int64		end = integer_claim(proven, "end", -1);
 	int64		authenticated = integer_claim(proven, "aut", -1);
 
-	snapshot->user_id = text_claim(proven, "uid");
-	snapshot->tenant_id = text_claim(proven, "tid");
-	snapshot->role = text_claim(proven, "role");
+	snapshot->user_id = cookie_text_claim(proven, "uid");
+	snapshot->tenant_id = cookie_text_claim(proven, "tid");
+	snapshot->role = cookie_text_claim(proven, "role");
 	snapshot->auth_level = (int32) integer_claim(proven, "lvl", 1);
 	snapshot->authenticated_at = authenticated < 0 ? SESSION_NO_TIME :
 		from_unix_seconds(authenticated);
@@ -623,7 +623,7 @@ open_snapshot(Proven *proven, const char *value, size_t len,
 {
 	if (prove(proven, value, len, SESSION_COOKIE_RING,
 			  snapshot_purpose(), true) != SESSION_ACTIVE ||
-		!read_claims(proven) || !id_claim(proven, &snapshot->id))
+		!read_claims(proven) || !cookie_id_claim(proven, &snapshot->id))
 		return false;
 	snapshot->digest = string_claim(proven, "tok");
 	snapshot->payload = proven->payload;
@@ -643,7 +643,7 @@ is_doubtful(const Proven *proven, SessionSnapshot *snapshot)
 	/* A new one would be of this era. */
 	if (doubtful && session_revocation_outdates((uint32) era))
 		snapshot->should_refresh = true;
-	session_count(doubtful ? SESSION_COUNT_DOUBTED : SESSION_COUNT_BELIEVED);
+	session_database_count(doubtful ? SESSION_COUNT_DOUBTED : SESSION_COUNT_BELIEVED);
 	return doubtful;
 }
 
@@ -665,7 +665,7 @@ static bool
 is_for_token(const SessionSnapshot *snapshot, const SessionToken *token)
 {
 	return session_digest_equal(snapshot->digest,
-									  session_digest_of_token(token));
+								session_digest_of_token(token));
 }
 
 bool
@@ -739,5 +739,5 @@ session_cookie_jwt(const SessionToken *token, int64 ttl, Jsonb *claims,
 	claims = session_json_with_text(claims, "jti", random_uuid());
 	/* As above. */
 	key = codec_key(session_keyring_signer("jwt"), false);
-	return encode(claims, &session_codec_jwt, "jwt", &key);
+	return encode_claims(claims, &session_codec_jwt, "jwt", &key);
 }

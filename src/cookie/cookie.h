@@ -7,9 +7,9 @@
 
 #include "utils/jsonb.h"
 
-#include "table/denylist.h"
 #include "model/policy.h"
 #include "model/row.h"
+#include "table/denylist.h"
 #include "wire/codec.h"
 #include "wire/token.h"
 

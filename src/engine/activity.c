@@ -26,12 +26,16 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "engine/activity.h"
 #include "model/policy.h"
-#include "engine/shared.h"
+#include "settings.h"
+#include "shared/database.h"
+#include "shared/idmap.h"
 #include "table/store.h"
 
 /*
@@ -54,7 +58,53 @@ typedef struct Use
 	int64		age;			/* how old it may get meanwhile */
 } Use;
 
-const Size	session_activity_entry_size = sizeof(Use);
+#define TRANCHE "session_activity"
+
+/* NULL = the library was not preloaded. */
+static SessionIdMap *map = NULL;
+
+void
+session_activity_shmem_request(void)
+{
+	int			entries = session_settings.activity_size;
+
+	RequestAddinShmemSpace(MAXALIGN(sizeof(SessionIdMap)));
+	RequestAddinShmemSpace(session_idmap_size(entries, sizeof(Use)));
+	RequestNamedLWLockTranche(TRANCHE, session_idmap_locks(entries));
+}
+
+void
+session_activity_shmem_init(void)
+{
+	int			entries = session_settings.activity_size;
+	bool		found;
+	void	   *memory;
+
+	memory = ShmemInitStruct(TRANCHE, session_idmap_size(entries, sizeof(Use)),
+							 &found);
+	map = ShmemInitStruct(TRANCHE "_state", sizeof(SessionIdMap), &found);
+	if (!found)
+		session_idmap_init(map, memory, entries, sizeof(Use),
+						   GetNamedLWLockTranche(TRANCHE));
+}
+
+void
+session_activity_forget(Oid database)
+{
+	session_idmap_forget(map, database);
+}
+
+int
+session_activity_used(void)
+{
+	return session_idmap_used(map);
+}
+
+int
+session_activity_room(void)
+{
+	return session_idmap_room(map);
+}
 
 static TimestampTz
 seen_at(Use *use)
@@ -78,9 +128,9 @@ session_activity_overlay(SessionRow *row)
 	TimestampTz seen = SESSION_NO_TIME;
 	Use		   *use;
 
-	if (session_shared == NULL)
+	if (map == NULL)
 		return;
-	session_idmap_lock(&session_shared->activity, &place, &row->id, LW_SHARED);
+	session_idmap_lock(map, &place, &row->id, LW_SHARED);
 	use = find_use(&place, row->created_at);
 	if (use != NULL)
 		seen = seen_at(use);
@@ -100,7 +150,7 @@ note_again(const SessionRow *row, TimestampTz now)
 	SessionIdPlace place;
 	Use		   *use;
 
-	session_idmap_lock(&session_shared->activity, &place, &row->id, LW_SHARED);
+	session_idmap_lock(map, &place, &row->id, LW_SHARED);
 	use = find_use(&place, row->created_at);
 	if (use != NULL)
 		pg_atomic_write_u64(&use->seen_at, (uint64) now);
@@ -114,9 +164,9 @@ session_activity_again(const pg_uuid_t *id, TimestampTz now)
 	SessionIdPlace place;
 	Use		   *use;
 
-	if (session_shared_database() == NULL)
+	if (session_database_mine() == NULL)
 		return;
-	session_idmap_lock(&session_shared->activity, &place, id, LW_SHARED);
+	session_idmap_lock(map, &place, id, LW_SHARED);
 	use = session_idmap_find(&place);
 	if (use != NULL)
 		pg_atomic_write_u64(&use->seen_at, (uint64) now);
@@ -131,7 +181,7 @@ typedef struct Span
 } Span;
 
 static bool
-measure(void *entry, void *arg)
+measure_span(void *entry, void *arg)
 {
 	Span	   *span = arg;
 	TimestampTz seen = seen_at(entry);
@@ -155,13 +205,13 @@ is_early(void *entry, void *arg)
  * worker makes room by writing.
  */
 static void
-make_room(const SessionIdPlace *place)
+make_activity_room(const SessionIdPlace *place)
 {
 	Span		span = {DT_NOEND, DT_NOBEGIN};
 
 	if (!RecoveryInProgress())
 		return;
-	session_idmap_visit_part(place, measure, &span);
+	session_idmap_visit_part(place, measure_span, &span);
 	session_idmap_visit_part(place, is_early, &span);
 }
 
@@ -174,7 +224,7 @@ add_use(const SessionIdPlace *place)
 		use = session_idmap_add(place);
 	if (use == NULL)
 	{
-		make_room(place);
+		make_activity_room(place);
 		use = session_idmap_add(place);
 	}
 	return use;
@@ -188,7 +238,7 @@ note_first(const SessionRow *row, TimestampTz now)
 	int64		age = session_policy_touch_age(row, &session_settings);
 	Use		   *use;
 
-	session_idmap_lock(&session_shared->activity, &place, &row->id,
+	session_idmap_lock(map, &place, &row->id,
 					   LW_EXCLUSIVE);
 	use = add_use(&place);
 	if (use != NULL)
@@ -202,13 +252,13 @@ note_first(const SessionRow *row, TimestampTz now)
 	}
 	session_idmap_unlock(&place);
 	if (use == NULL)
-		session_count(SESSION_COUNT_DROPPED);
+		session_database_count(SESSION_COUNT_DROPPED);
 	return use != NULL;
 }
 
 /* Writes a use into its row if that is due and possible without waiting. */
 static bool
-write_now(SessionRow *row, TimestampTz now)
+write_row_now(SessionRow *row, TimestampTz now)
 {
 	if (!session_policy_touch_due(row, &session_settings, now))
 		return false;
@@ -224,11 +274,11 @@ write_now(SessionRow *row, TimestampTz now)
 void
 session_activity_record(SessionRow *row, TimestampTz now)
 {
-	if (session_shared_database() != NULL &&
+	if (session_database_mine() != NULL &&
 		(note_again(row, now) || note_first(row, now)))
 		row->last_seen_at = now;
-	else if (!write_now(row, now))
-		session_shared_lost_use(now);
+	else if (!write_row_now(row, now))
+		session_database_lost_use(now);
 }
 
 /*
@@ -244,7 +294,7 @@ static int	room = 0;
 static Use *
 lock_use(SessionIdPlace *place, const SessionUse *found)
 {
-	session_idmap_lock(&session_shared->activity, place, &found->id,
+	session_idmap_lock(map, place, &found->id,
 					   LW_EXCLUSIVE);
 	return find_use(place, found->created_at);
 }
@@ -278,7 +328,7 @@ set_due(const SessionUse *found, TimestampTz due_at)
 
 /* What was rolled back can be written again at once. */
 static void
-take_back(void)
+take_back_written(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -288,7 +338,7 @@ take_back(void)
 
 /* What was written is noted when that is committed. */
 static void
-at_transaction_end(XactEvent event, void *arg)
+activity_at_transaction_end(XactEvent event, void *arg)
 {
 	TimestampTz now;
 
@@ -303,7 +353,7 @@ at_transaction_end(XactEvent event, void *arg)
 						 now + written[i].age);
 			break;
 		case XACT_EVENT_ABORT:
-			take_back();
+			take_back_written();
 			break;
 		case XACT_EVENT_PREPARE:
 			break;				/* like a row that is held */
@@ -317,11 +367,11 @@ at_transaction_end(XactEvent event, void *arg)
 
 /* Nothing says what of it was written since the savepoint. */
 static void
-at_savepoint_end(SubXactEvent event, SubTransactionId mine,
-				 SubTransactionId parent, void *arg)
+activity_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+						  SubTransactionId parent, void *arg)
 {
 	if (event == SUBXACT_EVENT_ABORT_SUB)
-		take_back();
+		take_back_written();
 }
 
 static void
@@ -331,8 +381,8 @@ note_written(const SessionUse *found)
 
 	if (!watching)
 	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_savepoint_end, NULL);
+		RegisterXactCallback(activity_at_transaction_end, NULL);
+		RegisterSubXactCallback(activity_at_savepoint_end, NULL);
 		watching = true;
 	}
 	if (nwritten == room)
@@ -392,14 +442,14 @@ session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 {
 	Collection	c = {.now = now,.limit = limit,.uses = uses};
 
-	if (session_shared != NULL)
-		session_idmap_visit(&session_shared->activity, LW_SHARED, collect, &c);
+	if (map != NULL)
+		session_idmap_visit(map, LW_SHARED, collect, &c);
 	return c.count;
 }
 
 /* Forgets a use, unless there was another since. */
 static void
-forget(const SessionUse *found)
+forget_use(const SessionUse *found)
 {
 	SessionIdPlace place;
 	Use		   *use = lock_use(&place, found);
@@ -423,7 +473,7 @@ need_not_write(const SessionUse *found, const SessionRow *row, TimestampTz now)
 	if (stored < found->seen_at)
 		note_row(found, stored, stored + found->age);
 	else if (now - stored >= KEEP)
-		forget(found);
+		forget_use(found);
 	else
 		note_row(found, found->seen_at, now);
 	return true;
@@ -439,11 +489,11 @@ write_one(const SessionUse *found)
 	/* Until then others come first, whatever becomes of this one. */
 	set_due(found, now + RETRY);
 	if (found->seen_at > now)
-		session_shared_lost_use(found->seen_at);
+		session_database_lost_use(found->seen_at);
 	if (!session_store_glance(&found->id, &row) ||
 		row.created_at != found->created_at || found->seen_at > now)
 	{
-		forget(found);
+		forget_use(found);
 		return false;
 	}
 	if (need_not_write(found, &row, now))
@@ -451,7 +501,7 @@ write_one(const SessionUse *found)
 	row.last_seen_at = found->seen_at;
 	if (session_policy_life(&row, now) != SESSION_ACTIVE)
 	{
-		forget(found);
+		forget_use(found);
 		return false;
 	}
 	if (!session_store_try_lock(&row))
@@ -515,7 +565,7 @@ session_activity_due(TimestampTz now)
 	List	   *databases = NIL;
 
 	s->now = now;
-	session_idmap_visit(&session_shared->activity, LW_SHARED, survey, s);
+	session_idmap_visit(map, LW_SHARED, survey, s);
 	for (int i = 0; i < s->count; i++)
 		databases = lappend_oid(databases, s->databases[i]);
 	pfree(s);

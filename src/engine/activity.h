@@ -47,7 +47,15 @@ extern int	session_activity_write(const SessionUse *uses, int count);
 /* The databases with something to flush, a list of Oid. */
 extern List *session_activity_due(TimestampTz now);
 
-/* What an entry takes in shared memory. */
-extern const Size session_activity_entry_size;
+/* Returns how many entries are in use, and how many there can be. */
+extern int	session_activity_used(void);
+extern int	session_activity_room(void);
+
+/* Drops the entries of a database. */
+extern void session_activity_forget(Oid database);
+
+/* Shared memory of this module: asking for it, and making it. */
+extern void session_activity_shmem_request(void);
+extern void session_activity_shmem_init(void);
 
 #endif							/* SESSION_ACTIVITY_H */

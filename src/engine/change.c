@@ -21,8 +21,8 @@
 
 #include "engine/activity.h"
 #include "engine/change.h"
-#include "table/keyring.h"
 #include "model/policy.h"
+#include "table/keyring.h"
 #include "table/store.h"
 
 static bool

@@ -25,13 +25,13 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "table/authority.h"
 #include "engine/claims.h"
 #include "engine/info.h"
 #include "engine/levels.h"
-#include "table/store.h"
 #include "model/json.h"
 #include "settings.h"
+#include "table/authority.h"
+#include "table/store.h"
 
 Jsonb *
 session_claims_without_reserved(Jsonb *claims)

@@ -67,7 +67,7 @@ undo(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
 }
 
 static int
-attempt(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
+attempt_in_savepoint(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
 {
 	MemoryContext memory = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -90,15 +90,15 @@ attempt(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
 }
 
 static bool
-may_go_on(SessionUpkeep *upkeep)
+cleanup_may_go_on(SessionUpkeep *upkeep)
 {
 	CHECK_FOR_INTERRUPTS();
 	return true;
 }
 
 static const SessionUpkeepDriver driver = {
-	.attempt = attempt,
-	.may_go_on = may_go_on,
+	.attempt = attempt_in_savepoint,
+	.may_go_on = cleanup_may_go_on,
 	.whole = true
 };
 

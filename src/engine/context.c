@@ -57,7 +57,7 @@ put_bytes(StringInfo out, const char *bytes, int len)
 }
 
 static void
-put_text(StringInfo out, const text *source)
+put_context_text(StringInfo out, const text *source)
 {
 	if (source == NULL)
 		put_number(out, -1);
@@ -78,11 +78,11 @@ serialize(const SessionIdentity *identity)
 	put_number(&out, identity->auth_level);
 	put_number(&out, identity->authenticated_at);
 	put_number(&out, identity->expires_at);
-	put_text(&out, identity->user_id);
-	put_text(&out, identity->tenant_id);
-	put_text(&out, identity->role);
-	put_text(&out, identity->claims);
-	put_text(&out, identity->proof);
+	put_context_text(&out, identity->user_id);
+	put_context_text(&out, identity->tenant_id);
+	put_context_text(&out, identity->role);
+	put_context_text(&out, identity->claims);
+	put_context_text(&out, identity->proof);
 	return out.data;
 }
 
@@ -112,7 +112,7 @@ take_number(Reader *reader)
 }
 
 static text *
-take_text(Reader *reader)
+take_context_text(Reader *reader)
 {
 	int64		len = take_number(reader);
 	text	   *result = (text *) reader->room;
@@ -133,7 +133,7 @@ take_text(Reader *reader)
 
 /* NULL when there is no memory, or it is none of ours after all. */
 static SessionIdentity *
-parse(const char *source)
+parse_identity(const char *source)
 {
 	/* The texts are in the source, each with a header and padding more. */
 	size_t		size = MAXALIGN(sizeof(SessionIdentity)) + strlen(source) +
@@ -151,11 +151,11 @@ parse(const char *source)
 	identity->auth_level = (int32) take_number(&reader);
 	identity->authenticated_at = take_number(&reader);
 	identity->expires_at = take_number(&reader);
-	identity->user_id = take_text(&reader);
-	identity->tenant_id = take_text(&reader);
-	identity->role = take_text(&reader);
-	identity->claims = take_text(&reader);
-	identity->proof = take_text(&reader);
+	identity->user_id = take_context_text(&reader);
+	identity->tenant_id = take_context_text(&reader);
+	identity->role = take_context_text(&reader);
+	identity->claims = take_context_text(&reader);
+	identity->proof = take_context_text(&reader);
 	if (reader.good && *reader.next == '\0')
 		return identity;
 	session_compat_guc_free(identity);
@@ -181,7 +181,7 @@ check_context(char **newval, void **extra, GucSource source)
 						  "session_pre_request() give it a value.");
 		return false;
 	}
-	*extra = parse(*newval);
+	*extra = parse_identity(*newval);
 	if (*extra == NULL)
 	{
 		/* The server's own message would repeat the value. */

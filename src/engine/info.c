@@ -12,8 +12,8 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
-#include "engine/context.h"
 #include "engine/content.h"
+#include "engine/context.h"
 #include "engine/info.h"
 
 const Oid	session_info_types[SESSION_INFO_COLUMNS] = {
@@ -61,7 +61,7 @@ session_info_user_agent(text *agent)
 }
 
 static void
-put_text(Datum *value, bool *null, const text *source)
+put_info_text(Datum *value, bool *null, const text *source)
 {
 	*null = source == NULL;
 	*value = PointerGetDatum(source);
@@ -83,16 +83,16 @@ session_info_values(const SessionRow *row, SessionStatus status,
 	memset(nulls, 0, SESSION_INFO_COLUMNS * sizeof(bool));
 	values[i++] = UUIDPGetDatum(&row->id);
 	values[i++] = CStringGetTextDatum(session_info_status(status));
-	put_text(&values[i], &nulls[i], row->user_id), i++;
-	put_text(&values[i], &nulls[i], row->tenant_id), i++;
-	put_text(&values[i], &nulls[i], row->role), i++;
+	put_info_text(&values[i], &nulls[i], row->user_id), i++;
+	put_info_text(&values[i], &nulls[i], row->tenant_id), i++;
+	put_info_text(&values[i], &nulls[i], row->role), i++;
 	values[i++] = Int32GetDatum(row->auth_level);
 	nulls[i] = row->data == NULL;
 	values[i++] = row->data == NULL ? (Datum) 0 :
 		JsonbPGetDatum(session_content_of(row));
 	nulls[i] = row->ip == NULL;
 	values[i++] = PointerGetDatum(row->ip);
-	put_text(&values[i], &nulls[i], row->user_agent), i++;
+	put_info_text(&values[i], &nulls[i], row->user_agent), i++;
 	values[i++] = TimestampTzGetDatum(row->created_at);
 	put_time(&values[i], &nulls[i], row->authenticated_at), i++;
 	values[i++] = TimestampTzGetDatum(row->last_seen_at);

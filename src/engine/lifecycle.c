@@ -21,18 +21,19 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "compat.h"
-#include "engine/activity.h"
-#include "engine/context.h"
-#include "engine/content.h"
 #include "audit/event.h"
 #include "audit/evidence.h"
+#include "compat.h"
+#include "engine/activity.h"
+#include "engine/content.h"
+#include "engine/context.h"
 #include "engine/lifecycle.h"
 #include "engine/secret.h"
-#include "engine/shared.h"
-#include "table/store.h"
 #include "model/digest.h"
 #include "model/random.h"
+#include "shared/database.h"
+#include "shared/revocation.h"
+#include "table/store.h"
 
 /* Microseconds between 1970 and 2000. */
 #define UNIX_EPOCH_USECS \
@@ -53,7 +54,7 @@ token_id(pg_uuid_t *id, const SessionToken *token)
  * say), and whether it is alive.
  */
 static SessionStatus
-find_from(const SessionToken *token, const inet *ip, SessionRow *row)
+find_session_from(const SessionToken *token, const inet *ip, SessionRow *row)
 {
 	pg_uuid_t	id;
 
@@ -73,21 +74,21 @@ find_from(const SessionToken *token, const inet *ip, SessionRow *row)
 }
 
 static SessionStatus
-find(const SessionToken *token, SessionRow *row)
+find_session(const SessionToken *token, SessionRow *row)
 {
-	return find_from(token, NULL, row);
+	return find_session_from(token, NULL, row);
 }
 
 SessionStatus
 session_lifecycle_check(const SessionToken *token,
 						const SessionBinding *binding, SessionRow *row)
 {
-	SessionStatus status = find_from(token, binding->ip, row);
+	SessionStatus status = find_session_from(token, binding->ip, row);
 
 	if (status == SESSION_ACTIVE &&
 		!session_policy_bound(row, &session_settings, binding))
 		status = SESSION_BINDING;
-	session_count(SESSION_COUNT_CHECKED + status);
+	session_database_count(SESSION_COUNT_CHECKED + status);
 	return status;
 }
 
@@ -132,7 +133,7 @@ is_handed_out(const SessionRow *row)
 }
 
 static void
-note_use(SessionRow *row)
+note_session_use(SessionRow *row)
 {
 	if (!is_handed_out(row))
 		session_activity_record(row, GetCurrentTimestamp());
@@ -142,9 +143,9 @@ note_use(SessionRow *row)
 bool
 session_lifecycle_use(const SessionToken *token, SessionRow *row)
 {
-	if (find(token, row) != SESSION_ACTIVE)
+	if (find_session(token, row) != SESSION_ACTIVE)
 		return false;
-	note_use(row);
+	note_session_use(row);
 	return true;
 }
 
@@ -154,7 +155,7 @@ end_held(SessionRow *row, text *reason, TimestampTz now)
 {
 	session_policy_revoke(row, &session_settings, reason, now);
 	session_store_save_end(row);
-	session_count(SESSION_COUNT_ENDED);
+	session_database_count(SESSION_COUNT_ENDED);
 }
 
 /* Writes the end of a session whose row is held: it was used from elsewhere. */
@@ -187,7 +188,7 @@ session_lifecycle_validate(const SessionToken *token,
 	SessionStatus status = session_lifecycle_check(token, binding, row);
 
 	if (status == SESSION_ACTIVE)
-		note_use(row);
+		note_session_use(row);
 	if (status == SESSION_BINDING)
 		session_evidence_mismatch(row, binding);
 	if (status == SESSION_BINDING &&
@@ -207,7 +208,7 @@ static bool
 hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 {
 	/* Look before locking: a stranger's guess must not make anyone wait. */
-	if (find_from(token, ip, row) != SESSION_ACTIVE)
+	if (find_session_from(token, ip, row) != SESSION_ACTIVE)
 		return false;
 	if (!session_store_lock(&row->id, row) || !session_digest_matches(row, token))
 		return false;
@@ -231,7 +232,7 @@ session_lifecycle_reread(const SessionToken *token, bool leaves,
 	bool		live;
 
 	if (XactReadOnly)
-		live = find(token, row) == SESSION_ACTIVE;
+		live = find_session(token, row) == SESSION_ACTIVE;
 	else
 		live = session_lifecycle_hold(token, row);
 	/* A snapshot of a row that is not committed asks the row at its use. */
@@ -361,7 +362,7 @@ evict(List *rows)
 		session_store_add_id(&ids, &((SessionRow *) lfirst(cell))->id);
 	ended = session_lifecycle_revoke_all(&ids, "evicted", NULL);
 	while (ended-- > 0)
-		session_count(SESSION_COUNT_EVICTED);
+		session_database_count(SESSION_COUNT_EVICTED);
 }
 
 /*
@@ -436,7 +437,7 @@ session_lifecycle_create(const SessionOrder *order, SessionRow *row,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("id must not be that of another session")));
 	session_event_created(row);
-	session_count(SESSION_COUNT_CREATED);
+	session_database_count(SESSION_COUNT_CREATED);
 	session_context_note(&row->id);
 }
 
@@ -464,7 +465,7 @@ session_lifecycle_extend(const SessionToken *token,
 	session_policy_extend(row, GetCurrentTimestamp());
 	session_store_save_state(row);
 	session_event_refreshed(row);
-	session_count(SESSION_COUNT_REFRESHED);
+	session_database_count(SESSION_COUNT_REFRESHED);
 	return true;
 }
 
@@ -518,7 +519,7 @@ end_reused(SessionRow *row, const SessionBinding *binding, TimestampTz now)
 {
 	end_held(row, cstring_to_text("refresh_reuse"), now);
 	session_evidence_reuse(row, binding);
-	session_count(SESSION_COUNT_REUSED);
+	session_database_count(SESSION_COUNT_REUSED);
 }
 
 /* Gives the pair that was decided on, and writes what changed of the row. */
@@ -538,7 +539,7 @@ give_pair(SessionRow *row, SessionRotation rotation,
 		/* A pair that is given once more may have arrived the first time. */
 		note_handed(row);
 	}
-	session_count(SESSION_COUNT_REFRESHED);
+	session_database_count(SESSION_COUNT_REFRESHED);
 	session_context_note(&row->id);
 }
 
@@ -556,7 +557,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token,
 	if (!hold_refresh(token, binding->ip, row))
 		return false;
 	presented.now = GetCurrentTimestamp();
-	presented.uses_known = session_shared_knows_uses(row->rotated_at);
+	presented.uses_known = session_revocation_knows_uses(row->rotated_at);
 	rotation = session_policy_rotation(row, &session_settings, &presented);
 	if (rotation == SESSION_ROTATION_REUSE)
 		end_reused(row, binding, presented.now);
@@ -621,7 +622,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 	/* The user is held before any row, as when a session is created. */
 	if (change->user_id != NULL)
 	{
-		if (find(token, row) != SESSION_ACTIVE)
+		if (find_session(token, row) != SESSION_ACTIVE)
 			return false;
 		check_same_user(row, change->user_id);
 	}
@@ -630,7 +631,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 		int			limit = hold_user(change->user_id, row->tenant_id, -1);
 
 		/* Waiting may have outlived the token. */
-		if (find(token, row) != SESSION_ACTIVE)
+		if (find_session(token, row) != SESSION_ACTIVE)
 			return false;
 		evicted = surplus(change->user_id, row->tenant_id, limit);
 	}
@@ -643,7 +644,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 	session_secret_issue(row, given);
 	session_store_save_state(row);
 	session_event_regenerated(row, login);
-	session_count(SESSION_COUNT_REGENERATED);
+	session_database_count(SESSION_COUNT_REGENERATED);
 	return true;
 }
 
@@ -678,7 +679,7 @@ session_lifecycle_revoke(const SessionToken *token)
 	SessionRow	row;
 
 	/* Of a refreshable session, an expired token will do to log out. */
-	return find(token, &row) != SESSION_UNKNOWN && alive(&row) &&
+	return find_session(token, &row) != SESSION_UNKNOWN && alive(&row) &&
 		session_store_lock(&row.id, &row) &&
 		session_digest_matches(&row, token) &&
 		end_if_alive(&row, cstring_to_text("logout"));
@@ -706,7 +707,7 @@ session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 }
 
 static int
-compare_ids(const void *a, const void *b)
+compare_uuids(const void *a, const void *b)
 {
 	return memcmp(a, b, UUID_LEN);
 }
@@ -723,7 +724,7 @@ session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 	int64		ended = 0;
 
 	if (ids->count > 1)
-		qsort(ids->ids, ids->count, sizeof(pg_uuid_t), compare_ids);
+		qsort(ids->ids, ids->count, sizeof(pg_uuid_t), compare_uuids);
 	for (int i = 0; i < ids->count; i++)
 	{
 		const pg_uuid_t *id = &ids->ids[i];

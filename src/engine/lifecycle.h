@@ -11,10 +11,10 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-#include "table/budget.h"
+#include "engine/secret.h"
 #include "model/policy.h"
 #include "model/row.h"
-#include "engine/secret.h"
+#include "table/budget.h"
 #include "table/store.h"
 #include "wire/token.h"
 

@@ -96,7 +96,7 @@ discard(const char *copy, const char *chars)
  * that came after ours are running and do not see it again.
  */
 static void
-report(ErrorData *edata, const char *query)
+report_without_tokens(ErrorData *edata, const char *query)
 {
 	emit_log_hook_type const hook = emit_log_hook;
 	ErrorData  *const outer = reporting;
@@ -136,7 +136,7 @@ report_redacted(ErrorData *edata)
 	}
 	edata->output_to_client = false;
 
-	report(edata, query);
+	report_without_tokens(edata, query);
 
 	for (int i = 0; i < TEXTS; i++)
 	{

@@ -11,16 +11,16 @@
 
 #include "compat.h"
 #include "crypto/crypto.h"
-#include "table/keyring.h"
 #include "engine/secret.h"
 #include "model/digest.h"
 #include "model/random.h"
+#include "table/keyring.h"
 
 #define SEALED_BYTES (SESSION_SECRET_BYTES + SESSION_SEAL_BYTES)
 
 /* Opens the row's key; whoever calls wipes it. */
 static void
-open_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
+open_refresh_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
 {
 	if (VARSIZE_ANY_EXHDR(row->refresh_key) != SEALED_BYTES)
 		elog(ERROR, "refresh_key of a session has the wrong size");
@@ -29,7 +29,7 @@ open_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
 }
 
 static void
-make_key(SessionRow *row)
+make_refresh_key(SessionRow *row)
 {
 	uint8		key[SESSION_SECRET_BYTES];
 
@@ -47,7 +47,7 @@ session_secret_derive(SessionRow *row, SessionCredentials *given)
 	uint8		key[SESSION_SECRET_BYTES];
 	bool		derived;
 
-	open_key(key, row);
+	open_refresh_key(key, row);
 	given->refreshable = true;
 	derived = session_token_derive(&given->token, &given->refresh,
 								   row->id.data,
@@ -63,7 +63,7 @@ session_secret_issue(SessionRow *row, SessionCredentials *given)
 {
 	if (row->refresh_expires_at != SESSION_NO_TIME)
 	{
-		make_key(row);
+		make_refresh_key(row);
 		/* Nothing of an earlier key is good, so they may begin again. */
 		row->refresh_generation = row->refresh_generation < PG_INT32_MAX ?
 			row->refresh_generation + 1 : 1;
@@ -86,7 +86,7 @@ session_secret_made(const SessionRow *row, const SessionRefreshToken *token)
 	bool		derived;
 	bool		same;
 
-	open_key(key, row);
+	open_refresh_key(key, row);
 	derived = session_token_derive(&unused, &expected, row->id.data,
 								   session_token_generation(token), key);
 	session_crypto_wipe(key, sizeof(key));

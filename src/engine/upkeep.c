@@ -15,16 +15,16 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "engine/activity.h"
-#include "table/budget.h"
-#include "engine/change.h"
-#include "table/denylist.h"
 #include "audit/event.h"
 #include "audit/evidence.h"
-#include "engine/lifecycle.h"
 #include "audit/origin.h"
+#include "engine/activity.h"
+#include "engine/change.h"
+#include "engine/lifecycle.h"
 #include "engine/upkeep.h"
 #include "engine/users.h"
+#include "table/budget.h"
+#include "table/denylist.h"
 
 /* A change of one of these sessions waits for the batch, so it is short. */
 #define FLUSH_BATCH 100

@@ -10,7 +10,7 @@
 
 #include "nodes/pg_list.h"
 
-#include "engine/shared.h"
+#include "shared/database.h"
 
 typedef struct SessionUpkeep SessionUpkeep;
 typedef struct SessionUpkeepStep SessionUpkeepStep;

@@ -53,12 +53,12 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
-#include "table/authority.h"
 #include "engine/lifecycle.h"
-#include "table/statement.h"
-#include "engine/shared.h"
-#include "table/store.h"
 #include "engine/users.h"
+#include "shared/database.h"
+#include "table/authority.h"
+#include "table/statement.h"
+#include "table/store.h"
 
 #define REASON "user"
 
@@ -281,7 +281,7 @@ hash_id(const void *key, Size size)
 }
 
 static int
-compare_ids(const void *a, const void *b, Size size)
+compare_id_texts(const void *a, const void *b, Size size)
 {
 	const text *left = *(const text *const *) a;
 	const text *right = *(const text *const *) b;
@@ -299,7 +299,7 @@ hash_users(const SessionOwned *sessions, int count)
 		.keysize = sizeof(text *),
 		.entrysize = sizeof(User),
 		.hash = hash_id,
-		.match = compare_ids,
+		.match = compare_id_texts,
 		.hcxt = CurrentMemoryContext
 	};
 	HTAB	   *users = hash_create("session users", Max(count, 16), &control,
@@ -704,8 +704,8 @@ void
 session_users_check(void)
 {
 	SessionAuthority before;
-	Oid			tables[SESSION_SHARED_WARNED];
-	bool		fresh[SESSION_SHARED_WARNED];
+	Oid			tables[SESSION_DATABASE_WARNED];
+	bool		fresh[SESSION_DATABASE_WARNED];
 	SPITupleTable *rows;
 	int			count;
 
@@ -715,7 +715,7 @@ session_users_check(void)
 					" array_to_string(problems, '; ')"
 					" FROM session.bound_tables WHERE problems <> '{}'"
 					" ORDER BY users::oid", true,
-					SESSION_SHARED_WARNED) != SPI_OK_SELECT)
+					SESSION_DATABASE_WARNED) != SPI_OK_SELECT)
 		elog(ERROR, "could not read session.bound_tables");
 	rows = SPI_tuptable;
 	count = (int) SPI_processed;
@@ -726,7 +726,7 @@ session_users_check(void)
 		tables[i] = DatumGetObjectId(SPI_getbinval(rows->vals[i],
 												   rows->tupdesc, 1, &null));
 	}
-	session_shared_warned(tables, count, fresh);
+	session_database_warned(tables, count, fresh);
 	for (int i = 0; i < count; i++)
 		if (fresh[i])
 			warn_of_table(rows, i);

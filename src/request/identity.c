@@ -16,14 +16,14 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
-#include "model/json.h"
-#include "table/denylist.h"
-#include "request/identity.h"
 #include "engine/lifecycle.h"
+#include "model/digest.h"
+#include "model/json.h"
+#include "request/identity.h"
+#include "table/denylist.h"
 #include "table/store.h"
 #include "wire/base64url.h"
 #include "wire/token.h"
-#include "model/digest.h"
 
 /* A JSON object as text, in the server's encoding. */
 static text *
@@ -41,7 +41,7 @@ set_claims(SessionIdentity *identity, Jsonb *added)
 	Datum		id = DirectFunctionCall1(uuid_out, UUIDPGetDatum(&identity->id));
 
 	claims = session_json_with_text(claims, "sid",
-									  cstring_to_text(DatumGetCString(id)));
+									cstring_to_text(DatumGetCString(id)));
 	if (identity->user_id != NULL)
 		claims = session_json_with_text(claims, "sub", identity->user_id);
 	if (identity->tenant_id != NULL)
@@ -109,7 +109,7 @@ text_claim(text **value, const Jsonb *claims, const char *name)
 
 /* The public id of a cookie without a row, if it has one that is a UUID. */
 static bool
-id_claim(pg_uuid_t *id, const Jsonb *claims, const char *name)
+uuid_claim(pg_uuid_t *id, const Jsonb *claims, const char *name)
 {
 	text	   *value;
 
@@ -138,8 +138,8 @@ session_identity_of_cookie(SessionIdentity *identity,
 		!text_claim(&identity->tenant_id, claims, "tid") ||
 		!text_claim(&identity->role, claims, "role"))
 		return false;
-	identity->has_id = id_claim(&identity->id, claims, "sid") ||
-		id_claim(&identity->id, claims, "jti");
+	identity->has_id = uuid_claim(&identity->id, claims, "sid") ||
+		uuid_claim(&identity->id, claims, "jti");
 	/* As everywhere: nobody has proven anything without a user. */
 	identity->auth_level = identity->user_id == NULL ? 0 : carried->auth_level;
 	identity->authenticated_at = identity->user_id == NULL ? SESSION_NO_TIME :
@@ -162,7 +162,7 @@ row_holds(SessionIdentity *identity)
 
 	if (!session_lifecycle_peek(&identity->id, &row) ||
 		!session_digest_equal(text_to_cstring(identity->proof),
-									session_digest_of_row(&row)))
+							  session_digest_of_row(&row)))
 		return false;
 	identity->auth_level = row.auth_level;
 	identity->authenticated_at = row.authenticated_at;
@@ -171,7 +171,7 @@ row_holds(SessionIdentity *identity)
 
 /* What a cookie without a row would be denied as. */
 static bool
-denied_as(SessionDenied *denied, const SessionIdentity *identity)
+denylist_key_of_identity(SessionDenied *denied, const SessionIdentity *identity)
 {
 	const text *proof = identity->proof;
 
@@ -189,7 +189,7 @@ cookie_holds(const SessionIdentity *identity)
 	SessionDenied denied;
 
 	return GetCurrentTimestamp() < identity->expires_at &&
-		denied_as(&denied, identity) && !session_denylist_has(&denied);
+		denylist_key_of_identity(&denied, identity) && !session_denylist_has(&denied);
 }
 
 bool
@@ -242,7 +242,7 @@ session_identity_revoke(const SessionIdentity *identity, const pg_uuid_t *id)
 	SessionRow	row;
 
 	if (!identity->has_row && is_own(identity, id))
-		return denied_as(&denied, identity) &&
+		return denylist_key_of_identity(&denied, identity) &&
 			session_denylist_add(&denied, identity->expires_at);
 	/* Another's makes nobody wait, and neither does one that is over. */
 	if (!session_store_glance(id, &row) || !is_mine(identity, &row))

@@ -8,8 +8,8 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-#include "engine/context.h"
 #include "cookie/cookie.h"
+#include "engine/context.h"
 #include "model/policy.h"
 
 /* Of a live session; added is what the claims function says of it. */

@@ -27,21 +27,21 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "audit/evidence.h"
 #include "compat.h"
+#include "cookie/cookie.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
-#include "model/json.h"
-#include "cookie/cookie.h"
-#include "audit/evidence.h"
-#include "request/identity.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
+#include "model/digest.h"
+#include "model/json.h"
+#include "request/identity.h"
 #include "request/request.h"
-#include "engine/shared.h"
+#include "shared/database.h"
 #include "wire/authorization.h"
 #include "wire/cookie_header.h"
 #include "wire/path.h"
-#include "model/digest.h"
 
 typedef struct Request
 {
@@ -101,7 +101,7 @@ header(const Request *request, const char *name)
 }
 
 static SessionCookieText
-cookie_text(const char *chars, size_t len)
+cookie_text_of(const char *chars, size_t len)
 {
 	SessionCookieText result = {chars, len};
 
@@ -114,14 +114,14 @@ cookie_in_header(const Request *request, const char *name)
 {
 	text	   *line = header(request, "cookie");
 	SessionCookieText in;
-	SessionCookieText wanted = cookie_text(name, strlen(name));
+	SessionCookieText wanted = cookie_text_of(name, strlen(name));
 	SessionCookieFound found;
 	size_t		len;
 	text	   *value;
 
 	if (line == NULL)
 		return NULL;
-	in = cookie_text(VARDATA_ANY(line), VARSIZE_ANY_EXHDR(line));
+	in = cookie_text_of(VARDATA_ANY(line), VARSIZE_ANY_EXHDR(line));
 	session_cookie_header_find(&found, &in, &wanted);
 	if (!session_cookie_header_value_len(&found, &len))
 		return NULL;
@@ -291,7 +291,7 @@ static bool
 sets_cookie(JsonbValue *entry, const char *name)
 {
 	text	   *value = session_json_member(JsonbValueToJsonb(entry),
-											  "Set-Cookie", 10);
+											"Set-Cookie", 10);
 	size_t		len = strlen(name);
 
 	return value != NULL && VARSIZE_ANY_EXHDR(value) > len &&
@@ -325,7 +325,7 @@ set_response_cookie(const char *name, const text *line)
 	char	   *before = gateway_setting("response.headers");
 	Jsonb	   *headers;
 	Jsonb	   *entry = session_json_with_text(session_json_empty(),
-												 "Set-Cookie", line);
+											   "Set-Cookie", line);
 
 	headers = session_json_parse_local(before == NULL ? "[]" : before);
 	if (headers == NULL || !JB_ROOT_IS_ARRAY(headers) ||
@@ -359,8 +359,8 @@ snapshot_header(const text *value, TimestampTz end)
 	int64		left = (end - GetCurrentTimestamp()) / USECS_PER_SEC;
 	char		line[SESSION_COOKIE_BYTES];
 
-	described.name = cookie_text(name, strlen(name));
-	described.value = cookie_text(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
+	described.name = cookie_text_of(name, strlen(name));
+	described.value = cookie_text_of(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 	described.max_age = Max(0, Min(left, session_settings.cookie_cache_ttl));
 	if (session_cookie_header_check(&described) != SESSION_COOKIE_OK ||
 		session_cookie_header_chunks(&described) != 1)
@@ -439,7 +439,7 @@ read_snapshot(const Request *request, const SessionToken *token,
 							 snapshot) &&
 		memcmp(snapshot->id.data, token->id, UUID_LEN) == 0 &&
 		session_digest_equal(snapshot->digest,
-								   session_digest_of_token(token));
+							 session_digest_of_token(token));
 }
 
 static SessionRequestVerdict
@@ -499,7 +499,7 @@ session_request_prove(SessionIdentity *identity)
 		return prove_carried(&request, identity);
 	if (!credential_token(&request, &token))
 	{
-		session_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
+		session_database_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
 		session_evidence_failure(client_ip(&request));
 		return SESSION_REQUEST_INVALID;
 	}
@@ -533,7 +533,7 @@ removal_header(bool whole)
 	char		line[SESSION_COOKIE_BYTES];
 	size_t		len;
 
-	removal.value = cookie_text("", 0);
+	removal.value = cookie_text_of("", 0);
 	removal.max_age = 0;
 	if (session_cookie_header_check(&removal) != SESSION_COOKIE_OK)
 		return NULL;

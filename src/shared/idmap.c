@@ -224,6 +224,18 @@ session_idmap_visit(SessionIdMap *map, LWLockMode mode, SessionIdVisit visit,
 	}
 }
 
+static bool
+is_of_database(void *entry, void *arg)
+{
+	return ((SessionIdEntry *) entry)->key.database == *(Oid *) arg;
+}
+
+void
+session_idmap_forget(SessionIdMap *map, Oid database)
+{
+	session_idmap_visit(map, LW_EXCLUSIVE, is_of_database, &database);
+}
+
 int
 session_idmap_used(const SessionIdMap *map)
 {

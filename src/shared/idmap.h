@@ -79,6 +79,9 @@ extern void session_idmap_visit_part(const SessionIdPlace *place,
 extern void session_idmap_visit(SessionIdMap *map, LWLockMode mode,
 								SessionIdVisit visit, void *arg);
 
+/* Removes the entries of a database. */
+extern void session_idmap_forget(SessionIdMap *map, Oid database);
+
 /* How many entries are in use, and how many there can be. */
 extern int	session_idmap_used(const SessionIdMap *map);
 extern int	session_idmap_room(const SessionIdMap *map);

@@ -32,16 +32,20 @@
 #include "access/xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/procarray.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "shared/revocation.h"
-#include "engine/shared.h"
 #include "model/digest.h"
 #include "model/random.h"
+#include "settings.h"
+#include "shared/database.h"
+#include "shared/idmap.h"
+#include "shared/revocation.h"
 
 /* Earlier tokens of a session that are told apart; with more the row is asked. */
 #define EARLIER 6
@@ -59,7 +63,37 @@ typedef struct Revocation
 	TimestampTz until;			/* when to forget it, unless xid is valid */
 } Revocation;
 
-const Size	session_revocation_entry_size = sizeof(Revocation);
+#define TRANCHE "session_revocation"
+
+typedef struct Revocations
+{
+	SessionIdMap map;
+	/* Sweeping a part is in vain before; protected by its lock. */
+	TimestampTz sweep_at[SESSION_IDMAP_PARTS];
+
+	/* What is in the snapshots that need not ask the row; 0 = none yet. */
+	pg_atomic_uint32 era;
+	/* The longest time a snapshot made here is believed; 0 = none was made. */
+	pg_atomic_uint64 longest_belief;
+	/* Transactions under way whose revocations found no room. */
+	pg_atomic_uint32 overflowing;
+
+	/* Protects what follows, and changes of the era. */
+	LWLockPadded *lock;
+
+	/*
+	 * How many of those have not said when they end: until all before an id
+	 * have.
+	 */
+	uint32		waiting;
+	TransactionId wait_for;
+	/* Until then every snapshot asks the row. */
+	pg_atomic_uint64 overflown_until;
+	/* How many of those there were, since the server started. */
+	pg_atomic_uint64 overflows;
+} Revocations;
+
+static Revocations *revocations = NULL;
 
 /* What this transaction noted. */
 typedef struct Note
@@ -73,6 +107,63 @@ static int	count = 0;
 static int	allocated = 0;
 static bool overflows = false;
 static TransactionId noted_by = InvalidTransactionId;
+
+void
+session_revocation_shmem_request(void)
+{
+	int			entries = session_settings.activity_size;
+
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Revocations)));
+	RequestAddinShmemSpace(session_idmap_size(entries, sizeof(Revocation)));
+	RequestNamedLWLockTranche(TRANCHE, session_idmap_locks(entries) + 1);
+}
+
+static void
+make_revocations(void)
+{
+	int			entries = session_settings.activity_size;
+	LWLockPadded *locks = GetNamedLWLockTranche(TRANCHE);
+	bool		found;
+	void	   *memory;
+
+	MemSet(revocations, 0, sizeof(*revocations));
+	memory = ShmemInitStruct(TRANCHE,
+							 session_idmap_size(entries, sizeof(Revocation)),
+							 &found);
+	session_idmap_init(&revocations->map, memory, entries, sizeof(Revocation),
+					   locks);
+	revocations->lock = &locks[session_idmap_locks(entries)];
+	pg_atomic_init_u32(&revocations->era, 0);
+	pg_atomic_init_u64(&revocations->longest_belief, 0);
+	pg_atomic_init_u32(&revocations->overflowing, 0);
+	pg_atomic_init_u64(&revocations->overflown_until, 0);
+	pg_atomic_init_u64(&revocations->overflows, 0);
+	for (int i = 0; i < SESSION_IDMAP_PARTS; i++)
+		revocations->sweep_at[i] = SESSION_NO_TIME;
+}
+
+void
+session_revocation_shmem_init(void)
+{
+	bool		found;
+
+	revocations = ShmemInitStruct(TRANCHE "_state", sizeof(Revocations),
+								  &found);
+	if (!found)
+		make_revocations();
+}
+
+void
+session_revocation_forget(Oid database)
+{
+	session_idmap_forget(&revocations->map, database);
+}
+
+uint64
+session_revocation_overflows(void)
+{
+	return pg_atomic_read_u64(&revocations->overflows);
+}
 
 /* Raises a shared number. */
 static void
@@ -89,7 +180,7 @@ static TimestampTz
 end_of_belief(void)
 {
 	return GetCurrentTimestamp() +
-		(TimestampTz) pg_atomic_read_u64(&session_shared->longest_belief);
+		(TimestampTz) pg_atomic_read_u64(&revocations->longest_belief);
 }
 
 /*
@@ -123,7 +214,7 @@ note_prepared(const Revocation *revocation, Sweep *sweep)
 
 /* Has an entry become useless? */
 static bool
-is_over(void *entry, void *arg)
+is_revocation_over(void *entry, void *arg)
 {
 	Revocation *revocation = entry;
 	Sweep	   *sweep = arg;
@@ -144,13 +235,13 @@ is_over(void *entry, void *arg)
 static bool
 sweep_part(const SessionIdPlace *place)
 {
-	TimestampTz *sweep_at = &session_shared->sweep_at[place->part];
+	TimestampTz *sweep_at = &revocations->sweep_at[place->part];
 	TimestampTz now = GetCurrentTimestamp();
 	Sweep		sweep = {.now = now,.next = end_of_belief()};
 
 	if (now < *sweep_at)
 		return false;
-	session_idmap_visit_part(place, is_over, &sweep);
+	session_idmap_visit_part(place, is_revocation_over, &sweep);
 	*sweep_at = Max(sweep.next, now + SWEEP_EVERY);
 	return true;
 }
@@ -177,9 +268,9 @@ let_go(void *entry, void *arg)
 static void
 wait_for_running(void)
 {
-	session_shared->wait_for = ReadNextTransactionId();
-	session_shared->waiting++;
-	pg_atomic_fetch_add_u32(&session_shared->overflowing, 1);
+	revocations->wait_for = ReadNextTransactionId();
+	revocations->waiting++;
+	pg_atomic_fetch_add_u32(&revocations->overflowing, 1);
 }
 
 bool
@@ -187,9 +278,9 @@ session_revocation_waits(void)
 {
 	bool		waits;
 
-	LWLockAcquire(&session_shared->lock->lock, LW_SHARED);
-	waits = session_shared->waiting > 0;
-	LWLockRelease(&session_shared->lock->lock);
+	LWLockAcquire(&revocations->lock->lock, LW_SHARED);
+	waits = revocations->waiting > 0;
+	LWLockRelease(&revocations->lock->lock);
 	return waits;
 }
 
@@ -199,16 +290,16 @@ settle_waiting(void)
 {
 	TransactionId oldest = GetActiveSnapshot()->xmin;
 
-	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
-	if (session_shared->waiting > 0 &&
-		TransactionIdFollowsOrEquals(oldest, session_shared->wait_for))
+	LWLockAcquire(&revocations->lock->lock, LW_EXCLUSIVE);
+	if (revocations->waiting > 0 &&
+		TransactionIdFollowsOrEquals(oldest, revocations->wait_for))
 	{
-		lift(&session_shared->overflown_until, (uint64) end_of_belief());
-		pg_atomic_fetch_sub_u32(&session_shared->overflowing,
-								session_shared->waiting);
-		session_shared->waiting = 0;
+		lift(&revocations->overflown_until, (uint64) end_of_belief());
+		pg_atomic_fetch_sub_u32(&revocations->overflowing,
+								revocations->waiting);
+		revocations->waiting = 0;
 	}
-	LWLockRelease(&session_shared->lock->lock);
+	LWLockRelease(&revocations->lock->lock);
 }
 
 void
@@ -216,11 +307,11 @@ session_revocation_sweep(void)
 {
 	Sweep		sweep = {.now = GetCurrentTimestamp()};
 
-	session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE, is_over,
+	session_idmap_visit(&revocations->map, LW_EXCLUSIVE, is_revocation_over,
 						&sweep);
 	for (int i = 0; i < sweep.count; i++)
 		if (!TransactionIdIsInProgress(sweep.prepared[i]))
-			session_idmap_visit(&session_shared->revocations, LW_EXCLUSIVE,
+			session_idmap_visit(&revocations->map, LW_EXCLUSIVE,
 								let_go, &sweep.prepared[i]);
 	settle_waiting();
 }
@@ -275,11 +366,11 @@ set_digest(Revocation *entry, const char *digest)
 static void
 settle(const Note *note, bool committed, TimestampTz until)
 {
-	bool		minted = pg_atomic_read_u64(&session_shared->longest_belief) > 0;
+	bool		minted = pg_atomic_read_u64(&revocations->longest_belief) > 0;
 	SessionIdPlace place;
 	Revocation *entry;
 
-	session_idmap_lock(&session_shared->revocations, &place, &note->id,
+	session_idmap_lock(&revocations->map, &place, &note->id,
 					   LW_EXCLUSIVE);
 	entry = session_idmap_find(&place);
 	if (entry != NULL && entry->xid == noted_by)
@@ -313,8 +404,8 @@ settle_all(bool committed)
 	if (overflows)
 	{
 		if (committed)
-			lift(&session_shared->overflown_until, (uint64) until);
-		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
+			lift(&revocations->overflown_until, (uint64) until);
+		pg_atomic_fetch_sub_u32(&revocations->overflowing, 1);
 	}
 	reset();
 }
@@ -328,17 +419,17 @@ leave_prepared(void)
 {
 	if (overflows)
 	{
-		LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
+		LWLockAcquire(&revocations->lock->lock, LW_EXCLUSIVE);
 		wait_for_running();
-		LWLockRelease(&session_shared->lock->lock);
-		pg_atomic_fetch_sub_u32(&session_shared->overflowing, 1);
+		LWLockRelease(&revocations->lock->lock);
+		pg_atomic_fetch_sub_u32(&revocations->overflowing, 1);
 	}
 	while (count > 0)
 	{
 		SessionIdPlace place;
 		Revocation *entry;
 
-		session_idmap_lock(&session_shared->revocations, &place,
+		session_idmap_lock(&revocations->map, &place,
 						   &notes[--count].id, LW_EXCLUSIVE);
 		entry = session_idmap_find(&place);
 		if (entry != NULL && entry->xid == noted_by)
@@ -349,7 +440,7 @@ leave_prepared(void)
 }
 
 static void
-at_transaction_end(XactEvent event, void *arg)
+revocation_at_transaction_end(XactEvent event, void *arg)
 {
 	if (notes == NULL && !overflows)
 		return;
@@ -363,8 +454,8 @@ at_transaction_end(XactEvent event, void *arg)
 
 /* Nothing says which of the new tokens were given since the savepoint. */
 static void
-at_savepoint_end(SubXactEvent event, SubTransactionId mine,
-				 SubTransactionId parent, void *arg)
+revocation_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+							SubTransactionId parent, void *arg)
 {
 	if (event != SUBXACT_EVENT_ABORT_SUB)
 		return;
@@ -378,14 +469,14 @@ at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 
 /* Has the end of the transaction reported here. */
 static void
-watch(void)
+watch_transaction(void)
 {
 	static bool watching = false;
 
 	if (!watching)
 	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		RegisterSubXactCallback(at_savepoint_end, NULL);
+		RegisterXactCallback(revocation_at_transaction_end, NULL);
+		RegisterSubXactCallback(revocation_at_savepoint_end, NULL);
 		watching = true;
 	}
 	noted_by = GetTopTransactionId();
@@ -433,8 +524,8 @@ static void
 overflow(void)
 {
 	overflows = true;
-	pg_atomic_fetch_add_u32(&session_shared->overflowing, 1);
-	pg_atomic_fetch_add_u64(&session_shared->overflows, 1);
+	pg_atomic_fetch_add_u32(&revocations->overflowing, 1);
+	pg_atomic_fetch_add_u64(&revocations->overflows, 1);
 }
 
 void
@@ -447,11 +538,11 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 	Note	   *note;
 
 	/* When all snapshots ask the row, those of one session do. */
-	if (session_shared == NULL || overflows)
+	if (revocations == NULL || overflows)
 		return;
-	watch();
+	watch_transaction();
 	reserve();
-	session_idmap_lock(&session_shared->revocations, &place, id, LW_EXCLUSIVE);
+	session_idmap_lock(&revocations->map, &place, id, LW_EXCLUSIVE);
 	entry = add_entry(&place);
 	if (entry != NULL)
 	{
@@ -494,23 +585,24 @@ begin_era(uint32 era)
 	/* One that was prepared before may end a session after. */
 	if (TransactionIdPrecedes(session_compat_oldest_active(), next))
 		wait_for_running();
-	session_shared_lost_uses(GetCurrentTimestamp());
+	session_database_lost_uses(GetCurrentTimestamp());
 	pg_write_barrier();
-	pg_atomic_write_u32(&session_shared->era, era);
+	pg_atomic_write_u32(&revocations->era, era);
 }
 
 void
-session_revocation_trust(void)
+session_revocation_begin_era(void)
 {
 	uint32		era;
 
-	if (pg_atomic_read_u32(&session_shared->era) != 0 || RecoveryInProgress())
+	if (revocations == NULL || RecoveryInProgress() ||
+		pg_atomic_read_u32(&revocations->era) != 0)
 		return;
 	era = random_era();
-	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
-	if (pg_atomic_read_u32(&session_shared->era) == 0)
+	LWLockAcquire(&revocations->lock->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&revocations->era) == 0)
 		begin_era(era);
-	LWLockRelease(&session_shared->lock->lock);
+	LWLockRelease(&revocations->lock->lock);
 }
 
 /*
@@ -522,43 +614,43 @@ session_revocation_emptied(void)
 {
 	uint32		era;
 
-	if (session_shared == NULL)
+	if (revocations == NULL)
 		return;
 	era = random_era();
-	LWLockAcquire(&session_shared->lock->lock, LW_EXCLUSIVE);
-	if (pg_atomic_read_u32(&session_shared->era) == era)
+	LWLockAcquire(&revocations->lock->lock, LW_EXCLUSIVE);
+	if (pg_atomic_read_u32(&revocations->era) == era)
 		era = era == SESSION_LAST_ERA ? SESSION_FIRST_ERA : era + 1;
 	/* Without an era no snapshot is believed. */
-	if (pg_atomic_read_u32(&session_shared->era) != 0)
-		pg_atomic_write_u32(&session_shared->era, era);
-	LWLockRelease(&session_shared->lock->lock);
+	if (pg_atomic_read_u32(&revocations->era) != 0)
+		pg_atomic_write_u32(&revocations->era, era);
+	LWLockRelease(&revocations->lock->lock);
 }
 
 /* 0 = a standby's, or none. */
 static uint32
 current_era(void)
 {
-	session_revocation_trust();
-	return RecoveryInProgress() ? 0 : pg_atomic_read_u32(&session_shared->era);
+	session_revocation_begin_era();
+	return RecoveryInProgress() ? 0 : pg_atomic_read_u32(&revocations->era);
 }
 
 uint32
 session_revocation_expect(int seconds)
 {
-	if (session_shared == NULL)
+	if (revocations == NULL)
 		return 0;
-	lift(&session_shared->longest_belief, (uint64) seconds * USECS_PER_SEC);
+	lift(&revocations->longest_belief, (uint64) seconds * USECS_PER_SEC);
 	return current_era();
 }
 
 static bool
 overflown(void)
 {
-	if (pg_atomic_read_u32(&session_shared->overflowing) > 0)
+	if (pg_atomic_read_u32(&revocations->overflowing) > 0)
 		return true;
 	pg_read_barrier();
 	return GetCurrentTimestamp() <
-		(TimestampTz) pg_atomic_read_u64(&session_shared->overflown_until);
+		(TimestampTz) pg_atomic_read_u64(&revocations->overflown_until);
 }
 
 static bool
@@ -568,7 +660,7 @@ noted(const pg_uuid_t *id, const char *digest)
 	Revocation *entry;
 	bool		doubtful;
 
-	session_idmap_lock(&session_shared->revocations, &place, id, LW_SHARED);
+	session_idmap_lock(&revocations->map, &place, id, LW_SHARED);
 	entry = session_idmap_find(&place);
 	doubtful = entry != NULL &&
 		(TransactionIdIsValid(entry->xid) || entry->digest[0] == '\0' ||
@@ -580,7 +672,7 @@ noted(const pg_uuid_t *id, const char *digest)
 bool
 session_revocation_outdates(uint32 era)
 {
-	return session_shared != NULL && !RecoveryInProgress() &&
+	return revocations != NULL && !RecoveryInProgress() &&
 		era != current_era();
 }
 
@@ -588,9 +680,18 @@ bool
 session_revocation_doubts(const pg_uuid_t *id, const char *digest,
 						  uint32 era)
 {
-	if (session_shared == NULL)
+	if (revocations == NULL)
 		return false;
 	/* Of what happened in another era, nothing is known. */
 	return era == 0 || era != current_era() || overflown() ||
 		noted(id, digest);
+}
+
+bool
+session_revocation_knows_uses(TimestampTz since)
+{
+	if (revocations == NULL || pg_atomic_read_u32(&revocations->era) == 0)
+		return false;
+	pg_read_barrier();
+	return session_database_knows_uses(since);
 }

@@ -50,7 +50,7 @@ extern bool session_revocation_doubts(const pg_uuid_t *id, const char *digest,
 extern bool session_revocation_outdates(uint32 era);
 
 /* Begins an era, unless there is one; on a standby there is none. */
-extern void session_revocation_trust(void);
+extern void session_revocation_begin_era(void);
 
 /* Do all snapshots ask the row until something has ended that a sweep sees? */
 extern bool session_revocation_waits(void);
@@ -61,7 +61,20 @@ extern bool session_revocation_waits(void);
  */
 extern void session_revocation_sweep(void);
 
-/* What an entry takes in shared memory. */
-extern const Size session_revocation_entry_size;
+/*
+ * Returns whether every use of a session here after a moment is recorded.  It
+ * is not before the first era, when another server may have been the primary.
+ */
+extern bool session_revocation_knows_uses(TimestampTz since);
+
+/* How many transactions found no room, since the server started. */
+extern uint64 session_revocation_overflows(void);
+
+/* Forgets the sessions of a database that was dropped. */
+extern void session_revocation_forget(Oid database);
+
+/* Shared memory of this module: asking for it, and making it. */
+extern void session_revocation_shmem_request(void);
+extern void session_revocation_shmem_init(void);
 
 #endif							/* SESSION_REVOCATION_H */

@@ -63,7 +63,7 @@ size_of(int nbuckets)
 }
 
 static void
-make(Windows *windows, int nbuckets)
+make_windows(Windows *windows, int nbuckets)
 {
 	MemSet(windows, 0, size_of(nbuckets));
 	windows->nbuckets = nbuckets;
@@ -72,20 +72,20 @@ make(Windows *windows, int nbuckets)
 }
 
 void
-session_window_request(void)
+session_window_shmem_request(void)
 {
 	RequestAddinShmemSpace(size_of(SHARED_BUCKETS));
 	RequestNamedLWLockTranche(TRANCHE, LOCKS);
 }
 
 void
-session_window_startup(void)
+session_window_shmem_init(void)
 {
 	bool		found;
 
 	table = ShmemInitStruct(TRANCHE, size_of(SHARED_BUCKETS), &found);
 	if (!found)
-		make(table, SHARED_BUCKETS);
+		make_windows(table, SHARED_BUCKETS);
 	locks = GetNamedLWLockTranche(TRANCHE);
 }
 
@@ -100,7 +100,7 @@ lock_bucket(const SessionWindowKey *key, LWLock **lock)
 		Windows    *local = MemoryContextAlloc(TopMemoryContext,
 											   size_of(LOCAL_BUCKETS));
 
-		make(local, LOCAL_BUCKETS);
+		make_windows(local, LOCAL_BUCKETS);
 		table = local;
 	}
 	hash = hash_bytes_extended((const unsigned char *) key, sizeof(*key),
@@ -124,14 +124,14 @@ unlock(LWLock *lock)
 
 /* Is the minute over, or the clock back before it? */
 static bool
-is_over(const Window *window, TimestampTz now)
+is_window_over(const Window *window, TimestampTz now)
 {
 	return window->count == 0 || now < window->began_at ||
 		now - window->began_at >= USECS_PER_MINUTE;
 }
 
 static Window *
-find(Bucket *bucket, const SessionWindowKey *key)
+find_window(Bucket *bucket, const SessionWindowKey *key)
 {
 	for (int i = 0; i < BUCKET_WINDOWS; i++)
 	{
@@ -154,7 +154,7 @@ worst(Bucket *bucket, TimestampTz now)
 	{
 		Window	   *window = &bucket->windows[i];
 
-		if (is_over(window, now))
+		if (is_window_over(window, now))
 			return window;
 		if (window->count < result->count ||
 			(window->count == result->count &&
@@ -170,7 +170,7 @@ session_window_exceeds(const SessionWindowKey *key, TimestampTz now,
 {
 	LWLock	   *lock;
 	Bucket	   *bucket = lock_bucket(key, &lock);
-	Window	   *window = find(bucket, key);
+	Window	   *window = find_window(bucket, key);
 	bool		result;
 
 	if (window == NULL)
@@ -178,7 +178,7 @@ session_window_exceeds(const SessionWindowKey *key, TimestampTz now,
 		window = worst(bucket, now);
 		window->count = 0;
 	}
-	if (is_over(window, now))
+	if (is_window_over(window, now))
 	{
 		window->key = *key;
 		window->count = 0;
@@ -200,10 +200,10 @@ session_window_count(const SessionWindowKey *key, TimestampTz at, int least)
 {
 	LWLock	   *lock;
 	Bucket	   *bucket = lock_bucket(key, &lock);
-	Window	   *window = find(bucket, key);
+	Window	   *window = find_window(bucket, key);
 	int			count = least;
 
-	if (window != NULL && !is_over(window, at))
+	if (window != NULL && !is_window_over(window, at))
 		count = Max(least, window->count);
 	unlock(lock);
 	return count;

@@ -36,7 +36,7 @@ extern int	session_window_count(const SessionWindowKey *key, TimestampTz at,
 								 int least);
 
 /* Asks for the shared memory, and makes it. */
-extern void session_window_request(void);
-extern void session_window_startup(void);
+extern void session_window_shmem_request(void);
+extern void session_window_shmem_init(void);
 
 #endif							/* SESSION_WINDOW_H */

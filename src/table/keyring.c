@@ -32,12 +32,12 @@
 
 #include "compat.h"
 #include "crypto/crypto.h"
+#include "model/random.h"
+#include "shared/database.h"
 #include "table/keyring.h"
 #include "table/master.h"
-#include "engine/shared.h"
 #include "table/table.h"
 #include "wire/base64url.h"
-#include "model/random.h"
 
 #define KID_RANDOM_BYTES 12
 
@@ -133,8 +133,8 @@ static Sealer *sealers = NULL;
 
 /* The nonce comes first, then the ciphertext, then the tag. */
 static void
-seal(const uint8 *key, uint8 *out, const void *in, size_t len,
-	 const void *context, size_t context_len)
+seal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
+		  const void *context, size_t context_len)
 {
 	uint8	   *body = out + SESSION_GCM_NONCE_BYTES;
 
@@ -147,8 +147,8 @@ seal(const uint8 *key, uint8 *out, const void *in, size_t len,
 }
 
 static bool
-unseal(const uint8 *key, uint8 *out, const void *in, size_t len,
-	   const void *context, size_t context_len)
+unseal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
+			const void *context, size_t context_len)
 {
 	const uint8 *nonce = in;
 	const uint8 *body = nonce + SESSION_GCM_NONCE_BYTES;
@@ -213,7 +213,7 @@ has_key(const char *kid, bool retired_too)
 }
 
 static void
-derive(Sealer *sealer, const char *use, const uint8 *master)
+derive_sealer(Sealer *sealer, const char *use, const uint8 *master)
 {
 	char		info[64];
 
@@ -248,8 +248,8 @@ insert_witness(const Sealer *sealer)
 	uint64		written;
 
 	SET_VARSIZE(sealed, VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
-	seal(sealer->key, (uint8 *) VARDATA(sealed), nothing, sizeof(nothing),
-		 WITNESS, strlen(WITNESS));
+	seal_with(sealer->key, (uint8 *) VARDATA(sealed), nothing, sizeof(nothing),
+			  WITNESS, strlen(WITNESS));
 	values[0] = CStringGetTextDatum(WITNESS);
 	values[1] = PointerGetDatum(sealed);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
@@ -270,8 +270,8 @@ opens_witness(const Sealer *sealer, const bytea *witness)
 	uint8		nothing[SESSION_SECRET_KEY_BYTES];
 
 	return VARSIZE_ANY_EXHDR(witness) == sizeof(nothing) + SESSION_SEAL_BYTES &&
-		unseal(sealer->key, nothing, VARDATA_ANY(witness),
-			   VARSIZE_ANY_EXHDR(witness), WITNESS, strlen(WITNESS));
+		unseal_with(sealer->key, nothing, VARDATA_ANY(witness),
+					VARSIZE_ANY_EXHDR(witness), WITNESS, strlen(WITNESS));
 }
 
 /* Is the master key the one the witness knows?  The first one is. */
@@ -281,7 +281,7 @@ check_witness(const uint8 *master, const bytea *witness)
 	Sealer		sealer;
 	bool		same = true;
 
-	derive(&sealer, "witness", master);
+	derive_sealer(&sealer, "witness", master);
 	if (witness != NULL)
 		same = opens_witness(&sealer, witness);
 	else if (!XactReadOnly && claim_witness())
@@ -305,7 +305,7 @@ session_keyring_master(void)
 	state = session_master_try(master);
 	if (state == SESSION_MASTER_OK)
 	{
-		derive(&sealer, "witness", master);
+		derive_sealer(&sealer, "witness", master);
 		if (!opens_witness(&sealer, witness))
 			state = SESSION_MASTER_WRONG;
 		session_crypto_wipe(&sealer, sizeof(sealer));
@@ -317,9 +317,9 @@ session_keyring_master(void)
 void
 session_keyring_announce(void)
 {
-	session_shared_set_sealed(read_witness() != NULL);
+	session_database_set_sealed(read_witness() != NULL);
 	/* A command may take its time, for which the other databases would wait. */
-	if (session_shared_first_check() && !session_master_is_command())
+	if (session_database_first_check() && !session_master_is_command())
 		session_master_warn(session_keyring_master());
 }
 
@@ -376,12 +376,12 @@ sealing_key(const char *use)
 	session_master_read(master, witness == NULL);
 	same = check_witness(master, witness);
 	if (same)
-		derive(&fresh, use, master);
+		derive_sealer(&fresh, use, master);
 	session_crypto_wipe(master, sizeof(master));
 	if (!same)
 		session_master_mismatch();
 	session_master_mark();
-	session_shared_set_sealed(true);
+	session_database_set_sealed(true);
 
 	sealer = MemoryContextAlloc(TopMemoryContext, sizeof(Sealer));
 	*sealer = fresh;
@@ -395,14 +395,14 @@ void
 session_keyring_seal(uint8 *out, const void *in, size_t len, const char *use,
 					 const void *context, size_t context_len)
 {
-	seal(sealing_key(use), out, in, len, context, context_len);
+	seal_with(sealing_key(use), out, in, len, context, context_len);
 }
 
 void
 session_keyring_open(uint8 *out, const void *in, size_t len, const char *use,
 					 const void *context, size_t context_len)
 {
-	if (!unseal(sealing_key(use), out, in, len, context, context_len))
+	if (!unseal_with(sealing_key(use), out, in, len, context, context_len))
 		session_master_mismatch();
 }
 
@@ -678,10 +678,10 @@ static bool removed = false;
  * use of a key notes that.
  */
 static void
-at_transaction_end(XactEvent event, void *arg)
+keyring_at_transaction_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT && (added || removed))
-		session_shared_set_sealed(added);
+		session_database_set_sealed(added);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
 		event == XACT_EVENT_PREPARE)
 		added = removed = false;
@@ -698,7 +698,7 @@ session_keyring_changed(SessionKeyringChange change)
 	session_table_flush_commit(&keys);
 	keys.changes_heard++;
 	if (!watching)
-		RegisterXactCallback(at_transaction_end, NULL);
+		RegisterXactCallback(keyring_at_transaction_end, NULL);
 	watching = true;
 	added = added || change == SESSION_KEYRING_ADDED;
 	removed = removed || change == SESSION_KEYRING_REMOVED;

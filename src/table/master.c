@@ -35,9 +35,9 @@
 
 #include "compat.h"
 #include "crypto/crypto.h"
-#include "table/master.h"
-#include "engine/shared.h"
 #include "settings.h"
+#include "shared/database.h"
+#include "table/master.h"
 
 #define DIGITS (2 * SESSION_MASTER_BYTES)
 
@@ -80,7 +80,7 @@ session_master_is_command(void)
 }
 
 static pg_noinline void
-refuse(const char *problem, const char *remedy)
+refuse_master_key(const char *problem, const char *remedy)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -94,15 +94,15 @@ refuse(const char *problem, const char *remedy)
 void
 session_master_mismatch(void)
 {
-	refuse("is not the master key that the database was used with",
-		   "Put back the master key file of the server the data came from; "
-		   "a standby needs that of its primary.");
+	refuse_master_key("is not the master key that the database was used with",
+					  "Put back the master key file of the server the data came from; "
+					  "a standby needs that of its primary.");
 	pg_unreachable();
 }
 
 /* Raises the error of a fault. */
 static void
-report(Fault fault)
+report_fault(Fault fault)
 {
 	const char *path = session_settings.master_key_file;
 
@@ -111,9 +111,9 @@ report(Fault fault)
 		case FAULT_NONE:
 			break;
 		case FAULT_ABSENT:
-			refuse("does not exist",
-				   "Copy it from the server the data came from; a standby "
-				   "needs that of its primary.");
+			refuse_master_key("does not exist",
+							  "Copy it from the server the data came from; a standby "
+							  "needs that of its primary.");
 			break;
 		case FAULT_OPEN:
 			ereport(ERROR,
@@ -129,8 +129,8 @@ report(Fault fault)
 							path)));
 			break;
 		case FAULT_EXPOSED:
-			refuse("must belong to the user of the server and be closed to others",
-				   "Make it so with chown and \"chmod 600\".");
+			refuse_master_key("must belong to the user of the server and be closed to others",
+							  "Make it so with chown and \"chmod 600\".");
 			break;
 		case FAULT_READ:
 			ereport(ERROR,
@@ -143,21 +143,21 @@ report(Fault fault)
 					 errmsg("could not run \"session.master_key_command\": %m")));
 			break;
 		case FAULT_COMMAND:
-			refuse("could not be had: the command failed",
-				   "Run the command by hand as the user of the server.");
+			refuse_master_key("could not be had: the command failed",
+							  "Run the command by hand as the user of the server.");
 			break;
 		case FAULT_FORM:
-			refuse("does not hold 64 hexadecimal digits",
-				   "Restore it from a backup; a new one is made with "
-				   "\"openssl rand -hex 32\", but opens nothing that was "
-				   "sealed with the old one.");
+			refuse_master_key("does not hold 64 hexadecimal digits",
+							  "Restore it from a backup; a new one is made with "
+							  "\"openssl rand -hex 32\", but opens nothing that was "
+							  "sealed with the old one.");
 			break;
 	}
 }
 
 /* Turns what was read into the key, and wipes it. */
 static Fault
-parse(uint8 key[SESSION_MASTER_BYTES], Content *content)
+parse_master_key(uint8 key[SESSION_MASTER_BYTES], Content *content)
 {
 	char	   *bytes = content->bytes;
 	size_t		len = content->len;
@@ -245,7 +245,7 @@ read_key(uint8 key[SESSION_MASTER_BYTES])
 	Fault		fault = session_master_is_command() ?
 	read_command(&content) : read_file(&content);
 
-	return fault == FAULT_NONE ? parse(key, &content) : fault;
+	return fault == FAULT_NONE ? parse_master_key(key, &content) : fault;
 }
 
 /*
@@ -264,32 +264,32 @@ check_nothing_sealed(void)
 	char	   *name;
 
 	if (stat(MARK, &st) == 0)
-		refuse("does not exist",
-			   "Keys on this server are sealed with it.  Copy it from a backup, "
-			   "or remove \"" MARK "\" from the data directory if it is "
-			   "lost and no database needs it any more.");
-	if (session_shared == NULL || !IsUnderPostmaster)
+		refuse_master_key("does not exist",
+						  "Keys on this server are sealed with it.  Copy it from a backup, "
+						  "or remove \"" MARK "\" from the data directory if it is "
+						  "lost and no database needs it any more.");
+	if (!session_database_is_shared() || !IsUnderPostmaster)
 		return;
 	for (int i = 0; i < LAUNCHER_WAIT_MS / LAUNCHER_LOOK_MS &&
-		 !session_shared_was_asked(); i++)
+		 !session_database_was_asked(); i++)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 LAUNCHER_LOOK_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	if (!session_shared_was_asked())
-		refuse("does not exist, and is not made before every database was "
-			   "looked at",
-			   "Session workers do that when the server has started; see "
-			   "\"workers\" in session.stats.  Or make the file with \"openssl "
-			   "rand -hex 32\".");
-	elsewhere = session_shared_sealed_elsewhere();
+	if (!session_database_was_asked())
+		refuse_master_key("does not exist, and is not made before every database was "
+						  "looked at",
+						  "Session workers do that when the server has started; see "
+						  "\"workers\" in session.stats.  Or make the file with \"openssl "
+						  "rand -hex 32\".");
+	elsewhere = session_database_sealed_elsewhere();
 	name = OidIsValid(elsewhere) ? get_database_name(elsewhere) : NULL;
 	if (name != NULL)
-		refuse("does not exist",
-			   psprintf("Keys of database \"%s\" are sealed with it.  Copy it "
-						"from the server the data came from.", name));
+		refuse_master_key("does not exist",
+						  psprintf("Keys of database \"%s\" are sealed with it.  Copy it "
+								   "from the server the data came from.", name));
 }
 
 /* Writes a new key under a name of our own; true when it is on disk. */
@@ -357,7 +357,7 @@ session_master_read(uint8 key[SESSION_MASTER_BYTES], bool may_make)
 						session_settings.master_key_file)));
 		fault = read_key(key);
 	}
-	report(fault);
+	report_fault(fault);
 }
 
 SessionMasterState

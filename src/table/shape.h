@@ -7,7 +7,7 @@
 
 #include "utils/relcache.h"
 
-#include "table/table.h"
+#include "table/declaration.h"
 
 /* Where a table has what its declaration names, in that order. */
 typedef struct SessionShape

@@ -39,11 +39,11 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model/digest.h"
 #include "model/policy.h"
 #include "shared/revocation.h"
 #include "table/store.h"
 #include "table/table.h"
-#include "model/digest.h"
 
 /* Columns of session.sessions. */
 enum

@@ -14,8 +14,8 @@
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
-#include "table/budget.h"
 #include "model/row.h"
+#include "table/budget.h"
 
 /* Finds a session as committed now; false when there is none. */
 extern bool session_store_read(const pg_uuid_t *id, SessionRow *row);

@@ -38,9 +38,10 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "shared/database.h"
+#include "shared/revocation.h"
 #include "table/authority.h"
 #include "table/shape.h"
-#include "engine/shared.h"
 #include "table/table.h"
 
 /* Every table that was opened; they are static in their modules. */
@@ -48,7 +49,7 @@ static SessionTable *tables = NULL;
 
 /* Drops what is cached about a relation, or about all of them. */
 static void
-forget(Datum arg, Oid relid)
+forget_table(Datum arg, Oid relid)
 {
 	for (SessionTable *table = tables; table != NULL; table = table->next)
 	{
@@ -61,13 +62,20 @@ forget(Datum arg, Oid relid)
 
 /* Has the table cleared from the cache when the catalogs change. */
 static void
-watch(SessionTable *table)
+watch_table(SessionTable *table)
 {
 	if (tables == NULL)
-		CacheRegisterRelcacheCallback(forget, (Datum) 0);
+		CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
 	table->next = tables;
 	table->listed = true;
 	tables = table;
+}
+
+void
+session_table_attach(void)
+{
+	if (session_database_attach())
+		session_revocation_begin_era();
 }
 
 static Oid
@@ -104,7 +112,7 @@ remember(SessionTable *table, Relation rel)
 	memcpy(table->indexes, shape.indexes, sizeof(table->indexes));
 	table->owner = rel->rd_rel->relowner;
 	table->relid = table->pending;
-	session_shared_attach();
+	session_table_attach();
 }
 
 /*
@@ -117,14 +125,14 @@ session_table_open(SessionTable *table, LOCKMODE mode)
 	Relation	rel;
 
 	if (!table->listed)
-		watch(table);
+		watch_table(table);
 	if (OidIsValid(table->relid))
 	{
 		rel = try_relation_open(table->relid, mode);
 		if (rel != NULL && OidIsValid(table->relid))
 		{
 			/* The worker may have found the extension gone, before. */
-			session_shared_attach();
+			session_table_attach();
 			return rel;
 		}
 		if (rel != NULL)

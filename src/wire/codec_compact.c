@@ -13,15 +13,15 @@
 #define MAC_BYTES SESSION_SHA256_BYTES
 
 static size_t
-bound(size_t payload_len)
+compact_bound(size_t payload_len)
 {
 	return SESSION_BASE64URL_CHARS(payload_len) + 1 +
 		SESSION_BASE64URL_CHARS(MAC_BYTES);
 }
 
 static bool
-encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
-	   const char *purpose, const SessionCodecKey *key)
+compact_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
+			   const char *purpose, const SessionCodecKey *key)
 {
 	uint8		mac[MAC_BYTES];
 	char	   *end;
@@ -38,15 +38,15 @@ encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
 }
 
 static bool
-names(const char *value, size_t len, const char *purpose,
-	  const SessionCodecKey *key)
+compact_names(const char *value, size_t len, const char *purpose,
+			  const SessionCodecKey *key)
 {
 	return true;
 }
 
 static bool
-decode(char *out, size_t *out_len, const char *value, size_t len,
-	   const char *purpose, const SessionCodecKey *key)
+compact_decode(char *out, size_t *out_len, const char *value, size_t len,
+			   const char *purpose, const SessionCodecKey *key)
 {
 	SessionPart parts[2];
 	uint8		mac[MAC_BYTES];
@@ -67,8 +67,8 @@ decode(char *out, size_t *out_len, const char *value, size_t len,
 
 const SessionCodec session_codec_compact = {
 	.name = NAME,
-	.bound = bound,
-	.encode = encode,
-	.names = names,
-	.decode = decode,
+	.bound = compact_bound,
+	.encode = compact_encode,
+	.names = compact_names,
+	.decode = compact_decode,
 };

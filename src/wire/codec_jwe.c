@@ -49,7 +49,7 @@ typedef struct ContentKey
 } ContentKey;
 
 static size_t
-bound(size_t payload_len)
+jwe_bound(size_t payload_len)
 {
 	return SESSION_BASE64URL_CHARS(HEADER_BYTES) + 2 +
 		SESSION_BASE64URL_CHARS(SESSION_CBC_IV_BYTES) + 1 +
@@ -88,8 +88,8 @@ make_kid(ContentKey *content)
 
 /* Derive the key for a purpose, for either cipher. */
 static bool
-make_key(ContentKey *content, bool gcm, const char *purpose,
-		 const SessionCodecKey *key)
+jwe_make_key(ContentKey *content, bool gcm, const char *purpose,
+			 const SessionCodecKey *key)
 {
 	char		info[KEY_INFO_BYTES];
 	size_t		len;
@@ -136,8 +136,8 @@ put_parts(char *out, size_t *out_len, char *end, const char *payload,
 }
 
 static bool
-encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
-	   const char *purpose, const SessionCodecKey *key)
+jwe_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
+		   const char *purpose, const SessionCodecKey *key)
 {
 	ContentKey	content;
 	char		header[HEADER_BYTES];
@@ -146,7 +146,7 @@ encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
 
 	if (!session_codec_fits(&session_codec_jwe, payload_len))
 		return false;
-	ok = make_key(&content, false, purpose, key);
+	ok = jwe_make_key(&content, false, purpose, key);
 	if (ok)
 	{
 		len = snprintf(header, sizeof(header), HEADER, content.kid);
@@ -171,15 +171,15 @@ read_header(ContentKey *content, SessionPart part, const char *purpose,
 	gcm = key->imported && session_codec_says(&header, "enc", ENC_GCM, false);
 	ok = session_codec_says(&header, "alg", "dir", false) &&
 		(gcm || session_codec_says(&header, "enc", ENC_CBC, false)) &&
-		make_key(content, gcm, purpose, key) &&
+		jwe_make_key(content, gcm, purpose, key) &&
 		session_codec_says(&header, "kid", content->kid, key->imported);
 	session_claims_free(header.members, header.count);
 	return ok;
 }
 
 static bool
-names(const char *value, size_t len, const char *purpose,
-	  const SessionCodecKey *key)
+jwe_names(const char *value, size_t len, const char *purpose,
+		  const SessionCodecKey *key)
 {
 	SessionPart parts[PARTS];
 	ContentKey	content;
@@ -217,8 +217,8 @@ open_body(char *out, size_t *out_len, size_t body_len,
 }
 
 static bool
-decode(char *out, size_t *out_len, const char *value, size_t len,
-	   const char *purpose, const SessionCodecKey *key)
+jwe_decode(char *out, size_t *out_len, const char *value, size_t len,
+		   const char *purpose, const SessionCodecKey *key)
 {
 	SessionPart parts[PARTS];
 	ContentKey	content;
@@ -237,8 +237,8 @@ decode(char *out, size_t *out_len, const char *value, size_t len,
 
 const SessionCodec session_codec_jwe = {
 	.name = NAME,
-	.bound = bound,
-	.encode = encode,
-	.names = names,
-	.decode = decode,
+	.bound = jwe_bound,
+	.encode = jwe_encode,
+	.names = jwe_names,
+	.decode = jwe_decode,
 };

@@ -20,7 +20,7 @@
 #define HEADER_BYTES (sizeof(HEADER_WITH_KID) + SESSION_KID_CHARS)
 
 static size_t
-bound(size_t payload_len)
+jwt_bound(size_t payload_len)
 {
 	return SESSION_BASE64URL_CHARS(HEADER_BYTES) + 1 +
 		SESSION_BASE64URL_CHARS(payload_len) + 1 +
@@ -29,7 +29,7 @@ bound(size_t payload_len)
 
 /* Write the header, and give the place behind it; NULL for an unusable kid. */
 static char *
-put_header(char *out, const SessionCodecKey *key)
+put_jwt_header(char *out, const SessionCodecKey *key)
 {
 	char		header[HEADER_BYTES];
 	int			len;
@@ -43,15 +43,15 @@ put_header(char *out, const SessionCodecKey *key)
 }
 
 static bool
-encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
-	   const char *purpose, const SessionCodecKey *key)
+jwt_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
+		   const char *purpose, const SessionCodecKey *key)
 {
 	uint8		mac[MAC_BYTES];
 	char	   *end;
 
 	if (!session_codec_fits(&session_codec_jwt, payload_len))
 		return false;
-	end = put_header(out, key);
+	end = put_jwt_header(out, key);
 	if (end == NULL)
 		return false;
 	*end++ = '.';
@@ -106,8 +106,8 @@ check_header(SessionPart part, const SessionCodecKey *key)
 }
 
 static bool
-names(const char *value, size_t len, const char *purpose,
-	  const SessionCodecKey *key)
+jwt_names(const char *value, size_t len, const char *purpose,
+		  const SessionCodecKey *key)
 {
 	SessionPart parts[3];
 
@@ -116,8 +116,8 @@ names(const char *value, size_t len, const char *purpose,
 }
 
 static bool
-decode(char *out, size_t *out_len, const char *value, size_t len,
-	   const char *purpose, const SessionCodecKey *key)
+jwt_decode(char *out, size_t *out_len, const char *value, size_t len,
+		   const char *purpose, const SessionCodecKey *key)
 {
 	SessionPart parts[3];
 	uint8		mac[MAC_BYTES];
@@ -139,8 +139,8 @@ decode(char *out, size_t *out_len, const char *value, size_t len,
 
 const SessionCodec session_codec_jwt = {
 	.name = NAME,
-	.bound = bound,
-	.encode = encode,
-	.names = names,
-	.decode = decode,
+	.bound = jwt_bound,
+	.encode = jwt_encode,
+	.names = jwt_names,
+	.decode = jwt_decode,
 };

@@ -23,13 +23,13 @@ typedef struct ContentKey
 } ContentKey;
 
 static size_t
-bound(size_t payload_len)
+sealed_bound(size_t payload_len)
 {
 	return (payload_len + EXTRA_BYTES + 2) / 3 * 4;
 }
 
 static bool
-make_key(ContentKey *content, const char *purpose, const SessionCodecKey *key)
+sealed_make_key(ContentKey *content, const char *purpose, const SessionCodecKey *key)
 {
 	if (!session_codec_usable(key, purpose))
 		return false;
@@ -49,8 +49,8 @@ make_key(ContentKey *content, const char *purpose, const SessionCodecKey *key)
 
 /* The three pieces are put together at the end of the room they take. */
 static bool
-seal(char *out, size_t *out_len, const char *payload, size_t payload_len,
-	 const ContentKey *content)
+sealed_seal(char *out, size_t *out_len, const char *payload, size_t payload_len,
+			const ContentKey *content)
 {
 	size_t		raw_len = payload_len + EXTRA_BYTES;
 	uint8	   *nonce;
@@ -73,22 +73,22 @@ seal(char *out, size_t *out_len, const char *payload, size_t payload_len,
 }
 
 static bool
-encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
-	   const char *purpose, const SessionCodecKey *key)
+sealed_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
+			  const char *purpose, const SessionCodecKey *key)
 {
 	ContentKey	content;
 	bool		ok;
 
 	ok = session_codec_fits(&session_codec_sealed, payload_len) &&
-		make_key(&content, purpose, key) &&
-		seal(out, out_len, payload, payload_len, &content);
+		sealed_make_key(&content, purpose, key) &&
+		sealed_seal(out, out_len, payload, payload_len, &content);
 	session_crypto_wipe(&content, sizeof(content));
 	return ok;
 }
 
 static bool
-names(const char *value, size_t len, const char *purpose,
-	  const SessionCodecKey *key)
+sealed_names(const char *value, size_t len, const char *purpose,
+			 const SessionCodecKey *key)
 {
 	return true;
 }
@@ -105,8 +105,8 @@ strip_padding(const char *value, size_t *len)
 }
 
 static bool
-unseal(char *out, size_t *out_len, const char *value, size_t len,
-	   const ContentKey *content)
+sealed_unseal(char *out, size_t *out_len, const char *value, size_t len,
+			  const ContentKey *content)
 {
 	size_t		raw_len = SESSION_BASE64URL_BYTES(len);
 	size_t		body_len;
@@ -127,24 +127,24 @@ unseal(char *out, size_t *out_len, const char *value, size_t len,
 }
 
 static bool
-decode(char *out, size_t *out_len, const char *value, size_t len,
-	   const char *purpose, const SessionCodecKey *key)
+sealed_decode(char *out, size_t *out_len, const char *value, size_t len,
+			  const char *purpose, const SessionCodecKey *key)
 {
 	ContentKey	content;
 	bool		ok;
 
 	ok = len <= SESSION_CODEC_CHARS &&
-		make_key(&content, purpose, key) &&
+		sealed_make_key(&content, purpose, key) &&
 		(!content.padded || strip_padding(value, &len)) &&
-		unseal(out, out_len, value, len, &content);
+		sealed_unseal(out, out_len, value, len, &content);
 	session_crypto_wipe(&content, sizeof(content));
 	return ok;
 }
 
 const SessionCodec session_codec_sealed = {
 	.name = NAME,
-	.bound = bound,
-	.encode = encode,
-	.names = names,
-	.decode = decode,
+	.bound = sealed_bound,
+	.encode = sealed_encode,
+	.names = sealed_names,
+	.decode = sealed_decode,
 };

@@ -219,7 +219,7 @@ typedef struct Line
 } Line;
 
 static void
-put(Line *line, const char *chars, size_t len)
+put_chars(Line *line, const char *chars, size_t len)
 {
 	if (line->out != NULL && len > 0)
 		memcpy(line->out + line->len, chars, len);
@@ -229,16 +229,16 @@ put(Line *line, const char *chars, size_t len)
 static void
 put_string(Line *line, const char *chars)
 {
-	put(line, chars, strlen(chars));
+	put_chars(line, chars, strlen(chars));
 }
 
 static void
-put_text(Line *line, const char *attribute, const SessionCookieText *text)
+put_cookie_text(Line *line, const char *attribute, const SessionCookieText *text)
 {
 	if (text->len == 0)
 		return;
 	put_string(line, attribute);
-	put(line, text->chars, text->len);
+	put_chars(line, text->chars, text->len);
 }
 
 static void
@@ -246,15 +246,15 @@ put_name(Line *line, const SessionCookieText *name, int chunk)
 {
 	char		digit;
 
-	put(line, name->chars, name->len);
+	put_chars(line, name->chars, name->len);
 	if (chunk == SESSION_COOKIE_WHOLE)
 		return;
-	put(line, ".", 1);
+	put_chars(line, ".", 1);
 	digit = (char) ('0' + chunk / 10);
 	if (digit != '0')
-		put(line, &digit, 1);
+		put_chars(line, &digit, 1);
 	digit = (char) ('0' + chunk % 10);
-	put(line, &digit, 1);
+	put_chars(line, &digit, 1);
 }
 
 /* Expires goes with removals only, for clients that do not know Max-Age. */
@@ -274,8 +274,8 @@ put_max_age(Line *line, int64 max_age)
 static void
 put_attributes(Line *line, const SessionCookie *cookie)
 {
-	put_text(line, "; Path=", &cookie->path);
-	put_text(line, "; Domain=", &cookie->domain);
+	put_cookie_text(line, "; Path=", &cookie->path);
+	put_cookie_text(line, "; Domain=", &cookie->domain);
 	put_max_age(line, cookie->max_age);
 	if (cookie->secure)
 		put_string(line, "; Secure");
@@ -294,7 +294,7 @@ room(const SessionCookie *cookie, int chunk)
 	Line		line = {NULL, 0};
 
 	put_name(&line, &cookie->name, chunk);
-	put(&line, "=", 1);
+	put_chars(&line, "=", 1);
 	put_attributes(&line, cookie);
 	return SESSION_COOKIE_BYTES - line.len;
 }
@@ -326,9 +326,9 @@ session_cookie_header_write(char *out, const SessionCookie *cookie, int chunk)
 		end = Min(start + each, end);
 	}
 	put_name(&line, &cookie->name, chunk);
-	put(&line, "=", 1);
+	put_chars(&line, "=", 1);
 	if (start < end)
-		put(&line, cookie->value.chars + start, end - start);
+		put_chars(&line, cookie->value.chars + start, end - start);
 	put_attributes(&line, cookie);
 	return line.len;
 }
@@ -463,9 +463,9 @@ session_cookie_header_value(char *out, const SessionCookieFound *found)
 
 	if (found->whole.chars != NULL)
 	{
-		put(&line, found->whole.chars, found->whole.len);
+		put_chars(&line, found->whole.chars, found->whole.len);
 		return;
 	}
 	for (int i = 0; i < SESSION_COOKIE_CHUNKS; i++)
-		put(&line, found->chunks[i].chars, found->chunks[i].len);
+		put_chars(&line, found->chunks[i].chars, found->chunks[i].len);
 }

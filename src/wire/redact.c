@@ -102,7 +102,7 @@ is_word(int c)
 }
 
 static Run
-measure(const char *p, int width)
+measure_spelling(const char *p, int width)
 {
 	Run			run = {0};
 	int			c;
@@ -208,7 +208,7 @@ token_at(Secret *secret, const char *text, const char *p, int width)
 		(char_at(p + width, width) | 0x20) != 't' ||
 		char_at(p + 2 * width, width) != '_')
 		return false;
-	run = measure(p + PREFIX_CHARS * width, width);
+	run = measure_spelling(p + PREFIX_CHARS * width, width);
 	if (!is_secret(text, p, width, &run))
 		return false;
 	secret->start = p;
@@ -241,7 +241,7 @@ tail_at(Secret *secret, const char *p)
 
 	if (strncmp(p, CUT, strlen(CUT)) != 0)
 		return false;
-	run = measure(p + strlen(CUT), 1);
+	run = measure_spelling(p + strlen(CUT), 1);
 	if (!is_no_word(&run))
 		return false;
 	secret->start = p + strlen(CUT);
@@ -277,7 +277,7 @@ cookie_at(Secret *secret, const char *from, const char *p)
 		return false;
 	for (int i = 0; i < PARTS && *p == '.'; i++)
 	{
-		Run			run = measure(p + 1, 1);
+		Run			run = measure_spelling(p + 1, 1);
 
 		p = run.end;
 		if (is_no_word(&run))
@@ -289,7 +289,7 @@ cookie_at(Secret *secret, const char *from, const char *p)
 
 /* Finds the first one in text that does not begin before from. */
 static bool
-find(Secret *secret, const char *text, const char *from)
+find_secret(Secret *secret, const char *text, const char *from)
 {
 	for (const char *p = from + strcspn(from, MARKS); *p != '\0';
 		 p++, p += strcspn(p, MARKS))
@@ -311,7 +311,7 @@ session_redact_size(const char *text)
 	size_t		size = 0;
 	Secret		secret;
 
-	while (find(&secret, text, from))
+	while (find_secret(&secret, text, from))
 	{
 		size += (secret.start - from) + secret.shown_chars;
 		from = secret.end;
@@ -325,7 +325,7 @@ session_redact_write(char *out, const char *text)
 	const char *from = text;
 	Secret		secret;
 
-	while (find(&secret, text, from))
+	while (find_secret(&secret, text, from))
 	{
 		memcpy(out, from, secret.start - from);
 		out += secret.start - from;

@@ -25,7 +25,7 @@ StaticAssertDecl(sizeof(SessionRefreshToken) == PAYLOAD_BYTES,
 				 "SessionRefreshToken must have no padding");
 
 static bool
-parse(uint8 *payload, const char *prefix, const char *chars, size_t len)
+parse_token(uint8 *payload, const char *prefix, const char *chars, size_t len)
 {
 	if (len != SESSION_TOKEN_CHARS || memcmp(chars, prefix, PREFIX_CHARS) != 0)
 		return false;
@@ -46,14 +46,14 @@ format(char *out, const char *prefix, const uint8 *payload)
 bool
 session_token_parse(SessionToken *token, const char *chars, size_t len)
 {
-	return parse((uint8 *) token, SESSION_PREFIX, chars, len);
+	return parse_token((uint8 *) token, SESSION_PREFIX, chars, len);
 }
 
 bool
 session_token_parse_refresh(SessionRefreshToken *token, const char *chars,
 							size_t len)
 {
-	return parse((uint8 *) token, REFRESH_PREFIX, chars, len);
+	return parse_token((uint8 *) token, REFRESH_PREFIX, chars, len);
 }
 
 void
@@ -78,8 +78,8 @@ session_token_generation(const SessionRefreshToken *token)
 
 /* One of the two values of a generation, told apart by what it is for. */
 static bool
-derive(uint8 out[SESSION_SHA256_BYTES], const char *use,
-	   const SessionRefreshToken *refresh, const uint8 *key)
+derive_bytes(uint8 out[SESSION_SHA256_BYTES], const char *use,
+			 const SessionRefreshToken *refresh, const uint8 *key)
 {
 	uint8		in[16 + SESSION_ID_BYTES + 4] = {0};
 
@@ -102,8 +102,8 @@ session_token_derive(SessionToken *token, SessionRefreshToken *refresh,
 	memcpy(refresh->id, id, SESSION_ID_BYTES);
 	for (int i = 0; i < 4; i++)
 		refresh->generation[i] = (uint8) (generation >> (8 * (3 - i)));
-	ok = derive(token->secret, "session secret", refresh, key) &&
-		derive(mac, "refresh token", refresh, key);
+	ok = derive_bytes(token->secret, "session secret", refresh, key) &&
+		derive_bytes(mac, "refresh token", refresh, key);
 	memcpy(refresh->mac, mac, SESSION_MAC_BYTES);
 	session_crypto_wipe(mac, sizeof(mac));
 	return ok;

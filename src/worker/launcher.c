@@ -32,11 +32,12 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "audit/evidence.h"
 #include "compat.h"
 #include "engine/activity.h"
-#include "audit/evidence.h"
+#include "engine/shmem.h"
+#include "shared/database.h"
 #include "shared/revocation.h"
-#include "engine/shared.h"
 #include "worker/launcher.h"
 #include "worker/round.h"
 
@@ -138,14 +139,14 @@ note_no_slot(void)
 		reported_at = now;
 	retry_after = Max(nap, Min(RETRY_AT_MOST, retry_after * 2));
 	retry_at = now + retry_after;
-	pg_atomic_write_u32(&session_shared->workers, SESSION_WORKERS_NO_SLOT);
+	session_database_set_workers(SESSION_WORKERS_NO_SLOT);
 }
 
 static void
 note_slot(void)
 {
 	retry_after = 0;
-	pg_atomic_write_u32(&session_shared->workers, SESSION_WORKERS_OK);
+	session_database_set_workers(SESSION_WORKERS_OK);
 }
 
 /*
@@ -184,7 +185,7 @@ have_round(Oid database)
 	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
 		wait_for(1000);
 	pfree(handle);
-	session_shared_died(database, started);
+	session_database_note_died(database, started);
 	return true;
 }
 
@@ -289,13 +290,13 @@ forget_dropped(List *known, List *due, List *databases)
 		SessionDatabase *entry = lfirst(cell);
 
 		if (!exists(databases, entry->database))
-			session_shared_forget(entry->database);
+			session_shmem_forget(entry->database);
 	}
 	/* What a database that was never known has left behind. */
 	foreach(cell, due)
 	{
 		if (!exists(databases, lfirst_oid(cell)))
-			session_shared_forget(lfirst_oid(cell));
+			session_shmem_forget(lfirst_oid(cell));
 	}
 }
 
@@ -316,7 +317,7 @@ databases_with_work(bool ask_all)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	MemoryContext caller = CurrentMemoryContext;
-	List	   *known = session_shared_databases();
+	List	   *known = session_database_list();
 	List	   *due = list_concat_unique_oid(session_activity_due(now),
 											 session_evidence_due());
 	List	   *result = NIL;
@@ -367,9 +368,9 @@ look_for_work(bool *ask_all)
 	if (done && *ask_all)
 	{
 		*ask_all = false;
-		session_shared_set_asked();
+		session_database_set_asked();
 	}
-	foreach(cell, session_shared_databases())
+	foreach(cell, session_database_list())
 	{
 		SessionDatabase *entry = lfirst(cell);
 
@@ -393,7 +394,7 @@ work(void)
 												ALLOCSET_DEFAULT_SIZES);
 	bool		ask_all = true;
 
-	session_revocation_trust();
+	session_revocation_begin_era();
 	for (;;)
 	{
 		TimestampTz start = GetCurrentTimestamp();
@@ -418,7 +419,7 @@ session_launcher_main(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	SetConfigOption("application_name", LAUNCHER, PGC_USERSET, PGC_S_OVERRIDE);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	pg_atomic_write_u32(&session_shared->workers, SESSION_WORKERS_OK);
+	session_database_set_workers(SESSION_WORKERS_OK);
 	while (RecoveryInProgress())
 		nap_since(GetCurrentTimestamp());
 	work();

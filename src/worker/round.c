@@ -31,10 +31,11 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#include "table/keyring.h"
-#include "engine/shared.h"
-#include "table/store.h"
+#include "engine/shmem.h"
 #include "engine/upkeep.h"
+#include "shared/database.h"
+#include "table/keyring.h"
+#include "table/store.h"
 #include "worker/round.h"
 
 /* How long a round may take before the others get their turn. */
@@ -141,7 +142,7 @@ recover(bool report)
 }
 
 static int
-attempt(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
+attempt_in_transaction(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
 {
 	volatile int code = 0;
 
@@ -171,7 +172,7 @@ session_round_is_due(const SessionDatabase *database, TimestampTz now)
 
 /* Whether there is time left; a clock that is set back makes it no longer. */
 static bool
-may_go_on(SessionUpkeep *upkeep)
+round_may_go_on(SessionUpkeep *upkeep)
 {
 	Round	   *round = (Round *) upkeep;
 	TimestampTz begin = upkeep->result.started_at;
@@ -189,15 +190,15 @@ may_go_on(SessionUpkeep *upkeep)
 }
 
 static const SessionUpkeepDriver driver = {
-	.attempt = attempt,
-	.may_go_on = may_go_on,
+	.attempt = attempt_in_transaction,
+	.may_go_on = round_may_go_on,
 	.batch_usecs = BATCH_MS * INT64CONST(1000)
 };
 
 static void
 run_round(void)
 {
-	SessionDatabase *database = session_shared_database();
+	SessionDatabase *database = session_database_mine();
 	Round		round = {.upkeep = {.driver = &driver}};
 	SessionRound *result = &round.upkeep.result;
 	bool		finished;
@@ -206,16 +207,16 @@ run_round(void)
 	result->finished_at = SESSION_NO_TIME;
 	round.cleaned_at = database->cleaned_at;
 	round.upkeep.cleans = session_round_is_due(database, result->started_at);
-	session_shared_round(result, true, round.cleaned_at);
+	session_database_note_round(result, true, round.cleaned_at);
 
 	finished = session_upkeep_run(&round.upkeep);
 
 	result->finished_at = GetCurrentTimestamp();
 	if (finished && round.upkeep.cleans)
 		round.cleaned_at = result->started_at;
-	session_shared_round(result, !finished, round.cleaned_at);
+	session_database_note_round(result, !finished, round.cleaned_at);
 	if (round.absent)
-		session_shared_absent(is_absent);
+		session_shmem_absent(is_absent);
 }
 
 /*
@@ -263,7 +264,7 @@ attach(void)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	if (round.absent)
-		session_shared_absent(is_absent);
+		session_shmem_absent(is_absent);
 }
 
 /* Says what the keys of the database are sealed with. */
@@ -291,7 +292,7 @@ try_to(void (*prepare) (void))
 	}
 	PG_CATCH();
 	{
-		session_shared_failed();
+		session_database_note_failed();
 		recover(true);
 	}
 	PG_END_TRY();
@@ -308,7 +309,7 @@ session_round_main(Datum arg)
 											  InvalidOid, 0);
 	settle_in();
 	/* Every step of a round would fail of what attaching failed of. */
-	if (!try_to(attach) || session_shared_database() == NULL)
+	if (!try_to(attach) || session_database_mine() == NULL)
 		return;
 	(void) try_to(announce);
 	run_round();

@@ -5,7 +5,7 @@
 #ifndef SESSION_ROUND_H
 #define SESSION_ROUND_H
 
-#include "engine/shared.h"
+#include "shared/database.h"
 
 /*
  * Could a round begin in a database, or is it being dropped or copied?  Within

@@ -1,18 +1,18 @@
 /*
- * shared.h
- *	  What the backends share when the library is preloaded.
+ * database.h
+ *	  What the backends share about each database that uses the library.
  *
- * Without preloading there is none of it: session_shared is NULL, counting
- * does nothing, and everything else that needs it does without.
+ * Without preloading there is no shared memory: session_database_mine returns
+ * NULL, counting and noting do nothing, and questions about what was noted get
+ * the answer "not known".
  */
-#ifndef SESSION_SHARED_H
-#define SESSION_SHARED_H
+#ifndef SESSION_DATABASE_H
+#define SESSION_DATABASE_H
 
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "port/atomics.h"
 
-#include "shared/idmap.h"
 #include "model/policy.h"
 
 /* What is counted for each database, since the server started. */
@@ -45,7 +45,7 @@ typedef struct SessionRound
 } SessionRound;
 
 /* How many tables of a database are remembered as warned of. */
-#define SESSION_SHARED_WARNED 32
+#define SESSION_DATABASE_WARNED 32
 
 /* Kinds of evidence, each of which has room and a budget of its own. */
 #define SESSION_EVIDENCE_KINDS 4
@@ -66,7 +66,7 @@ typedef struct SessionDatabase
 	int64		evidence_minute;	/* when evidence was last queued, and */
 	int			evidence[SESSION_EVIDENCE_KINDS];	/* how much in it */
 	pg_atomic_uint64 use_lost_at;	/* every use after that is known */
-	Oid			warned[SESSION_SHARED_WARNED];	/* bound tables */
+	Oid			warned[SESSION_DATABASE_WARNED];	/* bound tables */
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 
@@ -81,113 +81,89 @@ typedef enum SessionWorkers
 /* How many databases can be looked after. */
 #define SESSION_DATABASES 1024
 
-typedef struct SessionShared
-{
-	LWLockPadded *lock;			/* protects databases, except the counts */
-	SessionIdMap activity;
-	SessionIdMap revocations;
-	/* Sweeping a part is in vain before; protected by its lock. */
-	TimestampTz sweep_at[SESSION_IDMAP_PARTS];
+/* Shared memory of this module: how much to ask for, and making it. */
+extern void session_database_shmem_request(void);
+extern void session_database_shmem_init(void);
 
-	pg_atomic_uint32 workers;	/* SessionWorkers */
+/* Returns whether there is shared memory: the library was preloaded. */
+extern bool session_database_is_shared(void);
 
-	/* What is in the snapshots that need not ask the row; 0 = none yet. */
-	pg_atomic_uint32 era;
-	/* 1 = the launcher has had a worker look at every database */
-	pg_atomic_uint32 asked;
-	/* The longest time a snapshot made here is believed; 0 = none was made. */
-	pg_atomic_uint64 longest_belief;
-	/* Transactions under way whose revocations found no room. */
-	pg_atomic_uint32 overflowing;
-
-	/*
-	 * How many of those have not said when they end: until all before an id
-	 * have; protected by the lock.
-	 */
-	uint32		waiting;
-	TransactionId wait_for;
-	/* Until then every snapshot asks the row. */
-	pg_atomic_uint64 overflown_until;
-	/* How many of those there were, since the server started. */
-	pg_atomic_uint64 overflows;
-
-	SessionDatabase databases[SESSION_DATABASES];
-} SessionShared;
-
-extern PGDLLIMPORT SessionShared *session_shared;
-
-/* Asks for the memory; called once, from _PG_init, while preloading. */
-extern void session_shared_init(void);
-
-/* Notes that this database uses the library; cheap when it is known. */
-extern void session_shared_attach(void);
+/*
+ * Notes that this database uses the library.  Returns true when that was not
+ * known; costs nothing when it was.
+ */
+extern bool session_database_attach(void);
 
 /* The entry of this database; NULL when there is none. */
-extern SessionDatabase *session_shared_database(void);
+extern SessionDatabase *session_database_mine(void);
 
 /* Counts one; how much was counted in a database. */
-extern void session_count(SessionCounter which);
-extern uint64 session_counted(SessionDatabase *database, SessionCounter which);
+extern void session_database_count(SessionCounter which);
+extern uint64 session_database_counted(SessionDatabase *database, SessionCounter which);
 
 /*
  * Notes that a use of a session of this database, or of every database, was
  * not recorded at some moment.
  */
-extern void session_shared_lost_use(TimestampTz at);
-extern void session_shared_lost_uses(TimestampTz at);
+extern void session_database_lost_use(TimestampTz at);
+extern void session_database_lost_uses(TimestampTz at);
 
-/* Returns whether every use of a session here after a moment is recorded. */
-extern bool session_shared_knows_uses(TimestampTz since);
+/*
+ * Returns whether every use of a session here after a moment is recorded, as far
+ * as this server's own uses go; see session_revocation_knows_uses.
+ */
+extern bool session_database_knows_uses(TimestampTz since);
 
 /* What a counter is called. */
-extern const char *session_counter_name(SessionCounter which);
+extern const char *session_database_counter_name(SessionCounter which);
 
 /* Copies of the entries of all databases, a list of SessionDatabase. */
-extern List *session_shared_databases(void);
+extern List *session_database_list(void);
 
 /* Writes down how a round in this database goes. */
-extern void session_shared_round(const SessionRound *round, bool unfinished,
-								 TimestampTz cleaned_at);
+extern void session_database_note_round(const SessionRound *round, bool unfinished,
+										TimestampTz cleaned_at);
+
+/* Sets whether this database has the extension, as far as is known. */
+extern void session_database_set_present(bool present);
 
 /*
- * Writes down that this database has no extension, unless another look (in a
- * transaction of its own) says that it has one again.
- */
-extern void session_shared_absent(bool (*is_absent) (void));
-
-/*
- * Remembers the tables, at most SESSION_SHARED_WARNED, that there is to warn
+ * Remembers the tables, at most SESSION_DATABASE_WARNED, that there is to warn
  * of, and tells which of them were not among those of the last time.  Without
  * shared memory it is this backend that remembers.
  */
-extern void session_shared_warned(const Oid *tables, int count, bool *fresh);
+extern void session_database_warned(const Oid *tables, int count, bool *fresh);
 
 /* Notes that a round in this database failed before it began. */
-extern void session_shared_failed(void);
+extern void session_database_note_failed(void);
 
 /* Notes that whoever did a round in a database since then died of it. */
-extern void session_shared_died(Oid database, TimestampTz since);
+extern void session_database_note_died(Oid database, TimestampTz since);
 
 /*
  * Notes whether this database has keys that are sealed.  Without an entry for
  * it, does nothing.
  */
-extern void session_shared_set_sealed(bool sealed);
+extern void session_database_set_sealed(bool sealed);
 
 /* Returns another database that has keys that are sealed; InvalidOid = none. */
-extern Oid	session_shared_sealed_elsewhere(void);
+extern Oid	session_database_sealed_elsewhere(void);
 
 /* True the first time it is called in this database since the server started. */
-extern bool session_shared_first_check(void);
+extern bool session_database_first_check(void);
 
 /*
  * Notes, and tells, that the launcher has had a worker look at every database
  * since the server started.
  */
-extern void session_shared_set_asked(void);
-extern bool session_shared_was_asked(void);
+extern void session_database_set_asked(void);
+extern bool session_database_was_asked(void);
 
-/* Forgets a database that is gone. */
-extern void session_shared_forget(Oid database);
+/* Sets and returns what the launcher knows about slots for workers. */
+extern void session_database_set_workers(SessionWorkers workers);
+extern SessionWorkers session_database_workers(void);
 
-#endif							/* SESSION_SHARED_H */
+/* Frees the entry of a database that was dropped. */
+extern void session_database_forget(Oid database);
+
+#endif							/* SESSION_DATABASE_H */

@@ -1,0 +1,393 @@
+/*
+ * database.c
+ *	  What the backends share about each database that uses the library.
+ *
+ * Rules: the table of databases has a fixed size.  A database has its entry
+ * from the first use of our tables there until it is dropped, so a backend
+ * looks up the entry of its own database once.  Counters start at zero when the
+ * server starts.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "shared/database.h"
+
+#define TRANCHE "session"
+
+typedef struct Databases
+{
+	LWLockPadded *lock;			/* protects the entries, except their atomics */
+	pg_atomic_uint32 workers;	/* SessionWorkers */
+	/* 1 = the launcher has had a worker look at every database */
+	pg_atomic_uint32 asked;
+	SessionDatabase entries[SESSION_DATABASES];
+} Databases;
+
+static Databases *databases = NULL;
+
+/* This backend's database, once it was found, or that there is no room for it. */
+static SessionDatabase *mine = NULL;
+static bool no_room = false;
+
+void
+session_database_shmem_request(void)
+{
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Databases)));
+	RequestNamedLWLockTranche(TRANCHE, 1);
+}
+
+static void
+make_databases(void)
+{
+	MemSet(databases, 0, sizeof(*databases));
+	databases->lock = GetNamedLWLockTranche(TRANCHE);
+	pg_atomic_init_u32(&databases->workers, SESSION_WORKERS_NO_LAUNCHER);
+	pg_atomic_init_u32(&databases->asked, 0);
+	for (int i = 0; i < SESSION_DATABASES; i++)
+	{
+		pg_atomic_init_u64(&databases->entries[i].use_lost_at, 0);
+		for (int j = 0; j < SESSION_COUNTERS; j++)
+			pg_atomic_init_u64(&databases->entries[i].counts[j], 0);
+	}
+}
+
+void
+session_database_shmem_init(void)
+{
+	bool		found;
+
+	databases = ShmemInitStruct(TRANCHE, sizeof(Databases), &found);
+	if (!found)
+		make_databases();
+}
+
+bool
+session_database_is_shared(void)
+{
+	return databases != NULL;
+}
+
+/*
+ * Entries
+ */
+
+/* Takes a free entry for this database; NULL when there is none. */
+static SessionDatabase *
+take_entry(void)
+{
+	for (int i = 0; i < SESSION_DATABASES; i++)
+	{
+		SessionDatabase *entry = &databases->entries[i];
+
+		if (OidIsValid(entry->database))
+			continue;
+		entry->database = MyDatabaseId;
+		entry->unfinished = false;
+		entry->cleaned_at = SESSION_NO_TIME;
+		MemSet(&entry->last, 0, sizeof(entry->last));
+		entry->last.started_at = SESSION_NO_TIME;
+		entry->last.finished_at = SESSION_NO_TIME;
+		entry->rounds = 0;
+		entry->errors = 0;
+		entry->sealed = false;
+		entry->key_checked = false;
+		entry->evidence_minute = 0;
+		MemSet(entry->warned, 0, sizeof(entry->warned));
+		pg_atomic_write_u64(&entry->use_lost_at,
+							(uint64) GetCurrentTimestamp());
+		for (int j = 0; j < SESSION_COUNTERS; j++)
+			pg_atomic_write_u64(&entry->counts[j], 0);
+		return entry;
+	}
+	return NULL;
+}
+
+static SessionDatabase *
+find_database(Oid database)
+{
+	for (int i = 0; i < SESSION_DATABASES; i++)
+		if (databases->entries[i].database == database)
+			return &databases->entries[i];
+	return NULL;
+}
+
+bool
+session_database_attach(void)
+{
+	if (databases == NULL || !OidIsValid(MyDatabaseId) || no_room ||
+		(mine != NULL && mine->present))
+		return false;
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	if (mine == NULL)
+		mine = find_database(MyDatabaseId);
+	if (mine == NULL)
+		mine = take_entry();
+	if (mine != NULL)
+		mine->present = true;
+	else
+		no_room = true;
+	LWLockRelease(&databases->lock->lock);
+	return true;
+}
+
+SessionDatabase *
+session_database_mine(void)
+{
+	return mine;
+}
+
+void
+session_database_count(SessionCounter which)
+{
+	if (mine != NULL)
+		pg_atomic_fetch_add_u64(&mine->counts[which], 1);
+}
+
+uint64
+session_database_counted(SessionDatabase *database, SessionCounter which)
+{
+	return pg_atomic_read_u64(&database->counts[which]);
+}
+
+/* A clock that is set back must not take back what was lost. */
+static void
+lose_use(SessionDatabase *database, TimestampTz at)
+{
+	uint64		old = pg_atomic_read_u64(&database->use_lost_at);
+
+	while ((TimestampTz) old < at &&
+		   !pg_atomic_compare_exchange_u64(&database->use_lost_at, &old,
+										   (uint64) at))
+		;
+}
+
+void
+session_database_lost_use(TimestampTz at)
+{
+	if (mine != NULL)
+		lose_use(mine, at);
+}
+
+void
+session_database_lost_uses(TimestampTz at)
+{
+	for (int i = 0; i < SESSION_DATABASES; i++)
+		lose_use(&databases->entries[i], at);
+}
+
+bool
+session_database_knows_uses(TimestampTz since)
+{
+	return mine != NULL &&
+		since > (TimestampTz) pg_atomic_read_u64(&mine->use_lost_at);
+}
+
+const char *
+session_database_counter_name(SessionCounter which)
+{
+	static const char *const names[SESSION_COUNTERS] = {
+		[SESSION_COUNT_CHECKED + SESSION_MALFORMED] = "malformed",
+		[SESSION_COUNT_CHECKED + SESSION_UNKNOWN] = "unknown",
+		[SESSION_COUNT_CHECKED + SESSION_REVOKED] = "revoked",
+		[SESSION_COUNT_CHECKED + SESSION_EXPIRED] = "expired",
+		[SESSION_COUNT_CHECKED + SESSION_IDLE] = "idle",
+		[SESSION_COUNT_CHECKED + SESSION_BINDING] = "binding",
+		[SESSION_COUNT_CHECKED + SESSION_ACTIVE] = "active",
+		[SESSION_COUNT_CREATED] = "sessions_created",
+		[SESSION_COUNT_REFRESHED] = "sessions_refreshed",
+		[SESSION_COUNT_REGENERATED] = "sessions_regenerated",
+		[SESSION_COUNT_ENDED] = "sessions_ended",
+		[SESSION_COUNT_EVICTED] = "sessions_evicted",
+		[SESSION_COUNT_REUSED] = "refresh_reuses",
+		[SESSION_COUNT_BELIEVED] = "snapshots_believed",
+		[SESSION_COUNT_DOUBTED] = "snapshots_doubted",
+		[SESSION_COUNT_DROPPED] = "activity_dropped",
+	};
+
+	return names[which];
+}
+
+List *
+session_database_list(void)
+{
+	SessionDatabase *copies = palloc(sizeof(databases->entries));
+	List	   *result = NIL;
+
+	LWLockAcquire(&databases->lock->lock, LW_SHARED);
+	memcpy(copies, databases->entries,
+		   sizeof(databases->entries));
+	LWLockRelease(&databases->lock->lock);
+	for (int i = 0; i < SESSION_DATABASES; i++)
+		if (OidIsValid(copies[i].database))
+			result = lappend(result, &copies[i]);
+	return result;
+}
+
+void
+session_database_note_round(const SessionRound *round, bool unfinished,
+							TimestampTz cleaned_at)
+{
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	if (round->finished_at < round->started_at)
+		mine->rounds++;
+	else
+		mine->errors += round->errors;
+	mine->last = *round;
+	mine->unfinished = unfinished;
+	mine->cleaned_at = cleaned_at;
+	LWLockRelease(&databases->lock->lock);
+}
+
+void
+session_database_set_present(bool present)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId);
+	if (entry != NULL)
+		entry->present = present;
+	LWLockRelease(&databases->lock->lock);
+}
+
+static void
+replace_warned(Oid *warned, const Oid *tables, int count, bool *fresh)
+{
+	for (int i = 0; i < count; i++)
+	{
+		fresh[i] = true;
+		for (int j = 0; j < SESSION_DATABASE_WARNED; j++)
+			if (warned[j] == tables[i])
+				fresh[i] = false;
+	}
+	for (int j = 0; j < SESSION_DATABASE_WARNED; j++)
+		warned[j] = j < count ? tables[j] : InvalidOid;
+}
+
+void
+session_database_warned(const Oid *tables, int count, bool *fresh)
+{
+	static Oid	here[SESSION_DATABASE_WARNED];
+
+	if (mine == NULL)
+	{
+		replace_warned(here, tables, count, fresh);
+		return;
+	}
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	replace_warned(mine->warned, tables, count, fresh);
+	LWLockRelease(&databases->lock->lock);
+}
+
+void
+session_database_note_failed(void)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	entry = find_database(MyDatabaseId);
+	if (entry != NULL)
+		entry->errors++;
+	LWLockRelease(&databases->lock->lock);
+}
+
+void
+session_database_note_died(Oid database, TimestampTz since)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	entry = find_database(database);
+	if (entry != NULL && entry->last.started_at >= since &&
+		entry->last.finished_at < entry->last.started_at)
+	{
+		entry->last.errors++;
+		entry->errors++;
+	}
+	LWLockRelease(&databases->lock->lock);
+}
+
+void
+session_database_set_sealed(bool sealed)
+{
+	if (mine == NULL || mine->sealed == sealed)
+		return;
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	mine->sealed = sealed;
+	LWLockRelease(&databases->lock->lock);
+}
+
+Oid
+session_database_sealed_elsewhere(void)
+{
+	Oid			found = InvalidOid;
+
+	if (databases == NULL)
+		return InvalidOid;
+	LWLockAcquire(&databases->lock->lock, LW_SHARED);
+	for (int i = 0; i < SESSION_DATABASES && !OidIsValid(found); i++)
+	{
+		const SessionDatabase *entry = &databases->entries[i];
+
+		if (entry->database != MyDatabaseId && entry->present &&
+			entry->sealed)
+			found = entry->database;
+	}
+	LWLockRelease(&databases->lock->lock);
+	return found;
+}
+
+bool
+session_database_first_check(void)
+{
+	bool		first;
+
+	if (mine == NULL)
+		return false;
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	first = !mine->key_checked;
+	mine->key_checked = true;
+	LWLockRelease(&databases->lock->lock);
+	return first;
+}
+
+void
+session_database_set_asked(void)
+{
+	pg_atomic_write_u32(&databases->asked, 1);
+}
+
+bool
+session_database_was_asked(void)
+{
+	return pg_atomic_read_u32(&databases->asked) != 0;
+}
+
+void
+session_database_set_workers(SessionWorkers workers)
+{
+	pg_atomic_write_u32(&databases->workers, workers);
+}
+
+SessionWorkers
+session_database_workers(void)
+{
+	return (SessionWorkers) pg_atomic_read_u32(&databases->workers);
+}
+
+void
+session_database_forget(Oid database)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&databases->lock->lock, LW_EXCLUSIVE);
+	entry = find_database(database);
+	if (entry != NULL)
+		entry->database = InvalidOid;
+	LWLockRelease(&databases->lock->lock);
+}
