@@ -1,6 +1,6 @@
-# What is committed outlives the server: a restart and kill -9 lose no session,
-# no change and no revocation, and bring nothing uncommitted to life.  With
-# synchronous_commit = off that still holds for what ends a session, replaces a
+# Committed changes survive a restart and kill -9: no session, data change or
+# revocation is lost, and nothing uncommitted appears. With synchronous_commit
+# = off this still holds for every change that ends a session, replaces a
 # token, denies a cookie or changes a key.
 
 use strict;
@@ -17,8 +17,9 @@ $node->append_conf('postgresql.conf',
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION session');
 
-# Starts the server as a child of ours instead of pg_ctl's: when it is killed
-# it must be reaped, or the next one takes it for alive.
+# Starts the server as a child of this test instead of pg_ctl. After kill -9
+# this test reaps the process; a zombie would look alive to the next
+# postmaster.
 sub start_child
 {
 	$node->stop;
@@ -26,7 +27,8 @@ sub start_child
 		[ $node->installed_command('postgres'), '-D', $node->data_dir ],
 		'<', '/dev/null', '>>', $node->logfile, '2>&1');
 
-	# Not by a query: psql that cannot connect leaves without reading it.
+	# Wait with pg_isready, not with a query: psql that cannot connect exits
+	# without reading its input, and writing to it fails.
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 	my @ready = (
 		$node->installed_command('pg_isready'),
@@ -38,7 +40,8 @@ sub start_child
 	return $server;
 }
 
-# Kills every process of the server without a chance to write anything down.
+# Kills every process of the server with SIGKILL, so that none can write
+# anything.
 sub kill_child
 {
 	my $server = shift;
@@ -52,14 +55,14 @@ sub kill_child
 	$server->finish;
 }
 
-# Starts it again, as soon as the last of those processes is gone.
+# Starts the server again, as soon as the last of the killed processes is gone.
 sub start_again
 {
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 
 	until ($node->start(fail_ok => 1))
 	{
-		BAIL_OUT('the server does not start again') if time > $deadline;
+		BAIL_OUT('the server did not start again') if time > $deadline;
 	}
 }
 
@@ -69,7 +72,7 @@ sub create { return query("SELECT token FROM session_create($_[0])"); }
 
 my %token;
 
-# What is good for what, and the data, in one line.
+# Returns the status and the data of each session in one line.
 sub states
 {
 	return join ', ', map {
@@ -96,12 +99,14 @@ my $expected =
 	'ended revoked none, kept active {"cart": 1, "color": "red"}, '
   . 'new active {"cart": 2}, old unknown none, revoked revoked none, '
   . 'undone unknown none';
-is(states(), $expected, 'sessions are what was made of them');
+is(states(), $expected,
+	'each session has the status and data of its last change');
 
 $node->restart;
-is(states(), $expected, 'a restart changes nothing');
+is(states(), $expected, 'a restart changes no session');
 
-# Now with changes since the last checkpoint, and a transaction under way.
+# Kill the server with changes since the last checkpoint, and with a
+# transaction under way.
 my $server = start_child();
 query("SELECT session_data_pop('$token{kept}', 'cart')");
 query("SELECT session_revoke('$token{new}')");
@@ -113,33 +118,34 @@ $token{open} = $open->query_safe(q{SELECT token FROM session_create('eve')});
 $open->query_safe("SELECT session_revoke('$token{kept}')");
 $open->query_safe("SELECT session_data_set('$token{late}', 'n', '2')");
 is($open->query_safe("SELECT session_status('$token{open}')"),
-	'active', 'an uncommitted session lives in its own transaction');
+	'active', 'an uncommitted session is active in its own transaction');
 
 $expected =
 	'ended revoked none, kept active {"color": "red"}, '
   . 'late active {"n": 1}, new revoked none, old unknown none, '
   . 'open unknown none, revoked revoked none, undone unknown none';
-is(states(), $expected, 'and nothing of that transaction shows outside');
+is(states(), $expected,
+	'other connections see no change of an uncommitted transaction');
 
 kill_child($server);
 eval { $open->{run}->finish };
 start_again();
 like(slurp_file($node->logfile), qr/database system was not properly shut down/,
-	'the server was really killed');
+	'the log shows that the server was killed');
 is(states(), $expected,
-	'kill -9 loses nothing committed and keeps nothing that was not');
+	'after kill -9 committed changes are there and uncommitted ones are not');
 is(query("SELECT count(*) FROM session_validate('$token{kept}')"),
-	'1', 'a session that was live validates after kill -9');
+	'1', 'a live session validates after kill -9');
 is(query("SELECT count(*) FROM session_validate('$token{new}')"),
-	'0', 'a revoked one does not');
+	'0', 'a revoked session does not validate after kill -9');
 is( query("SELECT session_data_set('$token{kept}', 'n', '3'), "
 		. "session_data_set('$token{new}', 'n', '3')"),
 	't|f',
-	'writing goes on where it may');
+	'after kill -9 data is written to a live session and not to a revoked one');
 
-# Without synchronous_commit.  Nothing but a commit that flushes brings WAL to
-# disk here: the WAL writer is stopped by a signal, and every other process that
-# could flush has nothing to do.
+# Without synchronous_commit. Only a commit that flushes brings WAL to disk
+# here: the WAL writer is stopped by a signal, and the settings leave every
+# other process that could flush without work.
 $node->stop;
 $node = PostgreSQL::Test::Cluster->new('asynchronous');
 $node->init;
@@ -156,8 +162,8 @@ autovacuum = off
 });
 $node->start;
 
-# The connections of this helper wait for the disk, so that what it makes is
-# there after a crash.
+# Connections of made() wait for the disk, so that what they create is there
+# after a crash.
 my $flush = 'SET synchronous_commit = on; ';
 sub made { return $node->safe_psql('postgres', $flush . shift); }
 
@@ -183,8 +189,8 @@ sub signal_wal_writer
 	kill $signal, $pid or die "could not send $signal to the WAL writer: $!";
 }
 
-# Does the commit of some statements flush?  The position is taken before the
-# commit, whose own record follows it.
+# Returns 't' if the commit of some statements flushes WAL. The position is
+# taken before the commit, whose own record follows it.
 sub flushes
 {
 	my ($statements) = @_;
@@ -290,7 +296,8 @@ for my $call (
 	is(flushes($call->[1]), 't', "the commit of $call->[0] is flushed");
 }
 
-# Losing these costs another login, or an idle time that is counted again.
+# Losing one of these commits costs another login, or an idle time that is
+# counted again.
 for my $call (
 	[ 'session_create', q{SELECT FROM session_create('u')} ],
 	[ 'session_touch', "SELECT session_touch('$made{touched}')" ],
@@ -303,10 +310,10 @@ for my $call (
 		"SELECT FROM session_refresh('$made{extended}')"
 	])
 {
-	is(flushes($call->[1]), 'f', "the commit of $call->[0] is not");
+	is(flushes($call->[1]), 'f', "the commit of $call->[0] is not flushed");
 }
 
-# The same with the machinery of a crash, for one of each kind.
+# A real crash after one change of each kind.
 signal_wal_writer('CONT');
 $server = start_child();
 for my $kind (
@@ -355,18 +362,18 @@ for my $kind (
 	kill_child($server);
 	start_again();
 	is(query($look->($it)), $result,
-		"$name outlives kill -9 without synchronous_commit");
+		"$name survives kill -9 without synchronous_commit");
 	$server = start_child();
 }
 kill_child($server);
 start_again();
 
-# A crash empties an unlogged table, so nothing waits for the disk.
+# A crash empties an unlogged table, so there is no need to wait for the disk.
 made(q{SELECT session_storage('cache')});
 $made{cached} = made_token(q{'u'});
 signal_wal_writer('STOP');
 is(flushes("SELECT session_revoke('$made{cached}')"),
-	'f', 'an end of a session that is kept as a cache is not flushed');
+	'f', 'revoking a session in an unlogged table is not flushed');
 signal_wal_writer('CONT');
 $node->stop;
 

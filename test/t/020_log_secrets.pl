@@ -1,9 +1,10 @@
-# At the most talkative logging there is, over every function that takes a
-# secret and every way it can fail, a secret shows only where the caller wrote
-# it: in the text or the parameters of the caller's own statement.  Secrets are
-# tokens of both kinds, cookies and JWTs, imported keys and the master key.  One
-# that was given out and not passed in shows nowhere, and nowhere on disk but in
-# the master key file is anything that a session could be taken over with.
+# With the most verbose logging, over every function that takes a secret and
+# every way it can fail, a secret appears only where the caller wrote it: in
+# the text or the parameters of the caller's own statement. Secrets are tokens
+# of both kinds, cookies and JWTs, imported keys and the master key. A secret
+# that was returned and never passed in appears nowhere in the log. On disk,
+# only the master key file holds anything that could be used to take over a
+# session.
 
 use strict;
 use warnings;
@@ -35,17 +36,17 @@ $node->safe_psql(
 	CREATE EXTENSION session;
 	CREATE ROLE stranger LOGIN;
 
-	-- Passes a token on, as functions of an application do.
+	-- Passes a token on, as a function of an application does.
 	CREATE FUNCTION passed_on(token text) RETURNS boolean LANGUAGE plpgsql AS $$
 	BEGIN
 		RETURN session_data_set(token, 'k', NULL);
 	END $$;
 
-	-- Makes the tables refuse what a function is about to write.
+	-- Make the tables refuse a row that a function writes.
 	ALTER TABLE session.sessions ADD CHECK (role <> 'forbidden');
 	ALTER TABLE session.keys ADD CHECK (kid <> 'forbidden');
 
-	-- Adds to what is minted, or fails, having seen all there is to see.
+	-- A claims function: adds a claim, or fails after it has seen the session.
 	CREATE FUNCTION more(i session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
 	BEGIN
 		IF i.role = 'broken' THEN
@@ -57,15 +58,16 @@ $node->safe_psql(
 	SELECT FROM session_key_rotate();
 	SELECT FROM session_key_rotate('jwt');
 
-	-- A secret that nobody ever writes.
+	-- Secrets that no statement contains.
 	SELECT FROM session_key_import(sha256('an imported secret'), 'theirs', 'legacy');
 	SELECT FROM session_key_retire(session_key_import(sha256('a retired secret')));
 });
 
-# Everything that clients were told besides results.
+# All messages that clients received, without query results.
 my $told = '';
 
-# Runs SQL with :token as a literal; an error ends nothing.
+# Runs SQL with :token as a literal. An error does not stop the script. Returns
+# the output and the messages.
 sub literal
 {
 	my ($sql, $token, $options, $role) = @_;
@@ -85,9 +87,9 @@ sub literal
 	return ($out, $err);
 }
 
-# Runs SQL with :token as a parameter; the first error ends it.  psql can do
-# that from 16 on, so this is pgbench, and as it does not say the SQLSTATE, what
-# is returned is what the server logged.
+# Runs SQL with :token as a parameter. The first error stops the script. psql
+# has parameters from 16 on only, so this uses pgbench. pgbench does not print
+# the SQLSTATE, so the function returns what the server logged.
 sub bound
 {
 	my ($sql, $token, $options, $role) = @_;
@@ -109,55 +111,57 @@ sub bound
 	return slurp_file($node->logfile, $start);
 }
 
-# The tokens whose traces are looked for: those that were passed to functions,
-# and those that only ever came out of them.
+# The secrets to search for: those that were passed to functions, and those
+# that functions only returned.
 my (@passed, @given);
 
 sub create
 {
 	my ($token) = literal("SELECT token FROM session_create($_[0])", '');
-	BAIL_OUT('no session was made') unless length $token == 67;
+	BAIL_OUT('no session was created') unless length $token == 67;
 	return $token;
 }
 
-# A new session, whose token is going to be passed in.
+# Creates a session whose token is going to be passed in.
 sub fresh
 {
 	push @passed, create($_[0] // q{'alice', '{"k": 1, "l": 2}'});
 	return $passed[-1];
 }
 
-# The bytes in the last part of a token or cookie, where what is secret is.
+# Returns the decoded last part of a token or cookie, which holds the secret.
 sub payload
 {
 	my ($part) = $_[0] =~ s/^[sr]t_//r =~ /([^.]+)\z/;
 	return decode_base64($part =~ tr{-_}{+/}r);
 }
 
-# Of a refreshable session: the token to pass in, and the other one.
+# Returns the session token and the refresh token of a new refreshable session.
 sub refreshable
 {
 	my ($out) = literal(q{SELECT token, refresh_token FROM }
 		  . q{session_create('alice', '{"k": 1}', refreshable => true)}, '');
 	my @pair = split /\|/, $out;
 
-	BAIL_OUT('no refreshable session was made') unless @pair == 2;
+	BAIL_OUT('no refreshable session was created') unless @pair == 2;
 	return @pair;
 }
 
-# A cookie made by a call; the caller says whether it is going to be passed in.
+# Returns the cookie that a call makes. The caller adds it to @passed or
+# @given.
 sub cookie
 {
 	my ($call, $token) = @_;
 	my ($out) = literal("SELECT $call", $token // '');
 
-	BAIL_OUT("$call made nothing") unless length $out > 60;
+	BAIL_OUT("$call returned no cookie") unless length $out > 60;
 	return $out;
 }
 
 sub statements { return join '', map { "SELECT * FROM $_;\n" } @_; }
 
-# Every function that takes a token, those that look and those that change.
+# Every function that takes a token: those that only read, and those that
+# write.
 my @looks = (
 	'session_validate(:token)',
 	q{session_validate(:token, '192.0.2.1', 'curl')},
@@ -185,7 +189,7 @@ my @changes = (
 	q{session_regenerate(:token, NULL, 'editor', 2)},
 	'session_revoke(:token)');
 
-# And every function that takes a cookie, a header with one, or a secret.
+# Every function that takes a cookie, a header with a cookie, or a key.
 my @cookie_looks = (
 	'session_cookie_decode(:token)',
 	q{session_cookie_decode(:token, 'jwt')},
@@ -202,7 +206,8 @@ my @secret_calls = (q{session_key_import(decode(:token, 'hex'))});
 my @calls = (@looks, @changes);
 my @cookie_calls = (@cookie_looks, @cookie_changes);
 
-# Arguments are secret or not; one that is new is to be looked at.
+# Arguments that are not secret. A new argument fails the test below: decide
+# whether it is secret, and add it here or to the calls.
 my @harmless = qw(active_column audience auth_level claims data domain encoding except_id
   http_only id id_column idle_timeout include_ended ip key kid kind level lifetime max_age
   max_rows max_sessions name partitioned path payload purpose reason refreshable
@@ -241,10 +246,10 @@ for my $call (@calls, @cookie_calls, @secret_calls)
 is_deeply(
 	{ map { $_ => [ sort keys %{ $tried{$_} } ] } keys %tried },
 	{ map { $_ => [ sort @{ $expected{$_} } ] } keys %expected },
-	'every function that takes a secret is tried');
+	'the test calls every function that takes a secret');
 
-# Every function on every kind of token: of sessions that are alive or not, and
-# of none, though a slip away from one.
+# Every function on every kind of token: of live sessions, of sessions that
+# have ended, and tokens that differ from a real one by little.
 my %kind = (
 	live => '',
 	revoked => q{UPDATE session.sessions SET revoked_at = now(), revoked_reason = 'admin'},
@@ -268,7 +273,8 @@ sub token_of_kind
 	return $token;
 }
 
-# What a call gave out that was not passed in: tokens and cookies.
+# Returns the tokens and cookies that a call returned and that were not passed
+# in.
 sub gave
 {
 	my ($out, $token) = @_;
@@ -290,14 +296,16 @@ for my $options (
 	}
 }
 is(scalar(grep { /^st_/ } @given),
-	2, 'regenerating the live session gave a token out');
-is(scalar(grep { /\./ } @given), 2 * 4, 'and so did all that make cookies');
+	2, 'regenerating the live session returns a token');
+is(scalar(grep { /\./ } @given), 2 * 4,
+	'every function that makes a cookie returns one');
 literal(
 	"PREPARE p AS SELECT session_status(\$1), session_revoke(\$1);\n"
 	  . 'EXECUTE p(:token);', fresh());
 
-# The same with both tokens of refreshable sessions, one of which is passed in.
-# A refresh gives new ones, which a reuse ends.
+# Every function on both tokens of refreshable sessions; one of the two is
+# passed in. A refresh returns new tokens. Reuse of a refresh token revokes
+# them.
 my %family = (
 	live => '',
 	rotated => 'SELECT FROM session_refresh(:token)',
@@ -336,10 +344,11 @@ for my $kind (sort keys %family)
 	bound(statements(@calls), refresh_of_kind($kind));
 }
 cmp_ok(scalar(grep { /^rt_/ } @given[ $before .. $#given ]),
-	'>', 10, 'refresh tokens were given out');
+	'>', 10, 'refreshing returns refresh tokens');
 
-# Cookies, of every encoding and for every purpose; those that are passed in
-# are good or not.  A decoded one is no secret, so they hold nothing else.
+# Cookies of every encoding and for every purpose, passed in intact and
+# damaged. The payload of a decoded cookie is not secret, so it holds no other
+# secret.
 my %made = map {
 	my $encoding = $_;
 	map { ("session_cookie_encode('{\"a\": 1}', '$encoding', NULL, '$_')" => 1) }
@@ -356,7 +365,7 @@ for my $maker (@makers)
 	push @given, cookie($maker, fresh());
 	push @passed, my $cookie = cookie($maker, $session);
 	my ($out) = literal(statements(@cookie_looks), $cookie);
-	like($out, qr/"a": 1|alice/, "$maker makes a cookie that is good");
+	like($out, qr/"a": 1|alice/, "$maker makes a cookie that validates");
 	literal(statements(@cookie_changes), $cookie);
 	literal(statements(@cookie_looks), $cookie);
 	push @passed, $cookie = cookie($maker, $session);
@@ -366,8 +375,8 @@ for my $maker (@makers)
 	bound(statements(@cookie_calls), $cookie);
 }
 
-# Requests, as a gateway describes them: a token or cookie of the client's, and
-# the snapshot that the client is given.
+# Requests as a gateway describes them: the client sends a token or cookie, and
+# receives a snapshot.
 my $request = <<'SQL';
 BEGIN;
 SELECT length(set_config(:'setting', json_build_object(:'member', :token::text)::text, true));
@@ -389,27 +398,31 @@ for my $setting (sort keys %asked)
 		my $token = fresh();
 		my ($out) = literal($sql, $token, $options);
 
-		like($out, qr/alice/, "$setting with $strategy proves a session");
+		like($out, qr/alice/,
+			"a token in $setting binds the session, strategy $strategy");
 		push @given, gave($out, $token);
 		bound($sql, fresh(), $options);
 		literal($sql, token_of_kind('wrong'), $options);
 		like(
 			(literal($sql, fresh(q{'alice', role => 'missing'}), $options))[1],
-			qr/ERROR:  42501: /, 'one with a role that does not exist fails');
+			qr/ERROR:  42501: /,
+			'a request of a session with a missing role fails');
 		like(
 			(literal($sql, token_of_kind('revoked'),
 					"$options -c session.on_invalid=reject"))[1],
 			qr/ERROR:  (?:PT401|PGRST): /,
-			'and so does one that is not good');
+			'a request with a revoked token fails with on_invalid = reject');
 	}
 	push @passed,
 	  my $cookie = cookie(q{session_cookie_encode('{"sub": "alice"}', 'jwt')});
 	my ($out) = literal($sql, $cookie, '-c session.strategy=stateless');
-	like($out, qr/alice/, "$setting with stateless proves a session");
+	like($out, qr/alice/,
+		"a JWT in $setting binds the session, strategy stateless");
 	bound($sql, $cookie, '-c session.strategy=stateless');
 }
 
-# Secrets of keys: what was imported and not passed in by anybody, and what was.
+# Secrets of keys: imported from SQL functions, so that no statement contains
+# them, and written in statements.
 my @imported = map { sha256($_) } 'an imported secret', 'a retired secret';
 my @written = map { sha256("written $_") } 1 .. 5;
 my $n = 0;
@@ -422,28 +435,29 @@ my $master = slurp_file($node->data_dir . '/session_master.key');
 chomp $master;
 $master = pack 'H*', $master;
 
-# What seals under it is derived from it (RFC 5869, without a salt).
+# The sealing keys are derived from the master key (HKDF, RFC 5869, no salt).
 my @sealers = map {
 	hmac_sha256("session seal $_\x01", hmac_sha256($master, "\0" x 32))
 } qw(key refresh data);
 
-# More that are given out.
+# Tokens that other calls return.
 $before = @given;
 push @given, create(''), create(q{'alice', '{"a": 1}', 'acme', 'editor'}),
   create(q{'alice', ip => '192.0.2.1', user_agent => 'curl'}),
   (literal(q{SELECT token FROM session_regenerate(:token, 'carol')},
 		fresh('NULL')))[0];
-is(scalar(@given) - $before, 4, 'tokens were given out by other calls');
+is(scalar(@given) - $before, 4, 'other calls return tokens');
 
-# Data that is sealed is not on disk either.
+# Sealed data must not be on disk in the clear either.
 my $precious = 'precious ' . unpack('H*', sha256($$ . time));
 literal("SELECT FROM session_create('alice', '{\"k\": \"$precious\"}')",
 	'', '-c session.encrypt_data=on');
 literal("SELECT FROM session_data_set(:token, 'k', '\"$precious\"')",
 	fresh(), '-c session.encrypt_data=on');
 
-# Every way to fail: the SQLSTATE, what is called, in which settings, and what
-# the session is if not one of alice's.  A row is held for the waits.
+# Every way to fail: the SQLSTATE, the call, the settings, and the arguments of
+# session_create if the session is not one of alice's. 'held' is a session
+# whose row is locked by another transaction.
 my $held = fresh();
 my $holder = $node->background_psql('postgres');
 $holder->query_safe('BEGIN');
@@ -517,12 +531,13 @@ for my $failure (@failures)
 
 	like($told_literal, qr/^psql\S+ ERROR:  $state: /m,
 		"$call fails with $state");
-	like($logged, qr/^\@ ERROR:  $state: /m, 'and also with a parameter');
+	like($logged, qr/^\@ ERROR:  $state: /m,
+		"$call with a parameter fails with $state");
 }
 $holder->query_safe('ROLLBACK');
 $holder->quit;
 
-# With a refresh token, a cookie, and the secret of a key.
+# Failures of calls with a refresh token, a cookie, and the secret of a key.
 for my $failure (
 	[ '25006', 'session_refresh(:token)', '-c default_transaction_read_only=on' ],
 	[ '25006', 'session_revoke(:token)', '-c default_transaction_read_only=on' ],
@@ -533,9 +548,11 @@ for my $failure (
 
 	push @passed, my $refresh = (refreshable())[1];
 	like((literal(statements($call), $refresh, $options))[1],
-		qr/^psql\S+ ERROR:  $state: /m, "$call fails with $state, refreshing");
+		qr/^psql\S+ ERROR:  $state: /m,
+		"$call with a refresh token fails with $state");
 	like(bound(statements($call), $refresh, $options),
-		qr/^\@ ERROR:  $state: /m, 'and also with a parameter');
+		qr/^\@ ERROR:  $state: /m,
+		"$call with a refresh token as a parameter fails with $state");
 }
 for my $failure (
 	[ '22023', q{session_cookie_decode(:token, ';')} ],
@@ -554,7 +571,7 @@ for my $failure (
 	like((literal(statements($call), $cookie, $options))[1],
 		qr/^psql\S+ ERROR:  $state: /m, "$call fails with $state");
 	like(bound(statements($call), $cookie, $options),
-		qr/^\@ ERROR:  $state: /m, 'and also with a parameter');
+		qr/^\@ ERROR:  $state: /m, "$call with a parameter fails with $state");
 }
 for my $failure (
 	[ '22023', q{session_key_import(substr(decode(:token, 'hex'), 2))} ],
@@ -572,10 +589,11 @@ for my $failure (
 	like((literal(statements($call), $secret, $options))[1],
 		qr/^psql\S+ ERROR:  $state: /m, "$call fails with $state");
 	like(bound(statements($call), $secret, $options),
-		qr/^\@ ERROR:  $state: /m, 'and also with a parameter');
+		qr/^\@ ERROR:  $state: /m, "$call with a parameter fails with $state");
 }
 
-# Where the master key is another, no key, or not there.
+# Failures where the master key file holds another key, holds no key, or does
+# not exist.
 my $key_file = $node->data_dir . '/session_master.key';
 for my $content (unpack('H*', sha256('another')), unpack('H*', $master) . '0',
 	undef)
@@ -594,9 +612,11 @@ for my $content (unpack('H*', sha256('another')), unpack('H*', $master) . '0',
 		[ 'session_cookie_decode(:token)', $cookie ])
 	{
 		like((literal(statements($call->[0]), $call->[1]))[1],
-			qr/ERROR:  55000: /, "$call->[0] fails without the master key");
+			qr/ERROR:  55000: /,
+			"$call->[0] fails without the right master key");
 		like(bound(statements($call->[0]), $call->[1]),
-			qr/^\@ ERROR:  55000: /m, 'and also with a parameter');
+			qr/^\@ ERROR:  55000: /m,
+			"$call->[0] with a parameter fails without the right master key");
 	}
 	unlink $key_file;
 	rename "$key_file.away", $key_file;
@@ -605,16 +625,18 @@ for my $content (unpack('H*', sha256('another')), unpack('H*', $master) . '0',
 my $broken = "BEGIN;\nALTER TABLE session.sessions RENAME TO elsewhere;\n"
   . statements('session_data(:token)') . "ROLLBACK;\n";
 like((literal($broken, fresh()))[1], qr/ERROR:  55000: /,
-	'a table that is not there fails with 55000');
+	'a call on a missing table fails with 55000');
 like(bound($broken, fresh()),
-	qr/^\@ ERROR:  55000: /m, 'and also with a parameter');
+	qr/^\@ ERROR:  55000: /m,
+	'a call with a parameter on a missing table fails with 55000');
 like((literal(statements(@calls), fresh(), '', 'stranger'))[1],
-	qr/ERROR:  42501: /, 'a role without rights fails with 42501');
+	qr/ERROR:  42501: /, 'a call of a role without rights fails with 42501');
 like(bound(statements($calls[0]), fresh(), '', 'stranger'),
-	qr/^\@ ERROR:  42501: /m, 'and also with a parameter');
+	qr/^\@ ERROR:  42501: /m,
+	'a call with a parameter of a role without rights fails with 42501');
 
-# The shapes in which a secret could be written, in pieces short enough to find
-# one that was cut.
+# Returns the forms in which a secret could be written, in pieces short enough
+# to find a secret that was truncated.
 sub pieces_of_bytes
 {
 	my $secret = shift;
@@ -625,7 +647,7 @@ sub pieces_of_bytes
 	  unpack('(a8)3', $secret);
 }
 
-# The same of a token or cookie, and of the secret in it.
+# Returns the pieces of a token or cookie, and of the secret in it.
 sub pieces
 {
 	my $value = shift;
@@ -637,7 +659,8 @@ sub pieces
 	  pieces_of_bytes(substr(payload($value), $from));
 }
 
-# Several patterns, because one with too many alternatives is tried one by one.
+# Returns several patterns of 200 alternatives each: Perl matches a pattern
+# with too many alternatives one by one.
 sub any_of
 {
 	my %piece = map { $_ => 1 } @_;
@@ -663,8 +686,9 @@ sub has
 	return 0;
 }
 
-# The start of a token is not secret, but shows that one was being written.  A
-# token that is given out may start like the one that was passed in for it.
+# The start of a token is not secret, but its presence shows that a token was
+# written. A returned token may start like the token that was passed in for it,
+# so the starts of returned tokens are not searched for.
 my @starts = map { substr($_, 0, 25) } grep { /^[sr]t_/ } @passed;
 my $any_given = any_of(map({ pieces($_) } @given),
 	map({ pieces_of_bytes($_) } @imported, $master, @sealers));
@@ -673,7 +697,7 @@ my $any_passed = any_of(@starts, map({ pieces($_) } @passed),
 	unpack('x9 (A16)4', $precious));
 my $any = [ @$any_passed, @$any_given ];
 
-# Lines of the log that repeat what the caller wrote.
+# Lines of the log that repeat the caller's statement or parameters.
 my @own = (
 	qr/^\@ LOG:  00000: (?:statement|execute \S+): /,
 	qr/^\@ STATEMENT:  /,
@@ -695,20 +719,21 @@ LINE: for my $line (split /\n/, slurp_file($node->logfile))
 	push @leaks, $line;
 }
 is(scalar(grep { $_ > 10 } @seen),
-	scalar(@own), 'the log repeats statements and parameters of callers')
+	scalar(@own), 'the log contains the statements and parameters of callers')
   or diag("@seen");
 is(join("\n", @leaks), '',
-	'a secret that is passed in shows nowhere else in the log');
+	'a secret that was passed in appears nowhere else in the log');
 is(join("\n", @given_leaks), '',
-	'a secret that is given out, or kept, does not show in the log');
+	'a secret that was returned or stored does not appear in the log');
 
-# Clients are told of the parameters, and where in their statement an error is.
+# The server tells a client its own parameters, and the position of an error in
+# its own statement.
 my $echo = qr/^(?:LINE \d+: |(?:CONTEXT:  )?unnamed portal with parameters: )/;
 is( join("\n", grep { has($_, $any) && $_ !~ $echo } split /\n/, $told),
 	'',
-	'what clients are told of errors has no other secret than their own');
+	'error messages contain no secret but those of the same statement');
 
-# What is stored: as SQL shows it, and as it is on disk after a shutdown.
+# The stored data: as SQL shows it, and as it is on disk after a shutdown.
 my @tables = split /\n/, $node->safe_psql(
 	'postgres', q{
 	SELECT c.oid::regclass
@@ -721,7 +746,8 @@ my @hashes =
   map { sha256(substr(payload($_), 16, 32)) } @given[ $before .. $#given ];
 is(scalar(grep { index($rows, unpack('H*', $_)) >= 0 } @hashes),
 	scalar(@hashes), 'the tables hold the hashes of the secrets');
-is(join("\n", grep { has($_, $any) } split /\n/, $rows), '', 'and no secret');
+is(join("\n", grep { has($_, $any) } split /\n/, $rows), '',
+	'the tables hold no secret');
 
 $node->stop;
 my ($with_hash, @with_secret) = (0);
@@ -736,7 +762,8 @@ find(
 		}
 	},
 	$node->data_dir);
-cmp_ok($with_hash, '>', 1, 'data files and the WAL hold hashes too');
-is("@with_secret", $key_file, 'and no secret, but for the master key file');
+cmp_ok($with_hash, '>', 1, 'the data files and the WAL hold the hashes');
+is("@with_secret", $key_file,
+	'only the master key file holds a secret on disk');
 
 done_testing();

@@ -1,5 +1,6 @@
-# Without shared_preload_libraries everything works, and settings that a role
-# makes up before the library is there give it no more power than afterwards.
+# Without shared_preload_libraries every function works. Settings that a role
+# sets as placeholders before the library is loaded have no effect afterwards
+# that its privileges would not allow.
 
 use strict;
 use warnings;
@@ -20,7 +21,7 @@ $node->safe_psql(
 	SELECT session_grant('boss', 'admin');
 });
 
-# Runs SQL as a role, in a connection of its own; messages end up in $err.
+# Runs SQL as a role in a new connection. Leaves the messages in $err.
 my $err;
 
 sub as
@@ -41,15 +42,15 @@ sub as
 is( $node->safe_psql(
 		'postgres', q{SHOW shared_preload_libraries}),
 	'',
-	'nothing is preloaded');
+	'no library is preloaded');
 
 is( $node->safe_psql(
 		'postgres',
 		q{SELECT database, preloaded, live, calls, rounds FROM session.stats}),
 	'postgres|f|0||',
-	'session.stats says so');
+	'session.stats shows that the library is not preloaded');
 
-# The whole life of a session, as an application lives it.
+# The whole life of a session, as an application uses it.
 my $life = q{
 	SELECT token AS t0, id FROM session_create(data => '{"cart": [1]}',
 		ip => '192.0.2.7', user_agent => 'curl') \gset
@@ -69,7 +70,8 @@ my $life = q{
 	SELECT session_revoke(:'t1'), session_status(:'t1');
 	SELECT count(*) FROM session_validate(:'t1');
 };
-is(as('app', $life), <<'OUT' =~ s/\n\z//r, 'a session lives its whole life');
+is(as('app', $life), <<'OUT' =~ s/\n\z//r,
+	'an application can use every function on its session');
 active|t|{"cart": [1]}|192.0.2.7|curl|t
 t
 unknown|active|t|f
@@ -81,7 +83,7 @@ t|t|t|{}
 t|revoked
 0
 OUT
-is($err, '', 'and nothing is complained about');
+is($err, '', 'the functions of an application cause no warning');
 
 is( as( 'boss', q{
 	SELECT count(session_create('bob', tenant_id => 'acme')) FROM generate_series(1, 3);
@@ -93,11 +95,12 @@ is( as( 'boss', q{
 	SELECT deleted FROM session_cleanup();
 }),
 	"3\n3|t\nt\n1\n1\n3\n0",
-	'sessions are listed and ended by the administrator');
-is($err, '', 'without a complaint either');
+	'an administrator lists and revokes sessions');
+is($err, '', 'the functions of an administrator cause no warning');
 
-# Activity.  Without shared memory a use is written into the row, when that is
-# due and possible: is it seen as used now, and was the row written?
+# Activity. Without shared memory a use is written to the row, when that is due
+# and possible. Returns two values: whether last_seen_at is recent, and whether
+# the row was written.
 sub used
 {
 	my ($idle_timeout, $span, $call) = @_;
@@ -113,8 +116,9 @@ sub used
 		  . "FROM session.sessions WHERE id = '$id'");
 }
 
-# A use in a READ ONLY transaction is not recorded here.  So a pair of tokens may
-# have been used, and is not given again after the grace.
+# Without shared memory a use in a READ ONLY transaction is not recorded, so a
+# pair of tokens may have been used without a trace. The pair is therefore not
+# given again after the grace.
 is( $node->safe_psql(
 		'postgres', q{
 	SELECT refresh_token FROM session_create('dora', refreshable => true) \gset
@@ -125,25 +129,27 @@ is( $node->safe_psql(
 	SELECT count(*) FROM session_refresh(:'refresh_token');
 	SELECT revoked_reason FROM session.sessions WHERE user_id = 'dora'}),
 	"t\n0\nrefresh_reuse",
-	'a replaced refresh token is reuse as soon as its grace is over');
+	'a replaced refresh token counts as reuse as soon as its grace is over');
 
 my $validate = 'SELECT FROM session_validate(token)';
 is(used('0', '9 minutes 50 seconds', $validate),
 	'f|f', 'a use is not written before session.update_age is over');
-is(used('0', '10 minutes', $validate), 't|t', 'and is written then');
+is(used('0', '10 minutes', $validate), 't|t',
+	'a use is written when session.update_age is over');
 is(used('4 minutes', '1 minute 50 seconds', $validate),
-	'f|f', 'nor before half the idle timeout is');
-is(used('4 minutes', '2 minutes', $validate), 't|t', 'and is written then');
+	'f|f', 'a use is not written before half the idle timeout is over');
+is(used('4 minutes', '2 minutes', $validate), 't|t',
+	'a use is written when half the idle timeout is over');
 is(used('0', '1 hour', 'SELECT session_data(token)'),
-	't|t', 'reading the data is a use');
+	't|t', 'session_data counts as a use');
 is(used('0', '1 hour', 'SELECT session_status(token)'),
-	'f|f', 'looking is not');
+	'f|f', 'session_status does not count as a use');
 is(used('0', '1 hour', "BEGIN READ ONLY; $validate; COMMIT"),
-	'f|f', 'where nothing may be written, nothing is');
+	'f|f', 'a use in a READ ONLY transaction is not written');
 is(used('0', '1 hour', "BEGIN; $validate; ROLLBACK"),
-	'f|f', 'and what is rolled back never was');
+	'f|f', 'a use in a transaction that is rolled back is not written');
 
-# Whoever holds the row is not waited for.
+# Recording a use does not wait for a transaction that holds the row.
 my ($id, $token) = split /\|/, as('app',
 	"SELECT id, token FROM session_create('dave')");
 $node->safe_psql('postgres',
@@ -151,15 +157,16 @@ $node->safe_psql('postgres',
 my $holder = $node->background_psql('postgres');
 $holder->query_safe("BEGIN; SELECT FROM session.sessions WHERE id = '$id' FOR UPDATE");
 is(as('app', "SELECT status FROM session_validate('$token')"),
-	'active', 'a session whose row is held is valid');
+	'active', 'a session whose row is locked validates');
 $holder->query_safe('COMMIT');
 $holder->quit;
 is( $node->safe_psql(
 		'postgres', "SELECT last_seen_at::date FROM session.sessions WHERE id = '$id'"),
 	'2020-01-01',
-	'and its use is not written');
+	'a use of a session whose row is locked is not written');
 
-# Snapshots are believed for their time, whatever happens to the session.
+# Without shared memory a snapshot is valid until its ttl is over, even if its
+# session is revoked.
 $node->safe_psql('postgres', 'SELECT session_key_rotate()');
 is( as('app', qq{
 	SELECT session_cookie_issue('$token') AS c \\gset
@@ -169,48 +176,52 @@ is( as('app', qq{
 	SELECT count(*) FROM session_cookie_validate(:'c', true, '$token');
 }),
 	"cookie\nt\ncookie\n0",
-	'a snapshot is believed for its time');
+	'a snapshot stays valid after a revocation, unless the row is asked');
 
-# Settings.  The library is loaded by the first call in a connection; until
-# then anybody can set anything, as a placeholder that means nothing.
+# Settings. The first call in a connection loads the library. Before that, any
+# role can set any name as a placeholder.
 my $hours = q{
 	SELECT round(extract(epoch FROM expires_at - now()) / 3600)
 	FROM session_create('alice');
 };
-is(as('app', $hours), '24', 'a session lives for a day');
+is(as('app', $hours), '24', 'a session lives for a day by default');
 
 is(as('app', "SET session.lifetime = '1h'; $hours"),
-	'24', 'an unprivileged role that sets the lifetime beforehand changes nothing');
-like($err, qr/WARNING: .*42501/, 'and is told so');
+	'24', 'a placeholder of an unprivileged role does not change the lifetime');
+like($err, qr/WARNING: .*42501/,
+	'a placeholder of an unprivileged role causes a warning');
 is( as('app', "BEGIN; SET LOCAL session.lifetime = '1h'; $hours COMMIT; $hours"),
 	"24\n24",
-	'not for one transaction either');
+	'SET LOCAL of a placeholder does not change the lifetime');
 is( as('app', $hours, options => '-c session.lifetime=1h'),
 	'24',
-	'nor by way of the connection string');
+	'a placeholder in the connection string does not change the lifetime');
 is( as('app', "SELECT set_config('session.max_sessions', '1', false) \\g /dev/null\n"
 		. "SET session.bind_ip = off; SET session.on_limit = 'reject'; "
 		. 'SELECT count(session_create($$zoe$$)) FROM generate_series(1, 3); '
 		. 'SHOW session.max_sessions; SHOW session.on_limit'),
 	"3\n0\nevict",
-	'nor does it change any other setting');
+	'placeholders do not change other settings');
 is(as('app', "$hours SET session.lifetime = '1h'; $hours"),
-	"24\n24", 'once the library is there, it is refused');
-like($err, qr/ERROR: +42501/, 'with the right error');
+	"24\n24",
+	'once the library is loaded, an unprivileged role cannot set the lifetime');
+like($err, qr/ERROR: +42501/,
+	'setting the lifetime without the privilege fails with 42501');
 
 as('app', "ALTER ROLE app SET session.lifetime = '1h'");
 like($err, qr/ERROR: +42501/,
-	'it cannot change it for its later connections');
-is(as('app', $hours), '24', 'which have the default');
+	'an unprivileged role cannot set the lifetime for its later connections');
+is(as('app', $hours), '24', 'later connections of that role have the default');
 
 $node->safe_psql('postgres', "ALTER ROLE app SET session.lifetime = '2h'");
-is(as('app', $hours), '2', 'the administrator can, for a role');
-is($err, '', 'without a warning');
-is(as('boss', $hours), '24', 'and not for the others');
+is(as('app', $hours), '2', 'a superuser sets the lifetime for a role');
+is($err, '', 'a setting of a superuser for a role causes no warning');
+is(as('boss', $hours), '24',
+	'the setting of one role does not affect other roles');
 $node->safe_psql('postgres',
 	"ALTER DATABASE postgres SET session.lifetime = '3h'");
-is(as('boss', $hours), '3', 'and for a database');
+is(as('boss', $hours), '3', 'a superuser sets the lifetime for a database');
 is(as('app', "RESET session.lifetime; $hours"),
-	'2', 'going back means to what the administrator set');
+	'2', 'RESET returns to the value of the superuser');
 
 done_testing();

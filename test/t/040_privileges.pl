@@ -1,6 +1,6 @@
-# Who may do what, over real connections: a role without grants nothing, an
-# application what concerns a token, an administrator the rest, and none of
-# them the tables.
+# Privileges of the levels, over real connections. A role without grants may
+# call the public functions. An application may call the functions that take a
+# token. An administrator may call the rest. None of them may use the tables.
 
 use strict;
 use warnings;
@@ -8,8 +8,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# The functions that are for everybody, for applications and for
-# administrators; a function that is in none of these fails the test.
+# The functions of each level. A function that is in none of these lists fails
+# the test.
 my @public = qw(session_auth_level session_authenticate
   session_authenticated_at session_claim session_claims session_cookie_clear
   session_cookie_header session_cookie_read session_id session_mine
@@ -25,8 +25,8 @@ my @admin = qw(session_bind_users session_cleanup session_get session_grant sess
   session_key_retire session_key_rotate session_levels session_list session_revoke_id
   session_revoke_tenant session_revoke_user session_storage session_unbind_users);
 
-# What the tables' own triggers are made of and what puts privileges right, for
-# the owner; and session.stats, for pg_monitor.
+# Functions without a level: the trigger functions and the function that
+# restores privileges are for the owner; session_stats is for pg_monitor.
 my @none = qw(session_keys_changed session_restore_privileges session_sessions_changed
   session_stats session_users_changed);
 
@@ -46,7 +46,7 @@ $node->safe_psql(
 	GRANT CREATE ON DATABASE empty TO maker;
 });
 
-# Runs SQL as a role; returns its output and, for each error, the SQLSTATE.
+# Runs SQL as a role. Returns its output and the SQLSTATE of each error.
 sub as
 {
 	my ($role, $sql, $database) = @_;
@@ -61,24 +61,25 @@ sub as
 	return join ' ', grep { $_ ne '' } $out, $err =~ /ERROR: +(\w+)/g;
 }
 
-# Nobody but a superuser installs it: it brings code in C.
+# Only a superuser installs the extension, because it loads C code.
 is(as('maker', 'CREATE EXTENSION session', 'empty'),
 	'42501', 'a role that may create schemas cannot create the extension');
 is( as('maker', 'CREATE SCHEMA session; SELECT count(*) FROM pg_extension '
 		. "WHERE extname = 'session'; DROP SCHEMA session", 'empty'),
 	'0',
-	'and there is none then');
+	'the failed installation leaves no extension');
 is( as( 'maker', q{
 		CREATE FUNCTION public.f(text) RETURNS text LANGUAGE c
 		AS '$libdir/session', 'session_status'},
 		'empty'),
 	'42501',
-	'it cannot bring in a function of the library by itself');
-is(as('maker', q{LOAD 'session'}, 'empty'), '42501', 'nor load the library');
+	'that role cannot create a function of the library');
+is(as('maker', q{LOAD 'session'}, 'empty'), '42501',
+	'that role cannot load the library');
 
 $node->safe_psql('postgres', 'CREATE EXTENSION session');
 
-# Every function of the extension, called with nothing but NULLs.
+# A call of every function of the extension, with NULL for each argument.
 my %call = map { split /\|/ } split /\n/, $node->safe_psql(
 	'postgres', q{
 	SELECT p.proname, format('SELECT FROM %s(%s)', p.oid::regproc,
@@ -91,11 +92,12 @@ my %call = map { split /\|/ } split /\n/, $node->safe_psql(
 is_deeply(
 	[ sort keys %call ],
 	[ sort @public, @app, @admin, @none ],
-	'the level of every function is known');
+	'every function of the extension is in one of the lists above');
 
-# Names the functions that a role is let into: others answer or complain about
-# the arguments, these about the caller.  Somebody is bound, as one of them asks
-# for that.  A trigger's is no function to call.
+# Returns the functions that a role may call. Those fail with an error about
+# their arguments, or not at all; the others fail with 42501. A session is
+# bound, because session_require fails without one. A trigger function cannot
+# be called (42804).
 my $token =
   $node->safe_psql('postgres', q{SELECT token FROM session_create('eve')});
 my $bind = "BEGIN; DO \$\$ BEGIN PERFORM session_authenticate('$token'); END \$\$;";
@@ -155,7 +157,8 @@ my @forbidden = (
 	q{SET session.context = 'eve'},
 );
 
-# None of it may work, each in a transaction that is undone if it did.
+# Checks that a role cannot run any of these statements. Each runs in a
+# transaction of its own that is rolled back.
 sub cannot
 {
 	my $role = shift;
@@ -166,23 +169,23 @@ sub cannot
 }
 
 is_deeply(callable('stranger'), [ sort @public ],
-	'a role without grants can call the public functions only');
+	'a role without grants can call only the public functions');
 cannot('stranger');
 
 $node->safe_psql('postgres',
 	q{SELECT session_grant('app', 'app'), session_grant('boss', 'admin')});
 is_deeply(callable('app'), [ sort @public, @app ],
-	'an application can call those of its level');
+	'an application can call the public functions and those of its level');
 cannot('app');
 is_deeply(
 	callable('boss'),
 	[ sort @public, @app, @admin ],
-	'an administrator can call all');
+	'an administrator can call every function of a level');
 cannot('boss');
 is_deeply(callable('stranger'), [ sort @public ],
-	'and others still cannot');
+	'grants to other roles do not change a role without grants');
 
-# They do work, without any right to the tables.
+# The functions work for a role without privileges on the tables.
 is( as( 'app', q{
 	SELECT token AS t FROM session_create('alice') \gset
 	SELECT session_data_set(:'t', 'a', '1'), session_data(:'t'), session_touch(:'t');
@@ -192,7 +195,7 @@ is( as( 'app', q{
 	SELECT FROM session_list('alice');
 }),
 	"t|{\"a\": 1}|t\nalice|editor\nt|revoked 42501",
-	'an application manages a session and lists none');
+	'an application manages a session and cannot list sessions');
 is( as( 'boss', q{
 	SELECT count(session_create('bob', tenant_id => 'acme')) FROM generate_series(1, 4);
 	SELECT session_revoke_id(id) FROM session_list('bob') LIMIT 1;
@@ -200,9 +203,10 @@ is( as( 'boss', q{
 	SELECT session_revoke_tenant('acme'), (session_cleanup()).deleted;
 }),
 	"4\nt\n2\n1|0",
-	'an administrator ends sessions');
+	'an administrator revokes sessions');
 
-# Whoever shows a token is its user, and nobody else's sessions are theirs.
+# A role that presents a token acts for its session, and has no access to
+# sessions of other users.
 is( as( 'stranger', qq{
 	BEGIN;
 	SELECT session_user_id() IS NULL, session_authenticate('$token');
@@ -214,16 +218,16 @@ is( as( 'stranger', qq{
 	SELECT session_require();
 }),
 	"t|t\neve|1|eve\neve|t|t\nf|0\nt|0 42501",
-	'a role without grants acts for the session of its token');
+	'a role without grants acts only for the session of its token');
 
-# So do cookies, without any right to the keys.
+# The functions for cookies work for a role without privileges on the keys.
 is( as( 'boss', q{
 	SELECT session_key_rotate() <> session_key_rotate('jwt');
 	SELECT session_key_import(decode(repeat('2a', 32), 'hex'), 'ours', 'legacy');
 	SELECT session_key_retire('ours');
 }),
 	"t\nours\nt",
-	'an administrator makes, imports and retires keys');
+	'an administrator rotates, imports and retires keys');
 is( as( 'app', q{
 	SELECT token AS t, refresh_token AS r FROM session_create('alice', refreshable => true) \gset
 	SELECT token AS t FROM session_refresh(:'r') \gset
@@ -237,52 +241,59 @@ is( as( 'app', q{
 	SELECT session_key_rotate();
 }),
 	"alice|cookie\nalice|database\nt\n1\nt| 42501",
-	'an application makes cookies and no keys');
+	'an application makes cookies and cannot rotate keys');
 is(as('app', 'SELECT FROM session.key_ring'),
-	'42501', 'nor does it see which there are');
+	'42501', 'an application cannot read the key ring');
 
-# An administrator may read what happened.
+# An administrator may read the events.
 is(as('app', 'SELECT FROM session.events'),
-	'42501', 'an application does not read the events');
+	'42501', 'an application cannot read the events');
 is( as( 'boss', q{SELECT count(*) > 0, bool_and(kind = 'created') FROM session.events}),
-	'f|', 'an administrator does, and there are none unless asked for');
+	'f|', 'an administrator reads the events, which are empty by default');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET session.log_events = 'created'});
 is( as( 'app', q{SELECT count(*) FROM session_create('alice', ip => '192.0.2.1')}),
-	'1', 'a session is made');
+	'1', 'an application creates a session while events are logged');
 is( as( 'boss', 'SELECT kind, user_id, ip FROM session.events'),
-	'created|alice|192.0.2.1', 'and known to have been');
+	'created|alice|192.0.2.1',
+	'an administrator sees the event of that session');
 
-# Handing out is a right of its own.
+# Granting a level is a privilege of administrators.
 is(as('app', q{SELECT session_grant('later', 'app')}),
-	'42501', 'an application hands out nothing');
+	'42501', 'an application cannot grant a level');
 is(as('boss', q{SELECT session_grant('later', 'app')}),
-	'', 'an administrator does');
+	'', 'an administrator grants a level');
 is_deeply(callable('later'), [ sort @public, @app ],
-	'and who is handed a level has it');
+	'a role has the level that was granted to it');
 cannot('later');
 
-# Who has which level is for administrators and pg_monitor.
+# Administrators and pg_monitor may read who has which level.
 my $views = 'SELECT count(*) FROM session.grants; SELECT count(*) FROM session.privileges; '
   . 'SELECT count(*) FROM session.bound_tables';
-is(as('boss', $views), "3\n0\n0", 'an administrator sees the levels');
-is(as('app', $views), '42501 42501 42501', 'an application does not');
+is(as('boss', $views), "3\n0\n0", 'an administrator can read the levels');
+is(as('app', $views), '42501 42501 42501',
+	'an application cannot read the levels');
 $node->safe_psql('postgres', 'GRANT pg_monitor TO stranger');
-is(as('stranger', $views), "3\n0\n0", 'a member of pg_monitor does');
+is(as('stranger', $views), "3\n0\n0",
+	'a member of pg_monitor can read the levels');
 $node->safe_psql('postgres', 'REVOKE pg_monitor FROM stranger');
 
-# A mistake of a superuser is seen, and the statement that undoes it.
+# session.privileges shows a grant that should not exist, and the statement
+# that undoes it.
 $node->safe_psql('postgres',
 	'GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO stranger');
 is( as( 'boss', q{SELECT DISTINCT grantee FROM session.privileges WHERE finding = 'open'}),
-	'stranger', 'an administrator sees what is open');
+	'stranger', 'session.privileges shows the role that can call too much');
 $node->safe_psql('postgres', q{SELECT remedy FROM session.privileges \gexec});
-is_deeply(callable('stranger'), [ sort @public ], 'the remedies close it');
+is_deeply(callable('stranger'), [ sort @public ],
+	'the remedies of session.privileges take the surplus away');
 
-# A role from which its level was taken can be dropped.
+# A role can be dropped after its level was taken away.
 $node->safe_psql('postgres', q{SELECT session_grant('later', 'admin')});
-is_deeply(callable('later'), [ sort @public, @app, @admin ], 'a role gets a higher level');
+is_deeply(callable('later'), [ sort @public, @app, @admin ],
+	'a role can be granted a higher level');
 $node->safe_psql('postgres', q{SELECT session_grant('later', 'none')});
-is_deeply(callable('later'), [ sort @public ], 'and loses it');
+is_deeply(callable('later'), [ sort @public ],
+	'a role loses every function of a level that is taken away');
 $node->safe_psql('postgres', 'DROP ROLE later');
 
 done_testing();
