@@ -1,6 +1,7 @@
-# On a hot standby sessions are checked and not changed; a revocation arrives
-# with replication, and after promotion everything works.  Cookies are checked
-# and made beside a copy of the master key, which does not arrive by itself.
+# On a hot standby sessions are validated and not changed. A revocation arrives
+# with replication. After promotion every function works. Cookies are verified
+# and made if the standby has a copy of the master key, which replication does
+# not bring.
 
 use strict;
 use warnings;
@@ -23,7 +24,8 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'copy', has_streaming => 1);
 $standby->start;
 
-# A query on the standby, once it is where the primary is.
+# Runs a query on the standby after it has replayed everything from the
+# primary.
 sub on_standby
 {
 	$primary->wait_for_catchup($standby, 'replay');
@@ -37,15 +39,17 @@ my $other =
 my $id = $primary->safe_psql('postgres',
 	"SELECT id FROM session_validate('$token')");
 
-# Without shared memory, recording activity would be due.
+# The uses are so old that a use would be written to the row at once without
+# shared memory.
 $primary->safe_psql('postgres',
 	"UPDATE session.sessions SET last_seen_at = '2020-01-01 UTC'");
 
-is(on_standby('SELECT pg_is_in_recovery()'), 't', 'the standby is one');
+is(on_standby('SELECT pg_is_in_recovery()'), 't',
+	'the standby is in recovery');
 is( on_standby(
 		"SELECT last_seen_at = '2020-01-01 UTC' FROM session_get('$id')"),
 	't',
-	'the standby does not know of a use on the primary that is not written');
+	'the standby does not see a use that the primary has not written yet');
 is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at > now() - interval '1 hour' "
 		. "FROM session_validate('$token')"),
 	't|active|alice|acme|{"cart": [1]}|t',
@@ -54,26 +58,26 @@ is( on_standby(
 		"SELECT s.last_seen_at = '2020-01-01 UTC', g.last_seen_at > now() - interval '1 hour' "
 		  . "FROM session.sessions AS s, session_get(s.id) AS g WHERE s.id = '$id'"),
 	't|t',
-	'and remembers the use, for itself');
+	'the standby remembers the use in its own shared memory');
 is( on_standby(
 		"SELECT session_status('$token'), session_is_valid('$token'), "
 		  . "session_is_expired('$token'), session_data('$token'), "
 		  . "session_data_get('$token', 'cart')"),
 	'active|t|f|{"cart": [1]}|[1]',
-	'so do the others that only look');
+	'the other functions that only read a session work on a standby');
 is( on_standby(
 		"SELECT (SELECT status FROM session_get('$id')), count(*) FROM session_list('alice')"
 	),
 	'active|2',
-	'so does listing');
+	'session_get and session_list work on a standby');
 is( on_standby(
 		"SET session.bind_ip = exact; SET session.on_mismatch = revoke; "
 		  . "SELECT count(*) FROM session_validate('$token', '192.0.2.2'); "
 		  . "SELECT status FROM session_validate('$token', '192.0.2.1')"),
 	"0\nactive",
-	'a mismatch that should end the session is turned away');
+	'a standby refuses a binding mismatch and does not end the session');
 
-# An identity is bound as anywhere, and read, and asked for more.
+# An identity can be bound and read on a standby.
 my $bound = "BEGIN; SELECT FROM session_authenticate('$token');";
 is( on_standby(
 		"$bound SELECT session_id() = '$id', session_user_id(), session_tenant_id(), "
@@ -81,15 +85,16 @@ is( on_standby(
 		  . "session_claim('tid'), session_claims() ->> 'sub', session_require(1)"
 	),
 	't|alice|acme|t|1|t|acme|alice|',
-	'session_authenticate works, with all that reads what it bound');
+	'session_authenticate and the readers of the identity work on a standby');
 is( on_standby(
 		"$bound SELECT id = '$id', status, user_id, current FROM session_mine()"),
 	't|active|alice|t',
-	'session_mine lists');
+	'session_mine works on a standby');
 is(on_standby("SELECT session_authenticate('junk'), session_user_id() IS NULL"),
-	'f|t', 'a bad token binds nobody');
+	'f|t', 'an invalid token binds no identity on a standby');
 
-# Who is behind a request on the standby, and whether it is given a snapshot.
+# Returns the SQL of a request, which prints the user of the request and
+# whether the response contains a snapshot.
 sub asked
 {
 	my ($strategy, $cookie, $cache, $begin) = @_;
@@ -103,12 +108,14 @@ sub asked
 for my $strategy (qw(database cookie_cache))
 {
 	is(on_standby(asked($strategy, $token)),
-		'alice|f', "session_pre_request works, strategy $strategy");
+		'alice|f',
+		"session_pre_request binds the session, strategy $strategy");
 	is(on_standby(asked($strategy, 'junk')),
-		'nobody|f', 'and a bad token is nobody');
+		'nobody|f',
+		"session_pre_request binds no identity for an invalid token, strategy $strategy");
 }
 
-# Everything that writes says why it cannot.
+# Every function that writes fails with 25006, read_only_sql_transaction.
 my @writes = (
 	"session_create('bob')", "session_touch('$token')",
 	"session_refresh('$token')", "session_regenerate('$token')",
@@ -122,7 +129,7 @@ my @writes = (
 	"session_unbind_users('users')", "session_storage('cache')",
 	"session_storage('database')", "session_grant('pg_monitor', 'app')");
 
-# What a query fails with, as a number.
+# Returns the SQLSTATE with which a query on the standby fails.
 sub sqlstate
 {
 	my $err;
@@ -136,31 +143,31 @@ sub sqlstate
 for my $call (@writes)
 {
 	is(sqlstate("SELECT FROM $call"),
-		'25006', $call =~ s/\(.*//r . ' raises 25006');
+		'25006', $call =~ s/\(.*//r . ' fails with 25006 on a standby');
 }
 for my $call ("session_revoke_mine('$id')", 'session_revoke_others()')
 {
 	is(sqlstate("$bound SELECT FROM $call"),
-		'25006', $call =~ s/\(.*//r . ' raises 25006');
+		'25006', $call =~ s/\(.*//r . ' fails with 25006 on a standby');
 }
 is(sqlstate("$bound SELECT session_require(2)"),
-	'42501', 'session_require raises what it always does');
+	'42501', 'session_require fails with 42501 on a standby, as anywhere');
 is(on_standby("SELECT session_data('$token')"),
-	'{"cart": [1]}', 'and the session is as it was');
+	'{"cart": [1]}', 'the failed calls leave the session unchanged');
 
-# What is known about it all can be read.
+# session.stats and session.events can be read on a standby.
 is( on_standby(
 		q{SET ROLE pg_monitor; SELECT preloaded, live, revoked, (calls ->> 'active')::int > 0, rounds, round_errors, }
 		  . 'round_started_at IS NULL FROM session.stats'),
 	't|2|0|t|0|0|t',
-	'session.stats tells of this server and of the tables');
+	'session.stats shows the counters of the standby and the state of the tables');
 is( on_standby(
 		q{SELECT string_agg(concat_ws(' ', kind, user_id, tenant_id, ip), ', ' ORDER BY id) FROM session.events}
 	),
 	'created alice acme 192.0.2.1, created alice',
-	'session.events arrives');
+	'the rows of session.events are replicated');
 
-# The settings of a request's role are found and set there, too.
+# The settings of a request's role are applied on a standby too.
 my $member = $primary->safe_psql('postgres', q{
 	CREATE ROLE visitor;
 	CREATE ROLE member;
@@ -173,10 +180,11 @@ is( on_standby(
 		  . 'SELECT FROM session_pre_request(); '
 		  . q{SELECT current_user, current_setting('lock_timeout'), current_setting('work_mem'); COMMIT}),
 	'member|7s|4MB',
-	'session_pre_request applies the settings of a role');
+	'session_pre_request applies the settings of a role on a standby');
 
-# A request that is refused keeps the cookie of a session whose row has not
-# arrived yet, and loses that of one that is known to be over.
+# Runs a request that is refused. Returns the SQLSTATE and the cookie that the
+# response removes. The client keeps the cookie of a session whose row has not
+# arrived yet, and loses that of a session that has ended.
 sub refused
 {
 	my ($cookie) = @_;
@@ -196,16 +204,19 @@ $standby->safe_psql('postgres', 'SELECT pg_wal_replay_pause()');
 $standby->poll_query_until('postgres', q{SELECT pg_get_wal_replay_pause_state() = 'paused'})
   or BAIL_OUT('replay was not paused');
 my $ahead = $primary->safe_psql('postgres', q{SELECT token FROM session_create('dora')});
-is(refused($ahead), 'PT401', 'a request that is ahead of its session keeps its cookie');
-is(refused('junk'), 'PGRST __Host-session=;', 'one with junk loses it');
+is(refused($ahead), 'PT401',
+	'a request whose session has not arrived yet is refused and keeps its cookie');
+is(refused('junk'), 'PGRST __Host-session=;',
+	'a request with a malformed token loses its cookie');
 $standby->safe_psql('postgres', 'SELECT pg_wal_replay_resume()');
 $primary->wait_for_catchup($standby, 'replay');
-is(refused($ahead), '', 'the session arrives');
+is(refused($ahead), '', 'a request is accepted once its session has arrived');
 $primary->safe_psql('postgres', "SELECT session_revoke('$ahead')");
 $primary->wait_for_catchup($standby, 'replay');
-is(refused($ahead), 'PGRST __Host-session=;', 'once it is over, the cookie is removed');
+is(refused($ahead), 'PGRST __Host-session=;',
+	'a request whose session was revoked loses its cookie');
 
-# The master key of the primary was made after the copy was.
+# The primary made its master key after the backup was taken.
 my ($cookie, $snapshot, $refresh) = split /\|/, $primary->safe_psql(
 	'postgres', qq{
 	SELECT FROM session_key_rotate();
@@ -217,7 +228,7 @@ my $file = $primary->data_dir . '/session_master.key';
 my $copy = $standby->data_dir . '/session_master.key';
 ok(-e $file && !-e $copy, 'the standby has no master key');
 
-# What a query on the standby fails with.
+# Returns the messages of a query on the standby.
 sub told_by_standby
 {
 	my ($sql) = @_;
@@ -247,17 +258,18 @@ for my $call (sort keys %reads)
 	like(
 		told_by_standby("SELECT $call"),
 		qr/ERROR:  55000: master key file "session_master.key" does not exist\nHINT:  Copy it from the server/,
-		($call =~ /(session_\w+)/)[0] . ' says what is missing');
+		($call =~ /(session_\w+)/)[0] . ' names the missing master key file and tells what to do');
 }
 for my $cache ('', $snapshot)
 {
 	like(
 		told_by_standby(asked('cookie_cache', $token, $cache)),
 		qr/ERROR:  55000: master key file/,
-		'so does session_pre_request, strategy cookie_cache');
+		'session_pre_request with cookie_cache names the missing master key file');
 }
 is(on_standby(asked('database', $token, $snapshot)),
-	'alice|f', 'which needs none with strategy database');
+	'alice|f',
+	'session_pre_request with strategy database needs no master key');
 ok(!-e $copy, 'the standby makes no master key');
 
 copy($file, $copy) or die "could not copy $file: $!";
@@ -266,29 +278,30 @@ for my $call (sort keys %reads)
 {
 	is(on_standby("SELECT $call"),
 		$reads{$call},
-		($call =~ /(session_\w+)/)[0] . ' works beside a copy of the key');
+		($call =~ /(session_\w+)/)[0] . ' works with a copy of the master key');
 }
 
-# A backend that opened the keys drops them when they change on the primary.
+# A backend of the standby that has opened the keys reads them again when they
+# change on the primary.
 my $watching = $standby->background_psql('postgres');
 is($watching->query_safe("SELECT session_cookie_decode('$cookie') -> 'cart'"),
-	'1', 'a backend of the standby opens the keys');
+	'1', 'a backend of the standby accepts a cookie of the primary');
 my $newer = $primary->safe_psql(
 	'postgres', q{
 	SELECT FROM session_key_rotate();
 	SELECT session_cookie_encode('{"cart": 3}')});
 $primary->wait_for_catchup($standby, 'replay');
 is($watching->query_safe("SELECT session_cookie_decode('$newer') -> 'cart'"),
-	'3', 'and a new one when there is');
+	'3', 'the same backend accepts a cookie of a key that is newer');
 $primary->safe_psql('postgres',
 	"SELECT session_cookie_revoke('$newer'), "
 	  . 'session_key_retire(kid) FROM session.key_ring '
 	  . q{WHERE purpose = 'session' AND NOT signs});
 $primary->wait_for_catchup($standby, 'replay');
 is( $watching->query_safe("SELECT session_cookie_decode('$cookie') IS NULL"),
-	't', 'and drops one that is retired');
+	't', 'the same backend refuses a cookie whose key was retired');
 is($watching->query_safe("SELECT session_cookie_decode('$newer') IS NULL"),
-	't', 'a cookie that was revoked is denied');
+	't', 'the same backend refuses a cookie that was revoked');
 $watching->quit;
 
 my @key_writes = (
@@ -299,42 +312,46 @@ my @key_writes = (
 for my $call ("session_refresh('$refresh')", @key_writes)
 {
 	is(sqlstate("SELECT FROM $call"),
-		'25006', $call =~ s/\(.*//r . ' raises 25006');
+		'25006', $call =~ s/\(.*//r . ' fails with 25006 on a standby');
 }
 
-# What happens on the primary arrives, in a transaction that is open as well.
+# Changes on the primary are seen on the standby, also by a transaction that is
+# already open.
 my $open = $standby->background_psql('postgres');
 $open->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 is($open->query_safe("SELECT session_status('$token')"),
-	'active', 'a transaction on the standby sees the session alive');
+	'active', 'a transaction on the standby sees the session as active');
 $primary->safe_psql('postgres',
 	"SELECT session_revoke('$token'), session_data_set('$other', 'n', '1')");
 is(on_standby("SELECT session_status('$token'), count(*) FROM session_validate('$token')"),
 	'revoked|0', 'a revocation on the primary is seen on the standby');
 is($open->query_safe("SELECT session_status('$token')"),
-	'revoked', 'in that transaction too');
+	'revoked',
+	'an open REPEATABLE READ transaction on the standby sees the revocation');
 $open->query_safe('COMMIT');
 $open->quit;
 is(on_standby("SELECT session_data('$other')"),
-	'{"n": 1}', 'so is a data write');
+	'{"n": 1}', 'a change of data on the primary is seen on the standby');
 
-# A snapshot is believed on the primary only, and only if it was made there: a
-# standby may not know yet what happened to the session.
+# A snapshot is accepted without its row only on the primary, and only if the
+# primary made it: a standby may not know yet that the session has ended.
 my $made = on_standby("SELECT session_cookie_issue('$other')");
 my $belief = "(SELECT user_id || source FROM session_cookie_validate('%s', token => '$other'))";
 $snapshot =
   $primary->safe_psql('postgres', "SELECT session_cookie_issue('$other')");
 is( $primary->safe_psql('postgres', 'SELECT ' . sprintf($belief, $snapshot)),
-	'alicecookie', 'a snapshot of the primary is believed there');
+	'alicecookie',
+	'a snapshot of the primary is accepted there without its row');
 is( $primary->safe_psql('postgres', 'SELECT ' . sprintf($belief, $made)),
-	'alicedatabase', 'one of the standby is not');
+	'alicedatabase',
+	'the primary reads the row for a snapshot of the standby');
 is( on_standby('SELECT '
 		. join(', ', map { sprintf($belief, $_) } $snapshot, $made)),
 	'alicedatabase|alicedatabase',
-	'on the standby none is');
+	'the standby reads the row for every snapshot');
 
-# Snapshots that were accepted here, and made here: beside their token and
-# alone, they end with the session, as soon as that has arrived.
+# Snapshots of the primary and of the standby, with their token and alone, end
+# with their session as soon as that change has arrived.
 my %end = (
 	revoked => 'session_revoke(t.token)',
 	regenerated => 'session_regenerate(t.token)',
@@ -358,7 +375,9 @@ sub snapshots
 	return { token => $its_token, theirs => $theirs, ours => $ours };
 }
 
-# What comes of them on the standby, from first to last as here.
+# Returns the results for both snapshots of a user on the standby: the source
+# of session_cookie_validate, then the user of a request; first for the
+# snapshot of the primary, then for that of the standby.
 sub verdicts
 {
 	my $of = shift;
@@ -374,10 +393,10 @@ for my $user (sort keys %end)
 {
 	is( verdicts($kept{$user}),
 		"database $user database $user",
-		"snapshots of one to be $user count on the standby");
+		"snapshots of a session that is going to be $user are accepted on the standby");
 }
 is(on_standby(asked('cookie_cache', $kept{kept}{token})),
-	'kept|t', 'session_pre_request gives snapshots there');
+	'kept|t', 'session_pre_request makes snapshots on the standby');
 my $gone = $standby->background_psql('postgres');
 $gone->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t');
 $primary->safe_psql('postgres',
@@ -387,19 +406,19 @@ for my $user (sort keys %end)
 {
 	is( verdicts($kept{$user}),
 		$user eq 'kept' ? 'database kept database kept' : 'nobody nobody nobody nobody',
-		"what comes of them when it is $user");
+		"snapshots have the right result on the standby after the session was $user");
 }
 is( $standby->safe_psql('postgres',
 		"SELECT session_authenticate('$kept{revoked}{token}'), "
 		  . "session_authenticate('$kept{kept}{token}')"),
 	'f|t',
-	'nor does the token count any more');
+	'the token of a revoked session is refused on the standby');
 is( $gone->query_safe(
 		'SELECT ' . join ', ',
 		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}', token => '$kept{$_}{token}'))" }
 		  sort keys %end),
 	'0|1|0|0|0',
-	'nor in a transaction that began before');
+	'a transaction that began earlier refuses the snapshots of ended sessions too');
 $gone->query_safe('COMMIT');
 $gone->quit;
 is( $primary->safe_psql(
@@ -408,9 +427,9 @@ is( $primary->safe_psql(
 		map { "(SELECT count(*) FROM session_cookie_validate('$kept{$_}{ours}', token => '$kept{$_}{token}'))" }
 		  sort keys %end),
 	'0|1|0|0|0',
-	'nor what was made on the standby, on the primary');
+	'the primary refuses snapshots of the standby whose session has ended');
 
-# A use that the standby remembers until it can be written.
+# A use that the standby remembers until it can write it.
 my $used = $primary->safe_psql(
 	'postgres', q{
 	SELECT id, token FROM session_create('frank') \gset
@@ -422,13 +441,13 @@ is( $standby->safe_psql(
 		'postgres',
 		q{SELECT backend_type FROM pg_stat_activity WHERE backend_type LIKE 'session%'}),
 	'session launcher',
-	'the launcher waits on the standby');
+	'only the launcher runs on the standby');
 is( on_standby(
 		q{SELECT rounds, pg_is_in_recovery() FROM session.stats WHERE database = 'postgres'}),
 	'0|t',
-	'and has had nothing done');
+	'no round of upkeep runs on the standby');
 
-# Rotations that the standby never hears of, because it is cut off before.
+# Rotations that never reach the standby, because it is disconnected first.
 my $lost = $primary->safe_psql('postgres',
 	q{SELECT refresh_token FROM session_create('gina', refreshable => true)});
 my $replaced = $primary->safe_psql(
@@ -440,13 +459,13 @@ $standby->safe_psql('postgres', q{ALTER SYSTEM SET primary_conninfo = ''});
 $standby->reload;
 $standby->poll_query_until('postgres',
 	'SELECT count(*) = 0 FROM pg_stat_wal_receiver')
-  or die 'the standby was not cut off';
+  or die 'the standby was not disconnected';
 my $newest = $primary->safe_psql(
 	'postgres', qq{
 	SELECT refresh_token AS second FROM session_refresh('$lost') \\gset
 	SELECT refresh_token FROM session_refresh(:'second')});
 
-# From now on the standby is the server.
+# The standby becomes the primary.
 $primary->stop;
 $standby->promote;
 $standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
@@ -456,89 +475,95 @@ sub query { return $standby->safe_psql('postgres', shift); }
 
 is( query("SELECT session_status('$token'), session_status('$other')"),
 	'revoked|active',
-	'after promotion sessions are what they were');
+	'promotion changes no session');
 ok( $standby->poll_query_until(
 		'postgres',
 		"SELECT last_seen_at > '2020-01-01 UTC' FROM session.sessions WHERE user_id = 'frank'"
 	),
-	'what was used before is written by a worker');
+	'a worker writes the uses that the standby remembered');
 ok( $standby->poll_query_until(
 		'postgres',
 		'SELECT rounds > 0 AND round_errors = 0 AND round_duration IS NOT NULL FROM session.stats'
 	),
-	'which begins its rounds');
+	'rounds of upkeep run after promotion');
 ok( $standby->poll_query_until(
 		'postgres',
 		"SELECT count(*) = 1 FROM session.events WHERE kind = 'binding_mismatch' AND session_id = '$id'"
 	),
-	'and writes what the standby had noticed');
+	'a worker writes the evidence that the standby had collected');
 is(query('SELECT ' . sprintf($belief, $snapshot)),
-	'alicedatabase', 'a snapshot of before asks the row');
+	'alicedatabase',
+	'the row is read for a snapshot that the old primary made');
 is(query('SELECT ' . sprintf($belief, $made)),
-	'alicedatabase', 'whichever server made it');
+	'alicedatabase',
+	'the row is read for a snapshot that the standby made before promotion');
 for my $user (sort keys %end)
 {
 	is( verdicts($kept{$user}),
 		$user eq 'kept' ? 'database kept database kept' : 'nobody nobody nobody nobody',
-		"what comes of those of before when it was $user");
+		"older snapshots have the right result after promotion for a session that was $user");
 }
 is(query('SELECT '
 		. sprintf($belief, query("SELECT session_cookie_issue('$other')"))),
-	'alicecookie', 'a new one is believed');
+	'alicecookie',
+	'a snapshot made after promotion is accepted without its row');
 $kept{kept}{ours} =
   query("SELECT session_cookie_issue('$kept{kept}{token}')");
 is(verdicts($kept{kept}),
-	'database kept cookie kept', 'in a request as well');
+	'database kept cookie kept',
+	'a request accepts a snapshot made after promotion without its row');
 query("SELECT session_revoke('$kept{kept}{token}')");
 is( verdicts($kept{kept}),
 	'nobody nobody nobody nobody',
-	'until its session is revoked');
+	'snapshots of all ages are refused after their session was revoked');
 is( query("SELECT last_seen_at > now() - interval '1 hour' FROM session_validate('$other')"),
 	't',
-	'activity is recorded');
+	'uses are recorded after promotion');
 is( query("SELECT session_data_set('$other', 'n', '2'), session_touch('$other'), session_data('$other')"),
 	't|t|{"n": 2}',
-	'and data is written');
+	'data is written after promotion');
 my $fresh = query(
 	"SELECT token FROM session_regenerate('$other', role => 'editor')");
 is( query("SELECT session_status('$other'), session_status('$fresh'), "
 		. "(SELECT role FROM session_validate('$fresh'))"),
 	'unknown|active|editor',
-	'a session is given a new token');
+	'a token is regenerated after promotion');
 is(query("SELECT session_revoke('$fresh'), session_status('$fresh')"),
-	't|revoked', 'and revoked');
+	't|revoked', 'a session is revoked after promotion');
 is(query(q{SELECT session_status((session_create('carol')).token)}),
-	'active', 'new ones are made');
+	'active', 'sessions are created after promotion');
 is( query("SELECT session_status((session_refresh('$refresh')).token)"),
-	'active', 'a refresh token of the primary works');
+	'active', 'a refresh token of the old primary works after promotion');
 is( query('SELECT FROM session_key_rotate(); '
 		. q{SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) -> 'a'}),
-	'1', 'and keys are made');
+	'1', 'keys are rotated and used after promotion');
 for my $call (@key_writes, @writes)
 {
-	is(sqlstate("SELECT FROM $call"), '', $call =~ s/\(.*//r . ' works');
+	is(sqlstate("SELECT FROM $call"),
+		'', $call =~ s/\(.*//r . ' works after promotion');
 }
 my $own = query(q{SELECT token FROM session_create('dan')});
 query(q{SELECT FROM session_create('dan')});
 is( query("BEGIN; SELECT FROM session_authenticate('$own'); "
 		. 'SELECT session_revoke_others(), session_revoke_mine(session_id()); COMMIT'),
 	'1|t',
-	'and one ends what is one\'s own');
+	'a user revokes sessions of their own after promotion');
 
 is( query("SELECT refresh_generation FROM session.sessions WHERE user_id = 'gina'"),
-	'1', 'rotations of the old primary were lost');
+	'1', 'the rotations that never reached the standby are lost');
 is( query("SELECT session_status((session_refresh('$newest')).token)"),
-	'active', 'the refresh token of one that was lost goes on from there');
+	'active', 'the newest refresh token works although its rotation was lost');
 is( query("SELECT count(*) FROM session_refresh('$lost'); "
 		. q{SELECT refresh_generation, revoked_reason FROM session.sessions WHERE user_id = 'gina'}),
-	"0\n4|refresh_reuse", 'and makes the one that was replaced reuse');
+	"0\n4|refresh_reuse",
+	'an older refresh token of the lost rotations counts as reuse');
 
-# Whether the pair was used on the old primary is not known here.
+# The new primary does not know whether the pair was used on the old one.
 is( query(q{UPDATE session.sessions SET rotated_at = rotated_at - interval '1 minute',
 			last_seen_at = rotated_at - interval '1 minute' WHERE user_id = 'hana';}
 		. "SELECT count(*) FROM session_refresh('$replaced'); "
 		. q{SELECT revoked_reason FROM session.sessions WHERE user_id = 'hana'}),
 	"0\nrefresh_reuse",
-	'a pair of before is not given again after the grace');
+	'a pair of the old primary is not given again after the grace');
 
 done_testing();

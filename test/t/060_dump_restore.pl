@@ -1,7 +1,7 @@
 # A logical dump of a database with the extension restores without an error.
-# Sessions are not part of it; what session_grant handed out is, and what is
-# denied, what happened, and the keys, sealed: beside the same master key they
-# open, and beside no other.
+# Sessions are not part of it. The grants of session_grant, the denylist, the
+# events and the sealed keys are. The keys open with the same master key and
+# with no other.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'session'\n");
 $node->start;
 
-# Roles are the cluster's.  The functions live in a schema of their own, and
+# Roles belong to the cluster. The functions are in a schema of their own, and
 # the application has objects that depend on them.
 $node->safe_psql(
 	'postgres', q{
@@ -46,15 +46,15 @@ my $token = $node->safe_psql('shop',
 my $hash = $node->safe_psql('shop',
 	q{SELECT encode(token_hash, 'hex') FROM session.sessions});
 
-# What happened: a login, from an address that is known from then on.
+# Events: a login from an address, which is known afterwards.
 my $events = 'SELECT * FROM session.events ORDER BY id LIMIT 2';
 $node->safe_psql(
 	'shop', q{SET session.log_events = 'created, new_ip';
 	SELECT FROM web.session_create('carol', ip => '192.0.2.1')});
 my $history = $node->safe_psql('shop', $events);
-is(scalar(split /\n/, $history), 2, 'there are events');
+is(scalar(split /\n/, $history), 2, 'two events were logged');
 
-# Keys: one that was retired, one in use, and one of another system.
+# Keys: a retired one, one in use, and one imported from another system.
 my $ring = q{SELECT kid, purpose, imported, created_at, activated_at,
 	retired_at, signs FROM session.key_ring ORDER BY kid};
 my $secret = 'of another system, thirty-two b.';
@@ -71,9 +71,9 @@ my $revoked = $node->safe_psql(
 	SELECT FROM web.session_cookie_revoke(:'c');
 	SELECT :'c'});
 my $keys = $node->safe_psql('shop', $ring);
-is(scalar(split /\n/, $keys), 3, 'there are keys');
+is(scalar(split /\n/, $keys), 3, 'the key ring has three keys');
 
-# Runs SQL as a role; returns its output and, for each error, the SQLSTATE.
+# Runs SQL as a role. Returns its output and the SQLSTATE of each error.
 sub as
 {
 	my ($role, $database, $sql) = @_;
@@ -88,15 +88,16 @@ sub as
 	return join ' ', grep { $_ ne '' } $out, $err =~ /ERROR: +(\w+)/g;
 }
 
-# A dump has nothing to say but what it dumps.
+# pg_dump prints no warning.
 {
 	my ($out, $err);
 	IPC::Run::run [ 'pg_dump', '-d', $node->connstr('shop') ], '>', \$out, '2>', \$err;
-	like($out, qr/CREATE EXTENSION IF NOT EXISTS session/, 'a dump has the extension');
-	is($err, '', 'and no warnings');
+	like($out, qr/CREATE EXTENSION IF NOT EXISTS session/,
+		'a dump contains the extension');
+	is($err, '', 'pg_dump prints no warning');
 }
 
-# What a database must be able to do, and not be able to do.
+# Checks what a restored database contains and what each role can do in it.
 sub check
 {
 	my ($database, $how) = @_;
@@ -104,45 +105,45 @@ sub check
 	is( $node->safe_psql(
 			$database, q{SELECT count(*) FROM session.sessions}),
 		'0',
-		"no session is in a database restored from $how");
+		"a database restored from $how has no session");
 	is( $node->safe_psql(
 			$database, "SELECT web.session_status('$token')"),
 		'unknown',
-		'a token of the old one is unknown');
+		'a token of the dumped database is unknown');
 	is( $node->safe_psql($database,
 			q{SELECT web.session_status(login('alice')); SELECT count(*) FROM of_alice}
 		),
 		"active\n1",
-		'what depends on the extension is there and works');
+		'objects that depend on the extension are restored and work');
 	is( as( 'app', $database, q{
 		SELECT token AS t FROM web.session_create('bob') \gset
 		SELECT web.session_data_set(:'t', 'a', '1'), web.session_data(:'t');
 		SELECT FROM web.session_list('bob');
 	}),
 		't|{"a": 1} 42501',
-		'what an application was granted survives, and no more');
+		'an application has the functions of its level and no others');
 	is( as( 'boss', $database,
 			q{SELECT web.session_revoke_user('bob'), (web.session_cleanup()).deleted}),
 		'1|0',
-		'so does what an administrator was granted');
-	is($node->safe_psql($database, $ring), $keys, 'the keys are there');
+		'an administrator has the functions of its level');
+	is($node->safe_psql($database, $ring), $keys, 'the key ring is restored');
 	is( $node->safe_psql(
 			$database,
 			"SELECT web.session_cookie_decode('$cookie') -> 'cart', "
 			  . "web.session_cookie_decode('$foreign', 'legacy') -> 'cart'"),
 		'1|2',
-		'cookies of the old database are good');
+		'cookies of the dumped database are accepted');
 	is( $node->safe_psql(
 			$database, "SELECT web.session_cookie_decode('$revoked') IS NULL"),
 		't',
-		'but not one that was revoked');
+		'a cookie that was revoked is refused');
 	is( $node->safe_psql(
 			$database, q{
 			SELECT web.session_key_rotate() IS NOT NULL;
 			SELECT web.session_cookie_decode(web.session_cookie_encode('{"a": 1}')) -> 'a'}
 		),
 		"t\n1",
-		'and new ones are made, with new keys too');
+		'cookies are made with old and new keys');
 	is( $node->safe_psql(
 			$database, q{
 			SELECT FROM generate_series(1, 4) AS n, web.session_create(n::text);
@@ -156,27 +157,28 @@ sub check
 			SELECT user_id FROM session.sessions WHERE revoked_at IS NULL AND user_id < '9' ORDER BY 1}
 		),
 		"3\n4\n3\nA|3\n4",
-		'the table of users is still bound');
-	is($node->safe_psql($database, $events), $history, 'the events are there');
+		'the table of users is still bound, with its triggers as they were');
+	is($node->safe_psql($database, $events), $history,
+		'the events are restored');
 	is( $node->safe_psql(
 			$database, q{SET session.log_events = 'created, new_ip';
 			SELECT FROM web.session_create('carol', ip => '192.0.2.1');
 			SELECT kind, id > 2 FROM session.events ORDER BY id OFFSET 2}),
 		'created|t',
-		'more follow them, and what was known still is');
+		'new events follow the old ones, and a known address is still known');
 	is(as('boss', $database, 'SELECT count(*) FROM session.events'),
-		'3', 'an administrator still may read them');
+		'3', 'an administrator can read the events');
 	is( as('app', $database, 'SELECT FROM session.events'),
-		'42501', 'and an application not');
+		'42501', 'an application cannot read the events');
 	is( as( 'stranger', $database,
 			q{SELECT web.session_create('eve'); SELECT FROM session.sessions}),
 		'42501 42501',
-		'others still may nothing');
+		'a role without grants cannot create or read sessions');
 	privileges_are_right($database);
 }
 
-# The privileges are those of the installation and of session_grant, whose
-# levels can be taken back.
+# Checks that the privileges are those of the installation and of
+# session_grant, and that a level can be taken away.
 sub privileges_are_right
 {
 	my ($database) = @_;
@@ -191,7 +193,7 @@ sub privileges_are_right
 			  AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database());
 			ROLLBACK}),
 		"app|app\nboss|admin\n0",
-		'the privileges are what they should be, and are known to be levels');
+		'the privileges are right, and a level can be taken away');
 }
 
 my $directory = PostgreSQL::Test::Utils::tempdir();
@@ -200,16 +202,17 @@ $node->command_ok([ 'pg_dump', '--file', "$directory/shop.sql", 'shop' ],
 	'a database is dumped as a script');
 my $script = slurp_file("$directory/shop.sql");
 like($script, qr/^CREATE EXTENSION IF NOT EXISTS session /m,
-	'the script makes the extension');
-unlike($script, qr/\Q$hash\E|precious/, 'and holds nothing of a session');
+	'the script creates the extension');
+unlike($script, qr/\Q$hash\E|precious/,
+	'the script holds no hash and no data of a session');
 is(join(' ', sort $script =~ /^COPY (session\.\S+)/mg),
 	'session.denylist session.events session.keys session.origins',
-	'of the tables it holds the keys, what is denied and what happened');
+	'the script holds the denylist, the events, the keys and the origins');
 my $master = slurp_file($node->data_dir . '/session_master.key');
 chomp $master;
 my @opener = map { ($_, unpack('H*', $_)) } $secret, pack('H*', $master);
 is(scalar(grep { index($script, $_) >= 0 } @opener),
-	0, 'and no secret of them, nor the master key');
+	0, 'the script holds no secret of a key and no master key');
 $node->safe_psql('postgres', 'CREATE DATABASE from_script');
 $node->command_ok(
 	[
@@ -231,8 +234,8 @@ $node->command_ok(
 	'the archive restores without an error');
 check('from_archive', 'an archive');
 
-# The default privileges of the database that is restored into do not matter,
-# nor do those of the one that was dumped.
+# Default privileges do not matter, neither those of the database that was
+# dumped nor those of the database that is restored into.
 $node->safe_psql('postgres', 'CREATE DATABASE hostile');
 $node->safe_psql(
 	'hostile', q{
@@ -251,22 +254,22 @@ $node->command_ok(
 check('hostile', 'an archive, under hostile default privileges');
 $node->command_ok(
 	[ 'pg_dump', '--file', "$directory/hostile.sql", 'hostile' ],
-	'that database is dumped');
+	'a database with hostile default privileges is dumped');
 unlike(
 	slurp_file("$directory/hostile.sql"),
 	qr/(GRANT|REVOKE) .* ON (TABLE session|FUNCTION (web|session))\..* (TO|FROM) (stranger|PUBLIC|postgres)/,
-	'the dump repeats nothing that the installation does');
+	'the dump does not repeat the grants of the installation');
 $node->safe_psql('postgres', 'CREATE DATABASE from_hostile');
 $node->command_ok(
 	[
 		'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
 		'--output=/dev/null', "--file=$directory/hostile.sql", 'from_hostile'
 	],
-	'and restored');
+	'the dump of that database restores without an error');
 privileges_are_right('from_hostile');
 
-# The owner of the database has no right to the tables, so it leaves out what
-# is in them; a role that may read everything dumps everything.
+# The owner of the database has no privileges on the tables, so its dump must
+# leave out their contents. A role that may read all data dumps everything.
 $node->safe_psql('postgres', 'CREATE DATABASE kept OWNER keeper');
 $node->safe_psql(
 	'kept', q{
@@ -280,34 +283,35 @@ my @dump = ('pg_dump', '--dbname', $node->connstr('kept'), '--username');
 $node->command_fails_like(
 	[ @dump, 'keeper' ],
 	qr/permission denied for schema session/,
-	'the owner of the database cannot dump what is in the schema session');
+	'the owner of the database cannot dump the data in the schema session');
 $node->command_ok(
 	[ @dump, 'keeper', '--exclude-table-data=session.*', '--file', "$directory/keeper.sql" ],
-	'but the rest');
+	'the owner of the database can dump everything else');
 $script = slurp_file("$directory/keeper.sql");
-unlike($script, qr/^COPY session\.|setval\('session/m, 'which has nothing of the extension');
+unlike($script, qr/^COPY session\.|setval\('session/m,
+	'the dump of the owner holds no data of the extension');
 $node->safe_psql('postgres', 'CREATE DATABASE from_keeper');
 $node->command_ok(
 	[
 		'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
 		'--output=/dev/null', "--file=$directory/keeper.sql", 'from_keeper'
 	],
-	'and restores without an error');
+	'the dump of the owner restores without an error');
 privileges_are_right('from_keeper');
 is( $node->safe_psql(
 		'from_keeper', q{SELECT count(*) FROM session.keys;
 		SELECT n FROM own;
 		SELECT web.session_key_rotate() IS NOT NULL}),
 	"0\n1\nt",
-	'it begins with no key');
+	'the restored database has no key, and makes its first one');
 $node->safe_psql('postgres', 'GRANT pg_read_all_data TO backup');
 $node->command_ok(
 	[ @dump, 'backup', '--file', "$directory/backup.sql" ],
-	'a member of pg_read_all_data dumps all of it');
+	'a member of pg_read_all_data can dump everything');
 $script = slurp_file("$directory/backup.sql");
 is(join(' ', sort $script =~ /^COPY (session\.\S+)/mg),
 	'session.denylist session.events session.keys session.origins',
-	'with the keys, what is denied and what happened');
+	'that dump holds the denylist, the events, the keys and the origins');
 
 # Another server has another master key.
 my $other = PostgreSQL::Test::Cluster->new('other');
@@ -328,7 +332,7 @@ $other->command_ok(
 		'psql', '--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1',
 		'--output=/dev/null', "--file=$directory/shop.sql", 'shop'
 	],
-	'the script restores without an error beside another master key');
+	'the script restores without an error on a server with another master key');
 
 sub told_by_other
 {
@@ -343,15 +347,17 @@ sub told_by_other
 my $mismatch =
   qr/ERROR:  55000: master key file "session_master.key" is not the master key that the database was used with\nHINT:  Put back the master key file/;
 like(told_by_other("SELECT web.session_cookie_decode('$cookie')"),
-	$mismatch, 'but its keys do not open there, and it says so');
+	$mismatch,
+	'a restored key fails with the right error under another master key');
 like(told_by_other(q{SELECT web.session_cookie_encode('{}')}),
-	$mismatch, 'nothing is made with a key that does not open');
+	$mismatch, 'no cookie is made with a key that does not open');
 is( $other->safe_psql(
 		'shop', q{SELECT web.session_status((web.session_create('bob')).token)}),
 	'active',
-	'sessions need none');
+	'sessions work without the keys');
 
-# Either the master key is put back, or the keys are given up.
+# There are two ways out: put the master key of the first server back, or give
+# up the restored keys.
 my $path = $other->data_dir . '/session_master.key';
 my $others = slurp_file($path);
 unlink $path;
@@ -360,12 +366,12 @@ chmod 0600, $path;
 is( $other->safe_psql('shop',
 		"SELECT web.session_cookie_decode('$cookie') -> 'cart'"),
 	'1',
-	'with the master key of the first server they open');
+	'the keys open with the master key of the first server');
 unlink $path;
 append_to_file($path, $others);
 chmod 0600, $path;
 like(told_by_other('SELECT web.session_key_rotate()'),
-	$mismatch, 'beside the other no key is made');
+	$mismatch, 'no key is made while the master key does not open the others');
 is( $other->safe_psql(
 		'shop', qq{
 		TRUNCATE session.keys;
@@ -374,6 +380,6 @@ is( $other->safe_psql(
 			   web.session_cookie_decode(web.session_cookie_encode('{"a": 1}')) -> 'a'}
 	),
 	't|1',
-	'once they are given up, new ones take their place');
+	'after the restored keys are deleted, new ones can be made');
 
 done_testing();

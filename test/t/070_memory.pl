@@ -1,5 +1,5 @@
-# A backend that serves one call after another does not grow, whether they are in
-# many transactions or in one.
+# The memory of a backend does not grow with the number of calls, in many
+# transactions or in one.
 
 use strict;
 use warnings;
@@ -17,8 +17,8 @@ autovacuum = off
 });
 $node->start;
 
-# The loop commits now and then, as a connection does, and measures itself:
-# what it has in memory contexts, and what the operating system gave it.
+# The loop commits every 100 calls, as a connection does, and measures the
+# backend: the bytes in memory contexts, and the resident memory.
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION session;
@@ -36,7 +36,7 @@ $node->safe_psql(
 		token text := (SELECT token FROM session_create('alice', '{"k": 1}'));
 	BEGIN
 		FOR i IN 0 .. calls LOOP
-			-- What every first call needs is not counted.
+			-- What the first calls allocate once is not counted.
 			IF i = 1000 THEN
 				CALL measure();
 			END IF;
@@ -84,21 +84,22 @@ sub does_not_grow
 	cmp_ok($contexts, '<', 64 * 1024,
 		"$title: memory contexts do not grow over $calls calls");
 	cmp_ok($resident, '<', 1024 * 1024,
-		"$title: nor does the process");
+		"$title: the process does not grow over $calls calls");
 }
 
 does_not_grow('validate', 200_000, 'validating');
 does_not_grow('read', 50_000, 'reading');
-does_not_grow('refuse', 50_000, 'turning away');
+does_not_grow('refuse', 50_000, 'refusing');
 does_not_grow('write', 20_000, 'writing');
 does_not_grow('live', 10_000, 'creating, regenerating and revoking');
 does_not_grow('list', 20_000, 'listing');
 $node->safe_psql('postgres', q{SELECT count(session_key_retire(session_key_rotate('p1'))) FROM generate_series(1, 100)});
-does_not_grow('purposes', 5_000, 'purposes that nobody has');
+does_not_grow('purposes', 5_000, 'decoding for purposes without a key');
 
-# Nor does it with the number of calls in one transaction, for any function that
-# the application may call, or everybody.  The identity changes with each call,
-# so no call has what it had before.
+# Memory does not grow with the number of calls in one transaction either. This
+# covers every function of the level app and every public function. The
+# identity changes with each call, so that no call can use what the call before
+# it prepared.
 $node->safe_psql(
 	'postgres', q{
 	ALTER PROCEDURE measure() RENAME TO measured_now;
@@ -118,8 +119,9 @@ my $token = q{current_setting('test.token' || N % 2)};
 my $bound = "session_authenticate($token)";
 my $request = q{set_config('request.cookies', jsonb_build_object('__Host-session', } . $token . q{)::text, true) <> ''};
 
-# What is called: a row, unless it says set; a call that writes is done less
-# often, because the server itself keeps something of each change of a row.
+# The calls. 'set': the function returns a set and not a single value. 'write':
+# the call writes; it is repeated less often, because the server itself keeps
+# some memory for each change of a row.
 my %calls = (
 	session_authenticate => [ $bound ],
 	session_pre_request => [ "CASE WHEN $request THEN session_pre_request() END" ],
@@ -159,16 +161,18 @@ is( join(' ', sort keys %calls),
 		SELECT string_agg(proname, ' ' ORDER BY proname COLLATE "C") FROM pg_proc
 		JOIN pg_depend ON classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype = 'e'
 		WHERE pronamespace = 'public'::regnamespace AND has_function_privilege('app', pg_proc.oid, 'EXECUTE')}),
-	'every function of the application and of everybody is called');
+	'the test calls every function of the level app and every public function');
 
-# Tokens of two sessions, whose rows are there before the transaction.
+# Tokens and snapshots of two sessions, whose rows exist before the
+# transaction.
 my $prepare = $node->safe_psql(
 	'postgres', q{
 	SELECT format('SET test.token%s = %L;', n, token) || format('SET test.snapshot%s = %L;', n, session_cookie_issue(token))
 	FROM generate_series(0, 1) AS n, session_create(repeat('user', 50) || n, '{"k": 1}', 'acme') AS s;
 	SELECT format('SET test.cookie = %L;', session_cookie_encode('{"n": 1}'))});
 
-# Runs statements in one transaction that is rolled back; what it measured?
+# Runs statements in one transaction that is rolled back. Checks that the
+# measurements in it differ by little.
 sub grown
 {
 	my ($name, $how, $sql, $calls, $limit) = @_;
@@ -184,9 +188,10 @@ sub grown
 	});
 	my ($count, $contexts, $resident) = split /\|/, (split /\n/, $out)[-1];
 
-	cmp_ok($count, '>=', 2, "$name $how: it was measured");
+	cmp_ok($count, '>=', 2, "$name $how: the memory was measured twice");
 	cmp_ok($contexts, '<', $calls * $limit + 16 * 1024, "$name $how: memory contexts do not grow");
-	cmp_ok($resident, '<', $calls * $limit + 512 * 1024, "$name $how: nor does the process");
+	cmp_ok($resident, '<', $calls * $limit + 512 * 1024,
+		"$name $how: the process does not grow");
 	return;
 }
 
@@ -245,7 +250,7 @@ for my $name (sort keys %calls)
 		SELECT measure() \\g /dev/null}, 500, $limit);
 }
 
-# A value that a call has returned stays what it was when the identity changes.
+# A value that a call has returned does not change when the identity changes.
 is( $node->safe_psql(
 		'postgres', $prepare . q{
 		SELECT count(DISTINCT claims), bool_and(right(claims ->> 'sub', 1) = (n % 2)::text), bool_and(claims ->> 'sub' = name) FROM (
@@ -255,9 +260,10 @@ is( $node->safe_psql(
 			SELECT unnest(ARRAY[session_user_id(), CASE WHEN session_authenticate(current_setting('test.token' || n % 2)) THEN session_user_id() END, session_user_id()]) AS name
 			FROM generate_series(1, 100) AS n) AS t}),
 	"2|t|t\n2",
-	'values that were returned stay');
+	'values that were returned do not change with the identity');
 
-# The response has one header for a snapshot, however often a request is proven.
+# The response has one header for a snapshot, however often session_pre_request
+# is called.
 is( $node->safe_psql(
 		'postgres', $prepare . qq{
 		BEGIN;
@@ -266,10 +272,10 @@ is( $node->safe_psql(
 		SELECT jsonb_array_length(headers), headers -> 0, headers -> 1, (headers -> 2 ->> 'Set-Cookie') LIKE '__Host-session-cache=%'
 		FROM (SELECT current_setting('response.headers')::jsonb) AS t(headers)} =~ s/\bN\b/n/gr),
 	'3|{"X": "y"}|{"Set-Cookie": "a=b"}|t',
-	'the header of the snapshot is replaced');
+	'session_pre_request replaces the header of an earlier snapshot');
 $node->safe_psql('postgres', 'ALTER FUNCTION measure() RENAME TO measured_after; ALTER PROCEDURE measured_now() RENAME TO measure; DROP FUNCTION measured_after');
 
-# Nor does one call that ends very many sessions: it keeps little of each.
+# One call that ends very many sessions keeps little memory for each.
 $node->safe_psql(
 	'postgres', q{
 	CREATE FUNCTION measured() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -292,7 +298,7 @@ sub ends_many
 		TRUNCATE measured, users;
 		INSERT INTO users VALUES ('ada');
 		SELECT count(session_create('ada', tenant_id => 'acme', user_agent => repeat('x', 200), ip => '192.0.2.1')) FROM generate_series(1, 30000) \\g /dev/null
-		-- They are ended in the order of their ids.
+		-- Sessions are ended in the order of their ids.
 		SELECT id AS first FROM session.sessions ORDER BY id OFFSET 1000 LIMIT 1 \\gset
 		SELECT id AS last FROM session.sessions ORDER BY id DESC LIMIT 1 \\gset
 		SELECT format('CREATE TRIGGER %s AFTER UPDATE ON session.sessions FOR EACH ROW WHEN (NEW.id = %L) EXECUTE FUNCTION measured()', name, id)
@@ -303,12 +309,15 @@ sub ends_many
 		SELECT CASE WHEN count(*) = 2 THEN (max(contexts) - min(contexts)) / 29000 END FROM measured;
 	});
 
-	cmp_ok((split /\n/, $grown)[-1] || 'none', '<', 200, "$title keeps little of each session");
+	cmp_ok((split /\n/, $grown)[-1] || 'none', '<', 200,
+		"$title keeps less than 200 bytes for each session");
 }
 
-ends_many('SELECT session_revoke_tenant($$acme$$) = 30000', 'ending those of a tenant');
-ends_many('SELECT session_revoke_user($$ada$$) = 30000', 'ending those of a user');
+ends_many('SELECT session_revoke_tenant($$acme$$) = 30000',
+'revoking the sessions of a tenant');
+ends_many('SELECT session_revoke_user($$ada$$) = 30000',
+'revoking the sessions of a user');
 ends_many('DELETE FROM users', 'deleting a user');
-ends_many('TRUNCATE users', 'emptying a table of users');
+ends_many('TRUNCATE users', 'truncating a table of users');
 
 done_testing();

@@ -1,6 +1,6 @@
-# The master key: made at first use, closed to others, refused when anything
-# about it is wrong, and never made anew while something on the server is sealed
-# with it, as far as that is known.
+# The master key. It is made at first use, is not accessible to others, and is
+# refused when anything about the file is wrong. It is never made anew while
+# something on the server is known to be sealed with it.
 
 use strict;
 use warnings;
@@ -17,10 +17,11 @@ $node->safe_psql('postgres', 'CREATE EXTENSION session');
 
 my $file = $node->data_dir . '/session_master.key';
 
-# Tells that something on the server is sealed.
+# The mark: its existence tells that something on the server is sealed.
 my $mark = $node->data_dir . '/session_master.sealed';
 
-# What a query in a connection of its own, which has no key open, fails with.
+# Returns the error of a query in a new connection, which has not opened any
+# key.
 sub told
 {
 	my ($sql) = @_;
@@ -33,7 +34,7 @@ sub told
 	return $err =~ s/^psql:\S+ //r;
 }
 
-# Lays down a master key file, or whatever else is given for one.
+# Writes a master key file with the given content and mode.
 sub put
 {
 	my ($content, $mode) = @_;
@@ -43,7 +44,7 @@ sub put
 	chmod $mode // 0600, $file or die "could not chmod $file: $!";
 }
 
-# What session.stats says of the master key.
+# Returns the state of the master key in session.stats.
 sub state
 {
 	my ($database) = @_;
@@ -53,7 +54,7 @@ sub state
 
 sub mode { return sprintf '%04o', (stat shift)[2] & 07777; }
 
-# Settings that only a reload brings; the connections of psql come after it.
+# Changes a setting of the server and waits until new connections see it.
 sub set
 {
 	my ($name, $value) = @_;
@@ -68,19 +69,19 @@ sub set
 my $use = 'SELECT session_key_rotate()';
 my $named = 'ERROR:  55000: master key file "session_master.key"';
 
-# First use.
+# The first use makes the master key.
 ok(!-e $file, 'there is no master key before it is needed');
 is( $node->safe_psql(
 		'postgres', q{SELECT session_status((session_create('alice')).token)}),
 	'active',
-	'an ordinary session needs none');
+	'an ordinary session needs no master key');
 is($node->safe_psql('postgres', q{SELECT session_cookie_decode('x.y') IS NULL}),
-	't', 'nor does a cookie that no key could have made');
-is(state(), 'unused', 'session.stats says that it is not used');
-ok(!-e $file && !-e $mark, 'so there still is none');
+	't', 'a malformed cookie needs no master key');
+is(state(), 'unused', 'session.stats says that the master key is unused');
+ok(!-e $file && !-e $mark, 'neither the master key nor the mark was made');
 
-# Two at a time: one makes it, and what both seal opens.  The lock holds them
-# where they are about to look whether anything is sealed yet.
+# Several backends at once: one makes the master key, and all seal with it. The
+# lock stops them where they are about to check whether anything is sealed yet.
 my $holder = $node->background_psql('postgres');
 $holder->query_safe('BEGIN');
 $holder->query_safe('LOCK TABLE session.keys');
@@ -90,30 +91,33 @@ $node->poll_query_until(
 	'postgres', q{
 	SELECT count(*) = 4 FROM pg_locks
 	WHERE relation = 'session.keys'::regclass AND NOT granted})
-  or die 'nobody waits';
+  or die 'the backends do not wait for the lock';
 $holder->query_safe('COMMIT');
 $holder->quit;
 $_->quit for @racers;
 is( $node->safe_psql('postgres', 'SELECT count(*) FROM session.key_ring'),
 	'4',
-	'several backends that need it at once all make a key of their own');
+	'several backends that need a master key at once each make a session key');
 my $cookie = $node->safe_psql('postgres',
 	q{SELECT session_cookie_encode('{"cart": 1}')});
 
 # Opening one key opens all of its purpose.
 my $decode = "SELECT session_cookie_decode('$cookie') -> 'cart'";
 is($node->safe_psql('postgres', $decode),
-	'1', 'and all four are sealed with the same master key');
+	'1', 'all four keys are sealed with the same master key');
 my $master = slurp_file($file);
 like($master, qr/\A[0-9a-f]{64}\n\z/, 'the file holds 64 hexadecimal digits');
-is(mode($file), '0600', 'and is closed to others');
-is(state(), 'ok', 'session.stats says that it is good');
-ok(-e $mark, 'a mark says that something is sealed');
-unlike(slurp_file($mark), qr/\Q$master\E|[0-9a-f]{32}/, 'which holds no key');
-is_deeply([ glob "$file*" ], [$file], 'nothing else is left of making it');
-unlike($master, qr/\A(..)\1*\n/, 'they are not all the same');
+is(mode($file), '0600', 'the file is not accessible to others');
+is(state(), 'ok', 'session.stats says that the master key is ok');
+ok(-e $mark, 'the mark exists after something was sealed');
+unlike(slurp_file($mark), qr/\Q$master\E|[0-9a-f]{32}/,
+	'the mark holds no key');
+is_deeply([ glob "$file*" ], [$file],
+	'making the master key leaves no other file');
+unlike($master, qr/\A(..)\1*\n/, 'the digits are not all the same');
 
-# What is refused: each kind of file, how, what the error and its hint are.
+# Files that are refused: the kind of file, the error with its hint, and how to
+# make the file.
 my $closed = $node->basedir . '/elsewhere.key';
 append_to_file($closed, $master);
 chmod 0600, $closed;
@@ -179,50 +183,50 @@ for my $case (@refused)
 
 	-d $file ? rmdir $file : unlink $file;
 	$lay->();
-	refuses($decode, $error, "a file $kind is refused");
-	refuses($use, $error, 'also to seal with');
+	refuses($decode, $error, "a file $kind is refused for decoding a cookie");
+	refuses($use, $error, "a file $kind is refused for sealing a key");
 	refuses(q{SELECT session_create('bob', refreshable => true)},
-		$error, 'also for a refreshable session');
+		$error, "a file $kind is refused for a refreshable session");
 	is(state(), $kind eq 'that is not there' ? 'missing' : 'wrong',
-		'session.stats says so');
+		"session.stats tells of a file $kind");
 }
-ok(!-e $file, 'no new one is made while something is sealed');
+ok(!-e $file, 'no new master key is made while something is sealed');
 
 SKIP:
 {
-	skip 'only root can give a file away', 1 if $> != 0;
+	skip 'only root can change the owner of a file', 1 if $> != 0;
 	put($master);
 	chown 65534, -1, $file;
 	refuses($decode, $open_to_others, 'a file of another user is refused');
 }
 
-# The right one can be put back at any time, in any of the usual forms.
+# The right file can be put back at any time, in each of the usual formats.
 for my $content ($master, $master =~ s/\n//r, $master =~ s/\n/\r\n/r,
 	uc $master)
 {
 	put($content);
 	is($node->safe_psql('postgres', $decode),
-		'1', 'the right file is accepted, with a line break or without');
+		'1', 'the right file is accepted in each of the usual formats');
 }
 put($master, 0400);
 is($node->safe_psql('postgres', $decode),
-	'1', 'it need not be writable');
+	'1', 'the file need not be writable');
 
-# Elsewhere.
+# session.master_key_file names another place.
 set('session.master_key_file', $closed);
 unlink $file;
 is($node->safe_psql('postgres', $decode),
-	'1', 'the file can be somewhere else');
+	'1', 'the file can be in another directory');
 my $nowhere = $node->basedir . '/no/such/place.key';
 set('session.master_key_file', $nowhere);
 refuses($decode, qq{ERROR:  55000: master key file "$nowhere" does not exist\n},
-	'and an error says where');
+	'an error names the file in another directory');
 
-# A command instead.
+# session.master_key_command prints the key.
 set('session.master_key_command', "cat $closed");
 is($node->safe_psql('postgres', $decode),
 	'1', 'a command can print the key');
-is(state(), 'ok', 'session.stats says that it is good');
+is(state(), 'ok', 'session.stats says that the key of a command is ok');
 my $output = 'ERROR:  55000: output of "session.master_key_command"';
 for my $case (
 	[ 'exit 3', 'could not be had: the command failed' ],
@@ -240,45 +244,50 @@ for my $case (
 	refuses($decode, "$output $case->[1]\nHINT:  ",
 		"the command \"$case->[0]\" is refused" =~ s/\Q$closed\E/.../gr);
 	is(state(), $case->[1] =~ /failed/ ? 'missing' : 'wrong',
-		'session.stats says so');
+		'session.stats tells of a command that failed or printed another key');
 }
 is_deeply([ glob "$file* $closed.* $nowhere*" ],
-	[], 'with a command no file is made');
+	[], 'with a command no master key file is made');
 set('session.master_key_command', '');
 set('session.master_key_file', 'session_master.key');
 
-# Nothing of this database is sealed any more, but on the server something may be.
+# Nothing in this database is sealed any more, but the mark says that something
+# on the server may be.
 $node->safe_psql('postgres',
 	'TRUNCATE session.keys; DELETE FROM session.sessions');
 is(state(), 'unused', 'without keys the master key is not used');
 refuses($use, "$named does not exist\nHINT:  Keys on this server are sealed with it.",
-	'no new one is made while the mark is there');
-ok(!-e $file, 'there still is none');
+	'no new master key is made while the mark exists');
+ok(!-e $file, 'the refused call made no master key file');
 
-# A new one may be made, where that is possible.
+# Without the mark a new master key may be made, if the place allows it.
 unlink $mark;
 set('session.master_key_file', $nowhere);
 refuses($use, qq{ERROR:  55000: could not make master key file "$nowhere": },
-	'a place that cannot be written to is refused');
+	'a master key file in a place that cannot be written is refused');
 set('session.master_key_file', 'session_master.key');
 put("junk\n");
-refuses($use, $not_digits, 'what is there is never written over');
-is(slurp_file($file), "junk\n", 'it is as it was');
+refuses($use, $not_digits, 'a file that is not a master key is refused');
+is(slurp_file($file), "junk\n",
+	'a file that is not a master key is never overwritten');
 unlink $file;
 
-# What a crash left of making one is no key and in nobody's way.
+# The remains of an attempt that crashed are not taken for a key and do not
+# prevent a new attempt.
 my $maker = $node->background_psql('postgres');
 my $pid = $maker->query_safe('SELECT pg_backend_pid()');
 append_to_file("$file.$pid", 'half of a k');
 $maker->query_safe($use);
 $maker->quit;
 is_deeply([ glob "$file*" ],
-	[$file], 'what is left of an earlier attempt is cleared away');
-like(slurp_file($file), qr/\A[0-9a-f]{64}\n\z/, 'a new one is made');
-isnt(slurp_file($file), $master, 'and it is another');
-is(mode($file), '0600', 'closed to others');
+	[$file], 'the remains of an earlier attempt are removed');
+like(slurp_file($file), qr/\A[0-9a-f]{64}\n\z/, 'a new master key is made');
+isnt(slurp_file($file), $master,
+'the new master key differs from the old one');
+is(mode($file), '0600', 'the new master key file is not accessible to others');
 
-# A refreshable session seals as a key does, and so does data.
+# Refreshable sessions and encrypted data are sealed under the master key, as
+# keys are.
 for my $call (
 	q{session_create('carol', refreshable => true)},
 	q{session_create('carol', '{"a": 1}')})
@@ -289,15 +298,18 @@ for my $call (
 	$node->safe_psql('postgres', "SELECT FROM $call");
 	ok(-e $file, "$call makes a master key");
 	unlink $file;
-	refuses("SELECT FROM $call", $not_there, 'but no second one');
-	refuses($use, $not_there, 'nor does a rotation then');
-	ok(!-e $file, 'there is none');
+	refuses("SELECT FROM $call", $not_there,
+	"$call makes no second master key");
+	refuses($use, $not_there,
+	"session_key_rotate makes no second master key after $call");
+	ok(!-e $file, "no master key file exists after the refused calls, $call");
 	put($master);
-	refuses($use, $not_ours, 'and another is refused');
+	refuses($use, $not_ours, "another master key is refused after $call");
 }
 
-# Another database of the server has keys: none is made for the first use in one
-# that has not.  In an upgrade by pg_upgrade the file and the mark stay behind.
+# If another database of the server has keys, the first use in a database
+# without keys makes no master key. An upgrade by pg_upgrade is such a case: it
+# leaves the file and the mark behind.
 $node->safe_psql('postgres', 'TRUNCATE session.keys, session.sessions');
 unlink $file, $mark;
 $node->safe_psql('postgres', $use);
@@ -306,7 +318,7 @@ $node->safe_psql($_, 'CREATE EXTENSION session') for qw(two three);
 is(state('two'), 'unused', 'a second database has nothing sealed');
 my $good = slurp_file($file);
 
-# A query in the second database, as told().
+# Returns the error of a query in the second database.
 sub told_in_two
 {
 	my ($sql) = @_;
@@ -321,56 +333,59 @@ my $kept = "$named does not exist\nHINT:  Keys of database \"postgres\" are "
   . 'sealed with it.';
 unlink $file, $mark;
 like(told_in_two($use), qr/^\Q$kept\E/,
-	'a database that is the first to need a key makes none while another has keys');
-ok(!-e $file, 'there is none');
+	'no master key is made for a database while another database has keys');
+ok(!-e $file, 'no master key file exists after that call');
 
 my $log = -s $node->logfile;
 $node->restart;
 like(told_in_two($use), qr/^\Q$kept\E/,
-	'nor after a restart, when the database with keys was not used yet');
-ok(!-e $file, 'there is none');
-is(state(), 'missing', 'session.stats says what is missing');
-is(state('two'), 'unused', 'and where nothing is');
+	'no master key is made after a restart, before the database with keys is used');
+ok(!-e $file, 'no master key file exists after the restart');
+is(state(), 'missing',
+	'session.stats says that the master key is missing for the database with keys');
+is(state('two'), 'unused',
+	'session.stats says that the master key is unused in the other database');
 
-# The launcher looks for more work, and the warning does not come again.
+# The launcher checks in every round, and does not repeat the warning.
 my $rounds = q{SELECT sum(rounds) FROM session.stats};
 set('session.cleanup_interval', '1s');
 set('session.naptime', '1s');
 $node->poll_query_until('postgres', "SELECT ($rounds) > 8")
-  or die 'no rounds are done';
+  or die 'no rounds of upkeep ran';
 my @warnings = slurp_file($node->logfile, $log) =~ /WARNING:.*master key.*/g;
-is(scalar @warnings, 1, 'the log has one warning');
+is(scalar @warnings, 1, 'the log has one warning about the master key');
 like($warnings[0],
 	qr/file "session_master\.key" does not exist, but keys of database "postgres" are sealed/,
-	'which names the file and the database');
+	'the warning names the file and the database');
 
-# Another file is told apart from none.
+# The warning distinguishes a wrong file from a missing one.
 put($good =~ tr/0-9a-f/1-9a-f0/r);
 $log = -s $node->logfile;
 $node->restart;
 $node->poll_query_until('postgres', "SELECT ($rounds) > 2")
-  or die 'no rounds are done';
+  or die 'no rounds of upkeep ran';
 @warnings = slurp_file($node->logfile, $log) =~ /WARNING:.*master key.*/g;
 is_deeply(
 	[ map { s/.*WARNING:\s+//r } @warnings ],
 	['master key file "session_master.key" does not open the keys of database "postgres"'],
-	'a wrong file is warned of as well');
-is(state(), 'wrong', 'and session.stats says so');
+	'the log has one warning about a wrong master key');
+is(state(), 'wrong', 'session.stats says that the master key is wrong');
 
-# With the right one there is nothing to warn of, and the second database uses it.
+# With the right file there is no warning, and the second database uses it.
 put($good);
 $log = -s $node->logfile;
 $node->restart;
 $node->poll_query_until('postgres', "SELECT ($rounds) > 2")
-  or die 'no rounds are done';
+  or die 'no rounds of upkeep ran';
 unlike(slurp_file($node->logfile, $log), qr/WARNING:.*master key/,
-	'the right file is not warned of');
+	'the log has no warning about the right master key');
 $node->safe_psql('two', $use);
 is(slurp_file($file), $good, 'the second database uses the same file');
-is(state('two'), 'ok', 'and it is good there');
+is(state('two'), 'ok',
+	'session.stats says that the master key is ok in the second database');
 
-# Keys that are gone keep no new one from being made, from the commit on; no
-# worker has to look for that.
+# After the commit that removes the last keys a new master key can be made. No
+# worker has to run first.
 set('session.naptime', '1d');
 $node->restart;
 $node->poll_query_until('postgres',
@@ -379,25 +394,27 @@ $node->poll_query_until('postgres',
 unlink $file, $mark;
 $node->safe_psql('postgres', 'TRUNCATE session.keys');
 refuses($use, "$named does not exist\nHINT:  Keys of database \"two\" are",
-	'a database with keys counts also if those of another went');
+	'no master key is made while one of two databases still has keys');
 $node->safe_psql('two', 'BEGIN; TRUNCATE session.keys; ROLLBACK');
 refuses($use, "$named does not exist\nHINT:  Keys of database \"two\" are",
-	'also when it only began to remove them');
+	'no master key is made after the removal of the keys was rolled back');
 $node->safe_psql('two', 'TRUNCATE session.keys');
 $node->safe_psql('three', $use);
-ok(-e $file, 'when all are gone a new one is made');
+ok(-e $file, 'a new master key is made when no database has keys');
 
-# Keys that come without being made, from a dump for instance, count as well.
+# Keys that were inserted and not made, for instance from a dump, count as
+# well.
 $node->safe_psql('postgres',
 	q{INSERT INTO session.keys VALUES ('k', 'session', sha512('x'), false, now(), now())});
 unlink $file, $mark;
 like(told_in_two($use), qr/^\Q$named\E does not exist\nHINT:  Keys of database "(postgres|three)" are/,
-	'keys of other databases count, whatever brought them');
+	'no master key is made while another database has keys that were inserted');
 $node->safe_psql('three', 'TRUNCATE session.keys');
-like(told_in_two($use), qr/^\Q$kept\E/, 'each of them');
+like(told_in_two($use), qr/^\Q$kept\E/, 'every database with keys counts');
 $node->stop;
 
-# The launcher has not looked at the databases: nothing is known, nothing is made.
+# Without a launcher the databases are not checked. It is then unknown whether
+# anything is sealed, so no master key is made.
 $node = PostgreSQL::Test::Cluster->new('blind');
 $node->init;
 $node->append_conf('postgresql.conf',
@@ -406,14 +423,16 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION session');
 $file = $node->data_dir . '/session_master.key';
 refuses($use, "$named does not exist, and is not made before every database was looked at\nHINT:  ",
-	'without a launcher no new one is made');
+	'without a launcher no master key is made');
 put($good);
-is(state(), 'unused', 'one that an administrator made');
+is(state(), 'unused',
+	'a master key that an administrator made is not used yet');
 $node->safe_psql('postgres', $use);
-is(state(), 'ok', 'is used');
+is(state(), 'ok', 'a master key that an administrator made is used');
 $node->stop;
 
-# Where the group may read the data directory it may read the file, and no more.
+# In a cluster with group access, the group may read the master key file and
+# nothing more.
 $node = PostgreSQL::Test::Cluster->new('group');
 $node->init(extra => ['--allow-group-access']);
 $node->append_conf('postgresql.conf',
@@ -425,21 +444,22 @@ $mark = $node->data_dir . '/session_master.sealed';
 $cookie = $node->safe_psql('postgres',
 	q{SELECT FROM session_key_rotate(); SELECT session_cookie_encode('{"cart": 1}')});
 $decode = "SELECT session_cookie_decode('$cookie') -> 'cart'";
-is(mode($node->data_dir . '/PG_VERSION'), '0640', 'a cluster is open to its group');
-is(mode($file), '0640', 'so is the file with the master key');
-is(mode($mark), '0640', 'and the mark');
+is(mode($node->data_dir . '/PG_VERSION'), '0640',
+	'the data directory is readable by the group');
+is(mode($file), '0640', 'the master key file is readable by the group');
+is(mode($mark), '0640', 'the mark is readable by the group');
 $good = slurp_file($file);
 for my $mode (0640, 0600, 0400, 0440)
 {
 	put($good, $mode);
 	is($node->safe_psql('postgres', $decode),
-		'1', sprintf('a file with mode %04o is accepted', $mode));
+		'1', sprintf('a file with mode %04o is accepted in a cluster with group access', $mode));
 }
 for my $mode (0660, 0650, 0644, 0641)
 {
 	put($good, $mode);
 	refuses($decode, $open_to_others,
-		sprintf('one with mode %04o is refused', $mode));
+		sprintf('a file with mode %04o is refused in a cluster with group access', $mode));
 }
 
 done_testing();
