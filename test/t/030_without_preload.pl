@@ -70,8 +70,7 @@ my $life = q{
 	SELECT session_revoke(:'t1'), session_status(:'t1');
 	SELECT count(*) FROM session_validate(:'t1');
 };
-is(as('app', $life), <<'OUT' =~ s/\n\z//r,
-	'an application can use every function on its session');
+is(as('app', $life), <<'OUT' =~ s/\n\z//r, 'an application can use every function on its session');
 active|t|{"cart": [1]}|192.0.2.7|curl|t
 t
 unknown|active|t|f
