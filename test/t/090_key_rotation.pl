@@ -1,6 +1,6 @@
-# Keys change under the feet of whoever uses them: no cookie that was given out
-# is refused because of a rotation, and every backend knows of a change at its
-# next call, wherever it is.
+# Keys change while they are in use. No cookie is refused because of a
+# rotation, and every backend knows of a change at its next call, whatever
+# transaction it is in.
 
 use strict;
 use warnings;
@@ -23,14 +23,14 @@ $node->safe_psql(
 	CREATE SEQUENCE n;
 	CREATE TABLE jar (n int PRIMARY KEY, cookie text);
 
-	-- The key that a cookie made now is made with.
+	-- Returns the kid of the key that signs now.
 	CREATE FUNCTION signer() RETURNS text LANGUAGE sql AS $$
 		SELECT convert_from(decode(rpad(translate(part, '-_', '+/'),
 				   (length(part) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::json ->> 'kid'
 		FROM split_part(session_cookie_encode('{}', 'jwt'), '.', 1) AS part;
 	$$;
 
-	-- Makes a cookie, and reads it and one of somebody's.
+	-- Makes a cookie, and decodes it and an older one of another backend.
 	CREATE FUNCTION use() RETURNS void LANGUAGE plpgsql AS $$
 	DECLARE
 		mine int = nextval('n');
@@ -52,7 +52,8 @@ $node->safe_psql(
 	SELECT FROM session_key_rotate();
 });
 
-# Load: some backends that last, and some that come and go.
+# Load: some backends that last, and some that connect anew for each
+# transaction.
 my $script = $node->basedir . '/use.sql';
 append_to_file($script, "SELECT use();\n");
 my %output;
@@ -70,7 +71,7 @@ for my $kind ('last', 'come and go')
 		'>&', \$output{$kind});
 }
 
-# Rotations for as long as they run, but not without end.
+# Rotate for as long as the load runs, but at most 300 times.
 my $admin = $node->background_psql('postgres');
 my $rotations = 0;
 while ($rotations < 300 && grep { $_->pumpable } values %load)
@@ -81,29 +82,29 @@ while ($rotations < 300 && grep { $_->pumpable } values %load)
 }
 for my $kind (sort keys %load)
 {
-	ok($load{$kind}->finish, "backends that $kind refuse no cookie")
+	ok($load{$kind}->finish, "backends that $kind accept every cookie")
 	  or diag($output{$kind});
 }
-cmp_ok($rotations, '>', 5, 'while keys were rotated');
+cmp_ok($rotations, '>', 5, 'keys were rotated during the load');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM jar'),
-	3 * 400 + 3 * 20, 'they did all they were to do');
+	3 * 400 + 3 * 20, 'every transaction of the load ran');
 is( $node->safe_psql(
 		'postgres', q{
 		SELECT count(*) FROM jar
 		WHERE (session_cookie_decode(cookie) ->> 'n')::int = n}),
 	3 * 400 + 3 * 20,
-	'and all that they made is good in the end');
+	'every cookie of the load is accepted afterwards');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM session.key_ring'),
-	$rotations + 1, 'with every key still there');
+	$rotations + 1, 'every key is still in the ring');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM session.key_ring WHERE signs'),
-	1, 'and one of them signing');
+	1, 'one key signs');
 
-# A backend with a transaction open, which has used the keys in it.
+# A backend with an open transaction, which has used the keys in it.
 my $open = $node->background_psql('postgres');
 
 sub opened { return $open->query_safe(shift); }
 
-# Another one: rotates; returns the new kid and a cookie made with it.
+# Rotates in another backend. Returns the new kid and a cookie made with it.
 sub rotate
 {
 	return split /\|/, $node->safe_psql('postgres',
@@ -123,24 +124,30 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE, READ ONLY')
 
 	opened("BEGIN ISOLATION LEVEL $level");
 	is(opened('SELECT signer()'), $kid, "$level: the newest key signs");
-	is(is_good($cookie), 't', 'and verifies');
+	is(is_good($cookie), 't', "$level: the newest key verifies");
 
 	my ($newer, $fresh) = rotate();
-	isnt($newer, $kid, 'another backend rotates');
-	is(opened('SELECT signer()'), $newer, 'and the next call signs with the new key');
-	is(is_good($fresh), 't', 'accepts what was made with it');
-	is(is_good($cookie), 't', 'and with the one before');
+	isnt($newer, $kid, "$level: another backend rotates");
+	is(opened('SELECT signer()'), $newer,
+		"$level: the next call signs with the new key");
+	is(is_good($fresh), 't',
+		"$level: the next call accepts a cookie of the new key");
+	is(is_good($cookie), 't',
+		"$level: the next call accepts a cookie of the previous key");
 
 	$admin->query_safe("SELECT session_key_retire('$kid')");
-	is(is_good($cookie), 'f', 'a key that is retired verifies nothing at the next call');
-	is(is_good($fresh), 't', 'the others do');
+	is(is_good($cookie), 'f',
+		"$level: a retired key verifies nothing at the next call");
+	is(is_good($fresh), 't', "$level: the other key still verifies");
 	$admin->query_safe("SELECT session_key_retire('$newer')");
-	is(is_good($fresh), 'f', 'nor does the newest once it is retired');
-	isnt(opened('SELECT signer()'), $newer, 'and an older one signs again');
+	is(is_good($fresh), 'f',
+		"$level: the newest key verifies nothing once it is retired");
+	isnt(opened('SELECT signer()'), $newer,
+	"$level: an older key signs once the newest is retired");
 	opened('COMMIT');
 }
 
-# However the keys are changed.
+# Changes of the table by hand, with each statement.
 for my $change (
 	"UPDATE session.keys SET retired_at = now() WHERE kid = '%s'",
 	"DELETE FROM session.keys WHERE kid = '%s'",
@@ -150,43 +157,52 @@ for my $change (
 {
 	my ($kid, $cookie) = rotate();
 
-	is(is_good($cookie), 't', 'there is a key');
+	is(is_good($cookie), 't', 'a cookie of a new key is accepted');
 	$node->safe_psql('postgres', sprintf $change, $kid);
-	is(is_good($cookie), 'f', ($change =~ /^(\w+)/)[0] . ' on the table is noticed');
+	is(is_good($cookie),
+		'f', ($change =~ /^(\w+)/)[0] . ' on the table takes effect at the next call');
 }
 
-# What is not committed is nobody else's, and what is rolled back nobody's.
+# An uncommitted change has no effect on other backends. After a rollback it
+# has no effect at all.
 my ($kid, $cookie) = rotate();
 opened('SELECT signer()');
 $admin->query_safe('BEGIN');
 my $own = $admin->query_safe('SELECT session_key_rotate()');
-is($admin->query_safe('SELECT signer()'), $own, 'a rotation holds in its own transaction');
+is($admin->query_safe('SELECT signer()'), $own,
+	'a rotation takes effect in its own transaction');
 my $early = $admin->query_safe(q{SELECT session_cookie_encode('{"a": 1}')});
-is(opened('SELECT signer()'), $kid, 'others go on with the key before');
-is(is_good($early), 'f', 'and take nothing made with the new one');
+is(opened('SELECT signer()'), $kid,
+	'other backends sign with the previous key until the commit');
+is(is_good($early), 'f',
+	'other backends refuse a cookie of an uncommitted key');
 $admin->query_safe('ROLLBACK');
-is($admin->query_safe('SELECT signer()'), $kid, 'when it is rolled back it is gone');
+is($admin->query_safe('SELECT signer()'), $kid,
+	'the previous key signs after the rotation was rolled back');
 is( $admin->query_safe("SELECT session_cookie_decode('$early') IS NULL"),
-	't', 'and nothing made with it is good');
+	't', 'a cookie of a rolled back key is refused');
 
 $admin->query_safe('BEGIN');
 $admin->query_safe('SAVEPOINT s');
 $admin->query_safe("SELECT session_key_retire('$kid')");
 is($admin->query_safe("SELECT session_cookie_decode('$cookie') IS NULL"),
-	't', 'so does a retirement');
+	't', 'retiring a key takes effect in its own transaction');
 $admin->query_safe('ROLLBACK TO s');
 is($admin->query_safe("SELECT session_cookie_decode('$cookie') IS NOT NULL"),
-	't', 'which can be taken back to a savepoint');
+	't', 'rolling back to a savepoint undoes retiring a key');
 $admin->query_safe('COMMIT');
 
-# A rotation that somebody else commits.
+# A prepared rotation that another backend commits.
 $admin->query_safe('BEGIN');
 $own = $admin->query_safe('SELECT session_key_rotate()');
 $admin->query_safe(q{PREPARE TRANSACTION 'rotation'});
-is(opened('SELECT signer()'), $kid, 'a prepared rotation is none yet');
+is(opened('SELECT signer()'), $kid,
+	'a prepared rotation has no effect before its commit');
 $node->safe_psql('postgres', q{COMMIT PREPARED 'rotation'});
-is(opened('SELECT signer()'), $own, 'and is one when it is committed');
-is($admin->query_safe('SELECT signer()'), $own, 'also where it was prepared');
+is(opened('SELECT signer()'), $own,
+	'a prepared rotation takes effect when it is committed');
+is($admin->query_safe('SELECT signer()'), $own,
+	'the backend that prepared the rotation signs with the new key');
 
 $_->quit for $admin, $open;
 done_testing();

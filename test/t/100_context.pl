@@ -1,7 +1,8 @@
-# Who is behind a transaction, over real connections: nothing that a role, a
-# database, a client or a file brings along says so, loaded beforehand or not;
-# workers of a parallel query are told, and the next transaction of the
-# connection is not; and none of it takes memory that is not given back.
+# The identity of a transaction, over real connections. No setting of a role, a
+# database, a connection or a file can forge it, whether the library is
+# preloaded or not. Workers of a parallel query have the identity of their
+# leader. The next transaction of the connection does not have it. None of this
+# takes memory that is not freed.
 
 use strict;
 use warnings;
@@ -9,7 +10,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# A value that would make its bearer the user "admin".
+# A value of session.context that would make the user "admin".
 my $forged = '1:1:' . '0:' x 16 . '9:0:0:5:admin-1:-1:2:{}-1:';
 
 # initdb names the superuser after the user of the operating system.
@@ -57,8 +58,8 @@ for my $server ($node, $bare)
 	  for qw(alice bob);
 }
 
-# Runs SQL as a role in a connection of its own, with $alice and $bob for the
-# tokens; returns its output, and leaves what it was told in $err.
+# Runs SQL as a role in a new connection, with $alice and $bob in the place of
+# their tokens. Returns the output, and leaves the messages in $err.
 my $err;
 
 sub as
@@ -84,7 +85,7 @@ my $nobody = 'nobody|f|f';
 my $alice = 'alice|t|t';
 my $by_alice = "BEGIN; SELECT session_authenticate(\$alice); $who COMMIT; $who";
 
-# What makes a query run in workers, and in nothing else.
+# Settings with which a query runs in workers only, not in the leader.
 my $in_workers = q{
 	SET parallel_setup_cost = 0;
 	SET parallel_tuple_cost = 0;
@@ -93,7 +94,7 @@ my $in_workers = q{
 	SET parallel_leader_participation = off;
 };
 
-# Where the library is loaded when the server starts.
+# With the library preloaded.
 for my $options (
 	"-c session.context=$forged",
 	"--session.context=$forged",
@@ -101,11 +102,13 @@ for my $options (
 	"-c SESSION.CONTEXT=$forged")
 {
 	is(as($node, 'web', $who, options => $options),
-		'', 'a connection that brings an identity along is refused');
-	like($err, qr/FATAL: .*42501|FATAL:.*cannot be set/, 'with the right error');
+		'', "a connection with $options is refused");
+	like($err, qr/FATAL: .*42501|FATAL:.*cannot be set/,
+		"the connection with $options fails with the right error");
 }
 is(as($node, 'web', $by_alice, options => '-c session.context='),
-	"t\n$alice\n$nobody", 'one that brings none is not');
+	"t\n$alice\n$nobody",
+	'a connection with an empty session.context is accepted');
 for my $statement (
 	'ALTER ROLE web SET session.context = $forged',
 	'ALTER ROLE web IN DATABASE postgres SET session.context = $forged',
@@ -116,13 +119,16 @@ for my $statement (
 	'SET session.context = $forged')
 {
 	as($node, $superuser, $statement);
-	like($err, qr/ERROR: +(?:42501|55P02)/, "not even a superuser: $statement");
+	like($err, qr/ERROR: +(?:42501|55P02)/,
+		"a superuser cannot do: $statement");
 }
 as($node, 'owner', 'ALTER DATABASE theirs SET session.context = $forged');
-like($err, qr/ERROR: +42501/, 'nor the owner of a database');
-is(as($node, 'web', $who), $nobody, 'none of that was kept');
+like($err, qr/ERROR: +42501/,
+	'the owner of a database cannot set session.context for it');
+is(as($node, 'web', $who), $nobody, 'no refused statement leaves an identity');
 
-# A file does not do it either, read anew or from the start.
+# A configuration file cannot set an identity, whether it is reloaded or read
+# at the start.
 my $conf = $node->data_dir . '/postgresql.conf';
 my $kept = slurp_file($conf);
 my $log = -s $node->logfile;
@@ -130,16 +136,18 @@ $node->append_conf('postgresql.conf', "session.context = '$forged'");
 $node->reload;
 $node->wait_for_log(qr/session\.context.*cannot be set|contains errors/s, $log);
 is(as($node, 'web', $by_alice),
-	"t\n$alice\n$nobody", 'a file that is read anew gives nobody an identity');
+	"t\n$alice\n$nobody",
+	'a configuration file that is reloaded sets no identity');
 $node->restart;
 is(as($node, 'web', "$by_alice $in_workers SELECT count(*) FROM todo WHERE session_user_id() IS NOT NULL"),
-	"t\n$alice\n$nobody\n0", 'nor does one that is read from the start');
+	"t\n$alice\n$nobody\n0",
+	'a configuration file that is read at the start sets no identity');
 unlink $conf;
 append_to_file($conf, $kept);
 $node->restart;
 
-# Where it is loaded by the first call, until then anybody can say anything,
-# which means nothing.
+# Without preload the first call loads the library. Before that, any role can
+# set session.context as a placeholder. The value must have no effect.
 my @before = (
 	'SET session.context = $forged;',
 	"SELECT set_config('session.context', \$forged, false) \\g /dev/null\n",
@@ -150,34 +158,36 @@ my @before = (
 for my $before (@before)
 {
 	is(as($bare, 'web', "$before $who"),
-		$nobody, 'what was set before the library is loaded is dropped');
-	like($err, qr/WARNING: +42501/, 'with a warning');
+		$nobody,
+		'a value that was set before the library is loaded is dropped');
+	like($err, qr/WARNING: +42501/, 'dropping a value causes a warning');
 	is(as($bare, 'web', "$before $by_alice"),
-		"t\n$alice\n$nobody", 'and somebody else can be bound');
+		"t\n$alice\n$nobody",
+		'a session can be bound after a value was dropped');
 	is( as( $bare, 'web', "$before $in_workers"
 			  . 'SELECT count(*) FROM todo WHERE owner = session_user_id();'
 			  . 'SELECT count(*) FROM todo WHERE session_user_id() IS NOT NULL'),
 		"0\n0",
-		'in workers that load it, too');
+		'a value is dropped in workers that load the library');
 }
 for my $options ("-c session.context=$forged", '-c session.context=x')
 {
 	is(as($bare, 'web', "$who $by_alice", options => $options),
 		"$nobody\nt\n$alice\n$nobody",
-		'what the connection brings along is dropped');
+		'a value in the connection string is dropped');
 	is( as( $bare, 'web', "$in_workers SELECT count(*) FROM todo WHERE session_user_id() IS NOT NULL",
 			options => $options),
 		'0',
-		'in workers, too');
+		'a value in the connection string is dropped in workers');
 }
 
-# The same within a transaction that goes on, or back.
+# Placeholders that are set in a transaction, which commits or rolls back.
 is( as( $bare, 'web', "BEGIN; SET LOCAL session.context = \$forged; $who COMMIT; $who"),
 	"$nobody\n$nobody",
-	'what was set for a transaction is dropped');
+	'a value set with SET LOCAL is dropped');
 is( as( $bare, 'web', "BEGIN; SET session.context = \$forged; $who ROLLBACK; $who"),
 	"$nobody\n$nobody",
-	'also if that is undone');
+	'a value whose SET is rolled back is dropped');
 is( as( $bare, 'web', qq{
 	SET session.context = \$forged;
 	BEGIN;
@@ -197,7 +207,7 @@ is( as( $bare, 'web', qq{
 	ROLLBACK;
 	$who}),
 	"$nobody\n$nobody\nt\n$alice\n$nobody\n$nobody",
-	'and with one in another');
+	'values set in nested savepoints are dropped');
 is( as( $bare, 'web', qq{
 	BEGIN;
 	SAVEPOINT a;
@@ -209,69 +219,79 @@ is( as( $bare, 'web', qq{
 	COMMIT;
 	$who}),
 	"t\n$alice\n$nobody\n$nobody",
-	'the call that loads it can be the one that binds');
+	'the call that loads the library can bind a session');
 
-# A function's own, kept when there was no library to refuse it: that takes a
-# superuser, and means nothing.
+# A value in the SET clause of a function, from before the library could refuse
+# it. Only a superuser can create such a function, and the value has no effect.
 my @kept = map { "CREATE FUNCTION $_() RETURNS text LANGUAGE plpgsql PARALLEL SAFE SECURITY $_ "
 	  . q{SET session.context = $forged AS 'BEGIN RETURN session_user_id(); END'} } qw(definer invoker);
 for my $kept (@kept)
 {
 	as($bare, 'web', $kept);
-	like($err, qr/ERROR: +42501/, 'a function cannot keep it for later');
+	like($err, qr/ERROR: +42501/,
+		'an unprivileged role cannot create a function with a value for session.context');
 	as($bare, $superuser, $kept);
-	is($err, '', 'but a superuser can');
+	is($err, '',
+		'a superuser can create a function with a value for session.context');
 }
 for my $function (qw(definer invoker))
 {
 	is( as( $bare, 'web', "SELECT $function() IS NULL; SELECT $function() IS NULL; $by_alice"),
 		"t\nt\n$alice\n$nobody",
-		'it is dropped with a call that loads the library, and then refused');
-	is(() = $err =~ /ERROR: +42501/g, 1, 'with an error');
+		"the value of the $function function is dropped when the library loads, and then refused");
+	is(() = $err =~ /ERROR: +42501/g, 1,
+		"calling the $function function fails once the library is loaded");
 	is( as( $bare, 'web', "$in_workers SELECT count(*) FROM todo WHERE $function() IS NOT NULL"),
 		'',
-		'in workers as well');
-	like($err, qr/ERROR: +42501/, 'with that error');
+		"a query that calls the $function function in workers returns nothing");
+	like($err, qr/ERROR: +42501/,
+		"a query that calls the $function function in workers fails");
 }
 is( as( $bare, 'web', "SET session.context = \$forged; SET client_min_messages = error;"
 		  . 'CREATE FUNCTION kept() RETURNS text LANGUAGE plpgsql SET session.context FROM CURRENT '
 		  . "AS 'BEGIN RETURN session_user_id(); END'; SELECT session_user_id() IS NULL; SELECT kept()"),
 	't',
-	'nor does it help to have it kept from what was set');
-like($err, qr/ERROR: +42501/, 'which is refused');
+	'SET FROM CURRENT does not keep a value in a function');
+like($err, qr/ERROR: +42501/, 'SET FROM CURRENT with a value is refused');
 
-# What a role and a database bring along.
+# Values that are set for a role and for a database.
 as($bare, 'web', 'ALTER ROLE web SET session.context = $forged');
-like($err, qr/ERROR: +42501/, 'a role cannot say it of itself');
+like($err, qr/ERROR: +42501/, 'a role cannot set session.context for itself');
 as($bare, 'owner', 'ALTER DATABASE theirs SET session.context = $forged',
 	database => 'theirs');
-like($err, qr/ERROR: +42501/, 'nor the owner of a database of that');
+like($err, qr/ERROR: +42501/,
+	'the owner of a database cannot set it for the database without preload');
 as($bare, $superuser, 'ALTER ROLE web SET session.context = $forged; ALTER DATABASE theirs SET session.context = $forged');
-is($err, '', 'a superuser can of both');
+is($err, '',
+	'a superuser can set it for a role and a database without preload');
 $bare->safe_psql('theirs', 'CREATE EXTENSION session');
 is(as($bare, 'web', "SHOW session.context; $who $by_alice"),
-	"$forged\n$nobody\nt\n$alice\n$nobody", 'it means nothing');
+	"$forged\n$nobody\nt\n$alice\n$nobody",
+	'a value set for a role has no effect');
 is( as( $bare, 'web', "$in_workers SELECT count(*) FROM todo WHERE session_user_id() IS NOT NULL; "
 		  . "BEGIN; SELECT session_authenticate(\$alice); SELECT count(*) FROM todo WHERE owner = session_user_id(); COMMIT; "
 		  . 'SELECT count(*) FROM todo WHERE session_user_id() IS NOT NULL'),
 	"0\nt\n10000\n0",
-	'not in workers either, which tell the right one');
+	'a value set for a role has no effect in workers, which have the bound identity');
 cmp_ok(() = $err =~ /WARNING: +42501/g,
-	'>', 1, 'but refuse what is brought along themselves');
+	'>', 1, 'workers warn of the value that is set for the role');
 is(as($bare, 'owner', $who, database => 'theirs'),
-	$nobody, 'and so it is with a database');
+	$nobody, 'a value set for a database has no effect');
 is(as($bare, 'web', "RESET session.context; $who RESET ALL; $who DISCARD ALL; $who"),
-	"$nobody\n$nobody\n$nobody", 'going back means to nobody');
+	"$nobody\n$nobody\n$nobody",
+	'RESET and DISCARD ALL return to no identity');
 as($bare, $superuser, 'ALTER ROLE web RESET session.context');
 $bare->append_conf('postgresql.conf', "session.context = '$forged'");
 $bare->restart;
 is(as($bare, 'web', "$who $by_alice"),
-	"$nobody\nt\n$alice\n$nobody", 'and with a file');
+	"$nobody\nt\n$alice\n$nobody",
+	'a value in a configuration file has no effect');
 is( as( $bare, 'web', "$in_workers SELECT count(*) FROM todo WHERE session_user_id() IS NOT NULL"),
 	'0',
-	'in workers, too');
+	'a value in a configuration file has no effect in workers');
 
-# A connection is used again: whatever happened before, nobody is there.
+# A pooled connection is used again. No identity is left, however the last
+# transaction ended.
 my $pooled = $node->background_psql('postgres', on_error_stop => 0);
 my $connection = $pooled->query_safe('SELECT pg_backend_pid()');
 for my $last (
@@ -297,22 +317,25 @@ for my $last (
 	$pooled->query($sql);
 	$pooled->{stderr} = '';
 	$now = $pooled->query('SELECT pg_backend_pid(), session_user_id() IS NULL AND session_claims() IS NULL');
-	is($now, "$connection|t", "nobody is left of: $last");
+	is($now, "$connection|t", "no identity is left after: $last");
 	$pooled->query('ROLLBACK; RESET ALL');
 	$pooled->{stderr} = '';
 }
 $pooled->quit;
 
-# A statement of several parts is one transaction, and each that is alone is one.
+# Statements that are sent together are one transaction. A statement that is
+# sent alone is a transaction of its own.
 $node->safe_psql('postgres', 'CREATE TABLE seen (n serial, by text)');
 is( $node->psql('postgres', "SELECT session_authenticate('$token{alice}{main}')\\;"
 		. "INSERT INTO seen (by) VALUES (session_user_id());\n"
 		. 'INSERT INTO seen (by) VALUES (session_user_id())'),
-	0, 'statements are sent together, and one more alone');
+	0, 'two statements are sent together, and a third one alone');
 is($node->safe_psql('postgres', q{SELECT string_agg(coalesce(by, 'nobody'), ',' ORDER BY n) FROM seen}),
-	'alice,nobody', 'the identity is that of the first');
+	'alice,nobody',
+	'the identity lasts for the statements that were sent together');
 
-# What is prepared was done by who was there, and is finished by nobody.
+# A prepared transaction was run with an identity, and is committed without
+# one.
 $node->safe_psql('postgres', qq{
 	TRUNCATE seen;
 	BEGIN;
@@ -323,14 +346,15 @@ $node->safe_psql('postgres', qq{
 	COMMIT PREPARED 'p';
 });
 is($node->safe_psql('postgres', q{SELECT string_agg(coalesce(by, 'nobody'), ',' ORDER BY n) FROM seen}),
-	'bob,nobody', 'a prepared transaction keeps what it did');
+	'bob,nobody',
+	'a prepared transaction keeps its changes and leaves no identity');
 
-# Workers are really there, and know what the leader does: each row is theirs.
+# Workers are launched and have the identity of the leader.
 my $plan = as($node, 'web', "$in_workers BEGIN; SELECT session_authenticate(\$alice);"
 	  . 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM todo WHERE owner = session_user_id(); COMMIT');
 like($plan, qr/Workers Launched: [12]/, 'workers are launched');
 like($plan, qr/Parallel Seq Scan on todo .*Filter: \(owner = session_user_id\(\)\)/s,
-	'and compare the owner');
+	'workers evaluate session_user_id() in the filter');
 my $told = q{
 	SELECT string_agg(DISTINCT concat_ws('/', session_user_id(), session_auth_level(), session_claim('sub'), session_claims() ->> 'lvl',
 		(session_claims() ->> 'sid')::uuid = session_id(), session_tenant_id(), session_role(), session_authenticated_at() IS NOT NULL), ',')
@@ -338,7 +362,8 @@ my $told = q{
 	SELECT count(*) FROM todo WHERE owner = session_user_id();
 };
 like(as($node, 'web', "$in_workers EXPLAIN (COSTS OFF) $told"),
-	qr/Partial Aggregate|Gather/, 'all readers are called in workers');
+	qr/Partial Aggregate|Gather/,
+	'the readers of the identity are called in workers');
 is( as( $node, 'web', qq{
 	$in_workers
 	BEGIN;
@@ -355,25 +380,25 @@ is( as( $node, 'web', qq{
 	COMMIT;
 	$told}),
 	join("\n", 'f', 0, 't', 'alice/2/alice/2/t/t', 10000, 't', 'bob/2/bob/2/t/t', 10000, 'f', 'f', 0, 'alice/2/alice/2/t/t', 10000, 'f', 0),
-	'they are told who it is now');
+	'workers have the identity of the moment, also after a savepoint');
 for my $mode ('on', 'regress')
 {
 	my $name = $node->pg_version >= 16 ? 'debug_parallel_query' : 'force_parallel_mode';
 
 	is( as( $node, 'web', "SET $name = $mode; $by_alice BEGIN; SELECT session_authenticate(\$bob); $told ROLLBACK"),
 		"t\n$alice\n$nobody\nt\nbob/2/bob/2/t/t\n10000",
-		"also with $name = $mode");
+		"workers have the identity with $name = $mode");
 }
 
-# Bytes of every kind arrive there.
+# Every character of an identity reaches the workers.
 my $odd = $node->safe_psql('postgres',
 	q{SELECT token FROM session_create(E'5:admin\n\t%s -1: €', tenant_id => '0:')});
 is( as( $node, 'web', "$in_workers BEGIN; SELECT session_authenticate('$odd');"
 		  . q{SELECT bool_and(session_user_id() = E'5:admin\n\t%s -1: €' AND session_tenant_id() = '0:' AND session_claim('sub') = session_user_id()) FROM todo; COMMIT}),
 	"t\nt",
-	'whatever the user is called');
+	'workers have an identity with special characters');
 
-# A worker says nothing of its own.
+# A worker cannot change the identity.
 as($node, 'web', q{
 	CREATE FUNCTION sets() RETURNS text LANGUAGE plpgsql PARALLEL SAFE
 		AS $f$ BEGIN RETURN set_config('session.context', $forged, true); END $f$;
@@ -386,14 +411,15 @@ for my $function (qw(sets binds))
 {
 	is( as( $node, 'web', "$in_workers BEGIN; SELECT session_authenticate(\$alice); SAVEPOINT s; SELECT count($function()) FROM todo; ROLLBACK TO s; $who COMMIT"),
 		"t\n$alice",
-		"a worker cannot change who it is: $function");
-	like($err, qr/ERROR: +(?:25000|42501)/, 'and says so');
+		"a worker cannot change the identity: $function");
+	like($err, qr/ERROR: +(?:25000|42501)/,
+		"changing the identity in a worker fails with an error: $function");
 }
 is( as( $node, 'web', "$in_workers BEGIN; SELECT session_authenticate(\$alice); SELECT count(clears()), count(session_user_id()) FROM todo; $who COMMIT"),
 	"t\n0|40000\n$alice",
-	'it can forget it for the time of a function');
+	'a worker can clear the identity for the duration of a function');
 
-# A snapshot is replaced before its time is up.
+# A snapshot is replaced before its ttl is over.
 $node->safe_psql('postgres', 'SELECT session_key_rotate()');
 my $due = q{
 	CREATE OR REPLACE PROCEDURE until_due(token text) LANGUAGE plpgsql AS $$
@@ -422,9 +448,9 @@ my $due = q{
 };
 as($node, $superuser, "$due \\set VERBOSITY terse\nCALL until_due(\$alice)");
 like($err, qr/NOTICE:  cookief alice f, cookiet alice t, databaset alice t$/m,
-	'a snapshot is believed, then replaced, and the row asked');
+	'a snapshot is accepted, then replaced, and after its ttl the row is read');
 
-# Readers and bindings take no memory that stays.
+# Reading and binding an identity takes no memory that stays.
 $node->safe_psql(
 	'postgres', q{
 	CREATE TABLE measured (contexts bigint, resident bigint);
@@ -445,7 +471,7 @@ $node->safe_psql(
 		member text := (SELECT s.token FROM session_create('carol', role => 'member') AS s);
 	BEGIN
 		FOR i IN 0 .. calls LOOP
-			-- What every first call needs is not counted.
+			-- What the first calls allocate once is not counted.
 			IF i = 1000 THEN
 				CALL measure();
 			END IF;
@@ -460,7 +486,7 @@ $node->safe_psql(
 					PERFORM session_pre_request();
 					PERFORM session_require(), session_mine();
 				WHEN 'roles' THEN
-					-- To a role with settings and back, with a savepoint and without.
+					-- To a role with settings and back, with and without a savepoint.
 					PERFORM set_config('work_mem', '1MB', true), set_config('role', 'visitor', true);
 					PERFORM set_config('request.cookies', json_build_object('__Host-session', member)::text, true);
 					BEGIN
@@ -495,7 +521,8 @@ sub does_not_grow
 		  . 'SELECT max(contexts) - min(contexts), max(resident) - min(resident) FROM measured');
 
 	cmp_ok($contexts, '<', 64 * 1024, "$title: memory contexts do not grow");
-	cmp_ok($resident, '<', 4 * 1024 * 1024, "$title: nor does the process");
+	cmp_ok($resident, '<', 4 * 1024 * 1024,
+		"$title: the process does not grow");
 }
 
 does_not_grow(q{CALL serve('bind', 200000, 1000000)},
@@ -507,9 +534,11 @@ does_not_grow(q{CALL serve('bind and read', 100000, 10)},
 does_not_grow(q{CALL serve('request', 20000, 10)}, '20000 requests');
 does_not_grow(q{CALL serve('roles', 20000, 1000000)},
 	'20000 changes of the role in one transaction');
-does_not_grow(q{CALL serve('undo', 20000, 100)}, '20000 bindings that are undone');
+does_not_grow(q{CALL serve('undo', 20000, 100)},
+'20000 bindings that are rolled back');
 
-# The scan itself, without readers, is what the first measurement has, too.
+# The first measurement follows the same scan without readers, so that only
+# their memory is compared.
 my $scan = 'FROM generate_series(1, 2000000) AS n';
 my $read = join ', ', map { "count($_)" } 'session_user_id()', 'session_id()',
   'session_claims()', q{session_claim('sub')}, 'session_authenticated_at()';
@@ -524,6 +553,6 @@ does_not_grow(
 		CALL measure();
 	END \$\$;
 	COMMIT},
-	'two million rows that are read for');
+	'readers called for two million rows');
 
 done_testing();

@@ -1,6 +1,7 @@
-# The launcher finds the databases that use sessions, and has activity written
-# and dead sessions deleted in each, one after the other; it is in nobody's way,
-# does what it is told, and is replaced when it dies.
+# The launcher finds the databases that use sessions, and starts workers that
+# write activity and delete dead sessions, one database after the other. Upkeep
+# blocks no other work, follows changes of settings, and restarts after a
+# failure.
 
 use strict;
 use warnings;
@@ -40,7 +41,8 @@ sub until_true
 	return;
 }
 
-# A session that was last seen an hour ago, and has been used just now.
+# Creates a session that was last seen an hour ago and has just been used.
+# Returns its id.
 sub used
 {
 	my $database = shift;
@@ -59,7 +61,7 @@ sub written
 	return "SELECT last_seen_at > now() - interval '10 minutes' FROM session.sessions WHERE id = '$id'";
 }
 
-# Rows of sessions that ended long ago.
+# Inserts rows of sessions that ended long ago.
 sub make_dead
 {
 	my ($database, $count) = @_;
@@ -98,14 +100,14 @@ sub workers_for
 		  $log =~ /DEBUG:  registering background worker "session worker for database $oid"/g);
 }
 
-# Three databases, and one that has nothing to do with it.
+# Three databases with the extension, and one without it.
 query('postgres', "CREATE DATABASE $_") for qw(a b c plain);
 query($_, 'CREATE EXTENSION session') for qw(a b c);
-isnt(launcher(), '', 'the launcher shows itself in pg_stat_activity');
+isnt(launcher(), '', 'the launcher is listed in pg_stat_activity');
 is( query('postgres', q{SELECT datname IS NULL, application_name
 	FROM pg_stat_activity WHERE backend_type = 'session launcher'}),
 	't|session launcher',
-	'and is connected to no database');
+	'the launcher is connected to no database');
 for my $database (qw(a b c))
 {
 	my $id = used($database);
@@ -113,11 +115,11 @@ for my $database (qw(a b c))
 	until_true($database, written($id), "activity in $database is written");
 	until_true($database, $no_dead, "dead sessions in $database are deleted");
 	is(query($database, 'SELECT count(*) FROM session.sessions'),
-		'1', 'and no others');
+		'1', "live sessions in $database are not deleted");
 }
 
-# Server start: each database is asked once, and those that use sessions are
-# looked after though nobody uses them.
+# After a server start a worker checks each database once. Upkeep runs in every
+# database with the extension, even if no session is used.
 told('session.cleanup_interval', '1d');
 make_dead($_, 10) for qw(a b c);
 my $plain_before = workers_for('plain');
@@ -125,14 +127,15 @@ $node->restart;
 until_true($_, $no_dead, "dead sessions in $_ are deleted after a restart")
   for qw(a b c);
 $node->poll_query_until('a', written(used('a')))
-  or die 'no round was done';
+  or die 'no round of upkeep ran';
 is(workers_for('plain') - $plain_before,
-	1, 'a database without the extension is asked once and left alone');
+	1, 'a worker checks a database without the extension only once');
 
 # Settings.
 make_dead('a', 10);
-until_true('a', written(used('a')), 'rounds are done');
-is(query('a', $no_dead), 'f', 'and nothing is deleted before it is time');
+until_true('a', written(used('a')), 'rounds of upkeep run');
+is(query('a', $no_dead), 'f',
+	'nothing is deleted before session.cleanup_interval is over');
 told('session.cleanup_interval', '1s');
 until_true('a', $no_dead, 'a shorter session.cleanup_interval takes effect');
 
@@ -143,17 +146,18 @@ $node->restart;
 until_true(
 	'postgres',
 	q{SELECT state = 'idle' FROM pg_stat_activity WHERE backend_type = 'session launcher' AND query <> ''},
-	'the launcher has looked and sleeps');
+	'the launcher has checked all databases and sleeps');
 is( query('a', q{SELECT rounds, round_errors, round_deleted, round_written, round_duration > '0', round_started_at > pg_postmaster_start_time()
 		FROM session.stats WHERE database = 'a'}),
-	'1|0|7|0|t|t', 'session.stats tells of the round it had done');
+	'1|0|7|0|t|t', 'session.stats describes the last round');
 make_dead('b', 10);
 my $id = used('b');
 told('session.naptime', '1s');
-until_true('b', $no_dead, 'a shorter session.naptime wakes it');
-until_true('b', written($id), 'for all of its work');
+until_true('b', $no_dead, 'a shorter session.naptime wakes the launcher');
+until_true('b', written($id),
+'activity is written after a shorter session.naptime too');
 
-# A launcher that dies is replaced.
+# The postmaster replaces a launcher that dies.
 my $pid = launcher();
 query('postgres', "SELECT pg_terminate_backend($pid)");
 until_true(
@@ -161,35 +165,38 @@ until_true(
 	qq{SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'session launcher' AND pid <> $pid},
 	'a launcher that was terminated is replaced');
 make_dead('a', 10);
-until_true('a', $no_dead, 'and the new one works');
+until_true('a', $no_dead, 'the new launcher has upkeep done');
 
-# So is a worker, in the middle of its work.
+# A worker is replaced too, if it dies in the middle of its work.
 told('session.cleanup_batch', '1');
 make_dead('a', 30000);
-until_true('postgres', working_in('a'), 'a worker works');
+until_true('postgres', working_in('a'), 'a worker is deleting sessions');
 until_true(
 	'postgres',
 	q{SELECT bool_or(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE backend_type = 'session worker' AND datname = 'a'},
-	'and is terminated');
-isnt(query('a', $no_dead), 't', 'before it is done');
+	'the worker is terminated');
+isnt(query('a', $no_dead), 't',
+'the terminated worker has not deleted everything');
 told('session.cleanup_batch', '1000');
-until_true('a', $no_dead, 'and another does the rest');
+until_true('a', $no_dead, 'another worker deletes the rest');
 
 # A database can be dropped and copied while a worker works in it.
 told('session.cleanup_batch', '1');
 make_dead('b', 50000);
-until_true('postgres', working_in('b'), 'a worker works in b');
+until_true('postgres', working_in('b'), 'a worker is deleting sessions in b');
 query('postgres', 'CREATE DATABASE copy TEMPLATE b');
-is(query('copy', $no_dead), 'f', 'a database is copied meanwhile');
-until_true('postgres', working_in('b'), 'a worker works in b again');
+is(query('copy', $no_dead), 'f',
+	'a database can be copied while a worker works in it');
+until_true('postgres', working_in('b'),
+'a worker is deleting sessions in b again');
 query('postgres', 'DROP DATABASE b');
-pass('and dropped meanwhile');
+pass('a database can be dropped while a worker works in it');
 query('postgres', 'DROP DATABASE copy');
 $id = used('c');
-until_true('c', written($id), 'the others are looked after as before');
+until_true('c', written($id), 'upkeep continues in the other databases');
 
-# A batch ends after a second, however long its rows take; so such a database
-# can be renamed and dropped, whatever the worker is doing.
+# A batch ends after a second, however long each of its rows takes. So a
+# database can be renamed and dropped during every step of upkeep.
 query('postgres', 'CREATE DATABASE slow');
 query(
 	'slow', q{
@@ -233,10 +240,10 @@ for my $step (sort keys %work)
 	until_true(
 		'postgres',
 		qq{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'session worker' AND datname = '$name' AND query = '$step' AND wait_event = 'PgSleep'},
-		"$step takes long");
+		"$step is slow");
 	my $other = $name eq 'slow' ? 'renamed' : 'slow';
 	is( $node->psql('postgres', "ALTER DATABASE $name RENAME TO $other"),
-		0, 'and the database is renamed meanwhile');
+		0, "the database can be renamed during $step");
 	$name = $other;
 	query($name, 'TRUNCATE session.sessions, session.denylist, session.events, session.origins');
 }
@@ -244,10 +251,12 @@ query($name, $work{'deleting dead sessions'});
 until_true(
 	'postgres',
 	qq{SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'session worker' AND datname = '$name' AND wait_event = 'PgSleep'},
-	'it works again');
-is($node->psql('postgres', "DROP DATABASE $name"), 0, 'and the database is dropped meanwhile');
+	'a worker is deleting dead sessions again');
+is($node->psql('postgres', "DROP DATABASE $name"), 0,
+	'the database can be dropped while dead sessions are deleted');
 
-# A publication of all tables stops nothing, and a step that fails no other.
+# A publication FOR ALL TABLES does not stop upkeep. A step that fails does not
+# stop the other steps.
 query(
 	'a', q{
 	CREATE PUBLICATION everything FOR ALL TABLES;
@@ -258,32 +267,38 @@ query(
 	INSERT INTO session.origins SELECT n, '2020-01-01 UTC', n FROM generate_series(1, 10) AS n;
 });
 make_dead('a', 10);
-until_true('a', $no_dead, 'what is published is deleted');
-until_true('a', q{SELECT count(*) = 0 FROM session.events WHERE at < '2021-01-01 UTC'}, 'so are events');
-until_true('a', q{SELECT count(*) = 0 FROM session.origins WHERE used_at < '2021-01-01 UTC'}, 'and origins');
-is(query('a', q{SELECT count(*) FROM session.denylist}), '1', 'though a step has failed');
+until_true('a', $no_dead, 'dead sessions of a published table are deleted');
+until_true('a', q{SELECT count(*) = 0 FROM session.events WHERE at < '2021-01-01 UTC'},
+'old events of a published table are deleted');
+until_true('a', q{SELECT count(*) = 0 FROM session.origins WHERE used_at < '2021-01-01 UTC'},
+'old origins of a published table are deleted');
+is(query('a', q{SELECT count(*) FROM session.denylist}), '1',
+	'the step that trims the denylist has failed');
 my $id_a = used('a');
-until_true('a', written($id_a), 'activity is written all the same');
-cmp_ok(query('a', q{SELECT round_errors FROM session.stats WHERE database = 'a'}), '>', 0, 'and the failure is counted');
+until_true('a', written($id_a),
+'activity is written although another step fails');
+cmp_ok(query('a', q{SELECT round_errors FROM session.stats WHERE database = 'a'}), '>', 0,
+	'session.stats counts the step that failed');
 query('a', 'DROP TRIGGER fail ON session.denylist');
-until_true('a', q{SELECT count(*) = 0 FROM session.denylist}, 'it is done when it can be');
+until_true('a', q{SELECT count(*) = 0 FROM session.denylist},
+'the denylist is trimmed once that works again');
 query('a', 'DROP PUBLICATION everything; DROP FUNCTION public.fail()');
 
-# A row that somebody holds is neither waited for nor tried for ever.
+# Upkeep skips a row that is locked, and deletes it in a later round.
 make_dead('c', 3);
 my $holder = $node->background_psql('c');
 $holder->query_safe(
 	q{BEGIN; SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' LIMIT 1 FOR UPDATE});
 until_true('c',
 	q{SELECT count(*) = 1 FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
-	'a row that is held is passed over');
-until_true('c', written(used('c')), 'and the rounds go on');
+	'a locked row is skipped');
+until_true('c', written(used('c')), 'rounds continue while a row is locked');
 $holder->query_safe('COMMIT');
 $holder->quit;
-until_true('c', $no_dead, 'it is deleted when it is free');
+until_true('c', $no_dead, 'the row is deleted once it is unlocked');
 
-# Rows that cannot be written or deleted keep no others from it: here because
-# of what somebody has attached to the table.
+# Rows that cannot be written or deleted do not stop the others. Here a trigger
+# and a foreign key of the application are the reason.
 sub round_errors
 {
 	my $database = shift;
@@ -316,20 +331,22 @@ query(
 my $fresh = q{last_seen_at > now() - interval '10 minutes'};
 until_true('c',
 	"SELECT count(*) FILTER (WHERE $fresh) = 27 FROM session.sessions WHERE user_id IN ('ada', 'refused')",
-	'rows that cannot be written keep no others from being written');
+	'rows that cannot be written do not stop the others');
 make_dead('c', 30);
 query('c', q{INSERT INTO public.kept SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' ORDER BY purge_at, id LIMIT 3});
 until_true('c',
 	q{SELECT count(*) = 3 AND bool_and(id IN (SELECT id FROM public.kept)) FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
-	'rows that cannot be deleted keep no others from being deleted');
-cmp_ok(round_errors('c') - $errors, '>=', 2, 'what fails is counted');
+	'rows that cannot be deleted do not stop the others');
+cmp_ok(round_errors('c') - $errors, '>=', 2,
+	'session.stats counts the rows that failed');
 query('c', 'DROP TABLE public.kept');
 is( query('c', q{SELECT bool_and(purge_at BETWEEN now() + interval '50 minutes' AND now() + interval '1 hour') FROM session.sessions WHERE expires_at < '2020-02-01 UTC'}),
-	't', 'they are tried again an hour later');
+	't', 'rows that cannot be deleted are put off by an hour');
 query('c', q{UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
-until_true('c', $no_dead, 'and then deleted, when they can be');
+until_true('c', $no_dead,
+'rows that were put off are deleted once that is possible');
 
-# However many they are.
+# This holds for any number of such rows.
 query('c', 'CREATE TABLE public.kept (id uuid REFERENCES session.sessions)');
 make_dead('c', 350);
 query('c', q{INSERT INTO public.kept SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC'});
@@ -338,14 +355,16 @@ query('c', q{INSERT INTO session.sessions (id, token_hash, auth_level, data, cre
 	FROM generate_series(1, 100) AS n});
 until_true('c',
 	q{SELECT count(*) = 350 FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
-	'hundreds that cannot be deleted do not stand before the others');
+	'hundreds of rows that cannot be deleted do not stop the others');
 query('c', q{DROP TABLE public.kept; UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
-until_true('c', $no_dead, 'nor for ever');
+until_true('c', $no_dead,
+'hundreds of rows that were put off are deleted once that is possible');
 query('c', 'DROP TRIGGER refuse ON session.sessions');
 until_true('c', "SELECT bool_and($fresh) FROM session.sessions WHERE user_id = 'refused'",
-	'and written when they can be');
+	'activity is written once that is possible');
 
-# Nor do those that cannot even be put off, or that wait for somebody's lock.
+# Rows that cannot even be put off, and rows that wait for a lock of another
+# transaction, do not stop the others.
 query(
 	'c', q{
 	CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -366,49 +385,54 @@ $locker->query_safe('BEGIN; SELECT FROM public.child FOR UPDATE');
 until_true('c',
 	q{SELECT count(*) FILTER (WHERE user_id = 'held') = 150 AND count(*) FILTER (WHERE user_id = 'parent') = 1 AND count(*) = 151
 	FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
-	'those that are held do not stand before the others');
+	'rows that cannot be put off do not stop the others');
 $locker->query_safe('COMMIT');
 $locker->quit;
 query('c', q{DROP TRIGGER hold ON session.sessions; UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
-until_true('c', $no_dead, 'and are deleted when they are let go');
+until_true('c', $no_dead,
+'rows that could not be put off are deleted once that is possible');
 query('c', 'DROP TABLE public.child');
 
-# A table that cannot be worked with is an error once a round, which ends no
-# server, and no other database waits for it.
+# A table that the extension cannot work with causes an error in each round. It
+# does not stop the server, and the other databases do not wait.
 $errors = round_errors('c');
 my $since = -s $node->logfile;
 make_dead('c', 3);
 query('c', 'CREATE TABLE public.more () INHERITS (session.sessions)');
 until_true('postgres', "SELECT round_errors > $errors + 2 FROM session.stats WHERE database = 'c'",
-	'a worker that finds a table it cannot work with counts an error');
-until_true('a', written(used('a')), 'and the other databases are looked after');
+	'session.stats counts an error for a table with a child table');
+until_true('a', written(used('a')),
+'upkeep continues in the other databases after that error');
 my ($refused, $workers) = (0, 0);
 for (split /\n/, slurp_file($node->logfile, $since))
 {
 	$refused++ if /ERROR:  cannot work with table "session.sessions"/;
 	$workers++ if /starting background worker process "session worker for database @{[query('c', 'SELECT oid FROM pg_database WHERE datname = current_database()')]}"/;
 }
-cmp_ok($refused, '>=', 3, 'the error is in the log');
-cmp_ok($refused, '<=', $workers, 'once a round');
+cmp_ok($refused, '>=', 3, 'the log has the error');
+cmp_ok($refused, '<=', $workers,
+	'the log has the error at most once per round');
 isnt(query('postgres', q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'session launcher'}),
-	'', 'the launcher lives on');
+	'', 'the launcher survives the error');
 is(query('c', q{SELECT count(*) FROM ONLY session.sessions WHERE expires_at < '2020-02-01 UTC'}),
-	'3', 'nothing is deleted meanwhile');
+	'3', 'nothing is deleted from a table with a child table');
 query('c', 'DROP TABLE public.more');
-until_true('c', $no_dead, 'and the next round works when it can');
+until_true('c', $no_dead, 'upkeep continues once the child table is dropped');
 query('c', q{
 	ALTER TABLE session.sessions RENAME TO heap;
 	CREATE TABLE session.sessions (LIKE session.heap) PARTITION BY RANGE (id);
 	ALTER EXTENSION session ADD TABLE session.sessions});
 $errors = round_errors('c');
 until_true('postgres', "SELECT round_errors > $errors + 2 FROM session.stats WHERE database = 'c'",
-	'so does one that finds a partitioned table');
+	'session.stats counts an error for a partitioned table');
 query('c', 'ALTER EXTENSION session DROP TABLE session.sessions; DROP TABLE session.sessions; ALTER TABLE session.heap RENAME TO sessions');
 query('postgres', 'DROP EXTENSION session');
 query('c', 'DROP EXTENSION session; CREATE EXTENSION session');
-until_true('c', written(used('c')), 'and the next one works');
+until_true('c', written(used('c')),
+'upkeep works after the extension was created again');
 
-# What the owner of the tables attaches to them has their rights and no more.
+# A trigger on our tables runs with the privileges of their owner and no
+# others.
 query(
 	'c', q{
 	CREATE ROLE owner LOGIN;
@@ -430,11 +454,12 @@ query(
 	ALTER TABLE session.sessions OWNER TO owner;
 });
 make_dead('c', 1);
-until_true('c', $no_dead, 'a table of another owner is looked after');
+until_true('c', $no_dead,
+'dead sessions of a table of another owner are deleted');
 is(query('c', 'SELECT * FROM public.seen'),
-	'owner|now', 'what is attached to it runs as its owner');
+	'owner|now', 'a trigger on the table runs as its owner');
 is(query('c', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'}),
-	'f', 'who gains nothing');
+	'f', 'a trigger cannot make its owner a superuser');
 query(
 	'c', q{
 	CREATE CONSTRAINT TRIGGER later AFTER DELETE ON session.sessions DEFERRABLE INITIALLY DEFERRED
@@ -443,51 +468,56 @@ query(
 my $position = -s $node->logfile;
 make_dead('c', 1);
 $node->wait_for_log(qr/ERROR: .*cannot fire deferred trigger within security-restricted operation/, $position);
-pass('nothing waits for the commit');
+pass('a deferred trigger fails');
 is(query('c', q{SELECT rolsuper FROM pg_roles WHERE rolname = 'owner'}),
-	'f', 'and nobody gains by it');
-until_true('a', written(used('a')), 'a step that fails stops no other');
+	'f', 'a deferred trigger cannot make its owner a superuser');
+until_true('a', written(used('a')),
+'upkeep continues in the other databases after the deferred trigger failed');
 query('c', 'DROP TRIGGER later ON session.sessions; DROP TRIGGER now ON session.sessions');
 query('c', q{UPDATE session.sessions SET purge_at = now() WHERE expires_at < '2020-02-01 UTC'});
-until_true('c', $no_dead, 'and is done when it can be');
+until_true('c', $no_dead,
+'dead sessions are deleted once the deferred trigger is dropped');
 
-# An extension that is gone costs no more.
+# A database whose extension was dropped gets no more workers.
 query('c', 'DROP EXTENSION session');
-until_true('a', written(used('a')), 'rounds are done elsewhere');
+until_true('a', written(used('a')), 'rounds run in another database');
 my $asked = workers_for('c');
-until_true('a', written(used('a')), 'and again') for 1 .. 3;
+until_true('a', written(used('a')), 'another round runs in another database') for 1 .. 3;
 cmp_ok(workers_for('c') - $asked, '<=', 1,
-	'a database whose extension was dropped is left alone');
+	'no worker is started for a database whose extension was dropped');
 query('c', 'CREATE EXTENSION session');
-until_true('c', written(used('c')), 'until it has one again');
+until_true('c', written(used('c')),
+'upkeep runs after the extension was created again');
 
-# One that a worker has not seen yet shows itself when it is used next.
+# An extension that no worker has seen yet is found when it is used.
 query('postgres', 'CREATE EXTENSION session');
 my $creator = $node->background_psql('c');
 $creator->query_safe('DROP EXTENSION session');
 $creator->query_safe('BEGIN; CREATE EXTENSION session');
 $creator->query_safe(q{CREATE TABLE tok AS SELECT * FROM session_create('ada', idle_timeout => '2 hours')});
 until_true('postgres', q{SELECT count(*) = 0 FROM session.stats WHERE database = 'c'},
-	'an extension that is not committed is none');
+	'session.stats does not list a database whose extension is not committed');
 $creator->query_safe(q{UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 hour'; COMMIT});
 $creator->query_safe(q{SELECT FROM session_validate((SELECT token FROM tok))});
 until_true('c', "SELECT $fresh FROM session.sessions",
-	'a connection that has used it before it was seen makes it seen');
+	'using a new extension starts upkeep in its database');
 $creator->quit;
 query('postgres', 'DROP EXTENSION session');
 
-# The server stops at once, in every mode, whatever is being done.
+# The server stops at once, in every mode, while a worker works.
 for my $mode (qw(smart fast immediate))
 {
 	make_dead('a', 20000);
-	until_true('postgres', working_in('a'), 'a worker works');
+	until_true('postgres', working_in('a'),
+	'a worker is deleting sessions before the shutdown');
 	my $start = time;
 	$node->stop($mode);
-	cmp_ok(time - $start, '<=', 5, "a $mode shutdown does not wait for it");
+	cmp_ok(time - $start, '<=', 5,
+		"a $mode shutdown does not wait for the worker");
 	$node->start;
 }
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP|server process .* was terminated/,
-	'nothing crashed');
+	'no process crashed');
 $node->stop;
 
 #
@@ -508,24 +538,24 @@ max_worker_processes = 1
 max_parallel_workers_per_gather = 4
 log_min_messages = debug1
 });
-# Without workers no database is looked at, so no new master key is made.
+# Without workers no database is checked, so no master key is made.
 append_to_file($small->data_dir . '/session_master.key', 'ab' x 32 . "\n");
 chmod 0600, $small->data_dir . '/session_master.key' or die 'chmod failed';
 $small->start;
-my $workers = 'SELECT workers FROM session.stats WHERE database = current_database()';
+my $worker_state = 'SELECT workers FROM session.stats WHERE database = current_database()';
 my $complaint = 'could not start a session worker';
 
-# There is one for the launcher alone.
+# There is a slot for the launcher only.
 $small->safe_psql('postgres', 'CREATE EXTENSION session; SELECT count(session_status($$st_$$)) FROM generate_series(1, 5)');
-ok($small->poll_query_until('postgres', $workers, 'no slot'),
-	'session.stats tells that there is no slot for a worker');
+ok($small->poll_query_until('postgres', $worker_state, 'no slot'),
+	'session.stats says that there is no slot for a worker');
 $small->wait_for_log(qr/DEBUG:  (?:\w+: )?$complaint.*DEBUG:  (?:\w+: )?$complaint/s);
 is(scalar(() = slurp_file($small->logfile) =~ /LOG:  (?:\w+: )?$complaint/g),
-	1, 'the log tells once');
+	1, 'the log has the message once at level LOG');
 like(slurp_file($small->logfile), qr/HINT:  You might need to increase "max_worker_processes"/,
-	'with a hint');
+	'the message has a hint that names the setting');
 
-# All this time evidence of lesser kinds comes in, and more than fits.
+# Meanwhile more evidence of less severe kinds arrives than the queue can hold.
 $small->safe_psql(
 	'postgres', q{
 	SELECT count(session_status('st_', '10.0.0.0'::inet + n / 2)) FROM generate_series(2, 4000) AS n;
@@ -541,7 +571,7 @@ is( $small->safe_psql(
 		SELECT user_id, ip FROM session.events WHERE kind = 'refresh_reuse';
 		SELECT count(*) >= 300 FROM session.events WHERE kind = 'binding_mismatch'}),
 	"0\nada|203.0.113.66\nt",
-	'and keeps none of a worse kind out');
+	'evidence of a worse kind is kept');
 
 # Slots that are taken and become free again.
 $small->append_conf('postgresql.conf', "max_worker_processes = 2\nsession.cleanup_interval = '1d'\n");
@@ -550,25 +580,29 @@ ok( $small->poll_query_until(
 		'postgres',
 		q{SELECT workers = 'ok' AND round_duration IS NOT NULL AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'session worker')
 		FROM session.stats WHERE database = current_database()}),
-	'with a slot more all is well');
+	'a worker runs with one more slot');
 $small->safe_psql('postgres', 'CREATE TABLE t WITH (parallel_workers = 4) AS SELECT 1 AS a; DELETE FROM session.events');
 my $greedy = $small->background_psql('postgres', on_error_stop => 0);
 $greedy->query_safe('SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_leader_participation = off');
 $greedy->query_until(qr/busy/, "\\echo busy\nSELECT count(pg_sleep(600)) FROM t;\n");
 my $parallel = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'parallel worker' };
-ok($small->poll_query_until('postgres', $parallel, '1'), 'another worker has the last slot');
+ok($small->poll_query_until('postgres', $parallel, '1'),
+	'a parallel worker takes the last slot');
 $small->safe_psql('postgres', q{SELECT count(session_status('st_')) FROM generate_series(1, 5)});
-ok($small->poll_query_until('postgres', $workers, 'no slot'), 'which session.stats tells of');
+ok($small->poll_query_until('postgres', $worker_state, 'no slot'),
+	'session.stats says that there is no slot again');
 $small->safe_psql('postgres', q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()});
-ok($small->poll_query_until('postgres', $workers, 'ok'), 'until it is free again');
+ok($small->poll_query_until('postgres', $worker_state, 'ok'),
+	'session.stats says that workers are ok once the slot is free');
 ok($small->poll_query_until('postgres', q{SELECT count(*) > 0 FROM session.events WHERE kind = 'failures'}),
-	'and what waited is written');
+	'the evidence that waited is written');
 eval { $greedy->quit };
 
 # No slot for the launcher itself.
 $small->append_conf('postgresql.conf', "max_worker_processes = 0\n");
 $small->restart;
-is($small->safe_psql('postgres', $workers), 'no launcher', 'session.stats tells of a launcher that is not there');
+is($small->safe_psql('postgres', $worker_state), 'no launcher',
+	'session.stats says that there is no launcher');
 $small->stop;
 
 done_testing();
