@@ -322,7 +322,8 @@ for my $name (sort keys %pattern)
 {
 	my ($pattern, $of) = @{ $pattern{$name} };
 	my $shows = substr($of, 0, 3) . id_of($of);
-	my $wanted = $pattern =~ s/TOKEN/$of/gr =~ s/ID/$shows/gr;
+	# At once, because a token may contain the letters ID.
+	my $wanted = $pattern =~ s/(TOKEN|ID)/$1 eq 'ID' ? $shows : $of/ger;
 
 	like($log{log}, qr/$wanted/, "the log shows $name");
 }
