@@ -404,7 +404,21 @@ CREATE FUNCTION session.session_stats(
     OUT expired pg_catalog.int8,
     OUT revoked pg_catalog.int8,
     OUT purge_backlog pg_catalog.int8,
-    OUT calls pg_catalog.jsonb,
+    OUT checks_active pg_catalog.int8,
+    OUT checks_malformed pg_catalog.int8,
+    OUT checks_unknown pg_catalog.int8,
+    OUT checks_revoked pg_catalog.int8,
+    OUT checks_expired pg_catalog.int8,
+    OUT checks_idle pg_catalog.int8,
+    OUT checks_binding pg_catalog.int8,
+    OUT sessions_created pg_catalog.int8,
+    OUT sessions_refreshed pg_catalog.int8,
+    OUT sessions_regenerated pg_catalog.int8,
+    OUT sessions_ended pg_catalog.int8,
+    OUT sessions_evicted pg_catalog.int8,
+    OUT refresh_reuses pg_catalog.int8,
+    OUT snapshots_believed pg_catalog.int8,
+    OUT snapshots_doubted pg_catalog.int8,
     OUT activity_used pg_catalog.int4,
     OUT activity_size pg_catalog.int4,
     OUT activity_dropped pg_catalog.int8,
@@ -429,7 +443,11 @@ COMMENT ON FUNCTION session.session_stats() IS
 
 CREATE VIEW session.stats AS
     SELECT database, preloaded, master_key, workers, live, idle, expired, revoked, purge_backlog,
-           calls, activity_used, activity_size, activity_dropped,
+           checks_active, checks_malformed, checks_unknown, checks_revoked,
+           checks_expired, checks_idle, checks_binding, sessions_created,
+           sessions_refreshed, sessions_regenerated, sessions_ended,
+           sessions_evicted, refresh_reuses, snapshots_believed,
+           snapshots_doubted, activity_used, activity_size, activity_dropped,
            evidence_dropped, revocation_overflows, rounds, round_errors,
            round_started_at, round_duration, round_written, round_deleted,
            round_evidence, round_trimmed
@@ -458,8 +476,36 @@ COMMENT ON COLUMN session.stats.revoked IS
 'Sessions that were revoked and whose rows are kept to say so, estimated likewise.';
 COMMENT ON COLUMN session.stats.purge_backlog IS
 'Rows that are due to be deleted, estimated likewise.';
-COMMENT ON COLUMN session.stats.calls IS
-'What was asked since the server started; a transaction that rolled back counts.  Looks at session tokens, and at cookies that are a session by themselves or were decoded, by what came of them: active, malformed, unknown, revoked, expired, idle, binding.  What happened to sessions: sessions_created, sessions_refreshed, sessions_regenerated, sessions_ended (for any reason but time), of which sessions_evicted and refresh_reuses.  Snapshots of the cookie cache: snapshots_believed without a look at the row, and snapshots_doubted that had to look before they were due.  activity_dropped, as in the column.';
+COMMENT ON COLUMN session.stats.checks_active IS
+'Checks of a session token, or of a cookie that is a session by itself or was decoded, that found a session that can be used.  Like the next 14, a count since the server started; a transaction that rolled back counts.';
+COMMENT ON COLUMN session.stats.checks_malformed IS
+'Checks of a value that does not have the shape of a token or cookie, NULL included.';
+COMMENT ON COLUMN session.stats.checks_unknown IS
+'Checks of a token that no session has, one that was replaced included, or of a cookie that no key has made.';
+COMMENT ON COLUMN session.stats.checks_revoked IS
+'Checks that found a revoked session or a denied cookie.';
+COMMENT ON COLUMN session.stats.checks_expired IS
+'Checks that found a session or cookie past its deadline.';
+COMMENT ON COLUMN session.stats.checks_idle IS
+'Checks that found a session that had not been used for its idle timeout.';
+COMMENT ON COLUMN session.stats.checks_binding IS
+'Checks from another address or user agent than the session is bound to.';
+COMMENT ON COLUMN session.stats.sessions_created IS
+'Sessions created.';
+COMMENT ON COLUMN session.stats.sessions_refreshed IS
+'Sessions refreshed, with a session token or a refresh token.';
+COMMENT ON COLUMN session.stats.sessions_regenerated IS
+'Sessions regenerated.';
+COMMENT ON COLUMN session.stats.sessions_ended IS
+'Sessions ended for any reason but time, those of the next two columns included.';
+COMMENT ON COLUMN session.stats.sessions_evicted IS
+'Sessions ended to make room for another one of their user.';
+COMMENT ON COLUMN session.stats.refresh_reuses IS
+'Sessions ended because an old refresh token was used.';
+COMMENT ON COLUMN session.stats.snapshots_believed IS
+'Snapshots of the cookie cache that were accepted without reading the session.';
+COMMENT ON COLUMN session.stats.snapshots_doubted IS
+'Snapshots of the cookie cache that were not yet due and for which the session was read.';
 COMMENT ON COLUMN session.stats.activity_used IS
 'Entries of the activity table that are in use, by all databases.';
 COMMENT ON COLUMN session.stats.activity_size IS

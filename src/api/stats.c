@@ -15,7 +15,6 @@
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "utils/builtins.h"
-#include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
 #include "api/api.h"
@@ -43,7 +42,21 @@ enum
 	STATS_EXPIRED,
 	STATS_REVOKED,
 	STATS_BACKLOG,
-	STATS_CALLS,
+	STATS_CHECKS_ACTIVE,
+	STATS_CHECKS_MALFORMED,
+	STATS_CHECKS_UNKNOWN,
+	STATS_CHECKS_REVOKED,
+	STATS_CHECKS_EXPIRED,
+	STATS_CHECKS_IDLE,
+	STATS_CHECKS_BINDING,
+	STATS_SESSIONS_CREATED,
+	STATS_SESSIONS_REFRESHED,
+	STATS_SESSIONS_REGENERATED,
+	STATS_SESSIONS_ENDED,
+	STATS_SESSIONS_EVICTED,
+	STATS_REFRESH_REUSES,
+	STATS_SNAPSHOTS_BELIEVED,
+	STATS_SNAPSHOTS_DOUBTED,
 	STATS_ACTIVITY_USED,
 	STATS_ACTIVITY_SIZE,
 	STATS_ACTIVITY_DROPPED,
@@ -120,27 +133,32 @@ put_tables(Line *line)
 	put_estimate(line, STATS_BACKLOG, survey.overdue);
 }
 
-static Datum
-calls(SessionDatabase *database)
+/* Puts every count of a database into its column. */
+static void
+put_counts(Line *line, SessionDatabase *database)
 {
-	JsonbParseState *state = NULL;
-	JsonbValue *object;
+	static const int columns[SESSION_COUNTERS] = {
+		[SESSION_COUNT_CHECKED + SESSION_ACTIVE] = STATS_CHECKS_ACTIVE,
+		[SESSION_COUNT_CHECKED + SESSION_MALFORMED] = STATS_CHECKS_MALFORMED,
+		[SESSION_COUNT_CHECKED + SESSION_UNKNOWN] = STATS_CHECKS_UNKNOWN,
+		[SESSION_COUNT_CHECKED + SESSION_REVOKED] = STATS_CHECKS_REVOKED,
+		[SESSION_COUNT_CHECKED + SESSION_EXPIRED] = STATS_CHECKS_EXPIRED,
+		[SESSION_COUNT_CHECKED + SESSION_IDLE] = STATS_CHECKS_IDLE,
+		[SESSION_COUNT_CHECKED + SESSION_BINDING] = STATS_CHECKS_BINDING,
+		[SESSION_COUNT_CREATED] = STATS_SESSIONS_CREATED,
+		[SESSION_COUNT_REFRESHED] = STATS_SESSIONS_REFRESHED,
+		[SESSION_COUNT_REGENERATED] = STATS_SESSIONS_REGENERATED,
+		[SESSION_COUNT_ENDED] = STATS_SESSIONS_ENDED,
+		[SESSION_COUNT_EVICTED] = STATS_SESSIONS_EVICTED,
+		[SESSION_COUNT_REUSED] = STATS_REFRESH_REUSES,
+		[SESSION_COUNT_BELIEVED] = STATS_SNAPSHOTS_BELIEVED,
+		[SESSION_COUNT_DOUBTED] = STATS_SNAPSHOTS_DOUBTED,
+		[SESSION_COUNT_DROPPED] = STATS_ACTIVITY_DROPPED
+	};
 
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	for (int i = 0; i < SESSION_COUNTERS; i++)
-	{
-		JsonbValue	name = {.type = jbvString};
-		JsonbValue	count = {.type = jbvNumeric};
-
-		name.val.string.val = unconstify(char *, session_database_counter_name(i));
-		name.val.string.len = strlen(session_database_counter_name(i));
-		count.val.numeric = int64_to_numeric((int64) session_database_counted(database,
-																			  i));
-		pushJsonbValue(&state, WJB_KEY, &name);
-		pushJsonbValue(&state, WJB_VALUE, &count);
-	}
-	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return JsonbPGetDatum(JsonbValueToJsonb(object));
+		put_column(line, columns[i],
+				   Int64GetDatum((int64) session_database_counted(database, i)));
 }
 
 static void
@@ -167,14 +185,11 @@ static void
 put_shared(Line *line, SessionDatabase *database)
 {
 	put_workers(line);
-	put_column(line, STATS_CALLS, calls(database));
+	put_counts(line, database);
 	put_column(line, STATS_ACTIVITY_USED,
 			   Int32GetDatum(session_activity_used()));
 	put_column(line, STATS_ACTIVITY_SIZE,
 			   Int32GetDatum(session_activity_room()));
-	put_column(line, STATS_ACTIVITY_DROPPED,
-			   Int64GetDatum((int64) session_database_counted(database,
-															  SESSION_COUNT_DROPPED)));
 	put_column(line, STATS_EVIDENCE_DROPPED,
 			   Int64GetDatum((int64) session_evidence_dropped()));
 	put_column(line, STATS_REVOCATION_OVERFLOWS,

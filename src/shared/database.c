@@ -187,31 +187,6 @@ session_database_knows_uses(TimestampTz since)
 		since > (TimestampTz) pg_atomic_read_u64(&mine->use_lost_at);
 }
 
-const char *
-session_database_counter_name(SessionCounter which)
-{
-	static const char *const names[SESSION_COUNTERS] = {
-		[SESSION_COUNT_CHECKED + SESSION_MALFORMED] = "malformed",
-		[SESSION_COUNT_CHECKED + SESSION_UNKNOWN] = "unknown",
-		[SESSION_COUNT_CHECKED + SESSION_REVOKED] = "revoked",
-		[SESSION_COUNT_CHECKED + SESSION_EXPIRED] = "expired",
-		[SESSION_COUNT_CHECKED + SESSION_IDLE] = "idle",
-		[SESSION_COUNT_CHECKED + SESSION_BINDING] = "binding",
-		[SESSION_COUNT_CHECKED + SESSION_ACTIVE] = "active",
-		[SESSION_COUNT_CREATED] = "sessions_created",
-		[SESSION_COUNT_REFRESHED] = "sessions_refreshed",
-		[SESSION_COUNT_REGENERATED] = "sessions_regenerated",
-		[SESSION_COUNT_ENDED] = "sessions_ended",
-		[SESSION_COUNT_EVICTED] = "sessions_evicted",
-		[SESSION_COUNT_REUSED] = "refresh_reuses",
-		[SESSION_COUNT_BELIEVED] = "snapshots_believed",
-		[SESSION_COUNT_DOUBTED] = "snapshots_doubted",
-		[SESSION_COUNT_DROPPED] = "activity_dropped",
-	};
-
-	return names[which];
-}
-
 List *
 session_database_list(void)
 {

@@ -114,9 +114,6 @@ extern void session_database_lost_uses(TimestampTz at);
  */
 extern bool session_database_knows_uses(TimestampTz since);
 
-/* What a counter is called. */
-extern const char *session_database_counter_name(SessionCounter which);
-
 /* Copies of the entries of all databases, a list of SessionDatabase. */
 extern List *session_database_list(void);
 

@@ -125,9 +125,9 @@ $$;
 SELECT * FROM pg_temp.sources(:'fresh_cookie', false, :'fresh', :'other', :'fresh_id');
 SELECT * FROM pg_temp.sources(:'fresh_cookie', true, :'fresh', :'other', :'fresh_id');
 SELECT * FROM pg_temp.sources(:'old', false, :'token', :'other', :'id');
-SELECT calls -> 'malformed' AS malformed FROM session.stats WHERE database = current_database() \gset
+SELECT checks_malformed AS malformed FROM session.stats WHERE database = current_database() \gset
 SELECT FROM session_cookie_validate(:'cookie', token => 'junk');
-SELECT (calls -> 'malformed')::int - :malformed AS malformed FROM session.stats WHERE database = current_database();
+SELECT checks_malformed - :malformed AS malformed FROM session.stats WHERE database = current_database();
 
 -- A snapshot of the token before it is beside the session's new token decides nothing.
 BEGIN;

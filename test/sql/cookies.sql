@@ -383,7 +383,7 @@ SET session.failure_threshold = 3;
 CREATE FUNCTION pg_temp.looks_of(what text, cookie text, ip text) RETURNS TABLE (outcome text, failures text)
 LANGUAGE plpgsql AS $$
 DECLARE
-    before jsonb := (SELECT calls FROM session.stats WHERE database = current_database());
+    before jsonb := (SELECT to_jsonb(stats) FROM session.stats WHERE database = current_database());
 BEGIN
     TRUNCATE session.events;
     FOR n IN 1 .. 4 LOOP
@@ -400,8 +400,9 @@ BEGIN
     END LOOP;
     PERFORM session_cleanup();
     RETURN QUERY
-    SELECT (SELECT string_agg(key || ' ' || value::bigint - (before ->> key)::bigint, ', ')
-              FROM session.stats, jsonb_each_text(calls) WHERE database = current_database() AND value <> before ->> key),
+    SELECT (SELECT string_agg(substr(key, 8) || ' ' || value::bigint - (before ->> key)::bigint, ', ')
+              FROM session.stats, jsonb_each_text(to_jsonb(stats))
+             WHERE database = current_database() AND key ~ '^checks_' AND value <> before ->> key),
            (SELECT string_agg(host(e.ip) || ' ' || (e.detail ->> 'count'), ', ') FROM session.events AS e WHERE kind = 'failures');
 END
 $$;

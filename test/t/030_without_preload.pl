@@ -46,7 +46,7 @@ is( $node->safe_psql(
 
 is( $node->safe_psql(
 		'postgres',
-		q{SELECT database, preloaded, live, calls, rounds FROM session.stats}),
+		q{SELECT database, preloaded, live, checks_active, rounds FROM session.stats}),
 	'postgres|f|0||',
 	'session.stats shows that the library is not preloaded');
 

@@ -157,7 +157,7 @@ is(on_standby("SELECT session_data('$token')"),
 
 # session.stats and session.events can be read on a standby.
 is( on_standby(
-		q{SET ROLE pg_monitor; SELECT preloaded, live, revoked, (calls ->> 'active')::int > 0, rounds, round_errors, }
+		q{SET ROLE pg_monitor; SELECT preloaded, live, revoked, checks_active > 0, rounds, round_errors, }
 		  . 'round_started_at IS NULL FROM session.stats'),
 	't|2|0|t|0|0|t',
 	'session.stats shows the counters of the standby and the state of the tables');
