@@ -181,7 +181,7 @@ sub normal
 	my $text = shift;
 	for ($text)
 	{
-		s/\b(st|rt)_[A-Za-z0-9_-]{64}/<token>/g;
+		s{\b(st|rt)_(?:[A-Za-z0-9_-]{64}|\.\.\.)}{<token>}g;
 		s/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/<uuid>/g;
 		s/\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:?\d\d)?|Z)?/<time>/g;
 		s/-{3,}/---/g;
