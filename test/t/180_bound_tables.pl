@@ -53,8 +53,8 @@ rounds(3);
 is(warnings('users'), 1, 'several rounds warn once of a child table that was made later');
 like(
 	slurp_file($node->logfile),
-	qr/DETAIL:  changes of rows in these child tables end no session: public\.guests\n/,
-	'and name it');
+	qr/DETAIL:  changes of rows in these child tables revoke no session: public\.guests\n/,
+	'the warning names the child table');
 $node->safe_psql('postgres', 'SELECT session_cleanup()');
 is(warnings('users'), 1, 'session_cleanup does not repeat it');
 
