@@ -550,6 +550,16 @@ CREATE TYPE @extschema@.session_credentials AS
 
 COMMENT ON TYPE @extschema@.session_credentials IS
 'The credentials of a session.  token is for the client''s cookie; it is not stored and cannot be shown again.  refresh_token and refresh_expires_at are NULL unless the session is refreshable.';
+COMMENT ON COLUMN @extschema@.session_credentials.id IS
+'Public id of the session, safe to log and to show.';
+COMMENT ON COLUMN @extschema@.session_credentials.token IS
+'Session token for the client''s cookie; it is not stored and cannot be shown again.';
+COMMENT ON COLUMN @extschema@.session_credentials.refresh_token IS
+'Refresh token; NULL unless the session is refreshable.';
+COMMENT ON COLUMN @extschema@.session_credentials.expires_at IS
+'Deadline of the session token.';
+COMMENT ON COLUMN @extschema@.session_credentials.refresh_expires_at IS
+'Deadline of the refresh token; NULL unless the session is refreshable.';
 
 CREATE TYPE @extschema@.session_info AS
 (
@@ -571,6 +581,34 @@ CREATE TYPE @extschema@.session_info AS
 
 COMMENT ON TYPE @extschema@.session_info IS
 'A session without its secrets.  status is active, revoked, expired or idle.  expires_at is when the session ends if it is not used again.  current is true if this transaction validated or created the session.';
+COMMENT ON COLUMN @extschema@.session_info.id IS
+'Public id of the session, safe to log and to show.';
+COMMENT ON COLUMN @extschema@.session_info.status IS
+'active, revoked, expired or idle.';
+COMMENT ON COLUMN @extschema@.session_info.user_id IS
+'The user; NULL = anonymous session.';
+COMMENT ON COLUMN @extschema@.session_info.tenant_id IS
+'The tenant that the user belongs to; NULL = none.';
+COMMENT ON COLUMN @extschema@.session_info.role IS
+'Database role for row-level security; NULL = none.';
+COMMENT ON COLUMN @extschema@.session_info.auth_level IS
+'Number of authentication factors that were proven; 0 = anonymous.';
+COMMENT ON COLUMN @extschema@.session_info.data IS
+'Data of the application, a JSON object; NULL where a function does not show it.';
+COMMENT ON COLUMN @extschema@.session_info.ip IS
+'Client address from which the session was created.';
+COMMENT ON COLUMN @extschema@.session_info.user_agent IS
+'User agent with which the session was created.';
+COMMENT ON COLUMN @extschema@.session_info.created_at IS
+'When the session was created.';
+COMMENT ON COLUMN @extschema@.session_info.authenticated_at IS
+'When the user last authenticated; NULL = anonymous.';
+COMMENT ON COLUMN @extschema@.session_info.last_seen_at IS
+'When the session was last used, as far as this server knows.';
+COMMENT ON COLUMN @extschema@.session_info.expires_at IS
+'When the session ends if it is not used again.';
+COMMENT ON COLUMN @extschema@.session_info.current IS
+'Whether this transaction validated or created the session.';
 
 /*
  * The life of a session.  Level: app.
@@ -607,8 +645,8 @@ COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid) IS
 'Creates a session and returns its token (67 characters), id and deadline.
-user_id NULL creates an anonymous session.  lifetime, idle_timeout and max_sessions default to the settings of those names; zero means no idle timeout and no limit.  id defaults to a new UUIDv7.
-Errors: 22023 and 22004 for arguments outside their domain, and for a missing ip or user_agent that session.bind_ip or session.bind_user_agent requires; 54000 for data or names that are too large; 53400 if the user has too many sessions and session.on_limit is reject; 23505 if the id exists; 55000 if the session is refreshable, or session.encrypt_data is on, and the master key is missing or wrong.';
+user_id NULL creates an anonymous session.  lifetime, idle_timeout and max_sessions default to the settings.
+Errors: 22023 and 22004 for invalid and missing arguments; 54000 for what is too large; 53400 if the user has too many sessions; 23505 if the id exists; 55000 if the master key is needed and missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_validate(
     token pg_catalog.text,
@@ -622,7 +660,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Returns the session of a token if it is active, otherwise no row.  Counts as a use of the session.  The use is recorded in shared memory; without preload it is written to the row if the transaction may write and the row is not locked.
+'Returns the session of a token if it is active, otherwise no row.  Counts as a use of the session.
 ip and user_agent are those of the request; they are compared with those of the session if session.bind_ip or session.bind_user_agent is on.
 Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
@@ -675,10 +713,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_refresh(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_refresh(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'For a session token: restarts the lifetime of a live session, up to its cap, and returns its credentials with the same token.  For a refresh token: returns the next session token and refresh token.
-The refresh token that was replaced last returns the same pair again: within session.refresh_grace, and later as long as the session was certainly not used since.  That is only known with the library preloaded and since the server started.
-ip and user_agent are those of the request; they are checked as in session_validate and are part of the event refresh_reuse.
-Returns no row for any other token.  A refresh token that was used before and does not return the same pair revokes the session.
+'For a session token: restarts the lifetime of a live session, up to its cap.  For a refresh token: returns the next session token and refresh token.  One that was just replaced returns the same pair again; any other that was replaced returns no row and revokes the session.
 Errors: 55000 if a refresh token is used and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_regenerate(
@@ -694,9 +729,9 @@ REVOKE ALL ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4) IS
-'Gives a live session a new token; its id and data stay the same, and the old token becomes invalid.  Returns no row unless the session is live.
-user_id logs an anonymous session in; role and auth_level change its privileges; NULL keeps the present value.  Logging in and setting auth_level count as authentication: they restart the lifetime.
-Errors: 22023 if the session belongs to another user, and for arguments outside their domain; 54000 for names that are too large; 53400 as in session_create; 55000 if the session is refreshable and the master key is missing or wrong.';
+'Gives a live session a new token; its id and data stay, and the old token becomes invalid.
+user_id logs an anonymous session in; role and auth_level change its privileges.
+Errors: 22023 if the session belongs to another user, and for invalid arguments; 54000 for names that are too large; 53400 as in session_create; 55000 if it is refreshable and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_revoke(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -804,8 +839,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_encode(
 COMMENT ON FUNCTION @extschema@.session_cookie_encode(
     pg_catalog.jsonb, pg_catalog.text, pg_catalog.interval,
     pg_catalog.text) IS
-'Makes a cookie from a JSON object, signed or sealed with the newest key of a purpose.  encoding is compact, jwt, jwe or sealed; ttl defaults to session.lifetime.  Sets the claims iat, exp and jti, which the payload must not have: remove them from a payload that session_cookie_decode returned.
-Errors: 22004 for a NULL payload; 22023 for a payload with one of these claims and for arguments outside their domain; 54000 for a payload that is too large; 55000 if there is no key or the master key is missing or wrong.';
+'Makes a cookie from a JSON object with the newest key of a purpose.  encoding is compact, jwt, jwe or sealed; ttl defaults to session.lifetime.  Sets iat, exp and jti.
+Errors: 22004 for a NULL payload; 22023 for a payload with one of these claims and for invalid arguments; 54000 for a payload that is too large; 55000 if there is no key or the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_decode(
     cookie pg_catalog.text,
@@ -843,8 +878,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_issue(
     pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_issue(
     pg_catalog.text, pg_catalog.text) IS
-'Returns a snapshot of the live session of a token, a signed cookie that is sent together with the token and is accepted without reading the row for session.cookie_cache_ttl; NULL unless the session is live.  encoding defaults to session.cookie_encoding.
-Errors: 22023 for an invalid encoding; 55000 if there is no key for the purpose session or the master key is missing or wrong; errors of session.claims_function.';
+'Returns a snapshot of the live session of a token, which is accepted without reading the row for session.cookie_cache_ttl; NULL unless the session is live.  encoding defaults to session.cookie_encoding.
+Errors: 22023 for an invalid encoding; 55000 if there is no key of purpose session or the master key is missing or wrong; errors of session.claims_function.';
 
 CREATE FUNCTION @extschema@.session_cookie_validate(
     cookie pg_catalog.text,
@@ -870,8 +905,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
 COMMENT ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.inet,
     pg_catalog.text) IS
-'Validates a snapshot that session_cookie_issue made.  Returns no row if it is invalid.  It reads no table while the snapshot is younger than session.cookie_cache_ttl.  The row decides after that, if sensitive is true, while session.bind_ip or session.bind_user_agent is on, if token is not the token for which the snapshot was made, and (with the library preloaded) if the session was revoked or rotated since.
-If the row decides, token must be the token of the session: it is validated as session_validate does, with ip and user_agent; without it there is no row.  There is also no row if token belongs to another session.
+'Validates a snapshot that session_cookie_issue made, without reading a table while it is younger than session.cookie_cache_ttl; otherwise, and if sensitive is true, the row and the token decide.
 source is cookie or database: what decided.  should_refresh is true if the client needs a new snapshot.
 Errors: 55000 if the master key is missing or wrong.';
 
@@ -889,8 +923,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_jwt(
 COMMENT ON FUNCTION @extschema@.session_jwt(
     pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb,
     pg_catalog.text) IS
-'Returns a JWT (HS256) for the live session of a token, which another service can verify; NULL unless the session is live.  It is signed with the newest key of the purpose jwt: import the secret that the other service has.  Sets sid, sub, tid, role, lvl, iat, exp and jti, and aud if audience is given; claims adds other claims, for example iss, nbf or an aud with several values.  The JWT expires no later than the session.
-Errors: 22023 for claims that the function sets itself and for arguments outside their domain; 54000 for a payload that is too large; 55000 if there is no key for the purpose jwt; errors of session.claims_function.';
+'Returns a JWT (HS256) for the live session of a token; NULL unless the session is live.  It is signed with the newest key of the purpose jwt and expires no later than the session.
+Errors: 22023 for claims that the function sets itself and for invalid arguments; 54000 for a payload that is too large; 55000 if there is no key; errors of session.claims_function.';
 
 /*
  * The identity of the running transaction.  Level: public, because a caller of
@@ -913,8 +947,8 @@ RETURNS pg_catalog.void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_pre_request';
 COMMENT ON FUNCTION @extschema@.session_pre_request() IS
-'Binds the session of a web request to the running transaction, for db-pre-request of PostgREST and similar servers.  Takes the credentials from the settings request.cookies and request.headers.  Sets the role of the session, with the settings of that role (ALTER ROLE ... SET), until the transaction ends.  session.on_invalid decides what happens if the token is invalid.
-Errors: PT401 for an invalid token if session.on_invalid is reject, 42501 for a role that the connection may not set.';
+'Binds the session of a web request to the running transaction and sets its role, for db-pre-request of PostgREST and similar servers.  Reads request.cookies and request.headers.
+Errors: PT401 for an invalid token if session.on_invalid is reject; 42501 for a role that the connection may not set.';
 
 CREATE FUNCTION @extschema@.session_id()
 RETURNS pg_catalog.uuid
@@ -1030,10 +1064,8 @@ COMMENT ON FUNCTION @extschema@.session_cookie_header(
     pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.text,
     pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text,
     pg_catalog.bool) IS
-'Returns the Set-Cookie headers that store a value in a cookie, one per row and without the name of the header.  Send them in this order.
-name, path, domain, secure, http_only and same_site (lax, strict or none) default to the settings session.cookie_...; an empty path or domain omits the attribute; a dot before a domain is dropped.  max_age is in whole seconds, a fraction is dropped; NULL lets the cookie end with the browser, zero removes it.  partitioned NULL means false.
-A header has at most 4096 bytes.  A value that is too long for one header is split into the cookies name.0, name.1 and so on, at most 100, after a header that removes name itself.  If the value may replace a longer one, send session_cookie_clear with the request''s Cookie header first.
-Errors: 22004 for a NULL value; 22023 for characters that a header cannot contain, for a max_age of more than 400 days or less than zero, and for attributes that browsers would refuse (names that start with __Host-, __Secure- or __Http-, SameSite=None and Partitioned require other attributes); 54000 for a value that is too large, and for a name or path of more than 1024 bytes.  Values from settings are checked too.';
+'Returns the Set-Cookie headers that store a value in a cookie, one per row and without the name of the header.  The other arguments default to settings.
+Errors: 22004 for a NULL value; 22023 for what a header cannot contain or browsers would refuse; 54000 for a value, name or path that is too large.  Values from settings are checked too.';
 
 CREATE FUNCTION @extschema@.session_cookie_clear(
     name pg_catalog.text DEFAULT NULL,
@@ -1044,8 +1076,7 @@ LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_cookie_clear';
 COMMENT ON FUNCTION @extschema@.session_cookie_clear(
     pg_catalog.text, pg_catalog.text) IS
-'Returns the Set-Cookie headers that remove a cookie, one per row: for name (default: session.cookie_name); for every chunk of it (name.0 to name.99) in the Cookie header of the request; and for the cookie with the snapshot (name-cache) and its chunks, if that header contains them.
-Path, domain and the other attributes are those of the settings.  To remove a cookie that has other attributes or is partitioned, call session_cookie_header with these attributes, an empty value and a max_age of zero.
+'Returns the Set-Cookie headers that remove a cookie, its chunks and its snapshot, one per row.  name defaults to session.cookie_name; cookie_header is the Cookie header of the request.
 Errors: as session_cookie_header for the name and the settings; none for any content of the Cookie header.';
 
 CREATE FUNCTION @extschema@.session_cookie_read(
@@ -1056,8 +1087,7 @@ LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_cookie_read';
 COMMENT ON FUNCTION @extschema@.session_cookie_read(
     pg_catalog.text, pg_catalog.text) IS
-'Returns the value of a cookie (default: session.cookie_name) in the Cookie header of a request, joined from name.0, name.1 and so on if it was split into chunks; NULL if the cookie or a chunk is missing.
-The name must match exactly; of several cookies of that name, the first counts.  The value is returned unchanged: it is not decoded, and quotes are part of it.
+'Returns the unchanged value of a cookie (default: session.cookie_name) in the Cookie header of a request, joined from name.0, name.1 and so on if it was split into chunks; NULL if the cookie or a chunk is missing.
 Errors: 22023 for an invalid cookie name; none for any content of the Cookie header.';
 
 /*
@@ -1168,8 +1198,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Does upkeep at once, as a worker does it in the background.  Returns deleted, the number of rows of ended sessions that were deleted, at most max_rows (default: all), and failed, the names of the steps in which an error occurred: sessions, evidence, denylist, events, origins, bound_tables, triggers or activity; {} if there was none.  The error of a step is reported as a WARNING, and the other steps are still done.
-The steps, in this order: delete the rows of ended sessions, session.cleanup_batch per statement; write the evidence in shared memory as events; delete expired rows of the denylist, events and origins; warn about each table that session_bind_users bound and whose changes do not end all sessions (once, until the problem is solved); write activity that is due.  Rows that another transaction has locked are skipped.
+'Does upkeep at once, as a worker does it in the background.  Returns deleted, the number of rows of ended sessions that were deleted, at most max_rows (default: all), and failed, the names of the steps in which an error occurred.  The error is reported as a WARNING, and the other steps are still done.
 Errors: 22023 for a max_rows of less than 1.';
 
 CREATE FUNCTION @extschema@.session_bind_users(
@@ -1183,9 +1212,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_bind_users(
     pg_catalog.regclass, pg_catalog.name, pg_catalog.name) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_bind_users(
     pg_catalog.regclass, pg_catalog.name, pg_catalog.name) IS
-'Makes changes of a table of users revoke sessions, in the same transaction and with the reason user.  The sessions of the user of a row, in all tenants, are revoked if the row is deleted, its id changes or its active_column changes from true to false or NULL; the sessions of all users in the table are revoked if it is truncated.
-The user_id is the id as text, in each of these forms: the output of its type under the settings of the session that changes the table, its output under the defaults of bytea_output, DateStyle, IntervalStyle and extra_float_digits, and the result of a built-in cast to text.  A further call replaces the columns of an earlier one.  The caller needs the privilege TRIGGER on the table.
-Errors: 22004 for NULL; 42P01, 42703 and 42804 for a table or column that does not exist or is not boolean; 42809 for an object that is not a table or has child tables; 0A000 for an id_column in which different texts are equal (citext, a nondeterministic collation); 42501 without the privilege.';
+'Makes changes of a table of users revoke sessions: when a row is deleted, its id changes, or active_column turns to false or NULL.  id_column as text is the user_id.
+Errors: 22004 for NULL; 42P01, 42703 and 42804 for a table or column that does not exist or is not boolean; 42809 and 0A000 for tables and columns that cannot be bound; 42501 without the privilege TRIGGER.';
 
 CREATE FUNCTION @extschema@.session_unbind_users(users pg_catalog.regclass)
 RETURNS pg_catalog.void
@@ -1206,9 +1234,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_storage(
     pg_catalog.text, pg_catalog.name) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_storage(
     pg_catalog.text, pg_catalog.name) IS
-'Moves the table of sessions to another kind of storage.  No session ends.  The table is locked until the transaction ends.
-kind is database (a logged table in the tablespace of the database), cache (an unlogged table, which is empty after a crash and cannot be read on a standby) or filesystem (a logged table in the given tablespace).  Keys and the denylist are not moved.
-Errors: 22023 for another kind, and for a tablespace with a kind other than filesystem; 22004 for a NULL kind, and for filesystem without a tablespace; 42704 for a tablespace that does not exist; 42501 if the owner of the tables may not use the tablespace.';
+'Moves the table of sessions to another kind of storage: database, cache (unlogged) or filesystem (another tablespace).  No session ends.  Locks the table until the transaction ends.
+Errors: 22023 and 22004 for a kind or tablespace that does not fit; 42704 for a tablespace that does not exist; 42501 if the owner of the tables may not use it.';
 
 CREATE FUNCTION @extschema@.session_grant(
     role pg_catalog.regrole,
@@ -1218,8 +1245,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_grant';
 REVOKE ALL ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) IS
-'Gives a role a level: app, or admin, which includes app.  The role gets all privileges that the level needs, including those on public functions and USAGE on their schema.  An administrator may also read session.events, session.grants, session.privileges and session.bound_tables.
-A level is added to the levels that the role has; the level none revokes all of them.  USAGE on a schema that the role had before the first call is kept.  The call waits for other transactions that change a level.
+'Gives a role a level: app, or admin, which includes app; none revokes all levels.  A level is added to the levels that the role has.
 Errors: 22004 for NULL; 22023 for another level, and for revoking from the owner of the tables; 42704 for a role that does not exist; 42501 if the owner of the tables may not grant; 25006 in a READ ONLY transaction.';
 
 /*

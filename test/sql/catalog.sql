@@ -47,8 +47,8 @@ SELECT pg_describe_object(classid, objid, 0) AS object
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum)
   FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
- WHERE relnamespace = 'session'::regnamespace AND relkind = 'r' AND attnum > 0
-   AND coalesce(col_description(attrelid, attnum), '') = ''
+ WHERE (relnamespace = 'session'::regnamespace AND relkind IN ('r', 'v') OR relname IN ('session_info', 'session_credentials') AND relkind = 'c')
+   AND attnum > 0 AND coalesce(col_description(attrelid, attnum), '') = ''
 UNION ALL
 SELECT pg_describe_object('pg_extension'::regclass, oid, 0)
   FROM pg_extension WHERE extname = 'session' AND coalesce(obj_description(oid, 'pg_extension'), '') = ''
@@ -71,8 +71,20 @@ COMMENT ON TRIGGER keys_changed ON session.keys IS NULL;
 COMMENT ON VIEW session.key_ring IS NULL;
 COMMENT ON COLUMN session.events.detail IS NULL;
 COMMENT ON SEQUENCE session.events_id_seq IS NULL;
+COMMENT ON COLUMN session.stats.live IS NULL;
+COMMENT ON COLUMN session_info.status IS NULL;
 SELECT * FROM uncommented ORDER BY object COLLATE "C";
 DROP VIEW uncommented;
+
+-- No comment has more than 400 characters: what is longer is in docs/reference.
+SELECT pg_describe_object(c.classoid, c.objoid, c.objsubid) AS object, length(c.description)
+  FROM pg_description c
+  JOIN pg_depend d ON d.classid = c.classoid AND d.objid = c.objoid AND d.deptype = 'e'
+                   OR c.classoid = 'pg_class'::regclass AND d.classid = 'pg_type'::regclass AND d.deptype = 'e'
+                      AND d.objid = (SELECT reltype FROM pg_class WHERE oid = c.objoid)
+  JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND e.oid = d.refobjid
+ WHERE e.extname = 'session' AND length(c.description) > 400
+ ORDER BY 1;
 
 -- The tables and the view: columns, indexes, constraints and triggers.
 SELECT relname, attname, format_type(atttypid, atttypmod) AS type, attnotnull AS not_null, collname AS collation
