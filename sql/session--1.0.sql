@@ -419,8 +419,8 @@ CREATE FUNCTION session.session_stats(
     OUT sessions_ended pg_catalog.int8,
     OUT sessions_evicted pg_catalog.int8,
     OUT refresh_reuses pg_catalog.int8,
-    OUT snapshots_believed pg_catalog.int8,
-    OUT snapshots_doubted pg_catalog.int8,
+    OUT snapshots_accepted pg_catalog.int8,
+    OUT snapshots_checked pg_catalog.int8,
     OUT activity_used pg_catalog.int4,
     OUT activity_size pg_catalog.int4,
     OUT activity_dropped pg_catalog.int8,
@@ -448,8 +448,8 @@ CREATE VIEW session.stats AS
            checks_active, checks_malformed, checks_unknown, checks_revoked,
            checks_expired, checks_idle, checks_binding, sessions_created,
            sessions_refreshed, sessions_regenerated, sessions_ended,
-           sessions_evicted, refresh_reuses, snapshots_believed,
-           snapshots_doubted, activity_used, activity_size, activity_dropped,
+           sessions_evicted, refresh_reuses, snapshots_accepted,
+           snapshots_checked, activity_used, activity_size, activity_dropped,
            evidence_dropped, revocation_overflows, rounds, round_errors,
            round_started_at, round_duration, round_written, round_deleted,
            round_evidence, round_trimmed
@@ -504,10 +504,10 @@ COMMENT ON COLUMN session.stats.sessions_evicted IS
 'Number of sessions that were ended to make room for another session of their user.';
 COMMENT ON COLUMN session.stats.refresh_reuses IS
 'Number of sessions that were ended because an old refresh token was used.';
-COMMENT ON COLUMN session.stats.snapshots_believed IS
+COMMENT ON COLUMN session.stats.snapshots_accepted IS
 'Number of snapshots of the cookie cache that were accepted without reading the row.';
-COMMENT ON COLUMN session.stats.snapshots_doubted IS
-'Number of snapshots of the cookie cache that were younger than session.cookie_cache_ttl and still needed the row.';
+COMMENT ON COLUMN session.stats.snapshots_checked IS
+'Number of snapshots of the cookie cache that were younger than session.cookie_cache_ttl and were still checked against the row.';
 COMMENT ON COLUMN session.stats.activity_used IS
 'Number of entries of the activity table in shared memory that are in use, in all databases.';
 COMMENT ON COLUMN session.stats.activity_size IS
