@@ -134,8 +134,8 @@ calls(SessionDatabase *database)
 
 		name.val.string.val = unconstify(char *, session_database_counter_name(i));
 		name.val.string.len = strlen(session_database_counter_name(i));
-		count.val.numeric = int64_to_numeric((int64) session_database_counted(database,
-																			  i));
+		count.val.numeric = int64_to_numeric((int64) session_database_counter_value(database,
+																					i));
 		pushJsonbValue(&state, WJB_KEY, &name);
 		pushJsonbValue(&state, WJB_VALUE, &count);
 	}
@@ -173,8 +173,8 @@ put_shared(Line *line, SessionDatabase *database)
 	put_column(line, STATS_ACTIVITY_SIZE,
 			   Int32GetDatum(session_activity_room()));
 	put_column(line, STATS_ACTIVITY_DROPPED,
-			   Int64GetDatum((int64) session_database_counted(database,
-															  SESSION_COUNT_DROPPED)));
+			   Int64GetDatum((int64) session_database_counter_value(database,
+																	SESSION_COUNT_ACTIVITY_DROPPED)));
 	put_column(line, STATS_EVIDENCE_DROPPED,
 			   Int64GetDatum((int64) session_evidence_dropped()));
 	put_column(line, STATS_REVOCATION_OVERFLOWS,

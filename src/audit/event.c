@@ -110,7 +110,7 @@ session_event_table(void)
 
 /* The bits that a word in the list stands for; 0 = it is no such word. */
 static uint32
-bits_of(const char *name)
+kind_bits(const char *name)
 {
 	if (strcmp(name, "all") == 0)
 		return (1U << SESSION_EVENT_KINDS) - 1;
@@ -133,7 +133,7 @@ parse_kinds(List *names, uint32 *kinds)
 	foreach(cell, names)
 	{
 		const char *name = lfirst(cell);
-		uint32		bits = bits_of(name);
+		uint32		bits = kind_bits(name);
 
 		if (bits == 0)
 		{
@@ -224,8 +224,8 @@ put_json_text(StringInfo json, const char *name, const text *value, int max)
 
 /* Adds a member by its type's output function. */
 static void
-put_output(StringInfo json, const char *name, PGFunction output,
-		   const void *value)
+put_json_output(StringInfo json, const char *name, PGFunction output,
+				const void *value)
 {
 	appendStringInfo(json, ", \"%s\": ", name);
 	if (value == NULL)
@@ -238,7 +238,7 @@ put_output(StringInfo json, const char *name, PGFunction output,
 
 /* The event as a JSON object. */
 static char *
-payload(const SessionEvent *event, int max)
+make_payload(const SessionEvent *event, int max)
 {
 	StringInfoData json;
 	char		at[MAXDATELEN + 1];
@@ -249,10 +249,10 @@ payload(const SessionEvent *event, int max)
 	initStringInfo(&json);
 	appendStringInfo(&json, "{\"kind\": \"%s\", \"at\": \"%s\"",
 					 kind_names[event->kind], at);
-	put_output(&json, "session_id", uuid_out, event->session_id);
+	put_json_output(&json, "session_id", uuid_out, event->session_id);
 	put_json_text(&json, "user_id", event->user_id, max);
 	put_json_text(&json, "tenant_id", event->tenant_id, max);
-	put_output(&json, "ip", inet_out, event->ip);
+	put_json_output(&json, "ip", inet_out, event->ip);
 	put_json_text(&json, "user_agent", event->user_agent, max);
 	appendStringInfoString(&json, ", \"detail\": ");
 	if (event->detail == NULL)
@@ -269,10 +269,10 @@ payload(const SessionEvent *event, int max)
 static void
 notify(const SessionEvent *event)
 {
-	char	   *json = payload(event, 0);
+	char	   *json = make_payload(event, 0);
 
 	if (strlen(json) > PAYLOAD_BYTES)
-		json = payload(event, CUT_BYTES);
+		json = make_payload(event, CUT_BYTES);
 	if (strlen(json) <= PAYLOAD_BYTES)
 		Async_Notify(CHANNEL, json);
 }
@@ -359,7 +359,7 @@ is_text(const text *value, const char *word)
 
 /* Events of one kind with a session are not like those without one. */
 static bool
-is_alike(TupleTableSlot *slot, const SessionEvent *event)
+is_same_kind(TupleTableSlot *slot, const SessionEvent *event)
 {
 	bool		null;
 	Datum		value = session_table_value(&events, slot, COL_KIND, &null);
@@ -372,7 +372,7 @@ is_alike(TupleTableSlot *slot, const SessionEvent *event)
 
 /* Tells whether it is about the same session, or else from the same address. */
 static bool
-is_same(TupleTableSlot *slot, const SessionEvent *event)
+is_same_subject(TupleTableSlot *slot, const SessionEvent *event)
 {
 	bool		null;
 	Datum		value;
@@ -418,8 +418,8 @@ session_event_is_news(const SessionEvent *event, int64 span, int most)
 		   !is_ahead(slot, event->at))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_alike(slot, event))
-			news = ++count < most && !is_same(slot, event);
+		if (is_same_kind(slot, event))
+			news = ++count < most && !is_same_subject(slot, event);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

@@ -314,7 +314,7 @@ open_cookie(Proven *proven, const char *value, size_t len,
 void
 session_cookie_note(SessionStatus status, const inet *ip)
 {
-	session_database_count(SESSION_COUNT_CHECKED + status);
+	session_database_count(SESSION_COUNT_STATUS + status);
 	if (status == SESSION_MALFORMED || status == SESSION_UNKNOWN)
 		session_evidence_failure(ip);
 }
@@ -478,7 +478,7 @@ session_cookie_moment(void)
 {
 	SessionMoment moment;
 
-	moment.era = session_revocation_expect(session_settings.cookie_cache_ttl);
+	moment.era = session_revocation_note_snapshot(session_settings.cookie_cache_ttl);
 	moment.read_at = GetCurrentTimestamp();
 	return moment;
 }
@@ -636,14 +636,14 @@ static bool
 is_doubtful(const Proven *proven, SessionSnapshot *snapshot)
 {
 	int64		era = integer_claim(proven, "era", 0);
-	bool		doubtful = session_revocation_doubts(&snapshot->id,
-													 snapshot->digest,
-													 (uint32) era);
+	bool		doubtful = session_revocation_must_check_row(&snapshot->id,
+															 snapshot->digest,
+															 (uint32) era);
 
 	/* A new one would be of this era. */
-	if (doubtful && session_revocation_outdates((uint32) era))
+	if (doubtful && session_revocation_is_outdated((uint32) era))
 		snapshot->should_refresh = true;
-	session_database_count(doubtful ? SESSION_COUNT_DOUBTED : SESSION_COUNT_BELIEVED);
+	session_database_count(doubtful ? SESSION_COUNT_SNAPSHOT_CHECKED : SESSION_COUNT_SNAPSHOT_ACCEPTED);
 	return doubtful;
 }
 
@@ -692,7 +692,7 @@ session_cookie_believe(const char *value, size_t len,
 		return from_row(snapshot, request);
 	from_claims(snapshot, &proven, now);
 	/* One made for the row as it is might be doubted as well. */
-	if (session_policy_binds(&session_settings) ||
+	if (session_policy_requires_binding(&session_settings) ||
 		is_doubtful(&proven, snapshot))
 		return from_row(snapshot, request);
 	session_activity_again(&snapshot->id, GetCurrentTimestamp());

@@ -114,7 +114,7 @@ seen_at(Use *use)
 
 /* Finds what is noted of a session, and not of an earlier one of its id. */
 static Use *
-find_use(const SessionIdPlace *place, TimestampTz created_at)
+find_use(const SessionIdSlot *place, TimestampTz created_at)
 {
 	Use		   *use = session_idmap_find(place);
 
@@ -124,7 +124,7 @@ find_use(const SessionIdPlace *place, TimestampTz created_at)
 void
 session_activity_overlay(SessionRow *row)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	TimestampTz seen = SESSION_NO_TIME;
 	Use		   *use;
 
@@ -147,7 +147,7 @@ session_activity_overlay(SessionRow *row)
 static bool
 note_again(const SessionRow *row, TimestampTz now)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use;
 
 	session_idmap_lock(map, &place, &row->id, LW_SHARED);
@@ -161,10 +161,10 @@ note_again(const SessionRow *row, TimestampTz now)
 void
 session_activity_again(const pg_uuid_t *id, TimestampTz now)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use;
 
-	if (session_database_mine() == NULL)
+	if (session_database_current() == NULL)
 		return;
 	session_idmap_lock(map, &place, id, LW_SHARED);
 	use = session_idmap_find(&place);
@@ -205,7 +205,7 @@ is_early(void *entry, void *arg)
  * worker makes room by writing.
  */
 static void
-make_activity_room(const SessionIdPlace *place)
+make_activity_room(const SessionIdSlot *place)
 {
 	Span		span = {DT_NOEND, DT_NOBEGIN};
 
@@ -216,7 +216,7 @@ make_activity_room(const SessionIdPlace *place)
 }
 
 static Use *
-add_use(const SessionIdPlace *place)
+add_use(const SessionIdSlot *place)
 {
 	Use		   *use = session_idmap_find(place);
 
@@ -234,7 +234,7 @@ add_use(const SessionIdPlace *place)
 static bool
 note_first(const SessionRow *row, TimestampTz now)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	int64		age = session_policy_touch_age(row, &session_settings);
 	Use		   *use;
 
@@ -252,7 +252,7 @@ note_first(const SessionRow *row, TimestampTz now)
 	}
 	session_idmap_unlock(&place);
 	if (use == NULL)
-		session_database_count(SESSION_COUNT_DROPPED);
+		session_database_count(SESSION_COUNT_ACTIVITY_DROPPED);
 	return use != NULL;
 }
 
@@ -274,11 +274,11 @@ write_row_now(SessionRow *row, TimestampTz now)
 void
 session_activity_record(SessionRow *row, TimestampTz now)
 {
-	if (session_database_mine() != NULL &&
+	if (session_database_current() != NULL &&
 		(note_again(row, now) || note_first(row, now)))
 		row->last_seen_at = now;
 	else if (!write_row_now(row, now))
-		session_database_lost_use(now);
+		session_database_note_lost_use(now);
 }
 
 /*
@@ -292,7 +292,7 @@ static int	room = 0;
 
 /* Finds, and holds, what is noted of a session that was found. */
 static Use *
-lock_use(SessionIdPlace *place, const SessionUse *found)
+lock_use(SessionIdSlot *place, const SessionUse *found)
 {
 	session_idmap_lock(map, place, &found->id,
 					   LW_EXCLUSIVE);
@@ -303,7 +303,7 @@ lock_use(SessionIdPlace *place, const SessionUse *found)
 static void
 note_row(const SessionUse *found, TimestampTz written_at, TimestampTz due_at)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use = lock_use(&place, found);
 
 	if (use != NULL)
@@ -318,7 +318,7 @@ note_row(const SessionUse *found, TimestampTz written_at, TimestampTz due_at)
 static void
 set_due(const SessionUse *found, TimestampTz due_at)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use = lock_use(&place, found);
 
 	if (use != NULL)
@@ -451,7 +451,7 @@ session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 static void
 forget_use(const SessionUse *found)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use = lock_use(&place, found);
 
 	if (use != NULL && seen_at(use) == found->seen_at)
@@ -489,7 +489,7 @@ write_one(const SessionUse *found)
 	/* Until then others come first, whatever becomes of this one. */
 	set_due(found, now + RETRY);
 	if (found->seen_at > now)
-		session_database_lost_use(found->seen_at);
+		session_database_note_lost_use(found->seen_at);
 	if (!session_store_glance(&found->id, &row) ||
 		row.created_at != found->created_at || found->seen_at > now)
 	{

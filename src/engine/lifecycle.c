@@ -86,9 +86,9 @@ session_lifecycle_check(const SessionToken *token,
 	SessionStatus status = find_session_from(token, binding->ip, row);
 
 	if (status == SESSION_ACTIVE &&
-		!session_policy_bound(row, &session_settings, binding))
+		!session_policy_matches_binding(row, &session_settings, binding))
 		status = SESSION_BINDING;
-	session_database_count(SESSION_COUNT_CHECKED + status);
+	session_database_count(SESSION_COUNT_STATUS + status);
 	return status;
 }
 
@@ -173,7 +173,7 @@ end_mismatched(SessionRow *row)
 static bool
 is_from_elsewhere(SessionRow *row, const SessionBinding *binding)
 {
-	if (session_policy_bound(row, &session_settings, binding))
+	if (session_policy_matches_binding(row, &session_settings, binding))
 		return false;
 	session_evidence_mismatch(row, binding);
 	if (session_settings.on_mismatch == SESSION_MISMATCH_REVOKE)
@@ -519,7 +519,7 @@ end_reused(SessionRow *row, const SessionBinding *binding, TimestampTz now)
 {
 	end_held(row, cstring_to_text("refresh_reuse"), now);
 	session_evidence_reuse(row, binding);
-	session_database_count(SESSION_COUNT_REUSED);
+	session_database_count(SESSION_COUNT_REFRESH_REUSED);
 }
 
 /* Gives the pair that was decided on, and writes what changed of the row. */
@@ -557,7 +557,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token,
 	if (!hold_refresh(token, binding->ip, row))
 		return false;
 	presented.now = GetCurrentTimestamp();
-	presented.uses_known = session_revocation_knows_uses(row->rotated_at);
+	presented.uses_known = session_revocation_has_uses_since(row->rotated_at);
 	rotation = session_policy_rotation(row, &session_settings, &presented);
 	if (rotation == SESSION_ROTATION_REUSE)
 		end_reused(row, binding, presented.now);

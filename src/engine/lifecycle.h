@@ -29,7 +29,7 @@ typedef struct SessionOrder
 	Jsonb	   *data;
 	inet	   *ip;
 	text	   *user_agent;
-	SessionTerms terms;
+	SessionLifetimes terms;
 	int			max_sessions;	/* 0 = no limit, -1 = as set */
 } SessionOrder;
 

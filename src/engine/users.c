@@ -726,7 +726,7 @@ session_users_check(void)
 		tables[i] = DatumGetObjectId(SPI_getbinval(rows->vals[i],
 												   rows->tupdesc, 1, &null));
 	}
-	session_database_warned(tables, count, fresh);
+	session_database_remember_warned(tables, count, fresh);
 	for (int i = 0; i < count; i++)
 		if (fresh[i])
 			warn_of_table(rows, i);

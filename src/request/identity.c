@@ -215,7 +215,7 @@ is_mine(const SessionIdentity *identity, const SessionRow *row)
 {
 	if (identity->user_id == NULL)
 		return identity->has_row && is_own(identity, &row->id);
-	return session_policy_belongs(row, identity->user_id, identity->tenant_id);
+	return session_policy_is_of_user(row, identity->user_id, identity->tenant_id);
 }
 
 List *

@@ -499,12 +499,12 @@ session_request_prove(SessionIdentity *identity)
 		return prove_carried(&request, identity);
 	if (!credential_token(&request, &token))
 	{
-		session_database_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
+		session_database_count(SESSION_COUNT_STATUS + SESSION_MALFORMED);
 		session_evidence_failure(client_ip(&request));
 		return SESSION_REQUEST_INVALID;
 	}
 	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
-		!request.from_header && !session_policy_binds(&session_settings))
+		!request.from_header && !session_policy_requires_binding(&session_settings))
 		verdict = prove_cached(&request, &token, identity);
 	else
 		verdict = prove_by_row(&request, &token, identity, false);

@@ -319,7 +319,7 @@ session_keyring_announce(void)
 {
 	session_database_set_sealed(read_witness() != NULL);
 	/* A command may take its time, for which the other databases would wait. */
-	if (session_database_first_check() && !session_master_is_command())
+	if (session_database_is_first_key_check() && !session_master_is_command())
 		session_master_warn(session_keyring_master());
 }
 

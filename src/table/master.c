@@ -271,20 +271,20 @@ check_nothing_sealed(void)
 	if (!session_database_is_shared() || !IsUnderPostmaster)
 		return;
 	for (int i = 0; i < LAUNCHER_WAIT_MS / LAUNCHER_LOOK_MS &&
-		 !session_database_was_asked(); i++)
+		 !session_database_all_visited(); i++)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 LAUNCHER_LOOK_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	if (!session_database_was_asked())
+	if (!session_database_all_visited())
 		refuse_master_key("does not exist, and is not made before every database was "
 						  "looked at",
 						  "Session workers do that when the server has started; see "
 						  "\"workers\" in session.stats.  Or make the file with \"openssl "
 						  "rand -hex 32\".");
-	elsewhere = session_database_sealed_elsewhere();
+	elsewhere = session_database_find_other_sealed();
 	name = OidIsValid(elsewhere) ? get_database_name(elsewhere) : NULL;
 	if (name != NULL)
 		refuse_master_key("does not exist",

@@ -627,7 +627,7 @@ session_store_note_change(const SessionRow *before, const SessionRow *after)
 		memcmp(before->token_hash, after->token_hash,
 			   SESSION_SHA256_BYTES) != 0)
 		given = session_digest_of_row(after);
-	session_revocation_note(&before->id, session_digest_of_row(before), given);
+	session_revocation_note_change(&before->id, session_digest_of_row(before), given);
 	session_table_flush_commit(&sessions);
 	sessions.changes_heard++;
 }
@@ -635,7 +635,7 @@ session_store_note_change(const SessionRow *before, const SessionRow *after)
 void
 session_store_note_emptied(void)
 {
-	session_revocation_emptied();
+	session_revocation_note_truncate();
 	session_table_flush_commit(&sessions);
 }
 

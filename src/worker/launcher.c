@@ -86,7 +86,7 @@ wait_for(long milliseconds)
 static int
 nap_length(void)
 {
-	return session_revocation_waits() ? 1 : session_settings.naptime;
+	return session_revocation_is_waiting() ? 1 : session_settings.naptime;
 }
 
 static void
@@ -185,7 +185,7 @@ have_round(Oid database)
 	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
 		wait_for(1000);
 	pfree(handle);
-	session_database_note_died(database, started);
+	session_database_note_worker_died(database, started);
 	return true;
 }
 
@@ -368,7 +368,7 @@ look_for_work(bool *ask_all)
 	if (done && *ask_all)
 	{
 		*ask_all = false;
-		session_database_set_asked();
+		session_database_set_all_visited();
 	}
 	foreach(cell, session_database_list())
 	{

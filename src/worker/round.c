@@ -198,7 +198,7 @@ static const SessionUpkeepDriver driver = {
 static void
 run_round(void)
 {
-	SessionDatabase *database = session_database_mine();
+	SessionDatabase *database = session_database_current();
 	Round		round = {.upkeep = {.driver = &driver}};
 	SessionRound *result = &round.upkeep.result;
 	bool		finished;
@@ -292,7 +292,7 @@ try_to(void (*prepare) (void))
 	}
 	PG_CATCH();
 	{
-		session_database_note_failed();
+		session_database_note_round_failed();
 		recover(true);
 	}
 	PG_END_TRY();
@@ -309,7 +309,7 @@ session_round_main(Datum arg)
 											  InvalidOid, 0);
 	settle_in();
 	/* Every step of a round would fail of what attaching failed of. */
-	if (!try_to(attach) || session_database_mine() == NULL)
+	if (!try_to(attach) || session_database_current() == NULL)
 		return;
 	(void) try_to(announce);
 	run_round();

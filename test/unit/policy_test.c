@@ -92,7 +92,7 @@ test_open(void)
 		int			idle_timeout;
 		int			max_lifetime;
 		bool		sliding;
-		SessionTerms terms;
+		SessionLifetimes terms;
 		int64		expires_at;
 		int64		idle;
 		int64		max_expires_at;
@@ -201,9 +201,9 @@ test_touch(void)
 {
 	SessionSettings settings = defaults;
 	SessionRow	row = {0};
-	SessionTerms half_hour_idle = {.idle_timeout = 30 * MINUTE};
-	SessionTerms minute_idle = {.idle_timeout = MINUTE};
-	SessionTerms lasting = {.lifetime = DAY};
+	SessionLifetimes half_hour_idle = {.idle_timeout = 30 * MINUTE};
+	SessionLifetimes minute_idle = {.idle_timeout = MINUTE};
+	SessionLifetimes lasting = {.lifetime = DAY};
 
 	session_policy_open(&row, &settings, &half_hour_idle, true, ZERO);
 	tap_ok(!session_policy_touch_due(&row, &settings, ZERO + 10 * MINUTE - 1),
@@ -332,7 +332,7 @@ test_binding(void)
 
 		settings.bind_ip = rows[i].mode;
 		settings.bind_ip_prefix_v4 = rows[i].prefix_v4;
-		tap_ok(session_policy_bound(&row, &settings, &binding) == rows[i].bound,
+		tap_ok(session_policy_matches_binding(&row, &settings, &binding) == rows[i].bound,
 			   rows[i].title);
 	}
 }
@@ -384,7 +384,7 @@ test_belongs(void)
 		text	   *asked_tenant = name(rows[i].asked_tenant);
 		SessionRow	row = {.user_id = user,.tenant_id = tenant};
 
-		tap_ok(session_policy_belongs(&row, asked_user, asked_tenant) ==
+		tap_ok(session_policy_is_of_user(&row, asked_user, asked_tenant) ==
 			   rows[i].belongs, rows[i].title);
 		free(user);
 		free(tenant);
@@ -429,7 +429,7 @@ static void
 test_refreshable(void)
 {
 	SessionSettings settings = defaults;
-	SessionTerms terms = {.idle_timeout = -1,.refreshable = true};
+	SessionLifetimes terms = {.idle_timeout = -1,.refreshable = true};
 	SessionRow	row = {0};
 
 	settings.access_lifetime = 15 * 60;
