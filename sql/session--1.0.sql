@@ -4,27 +4,27 @@
 \echo Use "CREATE EXTENSION session" to load this file. \quit
 
 /*
- * Privileges: an object that is not for PUBLIC is closed where it is created.
- * The last statement of this script then brings the privileges on all objects
- * to what src/engine/levels.c says, whatever the default privileges of the
- * database are, and grants to PUBLIC what is public.
+ * Privileges: for each object that is not public, a REVOKE FROM PUBLIC follows
+ * its creation.  The last statement of this script then sets the privileges on
+ * all objects as the lists in levels.c define them, including the grants to
+ * PUBLIC.  The default privileges of the database have no effect on the result.
  */
 
 /*
- * Private storage.  The schema is ours alone: the script fails if there is
- * one of that name, and PUBLIC gets nothing in it.
+ * Private storage.  The schema belongs to the extension alone: the script
+ * fails if a schema of that name exists, and PUBLIC gets no privilege on it.
  */
 
 CREATE SCHEMA session;
 REVOKE ALL ON SCHEMA session FROM PUBLIC;
 
 COMMENT ON SCHEMA session IS
-'Private storage of the extension "session"; its functions are the way in.';
+'Private storage of the extension "session".  Use the functions of the extension to read and change it.';
 
 /*
- * One row a session.  Texts compare by byte, so the indexes do not depend on
- * a collation library.  Nothing that activity, rotation and data change is
- * indexed, and pages keep room, so that those updates are HOT.
+ * One row per session.  Texts compare by byte, so the indexes do not depend on
+ * a collation library.  No index covers a column that activity, rotation or
+ * data writes change, and pages keep free space, so that those updates are HOT.
  */
 CREATE TABLE session.sessions
 (
@@ -87,59 +87,59 @@ CREATE INDEX sessions_purge_at_idx ON session.sessions (purge_at);
 REVOKE ALL ON TABLE session.sessions FROM PUBLIC;
 
 COMMENT ON TABLE session.sessions IS
-'One row a session.  Nothing in it authenticates: a token cannot be made from its hash.';
+'One row per session.  A stolen copy cannot be used to log in: a token cannot be computed from its hash.';
 COMMENT ON COLUMN session.sessions.id IS
-'Public name of the session, safe to log and to show; UUIDv7 unless the caller gave one.';
+'Public id of the session, safe to log and to show; a UUIDv7 unless the caller of session_create gave another id.';
 COMMENT ON COLUMN session.sessions.token_hash IS
-'SHA-256 of the 32 secret bytes in the session token.';
+'SHA-256 of the 32 secret bytes of the session token.';
 COMMENT ON COLUMN session.sessions.user_id IS
-'Whose session it is, as the application names its users; NULL = anonymous.';
+'The user, by the application''s own id; NULL = anonymous session.';
 COMMENT ON COLUMN session.sessions.tenant_id IS
-'The tenant within which the user is meant; NULL = none.';
+'The tenant that the user belongs to; NULL = none.';
 COMMENT ON COLUMN session.sessions.role IS
 'Database role for row-level security; NULL = none.';
 COMMENT ON COLUMN session.sessions.auth_level IS
-'Factors proven: 0 = anonymous, 1 = one factor, 2 = two, and so on.';
+'Number of authentication factors that were proven: 0 = anonymous, 1 = one factor, 2 = two, and so on.';
 COMMENT ON COLUMN session.sessions.data IS
-'The application''s own data, a JSON object.';
+'Data of the application, a JSON object, or a JSON string if it was sealed with session.encrypt_data.';
 COMMENT ON COLUMN session.sessions.ip IS
-'Address the session was created from.';
+'Client address from which the session was created.';
 COMMENT ON COLUMN session.sessions.user_agent IS
-'User agent the session was created with, cut to 1024 bytes.';
+'User agent with which the session was created, truncated to 1024 bytes.';
 COMMENT ON COLUMN session.sessions.created_at IS
-'When the session was made; never moves.';
+'When the session was created; never changes.';
 COMMENT ON COLUMN session.sessions.authenticated_at IS
-'When somebody last proved who they are; NULL = anonymous.';
+'When the user last authenticated; NULL = anonymous.';
 COMMENT ON COLUMN session.sessions.refreshed_at IS
-'When the lifetime last started again; NULL = never.';
+'When the lifetime was last restarted; NULL = never.';
 COMMENT ON COLUMN session.sessions.last_seen_at IS
-'When the session was last used, as far as that has been written down: once per session.update_age, or half the idle timeout where that is shorter, and by session_touch.  With the library preloaded, session_get and session_list know better.';
+'Last use of the session that was written to the row.  A use is written at most once per session.update_age, or per half the idle timeout if that is shorter, and always by session_touch.  With the library preloaded, session_get and session_list return the exact time.';
 COMMENT ON COLUMN session.sessions.expires_at IS
-'Hard deadline; infinity when only the idle timeout ends the session.';
+'Hard deadline; infinity if only the idle timeout ends the session.';
 COMMENT ON COLUMN session.sessions.idle_timeout IS
-'How long the session may go unused; NULL = for ever.  A month is 30 days and a day 24 hours.';
+'How long the session may stay unused; NULL = without limit.  A month counts as 30 days and a day as 24 hours.';
 COMMENT ON COLUMN session.sessions.max_expires_at IS
-'Cap that no refresh moves expires_at past; NULL = none.';
+'Cap: no refresh moves expires_at past this time; NULL = none.';
 COMMENT ON COLUMN session.sessions.refresh_key IS
-'Sealed key of a refreshable session; NULL otherwise.';
+'Key of a refreshable session from which its tokens are derived, sealed under the master key; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.refresh_generation IS
-'How often the tokens of a refreshable session were rotated; NULL otherwise.';
+'Number of rotations of the tokens of a refreshable session; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.refresh_expires_at IS
 'Deadline of the refresh token of a refreshable session; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.rotated_at IS
 'When the tokens of a refreshable session were last rotated; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.revoked_at IS
-'When the session was revoked; the row stays for session.revoked_retention to say so.';
+'When the session was revoked; NULL = not revoked.  The row of a revoked session (tombstone) is kept for session.revoked_retention.';
 COMMENT ON COLUMN session.sessions.revoked_reason IS
-'Why: logout, admin, user, tenant, evicted, binding_mismatch, refresh_reuse, or the caller''s own word.';
+'Why the session was revoked: logout, admin, user, tenant, evicted, binding_mismatch, refresh_reuse, or a reason that the caller gave; NULL = not revoked.';
 COMMENT ON COLUMN session.sessions.purge_at IS
-'When the row may be deleted: its end, or session.revoked_retention after it was revoked, rounded up to the hour, or up to an hour later.';
+'When the row may be deleted: the end of the session, or session.revoked_retention after it was revoked, rounded up to the hour; the end of a session that can be extended may be followed by one more hour.';
 COMMENT ON INDEX session.sessions_user_id_idx IS
-'Finds the sessions of a user, to list, count and revoke them.';
+'Finds the sessions of a user in order to list, count and revoke them.';
 COMMENT ON INDEX session.sessions_tenant_id_idx IS
-'Finds the sessions of a tenant, to revoke them.';
+'Finds the sessions of a tenant in order to revoke them.';
 COMMENT ON INDEX session.sessions_purge_at_idx IS
-'Finds the rows whose time to be deleted has come.';
+'Finds the rows that are due to be deleted.';
 
 CREATE FUNCTION session.session_sessions_changed()
 RETURNS pg_catalog.trigger
@@ -147,12 +147,13 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_sessions_changed';
 REVOKE ALL ON FUNCTION session.session_sessions_changed() FROM PUBLIC;
 COMMENT ON FUNCTION session.session_sessions_changed() IS
-'Has snapshots of the changed sessions ask the row from before the commit on, and that commit flushed to disk.';
+'Makes the row decide about snapshots of the changed sessions, from before the commit on, and makes that commit flush its WAL to disk.';
 
 /*
- * What an UPDATE has changed is looked at by the function: each statement would
- * pay for parsing a WHEN clause anew, and UPDATE OF does not know of the changes
- * that other triggers make.  Deletions come in batches.
+ * For UPDATE, the function itself compares the old and the new row.  A WHEN
+ * clause would be parsed again for each statement, and UPDATE OF misses changes
+ * that other triggers make.  For DELETE a WHEN clause pays off, because rows
+ * are deleted in batches.
  */
 CREATE TRIGGER sessions_changed
     AFTER UPDATE ON session.sessions
@@ -171,16 +172,16 @@ ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_changed;
 ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_deleted;
 ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_emptied;
 COMMENT ON TRIGGER sessions_changed ON session.sessions IS
-'Makes changes of sessions known to their snapshots, however they are made.';
+'Makes a change of a session take effect on its snapshots, whatever statement makes the change.';
 COMMENT ON TRIGGER sessions_deleted ON session.sessions IS
-'Makes the end of a live session that is deleted known to its snapshots.';
+'Ends the snapshots of a live session that is deleted.';
 COMMENT ON TRIGGER sessions_emptied ON session.sessions IS
-'Makes the end of all sessions known to their snapshots.';
+'Ends the snapshots of all sessions when the table is truncated.';
 
 /*
  * Keys, sealed under a master key that is not in the database.  They are part
- * of a dump, because cookies made with them outlive it, and open only beside
- * the same master key.
+ * of a dump, because cookies that were made with them stay valid after a
+ * restore.  A restored key can be used only with the same master key.
  */
 CREATE TABLE session.keys
 (
@@ -202,21 +203,21 @@ REVOKE ALL ON TABLE session.keys FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.keys', '');
 
 COMMENT ON TABLE session.keys IS
-'Keys that sign and seal cookies.  Their secrets are useless without the master key.  The row "session master" is no key: it tells whether the master key is the right one.';
+'Keys that sign and seal cookies.  Their secrets cannot be used without the master key.  The row "session master" is not a key: it is used to check that the master key is the right one.';
 COMMENT ON COLUMN session.keys.kid IS
-'Public name of the key; it may appear in what the key made.';
+'Public name of the key; cookies and tokens made with the key may contain it.';
 COMMENT ON COLUMN session.keys.purpose IS
-'What the key is for: a value made for one purpose is never accepted for another.';
+'Purpose of the key.  A value made for one purpose is never accepted for another.';
 COMMENT ON COLUMN session.keys.secret IS
 'The secret, sealed with AES-256-GCM under a key derived from the master key.';
 COMMENT ON COLUMN session.keys.imported IS
-'Was the secret brought in by session_key_import?  Then it is used exactly as its own format wants.';
+'Whether session_key_import imported the secret.  An imported secret is used exactly as the format of the other system prescribes.';
 COMMENT ON COLUMN session.keys.created_at IS
-'When the key was made or imported.';
+'When the key was generated or imported.';
 COMMENT ON COLUMN session.keys.activated_at IS
-'From when on it signs, unless a newer key of the purpose does.';
+'When the key starts to sign; a newer key of the same purpose replaces it.';
 COMMENT ON COLUMN session.keys.retired_at IS
-'From when on it verifies nothing any more; NULL = it does.';
+'When the key was retired: from then on, nothing made with it is accepted; NULL = in use.';
 COMMENT ON INDEX session.keys_activated_at_idx IS
 'Reads the keys in the order of their activation.';
 
@@ -235,19 +236,19 @@ REVOKE ALL ON TABLE session.key_ring FROM PUBLIC;
 COMMENT ON VIEW session.key_ring IS
 'The keys without their secrets.';
 COMMENT ON COLUMN session.key_ring.kid IS
-'Name of the key, as in the header of what it made.';
+'Public name of the key, as in the header of a JWT made with it.';
 COMMENT ON COLUMN session.key_ring.purpose IS
-'What it is for; a key of one purpose verifies nothing of another.';
+'Purpose of the key.  A key of one purpose verifies no value of another.';
 COMMENT ON COLUMN session.key_ring.imported IS
-'Does another system have it too?  Then it is used as that one uses it.';
+'Whether the secret was imported from another system.  An imported secret is used exactly as that system uses it.';
 COMMENT ON COLUMN session.key_ring.created_at IS
-'When it was made or imported.';
+'When the key was generated or imported.';
 COMMENT ON COLUMN session.key_ring.activated_at IS
-'From when on it signs, unless a newer key of the purpose does.';
+'When the key starts to sign; a newer key of the same purpose replaces it.';
 COMMENT ON COLUMN session.key_ring.retired_at IS
-'From when on it verifies nothing any more; NULL = it does.';
+'When the key was retired: from then on, nothing made with it is accepted; NULL = in use.';
 COMMENT ON COLUMN session.key_ring.signs IS
-'Is it the one that makes new values for its purpose?';
+'Whether the key makes the new values of its purpose.';
 
 CREATE FUNCTION session.session_keys_changed()
 RETURNS pg_catalog.trigger
@@ -255,7 +256,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_keys_changed';
 REVOKE ALL ON FUNCTION session.session_keys_changed() FROM PUBLIC;
 COMMENT ON FUNCTION session.session_keys_changed() IS
-'Has every backend drop the keys it keeps when the change commits, and that commit flushed to disk.';
+'Makes every backend drop its cached keys when the change commits, and makes that commit flush its WAL to disk.';
 
 CREATE TRIGGER keys_changed
     AFTER INSERT OR UPDATE OR DELETE ON session.keys
@@ -266,12 +267,12 @@ CREATE TRIGGER keys_emptied
 ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_changed;
 ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_emptied;
 COMMENT ON TRIGGER keys_changed ON session.keys IS
-'Makes changes of keys known to every backend, however they are made.';
+'Makes a change of keys take effect in every backend, whatever statement makes the change.';
 COMMENT ON TRIGGER keys_emptied ON session.keys IS
-'Makes the loss of all keys known to every backend.';
+'Makes the loss of all keys take effect in every backend when the table is truncated.';
 
 /*
- * Cookies that are good by themselves and must not be accepted any more.
+ * Cookies that carry their own proof and were revoked.
  */
 CREATE TABLE session.denylist
 (
@@ -288,16 +289,16 @@ REVOKE ALL ON TABLE session.denylist FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.denylist', '');
 
 COMMENT ON TABLE session.denylist IS
-'Cookies that were revoked, until they would have expired.';
+'Cookies that were revoked.  An entry is kept until its cookie expires.';
 COMMENT ON COLUMN session.denylist.hash IS
-'SHA-256 of the purpose and the jti, or the payload where there is none.';
+'SHA-256 of the purpose and the jti of the cookie, or of the purpose and the payload if it has no jti.';
 COMMENT ON COLUMN session.denylist.expires_at IS
-'When the cookie is over by itself and the entry may be deleted.';
+'When the cookie expires and the entry may be deleted.';
 COMMENT ON INDEX session.denylist_expires_at_idx IS
-'Finds the entries whose time to be deleted has come.';
+'Finds the entries that are due to be deleted.';
 
 /*
- * What tables of users call that session_bind_users was told of.
+ * The trigger function of the tables that session_bind_users has bound.
  */
 CREATE FUNCTION session.session_users_changed()
 RETURNS pg_catalog.trigger
@@ -305,11 +306,12 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_users_changed';
 REVOKE ALL ON FUNCTION session.session_users_changed() FROM PUBLIC;
 COMMENT ON FUNCTION session.session_users_changed() IS
-'Ends the sessions of users who go from a table; put on it by session_bind_users alone.';
+'Revokes the sessions of users that are removed from a table.  Only session_bind_users creates triggers that call it.';
 
 /*
- * What happened to sessions.  It is part of a dump, as the history of the users
- * in it, and only ever grows at its end and shrinks at its beginning.
+ * Events of sessions.  The table is part of a dump, because it is the history
+ * of the users in it.  Rows are only added at its end and deleted at its
+ * beginning.
  */
 CREATE TABLE session.events
 (
@@ -332,38 +334,38 @@ SELECT pg_catalog.pg_extension_config_dump('session.events', '');
 SELECT pg_catalog.pg_extension_config_dump('session.events_id_seq', '');
 
 COMMENT ON TABLE session.events IS
-'What happened to sessions: the events that session.log_events names, for session.event_retention.  Never holds a token.';
+'Events of sessions, of the kinds that session.log_events lists, kept for session.event_retention.  Never contains a token.';
 COMMENT ON COLUMN session.events.id IS
-'Counts up, mostly in the order of at; a transaction that rolls back leaves a gap.';
+'Ascending number, mostly in the order of at.  A transaction that rolls back leaves a gap.';
 COMMENT ON COLUMN session.events.at IS
-'When it happened, by the server''s clock; of expired, when the row was deleted.';
+'When the event happened, by the server''s clock; for expired, when the row of the session was deleted.';
 COMMENT ON COLUMN session.events.kind IS
 'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, new_ip, new_user_agent or failures.';
 COMMENT ON COLUMN session.events.session_id IS
 'Public id of the session; NULL for failures of an address.';
 COMMENT ON COLUMN session.events.user_id IS
-'Its user; NULL when it had none, for failures of an address, and where the session was gone when the event was written.';
+'User of the session; NULL for an anonymous session, for failures of an address, and if the session no longer existed when the event was written.';
 COMMENT ON COLUMN session.events.tenant_id IS
-'Its tenant, likewise.';
+'Tenant of the session; NULL if it has none, and in the cases in which user_id is NULL.';
 COMMENT ON COLUMN session.events.ip IS
-'Address of the request for created, refresh_reuse, binding_mismatch and failures (of IPv6 the /64), where the call said it; otherwise the one the session was created from.';
+'For created, refresh_reuse, binding_mismatch and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address from which the session was created.';
 COMMENT ON COLUMN session.events.user_agent IS
-'User agent of the request for created, refresh_reuse and binding_mismatch, where the call said it; otherwise the one the session was created with.';
+'For created, refresh_reuse and binding_mismatch: user agent of the request, if the call passed it.  Otherwise the user agent with which the session was created.';
 COMMENT ON COLUMN session.events.detail IS
-'revoked: reason.  refreshed: generation, of a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  refresh_reuse, binding_mismatch and failures: count, within the minute so far.';
+'A JSON object whose keys depend on kind.  revoked: reason.  refreshed: generation, for a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  refresh_reuse, binding_mismatch and failures: count, the number so far in that minute.';
 COMMENT ON SEQUENCE session.events_id_seq IS
 'Numbers the events.';
 COMMENT ON INDEX session.events_pkey IS
-'Finds the events by time, and those whose time to be deleted has come.';
+'Finds events by time, and those that are due to be deleted.';
 COMMENT ON INDEX session.events_user_id_idx IS
-'Finds what happened to the sessions of a user, by time.';
+'Finds the events of a user''s sessions by time.';
 
 /*
- * Where users have logged in from, for new_ip and new_user_agent; filled while
- * session.log_events has one of them.  Nothing in it is updated, and a random
- * number makes every row unique, so no login waits for another.  The primary
- * key is also the replica identity, without which a publication of the table
- * would stop its rows from being deleted.
+ * The addresses and user agents that users have logged in from, for the events
+ * new_ip and new_user_agent.  Rows are added while session.log_events lists one
+ * of them.  No row is updated, and a random number makes every row unique, so
+ * no login waits for another.  The primary key is also the replica identity;
+ * without one, rows of a published table could not be deleted.
  */
 CREATE TABLE session.origins
 (
@@ -379,20 +381,20 @@ REVOKE ALL ON TABLE session.origins FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.origins', '');
 
 COMMENT ON TABLE session.origins IS
-'Addresses and user agents that users have logged in with, for session.event_retention.';
+'Addresses and user agents that users have logged in with, kept for session.event_retention.';
 COMMENT ON COLUMN session.origins.hash IS
 'First 64 bits of a SHA-256 of the user, the tenant and the address (of IPv6 the /64) or user agent.';
 COMMENT ON COLUMN session.origins.used_at IS
-'When that was used; noted again after a thirty-second part of session.event_retention.';
+'When the user logged in with it.  A later login adds another row once 1/32 of session.event_retention has passed.';
 COMMENT ON COLUMN session.origins.nonce IS
-'Random; tells rows of the same moment apart.';
+'Random number that distinguishes rows with the same used_at.';
 COMMENT ON INDEX session.origins_hash_idx IS
-'Tells whether something was used before.';
+'Finds whether a user has logged in with an address or user agent before.';
 COMMENT ON INDEX session.origins_pkey IS
-'Finds the rows whose time to be deleted has come.';
+'Finds the rows that are due to be deleted.';
 
 /*
- * What the extension knows about itself.
+ * Statistics and the state of the extension.
  */
 CREATE FUNCTION session.session_stats(
     OUT database pg_catalog.name,
@@ -425,7 +427,7 @@ AS 'MODULE_PATHNAME', 'session_stats';
 REVOKE ALL ON FUNCTION session.session_stats() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION session.session_stats() TO pg_monitor;
 COMMENT ON FUNCTION session.session_stats() IS
-'What the view session.stats shows.';
+'Returns the rows of the view session.stats.';
 
 CREATE VIEW session.stats AS
     SELECT database, preloaded, master_key, workers, live, idle, expired, revoked, purge_backlog,
@@ -439,56 +441,56 @@ REVOKE ALL ON TABLE session.stats FROM PUBLIC;
 GRANT SELECT ON TABLE session.stats TO pg_monitor;
 GRANT USAGE ON SCHEMA session TO pg_monitor;
 COMMENT ON VIEW session.stats IS
-'One row a database that uses sessions: how many there are, what was asked of them, and the last round of upkeep.  Readable by pg_monitor.';
+'One row per database that uses sessions: the number of sessions, counters of calls, and the last round of upkeep.  Readable by pg_monitor.';
 COMMENT ON COLUMN session.stats.database IS
 'Name of the database.';
 COMMENT ON COLUMN session.stats.preloaded IS
-'Is the library preloaded?  If not, there is no shared memory and no worker, what they would tell is NULL, and there is only the row of the current database.';
+'Whether the library is preloaded.  If not, there is no shared memory and no worker, the columns that depend on them are NULL, and the view has only the row of the current database.';
 COMMENT ON COLUMN session.stats.master_key IS
-'Whether the master key is there: ok; missing when the file does not exist or the command fails; wrong when it cannot be used or is another than the one that sealed the keys; unused while nothing is sealed.  Reads the file, or runs session.master_key_command.  NULL but for the current database.';
+'State of the master key.  ok; missing: the file does not exist or the command fails; wrong: it cannot be used or is not the one that sealed the keys; unused: nothing is sealed yet.  Reading this column reads the file or runs session.master_key_command.  NULL for databases other than the current one.';
 COMMENT ON COLUMN session.stats.workers IS
-'Whether background workers do the upkeep: ok; no slot when the launcher found no free slot for one at its last attempt, and no launcher when there was none for the launcher itself.  Increase max_worker_processes then; until that, only session_cleanup() writes and deletes.  The same for all databases.';
+'Whether background workers do the upkeep.  ok; no slot: the launcher found no free slot for a worker at its last attempt; no launcher: there was no free slot for the launcher itself.  If it is not ok, increase max_worker_processes; until then, only session_cleanup() does upkeep.  The same for all databases.';
 COMMENT ON COLUMN session.stats.live IS
-'Sessions that can be used, estimated from at most 500 pages of the table.  Like the next four, NULL but for the current database.';
+'Number of live sessions, estimated from at most 500 pages of the table.  NULL for databases other than the current one.';
 COMMENT ON COLUMN session.stats.idle IS
-'Sessions that ended because they were not used, estimated likewise.';
+'Number of sessions that reached their idle timeout and whose rows are not deleted yet.  Estimated, and NULL, as live is.';
 COMMENT ON COLUMN session.stats.expired IS
-'Sessions that ended at their deadline, estimated likewise.';
+'Number of sessions that reached their hard deadline and whose rows are not deleted yet.  Estimated, and NULL, as live is.';
 COMMENT ON COLUMN session.stats.revoked IS
-'Sessions that were revoked and whose rows are kept to say so, estimated likewise.';
+'Number of revoked sessions whose rows (tombstones) are not deleted yet.  Estimated, and NULL, as live is.';
 COMMENT ON COLUMN session.stats.purge_backlog IS
-'Rows that are due to be deleted, estimated likewise.';
+'Number of rows that are due to be deleted.  Estimated, and NULL, as live is.';
 COMMENT ON COLUMN session.stats.calls IS
-'What was asked since the server started; a transaction that rolled back counts.  Looks at session tokens, and at cookies that are a session by themselves or were decoded, by what came of them: active, malformed, unknown, revoked, expired, idle, binding.  What happened to sessions: sessions_created, sessions_refreshed, sessions_regenerated, sessions_ended (for any reason but time), of which sessions_evicted and refresh_reuses.  Snapshots of the cookie cache: snapshots_believed without a look at the row, and snapshots_doubted that had to look before they were due.  activity_dropped, as in the column.';
+'Counters since the server started, a JSON object.  Transactions that rolled back are counted too.  Validations, by result: active, malformed, unknown, revoked, expired, idle, binding; they include session tokens, stateless cookies, and cookies that were decoded.  Sessions: sessions_created, sessions_refreshed, sessions_regenerated, sessions_ended (for any reason but time), and of the latter sessions_evicted and refresh_reuses.  Snapshots of the cookie cache: snapshots_believed were accepted without reading the row; snapshots_doubted were younger than session.cookie_cache_ttl and still needed the row.  activity_dropped: as the column of that name.';
 COMMENT ON COLUMN session.stats.activity_used IS
-'Entries of the activity table that are in use, by all databases.';
+'Number of entries of the activity table in shared memory that are in use, in all databases.';
 COMMENT ON COLUMN session.stats.activity_size IS
-'Entries that the activity table has: session.activity_size, rounded up.';
+'Number of entries of the activity table: session.activity_size, rounded up.';
 COMMENT ON COLUMN session.stats.activity_dropped IS
-'Uses of sessions that found the activity table full, since the server started.';
+'Number of uses of sessions for which the activity table had no room, since the server started.';
 COMMENT ON COLUMN session.stats.evidence_dropped IS
-'Evidence that was over the limit of its database for a minute, or found no room in the queue, of all databases, since the server started.';
+'Number of pieces of evidence that were dropped because the database was over its limit per minute or the queue was full, in all databases, since the server started.';
 COMMENT ON COLUMN session.stats.revocation_overflows IS
-'Transactions that ended more sessions than there was room to note in shared memory, of all databases, since the server started.  Each has the cookie cache ask the rows of all sessions for session.cookie_cache_ttl; a larger session.activity_size makes more room.';
+'Number of transactions that ended more sessions than shared memory had room for, in all databases, since the server started.  After each of them, the cookie cache reads the rows of all sessions for session.cookie_cache_ttl.  A larger session.activity_size makes more room.';
 COMMENT ON COLUMN session.stats.rounds IS
-'Rounds of upkeep since the server started.';
+'Number of rounds of upkeep since the server started.';
 COMMENT ON COLUMN session.stats.round_errors IS
-'Batches of rounds that failed since the server started; the server log says why.';
+'Number of batches of rounds that failed since the server started; the server log has the errors.';
 COMMENT ON COLUMN session.stats.round_started_at IS
-'When the last round started; NULL = there was none yet.';
+'When the last round of upkeep started; NULL = there was none yet.';
 COMMENT ON COLUMN session.stats.round_duration IS
-'How long it took; NULL while it runs, or if it died.';
+'How long the last round took; NULL while it runs, or if its worker died.';
 COMMENT ON COLUMN session.stats.round_written IS
-'Rows whose activity it wrote.';
+'Number of rows to which the last round wrote activity.';
 COMMENT ON COLUMN session.stats.round_deleted IS
-'Rows of sessions that were over which it deleted.';
+'Number of rows of ended sessions that the last round deleted.';
 COMMENT ON COLUMN session.stats.round_evidence IS
-'Events it wrote of evidence.';
+'Number of events that the last round wrote from evidence.';
 COMMENT ON COLUMN session.stats.round_trimmed IS
-'Entries of the denylist, events and origins that it deleted.';
+'Number of rows of the denylist, events and origins that the last round deleted.';
 
 /*
- * What functions return.
+ * The types that functions return.
  */
 
 CREATE TYPE @extschema@.session_credentials AS
@@ -501,7 +503,7 @@ CREATE TYPE @extschema@.session_credentials AS
 );
 
 COMMENT ON TYPE @extschema@.session_credentials IS
-'What a client needs to come back: the token goes into a cookie and is never shown again.  refresh_token and refresh_expires_at are NULL unless the session is refreshable.';
+'The credentials of a session.  token is for the client''s cookie; it is not stored and cannot be shown again.  refresh_token and refresh_expires_at are NULL unless the session is refreshable.';
 
 CREATE TYPE @extschema@.session_info AS
 (
@@ -522,13 +524,14 @@ CREATE TYPE @extschema@.session_info AS
 );
 
 COMMENT ON TYPE @extschema@.session_info IS
-'A session as it may be shown.  status is active, revoked, expired or idle; expires_at is when it ends if it is not used again; current says that this transaction proved or made it.';
+'A session without its secrets.  status is active, revoked, expired or idle.  expires_at is when the session ends if it is not used again.  current is true if this transaction validated or created the session.';
 
 /*
- * A session's life.  Level: app.
+ * The life of a session.  Level: app.
  *
- * All of these read what is committed at the moment of the call, so they are
- * VOLATILE, and take a snapshot of their own, so they are PARALLEL UNSAFE.
+ * Each of these functions takes a new database snapshot and so reads what is
+ * committed at the moment of the call.  Therefore they are VOLATILE and
+ * PARALLEL UNSAFE.
  */
 
 CREATE FUNCTION @extschema@.session_create(
@@ -557,9 +560,9 @@ COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid) IS
-'Makes a session and returns its token (67 characters), id and deadline.
-user_id NULL makes an anonymous session.  lifetime, idle_timeout and max_sessions default to the settings of those names; zero means no idle timeout and no limit.  id defaults to a new UUIDv7.
-Errors: 22023 and 22004 for arguments outside their domain, and for no ip or user_agent where session.bind_ip or session.bind_user_agent wants one; 54000 for data or names that are too large, 53400 when the user has too many sessions and session.on_limit is reject, 23505 when the id is taken, 55000 when a refreshable session, or session.encrypt_data, finds the master key missing or wrong.';
+'Creates a session and returns its token (67 characters), id and deadline.
+user_id NULL creates an anonymous session.  lifetime, idle_timeout and max_sessions default to the settings of those names; zero means no idle timeout and no limit.  id defaults to a new UUIDv7.
+Errors: 22023 and 22004 for arguments outside their domain, and for a missing ip or user_agent that session.bind_ip or session.bind_user_agent requires; 54000 for data or names that are too large; 53400 if the user has too many sessions and session.on_limit is reject; 23505 if the id exists; 55000 if the session is refreshable, or session.encrypt_data is on, and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_validate(
     token pg_catalog.text,
@@ -573,9 +576,9 @@ REVOKE ALL ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Returns the session of a token, or no row unless it is active.  Counts as use of the session, which is noted in shared memory, or without that in the row if it can be.
-ip and user_agent are those of the request; they decide when session.bind_ip or session.bind_user_agent is on.
-Errors: 55000 when its data is sealed and the master key is missing or wrong.';
+'Returns the session of a token if it is active, otherwise no row.  Counts as a use of the session.  The use is recorded in shared memory; without preload it is written to the row if the transaction may write and the row is not locked.
+ip and user_agent are those of the request; they are compared with those of the session if session.bind_ip or session.bind_user_agent is on.
+Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_status(
     token pg_catalog.text,
@@ -588,7 +591,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_status(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_status(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Says what a token is worth: active, malformed, unknown, revoked, expired, idle or binding.  Changes nothing.  For the application, not for its clients.';
+'Returns the status of a token: active, malformed, unknown, revoked, expired, idle or binding (the request does not come from the address or user agent of the session).  Changes nothing.  For the application; do not show the result to clients.';
 
 CREATE FUNCTION @extschema@.session_is_valid(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -596,7 +599,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_is_valid';
 REVOKE ALL ON FUNCTION @extschema@.session_is_valid(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_is_valid(pg_catalog.text) IS
-'Is this the token of an active session?  Changes nothing.  False while binding is on, because the call does not say where the request comes from.';
+'Returns whether a token belongs to an active session.  Changes nothing.  Returns false while session.bind_ip or session.bind_user_agent is on, because the call does not pass the address and user agent of the request.';
 
 CREATE FUNCTION @extschema@.session_is_expired(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -604,7 +607,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_is_expired';
 REVOKE ALL ON FUNCTION @extschema@.session_is_expired(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_is_expired(pg_catalog.text) IS
-'Is this the token of a session that ended because its time was up?  Changes nothing.';
+'Returns whether a token belongs to a session that reached its deadline or its idle timeout.  Changes nothing.';
 
 CREATE FUNCTION @extschema@.session_touch(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -612,7 +615,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_touch';
 REVOKE ALL ON FUNCTION @extschema@.session_touch(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_touch(pg_catalog.text) IS
-'Records at once that a session was used, without the throttle of session_validate; false unless it is live.';
+'Writes to the row at once that the session was used, without the throttle of session_validate.  Returns false unless the session is live.';
 
 CREATE FUNCTION @extschema@.session_refresh(
     token pg_catalog.text,
@@ -626,11 +629,11 @@ REVOKE ALL ON FUNCTION @extschema@.session_refresh(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_refresh(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'For a session token: starts the lifetime of a live session again, up to its cap, and returns its credentials with the same token.  For a refresh token: returns the next session token and refresh token.
-A refresh token that was just replaced returns the same pair again: within session.refresh_grace, and later as long as the session was certainly not used since, which is only known with the library preloaded and since the server started.
-ip and user_agent are those of the request; they decide as in session_validate when session.bind_ip or session.bind_user_agent is on, and are kept with refresh_reuse.
-No row for anything else.  A refresh token that was used before, other than above, ends the session.
-Errors: 55000 when a refresh token finds the master key missing or wrong.';
+'For a session token: restarts the lifetime of a live session, up to its cap, and returns its credentials with the same token.  For a refresh token: returns the next session token and refresh token.
+The refresh token that was replaced last returns the same pair again: within session.refresh_grace, and later as long as the session was certainly not used since.  That is only known with the library preloaded and since the server started.
+ip and user_agent are those of the request; they are checked as in session_validate and are part of the event refresh_reuse.
+Returns no row for any other token.  A refresh token that was used before and does not return the same pair revokes the session.
+Errors: 55000 if a refresh token is used and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_regenerate(
     token pg_catalog.text,
@@ -645,9 +648,9 @@ REVOKE ALL ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4) IS
-'Gives a live session a new token, under the same id and with the same data; the old token is dead from then on.  No row unless it is live.
-user_id logs an anonymous session in, role and auth_level change its privileges; NULL leaves them.  Logging in and setting auth_level count as authentication: they start the lifetime again.
-Errors: 22023 when the session belongs to another user, and for arguments outside their domain; 54000 for names that are too large, 53400 as in session_create, 55000 when the session is refreshable and the master key is missing or wrong.';
+'Gives a live session a new token; its id and data stay the same, and the old token becomes invalid.  Returns no row unless the session is live.
+user_id logs an anonymous session in; role and auth_level change its privileges; NULL keeps the present value.  Logging in and setting auth_level count as authentication: they restart the lifetime.
+Errors: 22023 if the session belongs to another user, and for arguments outside their domain; 54000 for names that are too large; 53400 as in session_create; 55000 if the session is refreshable and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_revoke(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -655,7 +658,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke(pg_catalog.text) IS
-'Ends the session of a token, with the reason logout; false unless it was live.';
+'Revokes the session of a token with the reason logout.  Returns false unless the session was live.';
 
 /*
  * The data of a session.  Level: app.
@@ -667,8 +670,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data';
 REVOKE ALL ON FUNCTION @extschema@.session_data(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data(pg_catalog.text) IS
-'The data of a live session, a JSON object; NULL unless it is live.  Counts as use of the session.
-Errors: 55000 when its data is sealed and the master key is missing or wrong.';
+'Returns the data of a session, a JSON object; NULL unless the session is live.  Counts as a use of the session.
+Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_get(
     token pg_catalog.text,
@@ -678,8 +681,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_get';
 REVOKE ALL ON FUNCTION @extschema@.session_data_get(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_get(pg_catalog.text, pg_catalog.text) IS
-'The value of a key in the data of a live session; NULL when there is none, ''null'' for a JSON null.  Counts as use of the session.
-Errors: 22004 for a NULL key, 55000 when its data is sealed and the master key is missing or wrong.';
+'Returns the value of a key in the data of a session, or NULL if there is no such key or the session is not live.  A JSON null is returned as ''null''.  Counts as a use of the session.
+Errors: 22004 for a NULL key, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_pop(
     token pg_catalog.text,
@@ -689,8 +692,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_pop';
 REVOKE ALL ON FUNCTION @extschema@.session_data_pop(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_pop(pg_catalog.text, pg_catalog.text) IS
-'Removes a key from the data of a live session and returns its value; NULL when there is none.  Of several at once, one gets the value.
-Errors: 22004 for a NULL key, 55000 when its data is sealed and the master key is missing or wrong.';
+'Removes a key from the data of a session and returns its value, or NULL if there is no such key or the session is not live.  Of several concurrent calls, only one gets the value.
+Errors: 22004 for a NULL key, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_set(
     token pg_catalog.text,
@@ -703,8 +706,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_data_set(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_set(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
-'Sets a key in the data of a session and leaves the others; false unless it is live.
-Errors: 22004 for a NULL key or value, 54000 when the data would exceed session.max_data_size, 55000 when its data is sealed and the master key is missing or wrong.';
+'Sets a key in the data of a session and keeps the other keys.  Returns false unless the session is live.
+Errors: 22004 for a NULL key or value, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_delete(
     token pg_catalog.text,
@@ -714,8 +717,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_delete';
 REVOKE ALL ON FUNCTION @extschema@.session_data_delete(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_delete(pg_catalog.text, pg_catalog.text) IS
-'Removes a key from the data of a session, if it is there; false unless the session is live.
-Errors: 22004 for a NULL key, 55000 when its data is sealed and the master key is missing or wrong.';
+'Removes a key from the data of a session, if it exists.  Returns false unless the session is live.
+Errors: 22004 for a NULL key, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_clear(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -723,8 +726,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_clear';
 REVOKE ALL ON FUNCTION @extschema@.session_data_clear(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_clear(pg_catalog.text) IS
-'Removes all keys from the data of a session; false unless it is live.
-Errors: 55000 when its data is sealed and the master key is missing or wrong.';
+'Removes all keys from the data of a session.  Returns false unless the session is live.
+Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_save(
     token pg_catalog.text,
@@ -734,8 +737,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_save';
 REVOKE ALL ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.jsonb) IS
-'Replaces the data of a session by a JSON object; false unless the session is live.
-Errors: 22004 for NULL, 22023 for anything but an object, 54000 above session.max_data_size, 55000 when its data is sealed and the master key is missing or wrong.';
+'Replaces the data of a session with a JSON object.  Returns false unless the session is live.
+Errors: 22004 for NULL, 22023 for JSON that is not an object, 54000 for more than session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
 /*
  * Cookies that carry their own proof.  Level: app.
@@ -755,8 +758,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_encode(
 COMMENT ON FUNCTION @extschema@.session_cookie_encode(
     pg_catalog.jsonb, pg_catalog.text, pg_catalog.interval,
     pg_catalog.text) IS
-'Makes a cookie from a JSON object, signed or sealed with the newest key of a purpose.  encoding is compact, jwt, jwe or sealed; ttl defaults to session.lifetime.  Sets iat, exp and jti, which the payload must not have: take them off one that session_cookie_decode returned.
-Errors: 22004 for a NULL payload, 22023 for a payload with one of them and for arguments outside their domain, 54000 for a payload that is too large, 55000 when there is no key or the master key is missing or wrong.';
+'Makes a cookie from a JSON object, signed or sealed with the newest key of a purpose.  encoding is compact, jwt, jwe or sealed; ttl defaults to session.lifetime.  Sets the claims iat, exp and jti, which the payload must not have: remove them from a payload that session_cookie_decode returned.
+Errors: 22004 for a NULL payload; 22023 for a payload with one of these claims and for arguments outside their domain; 54000 for a payload that is too large; 55000 if there is no key or the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_decode(
     cookie pg_catalog.text,
@@ -768,8 +771,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_decode(
     pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_decode(
     pg_catalog.text, pg_catalog.text) IS
-'The payload of a cookie that was made for a purpose with a key that is not retired, has not expired and was not revoked; NULL of any other.  The encoding is known by its shape.
-Errors: 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
+'Returns the payload of a valid cookie, or NULL.  A cookie is valid if it was made for the purpose, with a key that is not retired, has not expired and was not revoked.  The encoding is recognized by the cookie''s form.
+Errors: 22023 and 54000 for an invalid purpose, 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_revoke(
     cookie pg_catalog.text,
@@ -781,8 +784,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_revoke(
     pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_revoke(
     pg_catalog.text, pg_catalog.text) IS
-'Denies a cookie that session_cookie_decode would accept until it expires; false of any other.
-Errors: 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
+'Revokes a cookie that session_cookie_decode would accept: adds it to the denylist until it expires.  Returns false for any other cookie.
+Errors: 22023 and 54000 for an invalid purpose, 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_issue(
     token pg_catalog.text,
@@ -794,8 +797,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_issue(
     pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_issue(
     pg_catalog.text, pg_catalog.text) IS
-'A snapshot of the live session of a token, to be sent beside it and believed for session.cookie_cache_ttl; NULL unless the session is live.  encoding defaults to session.cookie_encoding.
-Errors: 22023 for an encoding that is none, 55000 when there is no key for purpose session or the master key is missing or wrong; those of session.claims_function.';
+'Returns a snapshot of the live session of a token, a signed cookie that is sent together with the token and is accepted without reading the row for session.cookie_cache_ttl; NULL unless the session is live.  encoding defaults to session.cookie_encoding.
+Errors: 22023 for an invalid encoding; 55000 if there is no key for the purpose session or the master key is missing or wrong; errors of session.claims_function.';
 
 CREATE FUNCTION @extschema@.session_cookie_validate(
     cookie pg_catalog.text,
@@ -821,10 +824,10 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
 COMMENT ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.inet,
     pg_catalog.text) IS
-'Validates a snapshot that session_cookie_issue made; no row when it is not good.  It reads no table while the snapshot is younger than session.cookie_cache_ttl.  The row decides after that, when sensitive is true, while session.bind_ip or session.bind_user_agent is on, when token is not the one the snapshot was made for, and (with the library preloaded) when the session was revoked or rotated since.
-When the row decides, token must be the session''s token: it is validated as session_validate does, with ip and user_agent, and without it there is no row.  A snapshot beside a token of another session is no row either.
-source is cookie or database; should_refresh = a new snapshot is due.
-Errors: 55000 when the master key is missing or wrong.';
+'Validates a snapshot that session_cookie_issue made.  Returns no row if it is invalid.  It reads no table while the snapshot is younger than session.cookie_cache_ttl.  The row decides after that, if sensitive is true, while session.bind_ip or session.bind_user_agent is on, if token is not the token for which the snapshot was made, and (with the library preloaded) if the session was revoked or rotated since.
+If the row decides, token must be the token of the session: it is validated as session_validate does, with ip and user_agent; without it there is no row.  There is also no row if token belongs to another session.
+source is cookie or database: what decided.  should_refresh is true if the client needs a new snapshot.
+Errors: 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_jwt(
     token pg_catalog.text,
@@ -840,12 +843,13 @@ REVOKE ALL ON FUNCTION @extschema@.session_jwt(
 COMMENT ON FUNCTION @extschema@.session_jwt(
     pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb,
     pg_catalog.text) IS
-'A JWT (HS256) for the live session of a token that another service can verify; NULL unless the session is live.  Made with the newest key of purpose jwt: import the secret that the other service has.  Sets sid, sub, tid, role, lvl, iat, exp and jti, and aud if audience is given; claims adds any other, for example iss, nbf or an aud of several.  Never outlives the session.
-Errors: 22023 for a claim that it sets itself and for arguments outside their domain, 54000 for a payload that is too large, 55000 when there is no key for purpose jwt; those of session.claims_function.';
+'Returns a JWT (HS256) for the live session of a token, which another service can verify; NULL unless the session is live.  It is signed with the newest key of the purpose jwt: import the secret that the other service has.  Sets sid, sub, tid, role, lvl, iat, exp and jti, and aud if audience is given; claims adds other claims, for example iss, nbf or an aud with several values.  The JWT expires no later than the session.
+Errors: 22023 for claims that the function sets itself and for arguments outside their domain; 54000 for a payload that is too large; 55000 if there is no key for the purpose jwt; errors of session.claims_function.';
 
 /*
- * The identity of the running transaction.  Level: public, because these act on
- * a token that proves itself, or on what one has bound, and on nothing else.
+ * The identity of the running transaction.  Level: public, because a caller of
+ * these functions can act only on a session whose token it has, or on the one
+ * that is bound to its transaction.
  */
 
 CREATE FUNCTION @extschema@.session_authenticate(
@@ -856,71 +860,71 @@ RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_authenticate';
 COMMENT ON FUNCTION @extschema@.session_authenticate(pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Binds the session of a token to the running transaction, for session_user_id() and its like; false, and nobody is bound, unless the token is good.  Counts as use of the session.';
+'Binds the session of a token to the running transaction, so that session_user_id() and the other functions return its identity.  Returns false and clears the identity unless the token is valid.  ip and user_agent are those of the request.  Counts as a use of the session.';
 
 CREATE FUNCTION @extschema@.session_pre_request()
 RETURNS pg_catalog.void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_pre_request';
 COMMENT ON FUNCTION @extschema@.session_pre_request() IS
-'Binds the session of a web request that PostgREST or its like describes in request.cookies and request.headers, and sets its role, with the settings of that role (ALTER ROLE ... SET), until the transaction ends; for db-pre-request.  What a token that is not good does is up to session.on_invalid.
-Errors: PT401 for a token that is not good if session.on_invalid is reject, 42501 for a role that the connection may not have.';
+'Binds the session of a web request to the running transaction, for db-pre-request of PostgREST and similar servers.  Takes the credentials from the settings request.cookies and request.headers.  Sets the role of the session, with the settings of that role (ALTER ROLE ... SET), until the transaction ends.  session.on_invalid decides what happens if the token is invalid.
+Errors: PT401 for an invalid token if session.on_invalid is reject, 42501 for a role that the connection may not set.';
 
 CREATE FUNCTION @extschema@.session_id()
 RETURNS pg_catalog.uuid
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_id';
 COMMENT ON FUNCTION @extschema@.session_id() IS
-'The public id of the session that is bound to the running transaction; NULL when there is none.';
+'Returns the public id of the session that is bound to the running transaction; NULL if there is none.';
 
 CREATE FUNCTION @extschema@.session_user_id()
 RETURNS pg_catalog.text
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_user_id';
 COMMENT ON FUNCTION @extschema@.session_user_id() IS
-'The user of the session that is bound to the running transaction; NULL when there is none, or it is anonymous.';
+'Returns the user of the session that is bound to the running transaction; NULL if there is none or it is anonymous.';
 
 CREATE FUNCTION @extschema@.session_tenant_id()
 RETURNS pg_catalog.text
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_tenant_id';
 COMMENT ON FUNCTION @extschema@.session_tenant_id() IS
-'The tenant of the session that is bound to the running transaction; NULL when there is none.';
+'Returns the tenant of the session that is bound to the running transaction; NULL if there is none or it has no tenant.';
 
 CREATE FUNCTION @extschema@.session_role()
 RETURNS pg_catalog.text
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_role';
 COMMENT ON FUNCTION @extschema@.session_role() IS
-'The role that the session bound to the running transaction was given; NULL when there is none.';
+'Returns the role of the session that is bound to the running transaction; NULL if there is none or it has no role.';
 
 CREATE FUNCTION @extschema@.session_auth_level()
 RETURNS pg_catalog.int4
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_auth_level';
 COMMENT ON FUNCTION @extschema@.session_auth_level() IS
-'The factors proven in the session that is bound to the running transaction, 0 if it is anonymous; NULL when there is none.';
+'Returns the number of factors proven in the session that is bound to the running transaction, 0 if it is anonymous; NULL if there is none.';
 
 CREATE FUNCTION @extschema@.session_authenticated_at()
 RETURNS pg_catalog.timestamptz
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_authenticated_at';
 COMMENT ON FUNCTION @extschema@.session_authenticated_at() IS
-'When somebody last proved who they are in the session that is bound to the running transaction; NULL when that is not known.';
+'Returns when the user of the session that is bound to the running transaction last authenticated; NULL if there is none, it is anonymous or the time is not known.';
 
 CREATE FUNCTION @extschema@.session_claims()
 RETURNS pg_catalog.jsonb
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_claims';
 COMMENT ON FUNCTION @extschema@.session_claims() IS
-'What is known of the session that is bound to the running transaction, and what session.claims_function adds; NULL when there is none.';
+'Returns the claims of the session that is bound to the running transaction, a JSON object with the claims that session.claims_function adds; NULL if there is none.';
 
 CREATE FUNCTION @extschema@.session_claim(key pg_catalog.text)
 RETURNS pg_catalog.text
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_claim';
 COMMENT ON FUNCTION @extschema@.session_claim(pg_catalog.text) IS
-'One of session_claims() as text; NULL when there is none.';
+'Returns the value of one key of session_claims() as text; NULL if there is none.';
 
 CREATE FUNCTION @extschema@.session_require(
     auth_level pg_catalog.int4 DEFAULT 1,
@@ -929,8 +933,8 @@ RETURNS pg_catalog.void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_require';
 COMMENT ON FUNCTION @extschema@.session_require(pg_catalog.int4, pg_catalog.interval) IS
-'Fails unless the session that is bound to the running transaction is live at this moment, has proven so many factors, and proven them at most max_age ago.
-Errors: 42501 if not, 22023 for arguments outside their domain.';
+'Raises an error unless the session that is bound to the running transaction is live at this moment, has proven at least auth_level factors, and last authenticated at most max_age ago.
+Errors: 42501 if the session does not meet the requirements, 22023 for arguments outside their domain.';
 
 CREATE FUNCTION @extschema@.session_mine()
 RETURNS SETOF @extschema@.session_info
@@ -938,27 +942,28 @@ ROWS 10
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_mine';
 COMMENT ON FUNCTION @extschema@.session_mine() IS
-'Lists the live sessions of the user, in the tenant, that is bound to the running transaction, newest first and without their data; of an anonymous session, itself.';
+'Returns the live sessions of the user and tenant that are bound to the running transaction, newest first and without their data.  If the bound session is anonymous, returns only that session.';
 
 CREATE FUNCTION @extschema@.session_revoke_mine(id pg_catalog.uuid)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_mine';
 COMMENT ON FUNCTION @extschema@.session_revoke_mine(pg_catalog.uuid) IS
-'Ends one of the sessions that session_mine() lists; false for any other.';
+'Revokes one of the sessions that session_mine() returns.  Returns false for any other session.';
 
 CREATE FUNCTION @extschema@.session_revoke_others()
 RETURNS pg_catalog.int8
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_others';
 COMMENT ON FUNCTION @extschema@.session_revoke_others() IS
-'Ends all sessions that session_mine() lists but the one that is bound, and says how many.';
+'Revokes all sessions that session_mine() returns except the bound one.  Returns the number revoked.';
 
 /*
- * Headers of cookies.  Level: public; they read settings and nothing else.
+ * Headers of cookies.  Level: public, because these functions read only their
+ * arguments and settings.
  *
- * The settings may change between statements, so these are STABLE, and a
- * parallel worker has the same, so they are PARALLEL SAFE.
+ * They are STABLE, because settings may change between statements, and PARALLEL
+ * SAFE, because a parallel worker has the settings of its leader.
  */
 
 CREATE FUNCTION @extschema@.session_cookie_header(
@@ -979,10 +984,10 @@ COMMENT ON FUNCTION @extschema@.session_cookie_header(
     pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.text,
     pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text,
     pg_catalog.bool) IS
-'The Set-Cookie headers that give a client a value, one a row and without the header''s name, to be sent in this order.
-name, path, domain, secure, http_only and same_site (lax, strict or none) default to the settings session.cookie_...; an empty path or domain leaves the attribute out, a dot before a domain is dropped.  max_age has whole seconds, a fraction is dropped; NULL lets the cookie end with the browser, zero removes it.  partitioned NULL means false.
-A header has at most 4096 bytes.  A value that is too long for one goes out as name.0, name.1 and so on, at most 100, after the removal of name itself.  Where it may replace a longer one, send session_cookie_clear with the request''s Cookie header first.
-Errors: 22004 for a NULL value; 22023 for what a header cannot hold, a max_age of more than 400 days or less than zero, and what browsers would refuse (names that start with __Host-, __Secure- or __Http-, SameSite=None and Partitioned ask for more); 54000 for a value that is too large, and a name or path of more than 1024 bytes.  Settings are checked here, too.';
+'Returns the Set-Cookie headers that store a value in a cookie, one per row and without the name of the header.  Send them in this order.
+name, path, domain, secure, http_only and same_site (lax, strict or none) default to the settings session.cookie_...; an empty path or domain omits the attribute; a dot before a domain is dropped.  max_age is in whole seconds, a fraction is dropped; NULL lets the cookie end with the browser, zero removes it.  partitioned NULL means false.
+A header has at most 4096 bytes.  A value that is too long for one header is split into the cookies name.0, name.1 and so on, at most 100, after a header that removes name itself.  If the value may replace a longer one, send session_cookie_clear with the request''s Cookie header first.
+Errors: 22004 for a NULL value; 22023 for characters that a header cannot contain, for a max_age of more than 400 days or less than zero, and for attributes that browsers would refuse (names that start with __Host-, __Secure- or __Http-, SameSite=None and Partitioned require other attributes); 54000 for a value that is too large, and for a name or path of more than 1024 bytes.  Values from settings are checked too.';
 
 CREATE FUNCTION @extschema@.session_cookie_clear(
     name pg_catalog.text DEFAULT NULL,
@@ -993,9 +998,9 @@ LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_cookie_clear';
 COMMENT ON FUNCTION @extschema@.session_cookie_clear(
     pg_catalog.text, pg_catalog.text) IS
-'The Set-Cookie headers that remove a cookie, one a row: of the name (default: session.cookie_name), of every chunk of it, name.0 to name.99, in the Cookie header of the request, and of the cookie with the snapshot, name-cache, and its chunks, if that header has them.
-Path, domain and the rest are as set; a cookie made with others, or partitioned, is removed by session_cookie_header with them, an empty value and a max_age of zero.
-Errors: as session_cookie_header for the name and the settings; none for the Cookie header, whatever is in it.';
+'Returns the Set-Cookie headers that remove a cookie, one per row: for name (default: session.cookie_name); for every chunk of it (name.0 to name.99) in the Cookie header of the request; and for the cookie with the snapshot (name-cache) and its chunks, if that header contains them.
+Path, domain and the other attributes are those of the settings.  To remove a cookie that has other attributes or is partitioned, call session_cookie_header with these attributes, an empty value and a max_age of zero.
+Errors: as session_cookie_header for the name and the settings; none for any content of the Cookie header.';
 
 CREATE FUNCTION @extschema@.session_cookie_read(
     cookie_header pg_catalog.text,
@@ -1005,9 +1010,9 @@ LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_cookie_read';
 COMMENT ON FUNCTION @extschema@.session_cookie_read(
     pg_catalog.text, pg_catalog.text) IS
-'The value of a cookie (default: session.cookie_name) in the Cookie header of a request, put together from name.0, name.1 and so on where it came in chunks.  NULL when it is not there or a chunk is missing.
-Only exactly the name counts, and the first of several.  The value comes as it is: nothing is decoded, quotes belong to it.
-Errors: 22023 for something that is no name of a cookie; none for the Cookie header, whatever is in it.';
+'Returns the value of a cookie (default: session.cookie_name) in the Cookie header of a request, joined from name.0, name.1 and so on if it was split into chunks; NULL if the cookie or a chunk is missing.
+The name must match exactly; of several cookies of that name, the first counts.  The value is returned unchanged: it is not decoded, and quotes are part of it.
+Errors: 22023 for an invalid cookie name; none for any content of the Cookie header.';
 
 /*
  * The key ring.  Level: admin.
@@ -1020,8 +1025,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_key_rotate';
 REVOKE ALL ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) IS
-'Makes a new key for a purpose and returns its kid.  It signs from now on; older keys still verify.
-Errors: 22023 and 54000 for a purpose that is none, 55000 when the master key is missing or wrong.';
+'Generates a new key for a purpose and returns its kid.  The new key signs from now on; older keys still verify.
+Errors: 22023 and 54000 for an invalid purpose, 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_import(
     secret pg_catalog.bytea,
@@ -1034,8 +1039,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_key_import(
     pg_catalog.bytea, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_key_import(
     pg_catalog.bytea, pg_catalog.text, pg_catalog.text) IS
-'Takes the secret of another system, at least 32 bytes, as the newest key of a purpose and returns its kid.  It is used exactly as that system''s format wants.
-Errors: 22004 for a NULL secret, 22023 for one that is too short and a kid or purpose that is none, 54000 for what is too long, 23505 when the kid is taken, 55000 when the master key is missing or wrong.';
+'Imports the secret of another system, at least 32 bytes, as the newest key of a purpose and returns its kid.  The secret is used exactly as the format of that system prescribes.
+Errors: 22004 for a NULL secret; 22023 for a secret that is too short and for an invalid kid or purpose; 54000 for arguments that are too long; 23505 if the kid exists; 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_retire(kid pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -1043,7 +1048,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_key_retire';
 REVOKE ALL ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) IS
-'Ends the use of a key: nothing it made is accepted any more.  False unless there is such a key and it was in use.';
+'Retires a key: from now on, nothing made with it is accepted.  Returns false unless the key exists and was in use.';
 
 /*
  * Sessions by id, user and tenant, and upkeep.  Level: admin.
@@ -1056,7 +1061,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_get';
 REVOKE ALL ON FUNCTION @extschema@.session_get(pg_catalog.uuid) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_get(pg_catalog.uuid) IS
-'Returns a session by its public id, whether it is live or not.
+'Returns the session with a public id, live or not; no row if there is none.
 Errors: 55000 as in session_validate.';
 
 CREATE FUNCTION @extschema@.session_list(
@@ -1071,8 +1076,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_list(
     pg_catalog.text, pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_list(
     pg_catalog.text, pg_catalog.text, pg_catalog.bool) IS
-'Lists the live sessions of a user, newest first; with include_ended, those that ended and are not purged yet as well.  tenant_id NULL means all tenants.
-Errors: 22004 for a NULL user_id, 22023 for names that are empty, 54000 for those that are too long, 55000 as in session_validate.';
+'Returns the live sessions of a user, newest first; with include_ended, also those that ended and are not purged yet.  tenant_id NULL means all tenants.
+Errors: 22004 for a NULL user_id, 22023 for empty names, 54000 for names that are too long, 55000 as in session_validate.';
 
 CREATE FUNCTION @extschema@.session_revoke_id(
     id pg_catalog.uuid,
@@ -1082,8 +1087,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_id';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke_id(pg_catalog.uuid, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_id(pg_catalog.uuid, pg_catalog.text) IS
-'Ends a session by its public id, with a reason of at most 256 bytes (default: admin); false unless it was live.
-Errors: 22023 for a reason that is empty, 54000 for one of more than 256 bytes.';
+'Revokes the session with a public id, with a reason of at most 256 bytes (default: admin).  Returns false unless the session was live.
+Errors: 22023 for an empty reason, 54000 for a reason of more than 256 bytes.';
 
 CREATE FUNCTION @extschema@.session_revoke_user(
     user_id pg_catalog.text,
@@ -1096,8 +1101,8 @@ REVOKE ALL ON FUNCTION @extschema@.session_revoke_user(
     pg_catalog.text, pg_catalog.text, pg_catalog.uuid) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_user(
     pg_catalog.text, pg_catalog.text, pg_catalog.uuid) IS
-'Ends the live sessions of a user, but not except_id, and says how many.  tenant_id NULL means all tenants.
-Errors: 22004 for a NULL user_id, 22023 for names that are empty, 54000 for those that are too long.';
+'Revokes the live sessions of a user except the session except_id.  Returns the number revoked.  tenant_id NULL means all tenants.
+Errors: 22004 for a NULL user_id, 22023 for empty names, 54000 for names that are too long.';
 
 CREATE FUNCTION @extschema@.session_revoke_tenant(tenant_id pg_catalog.text)
 RETURNS pg_catalog.int8
@@ -1105,8 +1110,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_tenant';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke_tenant(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_tenant(pg_catalog.text) IS
-'Ends the live sessions of a tenant and says how many.
-Errors: 22004 for NULL, 22023 for a name that is empty, 54000 for one that is too long.';
+'Revokes the live sessions of a tenant.  Returns the number revoked.
+Errors: 22004 for NULL, 22023 for an empty name, 54000 for a name that is too long.';
 
 CREATE FUNCTION @extschema@.session_cleanup(
     max_rows pg_catalog.int4 DEFAULT NULL,
@@ -1117,8 +1122,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cleanup';
 REVOKE ALL ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cleanup(pg_catalog.int4) IS
-'Does upkeep at once, as a worker does it in the background.  Returns deleted, the number of rows of sessions that are over which it has deleted, at most max_rows (default: all), and failed, the names of the steps in which something failed: sessions, evidence, denylist, events, origins, bound_tables, triggers or activity; {} when nothing did.  A step that fails does not keep the others from being done; its error is a WARNING.
-The steps, in this order: deletes the rows of sessions that are over, session.cleanup_batch in a statement; writes events that wait in shared memory; deletes entries of the denylist, events and origins that are over; warns, once until it is put right, of a table that session_bind_users bound and whose changes do not end all sessions; writes down activity that is due.  Rows that another transaction has locked are skipped.
+'Does upkeep at once, as a worker does it in the background.  Returns deleted, the number of rows of ended sessions that were deleted, at most max_rows (default: all), and failed, the names of the steps in which an error occurred: sessions, evidence, denylist, events, origins, bound_tables, triggers or activity; {} if there was none.  The error of a step is reported as a WARNING, and the other steps are still done.
+The steps, in this order: delete the rows of ended sessions, session.cleanup_batch per statement; write the evidence in shared memory as events; delete expired rows of the denylist, events and origins; warn about each table that session_bind_users bound and whose changes do not end all sessions (once, until the problem is solved); write activity that is due.  Rows that another transaction has locked are skipped.
 Errors: 22023 for a max_rows of less than 1.';
 
 CREATE FUNCTION @extschema@.session_bind_users(
@@ -1132,8 +1137,9 @@ REVOKE ALL ON FUNCTION @extschema@.session_bind_users(
     pg_catalog.regclass, pg_catalog.name, pg_catalog.name) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_bind_users(
     pg_catalog.regclass, pg_catalog.name, pg_catalog.name) IS
-'Has changes of a table of users end sessions, in the same transaction and with the reason user: those of a row''s user, in all tenants, when the row is deleted, its id changes or its active_column turns from true to false or NULL, and those of all its users when it is truncated.  The id as text is the user_id: as the type prints it, under the settings of whoever changes the table and under the defaults of bytea_output, DateStyle, IntervalStyle and extra_float_digits, and as a cast of the server''s own makes it.  Replaces what the table was told before.  The caller needs the privilege TRIGGER on the table.
-Errors: 22004 for NULL, 42P01, 42703 and 42804 for a table or column that is not there or is no boolean, 42809 for something that is no table or that others inherit from, 0A000 for an id_column in which different texts are equal (citext, a nondeterministic collation), 42501.';
+'Makes changes of a table of users revoke sessions, in the same transaction and with the reason user.  The sessions of the user of a row, in all tenants, are revoked if the row is deleted, its id changes or its active_column changes from true to false or NULL; the sessions of all users in the table are revoked if it is truncated.
+The user_id is the id as text, in each of these forms: the output of its type under the settings of the session that changes the table, its output under the defaults of bytea_output, DateStyle, IntervalStyle and extra_float_digits, and the result of a built-in cast to text.  A further call replaces the columns of an earlier one.  The caller needs the privilege TRIGGER on the table.
+Errors: 22004 for NULL; 42P01, 42703 and 42804 for a table or column that does not exist or is not boolean; 42809 for an object that is not a table or has child tables; 0A000 for an id_column in which different texts are equal (citext, a nondeterministic collation); 42501 without the privilege.';
 
 CREATE FUNCTION @extschema@.session_unbind_users(users pg_catalog.regclass)
 RETURNS pg_catalog.void
@@ -1141,8 +1147,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_unbind_users';
 REVOKE ALL ON FUNCTION @extschema@.session_unbind_users(pg_catalog.regclass) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_unbind_users(pg_catalog.regclass) IS
-'Undoes session_bind_users: changes of the table end no sessions any more.
-Errors: 22004 for NULL, 42P01 for a table that is not there, 42704 for one that is not bound, 42501.';
+'Undoes session_bind_users: from now on, changes of the table revoke no sessions.
+Errors: 22004 for NULL, 42P01 for a table that does not exist, 42704 for a table that is not bound, 42501 without the privilege TRIGGER on the table.';
 
 CREATE FUNCTION @extschema@.session_storage(
     kind pg_catalog.text,
@@ -1154,9 +1160,9 @@ REVOKE ALL ON FUNCTION @extschema@.session_storage(
     pg_catalog.text, pg_catalog.name) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_storage(
     pg_catalog.text, pg_catalog.name) IS
-'Moves the sessions to where they are kept from now on, all of them and without ending any; nobody reaches them meanwhile.
-kind database is a logged table in the tablespace of the database, cache an unlogged one, which is empty after a crash and not there on a standby, and filesystem a logged one in another tablespace.  Keys and the denylist stay as they are.
-Errors: 22023 for another kind and a tablespace where there is nothing to choose, 22004 for NULL where there is, 42704 for a tablespace that is not there, 42501 when the owner of the tables may not use it.';
+'Moves the table of sessions to another kind of storage.  No session ends.  The table is locked until the transaction ends.
+kind is database (a logged table in the tablespace of the database), cache (an unlogged table, which is empty after a crash and cannot be read on a standby) or filesystem (a logged table in the given tablespace).  Keys and the denylist are not moved.
+Errors: 22023 for another kind, and for a tablespace with a kind other than filesystem; 22004 for a NULL kind, and for filesystem without a tablespace; 42704 for a tablespace that does not exist; 42501 if the owner of the tables may not use the tablespace.';
 
 CREATE FUNCTION @extschema@.session_grant(
     role pg_catalog.regrole,
@@ -1166,27 +1172,27 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_grant';
 REVOKE ALL ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) IS
-'Gives a role a level: app, or admin, which includes app.  The role gets everything that the level needs, public functions and USAGE on their schema included.  An administrator may also read session.events, session.grants, session.privileges and session.bound_tables.
-A level is added to what the role has; none takes all of it back.  USAGE on a schema that the role had before stays.  Waits for another transaction that changes a level.
-Errors: 22004 for NULL, 22023 for another level, and for taking from the owner of the tables; 42704 for a role that is not there, 42501 where the owner of the tables may not grant, 25006 in a READ ONLY transaction.';
+'Gives a role a level: app, or admin, which includes app.  The role gets all privileges that the level needs, including those on public functions and USAGE on their schema.  An administrator may also read session.events, session.grants, session.privileges and session.bound_tables.
+A level is added to the levels that the role has; the level none revokes all of them.  USAGE on a schema that the role had before the first call is kept.  The call waits for other transactions that change a level.
+Errors: 22004 for NULL; 22023 for another level, and for revoking from the owner of the tables; 42704 for a role that does not exist; 42501 if the owner of the tables may not grant; 25006 in a READ ONLY transaction.';
 
 /*
- * Who has which privilege.  The statements below name what they use in the
- * usual way, so a name without a schema means one of the server.
+ * Privileges of roles.  The statements below use unqualified names for objects
+ * of pg_catalog, so search_path is set accordingly.
  */
 SET LOCAL search_path = pg_catalog, pg_temp;
 
 /*
- * What session_grant has given is recorded as SELECT on columns of a view.
- * Neither default privileges nor GRANT ON ALL TABLES touch columns, DROP OWNED
- * clears them, and a dump has them.
+ * The grants of session_grant are recorded as SELECT on columns of a view.
+ * Default privileges and GRANT ON ALL TABLES do not change privileges on
+ * columns, DROP OWNED removes them, and a dump contains them.
  */
 CREATE VIEW session.granted AS
     SELECT true AS app, true AS admin, true AS functions, true AS storage;
 
 REVOKE ALL ON TABLE session.granted FROM PUBLIC;
 COMMENT ON VIEW session.granted IS
-'Records what session_grant gave: a role has SELECT on the columns app and admin for its levels, and on functions and storage where session_grant gave it USAGE on the schema of the functions or on the schema session.  Read session.grants.';
+'Records the grants of session_grant.  A role has SELECT on the columns app and admin for its levels, and on functions and storage if session_grant gave it USAGE on the schema of the functions or on the schema session.  To see the levels of roles, use the view session.grants.';
 COMMENT ON COLUMN session.granted.app IS
 'SELECT on it records the level app.';
 COMMENT ON COLUMN session.granted.admin IS
@@ -1203,7 +1209,7 @@ CREATE VIEW session.grants AS
     FROM pg_attribute a
     CROSS JOIN LATERAL aclexplode(a.attacl) x
     JOIN pg_roles r ON r.oid = x.grantee
-    /* What another role than the owner granted is no record. */
+    /* Only grants by the owner count as records. */
     WHERE a.attrelid = 'session.granted'::regclass
       AND a.attname IN ('app', 'admin')
       AND x.privilege_type = 'SELECT'
@@ -1214,7 +1220,7 @@ CREATE VIEW session.grants AS
 REVOKE ALL ON TABLE session.grants FROM PUBLIC;
 GRANT SELECT ON TABLE session.grants TO pg_monitor;
 COMMENT ON VIEW session.grants IS
-'The roles that session_grant gave a level.  Readable by administrators and pg_monitor.';
+'The roles that have a level from session_grant.  Readable by administrators and pg_monitor.';
 COMMENT ON COLUMN session.grants.role IS
 'Name of the role.';
 COMMENT ON COLUMN session.grants.level IS
@@ -1231,11 +1237,11 @@ AS 'MODULE_PATHNAME', 'session_levels';
 REVOKE ALL ON FUNCTION session.session_levels() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION session.session_levels() TO pg_monitor;
 COMMENT ON FUNCTION session.session_levels() IS
-'Which objects each level opens: public, app, admin or monitor (for pg_monitor).  One row an object and level; an object without a row is for its owner alone.  For the view session.privileges.';
+'Returns the objects that each level gives access to: public, app, admin or monitor (for pg_monitor).  One row per object and level; only its owner has access to an object without a row.  Used by the view session.privileges.';
 
 /*
- * Compares the privileges on the objects of the extension with those that they
- * should have.
+ * The differences between the actual privileges on the objects of the extension
+ * and the intended ones.
  */
 CREATE VIEW session.privileges AS
     WITH extension AS (
@@ -1317,7 +1323,7 @@ CREATE VIEW session.privileges AS
         JOIN session.session_levels() l USING (classid, objid)
         JOIN holder h USING (level)
         WHERE o.attnum = 0),
-    /* The schema of the functions may be open to others, but for CREATE. */
+    /* Other roles may have USAGE on the schema of the functions, not CREATE. */
     finding AS (
         SELECT a.*,
                CASE WHEN w.grantee IS NOT NULL THEN 'grantable'
@@ -1383,21 +1389,21 @@ CREATE VIEW session.privileges AS
 REVOKE ALL ON TABLE session.privileges FROM PUBLIC;
 GRANT SELECT ON TABLE session.privileges TO pg_monitor;
 COMMENT ON VIEW session.privileges IS
-'What differs from the privileges that the installation and session_grant gave on the objects of the extension, and who but its owner may create objects in the schema of its functions.  No row: all is as it should be.  Readable by administrators and pg_monitor.';
+'The differences between the actual privileges on the objects of the extension and those that the installation and session_grant gave; and the roles other than its owner that may create objects in the schema of the functions.  The view is empty if the privileges are correct.  Readable by administrators and pg_monitor.';
 COMMENT ON COLUMN session.privileges.kind IS
-'function, table (views too), sequence, type or schema.';
+'Kind of the object: function, table (also for a view), sequence, type or schema.';
 COMMENT ON COLUMN session.privileges.object IS
-'The object, with its schema.';
+'Name of the object, with its schema.';
 COMMENT ON COLUMN session.privileges.column_name IS
-'The column, for a privilege on one.';
+'Name of the column, for a privilege on a column; otherwise NULL.';
 COMMENT ON COLUMN session.privileges.grantee IS
-'The role that has the privilege, or lacks it; PUBLIC = every role.';
+'The role that has or lacks the privilege; PUBLIC = all roles.';
 COMMENT ON COLUMN session.privileges.privilege IS
-'The privilege, as GRANT calls it.';
+'The privilege, as in GRANT.';
 COMMENT ON COLUMN session.privileges.finding IS
-'open = the role has the privilege and should not; grantable = the role may pass it on and should not; redundant = the role has by name what PUBLIC should have; missing = the role should have it.';
+'open: the role has the privilege and should not have it; grantable: the role may grant the privilege to others and should not; redundant: the role has a privilege that PUBLIC should have; missing: the role should have the privilege.';
 COMMENT ON COLUMN session.privileges.remedy IS
-'The statement that puts it right.';
+'The statement that corrects the difference.';
 
 CREATE FUNCTION session.session_restore_privileges()
 RETURNS int8
@@ -1405,7 +1411,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_restore_privileges';
 REVOKE ALL ON FUNCTION session.session_restore_privileges() FROM PUBLIC;
 COMMENT ON FUNCTION session.session_restore_privileges() IS
-'Runs the remedies that session.privileges shows for the objects of the extension and returns how many there were.  The schema of the functions is left as it is; it warns when others may create objects there.  For the owner of the extension.
+'Runs the remedies that session.privileges shows for the objects of the extension.  Returns the number of statements run.  Does not change the schema of the functions; raises a WARNING if other roles may create objects there.  For the owner of the extension.
 Errors: 42501 for other roles, 25006 in a READ ONLY transaction.';
 
 /*
@@ -1419,7 +1425,7 @@ CREATE VIEW session.bound_tables AS
                          AND t.oid = d.objid
         WHERE d.refclassid = 'pg_proc'::regclass
           AND d.refobjid = 'session.session_users_changed'::regproc),
-    clone AS (  -- of partitions
+    clone AS (  -- triggers of partitions
         SELECT tgrelid AS bound, tgenabled AS usual, oid, tgrelid, tgenabled
         FROM trigger WHERE tgparentid = 0
         UNION ALL
@@ -1444,14 +1450,14 @@ CREATE VIEW session.bound_tables AS
            b.enabled,
            array_remove(ARRAY[
                CASE WHEN b.triggers <> 3 OR i.attname IS NULL
-                    THEN 'not all three triggers are there' END,
+                    THEN 'not all three triggers exist' END,
                CASE b.enabled
                     WHEN 'disabled' THEN 'a trigger is disabled'
                     WHEN 'replica' THEN 'a trigger fires for replicated changes only'
                     WHEN 'origin' THEN 'a trigger does not fire for replicated changes'
                END,
                CASE WHEN c.relkind = 'r'
-                    THEN 'changes of rows in these child tables end no session: ' ||
+                    THEN 'changes of rows in these child tables revoke no session: ' ||
                          (SELECT string_agg(h.inhrelid::regclass::text, ', '
                                             ORDER BY h.inhrelid)
                           FROM pg_inherits h
@@ -1473,19 +1479,19 @@ CREATE VIEW session.bound_tables AS
 REVOKE ALL ON TABLE session.bound_tables FROM PUBLIC;
 GRANT SELECT ON TABLE session.bound_tables TO pg_monitor;
 COMMENT ON VIEW session.bound_tables IS
-'The tables that session_bind_users has bound.  The owner of such a table, and each role that may insert and delete in it, can end the sessions of any user, whatever level the role has.  Readable by administrators and pg_monitor.';
+'The tables that session_bind_users has bound.  The owner of such a table, and each role that may insert and delete rows in it, can revoke the sessions of any user, even without a level.  Readable by administrators and pg_monitor.';
 COMMENT ON COLUMN session.bound_tables.users IS
-'The table.';
+'The table of users.';
 COMMENT ON COLUMN session.bound_tables.owner IS
-'The role that owns it.';
+'The role that owns the table.';
 COMMENT ON COLUMN session.bound_tables.id_column IS
 'The column whose text is the user_id of sessions.';
 COMMENT ON COLUMN session.bound_tables.active_column IS
-'The column that ends sessions when it turns to false or NULL; NULL = none.';
+'The column that revokes sessions if it changes to false or NULL; NULL = none.';
 COMMENT ON COLUMN session.bound_tables.enabled IS
-'When its triggers fire: always, origin (not for replicated changes), replica (for those only) or disabled; of three that differ, the worst.';
+'When the triggers of the table fire: always, origin (not for replicated changes), replica (only for replicated changes) or disabled.  If the three triggers differ, the state that misses the most changes.';
 COMMENT ON COLUMN session.bound_tables.problems IS
-'Which changes of users end no session, and why; empty = all is well.';
+'Reasons why some changes of the table revoke no session; empty = none.';
 
-/* Last: brings the privileges on everything above to what they should be. */
+/* Last: sets the privileges on all objects above. */
 SELECT session.session_restore_privileges();

@@ -54,7 +54,7 @@ is(warnings('users'), 1,
 	'a child table that was created later causes one warning in several rounds');
 like(
 	slurp_file($node->logfile),
-	qr/DETAIL:  changes of rows in these child tables end no session: public\.guests\n/,
+	qr/DETAIL:  changes of rows in these child tables revoke no session: public\.guests\n/,
 	'the warning names the child table');
 $node->safe_psql('postgres', 'SELECT session_cleanup()');
 is(warnings('users'), 1, 'session_cleanup does not repeat the warning');
