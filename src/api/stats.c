@@ -22,7 +22,7 @@
 #include "audit/evidence.h"
 #include "compat.h"
 #include "engine/activity.h"
-#include "engine/lifecycle.h"
+#include "engine/upkeep.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
 #include "table/keyring.h"
@@ -112,7 +112,7 @@ put_tables(Line *line)
 {
 	SessionSurvey survey;
 
-	session_lifecycle_survey(&survey);
+	session_upkeep_survey(&survey);
 	put_estimate(line, STATS_LIVE, survey.live);
 	put_estimate(line, STATS_IDLE, survey.idle);
 	put_estimate(line, STATS_EXPIRED, survey.expired);
@@ -121,7 +121,7 @@ put_tables(Line *line)
 }
 
 static Datum
-calls(SessionDatabase *database)
+calls_object(SessionDatabase *database)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue *object;
@@ -167,7 +167,7 @@ static void
 put_shared(Line *line, SessionDatabase *database)
 {
 	put_workers(line);
-	put_column(line, STATS_CALLS, calls(database));
+	put_column(line, STATS_CALLS, calls_object(database));
 	put_column(line, STATS_ACTIVITY_USED,
 			   Int32GetDatum(session_activity_used()));
 	put_column(line, STATS_ACTIVITY_SIZE,

@@ -419,7 +419,7 @@ is_due(Use *use, TimestampTz now)
 }
 
 static bool
-collect(void *entry, void *arg)
+collect_use(void *entry, void *arg)
 {
 	Use		   *use = entry;
 	Collection *c = arg;
@@ -440,10 +440,13 @@ collect(void *entry, void *arg)
 int
 session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 {
-	Collection	c = {.now = now,.limit = limit,.uses = uses};
+	Collection	c = {0};
 
+	c.now = now;
+	c.limit = limit;
+	c.uses = uses;
 	if (map != NULL)
-		session_idmap_visit(map, LW_SHARED, collect, &c);
+		session_idmap_visit(map, LW_SHARED, collect_use, &c);
 	return c.count;
 }
 
@@ -535,39 +538,39 @@ session_activity_write(const SessionUse *uses, int count)
 	return done;
 }
 
-typedef struct Survey
+typedef struct DueDatabases
 {
 	TimestampTz now;
 	int			count;
 	Oid			databases[SESSION_DATABASES];
-} Survey;
+} DueDatabases;
 
 static bool
-survey(void *entry, void *arg)
+note_due_database(void *entry, void *arg)
 {
 	Use		   *use = entry;
-	Survey	   *s = arg;
+	DueDatabases *due = arg;
 
-	if (!is_due(use, s->now))
+	if (!is_due(use, due->now))
 		return false;
-	for (int i = 0; i < s->count; i++)
-		if (s->databases[i] == use->head.key.database)
+	for (int i = 0; i < due->count; i++)
+		if (due->databases[i] == use->head.key.database)
 			return false;
-	if (s->count < SESSION_DATABASES)
-		s->databases[s->count++] = use->head.key.database;
+	if (due->count < SESSION_DATABASES)
+		due->databases[due->count++] = use->head.key.database;
 	return false;
 }
 
 List *
 session_activity_due(TimestampTz now)
 {
-	Survey	   *s = palloc0_object(Survey);
+	DueDatabases *due = palloc0_object(DueDatabases);
 	List	   *databases = NIL;
 
-	s->now = now;
-	session_idmap_visit(map, LW_SHARED, survey, s);
-	for (int i = 0; i < s->count; i++)
-		databases = lappend_oid(databases, s->databases[i]);
-	pfree(s);
+	due->now = now;
+	session_idmap_visit(map, LW_SHARED, note_due_database, due);
+	for (int i = 0; i < due->count; i++)
+		databases = lappend_oid(databases, due->databases[i]);
+	pfree(due);
 	return databases;
 }

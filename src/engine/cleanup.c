@@ -20,9 +20,6 @@
 #include "engine/cleanup.h"
 #include "engine/upkeep.h"
 
-/* How many errors are reported. */
-#define REPORT 10
-
 /* Errors that the caller has to know of at once. */
 static bool
 ends_transaction(int code)
@@ -32,7 +29,7 @@ ends_transaction(int code)
 }
 
 static void
-warn(const SessionUpkeep *upkeep, const ErrorData *error)
+warn_of_error(const SessionUpkeep *upkeep, const ErrorData *error)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
@@ -46,7 +43,7 @@ warn(const SessionUpkeep *upkeep, const ErrorData *error)
 
 /* Within PG_CATCH: undoes the batch; returns the SQLSTATE of its error. */
 static int
-undo(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
+undo_batch(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
 {
 	ErrorData  *error;
 	int			code;
@@ -60,8 +57,8 @@ undo(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
 	if (ends_transaction(error->sqlerrcode))
 		ReThrowError(error);
 	code = error->sqlerrcode;
-	if (upkeep->result.errors < REPORT && session_upkeep_tells(upkeep, code))
-		warn(upkeep, error);
+	if (session_upkeep_reports(upkeep, code))
+		warn_of_error(upkeep, error);
 	FreeErrorData(error);
 	return code;
 }
@@ -83,7 +80,7 @@ attempt_in_savepoint(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep)
 	}
 	PG_CATCH();
 	{
-		code = undo(upkeep, memory, owner);
+		code = undo_batch(upkeep, memory, owner);
 	}
 	PG_END_TRY();
 	return code;

@@ -329,7 +329,7 @@ hold_user(const text *user_id, const text *tenant_id, int limit)
  * fails.
  */
 static List *
-surplus(text *user_id, text *tenant_id, int limit)
+find_surplus(text *user_id, text *tenant_id, int limit)
 {
 	List	   *live;
 
@@ -352,7 +352,7 @@ surplus(text *user_id, text *tenant_id, int limit)
 }
 
 static void
-evict(List *rows)
+evict_sessions(List *rows)
 {
 	SessionIds	ids = {0};
 	int64		ended;
@@ -361,8 +361,7 @@ evict(List *rows)
 	foreach(cell, rows)
 		session_store_add_id(&ids, &((SessionRow *) lfirst(cell))->id);
 	ended = session_lifecycle_revoke_all(&ids, "evicted", NULL);
-	while (ended-- > 0)
-		session_database_count(SESSION_COUNT_EVICTED);
+	session_database_count_many(SESSION_COUNT_EVICTED, ended);
 }
 
 /*
@@ -401,38 +400,38 @@ check_level(const text *user_id, int32 auth_level)
 }
 
 void
-session_lifecycle_create(const SessionOrder *order, SessionRow *row,
+session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
 						 SessionCredentials *given)
 {
 	TimestampTz now;
 	int			limit;
 
 	/* 1 is also what a call that does not mention it passes. */
-	if (order->auth_level != 1)
-		check_level(order->user_id, order->auth_level);
-	limit = hold_user(order->user_id, order->tenant_id, order->max_sessions);
-	evict(surplus(order->user_id, order->tenant_id, limit));
+	if (options->auth_level != 1)
+		check_level(options->user_id, options->auth_level);
+	limit = hold_user(options->user_id, options->tenant_id, options->max_sessions);
+	evict_sessions(find_surplus(options->user_id, options->tenant_id, limit));
 	now = GetCurrentTimestamp();
 
 	memset(row, 0, sizeof(*row));
-	if (order->id != NULL)
-		row->id = *order->id;
+	if (options->id != NULL)
+		row->id = *options->id;
 	else
 	{
 		session_random_bytes(row->id.data, sizeof(row->id.data));
 		session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
 	}
-	row->user_id = order->user_id;
-	row->tenant_id = order->tenant_id;
-	row->role = order->role;
-	row->auth_level = order->user_id == NULL ? 0 : order->auth_level;
-	row->data = session_content_stored(row, order->data);
-	row->ip = order->ip;
-	row->user_agent = order->user_agent;
-	session_policy_open(row, &session_settings, &order->terms,
-						order->user_id != NULL, now);
+	row->user_id = options->user_id;
+	row->tenant_id = options->tenant_id;
+	row->role = options->role;
+	row->auth_level = options->user_id == NULL ? 0 : options->auth_level;
+	row->data = session_content_stored(row, options->data);
+	row->ip = options->ip;
+	row->user_agent = options->user_agent;
+	session_policy_open(row, &session_settings, &options->lifetimes,
+						options->user_id != NULL, now);
 	session_secret_issue(row, given);
-	if (!session_store_insert(row, order->id != NULL))
+	if (!session_store_insert(row, options->id != NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("id must not be that of another session")));
@@ -633,12 +632,12 @@ session_lifecycle_regenerate(const SessionToken *token,
 		/* Waiting may have outlived the token. */
 		if (find_session(token, row) != SESSION_ACTIVE)
 			return false;
-		evicted = surplus(change->user_id, row->tenant_id, limit);
+		evicted = find_surplus(change->user_id, row->tenant_id, limit);
 	}
 	if (!hold_among(token, row, evicted))
 		return false;
 	check_same_user(row, change->user_id);
-	evict(evicted);
+	evict_sessions(evicted);
 	login = row->user_id == NULL && change->user_id != NULL;
 	apply_change(row, change, GetCurrentTimestamp());
 	session_secret_issue(row, given);
@@ -668,7 +667,7 @@ end_if_alive(SessionRow *row, text *reason)
 
 /* A session that is over makes nobody wait. */
 static bool
-alive(const SessionRow *row)
+is_row_alive(const SessionRow *row)
 {
 	return session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }
@@ -679,7 +678,7 @@ session_lifecycle_revoke(const SessionToken *token)
 	SessionRow	row;
 
 	/* Of a refreshable session, an expired token will do to log out. */
-	return find_session(token, &row) != SESSION_UNKNOWN && alive(&row) &&
+	return find_session(token, &row) != SESSION_UNKNOWN && is_row_alive(&row) &&
 		session_store_lock(&row.id, &row) &&
 		session_digest_matches(&row, token) &&
 		end_if_alive(&row, cstring_to_text("logout"));
@@ -702,7 +701,7 @@ session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 	if (!session_store_read(id, &row))
 		return false;
 	session_activity_overlay(&row);
-	return alive(&row) && session_store_lock(id, &row) &&
+	return is_row_alive(&row) && session_store_lock(id, &row) &&
 		end_if_alive(&row, reason);
 }
 
@@ -739,79 +738,4 @@ session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	return ended;
-}
-
-/* The last word on a row whose time to be deleted has come. */
-static bool
-is_dead(SessionRow *row, TimestampTz now)
-{
-	session_activity_overlay(row);
-	return session_policy_life(row, now) != SESSION_ACTIVE;
-}
-
-int
-session_lifecycle_find_dead(TimestampTz now, int limit, pg_uuid_t *ids)
-{
-	return session_store_find_dead(now, limit, is_dead, ids);
-}
-
-int
-session_lifecycle_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
-							  SessionBudget *budget, int *deleted)
-{
-	return session_store_delete_dead(now, ids, count, is_dead,
-									 session_event_purged, budget, deleted);
-}
-
-void
-session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until)
-{
-	SessionRow	row;
-
-	if (!session_store_glance(id, &row) || !session_store_try_lock(&row))
-		return;
-	row.purge_at = until;
-	session_store_save_activity(&row);
-}
-
-/*
- * Counting
- */
-
-/* Pages that a survey reads, at most. */
-#define SURVEY_PAGES 500
-
-static void
-count_row(SessionRow *row, void *arg)
-{
-	SessionSurvey *survey = arg;
-	TimestampTz now = GetCurrentTimestamp();
-	SessionStatus life;
-
-	session_activity_overlay(row);
-	life = session_policy_life(row, now);
-	if (life == SESSION_ACTIVE)
-		survey->live++;
-	else if (life == SESSION_IDLE)
-		survey->idle++;
-	else if (life == SESSION_EXPIRED)
-		survey->expired++;
-	else
-		survey->revoked++;
-	if (life != SESSION_ACTIVE && row->purge_at <= now)
-		survey->overdue++;
-}
-
-void
-session_lifecycle_survey(SessionSurvey *survey)
-{
-	double		scale;
-
-	memset(survey, 0, sizeof(*survey));
-	scale = session_store_sample(SURVEY_PAGES, count_row, survey);
-	survey->live *= scale;
-	survey->idle *= scale;
-	survey->expired *= scale;
-	survey->revoked *= scale;
-	survey->overdue *= scale;
 }

@@ -14,12 +14,11 @@
 #include "engine/secret.h"
 #include "model/policy.h"
 #include "model/row.h"
-#include "table/budget.h"
 #include "table/store.h"
 #include "wire/token.h"
 
 /* What an application asks for; pointers may be NULL = SQL NULL. */
-typedef struct SessionOrder
+typedef struct SessionCreateOptions
 {
 	const pg_uuid_t *id;		/* NULL = make one */
 	text	   *user_id;
@@ -29,9 +28,9 @@ typedef struct SessionOrder
 	Jsonb	   *data;
 	inet	   *ip;
 	text	   *user_agent;
-	SessionLifetimes terms;
+	SessionLifetimes lifetimes;
 	int			max_sessions;	/* 0 = no limit, -1 = as set */
-} SessionOrder;
+} SessionCreateOptions;
 
 /* Changes to a session that is given a new secret; NULL or -1 = none. */
 typedef struct SessionChange
@@ -42,7 +41,7 @@ typedef struct SessionChange
 } SessionChange;
 
 /* Makes a session, ending older ones or failing if the user has too many. */
-extern void session_lifecycle_create(const SessionOrder *order,
+extern void session_lifecycle_create(const SessionCreateOptions *options,
 									 SessionRow *row,
 									 SessionCredentials *given);
 
@@ -135,32 +134,5 @@ extern int64 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 
 /* Sorts rows by creation, newest first. */
 extern void session_lifecycle_sort(List *rows);
-
-/* Finds at most limit dead rows; returns their number. */
-extern int	session_lifecycle_find_dead(TimestampTz now, int limit,
-										pg_uuid_t *ids);
-
-/*
- * Deletes those of some rows that are dead still, as far as the budget goes.
- * Returns how many it has come by.
- */
-extern int	session_lifecycle_delete_dead(TimestampTz now,
-										  const pg_uuid_t *ids, int count,
-										  SessionBudget *budget, int *deleted);
-
-/* Has a dead row that cannot be deleted come up again at some time. */
-extern void session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until);
-
-/* How many sessions there are of each kind, as far as a sample tells. */
-typedef struct SessionSurvey
-{
-	double		live;
-	double		idle;
-	double		expired;
-	double		revoked;
-	double		overdue;		/* over, and due to be deleted */
-} SessionSurvey;
-
-extern void session_lifecycle_survey(SessionSurvey *survey);
 
 #endif							/* SESSION_LIFECYCLE_H */

@@ -20,11 +20,13 @@
 #include "audit/origin.h"
 #include "engine/activity.h"
 #include "engine/change.h"
-#include "engine/lifecycle.h"
 #include "engine/upkeep.h"
 #include "engine/users.h"
+#include "model/policy.h"
+#include "settings.h"
 #include "table/budget.h"
 #include "table/denylist.h"
+#include "table/store.h"
 
 /* A change of one of these sessions waits for the batch, so it is short. */
 #define FLUSH_BATCH 100
@@ -45,6 +47,12 @@
 
 /* When a row that could not be deleted is tried again. */
 #define RETRY USECS_PER_HOUR
+
+/* How many errors of a run are reported, so that they do not fill the log. */
+#define REPORTS 10
+
+/* How many pages of the table a survey reads at most. */
+#define SURVEY_PAGES 500
 
 /* A step has either a trim, or a check, or the other functions. */
 struct SessionUpkeepStep
@@ -80,11 +88,22 @@ struct SessionUpkeepStep
  * The steps
  */
 
+/*
+ * Returns whether a row whose purge_at has passed can be deleted: the session
+ * has ended, also if its last use is taken from shared memory.
+ */
+static bool
+is_dead(SessionRow *row, TimestampTz now)
+{
+	session_activity_overlay(row);
+	return session_policy_life(row, now) != SESSION_ACTIVE;
+}
+
 static int
 find_dead(SessionUpkeep *upkeep, int limit, void *items)
 {
-	return session_lifecycle_find_dead(upkeep->result.started_at, limit,
-									   items);
+	return session_store_find_dead(upkeep->result.started_at, limit, is_dead,
+								   items);
 }
 
 static int
@@ -94,17 +113,24 @@ delete_dead(SessionUpkeep *upkeep, const void *items, int count,
 	int			deleted = 0;
 	int			tried;
 
-	tried = session_lifecycle_delete_dead(upkeep->result.started_at, items,
-										  count, budget, &deleted);
+	tried = session_store_delete_dead(upkeep->result.started_at, items, count,
+									  is_dead, session_event_purged, budget,
+									  &deleted);
 	upkeep->result.deleted += deleted;
 	*done = deleted > 0;
 	return tried;
 }
 
+/* Moves purge_at of a row that could not be deleted, unless it is locked. */
 static void
 put_off_dead(const void *item)
 {
-	session_lifecycle_put_off(item, GetCurrentTimestamp() + RETRY);
+	SessionRow	row;
+
+	if (!session_store_glance(item, &row) || !session_store_try_lock(&row))
+		return;
+	row.purge_at = GetCurrentTimestamp() + RETRY;
+	session_store_save_activity(&row);
 }
 
 static int
@@ -334,7 +360,7 @@ do_put_off(SessionUpkeep *upkeep)
 
 /* Puts off the next item, which failed by itself; false if it cannot be. */
 static bool
-put_off(SessionUpkeep *upkeep)
+put_off_item(SessionUpkeep *upkeep)
 {
 	int			code;
 
@@ -347,9 +373,9 @@ put_off(SessionUpkeep *upkeep)
 }
 
 bool
-session_upkeep_tells(const SessionUpkeep *upkeep, int code)
+session_upkeep_reports(const SessionUpkeep *upkeep, int code)
 {
-	if (upkeep->putting_off)
+	if (upkeep->putting_off || upkeep->result.errors >= REPORTS)
 		return false;
 	return upkeep->size <= 1 || (code == ERRCODE_LOCK_NOT_AVAILABLE &&
 								 upkeep->backlog.locked > 0);
@@ -357,7 +383,7 @@ session_upkeep_tells(const SessionUpkeep *upkeep, int code)
 
 /* Goes on after a batch failed; false if that is no use. */
 static bool
-go_on(SessionUpkeep *upkeep, int code)
+go_on_after_error(SessionUpkeep *upkeep, int code)
 {
 	SessionBacklog *backlog = &upkeep->backlog;
 
@@ -370,7 +396,7 @@ go_on(SessionUpkeep *upkeep, int code)
 	backlog->size = Max(upkeep->size / 2, 1);
 	if (upkeep->size > 1)
 		return true;
-	if (put_off(upkeep))
+	if (put_off_item(upkeep))
 		backlog->failures++;
 	else
 		backlog->stuck++;
@@ -400,7 +426,7 @@ try_batch(SessionUpkeep *upkeep)
 		upkeep->result = before;
 		upkeep->result.errors++;
 		upkeep->size = size;
-		return go_on(upkeep, code);
+		return go_on_after_error(upkeep, code);
 	}
 	if (size > 0)
 	{
@@ -442,4 +468,44 @@ session_upkeep_run(SessionUpkeep *upkeep)
 			upkeep->left_over = true;
 	}
 	return !upkeep->left_over && !upkeep->stopped;
+}
+
+/*
+ * The survey
+ */
+
+/* Adds a row to the survey. */
+static void
+count_row(SessionRow *row, void *arg)
+{
+	SessionSurvey *survey = arg;
+	TimestampTz now = GetCurrentTimestamp();
+	SessionStatus life;
+
+	session_activity_overlay(row);
+	life = session_policy_life(row, now);
+	if (life == SESSION_ACTIVE)
+		survey->live++;
+	else if (life == SESSION_IDLE)
+		survey->idle++;
+	else if (life == SESSION_EXPIRED)
+		survey->expired++;
+	else
+		survey->revoked++;
+	if (life != SESSION_ACTIVE && row->purge_at <= now)
+		survey->overdue++;
+}
+
+void
+session_upkeep_survey(SessionSurvey *survey)
+{
+	double		scale;
+
+	memset(survey, 0, sizeof(*survey));
+	scale = session_store_sample(SURVEY_PAGES, count_row, survey);
+	survey->live *= scale;
+	survey->idle *= scale;
+	survey->expired *= scale;
+	survey->revoked *= scale;
+	survey->overdue *= scale;
 }

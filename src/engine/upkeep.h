@@ -70,13 +70,27 @@ extern const char *session_upkeep_step(const SessionUpkeep *upkeep);
 extern const char *session_upkeep_activity(const SessionUpkeep *upkeep);
 
 /*
- * Whether an error of the batch under way says something new.  A batch that
- * fails as a whole is done again in smaller ones, down to the item of which it
- * failed.
+ * Returns whether the driver should report an error of the batch under way.
+ * A batch that fails is repeated in halves, and only the error of the item
+ * that made it fail is reported; so is a lock that was missed twice.  The
+ * number of reports in a run is limited.
  */
-extern bool session_upkeep_tells(const SessionUpkeep *upkeep, int code);
+extern bool session_upkeep_reports(const SessionUpkeep *upkeep, int code);
 
 /* Does the steps; false when something is left for the next time. */
 extern bool session_upkeep_run(SessionUpkeep *upkeep);
+
+/* Number of sessions of each kind, estimated from a sample of the table. */
+typedef struct SessionSurvey
+{
+	double		live;
+	double		idle;
+	double		expired;
+	double		revoked;
+	double		overdue;		/* ended, and due to be deleted */
+} SessionSurvey;
+
+/* Counts the sessions of this database, from a sample of their rows. */
+extern void session_upkeep_survey(SessionSurvey *survey);
 
 #endif							/* SESSION_UPKEEP_H */

@@ -144,8 +144,14 @@ session_database_current(void)
 void
 session_database_count(SessionCounter which)
 {
+	session_database_count_many(which, 1);
+}
+
+void
+session_database_count_many(SessionCounter which, int64 count)
+{
 	if (mine != NULL)
-		pg_atomic_fetch_add_u64(&mine->counts[which], 1);
+		pg_atomic_fetch_add_u64(&mine->counts[which], count);
 }
 
 uint64

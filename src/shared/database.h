@@ -102,6 +102,7 @@ extern SessionDatabase *session_database_current(void);
 
 /* Counts one; how much was counted in a database. */
 extern void session_database_count(SessionCounter which);
+extern void session_database_count_many(SessionCounter which, int64 count);
 extern uint64 session_database_counter_value(SessionDatabase *database, SessionCounter which);
 
 /*

@@ -60,7 +60,7 @@
  * replaced, unless the server is shut down.
  */
 static void
-heed(void)
+serve_signals(void)
 {
 	CHECK_FOR_INTERRUPTS();
 	if (ShutdownRequestPending)
@@ -79,7 +79,7 @@ wait_for(long milliseconds)
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 milliseconds, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	heed();
+	serve_signals();
 }
 
 /* Seconds to the next look, as the setting is now. */
@@ -121,13 +121,20 @@ slot_may_be_free(TimestampTz now)
 		retry_at - now > retry_after;
 }
 
+/* Returns whether the log is to say again that no slot is free. */
+static bool
+is_report_due(TimestampTz now)
+{
+	return reported_at == SESSION_NO_TIME || now < reported_at ||
+		now - reported_at >= REPORT_EVERY;
+}
+
 static void
 note_no_slot(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int64		nap = session_settings.naptime * USECS_PER_SEC;
-	bool		report = reported_at == SESSION_NO_TIME || now < reported_at ||
-	now - reported_at >= REPORT_EVERY;
+	bool		report = is_report_due(now);
 
 	ereport(report ? LOG : DEBUG1,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -266,13 +273,15 @@ known_as(List *known, Oid oid)
 }
 
 static bool
-exists(List *databases, Oid oid)
+database_exists(List *databases, Oid oid)
 {
 	ListCell   *cell;
 
 	foreach(cell, databases)
+	{
 		if (((Database *) lfirst(cell))->oid == oid)
-		return true;
+			return true;
+	}
 	return false;
 }
 
@@ -289,13 +298,13 @@ forget_dropped(List *known, List *due, List *databases)
 	{
 		SessionDatabase *entry = lfirst(cell);
 
-		if (!exists(databases, entry->database))
+		if (!database_exists(databases, entry->database))
 			session_shmem_forget(entry->database);
 	}
 	/* What a database that was never known has left behind. */
 	foreach(cell, due)
 	{
-		if (!exists(databases, lfirst_oid(cell)))
+		if (!database_exists(databases, lfirst_oid(cell)))
 			session_shmem_forget(lfirst_oid(cell));
 	}
 }
@@ -387,7 +396,7 @@ look_for_work(bool *ask_all)
 }
 
 static void
-work(void)
+run_launcher(void)
 {
 	MemoryContext cycle = AllocSetContextCreate(TopMemoryContext,
 												"session launcher cycle",
@@ -404,7 +413,7 @@ work(void)
 		more = look_for_work(&ask_all);
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(cycle);
-		heed();
+		serve_signals();
 		if (!more)
 			nap_since(start);
 	}
@@ -422,7 +431,7 @@ session_launcher_main(Datum arg)
 	session_database_set_workers(SESSION_WORKERS_OK);
 	while (RecoveryInProgress())
 		nap_since(GetCurrentTimestamp());
-	work();
+	run_launcher();
 }
 
 void

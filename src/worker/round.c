@@ -44,9 +44,6 @@
 /* How long a batch may take: shorter than DROP DATABASE waits for others. */
 #define BATCH_MS 1000
 
-/* How many errors of a round are reported, so that they do not fill the log. */
-#define REPORT 10
-
 typedef struct Round
 {
 	SessionUpkeep upkeep;
@@ -130,7 +127,7 @@ work_in_transaction(Round *round, void (*work) (SessionUpkeep *upkeep))
 
 /* Within PG_CATCH: ends what failed. */
 static void
-recover(bool report)
+end_failed_transaction(bool report)
 {
 	MemoryContextSwitchTo(TopMemoryContext);
 	HOLD_INTERRUPTS();
@@ -153,8 +150,7 @@ attempt_in_transaction(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkee
 	PG_CATCH();
 	{
 		code = geterrcode();
-		recover(upkeep->result.errors < REPORT &&
-				session_upkeep_tells(upkeep, code));
+		end_failed_transaction(session_upkeep_reports(upkeep, code));
 	}
 	PG_END_TRY();
 	return code;
@@ -224,7 +220,7 @@ run_round(void)
  */
 
 static void
-set(const char *name, const char *value)
+set_option(const char *name, const char *value)
 {
 	/* Some are of newer servers. */
 	if (GetConfigOption(name, true, false) != NULL)
@@ -233,19 +229,19 @@ set(const char *name, const char *value)
 
 /* What an administrator sets for people's connections is not for this one. */
 static void
-settle_in(void)
+set_worker_options(void)
 {
-	set("application_name", "session worker");
-	set("search_path", "pg_catalog, pg_temp");
-	set("default_transaction_read_only", "off");
-	set("default_transaction_isolation", "read committed");
-	set("statement_timeout", "0");
-	set("transaction_timeout", "0");
-	set("idle_in_transaction_session_timeout", "0");
+	set_option("application_name", "session worker");
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("default_transaction_read_only", "off");
+	set_option("default_transaction_isolation", "read committed");
+	set_option("statement_timeout", "0");
+	set_option("transaction_timeout", "0");
+	set_option("idle_in_transaction_session_timeout", "0");
 	/* Somebody may be rebuilding a table; meanwhile there are others. */
-	set("lock_timeout", "2s");
+	set_option("lock_timeout", "2s");
 	/* What a crash undoes is done again. */
-	set("synchronous_commit", "off");
+	set_option("synchronous_commit", "off");
 }
 
 /*
@@ -253,7 +249,7 @@ settle_in(void)
  * Errors when sessions are in a table that cannot be worked with.
  */
 static void
-attach(void)
+attach_database(void)
 {
 	Round		round = {0};
 
@@ -269,7 +265,7 @@ attach(void)
 
 /* Says what the keys of the database are sealed with. */
 static void
-announce(void)
+announce_seals(void)
 {
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -281,7 +277,7 @@ announce(void)
 
 /* Does one of the two; false after an error, which is reported. */
 static bool
-try_to(void (*prepare) (void))
+prepare_round(void (*prepare) (void))
 {
 	volatile bool done = false;
 
@@ -293,7 +289,7 @@ try_to(void (*prepare) (void))
 	PG_CATCH();
 	{
 		session_database_note_round_failed();
-		recover(true);
+		end_failed_transaction(true);
 	}
 	PG_END_TRY();
 	return done;
@@ -307,10 +303,10 @@ session_round_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
 											  InvalidOid, 0);
-	settle_in();
+	set_worker_options();
 	/* Every step of a round would fail of what attaching failed of. */
-	if (!try_to(attach) || session_database_current() == NULL)
+	if (!prepare_round(attach_database) || session_database_current() == NULL)
 		return;
-	(void) try_to(announce);
+	(void) prepare_round(announce_seals);
 	run_round();
 }

@@ -92,7 +92,7 @@ test_open(void)
 		int			idle_timeout;
 		int			max_lifetime;
 		bool		sliding;
-		SessionLifetimes terms;
+		SessionLifetimes lifetimes;
 		int64		expires_at;
 		int64		idle;
 		int64		max_expires_at;
@@ -135,7 +135,7 @@ test_open(void)
 		settings.idle_timeout = rows[i].idle_timeout;
 		settings.max_lifetime = rows[i].max_lifetime;
 		settings.sliding = rows[i].sliding;
-		session_policy_open(&row, &settings, &rows[i].terms, true, ZERO);
+		session_policy_open(&row, &settings, &rows[i].lifetimes, true, ZERO);
 		tap_ok(row.expires_at == rows[i].expires_at &&
 			   row.idle_timeout == rows[i].idle &&
 			   row.max_expires_at == rows[i].max_expires_at &&
@@ -429,12 +429,12 @@ static void
 test_refreshable(void)
 {
 	SessionSettings settings = defaults;
-	SessionLifetimes terms = {.idle_timeout = -1,.refreshable = true};
+	SessionLifetimes lifetimes = {.idle_timeout = -1,.refreshable = true};
 	SessionRow	row = {0};
 
 	settings.access_lifetime = 15 * 60;
 	settings.refresh_lifetime = 30 * 24 * 60 * 60;
-	session_policy_open(&row, &settings, &terms, true, ZERO);
+	session_policy_open(&row, &settings, &lifetimes, true, ZERO);
 	tap_ok(row.expires_at == ZERO + 15 * MINUTE &&
 		   row.refresh_expires_at == ZERO + 30 * DAY,
 		   "a refreshable session has two deadlines");
@@ -467,7 +467,7 @@ test_refreshable(void)
 		   "no rotation passes the session's deadline");
 
 	settings.max_lifetime = 60 * 60;
-	session_policy_open(&row, &settings, &terms, true, ZERO);
+	session_policy_open(&row, &settings, &lifetimes, true, ZERO);
 	tap_ok(row.refresh_expires_at == ZERO + HOUR, "the cap bounds both");
 }
 
