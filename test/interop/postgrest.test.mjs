@@ -84,7 +84,7 @@ test("the JWT of a session without a role has the anonymous role and its claims"
 });
 
 test("PostgREST refuses a JWT for another audience", { skip }, async () => {
-	const jwt = await mint(await newSession("ada", "member"), { audience: "somebody-else" });
+	const jwt = await mint(await newSession("ada", "member"), { audience: "other-audience" });
 	assert.equal((await ask(jwt)).status, 401);
 });
 

@@ -776,7 +776,7 @@ const JUNK = {
 	"1500 cookies": [`Cookie: ${Array.from({ length: 1500 }, (_, i) => `NAME.${i}=A`).join("; ")}`],
 	"chunks that are none": ["Cookie: NAME.0=; NAME.00=a; NAME.-1=b; NAME.1e1=c; NAME.=d"],
 	"a refresh token": [`Cookie: NAME=rt_${"A".repeat(64)}`],
-	"a token of nobody": [`Cookie: NAME=st_${"A".repeat(64)}; NAME-cache=${"A".repeat(80)}.${"A".repeat(43)}`],
+	"a token of no session": [`Cookie: NAME=st_${"A".repeat(64)}; NAME-cache=${"A".repeat(80)}.${"A".repeat(43)}`],
 	"a snapshot alone": [`Cookie: NAME-cache=${"A".repeat(80)}.${"A".repeat(43)}`],
 	"a header of junk": ["X-Session-Token: \0\x01", "User-Agent: \0", "X-Forwarded-For: \0"],
 	"an escaped NUL in a header": ["X-Session-Token: \\u0000", "User-Agent: \\u0000\\ud800", "X-Forwarded-For: \\u0000"],

@@ -441,7 +441,7 @@ forge_jwt(char *out, const char *header, const char *payload,
 	return end + SESSION_BASE64URL_CHARS(sizeof(mac)) - out;
 }
 
-/* A value with a key that is too short is refused, whoever signed it. */
+/* A value with a key that is too short is refused even if it is signed. */
 static void
 test_signed_short_key(void)
 {
