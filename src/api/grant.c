@@ -193,8 +193,9 @@ is_recorded(const char *column, Oid role)
 static void
 record(const char *column, const Grantee *role)
 {
-	session_statement_run(psprintf("GRANT SELECT (%s) ON %s TO %s", column, GRANTED,
-								   role->name));
+	session_statement_run(session_store_owner(),
+						  "GRANT SELECT (%s) ON %s TO %s", column, GRANTED,
+						  role->name);
 	if (!is_recorded(column, role->oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -207,8 +208,9 @@ static void
 erase(const char *column, const Grantee *role)
 {
 	if (is_recorded(column, role->oid))
-		session_statement_run(psprintf("REVOKE SELECT (%s) ON %s FROM %s", column, GRANTED,
-									   role->name));
+		session_statement_run(session_store_owner(),
+							  "REVOKE SELECT (%s) ON %s FROM %s", column,
+							  GRANTED, role->name);
 }
 
 /*
@@ -243,8 +245,9 @@ give_object(const SessionObject *object, const Grantee *role)
 
 	if (is_given_for_good(object, role->oid))
 		return;
-	session_statement_run(psprintf("GRANT %s ON %s %s TO %s", kind->privilege, kind->keyword,
-								   identity_of(object), role->name));
+	session_statement_run(session_store_owner(), "GRANT %s ON %s %s TO %s",
+						  kind->privilege, kind->keyword, identity_of(object),
+						  role->name);
 	check_granted(object, role->oid);
 	if (object->classid == NamespaceRelationId && is_given(object, role->oid))
 		record(column_of_schema(object), role);
@@ -288,8 +291,9 @@ take_object(const SessionObject *object, const Grantee *role)
 
 	if (!is_given(object, role->oid))
 		return;
-	session_statement_run(psprintf("REVOKE %s ON %s %s FROM %s", kind->privilege, kind->keyword,
-								   identity_of(object), role->name));
+	session_statement_run(session_store_owner(), "REVOKE %s ON %s %s FROM %s",
+						  kind->privilege, kind->keyword, identity_of(object),
+						  role->name);
 	check_taken(object, role->oid);
 }
 
@@ -392,13 +396,10 @@ session_grant(PG_FUNCTION_ARGS)
 {
 	int			levels = arg_levels(fcinfo, 1);
 	Grantee		role = arg_role(fcinfo, 0);
-	SessionAuthority before;
 
 	PreventCommandIfReadOnly("session_grant()");
 	session_levels_lock();
-	session_authority_take(&before, session_store_owner());
 	set_level(&role, levels);
-	session_authority_give_back(&before);
 	PG_RETURN_VOID();
 }
 
@@ -485,7 +486,9 @@ restore_once(const char *schema)
 	remedies = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
-		session_statement_run(SPI_getvalue(remedies->vals[i], remedies->tupdesc, 1));
+		session_statement_run(GetUserId(), "%s",
+							  SPI_getvalue(remedies->vals[i],
+										   remedies->tupdesc, 1));
 	return count;
 }
 

@@ -83,6 +83,16 @@ static SessionTable events = {
 	.needed = indexes
 };
 
+/* Its parameters are the columns after the id, which the table gives. */
+static SessionStatement insert_statement = {
+	.table = &events,
+	.sql = "INSERT INTO session.events (at, kind, session_id, user_id,"
+	" tenant_id, ip, user_agent, detail)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+	.types = {TIMESTAMPTZOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, INETOID,
+	TEXTOID, JSONBOID}
+};
+
 static const char *const kind_names[SESSION_EVENT_KINDS] = {
 	[SESSION_EVENT_CREATED] = "created",
 	[SESSION_EVENT_REFRESHED] = "refreshed",
@@ -297,17 +307,12 @@ session_event_possible(void)
 void
 session_event_write(const SessionEvent *event)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[N_COLUMNS - 1];
 	Datum		values[N_COLUMNS - 1];
 	char		nulls[N_COLUMNS - 1];
 	uint64		written;
 
 	if (!session_event_possible())
 		return;
-	/* All but the id, which the table gives. */
-	for (int i = COL_AT; i < N_COLUMNS; i++)
-		types[i - 1] = columns[i].type;
 	values[COL_AT - 1] = TimestampTzGetDatum(event->at);
 	nulls[COL_AT - 1] = ' ';
 	put_column_value(&values[COL_KIND - 1], &nulls[COL_KIND - 1],
@@ -321,11 +326,7 @@ session_event_write(const SessionEvent *event)
 	put_column_value(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
 					 event->user_agent);
 	put_column_value(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], event->detail);
-	written = session_table_execute(&events, "INSERT INTO session.events (at,"
-									" kind, session_id, user_id, tenant_id, ip,"
-									" user_agent, detail)"
-									" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-									lengthof(types), types, values, nulls, &plan);
+	written = session_table_execute(&insert_statement, values, nulls);
 	session_table_expect(&events, written, 1);
 	if (event->notify)
 		notify(event);

@@ -37,6 +37,7 @@
 
 #include "audit/event.h"
 #include "audit/evidence.h"
+#include "model/array.h"
 #include "model/json.h"
 #include "shared/database.h"
 #include "shared/window.h"
@@ -120,6 +121,7 @@ typedef struct Taken
 
 static Taken *taken = NULL;
 static int	ntaken = 0;
+static int	taken_room = 0;
 
 void
 session_evidence_shmem_request(void)
@@ -299,6 +301,7 @@ evidence_at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			taken = NULL;		/* goes with the transaction's memory */
 			ntaken = 0;
+			taken_room = 0;
 			break;
 		default:
 			break;
@@ -319,7 +322,6 @@ static void
 reserve_taken(int count)
 {
 	static bool watching = false;
-	Size		size = (Size) (ntaken + count) * sizeof(Taken);
 
 	if (!watching)
 	{
@@ -327,10 +329,8 @@ reserve_taken(int count)
 		RegisterSubXactCallback(evidence_at_savepoint_end, NULL);
 		watching = true;
 	}
-	if (taken == NULL)
-		taken = MemoryContextAllocHuge(TopTransactionContext, size);
-	else
-		taken = repalloc_huge(taken, size);
+	taken = session_array_reserve(taken, ntaken + count, &taken_room,
+								  sizeof(Taken), TopTransactionContext);
 }
 
 static Entry *

@@ -68,6 +68,13 @@ static SessionTable origins = {
 	.needed = indexes
 };
 
+static SessionStatement insert_statement = {
+	.table = &origins,
+	.sql = "INSERT INTO session.origins (hash, used_at, nonce)"
+	" VALUES ($1, $2, $3)",
+	.types = {INT8OID, TIMESTAMPTZOID, INT8OID}
+};
+
 /* Adds a part that cannot run into the next one. */
 static void
 put_part(StringInfo whole, const void *data, int len)
@@ -158,7 +165,7 @@ look_up(OriginLookup * lookups, int count)
 	for (int i = 1; i < count; i++)
 	{
 		key.sk_argument = Int64GetDatum(lookups[i].hash);
-		index_rescan(scan.desc, &key, 1, NULL, 0);
+		session_table_rescan(&scan, &key);
 		read_last_use(&scan, &lookups[i]);
 	}
 	session_table_end(&scan);
@@ -168,22 +175,16 @@ look_up(OriginLookup * lookups, int count)
 static void
 note_origin_use(int64 hash, TimestampTz now)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {INT8OID, TIMESTAMPTZOID, INT8OID};
-	Datum		values[lengthof(types)];
 	int64		nonce;
-	uint64		written;
+	Datum		values[3];
 
 	session_random_bytes(&nonce, sizeof(nonce));
 	values[0] = Int64GetDatum(hash);
 	values[1] = TimestampTzGetDatum(now);
 	values[2] = Int64GetDatum(nonce);
-	written = session_table_execute(&origins, "INSERT INTO session.origins"
-									" (hash, used_at, nonce)"
-									" VALUES ($1, $2, $3)",
-									lengthof(types), types, values, NULL,
-									&plan);
-	session_table_expect(&origins, written, 1);
+	session_table_expect(&origins,
+						 session_table_execute(&insert_statement, values, NULL),
+						 1);
 }
 
 static bool

@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/activity.h"
+#include "model/array.h"
 #include "model/policy.h"
 #include "settings.h"
 #include "shared/database.h"
@@ -385,15 +386,8 @@ note_written(const SessionUse *found)
 		RegisterSubXactCallback(activity_at_savepoint_end, NULL);
 		watching = true;
 	}
-	if (nwritten == room)
-	{
-		Size		size = Max(room * 2, 64) * sizeof(SessionUse);
-
-		written = written == NULL ?
-			MemoryContextAlloc(TopTransactionContext, size) :
-			repalloc_huge(written, size);
-		room = Max(room * 2, 64);
-	}
+	written = session_array_reserve(written, nwritten + 1, &room,
+									sizeof(SessionUse), TopTransactionContext);
 	written[nwritten++] = *found;
 }
 
@@ -493,7 +487,7 @@ write_one(const SessionUse *found)
 	set_due(found, now + RETRY);
 	if (found->seen_at > now)
 		session_database_note_lost_use(found->seen_at);
-	if (!session_store_glance(&found->id, &row) ||
+	if (!session_store_read_without_data(&found->id, &row) ||
 		row.created_at != found->created_at || found->seen_at > now)
 	{
 		forget_use(found);

@@ -246,7 +246,7 @@ session_lifecycle_lives(const pg_uuid_t *id)
 {
 	SessionRow	row;
 
-	if (!session_store_glance(id, &row))
+	if (!session_store_read_without_data(id, &row))
 		return RecoveryInProgress();
 	session_activity_overlay(&row);
 	return session_policy_life(&row, GetCurrentTimestamp()) == SESSION_ACTIVE;
@@ -255,7 +255,7 @@ session_lifecycle_lives(const pg_uuid_t *id)
 bool
 session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row)
 {
-	if (!session_store_glance(id, row))
+	if (!session_store_read_without_data(id, row))
 		return false;
 	session_activity_overlay(row);
 	return session_policy_status(row, GetCurrentTimestamp()) == SESSION_ACTIVE;

@@ -127,7 +127,7 @@ put_off_dead(const void *item)
 {
 	SessionRow	row;
 
-	if (!session_store_glance(item, &row) || !session_store_try_lock(&row))
+	if (!session_store_read_without_data(item, &row) || !session_store_try_lock(&row))
 		return;
 	row.purge_at = GetCurrentTimestamp() + RETRY;
 	session_store_save_activity(&row);

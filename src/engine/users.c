@@ -30,14 +30,13 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "nodes/value.h"
 #include "parser/parse_coerce.h"
-#include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -563,13 +562,21 @@ check_columns(Relation table, const char *id, const char *active)
 				 errmsg("active_column must not be the id_column")));
 }
 
+/* The function of our triggers; the caller needs no right to its schema. */
+static Oid
+trigger_function(void)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum("session_users_changed"),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(get_namespace_oid("session", false)));
+}
+
 /* The names of our triggers on a table. */
 static List *
 our_triggers(Relation table)
 {
-	Oid			function = LookupFuncName(list_make2(makeString("session"),
-													 makeString("session_users_changed")),
-										  0, NULL, false);
+	Oid			function = trigger_function();
 	TriggerDesc *triggers = table->trigdesc;
 	List	   *names = NIL;
 
@@ -585,12 +592,15 @@ static void
 add_trigger(const char *on, const char *name, const char *when,
 			const char *rest)
 {
-	session_statement_run(psprintf("CREATE TRIGGER %s %s ON %s FOR EACH %s"
-								   " EXECUTE FUNCTION session.session_users_changed()",
-								   name, when, on, rest));
-	session_statement_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name));
-	session_statement_run(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION session",
-								   name, on));
+	Oid			owner = session_store_owner();
+
+	session_statement_run(owner, "CREATE TRIGGER %s %s ON %s FOR EACH %s"
+						  " EXECUTE FUNCTION session.session_users_changed()",
+						  name, when, on, rest);
+	session_statement_run(owner, "ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+						  on, name);
+	session_statement_run(owner, "ALTER TRIGGER %s ON %s"
+						  " DEPENDS ON EXTENSION session", name, on);
 }
 
 /* All names are quoted; active may be NULL. */
@@ -628,21 +638,17 @@ replace_triggers(Relation table, const char *id, const char *active)
 {
 	const char *on = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
 												RelationGetRelationName(table));
-	List	   *names;
-	SessionAuthority before;
+	List	   *names = our_triggers(table);
 	ListCell   *cell;
 
-	session_authority_take(&before, session_store_owner());
-	names = our_triggers(table);
 	/* Nothing can be changed about a table that is in use. */
 	relation_close(table, NoLock);
 	foreach(cell, names)
-		session_statement_run(psprintf("DROP TRIGGER %s ON %s", quote_identifier(lfirst(cell)),
-									   on));
+		session_statement_run(session_store_owner(), "DROP TRIGGER %s ON %s",
+							  quote_identifier(lfirst(cell)), on);
 	if (id != NULL)
 		add_triggers(on, quote_identifier(id),
 					 active == NULL ? NULL : quote_identifier(active));
-	session_authority_give_back(&before);
 	return names != NIL;
 }
 

@@ -227,7 +227,7 @@ session_identity_sessions(const SessionIdentity *identity)
 	{
 		SessionRow *row = palloc(sizeof(SessionRow));
 
-		if (identity->has_row && session_store_glance(&identity->id, row))
+		if (identity->has_row && session_store_read_without_data(&identity->id, row))
 			mine = lappend(mine, row);
 		return mine;
 	}
@@ -245,7 +245,7 @@ session_identity_revoke(const SessionIdentity *identity, const pg_uuid_t *id)
 		return denylist_key_of_identity(&denied, identity) &&
 			session_denylist_add(&denied, identity->expires_at);
 	/* Another's makes nobody wait, and neither does one that is over. */
-	if (!session_store_glance(id, &row) || !is_mine(identity, &row))
+	if (!session_store_read_without_data(id, &row) || !is_mine(identity, &row))
 		return false;
 	session_activity_overlay(&row);
 	if (session_policy_life(&row, GetCurrentTimestamp()) != SESSION_ACTIVE)

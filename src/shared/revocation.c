@@ -40,6 +40,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model/array.h"
 #include "model/digest.h"
 #include "model/random.h"
 #include "settings.h"
@@ -483,22 +484,6 @@ watch_transaction(void)
 	noting_xid = GetTopTransactionId();
 }
 
-/* Makes room for one more note, before anything depends on it. */
-static void
-reserve_note(void)
-{
-	if (count < allocated)
-		return;
-	if (notes == NULL)
-	{
-		notes = MemoryContextAlloc(TopTransactionContext, 8 * sizeof(Note));
-		allocated = 8;
-		return;
-	}
-	notes = repalloc_huge(notes, (Size) allocated * 2 * sizeof(Note));
-	allocated *= 2;
-}
-
 static Revocation *
 add_entry(const SessionIdSlot *slot)
 {
@@ -542,7 +527,9 @@ session_revocation_note_change(const pg_uuid_t *id, const char *earlier,
 	if (revocations == NULL || overflows)
 		return;
 	watch_transaction();
-	reserve_note();
+	/* Before anything depends on there being memory. */
+	notes = session_array_reserve(notes, count + 1, &allocated, sizeof(Note),
+								  TopTransactionContext);
 	session_idmap_lock(&revocations->map, &slot, id, LW_EXCLUSIVE);
 	entry = add_entry(&slot);
 	if (entry != NULL)

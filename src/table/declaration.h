@@ -54,9 +54,9 @@ typedef struct SessionTable
 	struct SessionTable *next;	/* in the list of those that were opened */
 	bool		listed;
 
-	/* Plans of session_table_trim. */
-	SessionPlan trim;
-	SessionPlan probe;
+	/* What session_table_trim runs; made at its first use. */
+	SessionStatement trim;
+	SessionStatement probe;
 } SessionTable;
 
 #endif							/* SESSION_DECLARATION_H */

@@ -52,6 +52,15 @@ static SessionTable denylist = {
 	.durable = true
 };
 
+static SessionStatement insert_statement = {
+	.table = &denylist,
+	.sql = "INSERT INTO session.denylist AS d (hash, expires_at)"
+	" VALUES ($1, $2) ON CONFLICT (hash) DO UPDATE"
+	" SET expires_at = EXCLUDED.expires_at"
+	" WHERE d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
+	.types = {BYTEAOID, TIMESTAMPTZOID}
+};
+
 static Datum
 hash_datum(const SessionDenied *denied)
 {
@@ -93,18 +102,11 @@ session_denylist_has(const SessionDenied *denied)
 bool
 session_denylist_add(const SessionDenied *denied, TimestampTz until)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {BYTEAOID, TIMESTAMPTZOID};
 	Datum		values[] = {hash_datum(denied), TimestampTzGetDatum(until)};
 	uint64		written;
 
 	session_table_flush_commit(&denylist);
-	written = session_table_execute(&denylist, "INSERT INTO session.denylist AS d"
-									" (hash, expires_at) VALUES ($1, $2)"
-									" ON CONFLICT (hash) DO UPDATE"
-									" SET expires_at = EXCLUDED.expires_at WHERE"
-									" d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
-									lengthof(types), types, values, NULL, &plan);
+	written = session_table_execute(&insert_statement, values, NULL);
 	/* An entry that lasts as long was there, or the cookie is not denied. */
 	if (written == 0 && is_denied(denied, until))
 		return false;

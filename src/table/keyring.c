@@ -87,6 +87,35 @@ static SessionTable keys = {
 	.durable = true
 };
 
+/* A row of the witness is born retired, so that no purpose has it as a key. */
+static SessionStatement insert_witness_statement = {
+	.table = &keys,
+	.sql = "INSERT INTO session.keys (kid, purpose, secret, imported,"
+	" created_at, activated_at, retired_at)"
+	" VALUES ($1, $1, $2, false, $3, $3, $3)"
+	" ON CONFLICT (kid) DO NOTHING",
+	.types = {TEXTOID, BYTEAOID, TIMESTAMPTZOID}
+};
+
+/* A new key is activated after all others, even if the clock was set back. */
+static SessionStatement insert_statement = {
+	.table = &keys,
+	.sql = "INSERT INTO session.keys (kid, purpose, secret, imported,"
+	" created_at, activated_at)"
+	" VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
+	" (SELECT k.activated_at OPERATOR(pg_catalog.+) INTERVAL '1 microsecond'"
+	" FROM ONLY session.keys k ORDER BY k.activated_at DESC LIMIT 1)))"
+	" ON CONFLICT (kid) DO NOTHING",
+	.types = {TEXTOID, TEXTOID, BYTEAOID, BOOLOID, TIMESTAMPTZOID}
+};
+
+static SessionStatement retire_statement = {
+	.table = &keys,
+	.sql = "UPDATE ONLY session.keys SET retired_at = $2"
+	" WHERE kid OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
+	.types = {TEXTOID, TIMESTAMPTZOID}
+};
+
 /* The value of a column that is required. */
 static Datum
 key_value(TupleTableSlot *slot, int column)
@@ -95,7 +124,10 @@ key_value(TupleTableSlot *slot, int column)
 	Datum		value = session_table_value(&keys, slot, column, &null);
 
 	if (null)
-		elog(ERROR, "column \"%s\" of a key is null", columns[column].name);
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("column \"%s\" of table \"%s.%s\" contains null values",
+						columns[column].name, SESSION_TABLE_SCHEMA, keys.name)));
 	return value;
 }
 
@@ -240,9 +272,7 @@ claim_witness(void)
 static void
 insert_witness(const Sealer *sealer)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {TEXTOID, BYTEAOID, TIMESTAMPTZOID};
-	Datum		values[lengthof(types)];
+	Datum		values[3];
 	uint8		nothing[SESSION_SECRET_KEY_BYTES] = {0};
 	bytea	   *sealed = palloc0(VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
 	uint64		written;
@@ -253,12 +283,7 @@ insert_witness(const Sealer *sealer)
 	values[0] = CStringGetTextDatum(WITNESS);
 	values[1] = PointerGetDatum(sealed);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
-	written =
-		session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
-							  " secret, imported, created_at, activated_at,"
-							  " retired_at) VALUES ($1, $1, $2, false, $3, $3, $3)"
-							  " ON CONFLICT (kid) DO NOTHING",
-							  lengthof(types), types, values, NULL, &plan);
+	written = session_table_execute(&insert_witness_statement, values, NULL);
 	if (read_witness() == NULL)
 		session_table_expect(&keys, written, 1);
 }
@@ -571,12 +596,10 @@ static void
 insert_key(const char *kid, const char *purpose, const uint8 *secret,
 		   size_t len, bool imported)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID, BOOLOID, TIMESTAMPTZOID};
 	bytea	   *sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
 	size_t		context_len;
 	char	   *context = key_context(kid, purpose, &context_len);
-	Datum		values[lengthof(types)];
+	Datum		values[5];
 	uint64		heard = keys.changes_heard;
 	uint64		written;
 
@@ -588,15 +611,7 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 	values[2] = PointerGetDatum(sealed);
 	values[3] = BoolGetDatum(imported);
 	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
-	written =
-		session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
-							  " secret, imported, created_at, activated_at)"
-							  " VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
-							  " (SELECT k.activated_at OPERATOR(pg_catalog.+)"
-							  " INTERVAL '1 microsecond' FROM ONLY session.keys k"
-							  " ORDER BY k.activated_at DESC LIMIT 1)))"
-							  " ON CONFLICT (kid) DO NOTHING",
-							  lengthof(types), types, values, NULL, &plan);
+	written = session_table_execute(&insert_statement, values, NULL);
 	if (written == 0 && has_key(kid, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
@@ -641,8 +656,6 @@ session_keyring_import(const uint8 *secret, size_t len, const char *kid,
 bool
 session_keyring_retire(const char *kid)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
 	Datum		values[] = {
 		CStringGetTextDatum(kid),
 		TimestampTzGetDatum(GetCurrentTimestamp())
@@ -650,12 +663,7 @@ session_keyring_retire(const char *kid)
 	uint64		heard = keys.changes_heard;
 	uint64		retired;
 
-	retired = session_table_execute(&keys, "UPDATE ONLY session.keys"
-									" SET retired_at = $2"
-									" WHERE kid OPERATOR(pg_catalog.=) $1"
-									" AND retired_at IS NULL",
-									lengthof(types), types, values, NULL,
-									&plan);
+	retired = session_table_execute(&retire_statement, values, NULL);
 	if (retired == 0 && !has_key(kid, false))
 		return false;
 	session_table_expect(&keys, retired, 1);

@@ -17,7 +17,6 @@
 #include "utils/rel.h"
 
 #include "compat.h"
-#include "table/authority.h"
 #include "table/statement.h"
 #include "table/storage.h"
 #include "table/store.h"
@@ -39,31 +38,29 @@ lock_table(void)
 }
 
 static void
-move(SessionStorage kind, const char *tablespace)
+move_table(SessionStorage kind, const char *tablespace)
 {
-	ListCell   *cell;
+	Oid			owner = session_store_owner();
 	List	   *indexes = lock_table();
+	ListCell   *cell;
 
-	session_statement_run(psprintf("ALTER TABLE session.sessions SET %s, SET TABLESPACE %s",
-								   kind == SESSION_STORAGE_CACHE ? "UNLOGGED" : "LOGGED",
-								   tablespace));
+	session_statement_run(owner, "ALTER TABLE session.sessions SET %s,"
+						  " SET TABLESPACE %s",
+						  kind == SESSION_STORAGE_CACHE ? "UNLOGGED" : "LOGGED",
+						  tablespace);
 	foreach(cell, indexes)
-		session_statement_run(psprintf("ALTER INDEX session.%s SET TABLESPACE %s",
-									   quote_identifier(lfirst(cell)), tablespace));
+		session_statement_run(owner, "ALTER INDEX session.%s SET TABLESPACE %s",
+							  quote_identifier(lfirst(cell)), tablespace);
 }
 
 void
 session_storage_move(SessionStorage kind, const char *tablespace)
 {
-	SessionAuthority before;
-
 	if (tablespace == NULL)
 		tablespace = get_tablespace_name(MyDatabaseTableSpace);
 	else if (!OidIsValid(get_tablespace_oid(tablespace, true)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("tablespace must be an existing tablespace")));
-	session_authority_take(&before, session_store_owner());
-	move(kind, quote_identifier(tablespace));
-	session_authority_give_back(&before);
+	move_table(kind, quote_identifier(tablespace));
 }

@@ -39,6 +39,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model/array.h"
 #include "model/digest.h"
 #include "model/policy.h"
 #include "shared/revocation.h"
@@ -209,7 +210,9 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->id = *DatumGetUUIDP(v[COL_ID]);
 	hash = DatumGetByteaPP(v[COL_TOKEN_HASH]);
 	if (VARSIZE_ANY_EXHDR(hash) != SESSION_SHA256_BYTES)
-		elog(ERROR, "token_hash of a session is damaged");
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("token_hash of a session has the wrong size")));
 	memcpy(row->token_hash, VARDATA_ANY(hash), SESSION_SHA256_BYTES);
 	memcpy(row->stored_hash, row->token_hash, SESSION_SHA256_BYTES);
 	row->user_id = TEXT_OR_NULL(COL_USER_ID);
@@ -276,7 +279,7 @@ session_store_read(const pg_uuid_t *id, SessionRow *row)
 }
 
 bool
-session_store_glance(const pg_uuid_t *id, SessionRow *row)
+session_store_read_without_data(const pg_uuid_t *id, SessionRow *row)
 {
 	return read_row(id, row, false);
 }
@@ -352,16 +355,8 @@ session_store_of_user(text *user_id, text *tenant_id, int which)
 void
 session_store_add_id(SessionIds *ids, const pg_uuid_t *id)
 {
-	if (ids->count == ids->room)
-	{
-		int			room = Max(ids->room * 2, 16);
-
-		if (ids->ids == NULL)
-			ids->ids = palloc_array(pg_uuid_t, room);
-		else
-			ids->ids = repalloc_huge(ids->ids, room * sizeof(pg_uuid_t));
-		ids->room = room;
-	}
+	ids->ids = session_array_reserve(ids->ids, ids->count + 1, &ids->room,
+									 sizeof(pg_uuid_t), CurrentMemoryContext);
 	ids->ids[ids->count++] = *id;
 }
 
@@ -386,29 +381,23 @@ session_store_ids_of_tenant(SessionIds *ids, text *tenant_id)
 	visit_where(BY_TENANT, tenant_id, NULL, 0, add_id, ids);
 }
 
-/* Adds the session in the slot to an array that grows. */
+/* Copies the id of the session in the slot, and its user's. */
 static void
-add_owned(SessionOwned **owned, int *count, int *room, TupleTableSlot *slot,
-		  Datum user_id)
+load_owned(SessionOwned *owned, TupleTableSlot *slot, Datum user_id)
 {
 	bool		null;
+	Datum		id = session_table_value(&sessions, slot, COL_ID, &null);
 
-	if (*count == *room)
-	{
-		*room *= 2;
-		*owned = repalloc_huge(*owned, *room * sizeof(SessionOwned));
-	}
-	(*owned)[*count].user_id = PG_DETOAST_DATUM_COPY(user_id);
-	(*owned)[*count].id = *DatumGetUUIDP(session_table_value(&sessions, slot, COL_ID, &null));
-	++*count;
+	owned->user_id = PG_DETOAST_DATUM_COPY(user_id);
+	owned->id = *DatumGetUUIDP(id);
 }
 
 SessionOwned *
 session_store_owned(int *count)
 {
 	Relation	table = open_table(AccessShareLock);
-	int			room = 64;
-	SessionOwned *owned = palloc_array(SessionOwned, room);
+	int			room = 0;
+	SessionOwned *owned = NULL;
 	SessionTableScan scan;
 
 	*count = 0;
@@ -419,8 +408,12 @@ session_store_owned(int *count)
 		Datum		user_id = session_table_value(&sessions, scan.slot, COL_USER_ID, &null);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!null && is_null(scan.slot, COL_REVOKED_AT))
-			add_owned(&owned, count, &room, scan.slot, user_id);
+		if (null || !is_null(scan.slot, COL_REVOKED_AT))
+			continue;
+		owned = session_array_reserve(owned, *count + 1, &room,
+									  sizeof(SessionOwned),
+									  CurrentMemoryContext);
+		load_owned(&owned[(*count)++], scan.slot, user_id);
 	}
 	session_table_end(&scan);
 	table_close(table, AccessShareLock);
@@ -643,14 +636,13 @@ session_store_note_emptied(void)
  * Writing
  */
 
-/* A statement and the columns its parameters stand for, $1 first. */
-typedef struct Statement
+/* A statement that writes columns of a row; $1 is the first of them. */
+typedef struct RowStatement
 {
-	const char *sql;
 	int			nparams;
-	const int  *params;
-	SessionPlan plan;			/* saved on first use */
-} Statement;
+	const int  *params;			/* numbers of columns */
+	SessionStatement statement; /* its types are filled in at each use */
+} RowStatement;
 
 static const int insert_params[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
@@ -667,38 +659,42 @@ static const int insert_params[] = {
 	" refresh_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10," \
 	" $11, $12, $13, $14, $15, $16, $17, $18, $19)"
 
-static Statement insert_statement = {
-	.sql = INSERT,
+static RowStatement insert_statement = {
 	.nparams = lengthof(insert_params),
-	.params = insert_params
+	.params = insert_params,
+	.statement.table = &sessions,
+	.statement.sql = INSERT
 };
 
-static Statement insert_unless_taken_statement = {
-	.sql = INSERT " ON CONFLICT (id) DO NOTHING",
+static RowStatement insert_unless_taken_statement = {
 	.nparams = lengthof(insert_params),
-	.params = insert_params
+	.params = insert_params,
+	.statement.table = &sessions,
+	.statement.sql = INSERT " ON CONFLICT (id) DO NOTHING"
 };
 
 static const int activity_params[] = {
 	COL_ID, COL_LAST_SEEN_AT, COL_PURGE_AT
 };
 
-static Statement activity_statement = {
-	.sql = "UPDATE ONLY session.sessions SET last_seen_at = $2, purge_at = $3"
-	" WHERE id OPERATOR(pg_catalog.=) $1",
+static RowStatement activity_statement = {
 	.nparams = lengthof(activity_params),
-	.params = activity_params
+	.params = activity_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET last_seen_at = $2, purge_at = $3"
+	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 static const int data_params[] = {
 	COL_ID, COL_DATA, COL_LAST_SEEN_AT, COL_PURGE_AT
 };
 
-static Statement data_statement = {
-	.sql = "UPDATE ONLY session.sessions SET data = $2, last_seen_at = $3,"
-	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+static RowStatement data_statement = {
 	.nparams = lengthof(data_params),
-	.params = data_params
+	.params = data_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET data = $2, last_seen_at = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 static const int state_params[] = {
@@ -707,25 +703,27 @@ static const int state_params[] = {
 	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT
 };
 
-static Statement state_statement = {
-	.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
+static RowStatement state_statement = {
+	.nparams = lengthof(state_params),
+	.params = state_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
 	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
 	" last_seen_at = $8, expires_at = $9, purge_at = $10, refresh_key = $11,"
 	" refresh_generation = $12, rotated_at = $13"
-	" WHERE id OPERATOR(pg_catalog.=) $1",
-	.nparams = lengthof(state_params),
-	.params = state_params
+	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 static const int end_params[] = {
 	COL_ID, COL_REVOKED_AT, COL_REVOKED_REASON, COL_PURGE_AT
 };
 
-static Statement end_statement = {
-	.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
-	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+static RowStatement end_statement = {
 	.nparams = lengthof(end_params),
-	.params = end_params
+	.params = end_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 /* Lengths read better in days, where they have some. */
@@ -815,9 +813,8 @@ column_value(const SessionRow *row, int column, bool *null)
 
 /* Runs one of the statements above; returns the number of rows written. */
 static uint64
-run_statement(Statement *statement, const SessionRow *row)
+run_row_statement(RowStatement *statement, const SessionRow *row)
 {
-	Oid			types[N_COLUMNS];
 	Datum		values[N_COLUMNS];
 	char		nulls[N_COLUMNS] = {0};
 
@@ -826,20 +823,18 @@ run_statement(Statement *statement, const SessionRow *row)
 		int			column = statement->params[i];
 		bool		null;
 
-		types[i] = columns[column].type;
+		statement->statement.types[i] = columns[column].type;
 		values[i] = column_value(row, column, &null);
 		nulls[i] = null ? 'n' : ' ';
 	}
-	return session_table_execute(&sessions, statement->sql,
-								 statement->nparams, types, values, nulls,
-								 &statement->plan);
+	return session_table_execute(&statement->statement, values, nulls);
 }
 
 /* Writes one row. */
 static void
-write_row(Statement *statement, const SessionRow *row)
+write_row(RowStatement *statement, const SessionRow *row)
 {
-	session_table_expect(&sessions, run_statement(statement, row), 1);
+	session_table_expect(&sessions, run_row_statement(statement, row), 1);
 }
 
 bool
@@ -853,8 +848,8 @@ session_store_insert(const SessionRow *row, bool may_be_taken)
 		write_row(&insert_statement, row);
 		return true;
 	}
-	written = run_statement(&insert_unless_taken_statement, row);
-	if (written == 0 && session_store_glance(&row->id, &other))
+	written = run_row_statement(&insert_unless_taken_statement, row);
+	if (written == 0 && session_store_read_without_data(&row->id, &other))
 		return false;
 	session_table_expect(&sessions, written, 1);
 	return true;
@@ -874,7 +869,7 @@ session_store_save_data(const SessionRow *row)
 
 /* Writes a row, which must not succeed without being noted. */
 static void
-write_noted(Statement *statement, const SessionRow *row)
+write_noted(RowStatement *statement, const SessionRow *row)
 {
 	uint64		before = sessions.changes_heard;
 
@@ -905,21 +900,24 @@ purge_key(ScanKey key, TimestampTz now)
 				TimestampTzGetDatum(now));
 }
 
+static SessionStatement delete_statement = {
+	.table = &sessions,
+	.sql = "DELETE FROM ONLY session.sessions"
+	" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+	.types = {UUIDARRAYOID}
+};
+
 /* Deletes rows that are held. */
 static void
 delete_rows(Datum *ids, int count)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
-	Datum		values[1];
-	uint64		deleted;
+	Datum		value = PointerGetDatum(construct_array(ids, count, UUIDOID,
+														UUID_LEN, false,
+														TYPALIGN_CHAR));
 
-	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
-												false, TYPALIGN_CHAR));
-	deleted = session_table_execute(&sessions, "DELETE FROM ONLY session.sessions"
-									" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-									lengthof(types), types, values, NULL, &plan);
-	session_table_expect(&sessions, deleted, count);
+	session_table_expect(&sessions,
+						 session_table_execute(&delete_statement, &value, NULL),
+						 count);
 }
 
 /*

@@ -21,7 +21,7 @@
 extern bool session_store_read(const pg_uuid_t *id, SessionRow *row);
 
 /* The same without the data, so that its size makes no difference. */
-extern bool session_store_glance(const pg_uuid_t *id, SessionRow *row);
+extern bool session_store_read_without_data(const pg_uuid_t *id, SessionRow *row);
 
 /*
  * Like session_store_read, then holds the row until the transaction ends and

@@ -33,6 +33,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -40,7 +41,6 @@
 #include "compat.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
-#include "table/authority.h"
 #include "table/shape.h"
 #include "table/table.h"
 
@@ -102,7 +102,7 @@ find_relation(const char *name)
  * next time.
  */
 static void
-remember(SessionTable *table, Relation rel)
+cache_relation(SessionTable *table, Relation rel)
 {
 	SessionShape shape;
 
@@ -116,9 +116,31 @@ remember(SessionTable *table, Relation rel)
 }
 
 /*
- * Taking the lock is what delivers invalidations, so what is cached is only
- * trusted from then on.
+ * Opens the relation that the cache names.  Returns NULL if the cache names
+ * none or turns out to be outdated: invalidations arrive with the lock, so what
+ * is cached can be relied on only after that.
  */
+static Relation
+open_cached(SessionTable *table, LOCKMODE mode)
+{
+	Relation	rel;
+
+	if (!OidIsValid(table->relid))
+		return NULL;
+	rel = try_relation_open(table->relid, mode);
+	if (rel != NULL && OidIsValid(table->relid))
+	{
+		/* The worker may have seen the database without the extension. */
+		session_table_attach();
+		return rel;
+	}
+	if (rel != NULL)
+		relation_close(rel, mode);
+	table->relid = InvalidOid;
+	return NULL;
+}
+
+/* Opens a table, after checking that this library can work with it. */
 Relation
 session_table_open(SessionTable *table, LOCKMODE mode)
 {
@@ -126,24 +148,13 @@ session_table_open(SessionTable *table, LOCKMODE mode)
 
 	if (!table->listed)
 		watch_table(table);
-	if (OidIsValid(table->relid))
-	{
-		rel = try_relation_open(table->relid, mode);
-		if (rel != NULL && OidIsValid(table->relid))
-		{
-			/* The worker may have found the extension gone, before. */
-			session_table_attach();
-			return rel;
-		}
-		if (rel != NULL)
-			relation_close(rel, mode);
-		table->relid = InvalidOid;
-	}
-
-	rel = try_relation_open(find_relation(table->name), mode);
-	if (rel == NULL)			/* dropped meanwhile; is it back? */
-		return session_table_open(table, mode);
-	remember(table, rel);
+	rel = open_cached(table, mode);
+	if (rel != NULL)
+		return rel;
+	/* A relation that is dropped before it is locked is looked up again. */
+	while (rel == NULL)
+		rel = try_relation_open(find_relation(table->name), mode);
+	cache_relation(table, rel);
 	return rel;
 }
 
@@ -205,8 +216,11 @@ session_table_deform(const SessionTable *table, TupleTableSlot *slot,
 		nulls[i] = all_nulls[number - 1];
 		/* 18 has NOT NULL constraints that old rows need not obey. */
 		if (nulls[i] && table->columns[i].required)
-			elog(ERROR, "column \"%s\" of a row of \"%s.%s\" is null",
-				 table->columns[i].name, SESSION_TABLE_SCHEMA, table->name);
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("column \"%s\" of table \"%s.%s\" contains null "
+							"values", table->columns[i].name,
+							SESSION_TABLE_SCHEMA, table->name)));
 	}
 	pfree(all);
 	return tuple;
@@ -230,21 +244,15 @@ session_table_has_by(SessionTable *table, int index, TimestampTz time)
 }
 
 uint64
-session_table_execute(SessionTable *table, const char *sql, int nparams,
-					  Oid *types, Datum *values, const char *nulls,
-					  SessionPlan *plan)
+session_table_execute(SessionStatement *statement, const Datum *values,
+					  const char *nulls)
 {
-	Relation	rel = session_table_open(table, AccessShareLock);
+	Relation	rel = session_table_open(statement->table, AccessShareLock);
 	Oid			relid = RelationGetRelid(rel);
-	SessionAuthority before;
-	uint64		changed;
 
 	table_close(rel, AccessShareLock);
-	session_authority_take(&before, table->owner);
-	changed = session_statement_execute(plan, sql, relid, nparams, types,
-										values, nulls);
-	session_authority_give_back(&before);
-	return changed;
+	return session_statement_execute(statement, statement->table->owner, relid,
+									 values, nulls);
 }
 
 void
@@ -306,50 +314,53 @@ session_table_check_triggers(SessionTable *table)
 	table_close(rel, AccessShareLock);
 }
 
-/* The statement that deletes rows, or only locks the first ones. */
-static char *
-trim_statement(const SessionTable *table, int index, bool deletes)
+/*
+ * Makes the statement that deletes the rows of a table whose time has come, and
+ * the one that only locks the first of them.
+ */
+static void
+declare_trim(SessionTable *table, int index)
 {
 	const char *time = table->columns[table->needed[index].columns[0]].name;
-	char	   *locks = psprintf("SELECT t.ctid FROM ONLY " SESSION_TABLE_SCHEMA
-								 ".%s t WHERE t.%s OPERATOR(pg_catalog.<=) $1"
-								 " ORDER BY t.%s LIMIT $2"
-								 " FOR UPDATE SKIP LOCKED",
-								 table->name, time, time);
+	SessionStatement statement = {.table = table,
+	.types = {TIMESTAMPTZOID, INT8OID}};
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
-	if (!deletes)
-		return locks;
-	return psprintf("DELETE FROM ONLY " SESSION_TABLE_SCHEMA ".%s"
-					" WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(%s))",
-					table->name, locks);
+	table->probe = table->trim = statement;
+	table->probe.sql =
+		psprintf("SELECT t.ctid FROM ONLY " SESSION_TABLE_SCHEMA ".%s t"
+				 " WHERE t.%s OPERATOR(pg_catalog.<=) $1"
+				 " ORDER BY t.%s LIMIT $2 FOR UPDATE SKIP LOCKED",
+				 table->name, time, time);
+	table->trim.sql =
+		psprintf("DELETE FROM ONLY " SESSION_TABLE_SCHEMA ".%s"
+				 " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(%s))",
+				 table->name, table->probe.sql);
+	MemoryContextSwitchTo(caller);
 }
 
 /* Runs one of the two; returns the number of rows. */
 static uint64
-run_trim(SessionTable *table, int index, TimestampTz time, int limit,
-		 bool deletes)
+run_trim(SessionStatement *statement, TimestampTz time, int limit)
 {
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(time), Int64GetDatum(limit)};
 
-	return session_table_execute(table, trim_statement(table, index, deletes),
-								 lengthof(types), types, values, NULL,
-								 deletes ? &table->trim : &table->probe);
+	return session_table_execute(statement, values, NULL);
 }
 
 /* Deletes at most limit rows; fails if something kept all of them. */
 static int64
-trim_some(SessionTable *table, int index, TimestampTz time, int limit)
+trim_some(SessionTable *table, TimestampTz time, int limit)
 {
-	uint64		deleted = run_trim(table, index, time, limit, true);
+	uint64		deleted = run_trim(&table->trim, time, limit);
 
 	/* If there is none that others have locked, then something kept them. */
 	if (deleted == 0)
 	{
-		uint64		locked = run_trim(table, index, time, 1, false);
+		uint64		locked = run_trim(&table->probe, time, 1);
 
 		if (locked > 0)
-			deleted = run_trim(table, index, time, limit, true);
+			deleted = run_trim(&table->trim, time, limit);
 		if (deleted == 0)
 			session_table_expect(table, deleted, locked);
 	}
@@ -365,9 +376,11 @@ session_table_trim(SessionTable *table, int index, TimestampTz time,
 
 	if (!session_table_has_by(table, index, time))
 		return 0;
+	if (table->trim.sql == NULL)
+		declare_trim(table, index);
 	while ((size = session_budget_next(budget, limit - (int) deleted)) > 0)
 	{
-		int64		some = trim_some(table, index, time, size);
+		int64		some = trim_some(table, time, size);
 
 		deleted += some;
 		if (some < size)

@@ -72,14 +72,13 @@ extern bool session_table_has_by(SessionTable *table, int index,
 								 TimestampTz time);
 
 /*
- * Runs a statement as the table's owner, over what is committed now, and
- * returns how many rows of the table it changed.  Its effects are visible to
- * the next read.  The plan is kept in *plan for the life of the backend.  An
- * error does not show the statement.
+ * Runs a statement as the owner of its table, over what is committed now.
+ * Returns the number of rows of the table that it changed or locked.  The next
+ * read sees its effects.  An error does not show the statement.  nulls has an
+ * 'n' for each value that is NULL, and may itself be NULL.
  */
-extern uint64 session_table_execute(SessionTable *table, const char *sql,
-									int nparams, Oid *types, Datum *values,
-									const char *nulls, SessionPlan *plan);
+extern uint64 session_table_execute(SessionStatement *statement,
+									const Datum *values, const char *nulls);
 
 /*
  * Errors with 55000 unless as many rows were changed as had to be: a rule or a
