@@ -1,13 +1,14 @@
 /*
  * cleanup.c
- *	  Upkeep within the caller's transaction.
+ *	  Upkeep in the caller's transaction: the driver of session_cleanup.
  *
  * Rules:
- * - A batch is a subtransaction, and as large as it can be: the caller's
- *	 transaction ends all of them at once, and many subtransactions would slow
- *	 others down.
- * - An error undoes its batch and is a WARNING.  What tells the caller to stop,
- *	 or to begin the transaction again, is an error still.
+ * - A batch is a subtransaction and takes all items that were found.  Smaller
+ *	 batches would gain nothing, because locks are held until the caller's
+ *	 transaction ends, and many subtransactions slow down other backends.
+ * - An error rolls back its batch and becomes a WARNING.  A cancelled query
+ *	 and a serialization failure stay errors: the caller must stop, or repeat
+ *	 the transaction.
  */
 #include "postgres.h"
 
@@ -20,7 +21,7 @@
 #include "engine/cleanup.h"
 #include "engine/upkeep.h"
 
-/* Errors that the caller has to know of at once. */
+/* Returns whether an error must end the caller's transaction. */
 static bool
 ends_transaction(int code)
 {
@@ -28,6 +29,7 @@ ends_transaction(int code)
 		code == ERRCODE_T_R_SERIALIZATION_FAILURE;
 }
 
+/* Reports the error of a batch as a WARNING. */
 static void
 warn_of_error(const SessionUpkeep *upkeep, const ErrorData *error)
 {
@@ -41,7 +43,10 @@ warn_of_error(const SessionUpkeep *upkeep, const ErrorData *error)
 			 error->context == NULL ? 0 : errcontext("%s", error->context)));
 }
 
-/* Within PG_CATCH: undoes the batch; returns the SQLSTATE of its error. */
+/*
+ * Called in PG_CATCH.  Rolls back the batch, reports its error if that is due,
+ * and returns its SQLSTATE.
+ */
 static int
 undo_batch(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
 {
@@ -63,6 +68,7 @@ undo_batch(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owne
 	return code;
 }
 
+/* Calls `work` in a savepoint; returns 0 or the SQLSTATE of its error. */
 static int
 attempt_in_savepoint(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
 {
@@ -86,6 +92,7 @@ attempt_in_savepoint(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep)
 	return code;
 }
 
+/* There is no limit of time. */
 static bool
 cleanup_may_go_on(SessionUpkeep *upkeep)
 {
@@ -99,6 +106,7 @@ static const SessionUpkeepDriver driver = {
 	.whole = true
 };
 
+/* Runs all steps of upkeep; returns the number of session rows deleted. */
 int64
 session_cleanup_run(int64 max_deleted, List **failed)
 {

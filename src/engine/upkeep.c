@@ -1,14 +1,18 @@
 /*
  * upkeep.c
- *	  What has to be done now and then: one list of steps, for all who do it.
+ *	  Upkeep: one list of steps, which the worker and session_cleanup both run.
  *
  * Rules:
- * - A step is a number of batches, each of them a transaction of the driver's.
- * - A batch that fails is done again in halves, down to the item it fails of.
- *	 That one is put off, so that it keeps nothing else from being done.
- * - When many fail in a row the rest of the step is left to the next time, and
- *	 so it is when a lock is not to be had twice.  Whatever becomes of a step, the
- *	 others are done.
+ * - A step is a series of batches.  The driver decides what a batch is: the
+ *	 worker runs each in a transaction of its own, session_cleanup in a
+ *	 savepoint of the caller's transaction.
+ * - A batch that fails is repeated in halves, down to the item that makes it
+ *	 fail.  That item is put off, so that it does not keep the others from
+ *	 being done.
+ * - After many failures in a row, or after two batches in a row that missed a
+ *	 lock, the rest of the step is left to the next run.
+ * - A step that fails does not keep the other steps from running.
+ * - The cost of a survey does not grow with the table: it reads a sample.
  */
 #include "postgres.h"
 
@@ -28,24 +32,25 @@
 #include "table/denylist.h"
 #include "table/store.h"
 
-/* A change of one of these sessions waits for the batch, so it is short. */
+/* Short, because a change of one of these sessions waits for the batch. */
 #define FLUSH_BATCH 100
 
 /*
- * Looking for dead rows begins where those of the last batches were, which
- * takes time until they are vacuumed, and looking for uses goes through all of
- * them; so many are found at once.
+ * How many items a step looks for at once.  Many, because looking is
+ * expensive: a search for dead rows first passes the rows that earlier batches
+ * deleted, until they are vacuumed, and a search for uses visits all of them.
  */
 #define FIND 50000
 
 /*
- * When so many fail one after the other, the rest will have to wait; more of
- * them where not even putting off can be done, because they come first again.
+ * After so many failures in a row, the rest of a step is left to the next run.
+ * Items that could not even be put off have a higher limit, because the next
+ * run finds them first again.
  */
 #define GIVE_UP 100
 #define GIVE_UP_STUCK 5000
 
-/* When a row that could not be deleted is tried again. */
+/* After what time a row that could not be deleted is tried again. */
 #define RETRY USECS_PER_HOUR
 
 /* How many errors of a run are reported, so that they do not fill the log. */
@@ -54,34 +59,37 @@
 /* How many pages of the table a survey reads at most. */
 #define SURVEY_PAGES 500
 
-/* A step has either a trim, or a check, or the other functions. */
+/* A step has a trim, or a check, or find, work and (may be NULL) put_off. */
 struct SessionUpkeepStep
 {
 	const char *name;			/* as session_cleanup returns it */
 	const char *activity;		/* as pg_stat_activity shows it */
-	bool		cleans;			/* every "session.cleanup_interval" only */
+	bool		cleans;			/* only every "session.cleanup_interval" */
 
-	/* Deletes what is over at a moment; returns the number deleted. */
+	/* Deletes rows that were due at `now`; returns the number deleted. */
 	int64		(*trim) (TimestampTz now, SessionBudget *budget, int limit);
 
+	/* Looks at the catalogs and warns; changes nothing. */
 	void		(*check) (void);
 
 	/* Finds items that were due when upkeep began; returns their number. */
 	int			(*find) (SessionUpkeep *upkeep, int limit, void *items);
 
 	/*
-	 * Works on some of them as far as the budget goes.  Returns how many it
-	 * has come by, and sets *done if it has changed anything.
+	 * Works on some items, as many as the budget allows.  Returns how many it
+	 * has tried, and sets *done if it has changed anything.
 	 */
 	int			(*work) (SessionUpkeep *upkeep, const void *items, int count,
 						 SessionBudget *budget, bool *done);
 
-	/* Has one that failed come up later; NULL = it does already. */
+	/*
+	 * Makes an item that failed due later.  NULL if `work` does that already.
+	 */
 	void		(*put_off) (const void *item);
 
 	Size		item_size;
-	int			most;			/* in a batch of a worker, or 0 */
-	bool		counts;			/* against max_deleted */
+	int			most;			/* items in a batch of a worker; 0 = any */
+	bool		counts;			/* items done count against max_deleted */
 };
 
 /*
@@ -89,8 +97,8 @@ struct SessionUpkeepStep
  */
 
 /*
- * Returns whether a row whose purge_at has passed can be deleted: the session
- * has ended, also if its last use is taken from shared memory.
+ * Returns whether a row whose purge_at has passed can be deleted: its session
+ * has ended, even with the last use that shared memory knows.
  */
 static bool
 is_dead(SessionRow *row, TimestampTz now)
@@ -99,6 +107,7 @@ is_dead(SessionRow *row, TimestampTz now)
 	return session_policy_life(row, now) != SESSION_ACTIVE;
 }
 
+/* Finds rows of dead sessions; the items are their ids. */
 static int
 find_dead(SessionUpkeep *upkeep, int limit, void *items)
 {
@@ -106,6 +115,7 @@ find_dead(SessionUpkeep *upkeep, int limit, void *items)
 								   items);
 }
 
+/* Deletes rows that are dead still and writes an event for each. */
 static int
 delete_dead(SessionUpkeep *upkeep, const void *items, int count,
 			SessionBudget *budget, bool *done)
@@ -133,12 +143,14 @@ put_off_dead(const void *item)
 	session_store_save_activity(&row);
 }
 
+/* Finds evidence in shared memory; the items are its numbers. */
 static int
 find_evidence(SessionUpkeep *upkeep, int limit, void *items)
 {
 	return session_evidence_find(limit, items);
 }
 
+/* Writes evidence as events. */
 static int
 write_evidence(SessionUpkeep *upkeep, const void *items, int count,
 			   SessionBudget *budget, bool *done)
@@ -158,19 +170,24 @@ write_evidence(SessionUpkeep *upkeep, const void *items, int count,
 	return tried;
 }
 
+/* Makes evidence that could not be written due later. */
 static void
 put_off_evidence(const void *item)
 {
 	session_evidence_put_off(*(const uint64 *) item);
 }
 
+/* Finds uses of sessions in shared memory that their rows do not have yet. */
 static int
 find_uses(SessionUpkeep *upkeep, int limit, void *items)
 {
 	return session_activity_find_due(upkeep->result.started_at, limit, items);
 }
 
-/* None of them is found again, even if its row is held. */
+/*
+ * Writes uses into their rows.  A use whose row is locked becomes due later,
+ * so every batch makes progress.
+ */
 static int
 write_uses(SessionUpkeep *upkeep, const void *items, int count,
 		   SessionBudget *budget, bool *done)
@@ -189,9 +206,12 @@ write_uses(SessionUpkeep *upkeep, const void *items, int count,
 }
 
 /*
- * Dead sessions come first: they are what grows without upkeep.  Activity comes
- * last, because a savepoint holds the rows of live sessions until the end of
- * the transaction it is in.  Another table to be trimmed is another entry.
+ * Dead sessions come first, because the table grows without this step.
+ * Activity comes last, because in session_cleanup the rows of live sessions
+ * stay locked until the caller's transaction ends.
+ *
+ * To trim another table, write a function like session_event_trim and add an
+ * entry here.
  */
 static const SessionUpkeepStep steps[] = {
 	{
@@ -252,12 +272,14 @@ static const SessionUpkeepStep steps[] = {
 	},
 };
 
+/* Returns the name of the step under way. */
 const char *
 session_upkeep_step(const SessionUpkeep *upkeep)
 {
 	return upkeep->step->name;
 }
 
+/* Returns what pg_stat_activity shows for the step under way. */
 const char *
 session_upkeep_activity(const SessionUpkeep *upkeep)
 {
@@ -268,7 +290,7 @@ session_upkeep_activity(const SessionUpkeep *upkeep)
  * Batches
  */
 
-/* How many items make the next batch; 0 = it is time to look for more. */
+/* Returns how many items the next batch has; 0 = look for more first. */
 static int
 batch_size(const SessionUpkeep *upkeep)
 {
@@ -288,14 +310,17 @@ batch_size(const SessionUpkeep *upkeep)
 	return size;
 }
 
-/* Looks for items; false when there are none. */
+/* Looks for items; returns whether there are any. */
 static bool
 look_for_items(SessionUpkeep *upkeep)
 {
 	SessionBacklog *backlog = &upkeep->backlog;
 	int			limit = Max(FIND, session_settings.cleanup_batch);
 
-	/* What could not be done is found again, so there must be an end. */
+	/*
+	 * Items that could not be done are found again.  Stop when there were
+	 * fewer than the limit, or when none of the last ones could be done.
+	 */
 	if (backlog->items != NULL &&
 		(backlog->count < limit || !backlog->progress))
 		return false;
@@ -308,6 +333,7 @@ look_for_items(SessionUpkeep *upkeep)
 	return backlog->count > 0;
 }
 
+/* Returns the first item that is not done. */
 static void *
 next_item(const SessionUpkeep *upkeep)
 {
@@ -315,6 +341,7 @@ next_item(const SessionUpkeep *upkeep)
 		upkeep->backlog.next * upkeep->step->item_size;
 }
 
+/* Works on the next upkeep->size items, or fewer if the budget is used up. */
 static void
 work_on_items(SessionUpkeep *upkeep, SessionBudget *budget)
 {
@@ -327,7 +354,7 @@ work_on_items(SessionUpkeep *upkeep, SessionBudget *budget)
 	upkeep->more = true;
 }
 
-/* Does the next batch of the step. */
+/* Does one batch of the step, inside the driver's transaction. */
 static void
 do_batch(SessionUpkeep *upkeep)
 {
@@ -352,13 +379,14 @@ do_batch(SessionUpkeep *upkeep)
 		work_on_items(upkeep, &budget);
 }
 
+/* Puts off the next item, inside the driver's transaction. */
 static void
 do_put_off(SessionUpkeep *upkeep)
 {
 	upkeep->step->put_off(next_item(upkeep));
 }
 
-/* Puts off the next item, which failed by itself; false if it cannot be. */
+/* Puts off the item that made a batch fail; returns whether it could. */
 static bool
 put_off_item(SessionUpkeep *upkeep)
 {
@@ -372,6 +400,7 @@ put_off_item(SessionUpkeep *upkeep)
 	return code == 0;
 }
 
+/* Returns whether the driver should report an error of the batch under way. */
 bool
 session_upkeep_reports(const SessionUpkeep *upkeep, int code)
 {
@@ -381,7 +410,7 @@ session_upkeep_reports(const SessionUpkeep *upkeep, int code)
 								 upkeep->backlog.locked > 0);
 }
 
-/* Goes on after a batch failed; false if that is no use. */
+/* Prepares the next batch after one failed; returns whether there is one. */
 static bool
 go_on_after_error(SessionUpkeep *upkeep, int code)
 {
@@ -389,7 +418,7 @@ go_on_after_error(SessionUpkeep *upkeep, int code)
 
 	if (code == ERRCODE_LOCK_NOT_AVAILABLE)
 		backlog->locked++;
-	/* A step that cannot look, or was told to stop, does not go on. */
+	/* A step ends when it cannot even look, or when it was cancelled. */
 	if (upkeep->size == 0 || code == ERRCODE_QUERY_CANCELED ||
 		backlog->locked > 1)
 		return false;
@@ -407,7 +436,7 @@ go_on_after_error(SessionUpkeep *upkeep, int code)
 	return false;
 }
 
-/* Does the next batch; false when the step is at its end. */
+/* Does the next batch; returns whether the step has more to do. */
 static bool
 try_batch(SessionUpkeep *upkeep)
 {
@@ -417,7 +446,7 @@ try_batch(SessionUpkeep *upkeep)
 	int			code;
 
 	if (size == 0 && backlog->next < backlog->count)
-		return false;			/* as many are deleted as may be */
+		return false;			/* max_deleted is reached */
 	upkeep->size = size;
 	upkeep->more = false;
 	code = upkeep->driver->attempt(upkeep, do_batch);
@@ -437,7 +466,7 @@ try_batch(SessionUpkeep *upkeep)
 	return upkeep->more && !upkeep->stopped;
 }
 
-/* Does a step; false when there is more to do. */
+/* Runs a step; returns whether it has finished. */
 static bool
 run_step(SessionUpkeep *upkeep)
 {
@@ -455,6 +484,7 @@ run_step(SessionUpkeep *upkeep)
 	return finished;
 }
 
+/* Runs the steps; returns whether all of them have finished. */
 bool
 session_upkeep_run(SessionUpkeep *upkeep)
 {
@@ -496,6 +526,7 @@ count_row(SessionRow *row, void *arg)
 		survey->overdue++;
 }
 
+/* Counts the sessions of this database, from a sample of their rows. */
 void
 session_upkeep_survey(SessionSurvey *survey)
 {

@@ -3,16 +3,17 @@
  *	  One round of upkeep in one database.
  *
  * Rules:
- * - A round does the steps of upkeep.c.  A batch is a transaction that holds no
- *	 row for longer than it takes, waits for none, and ends after a second, so
- *	 that the worker notices in time that the database is to be dropped.
- * - It works with the rights of the tables' owner in a restricted operation:
- *	 what the owner may have attached to the tables cannot do more in the hands
- *	 of a worker than in theirs.
- * - It makes way for a command that drops, renames or copies the database, and
- *	 ends after a while, so that the other databases get their turn; the next
- *	 round goes on.  A step takes half of what is left of the turn, so that a
- *	 long one does not keep the others from being done.
+ * - A round runs the steps of engine/upkeep.c.  A batch is a transaction of
+ *	 its own.  It never waits for a row and ends after a second, so that the
+ *	 worker notices in time that the database is to be dropped.
+ * - It works with the rights of the tables' owner, in a security-restricted
+ *	 operation.  A trigger that the owner has put on the tables can do no more
+ *	 in a worker than in the owner's own hands.
+ * - It ends when a command wants to drop, rename or copy the database.  It
+ *	 also ends after ten seconds, so that the other databases get their turn;
+ *	 the next round goes on.
+ * - A step gets half of the time that is left, so that a long one does not
+ *	 keep the others from running.
  */
 #include "postgres.h"
 
@@ -38,25 +39,26 @@
 #include "table/store.h"
 #include "worker/round.h"
 
-/* How long a round may take before the others get their turn. */
+/* How long a round may take before the other databases get their turn. */
 #define TURN_MS 10000
 
-/* How long a batch may take: shorter than DROP DATABASE waits for others. */
+/* How long a batch may take: DROP DATABASE waits five seconds for backends. */
 #define BATCH_MS 1000
 
 typedef struct Round
 {
 	SessionUpkeep upkeep;
-	TimestampTz cleaned_at;		/* as it will be */
+	TimestampTz cleaned_at;		/* start of the last complete cleanup */
 	bool		yields;			/* a command needs the database */
-	bool		absent;			/* there is no extension in it */
-	const SessionUpkeepStep *step;	/* whose time runs */
+	bool		absent;			/* the database does not have the extension */
+	const SessionUpkeepStep *step;	/* the step that step_ends_at is for */
 	TimestampTz step_ends_at;
 } Round;
 
 /*
- * DROP DATABASE, and CREATE DATABASE with this one as the template, lock the
- * database, then wait for others to leave, though not for long.
+ * Returns whether a round can begin in a database.  DROP DATABASE, and CREATE
+ * DATABASE with this one as the template, lock the database and then wait a
+ * few seconds for other backends to leave it.
  */
 bool
 session_round_may_begin(Oid database)
@@ -71,13 +73,17 @@ session_round_may_begin(Oid database)
 	return true;
 }
 
+/* Returns whether the current database has the extension. */
 static bool
 has_extension(void)
 {
 	return OidIsValid(get_extension_oid("session", true));
 }
 
-/* Is the database free, and the extension in it?  Within a transaction. */
+/*
+ * Returns whether no command needs the database and it has the extension.
+ * Called in a transaction.
+ */
 static bool
 can_work(Round *round)
 {
@@ -86,7 +92,7 @@ can_work(Round *round)
 	return !round->yields && !round->absent;
 }
 
-/* The same in a transaction of its own. */
+/* Returns, in a transaction of its own, whether there is no extension. */
 static bool
 is_absent(void)
 {
@@ -98,7 +104,7 @@ is_absent(void)
 	return absent;
 }
 
-/* Does some work in a transaction of its own. */
+/* Calls `work` in a transaction of its own, with the rights of the owner. */
 static void
 work_in_transaction(Round *round, void (*work) (SessionUpkeep *upkeep))
 {
@@ -119,13 +125,13 @@ work_in_transaction(Round *round, void (*work) (SessionUpkeep *upkeep))
 	else
 		round->upkeep.stopped = true;
 	PopActiveSnapshot();
-	/* What waits for the commit has no more rights either. */
+	/* Deferred triggers run at the commit, so the rights stay until then. */
 	CommitTransactionCommand();
 	SetUserIdAndSecContext(user, context);
 	pgstat_report_stat(false);
 }
 
-/* Within PG_CATCH: ends what failed. */
+/* Called in PG_CATCH.  Ends the failed transaction, and reports its error. */
 static void
 end_failed_transaction(bool report)
 {
@@ -138,6 +144,7 @@ end_failed_transaction(bool report)
 	RESUME_INTERRUPTS();
 }
 
+/* Calls `work` in a transaction; returns 0 or the SQLSTATE of its error. */
 static int
 attempt_in_transaction(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
 {
@@ -156,17 +163,21 @@ attempt_in_transaction(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkee
 	return code;
 }
 
+/* Returns whether it is time for a database to be cleaned. */
 bool
 session_round_is_due(const SessionDatabase *database, TimestampTz now)
 {
 	TimestampTz last = database->cleaned_at;
 
-	/* A clock that was ahead must not put it off. */
+	/* A time in the future comes from a clock that was ahead. */
 	return database->unfinished || last > now ||
 		last <= now - session_settings.cleanup_interval * USECS_PER_SEC;
 }
 
-/* Whether there is time left; a clock that is set back makes it no longer. */
+/*
+ * Returns whether the step and the round have time left.  A clock that was set
+ * back ends the round.
+ */
 static bool
 round_may_go_on(SessionUpkeep *upkeep)
 {
@@ -191,6 +202,7 @@ static const SessionUpkeepDriver driver = {
 	.batch_usecs = BATCH_MS * INT64CONST(1000)
 };
 
+/* Does one round, and notes its start and its end in shared memory. */
 static void
 run_round(void)
 {
@@ -219,15 +231,18 @@ run_round(void)
  * The worker
  */
 
+/* Sets an option, if this version of the server has it. */
 static void
 set_option(const char *name, const char *value)
 {
-	/* Some are of newer servers. */
 	if (GetConfigOption(name, true, false) != NULL)
 		SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-/* What an administrator sets for people's connections is not for this one. */
+/*
+ * Sets the options of the worker's own connection.  What an administrator sets
+ * for clients, with ALTER DATABASE for example, must not apply to it.
+ */
 static void
 set_worker_options(void)
 {
@@ -238,15 +253,16 @@ set_worker_options(void)
 	set_option("statement_timeout", "0");
 	set_option("transaction_timeout", "0");
 	set_option("idle_in_transaction_session_timeout", "0");
-	/* Somebody may be rebuilding a table; meanwhile there are others. */
+	/* A table may be locked for a rebuild; the other steps can go on. */
 	set_option("lock_timeout", "2s");
-	/* What a crash undoes is done again. */
+	/* Upkeep that a crash undoes is done again. */
 	set_option("synchronous_commit", "off");
 }
 
 /*
- * Looks for the extension.  If it is here, the database is known from now on.
- * Errors when sessions are in a table that cannot be worked with.
+ * Looks for the extension.  If the database has it, shared memory knows the
+ * database from now on.  Errors when the table of sessions has a shape that
+ * the extension cannot work with.
  */
 static void
 attach_database(void)
@@ -263,7 +279,7 @@ attach_database(void)
 		session_shmem_absent(is_absent);
 }
 
-/* Says what the keys of the database are sealed with. */
+/* Notes whether the database has sealed keys, and checks the master key. */
 static void
 announce_seals(void)
 {
@@ -275,7 +291,7 @@ announce_seals(void)
 	CommitTransactionCommand();
 }
 
-/* Does one of the two; false after an error, which is reported. */
+/* Calls a function; returns false after an error, which it reports. */
 static bool
 prepare_round(void (*prepare) (void))
 {
@@ -295,6 +311,7 @@ prepare_round(void (*prepare) (void))
 	return done;
 }
 
+/* The entry point of a worker; its argument is the database. */
 void
 session_round_main(Datum arg)
 {
@@ -304,7 +321,7 @@ session_round_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
 											  InvalidOid, 0);
 	set_worker_options();
-	/* Every step of a round would fail of what attaching failed of. */
+	/* An error of attaching would be an error of every step. */
 	if (!prepare_round(attach_database) || session_database_current() == NULL)
 		return;
 	(void) prepare_round(announce_seals);
