@@ -101,7 +101,8 @@ is( $node->safe_psql('postgres', 'SELECT count(*) FROM session.key_ring'),
 my $cookie = $node->safe_psql('postgres',
 	q{SELECT session_cookie_encode('{"cart": 1}')});
 
-# Opening one key opens all of its purpose.
+# A call opens every key of the purpose, so a success shows that all four can
+# be opened.
 my $decode = "SELECT session_cookie_decode('$cookie') -> 'cart'";
 is($node->safe_psql('postgres', $decode),
 	'1', 'all four keys are sealed with the same master key');
@@ -162,7 +163,7 @@ my @refused = (
 	],
 	[ 'with a space', $not_digits, sub { put(" $master") } ],
 	[
-		'with a letter that is no digit',
+		'with a letter that is not a digit',
 		$not_digits, sub { put($master =~ s/^./g/r) }
 	],
 	[
