@@ -1,6 +1,6 @@
 /*
  * change.c
- *	  SQL entry points: what triggers on session.sessions call.
+ *	  SQL entry points: the trigger function of session.sessions.
  *
  *	  session_sessions_changed (a trigger, not for calling)
  */
@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(session_sessions_changed);
 
-/* Checks that the trigger is one that the installation script made. */
+/* Returns whether a trigger is one that the installation script created. */
 static bool
 is_expected(TriggerEvent event)
 {

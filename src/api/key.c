@@ -5,7 +5,7 @@
  *	  session_key_rotate	session_key_import	session_key_retire
  *	  session_keys_changed (a trigger, not for calling)
  *
- * Rules: a secret comes in and never goes out.
+ * Rules: secrets are accepted as arguments but never returned.
  */
 #include "postgres.h"
 
@@ -33,7 +33,10 @@ session_key_rotate(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(session_keyring_rotate(purpose)));
 }
 
-/* A kid goes into headers of tokens as it is, so it is held to plain text. */
+/*
+ * Returns a kid, or NULL.  It is copied into the headers of tokens, so it must
+ * consist of characters that need no escape there.
+ */
 static char *
 arg_kid(FunctionCallInfo fcinfo, int n)
 {
@@ -86,6 +89,7 @@ session_key_retire(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(session_keyring_retire(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
+/* Returns how the table of keys was changed. */
 static SessionKeyringChange
 change_of(const TriggerData *trigger)
 {

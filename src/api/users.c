@@ -5,8 +5,9 @@
  *	  session_bind_users	session_unbind_users
  *	  session_users_changed (a trigger, not for calling)
  *
- * Rules: the trigger is the engine's to put on a table; nobody else may, or
- * whoever can make a table could log others out.
+ * Rules: only session_bind_users may create triggers with the function
+ * session_users_changed.  Otherwise any role that can create a table could end
+ * the sessions of others.
  */
 #include "postgres.h"
 

@@ -3,14 +3,14 @@
  *	  Running the library's own statements.
  *
  * Rules:
- * - Statements do not go through SPI, which would add their text to the context
- *	 of every error: neither the caller nor the log is shown a statement that
- *	 the caller has not written, and no error points into one.  Functions that
- *	 users have attached to a table show their own context as ever.
+ * - Statements do not go through SPI, because that would add their text to the
+ *	 context of every error.  Neither the client nor the log sees a statement
+ *	 that the caller did not write, and no error has a position in one.
+ *	 Triggers that users have added to a table show their context as always.
  * - A statement runs as the role that the caller names, with a search path
- *	 that the caller's session has no influence on; see authority.c.
- * - A statement has its own snapshot of what is committed now, and each of the
- *	 commands that rules make of it sees the effects of those before.
+ *	 that the client cannot influence; see authority.c.
+ * - A statement has its own snapshot of what is committed now.  If rules turn
+ *	 it into several commands, each sees the effects of the earlier ones.
  */
 #include "postgres.h"
 
@@ -32,7 +32,7 @@
 #include "table/authority.h"
 #include "table/statement.h"
 
-/* A position in our text means nothing in the text that the client sent. */
+/* A position in our statement would point into the client's text. */
 static void
 hide_position(void *arg)
 {
@@ -107,11 +107,11 @@ make_params(const SessionStatement *statement, const Datum *values,
 }
 
 /*
- * Whether the rows that a command processes count.  A rule can put a command on
- * another table in the place of ours.
+ * Returns whether a command works on the relation.  A rule can replace our
+ * command by one on another table.
  */
 static bool
-counts(const PlannedStmt * command, Oid relid)
+works_on(const PlannedStmt * command, Oid relid)
 {
 	int			target;
 
@@ -125,7 +125,10 @@ counts(const PlannedStmt * command, Oid relid)
 	return rt_fetch(target, command->rtable)->relid == relid;
 }
 
-/* Runs one command over the active snapshot; returns the rows processed. */
+/*
+ * Runs a command over the active snapshot.  Returns the number of rows that it
+ * processed.
+ */
 static uint64
 run_command(PlannedStmt * command, const char *sql, ParamListInfo params)
 {
@@ -150,21 +153,24 @@ run_command(PlannedStmt * command, const char *sql, ParamListInfo params)
 }
 
 /*
- * Whether a command of a plan is still ours.  A rule can put something else, or
- * nothing, in its place.
+ * Returns whether a command of a plan works on the relation.  A rule can
+ * replace all of them, or leave none.
  */
 static bool
-reaches(const CachedPlan * plan, Oid relid)
+plan_works_on(const CachedPlan * plan, Oid relid)
 {
 	ListCell   *cell;
 
 	foreach(cell, plan->stmt_list)
-		if (counts(lfirst_node(PlannedStmt, cell), relid))
+		if (works_on(lfirst_node(PlannedStmt, cell), relid))
 		return true;
 	return false;
 }
 
-/* Runs the commands of a plan; returns the number of rows that count. */
+/*
+ * Runs the commands of a plan.  Returns the number of rows that those on the
+ * relation processed.
+ */
 static uint64
 run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 			 ParamListInfo params)
@@ -181,7 +187,7 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
 		processed = run_command(command, sql, params);
-		if (counts(command, relid))
+		if (works_on(command, relid))
 			changed += processed;
 	}
 	PopActiveSnapshot();
@@ -190,16 +196,16 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 }
 
 /*
- * Runs a plan if it reaches the relation.  One that does not need not depend on
- * the relation, so that dropping the rule would not invalidate it: it is not
- * kept.
+ * Runs the plan of a statement if it works on the relation, and drops it
+ * otherwise: it may not depend on the relation, and then dropping the rule
+ * would not invalidate it.
  */
 static uint64
 run_plan(SessionStatement *statement, Oid relid, ParamListInfo params)
 {
 	CachedPlan *plan = GetCachedPlan(statement->plan, params,
 									 CurrentResourceOwner, NULL);
-	bool		ours = reaches(plan, relid);
+	bool		ours = plan_works_on(plan, relid);
 	uint64		changed = 0;
 
 	if (ours)

@@ -1,10 +1,10 @@
 /*
  * storage.c
- *	  Where and how session.sessions is kept.
+ *	  Moving session.sessions to another kind of storage.
  *
- * Rules: it is the server that moves tables, at the word of their owner, who
- * also needs the right to the tablespace.  Only sessions move: keys and what
- * is denied must survive a crash, however sessions are kept.
+ * Rules: ALTER TABLE and ALTER INDEX move the table.  They run as its owner,
+ * who also needs the privilege CREATE on the tablespace.  Only sessions are
+ * moved: keys and the denylist must survive a crash wherever sessions are.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "table/storage.h"
 #include "table/store.h"
 
-/* The names of the table's indexes; the table is locked for what follows. */
+/* Locks the table exclusively, and returns the names of its indexes. */
 static List *
 lock_table(void)
 {
@@ -37,6 +37,7 @@ lock_table(void)
 	return names;
 }
 
+/* Moves the table and its indexes; the name of the tablespace is quoted. */
 static void
 move_table(SessionStorage kind, const char *tablespace)
 {
@@ -53,6 +54,7 @@ move_table(SessionStorage kind, const char *tablespace)
 							  quote_identifier(lfirst(cell)), tablespace);
 }
 
+/* Moves the table to another kind of storage or tablespace. */
 void
 session_storage_move(SessionStorage kind, const char *tablespace)
 {
@@ -61,6 +63,6 @@ session_storage_move(SessionStorage kind, const char *tablespace)
 	else if (!OidIsValid(get_tablespace_oid(tablespace, true)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("tablespace must be an existing tablespace")));
+				 errmsg("tablespace \"%s\" does not exist", tablespace)));
 	move_table(kind, quote_identifier(tablespace));
 }

@@ -127,7 +127,7 @@ for my $call (
 	q{session_list('ada')})
 {
 	like(on_standby("SELECT * FROM $call"),
-		qr/ERROR:  55000: sessions are kept as a cache, which a standby does not have\nHINT:  Ask the primary, or run session_storage\('database'\) on it\./,
+		qr/ERROR:  55000: cannot access unlogged table "session.sessions" during recovery\nHINT:  Use the primary, or run session_storage\('database'\) on it\./,
 		$call =~ s/\(.*//r . ' fails with a clear error on a standby when sessions are a cache');
 }
 is(on_standby("SELECT session_status('junk'), session_cookie_decode('$cookie') -> 'a'"),
