@@ -30,8 +30,12 @@ extern uint64 session_statement_execute(SessionStatement *statement, Oid role,
 										Oid relid, const Datum *values,
 										const char *nulls);
 
-/* Runs a utility statement, which is formatted as by printf, as a role. */
+/*
+ * Runs a utility statement, which is formatted as by printf, as a role.  The
+ * attribute is not pg_attribute_printf, because clang does not know the one
+ * that the headers of a server built with gcc expand that to.
+ */
 extern void session_statement_run(Oid role, const char *format,...)
-			pg_attribute_printf(2, 3);
+			__attribute__((format(printf, 2, 3)));
 
 #endif							/* SESSION_STATEMENT_H */
