@@ -259,7 +259,7 @@ check_granted(const SessionObject *object, Oid role)
  * role had before is not recorded, so that it is not revoked later.
  */
 static void
-give_object(const SessionObject *object, const Grantee *role)
+grant_object(const SessionObject *object, const Grantee *role)
 {
 	const Kind *kind = kind_of(object);
 
@@ -284,7 +284,7 @@ grant_levels(const Grantee *role, int levels)
 		const SessionObject *object = lfirst(cell);
 
 		if ((object->levels & levels) != 0)
-			give_object(object, role);
+			grant_object(object, role);
 	}
 }
 
@@ -294,7 +294,7 @@ grant_levels(const Grantee *role, int levels)
 
 /* Errors unless a REVOKE has had an effect: another role may have granted. */
 static void
-check_taken(const SessionObject *object, Oid role)
+check_revoked(const SessionObject *object, Oid role)
 {
 	if (is_given(object, role))
 		ereport(ERROR,
@@ -307,7 +307,7 @@ check_taken(const SessionObject *object, Oid role)
 
 /* Revokes the privilege of a level on an object. */
 static void
-take_object(const SessionObject *object, const Grantee *role)
+revoke_object(const SessionObject *object, const Grantee *role)
 {
 	const Kind *kind = kind_of(object);
 
@@ -316,18 +316,18 @@ take_object(const SessionObject *object, const Grantee *role)
 	session_statement_run(session_store_owner(), "REVOKE %s ON %s %s FROM %s",
 						  kind->privilege, kind->keyword, identity_of(object),
 						  role->name);
-	check_taken(object, role->oid);
+	check_revoked(object, role->oid);
 }
 
 /* Revokes USAGE on a schema if session_grant had granted it. */
 static void
-take_schema(const SessionObject *schema, const Grantee *role)
+revoke_schema(const SessionObject *schema, const Grantee *role)
 {
 	const char *column = column_of_schema(schema);
 
 	if (!is_recorded(column, role->oid))
 		return;
-	take_object(schema, role);
+	revoke_object(schema, role);
 	erase_grant(column, role);
 }
 
@@ -347,9 +347,9 @@ revoke_levels(const Grantee *role)
 		if ((object->levels & LEVELS_OF_ADMIN) == 0)
 			continue;
 		if (object->classid == NamespaceRelationId)
-			take_schema(object, role);
+			revoke_schema(object, role);
 		else
-			take_object(object, role);
+			revoke_object(object, role);
 	}
 	erase_grant("app", role);
 	erase_grant("admin", role);
@@ -415,6 +415,7 @@ set_level(const Grantee *role, int levels)
 	record_grant(levels == LEVELS_OF_ADMIN ? "admin" : "app", role);
 }
 
+/* Gives a role a level, or takes all levels from it. */
 Datum
 session_grant(PG_FUNCTION_ARGS)
 {
@@ -455,6 +456,7 @@ put_level(ReturnSetInfo *rsinfo, const SessionObject *object,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* Returns the objects of the extension and the levels that they belong to. */
 Datum
 session_levels(PG_FUNCTION_ARGS)
 {
@@ -569,8 +571,9 @@ warn_about_schema(const char *schema)
 }
 
 /*
- * Runs with the caller's privileges, but with a search path that the caller
- * cannot influence.
+ * Restores the privileges of the extension.  Runs with the caller's
+ * privileges, but with a search path that the caller cannot influence.
+ * Returns the number of statements run.
  */
 Datum
 session_restore_privileges(PG_FUNCTION_ARGS)

@@ -35,6 +35,7 @@ arg_kind(FunctionCallInfo fcinfo, int n)
 			 errmsg("kind must be \"database\", \"cache\" or \"filesystem\"")));
 }
 
+/* Moves sessions to another kind of storage. */
 Datum
 session_storage(PG_FUNCTION_ARGS)
 {

@@ -742,7 +742,7 @@ enum
 
 /* Warns about the table in a row of the result. */
 static void
-warn_of_table(SPITupleTable * rows, uint64 nth)
+warn_about_table(SPITupleTable * rows, uint64 nth)
 {
 	ereport(WARNING,
 			(errmsg("changes of users in table %s do not end all sessions",
@@ -785,7 +785,7 @@ session_users_check(void)
 	session_database_remember_warned(tables, count, fresh);
 	for (int i = 0; i < count; i++)
 		if (fresh[i])
-			warn_of_table(rows, i);
+			warn_about_table(rows, i);
 	SPI_finish();
 	session_authority_give_back(&before);
 }

@@ -122,15 +122,7 @@ static SessionStatement retire_statement = {
 static Datum
 key_value(TupleTableSlot *slot, int column)
 {
-	bool		null;
-	Datum		value = session_table_value(&keys, slot, column, &null);
-
-	if (null)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("column \"%s\" of table \"%s.%s\" contains null values",
-						columns[column].name, SESSION_TABLE_SCHEMA, keys.name)));
-	return value;
+	return session_table_required_value(&keys, slot, column);
 }
 
 /* The cached keys of one purpose. */

@@ -205,6 +205,31 @@ session_table_end(SessionTableScan *scan)
 	index_close(scan->index, AccessShareLock);
 }
 
+/* Errors if a required column of a row is NULL. */
+static void
+check_required(const SessionTable *table, int column, bool null)
+{
+	/* 18 has NOT NULL constraints that older rows may violate. */
+	if (null && table->columns[column].required)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("column \"%s\" of table \"%s.%s\" contains null values",
+						table->columns[column].name, SESSION_TABLE_SCHEMA,
+						table->name)));
+}
+
+/* Returns the value of a required column in a tuple. */
+Datum
+session_table_required_value(const SessionTable *table, TupleTableSlot *slot,
+							 int column)
+{
+	bool		null;
+	Datum		value = session_table_value(table, slot, column, &null);
+
+	check_required(table, column, null);
+	return value;
+}
+
 /* Copies a tuple and returns the values of all declared columns. */
 HeapTuple
 session_table_deform(const SessionTable *table, TupleTableSlot *slot,
@@ -222,13 +247,7 @@ session_table_deform(const SessionTable *table, TupleTableSlot *slot,
 
 		values[i] = all[number - 1];
 		nulls[i] = all_nulls[number - 1];
-		/* 18 has NOT NULL constraints that older rows may violate. */
-		if (nulls[i] && table->columns[i].required)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("column \"%s\" of table \"%s.%s\" contains null "
-							"values", table->columns[i].name,
-							SESSION_TABLE_SCHEMA, table->name)));
+		check_required(table, i, nulls[i]);
 	}
 	pfree(all);
 	return tuple;

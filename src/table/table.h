@@ -67,6 +67,13 @@ session_table_value(const SessionTable *table, TupleTableSlot *slot,
 }
 
 /*
+ * Returns the value of a required column in a tuple.  Errors with XX001 if it
+ * is NULL.
+ */
+extern Datum session_table_required_value(const SessionTable *table,
+										  TupleTableSlot *slot, int column);
+
+/*
  * Copies the tuple in a slot into the current memory context, and returns the
  * values of all declared columns, which point into that copy.  Errors with
  * XX001 if a required column is NULL.
