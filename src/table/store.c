@@ -689,6 +689,9 @@ static const int insert_params[] = {
 	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT
 };
 
+StaticAssertDecl(lengthof(insert_params) <= SESSION_STATEMENT_PARAMS,
+				 "a statement has room for the types of all parameters");
+
 #define INSERT "INSERT INTO session.sessions (id, token_hash, user_id," \
 	" tenant_id, role, auth_level, data, ip, user_agent, created_at," \
 	" authenticated_at, last_seen_at, expires_at, idle_timeout," \
