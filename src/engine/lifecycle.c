@@ -151,7 +151,7 @@ note_session_use(SessionRow *row)
 {
 	if (!is_handed_out(row))
 		session_activity_record(row, GetCurrentTimestamp());
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 }
 
 /* Reads an active session by its token and records the use. */
@@ -235,7 +235,7 @@ hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 	session_activity_overlay(row);
 	if (session_policy_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
 		return false;
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 	return true;
 }
 
@@ -467,7 +467,7 @@ session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
 				 errmsg("id must not be that of another session")));
 	session_event_created(row);
 	session_database_count(SESSION_COUNT_CREATED);
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 }
 
 /* Writes the use of an active session into its row at once. */
@@ -575,7 +575,7 @@ give_pair(SessionRow *row, SessionRotation rotation,
 		note_handed(row);
 	}
 	session_database_count(SESSION_COUNT_REFRESHED);
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 }
 
 /* Returns the pair of tokens that a refresh token gets, if any. */
