@@ -40,8 +40,9 @@ PG_CONFIG ?= pg_config
 PGXS      := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
-# A server built by gcc hands down options and attributes that clang does not
-# know; what is said about them is not about us.
+# PGXS passes the flags that the server was built with. Clang does not know
+# some flags of gcc, and warns in the server's headers about some attributes of
+# gcc. Neither warning is about our code.
 ifneq (,$(findstring clang,$(CC)))
 override CFLAGS += -Wno-unknown-warning-option \
 	-Wno-ignored-optimization-argument
@@ -49,11 +50,12 @@ override CPPFLAGS := $(patsubst -I$(includedir_server),\
 	-isystem $(includedir_server),$(CPPFLAGS))
 endif
 
-# An object depends on every header: there are few, and it is never wrong.
+# Every object depends on every header. There are few headers, and no
+# dependency can be missing.
 $(OBJS): $(INCLUDES)
 
-# The parts below are linked without a server, which also shows that they
-# know nothing of one.
+# The unit tests are linked without a server, which also proves that these
+# sources need none.
 UNIT_SOURCES = src/model/policy.c $(sort $(wildcard src/wire/*.c)) \
 	src/crypto/crypto.c
 test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_SOURCES) $(INCLUDES)
@@ -64,8 +66,9 @@ test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_SOURCES) $(INCLUDES)
 unit: $(UNIT_TESTS)
 	prove $(PROVE_FLAGS) --exec '' $(UNIT_TESTS)
 
-# Inputs that a target learned from are kept in test/fuzz/found, next to those
-# that broke it; one that did belongs into test/fuzz/corpus with the fix.
+# The fuzzer stores new inputs in test/fuzz/found, beside the inputs that made
+# a target fail. An input that made it fail is moved to test/fuzz/corpus
+# together with the fix.
 FUZZ_SECONDS ?= 600
 FUZZ_LEN     ?= 4096
 FUZZ_CC      ?= clang

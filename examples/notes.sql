@@ -1,13 +1,13 @@
--- The database of the small examples: accounts, and notes that are everybody's
--- own.  Load it as a superuser into an empty database:
+-- The database of the small examples: accounts, and notes that only their
+-- owner sees. Load it as a superuser into an empty database:
 --
 --   createdb notes
 --   psql -X -1 -v ON_ERROR_STOP=1 -d notes -f notes.sql
 
 CREATE EXTENSION pgcrypto;
 
--- The functions of session have a schema of their own: no other role can create
--- a function there that takes calls meant for them.
+-- The functions of session have a schema of their own. No other role can
+-- create a function there that would take calls meant for them.
 CREATE SCHEMA auth;
 CREATE EXTENSION session SCHEMA auth;
 GRANT USAGE ON SCHEMA auth TO PUBLIC;
@@ -17,8 +17,8 @@ BEGIN
     EXECUTE format('ALTER DATABASE %I SET search_path = public, auth', current_database());
 END $$;
 
--- What the applications connect as.  It can use sessions and not make any: that
--- takes a password.
+-- The role that the applications connect as. It can use sessions but cannot
+-- create any: log_in does that, and requires a password.
 CREATE ROLE notes_app LOGIN;
 
 CREATE TABLE account (
@@ -29,8 +29,8 @@ INSERT INTO account VALUES
     ('ada', crypt('ada''s password', gen_salt('bf', 8))),
     ('bob', crypt('bob''s password', gen_salt('bf', 8)));
 
--- The token of a new session, or NULL.  It takes as long for a name that does
--- not exist.
+-- Returns the token of a new session, or NULL if the name or the password is
+-- wrong. It takes the same time for a name that does not exist.
 CREATE FUNCTION log_in(name text, password text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, auth, pg_temp

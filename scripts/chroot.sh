@@ -1,14 +1,13 @@
 # Makes a minimal Debian in a chroot, for scripts/test-suite and
-# scripts/test-fresh; sourced, not run.  Needs root.
+# scripts/test-fresh. This file is sourced, not run. Needs root.
 #
-# Rules: the packages come from where this machine's own packages come from,
-# the proxies, npm's settings and extra certificates are those of this machine,
-# and nothing else of it goes in.  No service starts.  At the exit the
-# processes in the chroot are ended, what is mounted is unmounted, and the
-# folder is removed.
+# Rules: the chroot uses the package sources, the proxies, the settings of npm
+# and the extra certificates of this machine, and nothing else of it. No
+# service starts. At the exit the processes in the chroot are killed, the
+# mounts are removed, and the folder is deleted.
 
-# machine_sources CODENAME: this machine's sources of that release of Debian,
-# with its updates, as lines "URI SUITE COMPONENT".
+# machine_sources CODENAME: prints this machine's sources of that release of
+# Debian, with its updates, as lines "URI SUITE COMPONENT".
 machine_sources() {
 	apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' \
 		'Created-By: Packages' 'Origin: Debian' | sort -u |
@@ -25,9 +24,9 @@ copy_in() {
 	done
 }
 
-# What apt and npm need to reach their servers through the same proxies and
-# with the same certificates as this machine.  Debian's npm reads /etc/npmrc
-# and ~/.npmrc, wherever the npm of this machine looks.
+# Copies the settings with which apt and npm reach their servers through the
+# same proxies and with the same certificates as on this machine. Debian's npm
+# reads /etc/npmrc and ~/.npmrc, whatever files the npm of this machine reads.
 copy_network_settings() {
 	apt-config dump Acquire >"$chroot/etc/apt/apt.conf.d/99machine"
 	copy_in /etc/apt/auth.conf /etc/apt/auth.conf.d /etc/apt/trusted.gpg.d \
@@ -44,7 +43,7 @@ copy_network_settings() {
 	done
 }
 
-# The ids of the processes that run in the chroot.
+# Prints the ids of the processes that run in the chroot.
 chroot_processes() {
 	for process in /proc/[0-9]*; do
 		if [ "$(readlink "$process/root" 2>/dev/null)" = "$chroot" ]; then
@@ -68,8 +67,8 @@ remove_chroot() {
 	fi
 }
 
-# make_chroot SUITE: makes the chroot and sets chroot to its folder.  Sets the
-# traps that remove it.
+# make_chroot SUITE: makes the chroot, sets the variable chroot to its folder,
+# and sets the traps that remove it.
 make_chroot() {
 	[ "$(id -u)" = 0 ] || { echo "a chroot needs root" >&2; exit 1; }
 	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -83,7 +82,7 @@ make_chroot() {
 	[ -n "$mirror" ] ||
 		{ echo "no package source for $codename" >&2; exit 1; }
 
-	# Not in /tmp, which may be in memory, or without devices and set-uid.
+	# /tmp may be in memory, or mounted without devices and set-uid.
 	chroot=$(mktemp -d /var/tmp/session-chroot.XXXXXX)
 	chmod 755 "$chroot"
 	trap remove_chroot EXIT
@@ -100,7 +99,8 @@ make_chroot() {
 	mount -t proc proc "$chroot/proc"
 	mount -t tmpfs tmpfs "$chroot/dev/shm"
 
-	# As Debian's installer writes it: localhost is an address of each family.
+	# Write the file as Debian's installer does: localhost has an address of
+	# each family.
 	printf '%s\n' '127.0.0.1 localhost' "127.0.1.1 $(uname -n)" \
 		'::1 localhost ip6-localhost ip6-loopback' >"$chroot/etc/hosts"
 	if [ "$1" = "$codename" ]; then
@@ -111,8 +111,8 @@ make_chroot() {
 	in_chroot apt-get update >/dev/null
 }
 
-# in_chroot COMMAND...: runs it as root with the environment of a fresh
-# machine, with the proxies and npm's settings of this one, and with
+# in_chroot COMMAND...: runs the command as root with the environment of a
+# fresh machine, with the proxies and the settings of npm of this one, and with
 # FUZZ_SECONDS if that is set.
 in_chroot() {
 	(

@@ -1,15 +1,18 @@
-# What scripts/quickstart and scripts/test share; sourced, not run.
+# Functions of scripts/quickstart and scripts/test. This file is sourced, not
+# run.
 #
-# Rules: packages are installed only when something is missing, so with
-# everything present no root is needed.  Servers run as an unprivileged user,
-# listen on a unix socket only, and are ended by their own data directory.
+# Rules: packages are installed only if something is missing, so no root is
+# needed when everything is present. Servers run as an unprivileged user,
+# listen only on a unix socket, and are stopped by way of their own data
+# directory.
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
 
-# The newest installed server that is ours to build against, as its major.
+# Prints the major version of the newest installed server that we can build
+# against.
 installed_major() {
 	for dir in $(ls -d /usr/lib/postgresql/[0-9]* 2>/dev/null | sort -rV); do
 		[ -x "$dir/bin/postgres" ] && [ "${dir##*/}" -ge 15 ] &&
@@ -18,7 +21,7 @@ installed_major() {
 	return 0
 }
 
-# The major this Debian's own "postgresql" package stands for.
+# Prints the major version of the package "postgresql" of this Debian.
 packaged_major() {
 	apt-cache show postgresql 2>/dev/null |
 		sed -n 's/^Depends:.*postgresql-\([0-9]*\).*/\1/p' | head -n 1
@@ -31,8 +34,8 @@ as_root() {
 	fi
 }
 
-# Installing the server package would create and start a cluster of its own;
-# ask it not to, for as long as the installation takes.
+# Installs the missing packages. The server package would create and start a
+# cluster of its own; a setting prevents that during the installation.
 install_packages() {
 	say "installing: $missing"
 	dropin=/etc/postgresql-common/createcluster.d/session-scripts.conf
@@ -44,15 +47,16 @@ install_packages() {
 	[ "${status:-0}" = 0 ] || die "could not install: $missing"
 }
 
-# need PACKAGE TEST...: notes the package as missing unless the test succeeds.
+# need PACKAGE TEST...: adds the package to the missing ones unless the test
+# succeeds.
 need() {
 	package=$1
 	shift
 	"$@" >/dev/null 2>&1 || missing="$missing $package"
 }
 
-# Finds or installs what building and running takes, and more as named by
-# calls of need in the function given.  Sets major and pg_config.
+# Finds or installs the packages for building and running, and those that the
+# given function names by calling need. Sets major and pg_config.
 ensure_packages() {
 	missing=
 	major=${PG_MAJOR:-$(installed_major)}
@@ -81,8 +85,8 @@ ensure_packages() {
 	[ -x "$pg_config" ] || pg_config=/usr/bin/pg_config
 }
 
-# Runs a command as the user that servers run as: oneself, or for root the
-# one the server package made.
+# Runs a command as the user that servers run as: the caller, or for root the
+# user that the server package created.
 as_user() {
 	if [ "$(id -u)" = 0 ]; then
 		setpriv --reuid postgres --regid postgres --init-groups \
@@ -92,7 +96,7 @@ as_user() {
 	fi
 }
 
-# Copies what the build needs to a directory that as_user can write.
+# Copies the source tree to a directory that as_user can write.
 copy_tree() {
 	mkdir -p "$1"
 	(cd "$root" && tar -cf - --exclude=./.git --exclude=./.quickstart \
@@ -100,7 +104,7 @@ copy_tree() {
 	if [ "$(id -u)" = 0 ]; then chown -R postgres:postgres "$1"; fi
 }
 
-# Builds in the directory and installs under its "install" folder.
+# Builds in the directory and installs under its folder "install".
 build_in() {
 	as_user make -C "$1" -s -j2 with_llvm=no PG_CONFIG="$pg_config" \
 		COPT="${COPT:-}" >"$1/build.log" 2>&1 ||
@@ -110,13 +114,13 @@ build_in() {
 		{ cat "$1/build.log" >&2; die "the installation failed"; }
 }
 
-# make_cluster DIRECTORY: initdb, the same whatever the caller's locale is.
+# make_cluster DIRECTORY: runs initdb, independent of the caller's locale.
 make_cluster() {
 	as_user "$pg_lib/bin/initdb" -D "$1" -U postgres -A trust \
 		-E UTF8 --locale=C --no-sync
 }
 
-# Settings that make a server find what build_in installed.
+# Prints the settings with which a server finds what build_in installed.
 install_settings() {
 	if [ "$major" -ge 18 ]; then
 		echo "extension_control_path = '$1/install$("$pg_config" --sharedir):\$system'"

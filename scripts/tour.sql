@@ -1,22 +1,22 @@
 --
--- A tour of session: what an application says to the database, and what it
--- hears.  Values such as :'ada' are what the client's cookie holds.
+-- A tour of session: the calls of an application and their results. Values
+-- such as :'ada' are what the client keeps in its cookie.
 --
 CREATE SCHEMA auth;
 CREATE EXTENSION session SCHEMA auth;
 ALTER DATABASE :"DBNAME" SET search_path = auth, public;
 SET search_path = auth, public;
 
--- The application connects as a role that owns nothing.  A level of
--- functions is all it gets; the tables stay closed to it.
+-- The application connects as a role that owns nothing. It gets a level of
+-- functions, and no access to the tables.
 CREATE ROLE shop LOGIN;
 SELECT session_grant('shop', 'app');
 SELECT session_grant('shop', 'admin');
 SET ROLE shop;
 
 --
--- 1. Log in.  Users of two tenants, from different addresses.  The token goes
---    into a cookie; the table keeps no more than its hash.
+-- 1. Log in. Users of two tenants, from different addresses. The token goes
+-- into a cookie. The table stores only its hash.
 --
 SELECT id AS ada_id, token AS ada FROM session_create(
     user_id => 'ada', tenant_id => 'acme', role => 'member',
@@ -29,7 +29,8 @@ SELECT token AS eve FROM session_create('eve', tenant_id => 'globex',
     ip => '2001:db8::17', user_agent => 'Chrome/146') \gset
 
 --
--- 2. Every request: who is this?  A row for a live session, none otherwise.
+-- 2. Validate the token in every request. A live session is one row, anything
+-- else none.
 --
 SELECT user_id, tenant_id, role, data, expires_at
 FROM session_validate(:'ada', ip => '198.51.100.7', user_agent => 'Firefox/145');
@@ -39,9 +40,9 @@ SELECT user_id FROM session_validate('st_not-a-token');
 SELECT session_status(:'ada'), session_status('st_not-a-token');
 
 --
--- 3. A cart filled before login.  Anonymous sessions have data too, and keep
---    it, and their id, when they are given a user.  The token changes, so
---    nobody who knew the old one is logged in now.
+-- 3. A cart filled before login. An anonymous session has data too. It keeps
+-- the data and its id when it gets a user. The token changes, so an attacker
+-- who knew the old one is not logged in now.
 --
 SELECT id AS guest_id, token AS guest FROM session_create(
     ip => '192.0.2.44', user_agent => 'Firefox/145') \gset
@@ -52,8 +53,8 @@ SELECT session_status(:'guest') AS before_login, session_status(:'zoe') AS after
 SELECT session_data_get(:'zoe', 'cart');
 
 --
--- 4. Data, a key at a time.  Four clients write four keys of one session at
---    once, ten times each; nothing is lost.
+-- 4. Data, one key at a time. Four clients write four keys of one session at
+-- the same time, ten times each. No write is lost.
 --
 RESET ROLE;
 \setenv TOUR_TOKEN :zoe
@@ -64,15 +65,15 @@ SELECT session_data_pop(:'zoe', 'cart') AS checked_out;
 SELECT session_data_delete(:'zoe', 'a'), session_data_get(:'zoe', 'a') IS NULL AS gone;
 
 --
--- 5. More privileges, another token: ada proves a second factor and becomes
---    an administrator.  The id and the data stay.
+-- 5. More privileges, another token: ada presents a second factor and becomes
+-- an administrator. The id and the data stay.
 --
 SELECT token AS ada2 FROM session_regenerate(:'ada', role => 'manager', auth_level => 2) \gset
 SELECT session_status(:'ada') AS old_token, session_status(:'ada2') AS new_token;
 SELECT role, auth_level, data FROM session_validate(:'ada2');
 
 --
--- 6. A limit of three sessions a user: bob's oldest makes room.
+-- 6. A limit of three sessions a user: the oldest session of bob is evicted.
 --
 SELECT token AS bob_phone  FROM session_create('bob', tenant_id => 'acme', max_sessions => 3) \gset
 SELECT token AS bob_tablet FROM session_create('bob', tenant_id => 'acme', max_sessions => 3) \gset
@@ -80,8 +81,8 @@ SELECT token AS bob_tv     FROM session_create('bob', tenant_id => 'acme', max_s
 SELECT session_status(:'bob') AS oldest, session_status(:'bob_tv') AS newest;
 
 --
--- 7. Time.  A session ends at its hard deadline, or when it is not used.
---    (Settings: session.lifetime, session.idle_timeout, session.sliding.)
+-- 7. Time. A session expires at its hard deadline, or when it is idle for too
+-- long. (Settings: session.lifetime, session.idle_timeout, session.sliding.)
 --
 SELECT token AS short FROM session_create('ada', tenant_id => 'acme', lifetime => '0.2 s') \gset
 SELECT token AS idle FROM session_create('ada', tenant_id => 'acme', idle_timeout => '0.2 s') \gset
@@ -89,12 +90,13 @@ SELECT session_status(:'short'), session_status(:'idle');
 SELECT pg_sleep(0.3);
 SELECT session_status(:'short'), session_status(:'idle');
 SELECT session_is_valid(:'short'), session_is_expired(:'short');
--- A refresh starts the lifetime again, but brings nothing back.
+-- A refresh restarts the lifetime of a live session. It does not revive one
+-- that has ended.
 SELECT expires_at > now() + interval '23 h' AS extended FROM session_refresh(:'ada2');
 SELECT count(*) AS refreshed FROM session_refresh(:'short');
 
 --
--- 8. "Your devices": newest first, the one in use marked.
+-- 8. "Your devices": the newest first, the current one marked.
 --
 BEGIN;
 SELECT user_id FROM session_validate(:'bob_tv');
@@ -103,8 +105,8 @@ FROM session_list('bob', include_ended => true);
 COMMIT;
 
 --
--- 9. Revoke: one, all but one, a whole tenant.  It commits or rolls back with
---    the caller's own work.
+-- 9. Revoke one session, all but one, and those of a whole tenant. A
+-- revocation commits or rolls back with the caller's own work.
 --
 SELECT session_revoke(:'bob_phone') AS logged_out;
 SELECT session_status(:'bob_phone');
@@ -120,8 +122,9 @@ SELECT session_revoke_tenant('acme') AS ended;
 SELECT session_status(:'ada2') AS ada_acme, session_status(:'eve') AS eve_globex;
 
 --
--- 10. Refresh tokens: a short-lived session token and one to get the next pair
---     with.  Asked twice at once, the same pair; used again later, the end.
+-- 10. Refresh tokens: a short-lived session token, and a refresh token that
+-- gets the next pair. Two calls at the same time get the same pair. Reuse
+-- later revokes the session.
 --
 SELECT token AS access, refresh_token AS refresh, id AS kim_id
 FROM session_create('kim', refreshable => true) \gset
@@ -135,7 +138,8 @@ SELECT count(*) AS given FROM session_refresh(:'refresh');
 SELECT session_status(:'access2') AS after_reuse;
 
 --
--- 11. Cookies: the header, and a snapshot that spares the look at the session.
+-- 11. Cookies: the header, and a snapshot that skips the lookup of the
+-- session.
 --
 SELECT session_cookie_header(:'eve', max_age => '1 day');
 SELECT session_cookie_read('theme=dark; __Host-session=' || :'eve') = :'eve' AS read_back;
@@ -148,15 +152,15 @@ SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot', sens
 SELECT session_cookie_decode(session_cookie_encode('{"challenge": 7}', 'jwe', '5 min')) - 'jti' AS claims;
 
 --
--- 12. What is stored.  Nothing here logs anyone in.
+-- 12. What is stored. Nothing in the table can be used to log in.
 --
 RESET ROLE;
 SELECT user_id, tenant_id, left(encode(token_hash, 'hex'), 16) || '...' AS token_hash,
        revoked_reason, purge_at
 FROM session.sessions ORDER BY created_at;
 
--- Rows that are over are deleted once purge_at has come, in batches.  Instead
--- of waiting, move it for the two that timed out.
+-- Rows of dead sessions are deleted in batches once purge_at has come. Instead
+-- of waiting, move it for the two that expired.
 UPDATE session.sessions SET purge_at = now() WHERE expires_at < now() OR idle_timeout < '1 s';
 SELECT * FROM session_cleanup();
 SELECT session_status(:'short');

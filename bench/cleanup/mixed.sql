@@ -1,4 +1,4 @@
--- What applications do, to sessions that are alive: mostly validating.
+-- Calls of applications on live sessions: mostly validations.
 \set n random(1, :rows)
 \set what random(1, 100)
 SELECT token AS t FROM tok WHERE n = :n \gset

@@ -1,4 +1,5 @@
--- So many live sessions, and as many dead ones among them.
+-- :live live sessions with known tokens, :rows dead ones, and more live ones
+-- up to :rows.
 CREATE EXTENSION session;
 CREATE TABLE tok AS
 SELECT n, (session_create('user' || n, '{"theme": "dark"}', ip => '192.0.2.1', lifetime => '30 days')).token
@@ -16,7 +17,7 @@ SELECT gen_random_uuid(), sha256(n::text::bytea), 'other' || n, 1, '{"theme": "d
 FROM generate_series(:live + 1, :rows) AS n;
 VACUUM (FREEZE, ANALYZE);
 
--- What anybody would write to clean up a table.
+-- A plain loop that deletes old rows in batches.
 CREATE PROCEDURE plain_cleanup() LANGUAGE plpgsql AS $$
 DECLARE
     deleted bigint;

@@ -1,4 +1,4 @@
--- A role that may choose what is logged, and the extension.
+-- The extension, and a role that may set what is logged.
 CREATE EXTENSION session;
 CREATE ROLE bench_app LOGIN;
 SELECT session_grant('bench_app', 'app');

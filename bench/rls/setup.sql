@@ -1,4 +1,4 @@
--- Rows of many owners, and a role for each way to say whose they are.
+-- Rows of many owners, and a role for each kind of policy.
 CREATE EXTENSION session;
 CREATE SCHEMA bench;
 

@@ -1,4 +1,4 @@
--- Every rival finds the session of a token, and the same one.
+-- Checks that every candidate finds the session of a token, and the same one.
 SELECT set_config('bench.rows', :'rows', false) \g /dev/null
 DO $$
 DECLARE

@@ -1,7 +1,8 @@
--- Sessions with idle timeouts, last used ten minutes ago, as update_age has it.
--- Their deadlines are spread over the hour, because purge_at, which is indexed,
--- moves when a deadline passes it.  It then moves an hour further than it has
--- to, so in constant use it is up to one hour ahead as often as up to two.
+-- Sessions with idle timeouts, last used ten minutes ago, which is
+-- session.update_age. Their deadlines are spread over the hour, because
+-- purge_at, which is indexed, moves when a deadline passes it. It then moves
+-- an hour further than necessary. So for sessions in constant use it is up to
+-- one hour ahead as often as up to two hours.
 UPDATE session.sessions
 SET last_seen_at = clock_timestamp() - interval '10 minutes',
     expires_at = 'infinity',

@@ -1,4 +1,4 @@
--- Loads :rows sessions, the same ones for everybody.
+-- Loads :rows sessions, the same ones for every candidate.
 INSERT INTO session.sessions (id, token_hash, user_id, tenant_id, auth_level, data,
                               ip, user_agent, created_at, authenticated_at,
                               last_seen_at, expires_at, purge_at)

@@ -1,6 +1,6 @@
--- Calls of one kind, with a look at the backend's memory after the first
--- 20000 and after the last, from inside the loop, so that whatever a call left
--- behind is still there.
+-- Calls of one kind. The memory of the backend is measured after the first
+-- 20000 and after the last, inside the loop, so that everything that a call
+-- left behind is still allocated.
 CREATE UNLOGGED TABLE bench.memory_log (
     at int,
     contexts bigint,
@@ -8,8 +8,8 @@ CREATE UNLOGGED TABLE bench.memory_log (
     vm_rss int
 );
 
--- RssAnon is the backend's own; VmRSS also counts the shared buffers it has
--- ever looked at.
+-- RssAnon is the backend's own memory. VmRSS also counts the shared buffers
+-- that it has touched.
 CREATE FUNCTION bench.memory(OUT contexts bigint, OUT rss_anon int, OUT vm_rss int)
 LANGUAGE sql VOLATILE
 BEGIN ATOMIC

@@ -1,12 +1,13 @@
--- A table like ours, with the same rows, for the plain INSERT.
+-- A table like session.sessions, with the same rows, for the plain INSERT.
 CREATE TABLE bench.plain (LIKE session.sessions INCLUDING ALL) WITH (fillfactor = 70);
 INSERT INTO bench.plain SELECT * FROM session.sessions;
 GRANT INSERT ON bench.plain TO bench_app;
 VACUUM (FREEZE, ANALYZE) bench.plain;
 CHECKPOINT;
 
--- What an application that inserts by itself would have made: an id that
--- ascends, like those of session_create, the hash of a secret, and the times.
+-- Returns the values that an application without session_create would make: an
+-- id that ascends, like those of session_create, the hash of a secret, and the
+-- times.
 CREATE FUNCTION bench.new_row(OUT id uuid, OUT hash bytea, OUT created timestamptz,
                               OUT expires timestamptz, OUT purge timestamptz)
 LANGUAGE sql VOLATILE

@@ -1,4 +1,4 @@
--- The extension, its rivals, and tokens that can be made from a number.
+-- The extension, the other candidates, and tokens that follow from a number.
 SET client_min_messages = warning;
 CREATE EXTENSION session;
 CREATE EXTENSION pg_prewarm;
@@ -13,7 +13,8 @@ END $$;
 GRANT USAGE ON SCHEMA bench TO bench_app;
 SELECT session_grant('bench_app', 'app') \g /dev/null
 
--- Session n.  Ids ascend like the UUIDv7 of real sessions, secrets do not.
+-- The id of session n. Ids ascend like the UUIDv7 of real sessions; secrets do
+-- not.
 CREATE FUNCTION bench.id(n int) RETURNS uuid LANGUAGE sql IMMUTABLE
 RETURN (lpad(to_hex(1700000000000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
         || '8' || substr(md5(n::text), 4, 15))::uuid;
@@ -25,7 +26,7 @@ CREATE FUNCTION bench.token(n int) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN 'st_' || translate(encode(uuid_send(bench.id(n)) || bench.secret(n), 'base64'),
                           E'+/=\n', '-_');
 
--- connect-pg-simple: its table as its table.sql makes it.  A sid is 32
+-- connect-pg-simple: its table, as its own table.sql creates it. A sid is 32
 -- random characters.
 CREATE TABLE "session" (
     "sid" varchar NOT NULL COLLATE "default",
@@ -39,8 +40,9 @@ GRANT SELECT ON "session" TO bench_app;
 CREATE FUNCTION bench.sid(n int) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN md5('sid' || n::text);
 
--- The same job in PL/pgSQL, as quick as that gets: names are qualified, so it
--- needs no SET search_path, and one index finds the row by the token's hash.
+-- The same function in PL/pgSQL, as fast as possible: names are qualified, so
+-- it needs no SET search_path, and one index finds the row by the token's
+-- hash.
 CREATE TABLE bench.plpgsql_sessions (LIKE session.sessions, PRIMARY KEY (token_hash))
 WITH (fillfactor = 70);
 

@@ -1,5 +1,5 @@
--- Updates of one kind, each in a transaction of its own; 20000 of them
--- reach every session once, all over the table.
+-- Updates of one kind, each in a transaction of its own. 20000 of them update
+-- every session once, in an order that is spread over the table.
 CREATE TABLE bench.tokens AS
 SELECT n, bench.token(n) AS token FROM generate_series(1, 20000) n;
 ALTER TABLE bench.tokens ADD PRIMARY KEY (n);

@@ -1,4 +1,4 @@
-// Notes behind a login, over a pool of connections.
+// Notes behind a login, with a connection pool.
 //
 //   npm install pg
 //   DATABASE_URL=postgresql://notes_app@/notes PORT=8080 node app.mjs
@@ -6,8 +6,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import pg from "pg";
 
-// Does the work in a transaction that belongs to the session of the cookie:
-// session_user_id() and the policies know it, and nobody after it does.
+// Runs work in a transaction that has the identity of the cookie's session:
+// session_user_id() and the policies use it. The identity ends with the
+// transaction.
 export async function withSession(pool, cookie, work) {
 	const client = await pool.connect();
 	let lost;
@@ -29,7 +30,7 @@ export async function withSession(pool, cookie, work) {
 const lines = async (client, sql, ...values) =>
 	(await client.query(sql, values)).rows.map((row) => row.line);
 
-// What each address does: the rows to answer with, or a status.
+// The routes. Each returns the rows to answer with, or a status.
 const routes = {
 	async "POST /login"(client, { body, answer }) {
 		const { rows: [{ token }] } = await client.query(

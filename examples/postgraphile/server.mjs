@@ -7,14 +7,14 @@ import { createServer } from "node:http";
 import pg from "pg";
 import { makePluginHook, postgraphile } from "postgraphile";
 
-// PostGraphile sets these for the transaction of each request ...
+// PostGraphile sets these settings in the transaction of each request.
 export const pgSettings = (request) => ({
 	"request.headers": JSON.stringify(request.headers),
 	"request.path": request.url,
 });
 
-// ... and this has session_pre_request() look at them before anything else.  It
-// raises PT401 where session.on_invalid is reject.
+// Calls session_pre_request(), which reads those settings, before the first
+// query of the request. It raises PT401 if session.on_invalid is reject.
 export const sessionPlugin = {
 	withPostGraphileContext: (withContext) => (options, work) =>
 		withContext(options, async (context) => {
@@ -35,7 +35,8 @@ const graphql = postgraphile(pool, "api", {
 	disableQueryLog: true,
 });
 
-// Logging in is a request of its own, because it answers with a cookie.
+// A login is a separate request, not a mutation, because its answer has a
+// cookie.
 async function logIn(request, response) {
 	let text = "";
 	for await (const chunk of request.setEncoding("utf8"))

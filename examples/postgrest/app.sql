@@ -1,15 +1,15 @@
 --
--- A web application in SQL, for PostgREST: accounts, a to-do list that is
--- everybody's own, a basket that visitors have before they log in, and "your
--- devices".  Who is asking is decided by the extension session, from a cookie
--- that no script can read.
+-- A web application in SQL, for PostgREST: accounts, a to-do list for each
+-- user, a basket that visitors have before they log in, and "your devices".
+-- The extension session identifies the user by a cookie that no script can
+-- read.
 --
 -- Load it as a superuser into an empty database:
 --
 --   psql -X -1 -v ON_ERROR_STOP=1 -d shop -f app.sql
 --
--- The parts, top to bottom: roles, settings, the helpers (schema app), and
--- what clients can reach (schema api).
+-- The parts, from top to bottom: roles, settings, the helpers (schema app),
+-- and the functions and tables that clients can reach (schema api).
 --
 
 CREATE SCHEMA extensions;
@@ -18,9 +18,9 @@ CREATE EXTENSION session SCHEMA extensions;
 GRANT USAGE ON SCHEMA extensions TO PUBLIC;
 
 --
--- 1. Roles.  PostgREST connects as authenticator, which has no rights of its
---    own, and runs each request as web_anon.  session_pre_request switches to
---    the role of the session.  app_owner owns everything and never logs in.
+-- 1. Roles. PostgREST connects as authenticator, which has no rights of its
+-- own, and runs each request as web_anon. session_pre_request switches to the
+-- role of the session. app_owner owns everything and never logs in.
 --
 
 CREATE ROLE web_anon NOLOGIN;
@@ -29,7 +29,8 @@ CREATE ROLE web_admin NOLOGIN IN ROLE web_user;
 CREATE ROLE authenticator LOGIN NOINHERIT IN ROLE web_anon, web_user, web_admin;
 CREATE ROLE app_owner NOLOGIN;
 
--- It makes and changes sessions for the functions below; nobody else can.
+-- app_owner creates and changes sessions for the functions below. No other
+-- role can.
 SELECT extensions.session_grant('app_owner', 'app');
 
 CREATE SCHEMA app AUTHORIZATION app_owner;
@@ -45,17 +46,19 @@ DECLARE
     setting text[];
 BEGIN
     FOREACH setting SLICE 1 IN ARRAY ARRAY[
-        -- Only pages of this site send the cookie along, whoever links here.
+        -- A browser sends the cookie only with requests of this site's own
+        -- pages.
         ['session.cookie_same_site', 'strict'],
         -- The cookie is the only credential.
         ['session.token_header', ''],
-        -- serve.mjs sets this header from the connection, whatever came in.
+        -- serve.mjs sets this header to the address of the connection, and
+        -- drops the client's own.
         ['session.client_ip_header', 'x-forwarded-for'],
-        -- Never answered from a snapshot, should session.strategy become
-        -- cookie_cache.
+        -- This path is never answered from a snapshot, even if
+        -- session.strategy becomes cookie_cache.
         ['session.sensitive_paths', '/rpc/admin_report'],
-        -- A refresh token is good for this long; the session token beside it
-        -- for session.access_lifetime, 15 minutes.
+        -- A refresh token expires after this time. The session token beside it
+        -- expires after session.access_lifetime, 15 minutes.
         ['session.refresh_lifetime', '30d']]
     LOOP
         EXECUTE format('ALTER DATABASE %I SET %s = %L',
@@ -69,8 +72,9 @@ SET search_path = extensions;
 ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
 
 --
--- 3. Accounts.  A user sees its own row, without the password.  Row security
---    is not forced: log_in and its like, which run as the owner, see them all.
+-- 3. Accounts. A user sees only their own row, without the password. Row
+-- security is not forced, so functions that run as the owner, such as log_in,
+-- see all rows.
 --
 
 CREATE TABLE app.users
@@ -88,7 +92,7 @@ CREATE POLICY own ON app.users FOR SELECT TO web_user
     USING (id = session_user_id());
 GRANT SELECT (id, name, admin, created_at) ON app.users TO web_user;
 
--- bcrypt looks at 72 bytes and no further.
+-- bcrypt ignores everything after 72 bytes.
 CREATE FUNCTION app.hash_password(password text) RETURNS text
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 BEGIN
@@ -100,8 +104,9 @@ BEGIN
 END
 $$;
 
--- Takes as long for a user who does not exist: there is always one bcrypt to
--- compute, if need be of a hash that is nobody's.
+-- Returns whether the password matches the hash. It takes the same time for a
+-- user who does not exist: without a hash, the function computes bcrypt with a
+-- salt that belongs to no user.
 CREATE FUNCTION app.password_matches(password text, hash text) RETURNS boolean
 LANGUAGE sql SET search_path = extensions, pg_temp AS $$
     SELECT crypt(coalesce(password, ''), coalesce(hash, '$2a$10$' || repeat('x', 22)))
@@ -109,7 +114,7 @@ LANGUAGE sql SET search_path = extensions, pg_temp AS $$
 $$;
 
 --
--- 4. The request, as PostgREST passes it on.
+-- 4. The request, as PostgREST passes it to the database.
 --
 
 CREATE FUNCTION app.header(name text) RETURNS text
@@ -127,19 +132,19 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT app.cookie(current_setting('session.cookie_name'))
 $$;
 
--- What PostgREST calls before each request (db-pre-request).
+-- PostgREST calls this before each request (db-pre-request).
 --
 -- SameSite=Strict keeps the cookies out of requests that other sites cause,
--- and GET cannot write.  Two things are left: a form on another site that logs
--- its visitor in, to somebody else's account, needs no cookie; and programs on
--- other ports of the same host, or its subdomains, are the same site.  The
--- browser says where a request comes from, so those are turned away here.
+-- and GET cannot write. Two attacks are left. A form on another site that logs
+-- its visitor in to the attacker's account needs no cookie. Programs on other
+-- ports of the same host, and its subdomains, count as the same site. The
+-- browser tells where a request comes from, so this function refuses both.
 --
--- A page may also say for which account it was drawn (X-Account: its id, or
--- "visitor").  If the session has ended since then, or is another user's, the
--- request is refused and the page drawn again: otherwise a device that was
--- signed out elsewhere would go on as a visitor, under the user's name.  This
--- protects the user of an honest page, and nothing else.
+-- A page may also send the account that it shows (X-Account: the id, or
+-- "visitor"). If the session has ended since then, or belongs to another user,
+-- the request is refused and the page drawn again. Otherwise a device that was
+-- signed out elsewhere would continue as a visitor, under the user's name.
+-- This protects the user of an honest page, and nothing else.
 CREATE FUNCTION app.pre_request() RETURNS void
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -161,7 +166,7 @@ GRANT EXECUTE ON FUNCTION app.pre_request(), app.header(text) TO web_anon;
 -- 5. The response.  A token goes into a cookie and nowhere else.
 --
 
--- Adds to the headers, which session_pre_request may have begun.
+-- Adds Set-Cookie headers to those that session_pre_request may have set.
 CREATE FUNCTION app.set_cookies(headers text[]) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT set_config('response.headers', (
@@ -170,9 +175,9 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
                    FROM unnest(headers) WITH ORDINALITY AS u (header, n)))::text, true)
 $$;
 
--- Gives the browser the two tokens of a session: for 30 days, or until it is
--- closed.  The refresh token is sent only to the function that wants it; the
--- path is what the browser sees, with the proxy's /api.
+-- Gives the browser the two tokens of a session: for 30 days, or until the
+-- browser is closed. The refresh token is sent only to the function that needs
+-- it. The path is the one that the browser sees, with the proxy's /api.
 CREATE FUNCTION app.hand_out(given session_credentials, remember boolean) RETURNS json
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -210,7 +215,8 @@ LANGUAGE sql SET search_path = extensions, pg_temp AS $$
         refreshable => true)
 $$;
 
--- A visitor's session becomes the user's: the same id and data, new tokens.
+-- The session of a visitor becomes the user's: it keeps its id and data, and
+-- gets new tokens.
 CREATE FUNCTION app.log_in(account app.users, remember boolean) RETURNS json
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -231,7 +237,8 @@ END
 $$;
 
 --
--- 6. For everybody: POST /rpc/sign_up, /rpc/login, /rpc/refresh, GET /rpc/me.
+-- 6. For all clients: POST /rpc/sign_up, /rpc/login, /rpc/refresh, GET
+-- /rpc/me.
 --
 
 CREATE FUNCTION api.sign_up(name text, password text, remember boolean DEFAULT false)
@@ -250,8 +257,8 @@ BEGIN
 END
 $$;
 
--- The lock makes a login wait for a change of the account, and the other way
--- round, so that ending all sessions of a user misses none.
+-- The lock makes a login wait for a change of the account, and a change wait
+-- for a login, so that revoking all sessions of a user misses none.
 CREATE FUNCTION api.login(name text, password text, remember boolean DEFAULT false)
 RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
@@ -267,9 +274,10 @@ BEGIN
 END
 $$;
 
--- The next pair of tokens.  When there is none, the answer says so without an
--- error, which would undo what session_refresh did about a token used twice.
--- A user who did not want to be remembered is logged out after 12 hours.
+-- Returns the next pair of tokens in cookies. If there is none, the function
+-- sets the status 401 instead of raising an error: an error would roll back
+-- the revocation that session_refresh made when a token was reused. A user who
+-- did not choose "remember me" is logged out after 12 hours.
 CREATE FUNCTION api.refresh() RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -293,7 +301,7 @@ BEGIN
 END
 $$;
 
--- null for a visitor.
+-- Returns the user of the session, or null for a visitor.
 CREATE FUNCTION api.me() RETURNS json
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
     SELECT json_build_object('id', id, 'name', name, 'admin', admin,
@@ -305,8 +313,8 @@ GRANT EXECUTE ON FUNCTION api.sign_up(text, text, boolean), api.login(text, text
     api.refresh(), api.me() TO web_anon, web_user;
 
 --
--- 7. The basket: GET /rpc/basket, POST /rpc/basket_set.  It is kept in the
---    session's data, a key an item, so that two tabs lose nothing.
+-- 7. The basket: GET /rpc/basket, POST /rpc/basket_set. It is kept in the data
+-- of the session, with one key for each item, so that two tabs lose no change.
 --
 
 CREATE FUNCTION api.basket() RETURNS TABLE (item text, quantity int)
@@ -344,8 +352,8 @@ $$;
 GRANT EXECUTE ON FUNCTION api.basket(), api.basket_set(text, int) TO web_anon, web_user;
 
 --
--- 8. For users: /todos.  The policy is all that keeps users apart, and it
---    holds for the table's owner, too.
+-- 8. For users: /todos. Only the policy separates the users. It applies to the
+-- owner of the table too.
 --
 
 CREATE TABLE api.todos
@@ -364,10 +372,10 @@ CREATE POLICY own ON api.todos USING (owner = session_user_id());
 GRANT SELECT, INSERT (task), UPDATE (task, done), DELETE ON api.todos TO web_user;
 
 --
--- 9. For users: GET and DELETE /sessions, of oneself; with ?id=eq.<id>, one.
---    The current session is ended by logout only, so that DELETE /sessions
---    ends all others.  A session that a visitor began is older than the login:
---    signed_in_at is when the password was last given.
+-- 9. For users: GET and DELETE /sessions, the user's own; with ?id=eq.<id>,
+-- one of them. Only logout ends the current session, so that DELETE /sessions
+-- ends all others. A session that began as a visitor's is older than the
+-- login: signed_in_at is the time at which the password was last given.
 --
 
 CREATE VIEW api.sessions WITH (security_invoker) AS
@@ -400,8 +408,8 @@ BEGIN
 END
 $$;
 
--- The password once more, for what session_require guards.  A second factor
--- would be checked here.
+-- Checks the password again and raises the level of the session, for functions
+-- that call session_require. A second factor would be checked here.
 CREATE FUNCTION api.step_up(password text) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
 DECLARE

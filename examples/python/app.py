@@ -1,8 +1,8 @@
-"""Notes behind a login, over a pool of connections.
+"""Notes behind a login, with a connection pool.
 
     DATABASE_URL=postgresql://notes_app@/notes PORT=8080 python3 app.py
 
-Takes psycopg 3 (Debian: python3-psycopg).
+Requires psycopg 3 (Debian: python3-psycopg).
 """
 import json
 import os
@@ -14,7 +14,7 @@ import psycopg
 
 
 class Pool:
-    """A few connections, made when first needed; psycopg_pool has a better one."""
+    """A few connections, opened on first use. In production, use psycopg_pool."""
 
     def __init__(self, conninfo, size=4):
         self.conninfo = conninfo
@@ -35,9 +35,9 @@ class Pool:
 
 @contextmanager
 def session(pool, cookie):
-    """A transaction that belongs to the session of the cookie.
+    """A transaction with the identity of the cookie's session.
 
-    session_user_id() and the policies know it, and nobody after it does.
+    session_user_id() and the policies use it. The identity ends with the transaction.
     """
     with pool.connection() as connection, connection.transaction():
         known, = connection.execute(
@@ -49,7 +49,7 @@ def lines(connection, sql, *values):
     return [line for line, in connection.execute(sql, values)]
 
 
-# What each address does: a status, what to answer with, and cookies to set.
+# The routes. Each returns a status, the content of the answer, and cookies.
 
 def log_in(connection, known, body, cookie):
     token, = connection.execute(
@@ -125,8 +125,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    # Connections that may wait to be accepted.  With the default of 5, the
-    # system resets connections when many clients connect at once.
+    # The number of connections that may wait to be accepted. With the default
+    # of 5, the system resets connections when many clients connect at once.
     request_queue_size = 128
 
 

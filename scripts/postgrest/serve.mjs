@@ -1,9 +1,10 @@
-// One origin for a page and its API: serves index.html, and passes /api/... on
-// to PostgREST.  Standard library only.
+// One origin for a page and its API: serves index.html, and forwards /api/...
+// to PostgREST. Uses only the standard library.
 //
-// Rules: what PostgREST gets to see of a request is on a list, and the address
-// of the client is taken from the connection, never from what the client says.
-// Only this host may ask, under its own name, and no other origin may read.
+// Rules: only listed headers reach PostgREST. The address of the client is
+// that of the connection, never a value that the client sends. Only clients on
+// this host may ask, under its own name, and no other origin may read the
+// answers.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, request as ask } from "node:http";
@@ -25,7 +26,8 @@ const HEADERS = {
 	"x-content-type-options": "nosniff",
 };
 
-// The page's own script and style, by their digests; nothing else runs.
+// Returns the Content-Security-Policy of the page. It allows the page's own
+// script and style, by their digests, and nothing else.
 function policy(page) {
 	const digests = (tag) => [...page.matchAll(new RegExp(`<${tag}>([^]*?)</${tag}>`, "g"))]
 		.map(([, text]) => `'sha256-${createHash("sha256").update(text).digest("base64")}'`).join(" ");
@@ -38,7 +40,8 @@ function policy(page) {
 const pick = (headers, names) => Object.fromEntries(
 	names.filter((name) => headers[name] !== undefined).map((name) => [name, headers[name]]));
 
-// PostgREST fails at headers that are not UTF-8.
+// Replaces characters that are not ASCII: PostgREST fails at headers that are
+// not UTF-8.
 const plain = (headers) => Object.fromEntries(
 	Object.entries(headers).map(([name, value]) => [name, value.replace(/[^\t\x20-\x7e]/g, "?")]));
 
@@ -49,7 +52,7 @@ function refuse(response, status, message) {
 	response.end(JSON.stringify({ message }));
 }
 
-// Calls work with the body of a request, unless that is too large.
+// Calls work with the body of a request, unless the body is too large.
 function read(request, response, work) {
 	const chunks = [];
 	let size = 0;
@@ -66,9 +69,9 @@ function read(request, response, work) {
 	});
 }
 
-// Sends the request on at once with its body.  PostgREST may answer and hang
-// up without reading the body; sending it afterwards would fail, and the
-// answer would be lost.
+// Forwards the request at once with its body. PostgREST may answer and close
+// the connection without reading the body. Sending the body later would fail,
+// and the answer would be lost.
 function forward(request, body, response, upstream) {
 	const { "content-length": length, "transfer-encoding": chunked } = request.headers;
 	const onward = ask({
@@ -100,10 +103,9 @@ const listen = (handle, port, address) => new Promise((resolve, reject) => {
 	server.listen(port, address, () => resolve(server));
 });
 
-// Listens on both loopback addresses, on the same port.  The name localhost
-// stands for both, and many clients try only the first that they are given:
-// in Debian 12 that is ::1.  Without IPv6 on the machine there is only
-// 127.0.0.1.
+// Listens on both loopback addresses, on the same port. The name localhost
+// stands for both, and many clients try only the first address: in Debian 12
+// that is ::1. On a machine without IPv6 it listens only on 127.0.0.1.
 async function listenOnLoopback(handle, port) {
 	const server = await listen(handle, port, "127.0.0.1");
 	try {
@@ -119,9 +121,9 @@ async function listenOnLoopback(handle, port) {
 	return server.address().port;
 }
 
-// Listens on a port of this host (0: any that is free) and returns a promise
-// of the port; upstream is where PostgREST listens, { socketPath } or
-// { host, port }.
+// Listens on a port of this host (0: any free port) and returns a promise of
+// the port. upstream is the address of PostgREST, { socketPath } or { host,
+// port }.
 export function serve({ page: file, upstream, port = 0 }) {
 	const page = readFileSync(file);
 	const pageHeaders = {
@@ -134,11 +136,11 @@ export function serve({ page: file, upstream, port = 0 }) {
 	return listenOnLoopback((request, response) => {
 		const { method, url, headers, socket: { localPort } } = request;
 
-		// Another host's name may lead here (DNS rebinding).
+		// The name of another host may resolve to this one (DNS rebinding).
 		if (!NAMES.some((name) => headers.host === `${name}:${localPort}`))
 			refuse(response, 421, "This is another host.");
 		else if (!METHODS.has(method))
-			refuse(response, 405, "This method is not known here.");
+			refuse(response, 405, "This method is not supported.");
 		else if (Number(headers["content-length"] ?? 0) > BODY_LIMIT)
 			refuse(response, 413, "The request is too large.");
 		else if (url.startsWith("/api/"))

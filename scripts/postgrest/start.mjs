@@ -1,8 +1,8 @@
-// Runs examples/postgrest: a PostgREST on a socket of its own, and in front of
-// it serve.mjs.  Prints the URL on standard output once both answer, and ends
-// when told to, or when PostgREST does.  The URL has an address and not the
-// name localhost, which clients resolve differently; browsers keep Secure
-// cookies of both.
+// Runs examples/postgrest: PostgREST on a socket of its own, and serve.mjs in
+// front of it. Prints the URL on standard output once both answer. Ends on a
+// signal, or when PostgREST ends. The URL has an address instead of the name
+// localhost, which clients resolve differently. Browsers keep Secure cookies
+// of both.
 //
 //   DATABASE_URL=postgresql://authenticator@/shop node start.mjs
 //
@@ -21,8 +21,8 @@ const PATIENCE = 30000;
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
-// Only its owner can enter, so all requests come through the proxy, and what
-// it says about the client's address is true.
+// Only its owner can enter this folder. So every request comes through the
+// proxy, and the client's address that the proxy sends is true.
 const directory = mkdtempSync(join(tmpdir(), "session-web."));
 process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
 const socketPath = join(directory, "postgrest");
@@ -56,11 +56,12 @@ process.on("exit", () => child.kill());
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
 	process.on(signal, () => process.exit(0));
 
-// Ready when it has said so in both these ways.  It tries for ever to connect.
+// Waits until PostgREST has printed both messages. PostgREST itself never
+// stops trying to connect.
 async function ready() {
 	const wanted = new Set(["Listening on unix socket", "Schema cache loaded"]);
 	const limit = setTimeout(() => {
-		console.error("PostgREST is not ready, giving up");
+		console.error(`PostgREST was not ready after ${PATIENCE / 1000} seconds`);
 		process.exit(1);
 	}, PATIENCE);
 	await new Promise((resolve) => {

@@ -55,7 +55,7 @@ session_arg_refresh(FunctionCallInfo fcinfo, int n,
 void
 session_arg_refused(FunctionCallInfo fcinfo, int n, const inet *ip)
 {
-	session_database_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
+	session_database_count(SESSION_COUNT_STATUS + SESSION_MALFORMED);
 	if (!PG_ARGISNULL(n) &&
 		toast_raw_datum_size(PG_GETARG_DATUM(n)) > VARHDRSZ)
 		session_evidence_failure(ip);

@@ -1,6 +1,6 @@
 /*
  * change.c
- *	  SQL entry points: what triggers on session.sessions call.
+ *	  SQL entry points: the trigger function of session.sessions.
  *
  *	  session_sessions_changed (a trigger, not for calling)
  */
@@ -15,7 +15,7 @@
 
 PG_FUNCTION_INFO_V1(session_sessions_changed);
 
-/* Checks that the trigger is one that the installation script made. */
+/* Returns whether a trigger is one that the installation script created. */
 static bool
 is_expected(TriggerEvent event)
 {
@@ -26,16 +26,23 @@ is_expected(TriggerEvent event)
 	return TRIGGER_FIRED_BY_TRUNCATE(event);
 }
 
+/* Notes changes of sessions; the trigger function of session.sessions. */
 Datum
 session_sessions_changed(PG_FUNCTION_ARGS)
 {
 	const TriggerData *data = (const TriggerData *) fcinfo->context;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !is_expected(data->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("session_sessions_changed must be called as a trigger "
-						"after UPDATE or DELETE of a row, or after TRUNCATE")));
+				 errmsg("function \"session_sessions_changed\" was not called "
+						"by trigger manager")));
+	if (!is_expected(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"session_sessions_changed\" must be fired "
+						"after UPDATE or DELETE for each row, or after "
+						"TRUNCATE")));
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		session_change_row(data);
 	else

@@ -1,16 +1,19 @@
 /*
  * context.c
- *	  SQL entry points: who is behind the running transaction.
+ *	  SQL entry points: the identity of the running transaction.
  *
- *	  session_authenticate		session_pre_request		session_require
- *	  session_id				session_user_id			session_tenant_id
- *	  session_role				session_auth_level		session_authenticated_at
+ *	  session_authenticate		session_pre_request
+ *	  session_require
+ *	  session_id				session_user_id
+ *	  session_tenant_id			session_role
+ *	  session_auth_level		session_authenticated_at
  *	  session_claims			session_claim
- *	  session_mine				session_revoke_mine		session_revoke_others
+ *	  session_mine				session_revoke_mine
+ *	  session_revoke_others
  *
- * Rules: everybody may call these, so they act on nothing but a credential
- * that proves itself, or the identity that one has bound.  What is somebody
- * else's is as good as not there, and waits for nobody.
+ * Rules: every role may call these, so they act only on a credential that is
+ * proven by itself, or on the identity that was bound by one.  A session of
+ * another user is treated as missing, and its row is not waited for.
  */
 #include "postgres.h"
 
@@ -31,6 +34,7 @@
 #include "engine/lifecycle.h"
 #include "model/json.h"
 #include "request/identity.h"
+#include "request/prove.h"
 #include "request/request.h"
 #include "request/role.h"
 
@@ -65,7 +69,7 @@ session_authenticate(PG_FUNCTION_ARGS)
 	SessionRow	row;
 	SessionStatus status;
 
-	/* Whoever was bound before is not who asks now. */
+	/* An invalid token clears the identity that was bound before. */
 	session_context_bind(NULL);
 	if (!session_arg_token(fcinfo, 0, &token))
 	{
@@ -76,7 +80,8 @@ session_authenticate(PG_FUNCTION_ARGS)
 	session_crypto_wipe(&token, sizeof(token));
 	if (status != SESSION_ACTIVE)
 		PG_RETURN_BOOL(false);
-	session_identity_of_row(&identity, &row, session_claims_added(&row));
+	session_identity_of_row(&identity, &row);
+	session_identity_complete(&identity, session_claims_added(&row));
 	session_context_bind(&identity);
 	PG_RETURN_BOOL(true);
 }
@@ -88,17 +93,17 @@ session_pre_request(PG_FUNCTION_ARGS)
 
 	session_context_bind(NULL);
 	session_role_leave();
-	switch (session_request_prove(&identity))
+	switch (session_prove_request(&identity))
 	{
-		case SESSION_REQUEST_ANONYMOUS:
-		case SESSION_REQUEST_ENDED:
-			/* An error would bring the session back that has just ended. */
+		case SESSION_PROVE_ANONYMOUS:
+		case SESSION_PROVE_ENDED:
+			/* An error would undo the end of the session. */
 			break;
-		case SESSION_REQUEST_INVALID:
+		case SESSION_PROVE_INVALID:
 			if (session_settings.on_invalid == SESSION_INVALID_REJECT)
 				session_request_refuse();
 			break;
-		case SESSION_REQUEST_PROVEN:
+		case SESSION_PROVE_PROVEN:
 			session_context_bind(&identity);
 			session_role_assume(&identity);
 			break;
@@ -111,67 +116,70 @@ session_pre_request(PG_FUNCTION_ARGS)
  */
 
 /*
- * A value that a call site has returned for an identity.  A row that holds it
- * may outlive a change of the identity, so the value stays as long as the call
- * site.  A call site therefore keeps a few values; if the identity changes more
- * often, each later call returns a copy in the memory of its caller.
+ * The value that a call site returned last, for the next rows of the query.
+ *
+ * A tuple that points to the value may be used after the identity has changed,
+ * so a value is kept as long as the call site.  A call site therefore keeps
+ * only a few values.  If the identity changes more often, each later call
+ * returns a copy in the memory of its caller.
  */
-#define KEPT 8
+#define KEPT_VALUES 8
 
-typedef struct Given
+typedef struct KeptValue
 {
-	uint64		generation;
-	void	   *value;			/* NULL = SQL NULL, or none is kept for it */
-	int			kept;			/* how many values were kept so far */
-} Given;
+	uint64		generation;		/* of the context */
+	void	   *value;			/* NULL = none is kept, or SQL NULL */
+	int			count;			/* of the values kept so far */
+} KeptValue;
 
-/* Returns that, if it is still right; what a filter does for every row. */
-#define RETURN_IF_GIVEN() \
+/* Returns the kept value if the identity is still the same. */
+#define RETURN_IF_KEPT() \
 	do { \
-		const Given *before = fcinfo->flinfo->fn_extra; \
+		const KeptValue *before = fcinfo->flinfo->fn_extra; \
 \
 		if (likely(before != NULL && before->value != NULL && \
 				   before->generation == session_context_generation())) \
 			PG_RETURN_POINTER(before->value); \
 	} while (0)
 
-static Given *
-given_by(FmgrInfo *site)
+static KeptValue *
+kept_value_of(FmgrInfo *site)
 {
 	if (site->fn_extra == NULL)
-		site->fn_extra = MemoryContextAllocZero(site->fn_mcxt, sizeof(Given));
+		site->fn_extra = MemoryContextAllocZero(site->fn_mcxt,
+												sizeof(KeptValue));
 	return site->fn_extra;
 }
 
-/* Returns a copy of a value, kept for the next calls if that may be. */
+/* Returns a copy of a value, and keeps it while the call site has room. */
 static Datum
-cache_result(FunctionCallInfo fcinfo, const void *value, Size size)
+return_kept(FunctionCallInfo fcinfo, const void *value, Size size)
 {
-	Given	   *given;
+	KeptValue  *kept;
 	void	   *copy;
 
 	if (value == NULL)
 		PG_RETURN_NULL();
-	given = given_by(fcinfo->flinfo);
-	if (given->kept < KEPT)
+	kept = kept_value_of(fcinfo->flinfo);
+	if (kept->count < KEPT_VALUES)
 		copy = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, size);
 	else
 		copy = palloc(size);
 	memcpy(copy, value, size);
-	given->value = NULL;
-	if (given->kept < KEPT)
+	kept->value = NULL;
+	if (kept->count < KEPT_VALUES)
 	{
-		given->kept++;
-		given->generation = session_context_generation();
-		given->value = copy;
+		kept->count++;
+		kept->generation = session_context_generation();
+		kept->value = copy;
 	}
 	PG_RETURN_POINTER(copy);
 }
 
 static Datum
-give_text(FunctionCallInfo fcinfo, const text *value)
+return_kept_text(FunctionCallInfo fcinfo, const text *value)
 {
-	return cache_result(fcinfo, value, value == NULL ? 0 : VARSIZE_ANY(value));
+	return return_kept(fcinfo, value, value == NULL ? 0 : VARSIZE_ANY(value));
 }
 
 Datum
@@ -179,9 +187,9 @@ session_id(PG_FUNCTION_ARGS)
 {
 	const SessionIdentity *identity = session_context_identity();
 
-	RETURN_IF_GIVEN();
-	return cache_result(fcinfo, identity == NULL || !identity->has_id ? NULL :
-						&identity->id, UUID_LEN);
+	RETURN_IF_KEPT();
+	return return_kept(fcinfo, identity == NULL || !identity->has_id ? NULL :
+					   &identity->id, UUID_LEN);
 }
 
 Datum
@@ -189,8 +197,8 @@ session_user_id(PG_FUNCTION_ARGS)
 {
 	const SessionIdentity *identity = session_context_identity();
 
-	RETURN_IF_GIVEN();
-	return give_text(fcinfo, identity == NULL ? NULL : identity->user_id);
+	RETURN_IF_KEPT();
+	return return_kept_text(fcinfo, identity == NULL ? NULL : identity->user_id);
 }
 
 Datum
@@ -198,8 +206,8 @@ session_tenant_id(PG_FUNCTION_ARGS)
 {
 	const SessionIdentity *identity = session_context_identity();
 
-	RETURN_IF_GIVEN();
-	return give_text(fcinfo, identity == NULL ? NULL : identity->tenant_id);
+	RETURN_IF_KEPT();
+	return return_kept_text(fcinfo, identity == NULL ? NULL : identity->tenant_id);
 }
 
 Datum
@@ -207,8 +215,8 @@ session_role(PG_FUNCTION_ARGS)
 {
 	const SessionIdentity *identity = session_context_identity();
 
-	RETURN_IF_GIVEN();
-	return give_text(fcinfo, identity == NULL ? NULL : identity->role);
+	RETURN_IF_KEPT();
+	return return_kept_text(fcinfo, identity == NULL ? NULL : identity->role);
 }
 
 Datum
@@ -232,15 +240,15 @@ session_authenticated_at(PG_FUNCTION_ARGS)
 }
 
 /*
- * The claims of the identity, parsed once for all call sites; NULL = no
- * identity is bound.  They are gone when another one is.
+ * Returns the claims of the bound identity, parsed once for all call sites;
+ * NULL when no identity is bound.  They are freed when another is bound.
  */
 static const Jsonb *
 claims_of_identity(void)
 {
 	static MemoryContext memory = NULL;
 	static const Jsonb *claims = NULL;
-	static uint64 parsed_for = 0;	/* no generation */
+	static uint64 parsed_for = 0;	/* no context has the generation 0 */
 	const SessionIdentity *identity = session_context_identity();
 	Jsonb	   *parsed = NULL;
 
@@ -266,9 +274,9 @@ session_claims(PG_FUNCTION_ARGS)
 {
 	const Jsonb *claims;
 
-	RETURN_IF_GIVEN();
+	RETURN_IF_KEPT();
 	claims = claims_of_identity();
-	return cache_result(fcinfo, claims, claims == NULL ? 0 : VARSIZE(claims));
+	return return_kept(fcinfo, claims, claims == NULL ? 0 : VARSIZE(claims));
 }
 
 Datum
@@ -292,7 +300,7 @@ session_claim(PG_FUNCTION_ARGS)
  * Requiring
  */
 
-/* The bound identity, if it is still good. */
+/* Reads the bound identity; returns false unless it is still valid. */
 static bool
 still_bound(SessionIdentity *identity)
 {
@@ -353,7 +361,7 @@ session_mine(PG_FUNCTION_ARGS)
 		SessionRow *row = lfirst(cell);
 
 		session_activity_overlay(row);
-		/* The data is for the application, not for whoever is logged in. */
+		/* The data is for the application, not for its users. */
 		row->data = NULL;
 		if (session_policy_life(row, now) == SESSION_ACTIVE)
 			session_put_info(fcinfo, row, SESSION_ACTIVE);

@@ -6,8 +6,8 @@
  *	  session_cookie_issue		session_cookie_validate
  *	  session_jwt
  *
- * Rules: a cookie is a client's: one that is not good is NULL, false or no
- * row.  Its length is looked at before its bytes are.
+ * Rules: a cookie comes from a client, so one that is not valid gives NULL,
+ * false or no row.  A value that is too long for a cookie is not detoasted.
  */
 #include "postgres.h"
 
@@ -27,6 +27,9 @@
 #include "api/api.h"
 #include "compat.h"
 #include "cookie/cookie.h"
+#include "cookie/jwt.h"
+#include "cookie/proof.h"
+#include "cookie/snapshot.h"
 #include "model/json.h"
 
 PG_FUNCTION_INFO_V1(session_cookie_encode);
@@ -36,15 +39,32 @@ PG_FUNCTION_INFO_V1(session_cookie_issue);
 PG_FUNCTION_INFO_V1(session_cookie_validate);
 PG_FUNCTION_INFO_V1(session_jwt);
 
-/* What session_cookie_validate says. */
-static const Oid snapshot_types[] = {
-	UUIDOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TIMESTAMPTZOID, TEXTOID,
-	BOOLOID
+/* The columns that session_cookie_validate returns. */
+enum
+{
+	SNAPSHOT_ID,
+	SNAPSHOT_USER_ID,
+	SNAPSHOT_TENANT_ID,
+	SNAPSHOT_ROLE,
+	SNAPSHOT_AUTH_LEVEL,
+	SNAPSHOT_EXPIRES_AT,
+	SNAPSHOT_SOURCE,
+	SNAPSHOT_SHOULD_REFRESH,
+	SNAPSHOT_COLUMNS
 };
 
-#define SNAPSHOT_COLUMNS lengthof(snapshot_types)
+static const Oid snapshot_types[SNAPSHOT_COLUMNS] = {
+	[SNAPSHOT_ID] = UUIDOID,
+	[SNAPSHOT_USER_ID] = TEXTOID,
+	[SNAPSHOT_TENANT_ID] = TEXTOID,
+	[SNAPSHOT_ROLE] = TEXTOID,
+	[SNAPSHOT_AUTH_LEVEL] = INT4OID,
+	[SNAPSHOT_EXPIRES_AT] = TIMESTAMPTZOID,
+	[SNAPSHOT_SOURCE] = TEXTOID,
+	[SNAPSHOT_SHOULD_REFRESH] = BOOLOID,
+};
 
-/* NULL for SQL NULL and for anything too long to be a cookie. */
+/* Returns a cookie; NULL for SQL NULL and for a value that is too long. */
 static text *
 arg_cookie(FunctionCallInfo fcinfo, int n)
 {
@@ -88,7 +108,7 @@ check_own_claims(Jsonb *object, const char *name, const char *const *own,
 	}
 }
 
-/* Returns the encoding of that name; NULL for SQL NULL; errors for others. */
+/* Returns the encoding of that name; NULL for SQL NULL.  Errors for others. */
 static const SessionCodec *
 arg_encoding(FunctionCallInfo fcinfo, int n)
 {
@@ -166,33 +186,41 @@ session_cookie_issue(PG_FUNCTION_ARGS)
 	text	   *cookie;
 
 	if (codec == NULL)
-		codec = session_cookie_codec();
+		codec = session_proof_codec();
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
-	cookie = session_cookie_snapshot(&token, codec);
+	cookie = session_snapshot_mint(&token, codec);
 	session_crypto_wipe(&token, sizeof(token));
 	if (cookie == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cookie);
 }
 
+/* Sets a column to a text, or to SQL NULL for NULL. */
+static void
+put_column_text(Datum *values, bool *nulls, int column, const text *value)
+{
+	values[column] = PointerGetDatum(value);
+	nulls[column] = value == NULL;
+}
+
+/* Returns a snapshot as the row of session_cookie_validate. */
 static Datum
 return_snapshot(FunctionCallInfo fcinfo, const SessionSnapshot *snapshot)
 {
+	const SessionIdentity *identity = &snapshot->identity;
 	Datum		values[SNAPSHOT_COLUMNS];
 	bool		nulls[SNAPSHOT_COLUMNS] = {false};
 
-	values[0] = UUIDPGetDatum(&snapshot->id);
-	values[1] = PointerGetDatum(snapshot->user_id);
-	nulls[1] = snapshot->user_id == NULL;
-	values[2] = PointerGetDatum(snapshot->tenant_id);
-	nulls[2] = snapshot->tenant_id == NULL;
-	values[3] = PointerGetDatum(snapshot->role);
-	nulls[3] = snapshot->role == NULL;
-	values[4] = Int32GetDatum(snapshot->auth_level);
-	values[5] = TimestampTzGetDatum(snapshot->expires_at);
-	values[6] = CStringGetTextDatum(snapshot->from_row ? "database" : "cookie");
-	values[7] = BoolGetDatum(snapshot->should_refresh);
+	values[SNAPSHOT_ID] = UUIDPGetDatum(&identity->id);
+	put_column_text(values, nulls, SNAPSHOT_USER_ID, identity->user_id);
+	put_column_text(values, nulls, SNAPSHOT_TENANT_ID, identity->tenant_id);
+	put_column_text(values, nulls, SNAPSHOT_ROLE, identity->role);
+	values[SNAPSHOT_AUTH_LEVEL] = Int32GetDatum(identity->auth_level);
+	values[SNAPSHOT_EXPIRES_AT] = TimestampTzGetDatum(identity->expires_at);
+	values[SNAPSHOT_SOURCE] = CStringGetTextDatum(snapshot->from_row ?
+												  "database" : "cookie");
+	values[SNAPSHOT_SHOULD_REFRESH] = BoolGetDatum(snapshot->should_refresh);
 	return session_return_values(fcinfo, snapshot_types, SNAPSHOT_COLUMNS,
 								 values, nulls);
 }
@@ -208,7 +236,7 @@ session_cookie_validate(PG_FUNCTION_ARGS)
 	};
 	SessionToken token;
 	SessionSnapshot snapshot;
-	bool		good;
+	bool		valid;
 
 	if (cookie == NULL)
 		session_arg_refused(fcinfo, 0, request.binding.ip);
@@ -221,12 +249,12 @@ session_cookie_validate(PG_FUNCTION_ARGS)
 		}
 		request.token = &token;
 	}
-	good = cookie != NULL &&
-		session_cookie_believe(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie),
-							   &request, &snapshot);
+	valid = cookie != NULL &&
+		session_snapshot_resolve(VARDATA_ANY(cookie), VARSIZE_ANY_EXHDR(cookie),
+								 &request, &snapshot);
 	if (request.token != NULL)
 		session_crypto_wipe(&token, sizeof(token));
-	if (!good)
+	if (!valid)
 		return session_return_none(fcinfo);
 	return return_snapshot(fcinfo, &snapshot);
 }
@@ -234,7 +262,7 @@ session_cookie_validate(PG_FUNCTION_ARGS)
 Datum
 session_jwt(PG_FUNCTION_ARGS)
 {
-	/* The last one only if the call has an audience. */
+	/* aud, the last, is set here only if the call has an audience. */
 	static const char *const own[] = {
 		"sid", "sub", "tid", "role", "lvl", "iat", "exp", "jti", "aud"
 	};
@@ -250,7 +278,7 @@ session_jwt(PG_FUNCTION_ARGS)
 					 lengthof(own) - (audience == NULL ? 1 : 0));
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
-	jwt = session_cookie_jwt(&token, ttl / USECS_PER_SEC, claims, audience);
+	jwt = session_jwt_mint(&token, ttl / USECS_PER_SEC, claims, audience);
 	session_crypto_wipe(&token, sizeof(token));
 	if (jwt == NULL)
 		PG_RETURN_NULL();

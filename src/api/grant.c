@@ -1,15 +1,18 @@
 /*
  * grant.c
- *	  SQL entry points: who may call what.
+ *	  SQL entry points: the privileges of roles on the extension.
  *
  *	  session_grant		session_levels		session_restore_privileges
  *
  * Rules:
- * - session_grant acts as the owner of the tables, who has to own the other
- *	 objects too; what that does not reach is an error, not half a level.
- * - What it gave is recorded as a privilege on a column of session.granted.
+ * - session_grant runs GRANT and REVOKE as the owner of the tables, who must
+ *	 own the other objects too.  If a statement has no effect, that is an
+ *	 error: a role never gets a part of a level.
+ * - The levels that it granted are recorded as privileges on the columns of
+ *	 session.granted.
  * - Transactions that change levels wait for each other, because the server
- *	 fails when two of them change one list of privileges at once.
+ *	 raises an error if two of them change the privileges of one object at the
+ *	 same time.
  */
 #include "postgres.h"
 
@@ -56,7 +59,10 @@ typedef struct Grantee
 	const char *name;			/* quoted */
 } Grantee;
 
-/* What GRANT says of a kind of object, and where its privileges are. */
+/*
+ * A kind of object: what GRANT calls it, the privilege that a level gives, and
+ * the catalog column that stores privileges.
+ */
 typedef struct Kind
 {
 	Oid			classid;
@@ -78,6 +84,7 @@ static const Kind kinds[] = {
 	Anum_pg_namespace_nspacl},
 };
 
+/* Returns the kind of an object. */
 static const Kind *
 kind_of(const SessionObject *object)
 {
@@ -87,7 +94,7 @@ kind_of(const SessionObject *object)
 	elog(ERROR, "object of class %u has no level", object->classid);
 }
 
-/* The object as GRANT names it, with its schema. */
+/* Returns the object as GRANT names it, with its schema. */
 static char *
 identity_of(const SessionObject *object)
 {
@@ -98,11 +105,11 @@ identity_of(const SessionObject *object)
 }
 
 /*
- * Returns whether a list of privileges gives one to a role by name.  With a
- * grantor, only what that role granted counts.
+ * Returns whether a list of privileges contains one for a role by name.  If a
+ * grantor is valid, only what that role granted counts.
  */
 static bool
-gives(Datum value, Oid role, AclMode mode, Oid grantor)
+acl_gives(Datum value, Oid role, AclMode mode, Oid grantor)
 {
 	Acl		   *acl = DatumGetAclP(value);
 	const AclItem *items = (AclItem *) ((char *) acl +
@@ -116,7 +123,10 @@ gives(Datum value, Oid role, AclMode mode, Oid grantor)
 	return false;
 }
 
-/* Releases the tuple, which may be none. */
+/*
+ * Returns whether the privileges in a catalog tuple contain one for a role,
+ * and releases the tuple.  An invalid tuple contains none.
+ */
 static bool
 tuple_gives(HeapTuple tuple, int cache, AttrNumber column, Oid role,
 			AclMode mode, Oid grantor)
@@ -128,11 +138,12 @@ tuple_gives(HeapTuple tuple, int cache, AttrNumber column, Oid role,
 	if (!HeapTupleIsValid(tuple))
 		return false;
 	value = SysCacheGetAttr(cache, tuple, column, &null);
-	given = !null && gives(value, role, mode, grantor);
+	given = !null && acl_gives(value, role, mode, grantor);
 	ReleaseSysCache(tuple);
 	return given;
 }
 
+/* Returns whether a grantor, or any if invalid, gave a role its privilege. */
 static bool
 is_given_by(const SessionObject *object, Oid role, Oid grantor)
 {
@@ -145,8 +156,8 @@ is_given_by(const SessionObject *object, Oid role, Oid grantor)
 }
 
 /*
- * Returns whether a role has, by name, what a level gives on an object,
- * whichever role granted it.
+ * Returns whether a role has, by name, the privilege that a level gives on an
+ * object, whichever role granted it.
  */
 static bool
 is_given(const SessionObject *object, Oid role)
@@ -155,9 +166,10 @@ is_given(const SessionObject *object, Oid role)
 }
 
 /*
- * Returns whether the owner of the object granted it, so that it does not go
- * when another grantor loses the right.  The schema of the functions may have
- * another owner.
+ * Returns whether the owner of the object granted that privilege, so that it
+ * does not disappear when another grantor loses the grant option.  For a
+ * schema any grantor counts, because that of the functions may have another
+ * owner.
  */
 static bool
 is_given_for_good(const SessionObject *object, Oid role)
@@ -168,17 +180,17 @@ is_given_for_good(const SessionObject *object, Oid role)
 }
 
 /*
- * What was given
+ * Records of what was granted
  */
 
-/* The column that records who was given USAGE on a schema. */
+/* Returns the column that records which roles got USAGE on a schema. */
 static const char *
 column_of_schema(const SessionObject *object)
 {
 	return object->objid == session_levels_schema() ? "functions" : "storage";
 }
 
-/* A record that another role than the owner made counts for nothing. */
+/* Returns whether the owner has recorded a grant to a role in a column. */
 static bool
 is_recorded(const char *column, Oid role)
 {
@@ -190,32 +202,39 @@ is_recorded(const char *column, Oid role)
 					   session_store_owner());
 }
 
+/* Records a grant to a role in a column. */
 static void
-record(const char *column, const Grantee *role)
+record_grant(const char *column, const Grantee *role)
 {
-	session_statement_run(psprintf("GRANT SELECT (%s) ON %s TO %s", column, GRANTED,
-								   role->name));
+	session_statement_run(session_store_owner(),
+						  "GRANT SELECT (%s) ON %s TO %s", column, GRANTED,
+						  role->name);
 	if (!is_recorded(column, role->oid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("could not grant table %s", GRANTED),
+				 errmsg("could not grant SELECT on table %s", GRANTED),
 				 errhint("The owner of table session.sessions must own %s "
 						 "too.", GRANTED)));
 }
 
+/* Removes the record of a grant to a role. */
 static void
-erase(const char *column, const Grantee *role)
+erase_grant(const char *column, const Grantee *role)
 {
 	if (is_recorded(column, role->oid))
-		session_statement_run(psprintf("REVOKE SELECT (%s) ON %s FROM %s", column, GRANTED,
-									   role->name));
+		session_statement_run(session_store_owner(),
+							  "REVOKE SELECT (%s) ON %s FROM %s", column,
+							  GRANTED, role->name);
 }
 
 /*
- * Giving
+ * Granting
  */
 
-/* A grantor without the right to grant gets a warning only; we do not. */
+/*
+ * Errors unless a GRANT has had an effect.  The server only warns if the
+ * grantor has no grant option.
+ */
 static void
 check_granted(const SessionObject *object, Oid role)
 {
@@ -229,27 +248,32 @@ check_granted(const SessionObject *object, Oid role)
 			 errmsg("could not grant %s on %s", kind_of(object)->privilege,
 					identity_of(object)),
 			 is_schema ?
-			 errhint("The owner of table session.sessions needs the right to "
-					 "grant USAGE on the schema.") :
+			 errhint("The owner of table session.sessions needs the grant "
+					 "option for USAGE on the schema.") :
 			 errhint("The owner of table session.sessions must own the other "
 					 "objects of the extension too.")));
 }
 
-/* A schema that the role could use before is not recorded, so it stays open. */
+/*
+ * Grants the privilege of a level on an object.  USAGE on a schema that the
+ * role had before is not recorded, so that it is not revoked later.
+ */
 static void
-give_object(const SessionObject *object, const Grantee *role)
+grant_object(const SessionObject *object, const Grantee *role)
 {
 	const Kind *kind = kind_of(object);
 
 	if (is_given_for_good(object, role->oid))
 		return;
-	session_statement_run(psprintf("GRANT %s ON %s %s TO %s", kind->privilege, kind->keyword,
-								   identity_of(object), role->name));
+	session_statement_run(session_store_owner(), "GRANT %s ON %s %s TO %s",
+						  kind->privilege, kind->keyword, identity_of(object),
+						  role->name);
 	check_granted(object, role->oid);
 	if (object->classid == NamespaceRelationId && is_given(object, role->oid))
-		record(column_of_schema(object), role);
+		record_grant(column_of_schema(object), role);
 }
 
+/* Grants what some levels give. */
 static void
 grant_levels(const Grantee *role, int levels)
 {
@@ -260,54 +284,56 @@ grant_levels(const Grantee *role, int levels)
 		const SessionObject *object = lfirst(cell);
 
 		if ((object->levels & levels) != 0)
-			give_object(object, role);
+			grant_object(object, role);
 	}
 }
 
 /*
- * Taking back
+ * Revoking
  */
 
-/* What another role has granted is not ours to take. */
+/* Errors unless a REVOKE has had an effect: another role may have granted. */
 static void
-check_taken(const SessionObject *object, Oid role)
+check_revoked(const SessionObject *object, Oid role)
 {
 	if (is_given(object, role))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("could not take back %s on %s",
+				 errmsg("could not revoke %s on %s",
 						kind_of(object)->privilege, identity_of(object)),
-				 errhint("It was granted by a role other than its owner, which "
-						 "has to revoke it.")));
+				 errhint("A role other than the owner of the object has granted "
+						 "it and must revoke it.")));
 }
 
+/* Revokes the privilege of a level on an object. */
 static void
-take_object(const SessionObject *object, const Grantee *role)
+revoke_object(const SessionObject *object, const Grantee *role)
 {
 	const Kind *kind = kind_of(object);
 
 	if (!is_given(object, role->oid))
 		return;
-	session_statement_run(psprintf("REVOKE %s ON %s %s FROM %s", kind->privilege, kind->keyword,
-								   identity_of(object), role->name));
-	check_taken(object, role->oid);
+	session_statement_run(session_store_owner(), "REVOKE %s ON %s %s FROM %s",
+						  kind->privilege, kind->keyword, identity_of(object),
+						  role->name);
+	check_revoked(object, role->oid);
 }
 
-/* Takes back USAGE on a schema where session_grant had given it. */
+/* Revokes USAGE on a schema if session_grant had granted it. */
 static void
-take_schema(const SessionObject *schema, const Grantee *role)
+revoke_schema(const SessionObject *schema, const Grantee *role)
 {
 	const char *column = column_of_schema(schema);
 
 	if (!is_recorded(column, role->oid))
 		return;
-	take_object(schema, role);
-	erase(column, role);
+	revoke_object(schema, role);
+	erase_grant(column, role);
 }
 
 /*
- * Takes back what any level gives.  What the installation gave to pg_monitor
- * is given again.
+ * Revokes what any level gives.  pg_monitor keeps what the installation
+ * granted to it.
  */
 static void
 revoke_levels(const Grantee *role)
@@ -321,12 +347,12 @@ revoke_levels(const Grantee *role)
 		if ((object->levels & LEVELS_OF_ADMIN) == 0)
 			continue;
 		if (object->classid == NamespaceRelationId)
-			take_schema(object, role);
+			revoke_schema(object, role);
 		else
-			take_object(object, role);
+			revoke_object(object, role);
 	}
-	erase("app", role);
-	erase("admin", role);
+	erase_grant("app", role);
+	erase_grant("admin", role);
 	if (role->oid == ROLE_PG_MONITOR)
 		grant_levels(role, SESSION_LEVEL_MONITOR);
 }
@@ -335,7 +361,7 @@ revoke_levels(const Grantee *role)
  * The entry points
  */
 
-/* The levels that an argument stands for; 0 = none. */
+/* Returns the levels that an argument names; 0 = none. */
 static int
 arg_levels(FunctionCallInfo fcinfo, int n)
 {
@@ -354,6 +380,7 @@ arg_levels(FunctionCallInfo fcinfo, int n)
 			 errmsg("level must be \"none\", \"app\" or \"admin\"")));
 }
 
+/* Returns the role that an argument names. */
 static Grantee
 arg_role(FunctionCallInfo fcinfo, int n)
 {
@@ -366,11 +393,12 @@ arg_role(FunctionCallInfo fcinfo, int n)
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role must be an existing role")));
+				 errmsg("role with OID %u does not exist", role.oid)));
 	role.name = quote_identifier(name);
 	return role;
 }
 
+/* Grants a level to a role, or revokes all if levels is 0. */
 static void
 set_level(const Grantee *role, int levels)
 {
@@ -384,21 +412,19 @@ set_level(const Grantee *role, int levels)
 		return;
 	}
 	grant_levels(role, levels);
-	record(levels == LEVELS_OF_ADMIN ? "admin" : "app", role);
+	record_grant(levels == LEVELS_OF_ADMIN ? "admin" : "app", role);
 }
 
+/* Gives a role a level, or takes all levels from it. */
 Datum
 session_grant(PG_FUNCTION_ARGS)
 {
 	int			levels = arg_levels(fcinfo, 1);
 	Grantee		role = arg_role(fcinfo, 0);
-	SessionAuthority before;
 
 	PreventCommandIfReadOnly("session_grant()");
 	session_levels_lock();
-	session_authority_take(&before, session_store_owner());
 	set_level(&role, levels);
-	session_authority_give_back(&before);
 	PG_RETURN_VOID();
 }
 
@@ -415,6 +441,7 @@ static const struct
 	{SESSION_LEVEL_MONITOR, "monitor"},
 };
 
+/* Adds a row to the result of session_levels. */
 static void
 put_level(ReturnSetInfo *rsinfo, const SessionObject *object,
 		  const char *level)
@@ -429,6 +456,7 @@ put_level(ReturnSetInfo *rsinfo, const SessionObject *object,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* Returns the objects of the extension and the levels that they belong to. */
 Datum
 session_levels(PG_FUNCTION_ARGS)
 {
@@ -448,15 +476,15 @@ session_levels(PG_FUNCTION_ARGS)
 }
 
 /*
- * Putting privileges right
+ * Restoring privileges
  */
 
 /*
- * Asks session.privileges, of the schema of the functions or of all other
- * objects, for one column.  It is about what is committed now.
+ * Runs a query of session.privileges through SPI, over what is committed now.
+ * $1 is the schema of the functions.
  */
 static void
-query(const char *sql, const char *schema)
+query_privileges(const char *sql, const char *schema)
 {
 	Datum		name = CStringGetTextDatum(schema);
 	Oid			type = TEXTOID;
@@ -471,8 +499,8 @@ query(const char *sql, const char *schema)
 }
 
 /*
- * Runs the remedies for all objects of the extension once; returns their
- * number.
+ * Runs the remedies of all objects of the extension once.  Returns the number
+ * of remedies.
  */
 static int64
 restore_once(const char *schema)
@@ -480,24 +508,27 @@ restore_once(const char *schema)
 	SPITupleTable *remedies;
 	uint64		count;
 
-	query("SELECT DISTINCT remedy FROM session.privileges"
-		  " WHERE kind <> 'schema' OR object <> $1", schema);
+	query_privileges("SELECT DISTINCT remedy FROM session.privileges"
+					 " WHERE kind <> 'schema' OR object <> $1", schema);
 	remedies = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
-		session_statement_run(SPI_getvalue(remedies->vals[i], remedies->tupdesc, 1));
+		session_statement_run(GetUserId(), "%s",
+							  SPI_getvalue(remedies->vals[i],
+										   remedies->tupdesc, 1));
 	return count;
 }
 
-/* How often remedies are run, at most; a few rounds put everything right. */
+/* The most rounds of remedies.  A few are enough to restore everything. */
 #define RESTORE_ROUNDS 10
 
 /*
- * Runs remedies until there are none left: taking a right to grant from a role
- * takes what that role had granted, which may have to be granted again.
+ * Runs remedies until there are none left.  Revoking a grant option from a
+ * role also revokes what that role has granted, which may have to be granted
+ * again.  Returns the number of remedies.
  */
 static int64
-restore(const char *schema)
+restore_privileges(const char *schema)
 {
 	int64		total = 0;
 	int64		count;
@@ -515,15 +546,18 @@ restore(const char *schema)
 			 errhint("Read session.privileges.")));
 }
 
-/* The schema of the functions is the administrator's to close. */
+/*
+ * Warns if other roles may create functions in the schema of the functions.
+ * Only the administrator of the schema can decide about that.
+ */
 static void
-warn_of_schema(const char *schema)
+warn_about_schema(const char *schema)
 {
 	char	   *roles;
 
-	query("SELECT string_agg(grantee, ', ' ORDER BY grantee)"
-		  " FROM session.privileges WHERE kind = 'schema' AND object = $1",
-		  schema);
+	query_privileges("SELECT string_agg(grantee, ', ' ORDER BY grantee)"
+					 " FROM session.privileges"
+					 " WHERE kind = 'schema' AND object = $1", schema);
 	roles = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	if (roles == NULL)
 		return;
@@ -536,7 +570,11 @@ warn_of_schema(const char *schema)
 					 "its own: CREATE EXTENSION session SCHEMA ...")));
 }
 
-/* Acts as the caller, with names that the search_path has no part in. */
+/*
+ * Restores the privileges of the extension.  Runs with the caller's
+ * privileges, but with a search path that the caller cannot influence.
+ * Returns the number of statements run.
+ */
 Datum
 session_restore_privileges(PG_FUNCTION_ARGS)
 {
@@ -549,8 +587,8 @@ session_restore_privileges(PG_FUNCTION_ARGS)
 	schema = quote_identifier(get_namespace_name(session_levels_schema()));
 	session_authority_take(&before, GetUserId());
 	SPI_connect();
-	count = restore(schema);
-	warn_of_schema(schema);
+	count = restore_privileges(schema);
+	warn_about_schema(schema);
 	SPI_finish();
 	session_authority_give_back(&before);
 	PG_RETURN_INT64(count);

@@ -4,10 +4,12 @@
  *
  *	  session_cookie_header		session_cookie_clear	session_cookie_read
  *
- * Rules: what a header is made of comes from the application or from the
- * settings; an error names the argument or setting that is wrong, and never
- * repeats a value.  A Cookie header comes from a client: whatever is in it is
- * no error, and nothing of it but a cookie's value is given back.
+ * Rules:
+ * - The parts of a Set-Cookie header come from the application or from the
+ *	 settings.  An error names the argument or setting that is wrong, and never
+ *	 repeats a value.
+ * - A Cookie header comes from a client.  Nothing in it raises an error, and
+ *	 nothing of it is returned except the value of a cookie.
  */
 #include "postgres.h"
 
@@ -26,8 +28,8 @@ PG_FUNCTION_INFO_V1(session_cookie_header);
 PG_FUNCTION_INFO_V1(session_cookie_clear);
 PG_FUNCTION_INFO_V1(session_cookie_read);
 
-/* The parts of a cookie that an error can be about. */
-typedef enum Part
+/* The parts of a cookie that can be wrong. */
+typedef enum CookiePart
 {
 	PART_VALUE,
 	PART_NAME,
@@ -37,18 +39,18 @@ typedef enum Part
 	PART_SECURE,
 	PART_HTTP_ONLY,
 	PARTS
-} Part;
+} CookiePart;
 
-/* A cookie, and which argument or setting each part of it came from. */
-typedef struct Request
+/* A cookie, and the name of the argument or setting that each part is from. */
+typedef struct DescribedCookie
 {
 	SessionCookie cookie;
 	const char *source[PARTS];
-} Request;
+} DescribedCookie;
 
 static const struct
 {
-	Part		part;
+	CookiePart	part;
 	int			sqlstate;
 	const char *message;
 	const char *detail;
@@ -145,15 +147,15 @@ static const struct
 	},
 };
 
-/* Errors unless there is no fault. */
+/* Raises the error for a fault; returns when there is none. */
 static void
-refuse_cookie(const Request *request, SessionCookieFault fault)
+refuse_cookie(const DescribedCookie *described, SessionCookieFault fault)
 {
 	if (fault == SESSION_COOKIE_OK)
 		return;
 	ereport(ERROR,
 			(errcode(faults[fault].sqlstate),
-			 errmsg("%s %s", request->source[faults[fault].part],
+			 errmsg("%s %s", described->source[faults[fault].part],
 					faults[fault].message),
 			 faults[fault].detail == NULL ? 0 :
 			 errdetail("%s", faults[fault].detail)));
@@ -175,14 +177,14 @@ header_setting_text(const char *value)
 	return result;
 }
 
-/* The cookie that the settings describe. */
+/* Begins with the cookie that the settings describe. */
 static void
-use_settings(Request *request)
+use_settings(DescribedCookie *described)
 {
-	const char **source = request->source;
+	const char **source = described->source;
 
-	memset(request, 0, sizeof(*request));
-	request->cookie = session_policy_cookie(&session_settings);
+	memset(described, 0, sizeof(*described));
+	described->cookie = session_policy_cookie(&session_settings);
 	source[PART_VALUE] = "value";
 	source[PART_MAX_AGE] = "max_age";
 	source[PART_NAME] = "session.cookie_name";
@@ -192,7 +194,7 @@ use_settings(Request *request)
 	source[PART_HTTP_ONLY] = "session.cookie_http_only";
 }
 
-/* Takes an argument in place of a setting, unless it is NULL. */
+/* Replaces a setting by an argument, unless that is NULL. */
 static void
 take_text_argument(FunctionCallInfo fcinfo, int n, const char *name,
 				   SessionCookieText *value, const char **source)
@@ -204,8 +206,8 @@ take_text_argument(FunctionCallInfo fcinfo, int n, const char *name,
 }
 
 static void
-take_bool(FunctionCallInfo fcinfo, int n, const char *name, bool *value,
-		  const char **source)
+take_bool_argument(FunctionCallInfo fcinfo, int n, const char *name, bool *value,
+				   const char **source)
 {
 	if (PG_ARGISNULL(n))
 		return;
@@ -214,8 +216,9 @@ take_bool(FunctionCallInfo fcinfo, int n, const char *name, bool *value,
 }
 
 /*
- * Whole seconds; a fraction is dropped, so that the cookie does not outlive
- * what it carries.  What is out of range is left for the check to refuse.
+ * Returns max_age in whole seconds.  A fraction is dropped, so that the cookie
+ * does not outlive the credential in it.  session_cookie_header_check refuses
+ * the -1 that stands for an interval out of range.
  */
 static int64
 arg_max_age(FunctionCallInfo fcinfo, int n)
@@ -230,7 +233,7 @@ arg_max_age(FunctionCallInfo fcinfo, int n)
 }
 
 static void
-take_same_site(FunctionCallInfo fcinfo, int n, SessionSameSite *same_site)
+take_same_site_argument(FunctionCallInfo fcinfo, int n, SessionSameSite *same_site)
 {
 	SessionCookieText value;
 
@@ -243,7 +246,7 @@ take_same_site(FunctionCallInfo fcinfo, int n, SessionSameSite *same_site)
 				 errmsg("same_site must be \"lax\", \"strict\" or \"none\"")));
 }
 
-/* A dot before a domain means nothing since RFC 6265, but is still written. */
+/* Drops the dot before a domain; RFC 6265 ignores it, applications use it. */
 static void
 drop_leading_dot(SessionCookieText *domain)
 {
@@ -254,7 +257,7 @@ drop_leading_dot(SessionCookieText *domain)
 	}
 }
 
-/* Adds one header to the result; the value in it is a secret. */
+/* Adds one header to the result.  The cookie's value in it is secret. */
 static void
 add_header_row(FunctionCallInfo fcinfo, const SessionCookie *cookie, int chunk)
 {
@@ -269,7 +272,7 @@ add_header_row(FunctionCallInfo fcinfo, const SessionCookie *cookie, int chunk)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &datum, &null);
 }
 
-/* The cookie that takes the place of another, to be gone at once. */
+/* Returns the cookie that makes a browser delete another. */
 static SessionCookie
 removal_of(const SessionCookie *cookie)
 {
@@ -281,8 +284,8 @@ removal_of(const SessionCookie *cookie)
 }
 
 /*
- * A value in chunks comes with the removal of an older one that was not,
- * because that would be read first.
+ * Adds the headers of a cookie.  A value in chunks needs the removal of an
+ * older cookie without chunks too, because a reader prefers that one.
  */
 static void
 put_headers(FunctionCallInfo fcinfo, const SessionCookie *cookie)
@@ -303,31 +306,31 @@ put_headers(FunctionCallInfo fcinfo, const SessionCookie *cookie)
 Datum
 session_cookie_header(PG_FUNCTION_ARGS)
 {
-	Request		request;
-	SessionCookie *cookie = &request.cookie;
-	const char **source = request.source;
+	DescribedCookie described;
+	SessionCookie *cookie = &described.cookie;
+	const char **source = described.source;
 
 	session_arg_required(fcinfo, 0, "value");
-	use_settings(&request);
+	use_settings(&described);
 	cookie->value = header_cookie_text(PG_GETARG_TEXT_PP(0));
 	take_text_argument(fcinfo, 1, "name", &cookie->name, &source[PART_NAME]);
 	cookie->max_age = arg_max_age(fcinfo, 2);
 	take_text_argument(fcinfo, 3, "path", &cookie->path, &source[PART_PATH]);
 	take_text_argument(fcinfo, 4, "domain", &cookie->domain, &source[PART_DOMAIN]);
-	take_bool(fcinfo, 5, "secure", &cookie->secure, &source[PART_SECURE]);
-	take_bool(fcinfo, 6, "http_only", &cookie->http_only,
-			  &source[PART_HTTP_ONLY]);
-	take_same_site(fcinfo, 7, &cookie->same_site);
+	take_bool_argument(fcinfo, 5, "secure", &cookie->secure, &source[PART_SECURE]);
+	take_bool_argument(fcinfo, 6, "http_only", &cookie->http_only,
+					   &source[PART_HTTP_ONLY]);
+	take_same_site_argument(fcinfo, 7, &cookie->same_site);
 	cookie->partitioned = !PG_ARGISNULL(8) && PG_GETARG_BOOL(8);
 	drop_leading_dot(&cookie->domain);
-	refuse_cookie(&request, session_cookie_header_check(cookie));
+	refuse_cookie(&described, session_cookie_header_check(cookie));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	put_headers(fcinfo, cookie);
 	PG_RETURN_NULL();
 }
 
-/* Removes the chunks in a request; of it, only their numbers come back. */
+/* Adds removals of the chunks that a Cookie header has. */
 static void
 put_chunk_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 				   const text *header)
@@ -343,7 +346,7 @@ put_chunk_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 	}
 }
 
-/* Removes the cookie with the snapshot, and its chunks, if a request has it. */
+/* Adds removals of the snapshot's cookie, and chunks, if the header has it. */
 static void
 put_cache_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 				   const text *header)
@@ -366,14 +369,14 @@ put_cache_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 Datum
 session_cookie_clear(PG_FUNCTION_ARGS)
 {
-	Request		request;
-	SessionCookie *cookie = &request.cookie;
+	DescribedCookie described;
+	SessionCookie *cookie = &described.cookie;
 
-	use_settings(&request);
-	take_text_argument(fcinfo, 0, "name", &cookie->name, &request.source[PART_NAME]);
+	use_settings(&described);
+	take_text_argument(fcinfo, 0, "name", &cookie->name, &described.source[PART_NAME]);
 	drop_leading_dot(&cookie->domain);
 	*cookie = removal_of(cookie);
-	refuse_cookie(&request, session_cookie_header_check(cookie));
+	refuse_cookie(&described, session_cookie_header_check(cookie));
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	add_header_row(fcinfo, cookie, SESSION_COOKIE_WHOLE);
@@ -388,21 +391,21 @@ session_cookie_clear(PG_FUNCTION_ARGS)
 Datum
 session_cookie_read(PG_FUNCTION_ARGS)
 {
-	Request		request;
+	DescribedCookie described;
 	SessionCookieText header;
 	SessionCookieFound found;
 	size_t		len;
 	text	   *value;
 
-	use_settings(&request);
-	take_text_argument(fcinfo, 1, "name", &request.cookie.name,
-					   &request.source[PART_NAME]);
-	if (!session_cookie_header_is_name(&request.cookie.name))
-		refuse_cookie(&request, SESSION_COOKIE_BAD_NAME);
+	use_settings(&described);
+	take_text_argument(fcinfo, 1, "name", &described.cookie.name,
+					   &described.source[PART_NAME]);
+	if (!session_cookie_header_is_name(&described.cookie.name))
+		refuse_cookie(&described, SESSION_COOKIE_BAD_NAME);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	header = header_cookie_text(PG_GETARG_TEXT_PP(0));
-	session_cookie_header_find(&found, &header, &request.cookie.name);
+	session_cookie_header_find(&found, &header, &described.cookie.name);
 	if (!session_cookie_header_value_len(&found, &len))
 		PG_RETURN_NULL();
 	value = palloc(VARHDRSZ + len);

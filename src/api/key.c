@@ -5,7 +5,7 @@
  *	  session_key_rotate	session_key_import	session_key_retire
  *	  session_keys_changed (a trigger, not for calling)
  *
- * Rules: a secret comes in and never goes out.
+ * Rules: secrets are accepted as arguments but never returned.
  */
 #include "postgres.h"
 
@@ -24,6 +24,7 @@ PG_FUNCTION_INFO_V1(session_key_import);
 PG_FUNCTION_INFO_V1(session_key_retire);
 PG_FUNCTION_INFO_V1(session_keys_changed);
 
+/* Generates a key of a purpose, which signs from then on. */
 Datum
 session_key_rotate(PG_FUNCTION_ARGS)
 {
@@ -33,7 +34,10 @@ session_key_rotate(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(session_keyring_rotate(purpose)));
 }
 
-/* A kid goes into headers of tokens as it is, so it is held to plain text. */
+/*
+ * Returns a kid, or NULL.  It is copied into the headers of tokens, so it must
+ * consist of characters that need no escape there.
+ */
 static char *
 arg_kid(FunctionCallInfo fcinfo, int n)
 {
@@ -52,6 +56,7 @@ arg_kid(FunctionCallInfo fcinfo, int n)
 	return kid;
 }
 
+/* Imports a foreign secret as a key. */
 Datum
 session_key_import(PG_FUNCTION_ARGS)
 {
@@ -77,6 +82,7 @@ session_key_import(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(kid));
 }
 
+/* Retires a key.  Returns false if there is none or it is retired. */
 Datum
 session_key_retire(PG_FUNCTION_ARGS)
 {
@@ -86,6 +92,7 @@ session_key_retire(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(session_keyring_retire(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }
 
+/* Returns how the table of keys was changed. */
 static SessionKeyringChange
 change_of(const TriggerData *trigger)
 {
@@ -96,13 +103,15 @@ change_of(const TriggerData *trigger)
 	return SESSION_KEYRING_REMOVED;
 }
 
+/* Notes a change of the key ring; the trigger function of session.keys. */
 Datum
 session_keys_changed(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("session_keys_changed must be called as a trigger")));
+				 errmsg("function \"session_keys_changed\" was not called by "
+						"trigger manager")));
 	session_keyring_changed(change_of((TriggerData *) fcinfo->context));
 	PG_RETURN_POINTER(NULL);
 }

@@ -48,13 +48,13 @@ arg_data(FunctionCallInfo fcinfo, int n)
 
 /* A session that binding would turn away at its first use is a mistake. */
 static void
-check_bindable(const SessionOrder *order)
+check_bindable(const SessionCreateOptions *options)
 {
-	if (session_settings.bind_ip != SESSION_BIND_OFF && order->ip == NULL)
+	if (session_settings.bind_ip != SESSION_BIND_OFF && options->ip == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("ip must not be null while \"session.bind_ip\" is on")));
-	if (session_settings.bind_user_agent && order->user_agent == NULL)
+	if (session_settings.bind_user_agent && options->user_agent == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("user_agent must not be null while "
@@ -64,29 +64,29 @@ check_bindable(const SessionOrder *order)
 Datum
 session_create(PG_FUNCTION_ARGS)
 {
-	SessionOrder order = {0};
+	SessionCreateOptions options = {0};
 	SessionRow	row;
 	SessionCredentials given;
 	Datum		result;
 
 	PreventCommandIfReadOnly("session_create()");
-	order.user_id = session_arg_name(fcinfo, 0, "user_id", SESSION_NAME_BYTES);
-	order.data = arg_data(fcinfo, 1);
-	order.tenant_id = session_arg_name(fcinfo, 2, "tenant_id",
-									   SESSION_NAME_BYTES);
-	order.role = session_arg_name(fcinfo, 3, "role", NAMEDATALEN - 1);
-	order.ip = session_arg_inet(fcinfo, 4);
-	order.user_agent = session_arg_user_agent(fcinfo, 5);
-	order.terms.lifetime = session_arg_interval(fcinfo, 6, "lifetime", 1, 0);
-	order.terms.idle_timeout = session_arg_interval(fcinfo, 7, "idle_timeout",
-													0, -1);
-	order.auth_level = session_arg_count(fcinfo, 8, "auth_level", 1);
-	order.terms.refreshable = !PG_ARGISNULL(9) && PG_GETARG_BOOL(9);
-	order.max_sessions = session_arg_count(fcinfo, 10, "max_sessions", -1);
-	order.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
-	check_bindable(&order);
+	options.user_id = session_arg_name(fcinfo, 0, "user_id", SESSION_NAME_BYTES);
+	options.data = arg_data(fcinfo, 1);
+	options.tenant_id = session_arg_name(fcinfo, 2, "tenant_id",
+										 SESSION_NAME_BYTES);
+	options.role = session_arg_name(fcinfo, 3, "role", NAMEDATALEN - 1);
+	options.ip = session_arg_inet(fcinfo, 4);
+	options.user_agent = session_arg_user_agent(fcinfo, 5);
+	options.lifetimes.lifetime = session_arg_interval(fcinfo, 6, "lifetime", 1, 0);
+	options.lifetimes.idle_timeout = session_arg_interval(fcinfo, 7, "idle_timeout",
+														  0, -1);
+	options.auth_level = session_arg_count(fcinfo, 8, "auth_level", 1);
+	options.lifetimes.refreshable = !PG_ARGISNULL(9) && PG_GETARG_BOOL(9);
+	options.max_sessions = session_arg_count(fcinfo, 10, "max_sessions", -1);
+	options.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
+	check_bindable(&options);
 
-	session_lifecycle_create(&order, &row, &given);
+	session_lifecycle_create(&options, &row, &given);
 	result = session_return_credentials(fcinfo, &row, &given);
 	session_crypto_wipe(&given, sizeof(given));
 	return result;
@@ -184,7 +184,7 @@ session_touch(PG_FUNCTION_ARGS)
 
 /* Refreshes by whichever token the first argument is. */
 static bool
-refresh(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *given)
+refresh_session(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *given)
 {
 	SessionBinding binding = arg_binding(fcinfo, 1);
 	SessionRefreshToken token;
@@ -213,7 +213,7 @@ session_refresh(PG_FUNCTION_ARGS)
 	Datum		result;
 
 	PreventCommandIfReadOnly("session_refresh()");
-	if (refresh(fcinfo, &row, &given))
+	if (refresh_session(fcinfo, &row, &given))
 		result = session_return_credentials(fcinfo, &row, &given);
 	else
 		result = session_return_none(fcinfo);

@@ -1,6 +1,6 @@
 /*
  * storage.c
- *	  SQL entry points: where and how sessions are kept.
+ *	  SQL entry points: moving sessions to another kind of storage.
  *
  *	  session_storage
  */
@@ -16,6 +16,7 @@
 
 PG_FUNCTION_INFO_V1(session_storage);
 
+/* Returns the kind of storage that an argument names. */
 static SessionStorage
 arg_kind(FunctionCallInfo fcinfo, int n)
 {
@@ -34,6 +35,7 @@ arg_kind(FunctionCallInfo fcinfo, int n)
 			 errmsg("kind must be \"database\", \"cache\" or \"filesystem\"")));
 }
 
+/* Moves sessions to another kind of storage. */
 Datum
 session_storage(PG_FUNCTION_ARGS)
 {

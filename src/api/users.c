@@ -5,8 +5,9 @@
  *	  session_bind_users	session_unbind_users
  *	  session_users_changed (a trigger, not for calling)
  *
- * Rules: the trigger is the engine's to put on a table; nobody else may, or
- * whoever can make a table could log others out.
+ * Rules: only session_bind_users may create triggers with the function
+ * session_users_changed.  Otherwise any role that can create a table could end
+ * the sessions of others.
  */
 #include "postgres.h"
 
@@ -23,6 +24,7 @@ PG_FUNCTION_INFO_V1(session_bind_users);
 PG_FUNCTION_INFO_V1(session_unbind_users);
 PG_FUNCTION_INFO_V1(session_users_changed);
 
+/* Binds a table of users, whose changes then end sessions. */
 Datum
 session_bind_users(PG_FUNCTION_ARGS)
 {
@@ -34,6 +36,7 @@ session_bind_users(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Removes the binding of a table of users. */
 Datum
 session_unbind_users(PG_FUNCTION_ARGS)
 {
@@ -43,6 +46,7 @@ session_unbind_users(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Ends the sessions of changed users; the trigger function of bound tables. */
 Datum
 session_users_changed(PG_FUNCTION_ARGS)
 {
@@ -51,7 +55,8 @@ session_users_changed(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("session_users_changed must be called as a trigger")));
+				 errmsg("function \"session_users_changed\" was not called by "
+						"trigger manager")));
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		session_users_changed_row(data);
 	else

@@ -83,6 +83,16 @@ static SessionTable events = {
 	.needed = indexes
 };
 
+/* Its parameters are the columns after the id, which the table gives. */
+static SessionStatement insert_statement = {
+	.table = &events,
+	.sql = "INSERT INTO session.events (at, kind, session_id, user_id,"
+	" tenant_id, ip, user_agent, detail)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+	.types = {TIMESTAMPTZOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, INETOID,
+	TEXTOID, JSONBOID}
+};
+
 static const char *const kind_names[SESSION_EVENT_KINDS] = {
 	[SESSION_EVENT_CREATED] = "created",
 	[SESSION_EVENT_REFRESHED] = "refreshed",
@@ -110,7 +120,7 @@ session_event_table(void)
 
 /* The bits that a word in the list stands for; 0 = it is no such word. */
 static uint32
-bits_of(const char *name)
+kind_bits(const char *name)
 {
 	if (strcmp(name, "all") == 0)
 		return (1U << SESSION_EVENT_KINDS) - 1;
@@ -133,7 +143,7 @@ parse_kinds(List *names, uint32 *kinds)
 	foreach(cell, names)
 	{
 		const char *name = lfirst(cell);
-		uint32		bits = bits_of(name);
+		uint32		bits = kind_bits(name);
 
 		if (bits == 0)
 		{
@@ -224,8 +234,8 @@ put_json_text(StringInfo json, const char *name, const text *value, int max)
 
 /* Adds a member by its type's output function. */
 static void
-put_output(StringInfo json, const char *name, PGFunction output,
-		   const void *value)
+put_json_output(StringInfo json, const char *name, PGFunction output,
+				const void *value)
 {
 	appendStringInfo(json, ", \"%s\": ", name);
 	if (value == NULL)
@@ -238,7 +248,7 @@ put_output(StringInfo json, const char *name, PGFunction output,
 
 /* The event as a JSON object. */
 static char *
-payload(const SessionEvent *event, int max)
+make_payload(const SessionEvent *event, int max)
 {
 	StringInfoData json;
 	char		at[MAXDATELEN + 1];
@@ -249,10 +259,10 @@ payload(const SessionEvent *event, int max)
 	initStringInfo(&json);
 	appendStringInfo(&json, "{\"kind\": \"%s\", \"at\": \"%s\"",
 					 kind_names[event->kind], at);
-	put_output(&json, "session_id", uuid_out, event->session_id);
+	put_json_output(&json, "session_id", uuid_out, event->session_id);
 	put_json_text(&json, "user_id", event->user_id, max);
 	put_json_text(&json, "tenant_id", event->tenant_id, max);
-	put_output(&json, "ip", inet_out, event->ip);
+	put_json_output(&json, "ip", inet_out, event->ip);
 	put_json_text(&json, "user_agent", event->user_agent, max);
 	appendStringInfoString(&json, ", \"detail\": ");
 	if (event->detail == NULL)
@@ -269,10 +279,10 @@ payload(const SessionEvent *event, int max)
 static void
 notify(const SessionEvent *event)
 {
-	char	   *json = payload(event, 0);
+	char	   *json = make_payload(event, 0);
 
 	if (strlen(json) > PAYLOAD_BYTES)
-		json = payload(event, CUT_BYTES);
+		json = make_payload(event, CUT_BYTES);
 	if (strlen(json) <= PAYLOAD_BYTES)
 		Async_Notify(CHANNEL, json);
 }
@@ -297,17 +307,12 @@ session_event_possible(void)
 void
 session_event_write(const SessionEvent *event)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[N_COLUMNS - 1];
 	Datum		values[N_COLUMNS - 1];
 	char		nulls[N_COLUMNS - 1];
 	uint64		written;
 
 	if (!session_event_possible())
 		return;
-	/* All but the id, which the table gives. */
-	for (int i = COL_AT; i < N_COLUMNS; i++)
-		types[i - 1] = columns[i].type;
 	values[COL_AT - 1] = TimestampTzGetDatum(event->at);
 	nulls[COL_AT - 1] = ' ';
 	put_column_value(&values[COL_KIND - 1], &nulls[COL_KIND - 1],
@@ -321,11 +326,7 @@ session_event_write(const SessionEvent *event)
 	put_column_value(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
 					 event->user_agent);
 	put_column_value(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], event->detail);
-	written = session_table_execute(&events, "INSERT INTO session.events (at,"
-									" kind, session_id, user_id, tenant_id, ip,"
-									" user_agent, detail)"
-									" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-									lengthof(types), types, values, nulls, &plan);
+	written = session_table_execute(&insert_statement, values, nulls);
 	session_table_expect(&events, written, 1);
 	if (event->notify)
 		notify(event);
@@ -359,7 +360,7 @@ is_text(const text *value, const char *word)
 
 /* Events of one kind with a session are not like those without one. */
 static bool
-is_alike(TupleTableSlot *slot, const SessionEvent *event)
+is_same_kind(TupleTableSlot *slot, const SessionEvent *event)
 {
 	bool		null;
 	Datum		value = session_table_value(&events, slot, COL_KIND, &null);
@@ -372,7 +373,7 @@ is_alike(TupleTableSlot *slot, const SessionEvent *event)
 
 /* Tells whether it is about the same session, or else from the same address. */
 static bool
-is_same(TupleTableSlot *slot, const SessionEvent *event)
+is_same_subject(TupleTableSlot *slot, const SessionEvent *event)
 {
 	bool		null;
 	Datum		value;
@@ -418,8 +419,8 @@ session_event_is_news(const SessionEvent *event, int64 span, int most)
 		   !is_ahead(slot, event->at))
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (is_alike(slot, event))
-			news = ++count < most && !is_same(slot, event);
+		if (is_same_kind(slot, event))
+			news = ++count < most && !is_same_subject(slot, event);
 	}
 	index_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);

@@ -37,6 +37,7 @@
 
 #include "audit/event.h"
 #include "audit/evidence.h"
+#include "model/array.h"
 #include "model/json.h"
 #include "shared/database.h"
 #include "shared/window.h"
@@ -120,6 +121,7 @@ typedef struct Taken
 
 static Taken *taken = NULL;
 static int	ntaken = 0;
+static int	taken_room = 0;
 
 void
 session_evidence_shmem_request(void)
@@ -180,7 +182,7 @@ write_entry(const Entry *entry)
 
 /* Returns the place in the queue that a number has, or one after it. */
 static Entry *
-place_of(uint64 number, int after)
+slot_of(uint64 number, int after)
 {
 	const Kind *kind = &kinds[number % KINDS];
 
@@ -197,7 +199,7 @@ remove_entry(Entry *entry)
 
 /* Returns the entries of a kind that a database has; *newest is the last. */
 static int
-count_of(const Kind *kind, Oid database, Entry **newest)
+count_entries(const Kind *kind, Oid database, Entry **newest)
 {
 	int			count = 0;
 
@@ -220,7 +222,7 @@ count_of(const Kind *kind, Oid database, Entry **newest)
  * database that has the most entries of it, if that has more than its share.
  */
 static bool
-make_evidence_room(const Kind *kind, Oid database)
+make_room(const Kind *kind, Oid database)
 {
 	Oid			largest = InvalidOid;
 	int			most = 0;
@@ -234,16 +236,16 @@ make_evidence_room(const Kind *kind, Oid database)
 		/* One look at each is enough, and mostly they are of few. */
 		if (other == largest)
 			continue;
-		count = count_of(kind, other, &newest);
+		count = count_entries(kind, other, &newest);
 		if (count > most)
 		{
 			largest = other;
 			most = count;
 		}
 	}
-	if (count_of(kind, database, &newest) + 1 >= most)
+	if (count_entries(kind, database, &newest) + 1 >= most)
 		return false;
-	(void) count_of(kind, largest, &newest);
+	(void) count_entries(kind, largest, &newest);
 	remove_entry(newest);
 	return true;
 }
@@ -258,19 +260,19 @@ queue_entry(const Entry *entry)
 	if (queue->used[entry->key.kind] == kind->room)
 	{
 		queue->dropped++;
-		if (!make_evidence_room(kind, entry->key.database))
+		if (!make_room(kind, entry->key.database))
 			return;
 	}
 	/* The numbers go round, so mostly the oldest place is free. */
-	while (OidIsValid(place_of(entry->number, after)->key.database))
+	while (OidIsValid(slot_of(entry->number, after)->key.database))
 		after++;
-	*place_of(entry->number, after) = *entry;
+	*slot_of(entry->number, after) = *entry;
 	queue->used[entry->key.kind]++;
 }
 
 /* Puts back what was taken since a subtransaction began. */
 static void
-put_back(SubTransactionId since)
+restore_taken(SubTransactionId since)
 {
 	int			kept = 0;
 
@@ -294,11 +296,12 @@ evidence_at_transaction_end(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			/* It may still be rolled back; rather tell it twice than never. */
 		case XACT_EVENT_ABORT:
-			put_back(InvalidSubTransactionId);
+			restore_taken(InvalidSubTransactionId);
 			/* FALLTHROUGH */
 		case XACT_EVENT_COMMIT:
 			taken = NULL;		/* goes with the transaction's memory */
 			ntaken = 0;
+			taken_room = 0;
 			break;
 		default:
 			break;
@@ -311,15 +314,14 @@ evidence_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 {
 	/* What began later is part of it. */
 	if (ntaken > 0 && event == SUBXACT_EVENT_ABORT_SUB)
-		put_back(mine);
+		restore_taken(mine);
 }
 
 /* Has the end of the transaction reported here, and makes room to take. */
 static void
-prepare_to_take(int count)
+reserve_taken(int count)
 {
 	static bool watching = false;
-	Size		size = (Size) (ntaken + count) * sizeof(Taken);
 
 	if (!watching)
 	{
@@ -327,21 +329,19 @@ prepare_to_take(int count)
 		RegisterSubXactCallback(evidence_at_savepoint_end, NULL);
 		watching = true;
 	}
-	if (taken == NULL)
-		taken = MemoryContextAllocHuge(TopTransactionContext, size);
-	else
-		taken = repalloc_huge(taken, size);
+	taken = session_array_reserve(taken, ntaken + count, &taken_room,
+								  sizeof(Taken), TopTransactionContext);
 }
 
 static Entry *
-find_evidence_entry(uint64 number)
+find_entry(uint64 number)
 {
 	int			room = kinds[number % KINDS].room;
 
 	/* Where it was put, unless that was taken. */
 	for (int after = 0; after < room; after++)
 	{
-		Entry	   *entry = place_of(number, after);
+		Entry	   *entry = slot_of(number, after);
 
 		if (entry->key.database == MyDatabaseId && entry->number == number)
 			return entry;
@@ -351,13 +351,13 @@ find_evidence_entry(uint64 number)
 
 /* Takes those of some entries that are there still. */
 static void
-take(const uint64 *numbers, int count)
+take_entries(const uint64 *numbers, int count)
 {
-	prepare_to_take(count);
+	reserve_taken(count);
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	for (int i = 0; i < count; i++)
 	{
-		Entry	   *entry = find_evidence_entry(numbers[i]);
+		Entry	   *entry = find_entry(numbers[i]);
 
 		if (entry == NULL)
 			continue;
@@ -405,7 +405,7 @@ session_evidence_write(const uint64 *numbers, int count)
 {
 	int			first = ntaken;
 
-	take(numbers, count);
+	take_entries(numbers, count);
 	count = ntaken - first;
 	for (int i = first; i < first + count; i++)
 	{
@@ -424,7 +424,7 @@ session_evidence_put_off(uint64 number)
 	Entry	   *entry;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	entry = find_evidence_entry(number);
+	entry = find_entry(number);
 	if (entry != NULL && now - entry->at > KEEP)
 	{
 		remove_entry(entry);
@@ -441,9 +441,9 @@ session_evidence_put_off(uint64 number)
 
 /* Takes one event from the budget of this database, if any is left. */
 static bool
-within_budget(const Entry *entry)
+spend_budget(const Entry *entry)
 {
-	SessionDatabase *database = session_database_mine();
+	SessionDatabase *database = session_database_current();
 	int64		minute = entry->at / USECS_PER_MINUTE;
 
 	if (database == NULL)
@@ -459,12 +459,12 @@ within_budget(const Entry *entry)
 
 /* Puts a new entry into the queue, or drops it. */
 static void
-push(Entry *entry)
+queue_new_entry(Entry *entry)
 {
 	/* Nothing else may have told the launcher of this database. */
 	session_database_attach();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (within_budget(entry))
+	if (spend_budget(entry))
 	{
 		entry->number = ++queue->last * KINDS + entry->key.kind;
 		queue_entry(entry);
@@ -539,7 +539,7 @@ note_evidence(Entry *entry, int limit)
 	if (!session_window_exceeds(&entry->key, entry->at, limit, &entry->count))
 		return;
 	if (queue != NULL)
-		push(entry);
+		queue_new_entry(entry);
 	else
 		write_evidence_now(entry);
 }

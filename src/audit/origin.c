@@ -68,6 +68,13 @@ static SessionTable origins = {
 	.needed = indexes
 };
 
+static SessionStatement insert_statement = {
+	.table = &origins,
+	.sql = "INSERT INTO session.origins (hash, used_at, nonce)"
+	" VALUES ($1, $2, $3)",
+	.types = {INT8OID, TIMESTAMPTZOID, INT8OID}
+};
+
 /* Adds a part that cannot run into the next one. */
 static void
 put_part(StringInfo whole, const void *data, int len)
@@ -122,44 +129,44 @@ origin_hash(const SessionRow *row, int which)
 }
 
 /* What is asked about one origin, and the answer. */
-typedef struct Question
+typedef struct OriginLookup
 {
 	int			which;
 	int64		hash;
 	TimestampTz last;			/* used, as far as noted; or SESSION_NO_TIME */
-} Question;
+}			OriginLookup;
 
 static void
-find_last(SessionTableScan *scan, Question *question)
+read_last_use(SessionTableScan *scan, OriginLookup * lookup)
 {
-	question->last = SESSION_NO_TIME;
+	lookup->last = SESSION_NO_TIME;
 	while (session_table_next(scan))
 	{
 		bool		null;
 		Datum		used_at = session_table_value(&origins, scan->slot,
 												  COL_USED_AT, &null);
 
-		question->last = Max(question->last, DatumGetTimestampTz(used_at));
+		lookup->last = Max(lookup->last, DatumGetTimestampTz(used_at));
 	}
 }
 
 /* Looks at the table once for all of them. */
 static void
-look(Question *questions, int count)
+look_up(OriginLookup * lookups, int count)
 {
 	Relation	rel = session_table_open(&origins, AccessShareLock);
 	SessionTableScan scan;
 	ScanKeyData key;
 
 	ScanKeyInit(&key, 1, HTEqualStrategyNumber, F_INT8EQ,
-				Int64GetDatum(questions[0].hash));
+				Int64GetDatum(lookups[0].hash));
 	session_table_begin(&scan, rel, origins.indexes[BY_HASH], &key);
-	find_last(&scan, &questions[0]);
+	read_last_use(&scan, &lookups[0]);
 	for (int i = 1; i < count; i++)
 	{
-		key.sk_argument = Int64GetDatum(questions[i].hash);
-		index_rescan(scan.desc, &key, 1, NULL, 0);
-		find_last(&scan, &questions[i]);
+		key.sk_argument = Int64GetDatum(lookups[i].hash);
+		session_table_rescan(&scan, &key);
+		read_last_use(&scan, &lookups[i]);
 	}
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
@@ -168,55 +175,49 @@ look(Question *questions, int count)
 static void
 note_origin_use(int64 hash, TimestampTz now)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {INT8OID, TIMESTAMPTZOID, INT8OID};
-	Datum		values[lengthof(types)];
 	int64		nonce;
-	uint64		written;
+	Datum		values[3];
 
 	session_random_bytes(&nonce, sizeof(nonce));
 	values[0] = Int64GetDatum(hash);
 	values[1] = TimestampTzGetDatum(now);
 	values[2] = Int64GetDatum(nonce);
-	written = session_table_execute(&origins, "INSERT INTO session.origins"
-									" (hash, used_at, nonce)"
-									" VALUES ($1, $2, $3)",
-									lengthof(types), types, values, NULL,
-									&plan);
-	session_table_expect(&origins, written, 1);
+	session_table_expect(&origins,
+						 session_table_execute(&insert_statement, values, NULL),
+						 1);
 }
 
 static bool
-is_known(const Question *question, TimestampTz now)
+is_known(const OriginLookup * lookup, TimestampTz now)
 {
 	int64		retention = session_settings.event_retention * USECS_PER_SEC;
 
-	return question->last != SESSION_NO_TIME &&
-		(retention == 0 || question->last > now - retention);
+	return lookup->last != SESSION_NO_TIME &&
+		(retention == 0 || lookup->last > now - retention);
 }
 
 /* Has use to be noted again, for it to stay known? */
 static bool
-is_stale(const Question *question, TimestampTz now)
+is_stale(const OriginLookup * lookup, TimestampTz now)
 {
 	int64		retention = session_settings.event_retention * USECS_PER_SEC;
 
-	return !is_known(question, now) ||
-		(retention > 0 && question->last < now - retention / FRACTION);
+	return !is_known(lookup, now) ||
+		(retention > 0 && lookup->last < now - retention / FRACTION);
 }
 
 static void
-ask(Question *question, const SessionRow *row, int which)
+init_lookup(OriginLookup * lookup, const SessionRow *row, int which)
 {
-	question->which = which;
-	question->hash = origin_hash(row, which);
+	lookup->which = which;
+	lookup->hash = origin_hash(row, which);
 }
 
 int
 session_origin_news(const SessionRow *row, int which, TimestampTz now)
 {
-	Question	pair;
-	Question	questions[2];
+	OriginLookup pair;
+	OriginLookup lookups[2];
 	int			count = 0;
 	int			news = 0;
 
@@ -226,21 +227,21 @@ session_origin_news(const SessionRow *row, int which, TimestampTz now)
 		which &= ~SESSION_ORIGIN_USER_AGENT;
 	if (which == 0)
 		return 0;
-	ask(&pair, row, which);
-	look(&pair, 1);
+	init_lookup(&pair, row, which);
+	look_up(&pair, 1);
 	if (!is_stale(&pair, now))
 		return 0;
 	if ((which & SESSION_ORIGIN_IP) != 0)
-		ask(&questions[count++], row, SESSION_ORIGIN_IP);
+		init_lookup(&lookups[count++], row, SESSION_ORIGIN_IP);
 	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
-		ask(&questions[count++], row, SESSION_ORIGIN_USER_AGENT);
-	look(questions, count);
+		init_lookup(&lookups[count++], row, SESSION_ORIGIN_USER_AGENT);
+	look_up(lookups, count);
 	for (int i = 0; i < count; i++)
 	{
-		if (!is_known(&questions[i], now))
-			news |= questions[i].which;
-		if (is_stale(&questions[i], now))
-			note_origin_use(questions[i].hash, now);
+		if (!is_known(&lookups[i], now))
+			news |= lookups[i].which;
+		if (is_stale(&lookups[i], now))
+			note_origin_use(lookups[i].hash, now);
 	}
 	if (count > 1)
 		note_origin_use(pair.hash, now);

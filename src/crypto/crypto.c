@@ -197,8 +197,8 @@ end_cipher(EVP_CIPHER_CTX *ctx)
 
 /* Run bytes through a cipher; out is NULL for associated data. */
 static bool
-update(EVP_CIPHER_CTX *ctx, uint8 *out, int *out_len, const void *in,
-	   size_t len)
+run_cipher(EVP_CIPHER_CTX *ctx, uint8 *out, int *out_len, const void *in,
+		   size_t len)
 {
 	*out_len = 0;
 	return len == 0 ||
@@ -218,8 +218,8 @@ session_crypto_aes256gcm_seal(uint8 *out, uint8 tag[SESSION_GCM_TAG_BYTES],
 	int			n;
 	bool		ok;
 
-	ok = ctx != NULL && update(ctx, NULL, &n, aad, aad_len) &&
-		update(ctx, out, &n, in, len) && (size_t) n == len &&
+	ok = ctx != NULL && run_cipher(ctx, NULL, &n, aad, aad_len) &&
+		run_cipher(ctx, out, &n, in, len) && (size_t) n == len &&
 		EVP_CipherFinal_ex(ctx, rest, &n) == 1 && n == 0 &&
 		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, SESSION_GCM_TAG_BYTES,
 							tag) == 1;
@@ -242,8 +242,8 @@ session_crypto_aes256gcm_open(uint8 *out, const void *in, size_t len,
 	ok = ctx != NULL &&
 		EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, SESSION_GCM_TAG_BYTES,
 							unconstify(uint8 *, tag)) == 1 &&
-		update(ctx, NULL, &n, aad, aad_len) &&
-		update(ctx, out, &n, in, len) && (size_t) n == len &&
+		run_cipher(ctx, NULL, &n, aad, aad_len) &&
+		run_cipher(ctx, out, &n, in, len) && (size_t) n == len &&
 		EVP_CipherFinal_ex(ctx, rest, &n) == 1 && n == 0;
 	end_cipher(ctx);
 	/* What was decrypted before the tag could be looked at is not proven. */
@@ -262,7 +262,7 @@ run_cbc(uint8 *out, size_t *out_len, const void *in, size_t len,
 	int			last = 0;
 	bool		ok;
 
-	ok = ctx != NULL && update(ctx, out, &n, in, len) &&
+	ok = ctx != NULL && run_cipher(ctx, out, &n, in, len) &&
 		EVP_CipherFinal_ex(ctx, out + n, &last) == 1;
 	end_cipher(ctx);
 	*out_len = (size_t) n + (size_t) last;

@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "engine/activity.h"
+#include "model/array.h"
 #include "model/policy.h"
 #include "settings.h"
 #include "shared/database.h"
@@ -114,7 +115,7 @@ seen_at(Use *use)
 
 /* Finds what is noted of a session, and not of an earlier one of its id. */
 static Use *
-find_use(const SessionIdPlace *place, TimestampTz created_at)
+find_use(const SessionIdSlot *place, TimestampTz created_at)
 {
 	Use		   *use = session_idmap_find(place);
 
@@ -124,7 +125,7 @@ find_use(const SessionIdPlace *place, TimestampTz created_at)
 void
 session_activity_overlay(SessionRow *row)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	TimestampTz seen = SESSION_NO_TIME;
 	Use		   *use;
 
@@ -147,7 +148,7 @@ session_activity_overlay(SessionRow *row)
 static bool
 note_again(const SessionRow *row, TimestampTz now)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use;
 
 	session_idmap_lock(map, &place, &row->id, LW_SHARED);
@@ -161,10 +162,10 @@ note_again(const SessionRow *row, TimestampTz now)
 void
 session_activity_again(const pg_uuid_t *id, TimestampTz now)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use;
 
-	if (session_database_mine() == NULL)
+	if (session_database_current() == NULL)
 		return;
 	session_idmap_lock(map, &place, id, LW_SHARED);
 	use = session_idmap_find(&place);
@@ -205,7 +206,7 @@ is_early(void *entry, void *arg)
  * worker makes room by writing.
  */
 static void
-make_activity_room(const SessionIdPlace *place)
+make_activity_room(const SessionIdSlot *place)
 {
 	Span		span = {DT_NOEND, DT_NOBEGIN};
 
@@ -216,7 +217,7 @@ make_activity_room(const SessionIdPlace *place)
 }
 
 static Use *
-add_use(const SessionIdPlace *place)
+add_use(const SessionIdSlot *place)
 {
 	Use		   *use = session_idmap_find(place);
 
@@ -234,7 +235,7 @@ add_use(const SessionIdPlace *place)
 static bool
 note_first(const SessionRow *row, TimestampTz now)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	int64		age = session_policy_touch_age(row, &session_settings);
 	Use		   *use;
 
@@ -252,7 +253,7 @@ note_first(const SessionRow *row, TimestampTz now)
 	}
 	session_idmap_unlock(&place);
 	if (use == NULL)
-		session_database_count(SESSION_COUNT_DROPPED);
+		session_database_count(SESSION_COUNT_ACTIVITY_DROPPED);
 	return use != NULL;
 }
 
@@ -274,11 +275,11 @@ write_row_now(SessionRow *row, TimestampTz now)
 void
 session_activity_record(SessionRow *row, TimestampTz now)
 {
-	if (session_database_mine() != NULL &&
+	if (session_database_current() != NULL &&
 		(note_again(row, now) || note_first(row, now)))
 		row->last_seen_at = now;
 	else if (!write_row_now(row, now))
-		session_database_lost_use(now);
+		session_database_note_lost_use(now);
 }
 
 /*
@@ -292,7 +293,7 @@ static int	room = 0;
 
 /* Finds, and holds, what is noted of a session that was found. */
 static Use *
-lock_use(SessionIdPlace *place, const SessionUse *found)
+lock_use(SessionIdSlot *place, const SessionUse *found)
 {
 	session_idmap_lock(map, place, &found->id,
 					   LW_EXCLUSIVE);
@@ -303,7 +304,7 @@ lock_use(SessionIdPlace *place, const SessionUse *found)
 static void
 note_row(const SessionUse *found, TimestampTz written_at, TimestampTz due_at)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use = lock_use(&place, found);
 
 	if (use != NULL)
@@ -318,7 +319,7 @@ note_row(const SessionUse *found, TimestampTz written_at, TimestampTz due_at)
 static void
 set_due(const SessionUse *found, TimestampTz due_at)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use = lock_use(&place, found);
 
 	if (use != NULL)
@@ -385,15 +386,8 @@ note_written(const SessionUse *found)
 		RegisterSubXactCallback(activity_at_savepoint_end, NULL);
 		watching = true;
 	}
-	if (nwritten == room)
-	{
-		Size		size = Max(room * 2, 64) * sizeof(SessionUse);
-
-		written = written == NULL ?
-			MemoryContextAlloc(TopTransactionContext, size) :
-			repalloc_huge(written, size);
-		room = Max(room * 2, 64);
-	}
+	written = session_array_reserve(written, nwritten + 1, &room,
+									sizeof(SessionUse), TopTransactionContext);
 	written[nwritten++] = *found;
 }
 
@@ -419,7 +413,7 @@ is_due(Use *use, TimestampTz now)
 }
 
 static bool
-collect(void *entry, void *arg)
+collect_use(void *entry, void *arg)
 {
 	Use		   *use = entry;
 	Collection *c = arg;
@@ -440,10 +434,13 @@ collect(void *entry, void *arg)
 int
 session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 {
-	Collection	c = {.now = now,.limit = limit,.uses = uses};
+	Collection	c = {0};
 
+	c.now = now;
+	c.limit = limit;
+	c.uses = uses;
 	if (map != NULL)
-		session_idmap_visit(map, LW_SHARED, collect, &c);
+		session_idmap_visit(map, LW_SHARED, collect_use, &c);
 	return c.count;
 }
 
@@ -451,7 +448,7 @@ session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 static void
 forget_use(const SessionUse *found)
 {
-	SessionIdPlace place;
+	SessionIdSlot place;
 	Use		   *use = lock_use(&place, found);
 
 	if (use != NULL && seen_at(use) == found->seen_at)
@@ -489,8 +486,8 @@ write_one(const SessionUse *found)
 	/* Until then others come first, whatever becomes of this one. */
 	set_due(found, now + RETRY);
 	if (found->seen_at > now)
-		session_database_lost_use(found->seen_at);
-	if (!session_store_glance(&found->id, &row) ||
+		session_database_note_lost_use(found->seen_at);
+	if (!session_store_read_without_data(&found->id, &row) ||
 		row.created_at != found->created_at || found->seen_at > now)
 	{
 		forget_use(found);
@@ -535,39 +532,39 @@ session_activity_write(const SessionUse *uses, int count)
 	return done;
 }
 
-typedef struct Survey
+typedef struct DueDatabases
 {
 	TimestampTz now;
 	int			count;
 	Oid			databases[SESSION_DATABASES];
-} Survey;
+} DueDatabases;
 
 static bool
-survey(void *entry, void *arg)
+note_due_database(void *entry, void *arg)
 {
 	Use		   *use = entry;
-	Survey	   *s = arg;
+	DueDatabases *due = arg;
 
-	if (!is_due(use, s->now))
+	if (!is_due(use, due->now))
 		return false;
-	for (int i = 0; i < s->count; i++)
-		if (s->databases[i] == use->head.key.database)
+	for (int i = 0; i < due->count; i++)
+		if (due->databases[i] == use->head.key.database)
 			return false;
-	if (s->count < SESSION_DATABASES)
-		s->databases[s->count++] = use->head.key.database;
+	if (due->count < SESSION_DATABASES)
+		due->databases[due->count++] = use->head.key.database;
 	return false;
 }
 
 List *
 session_activity_due(TimestampTz now)
 {
-	Survey	   *s = palloc0_object(Survey);
+	DueDatabases *due = palloc0_object(DueDatabases);
 	List	   *databases = NIL;
 
-	s->now = now;
-	session_idmap_visit(map, LW_SHARED, survey, s);
-	for (int i = 0; i < s->count; i++)
-		databases = lappend_oid(databases, s->databases[i]);
-	pfree(s);
+	due->now = now;
+	session_idmap_visit(map, LW_SHARED, note_due_database, due);
+	for (int i = 0; i < due->count; i++)
+		databases = lappend_oid(databases, due->databases[i]);
+	pfree(due);
 	return databases;
 }

@@ -1,18 +1,19 @@
 /*
  * change.c
- *	  Changes of session.sessions, whoever makes them.
+ *	  Noting changes of session.sessions, from any source.
  *
  * Rules:
- * - Snapshots hear of a change of the table from its triggers alone.  They
- *	 fire for the statements of store.c, for those that an administrator runs,
- *	 for the cascade of a foreign key and for what logical replication applies.
- * - An UPDATE is noted when it has changed a column that a snapshot is made
- *	 from, or that ends a session.  Recording activity and writing data are not.
- * - The WHEN clause of the trigger for DELETE passes over revoked and expired
- *	 sessions, and this file over idle ones: their snapshots are over or noted
- *	 already, and purging them must not fill the shared set.
- * - An INSERT needs no note: when a row of the same id was there before, its
- *	 end was noted.
+ * - Only the triggers on the table note a change for snapshots.  They fire for
+ *	 the statements of store.c, for those of an administrator, for the cascade
+ *	 of a foreign key and for changes that logical replication applies.
+ * - An UPDATE is noted if it changes a column that snapshots contain, or one
+ *	 that ends the session.  Recording activity and writing data are not noted.
+ * - A DELETE of a session that has ended is not noted: its snapshots have
+ *	 expired or its end was noted, and purging must not fill the shared set of
+ *	 revocations.  The WHEN clause of the trigger excludes revoked and expired
+ *	 sessions, this file idle ones.
+ * - An INSERT is not noted: if there was a row of the same id before, its end
+ *	 was noted.
  */
 #include "postgres.h"
 
@@ -25,13 +26,15 @@
 #include "table/keyring.h"
 #include "table/store.h"
 
+/* Returns whether a session is active, recorded activity included. */
 static bool
-is_alive(SessionRow *row)
+is_active(SessionRow *row)
 {
 	session_activity_overlay(row);
 	return session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }
 
+/* Notes that an UPDATE or DELETE has changed or removed a session. */
 void
 session_change_row(const TriggerData *data)
 {
@@ -48,10 +51,11 @@ session_change_row(const TriggerData *data)
 		session_store_load(data->tg_newslot, &after);
 		session_store_note_change(&before, &after);
 	}
-	else if (is_alive(&before))
+	else if (is_active(&before))
 		session_store_note_change(&before, NULL);
 }
 
+/* Notes that TRUNCATE has removed all sessions. */
 void
 session_change_emptied(const TriggerData *data)
 {
@@ -59,6 +63,7 @@ session_change_emptied(const TriggerData *data)
 	session_store_note_emptied();
 }
 
+/* Warns if one of our triggers does not fire for every change. */
 void
 session_change_check_triggers(void)
 {

@@ -1,13 +1,14 @@
 /*
  * cleanup.c
- *	  Upkeep within the caller's transaction.
+ *	  Upkeep in the caller's transaction: the driver of session_cleanup.
  *
  * Rules:
- * - A batch is a subtransaction, and as large as it can be: the caller's
- *	 transaction ends all of them at once, and many subtransactions would slow
- *	 others down.
- * - An error undoes its batch and is a WARNING.  What tells the caller to stop,
- *	 or to begin the transaction again, is an error still.
+ * - A batch is a subtransaction and takes all items that were found.  Smaller
+ *	 batches would gain nothing, because locks are held until the caller's
+ *	 transaction ends, and many subtransactions slow down other backends.
+ * - An error rolls back its batch and becomes a WARNING.  A cancelled query
+ *	 and a serialization failure stay errors: the caller must stop, or repeat
+ *	 the transaction.
  */
 #include "postgres.h"
 
@@ -20,10 +21,7 @@
 #include "engine/cleanup.h"
 #include "engine/upkeep.h"
 
-/* How many errors are reported. */
-#define REPORT 10
-
-/* Errors that the caller has to know of at once. */
+/* Returns whether an error must end the caller's transaction. */
 static bool
 ends_transaction(int code)
 {
@@ -31,8 +29,9 @@ ends_transaction(int code)
 		code == ERRCODE_T_R_SERIALIZATION_FAILURE;
 }
 
+/* Reports the error of a batch as a WARNING. */
 static void
-warn(const SessionUpkeep *upkeep, const ErrorData *error)
+warn_of_error(const SessionUpkeep *upkeep, const ErrorData *error)
 {
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
@@ -44,9 +43,12 @@ warn(const SessionUpkeep *upkeep, const ErrorData *error)
 			 error->context == NULL ? 0 : errcontext("%s", error->context)));
 }
 
-/* Within PG_CATCH: undoes the batch; returns the SQLSTATE of its error. */
+/*
+ * Called in PG_CATCH.  Rolls back the batch, reports its error if that is due,
+ * and returns its SQLSTATE.
+ */
 static int
-undo(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
+undo_batch(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
 {
 	ErrorData  *error;
 	int			code;
@@ -60,12 +62,13 @@ undo(const SessionUpkeep *upkeep, MemoryContext memory, ResourceOwner owner)
 	if (ends_transaction(error->sqlerrcode))
 		ReThrowError(error);
 	code = error->sqlerrcode;
-	if (upkeep->result.errors < REPORT && session_upkeep_tells(upkeep, code))
-		warn(upkeep, error);
+	if (session_upkeep_reports(upkeep, code))
+		warn_of_error(upkeep, error);
 	FreeErrorData(error);
 	return code;
 }
 
+/* Calls `work` in a savepoint; returns 0 or the SQLSTATE of its error. */
 static int
 attempt_in_savepoint(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
 {
@@ -83,12 +86,13 @@ attempt_in_savepoint(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep)
 	}
 	PG_CATCH();
 	{
-		code = undo(upkeep, memory, owner);
+		code = undo_batch(upkeep, memory, owner);
 	}
 	PG_END_TRY();
 	return code;
 }
 
+/* There is no limit of time. */
 static bool
 cleanup_may_go_on(SessionUpkeep *upkeep)
 {
@@ -102,6 +106,7 @@ static const SessionUpkeepDriver driver = {
 	.whole = true
 };
 
+/* Runs all steps of upkeep; returns the number of session rows deleted. */
 int64
 session_cleanup_run(int64 max_deleted, List **failed)
 {

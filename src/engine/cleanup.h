@@ -1,6 +1,6 @@
 /*
  * cleanup.h
- *	  Upkeep within the caller's transaction.
+ *	  Upkeep in the caller's transaction: the driver of session_cleanup.
  */
 #ifndef SESSION_CLEANUP_H
 #define SESSION_CLEANUP_H
@@ -8,9 +8,10 @@
 #include "nodes/pg_list.h"
 
 /*
- * Does all steps of upkeep, deleting the rows of at most max_deleted sessions
- * (0 = no limit).  Returns how many it has deleted, and in *failed a list of
- * the names of the steps in which something failed, which is a WARNING.
+ * Runs all steps of upkeep and deletes the rows of at most max_deleted
+ * sessions (0 = no limit).  Returns the number deleted.  Errors are reported
+ * as WARNINGs, and *failed becomes a list of the names of the steps that had
+ * one.
  */
 extern int64 session_cleanup_run(int64 max_deleted, List **failed);
 

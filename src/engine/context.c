@@ -2,19 +2,19 @@
  * context.c
  *	  The session that belongs to the running transaction.
  *
- * A bound identity is the value of the setting "session.context", set locally:
- * so it ends with the transaction, follows savepoints and travels to parallel
+ * A bound identity is the value of the setting "session.context", set locally.
+ * So it ends with the transaction, follows savepoints, and travels to parallel
  * workers by the server's own machinery.
  *
  * Rules:
- * - Nobody but us can give the setting a value.  The check hook refuses every
- *	 one that does not come from session_context_bind, or from the leader of a
- *	 parallel worker, whose own value came from there.  What a user, a database
- *	 or a client brings along has another source than a leader's, so it is
- *	 refused in a worker too, whenever the library is loaded.
- * - Clearing it is allowed: less than nobody one cannot be.
- * - The parsed form is made by the check hook and lives as long as the server
- *	 keeps the value, so reading it costs nothing.
+ * - Only session_context_bind gives the setting a value.  The check hook
+ *	 accepts a value from there, and in a parallel worker the value of the
+ *	 leader, which came from there.  It refuses every other value.  A value
+ *	 that a user, a database or a client brings has another source than that of
+ *	 the leader, so a worker refuses it too, whenever the library is loaded.
+ * - Clearing is allowed: it can only take rights from the caller.
+ * - The check hook parses the value, and the server keeps the parsed form as
+ *	 long as the value.  So reading the identity costs nothing.
  */
 #include "postgres.h"
 
@@ -26,21 +26,23 @@
 
 #include "compat.h"
 #include "engine/context.h"
-#include "model/row.h"
 
-/* The value of the setting, as the server keeps it. */
+/* The value of the setting, which the server keeps. */
 static char *setting;
 
 static const SessionIdentity *bound;
 static uint64 generation = 1;
-static bool binding;			/* a value that comes now is ours */
+static bool binding;			/* session_context_bind is setting the value */
 
-static pg_uuid_t noted;
-static LocalTransactionId noted_in = InvalidLocalTransactionId;
+/* The session that was proven last without being bound, and where. */
+static pg_uuid_t proven;
+static LocalTransactionId proven_in = InvalidLocalTransactionId;
 
 /*
- * The form in the setting: numbers and lengths in decimal, each followed by a
- * colon, and after a length so many bytes; -1 is the length of NULL.
+ * Writing the value
+ *
+ * Numbers are decimal and end with a colon.  A text is its length as a number,
+ * then its bytes; the length -1 stands for NULL.
  */
 
 static void
@@ -65,8 +67,9 @@ put_context_text(StringInfo out, const text *source)
 		put_bytes(out, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source));
 }
 
+/* Returns an identity as the value of the setting. */
 static char *
-serialize(const SessionIdentity *identity)
+serialize_identity(const SessionIdentity *identity)
 {
 	StringInfoData out;
 
@@ -86,16 +89,22 @@ serialize(const SessionIdentity *identity)
 	return out.data;
 }
 
-/* Reading it; nothing here may raise or use palloc. */
-typedef struct Reader
+/*
+ * Reading the value
+ *
+ * A check hook must not raise an error, and the server frees the result, so
+ * nothing here uses palloc.
+ */
+
+typedef struct IdentityReader
 {
 	const char *next;
 	char	   *room;			/* for the next text */
-	bool		good;
-} Reader;
+	bool		valid;			/* everything read so far has the form */
+} IdentityReader;
 
 static int64
-take_number(Reader *reader)
+take_number(IdentityReader *reader)
 {
 	char	   *end;
 	int64		number;
@@ -104,7 +113,7 @@ take_number(Reader *reader)
 	number = strtoi64(reader->next, &end, 10);
 	if (errno != 0 || end == reader->next || *end != ':')
 	{
-		reader->good = false;
+		reader->valid = false;
 		return 0;
 	}
 	reader->next = end + 1;
@@ -112,16 +121,16 @@ take_number(Reader *reader)
 }
 
 static text *
-take_context_text(Reader *reader)
+take_context_text(IdentityReader *reader)
 {
 	int64		len = take_number(reader);
 	text	   *result = (text *) reader->room;
 
-	if (!reader->good || len < 0)
+	if (!reader->valid || len < 0)
 		return NULL;
 	if ((size_t) len != strnlen(reader->next, (size_t) len))
 	{
-		reader->good = false;
+		reader->valid = false;
 		return NULL;
 	}
 	SET_VARSIZE(result, VARHDRSZ + len);
@@ -131,15 +140,18 @@ take_context_text(Reader *reader)
 	return result;
 }
 
-/* NULL when there is no memory, or it is none of ours after all. */
+/*
+ * Returns the identity of a value, in memory that the server frees.  NULL when
+ * there is no memory, and for a value that serialize_identity did not make.
+ */
 static SessionIdentity *
 parse_identity(const char *source)
 {
-	/* The texts are in the source, each with a header and padding more. */
+	/* Each of the five texts takes a header and padding beside its bytes. */
 	size_t		size = MAXALIGN(sizeof(SessionIdentity)) + strlen(source) +
 	5 * (VARHDRSZ + ALIGNOF_INT);
 	SessionIdentity *identity = session_compat_guc_malloc(size);
-	Reader		reader = {.next = source,.good = true};
+	IdentityReader reader = {.next = source,.valid = true};
 
 	if (identity == NULL)
 		return NULL;
@@ -156,7 +168,7 @@ parse_identity(const char *source)
 	identity->role = take_context_text(&reader);
 	identity->claims = take_context_text(&reader);
 	identity->proof = take_context_text(&reader);
-	if (reader.good && *reader.next == '\0')
+	if (reader.valid && *reader.next == '\0')
 		return identity;
 	session_compat_guc_free(identity);
 	return NULL;
@@ -166,6 +178,7 @@ parse_identity(const char *source)
  * The setting
  */
 
+/* Check hook: refuses values from elsewhere, and parses ours. */
 static bool
 check_context(char **newval, void **extra, GucSource source)
 {
@@ -184,13 +197,14 @@ check_context(char **newval, void **extra, GucSource source)
 	*extra = parse_identity(*newval);
 	if (*extra == NULL)
 	{
-		/* The server's own message would repeat the value. */
+		/* The server's own message would contain the value. */
 		GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
 		GUC_check_errmsg("out of memory");
 	}
 	return *extra != NULL;
 }
 
+/* Assign hook: makes the parsed value the bound identity. */
 static void
 assign_context(const char *newval, void *extra)
 {
@@ -198,7 +212,7 @@ assign_context(const char *newval, void *extra)
 	generation++;
 }
 
-/* Whose it is, and none of the rest. */
+/* Show hook: shows the session's id and nothing else of the identity. */
 static const char *
 show_context(void)
 {
@@ -208,6 +222,7 @@ show_context(void)
 											   UUIDPGetDatum(&bound->id)));
 }
 
+/* Defines the setting that keeps a bound identity. */
 void
 session_context_init(void)
 {
@@ -227,10 +242,11 @@ set_locally(const char *to)
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
+/* Binds an identity to the running transaction; NULL removes it. */
 void
 session_context_bind(const SessionIdentity *identity)
 {
-	char	   *to = identity == NULL ? "" : serialize(identity);
+	char	   *to = identity == NULL ? "" : serialize_identity(identity);
 
 	binding = identity != NULL;
 	PG_TRY();
@@ -246,12 +262,14 @@ session_context_bind(const SessionIdentity *identity)
 		pfree(to);
 }
 
+/* Returns the bound identity; NULL when none is. */
 const SessionIdentity *
 session_context_identity(void)
 {
 	return bound;
 }
 
+/* Returns a number that changes whenever the bound identity does. */
 uint64
 session_context_generation(void)
 {
@@ -259,23 +277,25 @@ session_context_generation(void)
 }
 
 /*
- * What was proven without being bound
+ * The current session of a list
  */
 
+/* Records that the transaction has proven or created this session. */
 void
-session_context_note(const pg_uuid_t *id)
+session_context_set_proven(const pg_uuid_t *id)
 {
-	noted = *id;
-	noted_in = session_compat_lxid();
+	proven = *id;
+	proven_in = session_compat_lxid();
 }
 
+/* Returns whether a list of sessions shows this one as current. */
 bool
 session_context_is_current(const pg_uuid_t *id)
 {
 	if (bound != NULL)
 		return bound->has_row &&
 			memcmp(bound->id.data, id->data, UUID_LEN) == 0;
-	return LocalTransactionIdIsValid(noted_in) &&
-		noted_in == session_compat_lxid() &&
-		memcmp(noted.data, id->data, UUID_LEN) == 0;
+	return LocalTransactionIdIsValid(proven_in) &&
+		proven_in == session_compat_lxid() &&
+		memcmp(proven.data, id->data, UUID_LEN) == 0;
 }

@@ -82,11 +82,13 @@ without_key(Jsonb *data, text *key)
 static Jsonb *
 with_key(Jsonb *data, text *key, Jsonb *value)
 {
-	Datum		path[1] = {PointerGetDatum(key)};
+	Datum		keys[1] = {PointerGetDatum(key)};
+	ArrayType  *path = construct_array(keys, 1, TEXTOID, -1, false,
+									   TYPALIGN_INT);
 
 	return DatumGetJsonbP(DirectFunctionCall4(jsonb_set,
 											  JsonbPGetDatum(data),
-											  PointerGetDatum(construct_array(path, 1, TEXTOID, -1, false, TYPALIGN_INT)),
+											  PointerGetDatum(path),
 											  JsonbPGetDatum(value),
 											  BoolGetDatum(true)));
 }

@@ -1,13 +1,13 @@
 /*
  * levels.c
- *	  Which objects of the extension each level opens.
+ *	  Which objects of the extension each level gives access to.
  *
  * Rules:
- * - An object that is not in these lists is for its owner alone.  So a new
- *	 function, view or type that is for others is one line here, and the
- *	 installation script opens and closes nothing by itself.
- * - An application has what is public and what is for applications; an
- *	 administrator has that too.
+ * - Only its owner can use an object that is not in these lists.  So a new
+ *	 function, view or type for others is one line here, and the installation
+ *	 script grants and revokes no other privileges.
+ * - The level "app" includes what is public, and the level "admin" includes
+ *	 the level "app".
  */
 #include "postgres.h"
 
@@ -122,6 +122,7 @@ static const Entry schemas[] = {
 
 /* *INDENT-ON* */
 
+/* Returns the levels of a name in a list; 0 = it is not in the list. */
 static int
 levels_in(const Entry *entries, size_t count, const char *name)
 {
@@ -131,7 +132,10 @@ levels_in(const Entry *entries, size_t count, const char *name)
 	return 0;
 }
 
-/* Row types of tables and views are left out: the name decides, as declared. */
+/*
+ * Returns the levels of a type.  Row types of tables and views have none,
+ * because their names are not in the list.
+ */
 static int
 levels_of_type(Oid oid)
 {
@@ -148,7 +152,7 @@ levels_of_type(Oid oid)
 	return levels;
 }
 
-/* The levels that open an object of the extension. */
+/* Returns the levels that give access to an object of the extension. */
 static int
 levels_of(Oid classid, Oid objid)
 {
@@ -177,7 +181,10 @@ add_object(List *objects, Oid classid, Oid objid, int levels)
 	return lappend(objects, object);
 }
 
-/* The schema is not of the extension, but a level needs USAGE on it. */
+/*
+ * Lists the objects of the extension that belong to a level.  The schema of
+ * the functions is no member of the extension, but levels need USAGE on it.
+ */
 List *
 session_levels_objects(void)
 {
@@ -210,6 +217,7 @@ session_levels_objects(void)
 					  APP);
 }
 
+/* Returns the schema of the extension's functions. */
 Oid
 session_levels_schema(void)
 {
@@ -232,12 +240,13 @@ session_levels_schema(void)
 }
 
 /*
- * An advisory lock in a class that no SQL function can reach: the extension
- * itself can be locked by any role that owns a function, with ALTER FUNCTION
- * ... DEPENDS ON EXTENSION.
+ * An advisory lock of a class that no SQL function can lock.  The extension
+ * itself would not do: any role that owns a function can lock it, with ALTER
+ * FUNCTION ... DEPENDS ON EXTENSION.
  */
 #define LEVELS_LOCK_CLASS 7
 
+/* Waits for, and keeps out, other transactions that change privileges. */
 void
 session_levels_lock(void)
 {
@@ -246,6 +255,6 @@ session_levels_lock(void)
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, ExtensionRelationId, 0,
 						 LEVELS_LOCK_CLASS);
 	(void) LockAcquire(&tag, ExclusiveLock, false, false);
-	/* What the other transaction changed is seen from here on. */
+	/* See the changes of the transaction that held the lock before. */
 	AcceptInvalidationMessages();
 }

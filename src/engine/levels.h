@@ -1,6 +1,6 @@
 /*
  * levels.h
- *	  Which objects of the extension each level opens.
+ *	  Which objects of the extension each level gives access to.
  */
 #ifndef SESSION_LEVELS_H
 #define SESSION_LEVELS_H
@@ -13,7 +13,7 @@
 #define SESSION_LEVEL_ADMIN 0x04
 #define SESSION_LEVEL_MONITOR 0x08	/* pg_monitor */
 
-/* An object that is not for its owner alone. */
+/* An object that belongs to at least one level. */
 typedef struct SessionObject
 {
 	Oid			classid;
@@ -22,17 +22,17 @@ typedef struct SessionObject
 } SessionObject;
 
 /*
- * Lists the objects of the extension that belong to a level, and the schema of
- * its functions; a list of SessionObject.
+ * Returns the objects of the extension that belong to a level, and the schema
+ * of its functions: a list of SessionObject.
  */
 extern List *session_levels_objects(void);
 
-/* The schema of the extension's functions. */
+/* Returns the schema of the extension's functions. */
 extern Oid	session_levels_schema(void);
 
 /*
  * Waits until no other transaction changes privileges of the extension, and
- * keeps others from it until the end of this one.
+ * makes others wait until this one ends.
  */
 extern void session_levels_lock(void);
 

@@ -3,14 +3,18 @@
  *	  What can happen to a session, from its creation to its end.
  *
  * Rules:
- * - The clock is GetCurrentTimestamp(), read once a verb and after any wait,
- *	 never now(): a long transaction must not keep a dead session alive.
- * - A change first holds the row, then looks at its newest version, decides,
- *	 and writes; so nothing that ended comes back, and nothing is lost between
- *	 two writers.
- * - A user's sessions are counted under a lock on that user and tenant, taken
- *	 before any row is held; what was looked at before is looked at again.
- * - Rows of several sessions are held in the order of their ids.
+ * - The clock is GetCurrentTimestamp(), never now(): a long transaction must
+ *	 not keep a dead session alive.  It is read after every wait for a lock.
+ * - A change locks the row, then reads its newest version, decides, and
+ *	 writes.  So an ended session stays ended, and concurrent writers lose no
+ *	 update.
+ * - A session is looked at before its row is locked, so that a guessed token
+ *	 never waits for a lock and never makes a client wait.
+ * - A user's sessions are counted under a lock on that user and tenant.  That
+ *	 lock is taken before any row is locked, and what was read before is read
+ *	 again.
+ * - Rows of several sessions are locked in the order of their ids, so that two
+ *	 transactions cannot deadlock.
  */
 #include "postgres.h"
 
@@ -39,6 +43,7 @@
 #define UNIX_EPOCH_USECS \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
+/* Sets *id to the public id that a session token contains. */
 static void
 token_id(pg_uuid_t *id, const SessionToken *token)
 {
@@ -46,12 +51,13 @@ token_id(pg_uuid_t *id, const SessionToken *token)
 }
 
 /*
- * Looking
+ * Reading
  */
 
 /*
- * Finds the session of a token that came from an address (NULL = it does not
- * say), and whether it is alive.
+ * Reads the session of a token and returns the token's status.  The address
+ * is that of the request, or NULL if the caller does not know it; a failure is
+ * recorded as evidence under it.
  */
 static SessionStatus
 find_session_from(const SessionToken *token, const inet *ip, SessionRow *row)
@@ -73,12 +79,14 @@ find_session_from(const SessionToken *token, const inet *ip, SessionRow *row)
 	return session_policy_status(row, GetCurrentTimestamp());
 }
 
+/* Reads the session of a token when the address is not known. */
 static SessionStatus
 find_session(const SessionToken *token, SessionRow *row)
 {
 	return find_session_from(token, NULL, row);
 }
 
+/* Returns the status of a session token and changes nothing. */
 SessionStatus
 session_lifecycle_check(const SessionToken *token,
 						const SessionBinding *binding, SessionRow *row)
@@ -86,31 +94,32 @@ session_lifecycle_check(const SessionToken *token,
 	SessionStatus status = find_session_from(token, binding->ip, row);
 
 	if (status == SESSION_ACTIVE &&
-		!session_policy_bound(row, &session_settings, binding))
+		!session_policy_matches_binding(row, &session_settings, binding))
 		status = SESSION_BINDING;
-	session_database_count(SESSION_COUNT_CHECKED + status);
+	session_database_count(SESSION_COUNT_STATUS + status);
 	return status;
 }
 
 /*
- * The session whose new tokens the running transaction hands out.  Its client
- * has not got them yet, so a use of them in the same transaction is not the
- * client's.
+ * The session to which the running transaction has given new tokens.  The
+ * client does not have them yet, so a use in the same transaction is not a use
+ * by the client and is not recorded.
  */
 static pg_uuid_t handed;
 static LocalTransactionId handed_in = InvalidLocalTransactionId;
 static SubTransactionId handed_in_sub;
 
-/* What a savepoint's rollback undid is not handed out. */
+/* Forgets the session when a rollback to a savepoint takes its tokens back. */
 static void
 forget_handed(SubXactEvent event, SubTransactionId mine,
 			  SubTransactionId parent, void *arg)
 {
-	/* A subtransaction that began later is part of this one. */
+	/* Subtransactions that began later are part of the one that ends. */
 	if (event == SUBXACT_EVENT_ABORT_SUB && handed_in_sub >= mine)
 		handed_in = InvalidLocalTransactionId;
 }
 
+/* Notes that the transaction has given new tokens to a session. */
 static void
 note_handed(const SessionRow *row)
 {
@@ -124,6 +133,7 @@ note_handed(const SessionRow *row)
 	handed_in_sub = GetCurrentSubTransactionId();
 }
 
+/* Returns whether the transaction has given new tokens to a session. */
 static bool
 is_handed_out(const SessionRow *row)
 {
@@ -132,14 +142,19 @@ is_handed_out(const SessionRow *row)
 		memcmp(handed.data, row->id.data, UUID_LEN) == 0;
 }
 
+/*
+ * Records a use of an active session.  From now on, session_info shows the
+ * session as the current one of the transaction.
+ */
 static void
 note_session_use(SessionRow *row)
 {
 	if (!is_handed_out(row))
 		session_activity_record(row, GetCurrentTimestamp());
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 }
 
+/* Reads an active session by its token and records the use. */
 bool
 session_lifecycle_use(const SessionToken *token, SessionRow *row)
 {
@@ -149,7 +164,7 @@ session_lifecycle_use(const SessionToken *token, SessionRow *row)
 	return true;
 }
 
-/* Writes the end of a live session whose row is held. */
+/* Writes the end of a live session whose row is locked. */
 static void
 end_held(SessionRow *row, text *reason, TimestampTz now)
 {
@@ -158,7 +173,7 @@ end_held(SessionRow *row, text *reason, TimestampTz now)
 	session_database_count(SESSION_COUNT_ENDED);
 }
 
-/* Writes the end of a session whose row is held: it was used from elsewhere. */
+/* Ends a session, whose row is locked, because of a binding mismatch. */
 static void
 end_mismatched(SessionRow *row)
 {
@@ -167,13 +182,14 @@ end_mismatched(SessionRow *row)
 }
 
 /*
- * Turns away a request that comes from elsewhere, and ends the session, whose
- * row is held, if that is set.
+ * Returns whether the binding of a request differs from that of the session,
+ * whose row is locked.  If so, records evidence, and ends the session if
+ * "session.on_mismatch" says so.
  */
 static bool
-is_from_elsewhere(SessionRow *row, const SessionBinding *binding)
+refuse_mismatch(SessionRow *row, const SessionBinding *binding)
 {
-	if (session_policy_bound(row, &session_settings, binding))
+	if (session_policy_matches_binding(row, &session_settings, binding))
 		return false;
 	session_evidence_mismatch(row, binding);
 	if (session_settings.on_mismatch == SESSION_MISMATCH_REVOKE)
@@ -181,6 +197,7 @@ is_from_elsewhere(SessionRow *row, const SessionBinding *binding)
 	return true;
 }
 
+/* Returns the status of a session token and records the use. */
 SessionStatus
 session_lifecycle_validate(const SessionToken *token,
 						   const SessionBinding *binding, SessionRow *row)
@@ -203,11 +220,14 @@ session_lifecycle_validate(const SessionToken *token,
 	return status;
 }
 
-/* Holds the row of a live session for a request from an address (or NULL). */
+/*
+ * Locks the row of an active session.  The address is that of the request, or
+ * NULL.
+ */
 static bool
 hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 {
-	/* Look before locking: a stranger's guess must not make anyone wait. */
+	/* Look before locking: a guessed token must not make a client wait. */
 	if (find_session_from(token, ip, row) != SESSION_ACTIVE)
 		return false;
 	if (!session_store_lock(&row->id, row) || !session_digest_matches(row, token))
@@ -215,16 +235,18 @@ hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 	session_activity_overlay(row);
 	if (session_policy_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
 		return false;
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 	return true;
 }
 
+/* Locks the row of an active session until the transaction ends. */
 bool
 session_lifecycle_hold(const SessionToken *token, SessionRow *row)
 {
 	return hold_from(token, NULL, row);
 }
 
+/* Reads an active session for a credential that is made from its row. */
 bool
 session_lifecycle_reread(const SessionToken *token, bool leaves,
 						 SessionRow *row)
@@ -235,27 +257,29 @@ session_lifecycle_reread(const SessionToken *token, bool leaves,
 		live = find_session(token, row) == SESSION_ACTIVE;
 	else
 		live = session_lifecycle_hold(token, row);
-	/* A snapshot of a row that is not committed asks the row at its use. */
+	/* A snapshot of an uncommitted row asks the row when it is used. */
 	if (live && (leaves || !row->uncommitted))
 		session_activity_record(row, GetCurrentTimestamp());
 	return live;
 }
 
+/* Returns whether a session can still be used or refreshed, by its id. */
 bool
 session_lifecycle_lives(const pg_uuid_t *id)
 {
 	SessionRow	row;
 
-	if (!session_store_glance(id, &row))
+	if (!session_store_read_without_data(id, &row))
 		return RecoveryInProgress();
 	session_activity_overlay(&row);
 	return session_policy_life(&row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }
 
+/* Reads an active session by its public id, without proof or data. */
 bool
 session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row)
 {
-	if (!session_store_glance(id, row))
+	if (!session_store_read_without_data(id, row))
 		return false;
 	session_activity_overlay(row);
 	return session_policy_status(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
@@ -265,6 +289,7 @@ session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row)
  * Limits
  */
 
+/* Compares rows by creation, newest first, then by id. */
 static int
 compare_created(const ListCell *a, const ListCell *b)
 {
@@ -285,12 +310,14 @@ compare_id(const ListCell *a, const ListCell *b)
 	return memcmp(left->id.data, right->id.data, UUID_LEN);
 }
 
+/* Sorts rows by creation, newest first. */
 void
 session_lifecycle_sort(List *rows)
 {
 	list_sort(rows, compare_created);
 }
 
+/* Returns the rows of sessions that can still be used or refreshed. */
 static List *
 keep_live(List *rows)
 {
@@ -310,8 +337,9 @@ keep_live(List *rows)
 }
 
 /*
- * Keeps others from adding to a user's sessions in a tenant until the
- * transaction ends, if there is a limit; returns it, 0 = none.
+ * Returns the limit on a user's sessions, 0 if there is none.  If there is
+ * one, locks the user and tenant, so that no other transaction adds a session
+ * of that user until this one ends.
  */
 static int
 hold_user(const text *user_id, const text *tenant_id, int limit)
@@ -325,11 +353,11 @@ hold_user(const text *user_id, const text *tenant_id, int limit)
 }
 
 /*
- * Lists the sessions that have to end for one more of a user who is held, or
- * fails.
+ * Lists the sessions that must be evicted so that a user can have one more.
+ * Errors with 53400 if "session.on_limit" is "reject".  The user is locked.
  */
 static List *
-surplus(text *user_id, text *tenant_id, int limit)
+find_surplus(text *user_id, text *tenant_id, int limit)
 {
 	List	   *live;
 
@@ -351,8 +379,9 @@ surplus(text *user_id, text *tenant_id, int limit)
 	return list_copy_tail(live, limit - 1);
 }
 
+/* Revokes sessions because their user has too many. */
 static void
-evict(List *rows)
+evict_sessions(List *rows)
 {
 	SessionIds	ids = {0};
 	int64		ended;
@@ -361,13 +390,12 @@ evict(List *rows)
 	foreach(cell, rows)
 		session_store_add_id(&ids, &((SessionRow *) lfirst(cell))->id);
 	ended = session_lifecycle_revoke_all(&ids, "evicted", NULL);
-	while (ended-- > 0)
-		session_database_count(SESSION_COUNT_EVICTED);
+	session_database_count_many(SESSION_COUNT_EVICTED, ended);
 }
 
 /*
- * Holds the row of a token, and before it those of other sessions whose ids
- * sort before its own, so that the order is kept.
+ * Locks the row of a token.  Before it, locks those of the other sessions
+ * whose ids sort before its own, to keep to the order of locking.
  */
 static bool
 hold_among(const SessionToken *token, SessionRow *row, List *others)
@@ -390,7 +418,7 @@ hold_among(const SessionToken *token, SessionRow *row, List *others)
  * Changing
  */
 
-/* Nobody has proven anything in a session without a user. */
+/* Errors if a session without a user, who proved nothing, gets a level. */
 static void
 check_level(const text *user_id, int32 auth_level)
 {
@@ -400,47 +428,49 @@ check_level(const text *user_id, int32 auth_level)
 				 errmsg("auth_level must not be set on a session without a user")));
 }
 
+/* Creates a session and returns its tokens. */
 void
-session_lifecycle_create(const SessionOrder *order, SessionRow *row,
+session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
 						 SessionCredentials *given)
 {
 	TimestampTz now;
 	int			limit;
 
-	/* 1 is also what a call that does not mention it passes. */
-	if (order->auth_level != 1)
-		check_level(order->user_id, order->auth_level);
-	limit = hold_user(order->user_id, order->tenant_id, order->max_sessions);
-	evict(surplus(order->user_id, order->tenant_id, limit));
+	/* 1 is the default of the argument, so it may not have been asked for. */
+	if (options->auth_level != 1)
+		check_level(options->user_id, options->auth_level);
+	limit = hold_user(options->user_id, options->tenant_id, options->max_sessions);
+	evict_sessions(find_surplus(options->user_id, options->tenant_id, limit));
 	now = GetCurrentTimestamp();
 
 	memset(row, 0, sizeof(*row));
-	if (order->id != NULL)
-		row->id = *order->id;
+	if (options->id != NULL)
+		row->id = *options->id;
 	else
 	{
 		session_random_bytes(row->id.data, sizeof(row->id.data));
 		session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
 	}
-	row->user_id = order->user_id;
-	row->tenant_id = order->tenant_id;
-	row->role = order->role;
-	row->auth_level = order->user_id == NULL ? 0 : order->auth_level;
-	row->data = session_content_stored(row, order->data);
-	row->ip = order->ip;
-	row->user_agent = order->user_agent;
-	session_policy_open(row, &session_settings, &order->terms,
-						order->user_id != NULL, now);
+	row->user_id = options->user_id;
+	row->tenant_id = options->tenant_id;
+	row->role = options->role;
+	row->auth_level = options->user_id == NULL ? 0 : options->auth_level;
+	row->data = session_content_stored(row, options->data);
+	row->ip = options->ip;
+	row->user_agent = options->user_agent;
+	session_policy_open(row, &session_settings, &options->lifetimes,
+						options->user_id != NULL, now);
 	session_secret_issue(row, given);
-	if (!session_store_insert(row, order->id != NULL))
+	if (!session_store_insert(row, options->id != NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("id must not be that of another session")));
 	session_event_created(row);
 	session_database_count(SESSION_COUNT_CREATED);
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 }
 
+/* Writes the use of an active session into its row at once. */
 bool
 session_lifecycle_touch(const SessionToken *token)
 {
@@ -453,13 +483,14 @@ session_lifecycle_touch(const SessionToken *token)
 	return true;
 }
 
+/* Restarts the lifetime of a session that is not refreshable. */
 bool
 session_lifecycle_extend(const SessionToken *token,
 						 const SessionBinding *binding, SessionRow *row)
 {
-	/* A refreshable session is extended by its refresh token alone. */
+	/* Only its refresh token extends a refreshable session. */
 	if (!hold_from(token, binding->ip, row) ||
-		is_from_elsewhere(row, binding) ||
+		refuse_mismatch(row, binding) ||
 		row->refresh_expires_at != SESSION_NO_TIME)
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
@@ -469,7 +500,10 @@ session_lifecycle_extend(const SessionToken *token,
 	return true;
 }
 
-/* Is the session alive, and the token made with its key? */
+/*
+ * Returns whether the session is refreshable and alive, and the refresh token
+ * was made with its key.
+ */
 static bool
 made_live(const SessionRefreshToken *token, const SessionRow *row)
 {
@@ -479,8 +513,9 @@ made_live(const SessionRefreshToken *token, const SessionRow *row)
 }
 
 /*
- * Finds the live session of a refresh token that was made with its key,
- * whatever its generation, and came from an address (or NULL).
+ * Reads the live session of a refresh token that was made with its key, of any
+ * generation.  The address is that of the request, or NULL; a failure is
+ * recorded as evidence under it.
  */
 static bool
 find_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
@@ -493,7 +528,7 @@ find_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 		session_activity_overlay(row);
 		if (made_live(token, row))
 			return true;
-		/* The key of a session that is over is not tried. */
+		/* The key of an ended session was not tried, so this is no guess. */
 		if (session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE)
 			session_evidence_guess(row, ip);
 	}
@@ -502,27 +537,27 @@ find_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 	return false;
 }
 
-/* The same, then holds the row and looks again. */
+/* Finds the session of a refresh token, locks its row and checks it again. */
 static bool
 hold_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 {
-	/* Neither a stranger's guess nor a session that is over waits. */
+	/* Look before locking, as in hold_from. */
 	if (!find_refresh(token, ip, row) || !session_store_lock(&row->id, row))
 		return false;
 	session_activity_overlay(row);
 	return made_live(token, row);
 }
 
-/* Ends a session whose refresh token was used again; its row is held. */
+/* Ends a session whose refresh token was reused; its row is locked. */
 static void
 end_reused(SessionRow *row, const SessionBinding *binding, TimestampTz now)
 {
 	end_held(row, cstring_to_text("refresh_reuse"), now);
 	session_evidence_reuse(row, binding);
-	session_database_count(SESSION_COUNT_REUSED);
+	session_database_count(SESSION_COUNT_REFRESH_REUSED);
 }
 
-/* Gives the pair that was decided on, and writes what changed of the row. */
+/* Returns the pair of tokens that a rotation gives, and writes the row. */
 static void
 give_pair(SessionRow *row, SessionRotation rotation,
 		  const SessionPresented *presented, SessionCredentials *given)
@@ -536,13 +571,14 @@ give_pair(SessionRow *row, SessionRotation rotation,
 	{
 		session_store_save_state(row);
 		session_event_refreshed(row);
-		/* A pair that is given once more may have arrived the first time. */
+		/* Not for SAME: the client may have the pair already. */
 		note_handed(row);
 	}
 	session_database_count(SESSION_COUNT_REFRESHED);
-	session_context_note(&row->id);
+	session_context_set_proven(&row->id);
 }
 
+/* Returns the pair of tokens that a refresh token gets, if any. */
 bool
 session_lifecycle_rotate(const SessionRefreshToken *token,
 						 const SessionBinding *binding, SessionRow *row,
@@ -557,18 +593,21 @@ session_lifecycle_rotate(const SessionRefreshToken *token,
 	if (!hold_refresh(token, binding->ip, row))
 		return false;
 	presented.now = GetCurrentTimestamp();
-	presented.uses_known = session_revocation_knows_uses(row->rotated_at);
+	presented.uses_known = session_revocation_has_uses_since(row->rotated_at);
 	rotation = session_policy_rotation(row, &session_settings, &presented);
 	if (rotation == SESSION_ROTATION_REUSE)
 		end_reused(row, binding, presented.now);
 	if (rotation == SESSION_ROTATION_NONE ||
-		rotation == SESSION_ROTATION_REUSE || is_from_elsewhere(row, binding))
+		rotation == SESSION_ROTATION_REUSE || refuse_mismatch(row, binding))
 		return false;
 	give_pair(row, rotation, &presented, given);
 	return true;
 }
 
-/* A session belongs to one user for good: its data is theirs. */
+/*
+ * Errors if a session that has a user is given another one.  The data of the
+ * session belongs to its user.
+ */
 static void
 check_same_user(const SessionRow *row, const text *user_id)
 {
@@ -584,7 +623,7 @@ check_same_user(const SessionRow *row, const text *user_id)
 						 "other user.")));
 }
 
-/* Applies what changes about who is behind a session. */
+/* Applies a change of user, role and level to a row. */
 static void
 apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 {
@@ -600,7 +639,7 @@ apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 	if (change->auth_level >= 0)
 	{
 		check_level(row->user_id, change->auth_level);
-		/* Stepping down proves nothing. */
+		/* A lower level is no proof, so authenticated_at stays. */
 		proves = proves || (row->user_id != NULL &&
 							change->auth_level >= row->auth_level);
 		row->auth_level = change->auth_level;
@@ -611,6 +650,7 @@ apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 		session_policy_touch(row, now);
 }
 
+/* Applies a change to an active session and gives it new tokens. */
 bool
 session_lifecycle_regenerate(const SessionToken *token,
 							 const SessionChange *change, SessionRow *row,
@@ -619,7 +659,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 	List	   *evicted = NIL;
 	bool		login;
 
-	/* The user is held before any row, as when a session is created. */
+	/* Lock the user before any row, as session_lifecycle_create does. */
 	if (change->user_id != NULL)
 	{
 		if (find_session(token, row) != SESSION_ACTIVE)
@@ -630,15 +670,15 @@ session_lifecycle_regenerate(const SessionToken *token,
 	{
 		int			limit = hold_user(change->user_id, row->tenant_id, -1);
 
-		/* Waiting may have outlived the token. */
+		/* The session may have ended during the wait. */
 		if (find_session(token, row) != SESSION_ACTIVE)
 			return false;
-		evicted = surplus(change->user_id, row->tenant_id, limit);
+		evicted = find_surplus(change->user_id, row->tenant_id, limit);
 	}
 	if (!hold_among(token, row, evicted))
 		return false;
 	check_same_user(row, change->user_id);
-	evict(evicted);
+	evict_sessions(evicted);
 	login = row->user_id == NULL && change->user_id != NULL;
 	apply_change(row, change, GetCurrentTimestamp());
 	session_secret_issue(row, given);
@@ -652,7 +692,10 @@ session_lifecycle_regenerate(const SessionToken *token,
  * Ending
  */
 
-/* Ends a held session that can still be used or refreshed. */
+/*
+ * Revokes a session, whose row is locked, if it can still be used or
+ * refreshed.  Returns whether it has.
+ */
 static bool
 end_if_alive(SessionRow *row, text *reason)
 {
@@ -666,25 +709,30 @@ end_if_alive(SessionRow *row, text *reason)
 	return true;
 }
 
-/* A session that is over makes nobody wait. */
+/*
+ * Returns whether a session can still be used or refreshed.  Checked before
+ * the row is locked, so that ending an ended session does not wait.
+ */
 static bool
-alive(const SessionRow *row)
+is_row_alive(const SessionRow *row)
 {
 	return session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }
 
+/* Revokes the session of a session token: logout. */
 bool
 session_lifecycle_revoke(const SessionToken *token)
 {
 	SessionRow	row;
 
-	/* Of a refreshable session, an expired token will do to log out. */
-	return find_session(token, &row) != SESSION_UNKNOWN && alive(&row) &&
+	/* An expired session token can still log out a refreshable session. */
+	return find_session(token, &row) != SESSION_UNKNOWN && is_row_alive(&row) &&
 		session_store_lock(&row.id, &row) &&
 		session_digest_matches(&row, token) &&
 		end_if_alive(&row, cstring_to_text("logout"));
 }
 
+/* Revokes the session of a refresh token: logout. */
 bool
 session_lifecycle_revoke_refresh(const SessionRefreshToken *token)
 {
@@ -694,6 +742,7 @@ session_lifecycle_revoke_refresh(const SessionRefreshToken *token)
 		end_if_alive(&row, cstring_to_text("logout"));
 }
 
+/* Revokes a session by its public id. */
 bool
 session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 {
@@ -702,7 +751,7 @@ session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 	if (!session_store_read(id, &row))
 		return false;
 	session_activity_overlay(&row);
-	return alive(&row) && session_store_lock(id, &row) &&
+	return is_row_alive(&row) && session_store_lock(id, &row) &&
 		end_if_alive(&row, reason);
 }
 
@@ -712,6 +761,7 @@ compare_uuids(const void *a, const void *b)
 	return memcmp(a, b, UUID_LEN);
 }
 
+/* Revokes the live ones of some sessions; returns their number. */
 int64
 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 							 const pg_uuid_t *except)
@@ -739,79 +789,4 @@ session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	return ended;
-}
-
-/* The last word on a row whose time to be deleted has come. */
-static bool
-is_dead(SessionRow *row, TimestampTz now)
-{
-	session_activity_overlay(row);
-	return session_policy_life(row, now) != SESSION_ACTIVE;
-}
-
-int
-session_lifecycle_find_dead(TimestampTz now, int limit, pg_uuid_t *ids)
-{
-	return session_store_find_dead(now, limit, is_dead, ids);
-}
-
-int
-session_lifecycle_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
-							  SessionBudget *budget, int *deleted)
-{
-	return session_store_delete_dead(now, ids, count, is_dead,
-									 session_event_purged, budget, deleted);
-}
-
-void
-session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until)
-{
-	SessionRow	row;
-
-	if (!session_store_glance(id, &row) || !session_store_try_lock(&row))
-		return;
-	row.purge_at = until;
-	session_store_save_activity(&row);
-}
-
-/*
- * Counting
- */
-
-/* Pages that a survey reads, at most. */
-#define SURVEY_PAGES 500
-
-static void
-count_row(SessionRow *row, void *arg)
-{
-	SessionSurvey *survey = arg;
-	TimestampTz now = GetCurrentTimestamp();
-	SessionStatus life;
-
-	session_activity_overlay(row);
-	life = session_policy_life(row, now);
-	if (life == SESSION_ACTIVE)
-		survey->live++;
-	else if (life == SESSION_IDLE)
-		survey->idle++;
-	else if (life == SESSION_EXPIRED)
-		survey->expired++;
-	else
-		survey->revoked++;
-	if (life != SESSION_ACTIVE && row->purge_at <= now)
-		survey->overdue++;
-}
-
-void
-session_lifecycle_survey(SessionSurvey *survey)
-{
-	double		scale;
-
-	memset(survey, 0, sizeof(*survey));
-	scale = session_store_sample(SURVEY_PAGES, count_row, survey);
-	survey->live *= scale;
-	survey->idle *= scale;
-	survey->expired *= scale;
-	survey->revoked *= scale;
-	survey->overdue *= scale;
 }

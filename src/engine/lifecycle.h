@@ -2,8 +2,8 @@
  * lifecycle.h
  *	  What can happen to a session, from its creation to its end.
  *
- * A token that is not good for a live session is data, not an error: the
- * functions that take one say so in their result.
+ * A token that does not open a live session is data, not an error: the
+ * functions that take a token return a status or false for it.
  */
 #ifndef SESSION_LIFECYCLE_H
 #define SESSION_LIFECYCLE_H
@@ -14,14 +14,13 @@
 #include "engine/secret.h"
 #include "model/policy.h"
 #include "model/row.h"
-#include "table/budget.h"
 #include "table/store.h"
 #include "wire/token.h"
 
-/* What an application asks for; pointers may be NULL = SQL NULL. */
-typedef struct SessionOrder
+/* What an application asks for; a NULL pointer is SQL NULL. */
+typedef struct SessionCreateOptions
 {
-	const pg_uuid_t *id;		/* NULL = make one */
+	const pg_uuid_t *id;		/* NULL = make a new one */
 	text	   *user_id;
 	text	   *tenant_id;
 	text	   *role;
@@ -29,11 +28,11 @@ typedef struct SessionOrder
 	Jsonb	   *data;
 	inet	   *ip;
 	text	   *user_agent;
-	SessionTerms terms;
-	int			max_sessions;	/* 0 = no limit, -1 = as set */
-} SessionOrder;
+	SessionLifetimes lifetimes;
+	int			max_sessions;	/* 0 = no limit, -1 = "session.max_sessions" */
+} SessionCreateOptions;
 
-/* Changes to a session that is given a new secret; NULL or -1 = none. */
+/* What session_lifecycle_regenerate changes; NULL or -1 = no change. */
 typedef struct SessionChange
 {
 	text	   *user_id;
@@ -41,126 +40,140 @@ typedef struct SessionChange
 	int32		auth_level;
 } SessionChange;
 
-/* Makes a session, ending older ones or failing if the user has too many. */
-extern void session_lifecycle_create(const SessionOrder *order,
+/*
+ * Creates a session and returns its tokens.  If the user has too many
+ * sessions, evicts the oldest or raises an error, as "session.on_limit" says.
+ */
+extern void session_lifecycle_create(const SessionCreateOptions *options,
 									 SessionRow *row,
 									 SessionCredentials *given);
 
 /*
- * Says what the token is worth right now and changes nothing.  The row is
- * filled unless the answer is SESSION_MALFORMED or SESSION_UNKNOWN.
+ * Readers
+ *
+ * All of them see the newest committed version of the row, with the last use
+ * taken from shared memory.  What each does besides:
+ *
+ *	function	takes			locks	checks	records	loads	returns
+ *								row		binding	use		data
+ *	check		session token	no		yes		no		yes		status
+ *	validate	session token	no (1)	yes		yes (2)	yes		status
+ *	use			session token	no		no		yes (2)	yes		is it active
+ *	hold		session token	yes		no		no		yes		is it active
+ *	reread		session token	yes (3)	no		yes (4)	yes		is it active
+ *	peek		public id		no		no		no		no		is it active
+ *	lives		public id		no		no		no		no		is it alive
+ *
+ * "Active" means that the session token is good, "alive" that the session can
+ * still be used or refreshed.
+ *
+ * (1) After a binding mismatch that ends the session, the row is locked.
+ * (2) Not in the transaction that hands out the session's new tokens after a
+ *	   refresh, because the client does not have them yet.
+ * (3) In a read-only transaction the row is read again instead.
+ * (4) Not of a row that the transaction has not committed yet, unless `leaves`
+ *	   is true.
+ */
+
+/*
+ * Returns the status of a session token and changes nothing.  Fills the row
+ * unless the status is SESSION_MALFORMED or SESSION_UNKNOWN.
  */
 extern SessionStatus session_lifecycle_check(const SessionToken *token,
 											 const SessionBinding *binding,
 											 SessionRow *row);
 
-/* Checks, records the activity, and ends the session if that is due. */
+/*
+ * Like session_lifecycle_check, and records the use.  A binding mismatch is
+ * recorded as evidence, and ends the session if "session.on_mismatch" says so
+ * and the transaction may write.
+ */
 extern SessionStatus session_lifecycle_validate(const SessionToken *token,
 												const SessionBinding *binding,
 												SessionRow *row);
 
 /*
- * Reads a live session at a moment at which no revocation of it is under way:
- * the row is held for that, or where nothing may be written, read again.  Is
- * a use of the session, because what is minted from the row is good by itself;
- * what leaves, and is never validated here, is one even in the transaction that
- * hands out the tokens.
+ * Reads an active session for a snapshot or JWT that is made from its row.
+ * The lock waits for a revocation under way, so no credential is made from a
+ * session that is about to end.  Making the credential is a use of the
+ * session, because the credential is good without the row.
+ *
+ * `leaves` says that this server will not validate the credential, as with a
+ * JWT.  Then making it is recorded even if the row is not committed.  A
+ * snapshot of an uncommitted row is not recorded: its first use asks the row.
  */
 extern bool session_lifecycle_reread(const SessionToken *token, bool leaves,
 									 SessionRow *row);
 
 /*
- * Returns whether a session can still be used or refreshed, with whatever
- * token.  Reads the row by its public id, without any proof.  On a standby, a
- * row that is not there may be on its way, so the session may live.
+ * Returns whether a session can still be used or refreshed.  Takes the public
+ * id, without proof.  On a standby, a missing row may not have been replayed
+ * yet, so the result is true.
  */
 extern bool session_lifecycle_lives(const pg_uuid_t *id);
 
-/* Reads a live session by its public id, without any proof or its data. */
+/* Reads an active session by its public id, without proof. */
 extern bool session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row);
 
-/*
- * Uses a live session without saying where from: the binding is not looked
- * at, the activity is recorded.
- */
+/* Reads an active session by its token and records the use. */
 extern bool session_lifecycle_use(const SessionToken *token, SessionRow *row);
 
-/*
- * Holds the row of a live session until the transaction ends; false when the
- * token is not good for one.  The binding is not looked at.
- */
+/* Locks the row of an active session until the transaction ends. */
 extern bool session_lifecycle_hold(const SessionToken *token,
 								   SessionRow *row);
 
+/*
+ * Changes.  All of them lock the row and return whether they have changed it.
+ */
+
+/* Writes the use of an active session into its row at once. */
 extern bool session_lifecycle_touch(const SessionToken *token);
 
 /*
- * Starts the lifetime of a session again.  False for a refreshable session
- * too: it has a token for that.  A request from elsewhere is handled as by
- * session_lifecycle_validate.
+ * Restarts the lifetime of an active session, by its session token.  Returns
+ * false for a refreshable session, which is extended by its refresh token
+ * alone.  Handles a binding mismatch like session_lifecycle_validate.
  */
 extern bool session_lifecycle_extend(const SessionToken *token,
 									 const SessionBinding *binding,
 									 SessionRow *row);
 
 /*
- * Gives the next pair of tokens for a refresh token, or the last pair again, as
- * session_policy_rotation decides.  Reuse ends the session, whichever address
- * it comes from; any other request from elsewhere is handled as by
- * session_lifecycle_validate.  Returns false in both cases, and never raises an
- * error, which would undo the end.
+ * Returns the next pair of tokens for a refresh token, or the last pair again,
+ * as session_policy_rotation decides.  Reuse ends the session, whatever the
+ * binding.  Any other request with a binding mismatch is handled like in
+ * session_lifecycle_validate.  Returns false in both cases; an error would
+ * undo the end of the session.
  */
 extern bool session_lifecycle_rotate(const SessionRefreshToken *token,
 									 const SessionBinding *binding,
 									 SessionRow *row,
 									 SessionCredentials *given);
 
+/*
+ * Applies a change to an active session and gives it new tokens.  Errors with
+ * 22023 if the session already has another user.
+ */
 extern bool session_lifecycle_regenerate(const SessionToken *token,
 										 const SessionChange *change,
 										 SessionRow *row,
 										 SessionCredentials *given);
 
+/* Revokes the session of a session token or of a refresh token: logout. */
 extern bool session_lifecycle_revoke(const SessionToken *token);
 extern bool session_lifecycle_revoke_refresh(const SessionRefreshToken *token);
 
-/* Ends a session by its public id; false unless that ended it. */
+/* Revokes a session by its public id. */
 extern bool session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason);
 
 /*
- * Ends the live ones among sessions, which it sorts, but not except (may be
- * NULL); how many?
+ * Revokes the live ones of some sessions, but not `except` (may be NULL).
+ * Sorts the ids.  Returns the number of sessions revoked.
  */
 extern int64 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 										  const pg_uuid_t *except);
 
-/* Sorts rows by creation, newest first. */
+/* Sorts a list of SessionRow by creation, newest first. */
 extern void session_lifecycle_sort(List *rows);
-
-/* Finds at most limit dead rows; returns their number. */
-extern int	session_lifecycle_find_dead(TimestampTz now, int limit,
-										pg_uuid_t *ids);
-
-/*
- * Deletes those of some rows that are dead still, as far as the budget goes.
- * Returns how many it has come by.
- */
-extern int	session_lifecycle_delete_dead(TimestampTz now,
-										  const pg_uuid_t *ids, int count,
-										  SessionBudget *budget, int *deleted);
-
-/* Has a dead row that cannot be deleted come up again at some time. */
-extern void session_lifecycle_put_off(const pg_uuid_t *id, TimestampTz until);
-
-/* How many sessions there are of each kind, as far as a sample tells. */
-typedef struct SessionSurvey
-{
-	double		live;
-	double		idle;
-	double		expired;
-	double		revoked;
-	double		overdue;		/* over, and due to be deleted */
-} SessionSurvey;
-
-extern void session_lifecycle_survey(SessionSurvey *survey);
 
 #endif							/* SESSION_LIFECYCLE_H */

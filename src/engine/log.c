@@ -85,7 +85,7 @@ redacted(const char *chars)
 }
 
 static void
-discard(const char *copy, const char *chars)
+free_copy(const char *copy, const char *chars)
 {
 	if (copy != chars && copy != left_out)
 		pfree(unconstify(char *, copy));
@@ -141,10 +141,10 @@ report_redacted(ErrorData *edata)
 	for (int i = 0; i < TEXTS; i++)
 	{
 		/* A hook may have put something of its own there. */
-		discard(copies[i], *text_of(&before, i));
+		free_copy(copies[i], *text_of(&before, i));
 		*text_of(edata, i) = *text_of(&before, i);
 	}
-	discard(query, debug_query_string);
+	free_copy(query, debug_query_string);
 	edata->output_to_client = before.output_to_client;
 	edata->output_to_server = false;
 }

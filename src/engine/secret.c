@@ -23,7 +23,9 @@ static void
 open_refresh_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
 {
 	if (VARSIZE_ANY_EXHDR(row->refresh_key) != SEALED_BYTES)
-		elog(ERROR, "refresh_key of a session has the wrong size");
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("refresh_key of a session has the wrong size")));
 	session_keyring_open(key, VARDATA_ANY(row->refresh_key), SEALED_BYTES,
 						 "refresh", row->id.data, sizeof(row->id.data));
 }

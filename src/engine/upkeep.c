@@ -1,14 +1,18 @@
 /*
  * upkeep.c
- *	  What has to be done now and then: one list of steps, for all who do it.
+ *	  Upkeep: one list of steps, which the worker and session_cleanup both run.
  *
  * Rules:
- * - A step is a number of batches, each of them a transaction of the driver's.
- * - A batch that fails is done again in halves, down to the item it fails of.
- *	 That one is put off, so that it keeps nothing else from being done.
- * - When many fail in a row the rest of the step is left to the next time, and
- *	 so it is when a lock is not to be had twice.  Whatever becomes of a step, the
- *	 others are done.
+ * - A step is a series of batches.  The driver decides what a batch is: the
+ *	 worker runs each in a transaction of its own, session_cleanup in a
+ *	 savepoint of the caller's transaction.
+ * - A batch that fails is repeated in halves, down to the item that makes it
+ *	 fail.  That item is put off, so that it does not keep the others from
+ *	 being done.
+ * - After many failures in a row, or after two batches in a row that missed a
+ *	 lock, the rest of the step is left to the next run.
+ * - A step that fails does not keep the other steps from running.
+ * - The cost of a survey does not grow with the table: it reads a sample.
  */
 #include "postgres.h"
 
@@ -20,73 +24,98 @@
 #include "audit/origin.h"
 #include "engine/activity.h"
 #include "engine/change.h"
-#include "engine/lifecycle.h"
 #include "engine/upkeep.h"
 #include "engine/users.h"
+#include "model/policy.h"
+#include "settings.h"
 #include "table/budget.h"
 #include "table/denylist.h"
+#include "table/store.h"
 
-/* A change of one of these sessions waits for the batch, so it is short. */
+/* Short, because a change of one of these sessions waits for the batch. */
 #define FLUSH_BATCH 100
 
 /*
- * Looking for dead rows begins where those of the last batches were, which
- * takes time until they are vacuumed, and looking for uses goes through all of
- * them; so many are found at once.
+ * How many items a step looks for at once.  Many, because looking is
+ * expensive: a search for dead rows first passes the rows that earlier batches
+ * deleted, until they are vacuumed, and a search for uses visits all of them.
  */
 #define FIND 50000
 
 /*
- * When so many fail one after the other, the rest will have to wait; more of
- * them where not even putting off can be done, because they come first again.
+ * After so many failures in a row, the rest of a step is left to the next run.
+ * Items that could not even be put off have a higher limit, because the next
+ * run finds them first again.
  */
 #define GIVE_UP 100
 #define GIVE_UP_STUCK 5000
 
-/* When a row that could not be deleted is tried again. */
+/* After what time a row that could not be deleted is tried again. */
 #define RETRY USECS_PER_HOUR
 
-/* A step has either a trim, or a check, or the other functions. */
+/* How many errors of a run are reported, so that they do not fill the log. */
+#define REPORTS 10
+
+/* How many pages of the table a survey reads at most. */
+#define SURVEY_PAGES 500
+
+/* A step has a trim, or a check, or find, work and (may be NULL) put_off. */
 struct SessionUpkeepStep
 {
 	const char *name;			/* as session_cleanup returns it */
 	const char *activity;		/* as pg_stat_activity shows it */
-	bool		cleans;			/* every "session.cleanup_interval" only */
+	bool		cleans;			/* only every "session.cleanup_interval" */
 
-	/* Deletes what is over at a moment; returns the number deleted. */
+	/* Deletes rows that were due at `now`; returns the number deleted. */
 	int64		(*trim) (TimestampTz now, SessionBudget *budget, int limit);
 
+	/* Looks at the catalogs and warns; changes nothing. */
 	void		(*check) (void);
 
 	/* Finds items that were due when upkeep began; returns their number. */
 	int			(*find) (SessionUpkeep *upkeep, int limit, void *items);
 
 	/*
-	 * Works on some of them as far as the budget goes.  Returns how many it
-	 * has come by, and sets *done if it has changed anything.
+	 * Works on some items, as many as the budget allows.  Returns how many it
+	 * has tried, and sets *done if it has changed anything.
 	 */
 	int			(*work) (SessionUpkeep *upkeep, const void *items, int count,
 						 SessionBudget *budget, bool *done);
 
-	/* Has one that failed come up later; NULL = it does already. */
+	/*
+	 * Makes an item that failed due later.  NULL if `work` does that already.
+	 */
 	void		(*put_off) (const void *item);
 
 	Size		item_size;
-	int			most;			/* in a batch of a worker, or 0 */
-	bool		counts;			/* against max_deleted */
+	int			most;			/* items in a batch of a worker; 0 = any */
+	bool		counts;			/* items done count against max_deleted */
 };
 
 /*
  * The steps
  */
 
+/*
+ * Returns whether a row whose purge_at has passed can be deleted: its session
+ * has ended, even with the last use that shared memory knows.
+ */
+static bool
+is_dead(SessionRow *row, TimestampTz now)
+{
+	session_activity_overlay(row);
+	return session_policy_life(row, now) != SESSION_ACTIVE;
+}
+
+/* Finds rows of dead sessions; the items are their ids. */
 static int
 find_dead(SessionUpkeep *upkeep, int limit, void *items)
 {
-	return session_lifecycle_find_dead(upkeep->result.started_at, limit,
-									   items);
+	return session_store_find_dead(upkeep->result.started_at, limit, is_dead,
+								   items);
 }
 
+/* Deletes rows that are dead still and writes an event for each. */
 static int
 delete_dead(SessionUpkeep *upkeep, const void *items, int count,
 			SessionBudget *budget, bool *done)
@@ -94,25 +123,34 @@ delete_dead(SessionUpkeep *upkeep, const void *items, int count,
 	int			deleted = 0;
 	int			tried;
 
-	tried = session_lifecycle_delete_dead(upkeep->result.started_at, items,
-										  count, budget, &deleted);
+	tried = session_store_delete_dead(upkeep->result.started_at, items, count,
+									  is_dead, session_event_purged, budget,
+									  &deleted);
 	upkeep->result.deleted += deleted;
 	*done = deleted > 0;
 	return tried;
 }
 
+/* Moves purge_at of a row that could not be deleted, unless it is locked. */
 static void
 put_off_dead(const void *item)
 {
-	session_lifecycle_put_off(item, GetCurrentTimestamp() + RETRY);
+	SessionRow	row;
+
+	if (!session_store_read_without_data(item, &row) || !session_store_try_lock(&row))
+		return;
+	row.purge_at = GetCurrentTimestamp() + RETRY;
+	session_store_save_activity(&row);
 }
 
+/* Finds evidence in shared memory; the items are its numbers. */
 static int
 find_evidence(SessionUpkeep *upkeep, int limit, void *items)
 {
 	return session_evidence_find(limit, items);
 }
 
+/* Writes evidence as events. */
 static int
 write_evidence(SessionUpkeep *upkeep, const void *items, int count,
 			   SessionBudget *budget, bool *done)
@@ -132,19 +170,24 @@ write_evidence(SessionUpkeep *upkeep, const void *items, int count,
 	return tried;
 }
 
+/* Makes evidence that could not be written due later. */
 static void
 put_off_evidence(const void *item)
 {
 	session_evidence_put_off(*(const uint64 *) item);
 }
 
+/* Finds uses of sessions in shared memory that their rows do not have yet. */
 static int
 find_uses(SessionUpkeep *upkeep, int limit, void *items)
 {
 	return session_activity_find_due(upkeep->result.started_at, limit, items);
 }
 
-/* None of them is found again, even if its row is held. */
+/*
+ * Writes uses into their rows.  A use whose row is locked becomes due later,
+ * so every batch makes progress.
+ */
 static int
 write_uses(SessionUpkeep *upkeep, const void *items, int count,
 		   SessionBudget *budget, bool *done)
@@ -163,9 +206,12 @@ write_uses(SessionUpkeep *upkeep, const void *items, int count,
 }
 
 /*
- * Dead sessions come first: they are what grows without upkeep.  Activity comes
- * last, because a savepoint holds the rows of live sessions until the end of
- * the transaction it is in.  Another table to be trimmed is another entry.
+ * Dead sessions come first, because the table grows without this step.
+ * Activity comes last, because in session_cleanup the rows of live sessions
+ * stay locked until the caller's transaction ends.
+ *
+ * To trim another table, write a function like session_event_trim and add an
+ * entry here.
  */
 static const SessionUpkeepStep steps[] = {
 	{
@@ -226,12 +272,14 @@ static const SessionUpkeepStep steps[] = {
 	},
 };
 
+/* Returns the name of the step under way. */
 const char *
 session_upkeep_step(const SessionUpkeep *upkeep)
 {
 	return upkeep->step->name;
 }
 
+/* Returns what pg_stat_activity shows for the step under way. */
 const char *
 session_upkeep_activity(const SessionUpkeep *upkeep)
 {
@@ -242,7 +290,7 @@ session_upkeep_activity(const SessionUpkeep *upkeep)
  * Batches
  */
 
-/* How many items make the next batch; 0 = it is time to look for more. */
+/* Returns how many items the next batch has; 0 = look for more first. */
 static int
 batch_size(const SessionUpkeep *upkeep)
 {
@@ -262,14 +310,17 @@ batch_size(const SessionUpkeep *upkeep)
 	return size;
 }
 
-/* Looks for items; false when there are none. */
+/* Looks for items; returns whether there are any. */
 static bool
 look_for_items(SessionUpkeep *upkeep)
 {
 	SessionBacklog *backlog = &upkeep->backlog;
 	int			limit = Max(FIND, session_settings.cleanup_batch);
 
-	/* What could not be done is found again, so there must be an end. */
+	/*
+	 * Items that could not be done are found again.  Stop when there were
+	 * fewer than the limit, or when none of the last ones could be done.
+	 */
 	if (backlog->items != NULL &&
 		(backlog->count < limit || !backlog->progress))
 		return false;
@@ -282,6 +333,7 @@ look_for_items(SessionUpkeep *upkeep)
 	return backlog->count > 0;
 }
 
+/* Returns the first item that is not done. */
 static void *
 next_item(const SessionUpkeep *upkeep)
 {
@@ -289,6 +341,7 @@ next_item(const SessionUpkeep *upkeep)
 		upkeep->backlog.next * upkeep->step->item_size;
 }
 
+/* Works on the next upkeep->size items, or fewer if the budget is used up. */
 static void
 work_on_items(SessionUpkeep *upkeep, SessionBudget *budget)
 {
@@ -301,7 +354,7 @@ work_on_items(SessionUpkeep *upkeep, SessionBudget *budget)
 	upkeep->more = true;
 }
 
-/* Does the next batch of the step. */
+/* Does one batch of the step, inside the driver's transaction. */
 static void
 do_batch(SessionUpkeep *upkeep)
 {
@@ -326,15 +379,16 @@ do_batch(SessionUpkeep *upkeep)
 		work_on_items(upkeep, &budget);
 }
 
+/* Puts off the next item, inside the driver's transaction. */
 static void
 do_put_off(SessionUpkeep *upkeep)
 {
 	upkeep->step->put_off(next_item(upkeep));
 }
 
-/* Puts off the next item, which failed by itself; false if it cannot be. */
+/* Puts off the item that made a batch fail; returns whether it could. */
 static bool
-put_off(SessionUpkeep *upkeep)
+put_off_item(SessionUpkeep *upkeep)
 {
 	int			code;
 
@@ -346,31 +400,32 @@ put_off(SessionUpkeep *upkeep)
 	return code == 0;
 }
 
+/* Returns whether the driver should report an error of the batch under way. */
 bool
-session_upkeep_tells(const SessionUpkeep *upkeep, int code)
+session_upkeep_reports(const SessionUpkeep *upkeep, int code)
 {
-	if (upkeep->putting_off)
+	if (upkeep->putting_off || upkeep->result.errors >= REPORTS)
 		return false;
 	return upkeep->size <= 1 || (code == ERRCODE_LOCK_NOT_AVAILABLE &&
 								 upkeep->backlog.locked > 0);
 }
 
-/* Goes on after a batch failed; false if that is no use. */
+/* Prepares the next batch after one failed; returns whether there is one. */
 static bool
-go_on(SessionUpkeep *upkeep, int code)
+go_on_after_error(SessionUpkeep *upkeep, int code)
 {
 	SessionBacklog *backlog = &upkeep->backlog;
 
 	if (code == ERRCODE_LOCK_NOT_AVAILABLE)
 		backlog->locked++;
-	/* A step that cannot look, or was told to stop, does not go on. */
+	/* A step ends when it cannot even look, or when it was cancelled. */
 	if (upkeep->size == 0 || code == ERRCODE_QUERY_CANCELED ||
 		backlog->locked > 1)
 		return false;
 	backlog->size = Max(upkeep->size / 2, 1);
 	if (upkeep->size > 1)
 		return true;
-	if (put_off(upkeep))
+	if (put_off_item(upkeep))
 		backlog->failures++;
 	else
 		backlog->stuck++;
@@ -381,7 +436,7 @@ go_on(SessionUpkeep *upkeep, int code)
 	return false;
 }
 
-/* Does the next batch; false when the step is at its end. */
+/* Does the next batch; returns whether the step has more to do. */
 static bool
 try_batch(SessionUpkeep *upkeep)
 {
@@ -391,7 +446,7 @@ try_batch(SessionUpkeep *upkeep)
 	int			code;
 
 	if (size == 0 && backlog->next < backlog->count)
-		return false;			/* as many are deleted as may be */
+		return false;			/* max_deleted is reached */
 	upkeep->size = size;
 	upkeep->more = false;
 	code = upkeep->driver->attempt(upkeep, do_batch);
@@ -400,7 +455,7 @@ try_batch(SessionUpkeep *upkeep)
 		upkeep->result = before;
 		upkeep->result.errors++;
 		upkeep->size = size;
-		return go_on(upkeep, code);
+		return go_on_after_error(upkeep, code);
 	}
 	if (size > 0)
 	{
@@ -411,7 +466,7 @@ try_batch(SessionUpkeep *upkeep)
 	return upkeep->more && !upkeep->stopped;
 }
 
-/* Does a step; false when there is more to do. */
+/* Runs a step; returns whether it has finished. */
 static bool
 run_step(SessionUpkeep *upkeep)
 {
@@ -429,6 +484,7 @@ run_step(SessionUpkeep *upkeep)
 	return finished;
 }
 
+/* Runs the steps; returns whether all of them have finished. */
 bool
 session_upkeep_run(SessionUpkeep *upkeep)
 {
@@ -442,4 +498,45 @@ session_upkeep_run(SessionUpkeep *upkeep)
 			upkeep->left_over = true;
 	}
 	return !upkeep->left_over && !upkeep->stopped;
+}
+
+/*
+ * The survey
+ */
+
+/* Adds a row to the survey. */
+static void
+count_row(SessionRow *row, void *arg)
+{
+	SessionSurvey *survey = arg;
+	TimestampTz now = GetCurrentTimestamp();
+	SessionStatus life;
+
+	session_activity_overlay(row);
+	life = session_policy_life(row, now);
+	if (life == SESSION_ACTIVE)
+		survey->live++;
+	else if (life == SESSION_IDLE)
+		survey->idle++;
+	else if (life == SESSION_EXPIRED)
+		survey->expired++;
+	else
+		survey->revoked++;
+	if (life != SESSION_ACTIVE && row->purge_at <= now)
+		survey->overdue++;
+}
+
+/* Counts the sessions of this database, from a sample of their rows. */
+void
+session_upkeep_survey(SessionSurvey *survey)
+{
+	double		scale;
+
+	memset(survey, 0, sizeof(*survey));
+	scale = session_store_sample(SURVEY_PAGES, count_row, survey);
+	survey->live *= scale;
+	survey->idle *= scale;
+	survey->expired *= scale;
+	survey->revoked *= scale;
+	survey->overdue *= scale;
 }

@@ -1,9 +1,9 @@
 /*
  * upkeep.h
- *	  What has to be done now and then: one list of steps, for all who do it.
+ *	  Upkeep: one list of steps, which the worker and session_cleanup both run.
  *
- * A driver says what a transaction is: a worker has one for each batch,
- * session_cleanup a savepoint within the caller's.
+ * A driver runs the batches: the worker in a transaction for each, and
+ * session_cleanup in a savepoint of the caller's transaction for each.
  */
 #ifndef SESSION_UPKEEP_H
 #define SESSION_UPKEEP_H
@@ -18,29 +18,29 @@ typedef struct SessionUpkeepStep SessionUpkeepStep;
 typedef struct SessionUpkeepDriver
 {
 	/*
-	 * Does some work in a transaction of its own.  Returns 0, or the SQLSTATE
-	 * of the error that has undone it.
+	 * Calls `work` in a transaction or savepoint of its own.  Returns 0, or
+	 * the SQLSTATE of the error that rolled it back.
 	 */
 	int			(*attempt) (SessionUpkeep *upkeep,
 							void (*work) (SessionUpkeep *upkeep));
 
-	/* Whether there is time for another batch of the step. */
+	/* Returns whether there is time for another batch of the step. */
 	bool		(*may_go_on) (SessionUpkeep *upkeep);
 
-	int64		batch_usecs;	/* how long a batch may take, 0 = no limit */
-	bool		whole;			/* a batch is as large as it can be */
+	int64		batch_usecs;	/* how long a batch may take; 0 = no limit */
+	bool		whole;			/* a batch takes all items that were found */
 } SessionUpkeepDriver;
 
-/* What a step has found. */
+/* The items that a step has found and not done yet. */
 typedef struct SessionBacklog
 {
-	char	   *items;			/* NULL = it has not looked yet */
+	char	   *items;			/* NULL = the step has not looked yet */
 	int			count;
-	int			next;			/* of them, from there on they are not done */
-	int			size;			/* of a batch, at most; 0 = no limit */
-	bool		progress;		/* anything was done since it looked */
-	int			failures;		/* in a row, of those that were put off */
-	int			stuck;			/* of those that could not be */
+	int			next;			/* index of the first that is not done */
+	int			size;			/* largest batch; 0 = no limit */
+	bool		progress;		/* some were done since the step looked */
+	int			failures;		/* in a row: failed and put off */
+	int			stuck;			/* in a row: failed and not put off */
 	int			locked;			/* batches in a row that missed a lock */
 } SessionBacklog;
 
@@ -48,35 +48,56 @@ struct SessionUpkeep
 {
 	/* Set by the driver before it begins. */
 	const SessionUpkeepDriver *driver;
-	bool		cleans;			/* all steps, not those of each round only */
-	int64		max_deleted;	/* rows of sessions, 0 = no limit */
-	SessionRound result;		/* with its start */
+	bool		cleans;			/* all steps; else those of every round */
+	int64		max_deleted;	/* rows of sessions; 0 = no limit */
+	SessionRound result;		/* started_at is set */
 
 	/* Set by the driver at any time. */
 	bool		stopped;		/* nothing more can be done */
 
-	MemoryContext memory;		/* of all of it */
-	const SessionUpkeepStep *step;	/* under way */
-	SessionBacklog backlog;		/* of that */
+	/* Set by the run. */
+	MemoryContext memory;		/* lives as long as the run */
+	const SessionUpkeepStep *step;	/* the step under way */
+	SessionBacklog backlog;		/* of that step */
 	int			size;			/* of the batch under way; 0 = it looks */
-	bool		putting_off;	/* it only puts off what failed */
-	bool		more;			/* there may be more to do */
-	bool		left_over;		/* something is left for the next time */
-	List	   *failed;			/* names of steps in which something failed */
+	bool		putting_off;	/* the batch only puts off a failed item */
+	bool		more;			/* the step may have more to do */
+	bool		left_over;		/* something is left for the next run */
+	List	   *failed;			/* names of the steps that had an error */
 };
 
-/* What the step under way is called, and what it is doing. */
+/*
+ * Return the name of the step under way, as session_cleanup returns it, and
+ * what pg_stat_activity shows for it.
+ */
 extern const char *session_upkeep_step(const SessionUpkeep *upkeep);
 extern const char *session_upkeep_activity(const SessionUpkeep *upkeep);
 
 /*
- * Whether an error of the batch under way says something new.  A batch that
- * fails as a whole is done again in smaller ones, down to the item of which it
- * failed.
+ * Returns whether the driver should report an error of the batch under way.
+ * A batch that fails is repeated in halves, and only the error of the item
+ * that made it fail is reported; so is a lock that was missed twice.  The
+ * number of reports in a run is limited.
  */
-extern bool session_upkeep_tells(const SessionUpkeep *upkeep, int code);
+extern bool session_upkeep_reports(const SessionUpkeep *upkeep, int code);
 
-/* Does the steps; false when something is left for the next time. */
+/*
+ * Runs the steps.  Returns whether all of them have finished; otherwise the
+ * next run goes on.
+ */
 extern bool session_upkeep_run(SessionUpkeep *upkeep);
+
+/* Number of sessions of each kind, estimated from a sample of the table. */
+typedef struct SessionSurvey
+{
+	double		live;
+	double		idle;
+	double		expired;
+	double		revoked;
+	double		overdue;		/* ended, and due to be deleted */
+} SessionSurvey;
+
+/* Counts the sessions of this database, from a sample of their rows. */
+extern void session_upkeep_survey(SessionSurvey *survey);
 
 #endif							/* SESSION_UPKEEP_H */

@@ -2,21 +2,26 @@
  * users.c
  *	  Tables of users whose changes end sessions.
  *
- * A table is bound by three triggers on it, all of one function of ours, and
- * by nothing else, so a dump has it and a drop leaves nothing:
+ * The binding of a table consists of three triggers on it that all call one
+ * function of the extension.  It is stored nowhere else, so it is part of a
+ * dump of the table and disappears with the table:
  *
- *	 session_users_changed	 after DELETE, and UPDATE OF the two columns.  The
- *							 columns of this one say which they are, so that
- *							 renaming them makes no difference.
- *	 session_users_rewritten after an UPDATE that changed one of them without
- *							 naming it, by a BEFORE trigger that is.
- *	 session_users_emptied	 before TRUNCATE, while the rows are still there.
+ *	 session_users_changed	 after DELETE, and after UPDATE OF the two columns.
+ *							 The column list of this trigger records which they
+ *							 are, so renaming them does no harm.
+ *	 session_users_rewritten after an UPDATE that has changed one of them, also
+ *							 if the UPDATE does not name the column and a
+ *							 BEFORE trigger has changed it.
+ *	 session_users_emptied	 before TRUNCATE, while the rows still exist.
  *
  * Rules:
- * - The text of an id is what its type's output function makes of it; sessions
- *	 end under the authority of the extension.
- * - They fire whatever session_replication_role is, and go with the extension.
- * - Triggers are known by their function; their names are the user's to change.
+ * - An id is compared with sessions' user_id as text, in each form that an
+ *	 application may have used (see Conversion).
+ * - Sessions end with the privileges of the extension, not of the role that
+ *	 changes the table.
+ * - The triggers fire whatever session_replication_role is, and are dropped
+ *	 with the extension.
+ * - The triggers are identified by their function, so users may rename them.
  */
 #include "postgres.h"
 
@@ -30,14 +35,13 @@
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "nodes/value.h"
 #include "parser/parse_coerce.h"
-#include "parser/parse_func.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -62,13 +66,14 @@
 
 #define REASON "user"
 
-/* Which columns of a bound table mean what. */
+/* The two columns of a bound table. */
 typedef struct Columns
 {
 	AttrNumber	id;
 	AttrNumber	active;			/* 0 = none */
 } Columns;
 
+/* Finds the columns of a binding.  Returns false if the table is not bound. */
 static bool
 find_columns(Columns *columns, Relation users, Oid function)
 {
@@ -88,22 +93,24 @@ find_columns(Columns *columns, Relation users, Oid function)
 }
 
 /*
- * Rows that change
+ * Changed rows
  */
 
 /*
- * How ids of a type become text: as a cast has it, and as the type prints it.
- * Applications hand over the one or the other, and a few types differ: blanks
- * at the end, the mask of an address.  Only the server's own casts count: one
- * that somebody has made could do anything, as whoever changes the table.
+ * The conversions of an id to text: by a cast, and by the type's output
+ * function.  An application may use either, and for a few types they differ,
+ * for instance in trailing blanks or in the netmask of an address.  Only casts
+ * that belong to the server are used: one that a user created could run any
+ * code as the role that changes the table.
  */
 typedef struct Conversion
 {
-	bool		casts;			/* by a function */
+	bool		casts;			/* there is a cast, by a function */
 	FmgrInfo	cast;
 	FmgrInfo	output;
 } Conversion;
 
+/* Looks up the conversions of a type. */
 static void
 find_conversion(Conversion *conversion, Oid type)
 {
@@ -120,7 +127,7 @@ find_conversion(Conversion *conversion, Oid type)
 		fmgr_info(function, &conversion->cast);
 }
 
-/* What types print by, as it is unless somebody sets it. */
+/* The settings that output functions depend on, and their defaults. */
 static const struct
 {
 	const char *name;
@@ -134,6 +141,7 @@ static const struct
 	{"intervalstyle", "postgres"},
 };
 
+/* Returns whether these settings have their defaults. */
 static bool
 prints_by_default(void)
 {
@@ -141,6 +149,7 @@ prints_by_default(void)
 		extra_float_digits > 0 && IntervalStyle == INTSTYLE_POSTGRES;
 }
 
+/* Converts an id with the output function and the default settings. */
 static char *
 print_by_default(Conversion *conversion, Datum value)
 {
@@ -156,7 +165,7 @@ print_by_default(Conversion *conversion, Datum value)
 	return printed;
 }
 
-/* Adds a text to a list that does not have it. */
+/* Adds a text to a list that does not contain it. */
 static List *
 add_text(List *texts, const char *chars)
 {
@@ -169,8 +178,9 @@ add_text(List *texts, const char *chars)
 }
 
 /*
- * What an id may look like, a list of text, mostly of one: an application need
- * not have the settings of whoever changes the table.
+ * Returns the different texts of an id, usually one, as a list of text.  The
+ * settings of the application may differ from those of the backend that
+ * changes the table.
  */
 static List *
 texts_of(Conversion *conversion, Datum value)
@@ -187,7 +197,7 @@ texts_of(Conversion *conversion, Datum value)
 	return texts;
 }
 
-/* The id in a row, as applications may write it; NIL for none. */
+/* Returns the different texts of the id in a row; NIL if it is NULL. */
 static List *
 id_in(HeapTuple row, TupleDesc desc, AttrNumber column)
 {
@@ -213,6 +223,7 @@ same_texts(const List *one, const List *other)
 	return true;
 }
 
+/* Returns whether the user in a row is active. */
 static bool
 active_in(HeapTuple row, TupleDesc desc, AttrNumber column)
 {
@@ -222,9 +233,12 @@ active_in(HeapTuple row, TupleDesc desc, AttrNumber column)
 	return !null && DatumGetBool(value);
 }
 
-/* Is the user of the row still the same one, and not turned away? */
+/*
+ * Returns whether the user's sessions may continue: after an UPDATE that kept
+ * the id and did not make the user inactive.
+ */
 static bool
-stays(const TriggerData *data, const Columns *columns, const List *id)
+user_stays(const TriggerData *data, const Columns *columns, const List *id)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 
@@ -236,6 +250,7 @@ stays(const TriggerData *data, const Columns *columns, const List *id)
 		!active_in(data->tg_trigtuple, desc, columns->active);
 }
 
+/* Ends the sessions of a user whose row was changed or deleted. */
 void
 session_users_changed_row(const TriggerData *data)
 {
@@ -248,7 +263,7 @@ session_users_changed_row(const TriggerData *data)
 		return;
 	id = id_in(data->tg_trigtuple, RelationGetDescr(data->tg_relation),
 			   columns.id);
-	if (id == NIL || stays(data, &columns, id))
+	if (id == NIL || user_stays(data, &columns, id))
 		return;
 	foreach(cell, id)
 		session_store_ids_of_user(&sessions, lfirst(cell), NULL, 0);
@@ -256,19 +271,20 @@ session_users_changed_row(const TriggerData *data)
 }
 
 /*
- * Tables that are emptied
+ * TRUNCATE
  *
- * There may be many more users than sessions, and sessions of others.  So the
- * users who have sessions are put into a hash, and the table is read once.
+ * The table may contain many more users than there are sessions, and there
+ * may be sessions of users of other tables.  So the users who have sessions
+ * are put into a hash table, and the table of users is read once.
  */
 
-/* A user who has sessions: the first of them in the list, and how many. */
+/* A user who has sessions, which are consecutive in an array. */
 typedef struct User
 {
 	const text *id;				/* key */
-	int			first;
-	int			count;
-	bool		gone;
+	int			first;			/* index of the first session */
+	int			count;			/* of sessions */
+	bool		gone;			/* is in the table */
 } User;
 
 static uint32
@@ -292,6 +308,7 @@ compare_id_texts(const void *a, const void *b, Size size)
 				  VARSIZE_ANY_EXHDR(left));
 }
 
+/* Puts the users of some sessions into a hash table. */
 static HTAB *
 hash_users(const SessionOwned *sessions, int count)
 {
@@ -323,8 +340,9 @@ hash_users(const SessionOwned *sessions, int count)
 	return users;
 }
 
+/* Marks the users whose id is one of some texts. */
 static void
-mark(HTAB *users, const List *texts)
+mark_texts(HTAB *users, const List *texts)
 {
 	ListCell   *cell;
 
@@ -338,7 +356,7 @@ mark(HTAB *users, const List *texts)
 	}
 }
 
-/* Marks those who are in a table. */
+/* Marks the users who are in a table. */
 static void
 mark_users(HTAB *users, Oid relid, const char *column)
 {
@@ -361,7 +379,7 @@ mark_users(HTAB *users, Oid relid, const char *column)
 
 		CHECK_FOR_INTERRUPTS();
 		if (!null)
-			mark(users, texts_of(&conversion, value));
+			mark_texts(users, texts_of(&conversion, value));
 		MemoryContextSwitchTo(caller);
 		MemoryContextReset(row);
 	}
@@ -372,7 +390,7 @@ mark_users(HTAB *users, Oid relid, const char *column)
 	table_close(table, NoLock);
 }
 
-/* Ends the sessions of marked users. */
+/* Ends the sessions of the marked users. */
 static void
 end_marked(HTAB *users, const SessionOwned *sessions)
 {
@@ -387,6 +405,7 @@ end_marked(HTAB *users, const SessionOwned *sessions)
 	(void) session_lifecycle_revoke_all(&ids, REASON, NULL);
 }
 
+/* Ends the sessions of all users in a table that TRUNCATE empties. */
 void
 session_users_truncated(const TriggerData *data)
 {
@@ -405,7 +424,7 @@ session_users_truncated(const TriggerData *data)
 		return;
 	users = hash_users(sessions, count);
 	column = get_attname(RelationGetRelid(table), columns.id, false);
-	/* TRUNCATE has locked all of them. */
+	/* TRUNCATE has locked the partitions and child tables. */
 	foreach(cell, find_all_inheritors(RelationGetRelid(table), NoLock, NULL))
 	{
 		Oid			part = lfirst_oid(cell);
@@ -415,7 +434,7 @@ session_users_truncated(const TriggerData *data)
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot truncate users in foreign table \"%s\"",
 							get_rel_name(part)),
-					 errhint("Delete them, which ends their sessions.")));
+					 errhint("Use DELETE, which ends their sessions.")));
 		if (get_rel_relkind(part) == RELKIND_RELATION)
 			mark_users(users, part, column);
 	}
@@ -427,7 +446,10 @@ session_users_truncated(const TriggerData *data)
  * Binding
  */
 
-/* The table, locked as a trigger wants it; checks what the caller may. */
+/*
+ * Opens a table and locks it as CREATE TRIGGER does.  Errors unless the caller
+ * may create triggers on it.
+ */
 static Relation
 open_users(Oid users)
 {
@@ -446,10 +468,11 @@ open_users(Oid users)
 	if (table == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("users must be an existing table")));
+				 errmsg("relation with OID %u does not exist", users)));
 	return table;
 }
 
+/* Checks that a table is of a kind that can be bound. */
 static void
 check_kind(Relation table)
 {
@@ -458,17 +481,19 @@ check_kind(Relation table)
 	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("users must be a table"),
+				 errmsg("cannot bind relation \"%s\"",
+						RelationGetRelationName(table)),
 				 errdetail_relkind_not_supported(kind)));
 	if (kind == RELKIND_RELATION &&
 		find_inheritance_children(RelationGetRelid(table), NoLock) != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("users must not be a table that others inherit from"),
-				 errhint("Bind the tables that inherit from it.")));
+				 errmsg("cannot bind table \"%s\" because it has child tables",
+						RelationGetRelationName(table)),
+				 errhint("Bind the child tables.")));
 }
 
-/* The type of a column that an argument names. */
+/* Returns the type of a column that an argument names. */
 static Oid
 column_type(Relation table, const char *argument, const char *column)
 {
@@ -478,10 +503,9 @@ column_type(Relation table, const char *argument, const char *column)
 	if (number <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("%s must be a column of table \"%s\"", argument,
-						RelationGetRelationName(table)),
-				 errdetail("There is no column \"%s\".", column)));
-	/* A virtual one (18) is not in the rows that triggers get. */
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						column, RelationGetRelationName(table))));
+	/* A virtual column (18) is not in the rows that triggers receive. */
 	generated = get_attgenerated(RelationGetRelid(table), number);
 	if (generated != '\0' && generated != ATTRIBUTE_GENERATED_STORED)
 		ereport(ERROR,
@@ -492,9 +516,9 @@ column_type(Relation table, const char *argument, const char *column)
 }
 
 /*
- * Is a type of texts compared by more than their bytes, as citext is?  Types
- * that are known to be equal only when their bytes are have a support function
- * in their operator class that says so.
+ * Returns whether different texts of a type can be equal, as with citext.  If
+ * the operator class of a type has the support function "equalimage", values
+ * are equal only if their bytes are.
  */
 static bool
 compares_loosely(Oid type)
@@ -514,8 +538,9 @@ compares_loosely(Oid type)
 }
 
 /*
- * Sessions are found by the bytes of their user_id.  A column in which other
- * texts are equal to an id would leave the sessions of these alive.
+ * Checks that different texts in the id column are different ids.  Sessions
+ * are found by the bytes of their user_id, so those of an equal but different
+ * text would not end.
  */
 static void
 check_exact(Relation table, const char *id)
@@ -546,6 +571,7 @@ check_exact(Relation table, const char *id)
 						 "text.")));
 }
 
+/* Checks that the columns exist and have suitable types. */
 static void
 check_columns(Relation table, const char *id, const char *active)
 {
@@ -563,13 +589,24 @@ check_columns(Relation table, const char *id, const char *active)
 				 errmsg("active_column must not be the id_column")));
 }
 
-/* The names of our triggers on a table. */
+/*
+ * Returns the function of our triggers.  Unlike LookupFuncName, does not need
+ * the caller to have USAGE on its schema.
+ */
+static Oid
+trigger_function(void)
+{
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum("session_users_changed"),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(get_namespace_oid("session", false)));
+}
+
+/* Returns the names of our triggers on a table. */
 static List *
 our_triggers(Relation table)
 {
-	Oid			function = LookupFuncName(list_make2(makeString("session"),
-													 makeString("session_users_changed")),
-										  0, NULL, false);
+	Oid			function = trigger_function();
 	TriggerDesc *triggers = table->trigdesc;
 	List	   *names = NIL;
 
@@ -580,27 +617,33 @@ our_triggers(Relation table)
 	return names;
 }
 
-/* Adds one: when says at which events, rest for what and on what condition. */
+/*
+ * Adds a trigger to a table: when names the events, rest the level and the
+ * condition.
+ */
 static void
 add_trigger(const char *on, const char *name, const char *when,
 			const char *rest)
 {
-	session_statement_run(psprintf("CREATE TRIGGER %s %s ON %s FOR EACH %s"
-								   " EXECUTE FUNCTION session.session_users_changed()",
-								   name, when, on, rest));
-	session_statement_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s", on, name));
-	session_statement_run(psprintf("ALTER TRIGGER %s ON %s DEPENDS ON EXTENSION session",
-								   name, on));
+	Oid			owner = session_store_owner();
+
+	session_statement_run(owner, "CREATE TRIGGER %s %s ON %s FOR EACH %s"
+						  " EXECUTE FUNCTION session.session_users_changed()",
+						  name, when, on, rest);
+	session_statement_run(owner, "ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+						  on, name);
+	session_statement_run(owner, "ALTER TRIGGER %s ON %s"
+						  " DEPENDS ON EXTENSION session", name, on);
 }
 
-/* All names are quoted; active may be NULL. */
+/* Adds our triggers.  All names are quoted; active may be NULL. */
 static void
 add_triggers(const char *on, const char *id, const char *active)
 {
 	StringInfoData changed;
 
 	initStringInfo(&changed);
-	/* Compares the bytes, whatever the type; then the texts are compared. */
+	/* Compares the bytes; the function then compares the texts. */
 	appendStringInfo(&changed, "ROW WHEN (pg_catalog.record_image_ne("
 					 "ROW(OLD.%s), ROW(NEW.%s))", id, id);
 	if (active != NULL)
@@ -620,32 +663,30 @@ add_triggers(const char *on, const char *id, const char *active)
 }
 
 /*
- * Replaces our triggers, as the extension's owner, and closes the table, which
- * stays locked; were there any?
+ * Replaces our triggers, or drops them if id is NULL, as the owner of the
+ * extension's tables.  Closes the table, which stays locked.  Returns whether
+ * there were any.
  */
 static bool
 replace_triggers(Relation table, const char *id, const char *active)
 {
 	const char *on = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)),
 												RelationGetRelationName(table));
-	List	   *names;
-	SessionAuthority before;
+	List	   *names = our_triggers(table);
 	ListCell   *cell;
 
-	session_authority_take(&before, session_store_owner());
-	names = our_triggers(table);
-	/* Nothing can be changed about a table that is in use. */
+	/* DROP TRIGGER refuses a table that is open. */
 	relation_close(table, NoLock);
 	foreach(cell, names)
-		session_statement_run(psprintf("DROP TRIGGER %s ON %s", quote_identifier(lfirst(cell)),
-									   on));
+		session_statement_run(session_store_owner(), "DROP TRIGGER %s ON %s",
+							  quote_identifier(lfirst(cell)), on);
 	if (id != NULL)
 		add_triggers(on, quote_identifier(id),
 					 active == NULL ? NULL : quote_identifier(active));
-	session_authority_give_back(&before);
 	return names != NIL;
 }
 
+/* Binds a table of users. */
 void
 session_users_bind(Oid users, const char *id, const char *active)
 {
@@ -656,22 +697,26 @@ session_users_bind(Oid users, const char *id, const char *active)
 	(void) replace_triggers(table, id, active);
 }
 
+/* Removes the binding of a table of users. */
 void
 session_users_unbind(Oid users)
 {
 	if (!replace_triggers(open_users(users), NULL, NULL))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("users must be a table that is bound")));
+				 errmsg("table \"%s\" is not bound", get_rel_name(users))));
 }
 
 /*
  * Upkeep
  */
 
-/* The tables may belong to a role that may not read the view. */
+/*
+ * Returns the owner of session.bound_tables.  It is read as its owner, because
+ * the owner of the tables may have no privilege on it.
+ */
 static Oid
-owner_of_list(void)
+owner_of_view(void)
 {
 	Oid			schema = get_namespace_oid("session", false);
 	HeapTuple	tuple;
@@ -687,19 +732,29 @@ owner_of_list(void)
 	return owner;
 }
 
-/* What there is to say of a table; rows are users, name and problems. */
+/* The columns that session_users_check reads. */
+enum
+{
+	RESULT_USERS = 1,
+	RESULT_NAME,
+	RESULT_PROBLEMS
+};
+
+/* Warns about the table in a row of the result. */
 static void
-warn_of_table(SPITupleTable * rows, uint64 nth)
+warn_about_table(SPITupleTable * rows, uint64 nth)
 {
 	ereport(WARNING,
 			(errmsg("changes of users in table %s do not end all sessions",
-					SPI_getvalue(rows->vals[nth], rows->tupdesc, 2)),
+					SPI_getvalue(rows->vals[nth], rows->tupdesc, RESULT_NAME)),
 			 errdetail_internal("%s", SPI_getvalue(rows->vals[nth],
-												   rows->tupdesc, 3)),
+												   rows->tupdesc,
+												   RESULT_PROBLEMS)),
 			 errhint("Bind child tables too, or bind the table again with "
 					 "session_bind_users; see session.bound_tables.")));
 }
 
+/* Warns about each bound table whose changes do not end all sessions. */
 void
 session_users_check(void)
 {
@@ -709,7 +764,7 @@ session_users_check(void)
 	SPITupleTable *rows;
 	int			count;
 
-	session_authority_take(&before, owner_of_list());
+	session_authority_take(&before, owner_of_view());
 	SPI_connect();
 	if (SPI_execute("SELECT users::oid, users::text,"
 					" array_to_string(problems, '; ')"
@@ -724,12 +779,13 @@ session_users_check(void)
 		bool		null;
 
 		tables[i] = DatumGetObjectId(SPI_getbinval(rows->vals[i],
-												   rows->tupdesc, 1, &null));
+												   rows->tupdesc,
+												   RESULT_USERS, &null));
 	}
-	session_database_warned(tables, count, fresh);
+	session_database_remember_warned(tables, count, fresh);
 	for (int i = 0; i < count; i++)
 		if (fresh[i])
-			warn_of_table(rows, i);
+			warn_about_table(rows, i);
 	SPI_finish();
 	session_authority_give_back(&before);
 }

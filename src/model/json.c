@@ -109,7 +109,7 @@ session_json_member(const Jsonb *claims, const char *name, size_t len)
 
 /* Drops the blanks that jsonb writes between tokens, in place. */
 static size_t
-squeeze(char *json)
+remove_blanks(char *json)
 {
 	char	   *out = json;
 	bool		quoted = false;
@@ -133,7 +133,7 @@ session_json_text(Jsonb *claims, size_t *len)
 	char	   *json = JsonbToCString(NULL, &claims->root, VARSIZE(claims));
 	char	   *utf8;
 
-	*len = squeeze(json);
+	*len = remove_blanks(json);
 	utf8 = pg_server_to_any(json, (int) *len, PG_UTF8);
 	if (utf8 == json)
 		return utf8;
@@ -162,7 +162,7 @@ parse_json(const char *json, size_t len, int encoding)
  * about the state of the server.
  */
 static bool
-about_input(int sqlerrcode)
+is_about_input(int sqlerrcode)
 {
 	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
 
@@ -179,7 +179,7 @@ session_json_swallow_error(MemoryContext caller)
 
 	MemoryContextSwitchTo(caller);
 	error = CopyErrorData();
-	if (!about_input(error->sqlerrcode))
+	if (!is_about_input(error->sqlerrcode))
 		PG_RE_THROW();
 	FlushErrorState();
 	FreeErrorData(error);

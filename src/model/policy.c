@@ -34,7 +34,7 @@ session_policy_usecs(int64 *usecs, const Interval *interval)
 
 /* The moment a length of time after another. */
 static TimestampTz
-after(TimestampTz start, int64 length)
+time_after(TimestampTz start, int64 length)
 {
 	TimestampTz result;
 
@@ -48,7 +48,7 @@ after(TimestampTz start, int64 length)
 
 /* The full hour at or after a moment. */
 static TimestampTz
-next_hour(TimestampTz moment)
+round_up_to_hour(TimestampTz moment)
 {
 	int64		past;
 
@@ -57,12 +57,12 @@ next_hour(TimestampTz moment)
 	past = moment % USECS_PER_HOUR;
 	if (past == 0)
 		return moment;
-	return after(moment, past > 0 ? USECS_PER_HOUR - past : -past);
+	return time_after(moment, past > 0 ? USECS_PER_HOUR - past : -past);
 }
 
 /* A deadline cut to what the session may reach at all. */
 static TimestampTz
-capped(const SessionRow *row, TimestampTz deadline)
+cap_deadline(const SessionRow *row, TimestampTz deadline)
 {
 	if (row->max_expires_at != SESSION_NO_TIME)
 		deadline = Min(deadline, row->max_expires_at);
@@ -72,31 +72,31 @@ capped(const SessionRow *row, TimestampTz deadline)
 }
 
 static bool
-refreshable(const SessionRow *row)
+is_refreshable(const SessionRow *row)
 {
 	return row->refresh_expires_at != SESSION_NO_TIME;
 }
 
 /* The earlier of a hard deadline and the idle one. */
 static TimestampTz
-or_idle(const SessionRow *row, TimestampTz deadline)
+cap_at_idle(const SessionRow *row, TimestampTz deadline)
 {
 	if (row->idle_timeout == 0)
 		return deadline;
-	return Min(deadline, after(row->last_seen_at, row->idle_timeout));
+	return Min(deadline, time_after(row->last_seen_at, row->idle_timeout));
 }
 
 SessionStatus
 session_policy_life(const SessionRow *row, TimestampTz now)
 {
-	TimestampTz end = refreshable(row) ? row->refresh_expires_at :
+	TimestampTz end = is_refreshable(row) ? row->refresh_expires_at :
 	row->expires_at;
 
 	if (row->revoked_at != SESSION_NO_TIME)
 		return SESSION_REVOKED;
 	if (now >= end)
 		return SESSION_EXPIRED;
-	if (now >= or_idle(row, end))
+	if (now >= cap_at_idle(row, end))
 		return SESSION_IDLE;
 	return SESSION_ACTIVE;
 }
@@ -114,14 +114,14 @@ session_policy_status(const SessionRow *row, TimestampTz now)
 TimestampTz
 session_policy_deadline(const SessionRow *row)
 {
-	return or_idle(row, row->expires_at);
+	return cap_at_idle(row, row->expires_at);
 }
 
 TimestampTz
 session_policy_end(const SessionRow *row)
 {
-	return or_idle(row, refreshable(row) ? row->refresh_expires_at :
-				   row->expires_at);
+	return cap_at_idle(row, is_refreshable(row) ? row->refresh_expires_at :
+					   row->expires_at);
 }
 
 /*
@@ -203,14 +203,14 @@ same_text(const text *a, const text *b)
 }
 
 bool
-session_policy_binds(const SessionSettings *settings)
+session_policy_requires_binding(const SessionSettings *settings)
 {
 	return settings->bind_ip != SESSION_BIND_OFF || settings->bind_user_agent;
 }
 
 bool
-session_policy_bound(const SessionRow *row, const SessionSettings *settings,
-					 const SessionBinding *binding)
+session_policy_matches_binding(const SessionRow *row, const SessionSettings *settings,
+							   const SessionBinding *binding)
 {
 	if (settings->bind_ip != SESSION_BIND_OFF &&
 		!same_address(row->ip, binding->ip, settings))
@@ -220,8 +220,8 @@ session_policy_bound(const SessionRow *row, const SessionSettings *settings,
 }
 
 bool
-session_policy_belongs(const SessionRow *row, const text *user_id,
-					   const text *tenant_id)
+session_policy_is_of_user(const SessionRow *row, const text *user_id,
+						  const text *tenant_id)
 {
 	if (row->tenant_id == NULL || tenant_id == NULL)
 		return row->tenant_id == tenant_id && same_text(row->user_id, user_id);
@@ -248,7 +248,7 @@ session_policy_touch_due(const SessionRow *row,
 	int64		age = session_policy_touch_age(row, settings);
 
 	/* A clock that was ahead must not keep a session from idling for ever. */
-	return now < row->last_seen_at || now >= after(row->last_seen_at, age);
+	return now < row->last_seen_at || now >= time_after(row->last_seen_at, age);
 }
 
 /*
@@ -257,24 +257,24 @@ session_policy_touch_due(const SessionRow *row,
  * further, and a session in constant use moves it every other hour only.
  */
 static void
-plan_purge(SessionRow *row)
+set_purge_at(SessionRow *row)
 {
 	TimestampTz end = session_policy_end(row);
 
-	if (row->purge_at < next_hour(end))
-		row->purge_at = next_hour(after(end, USECS_PER_HOUR));
+	if (row->purge_at < round_up_to_hour(end))
+		row->purge_at = round_up_to_hour(time_after(end, USECS_PER_HOUR));
 }
 
 void
 session_policy_open(SessionRow *row, const SessionSettings *settings,
-					const SessionTerms *terms, bool authenticated,
+					const SessionLifetimes *lifetimes, bool authenticated,
 					TimestampTz now)
 {
-	int64		lifetime = terms->lifetime;
-	int64		idle = terms->idle_timeout;
+	int64		lifetime = lifetimes->lifetime;
+	int64		idle = lifetimes->idle_timeout;
 
 	if (lifetime == 0)
-		lifetime = SECONDS(terms->refreshable ? settings->access_lifetime :
+		lifetime = SECONDS(lifetimes->refreshable ? settings->access_lifetime :
 						   settings->lifetime);
 	if (idle < 0)
 		idle = SECONDS(settings->idle_timeout);
@@ -288,29 +288,29 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	row->rotated_at = SESSION_NO_TIME;
 	row->refresh_expires_at = SESSION_NO_TIME;
 	row->max_expires_at = settings->max_lifetime == 0 ? SESSION_NO_TIME :
-		after(now, SECONDS(settings->max_lifetime));
+		time_after(now, SECONDS(settings->max_lifetime));
 
-	row->expires_at = after(now, lifetime);
-	if (terms->refreshable)
+	row->expires_at = time_after(now, lifetime);
+	if (lifetimes->refreshable)
 		row->refresh_expires_at =
-			capped(row, after(now, SECONDS(settings->refresh_lifetime)));
+			cap_deadline(row, time_after(now, SECONDS(settings->refresh_lifetime)));
 	else if (settings->sliding)
 	{
 		idle = idle == 0 ? lifetime : Min(idle, lifetime);
 		row->expires_at = DT_NOEND;
 	}
-	row->expires_at = capped(row, row->expires_at);
+	row->expires_at = cap_deadline(row, row->expires_at);
 	row->idle_timeout = idle;
 	/* Use moves the end of a session that can idle: leave room for that. */
-	row->purge_at = next_hour(after(session_policy_end(row),
-									idle == 0 ? 0 : USECS_PER_HOUR));
+	row->purge_at = round_up_to_hour(time_after(session_policy_end(row),
+												idle == 0 ? 0 : USECS_PER_HOUR));
 }
 
 void
 session_policy_touch(SessionRow *row, TimestampTz now)
 {
 	row->last_seen_at = now;
-	plan_purge(row);
+	set_purge_at(row);
 }
 
 void
@@ -320,7 +320,7 @@ session_policy_extend(SessionRow *row, TimestampTz now)
 
 	/* The row does not hold the lifetime it was given, but its two ends. */
 	if (!TIMESTAMP_NOT_FINITE(row->expires_at))
-		row->expires_at = capped(row, after(now, row->expires_at - start));
+		row->expires_at = cap_deadline(row, time_after(now, row->expires_at - start));
 	row->refreshed_at = now;
 	session_policy_touch(row, now);
 }
@@ -330,14 +330,14 @@ session_policy_extend(SessionRow *row, TimestampTz now)
 
 /* Decides about the generation before the row's. */
 static SessionRotation
-repetition(const SessionRow *row, const SessionSettings *settings,
-		   const SessionPresented *presented)
+decide_repetition(const SessionRow *row, const SessionSettings *settings,
+				  const SessionPresented *presented)
 {
 	if (settings->refresh_grace == 0 || row->rotated_at == SESSION_NO_TIME ||
 		row->rotated_at > presented->now)
 		return SESSION_ROTATION_REUSE;
-	if (presented->asked < after(row->rotated_at,
-								 SECONDS(settings->refresh_grace)))
+	if (presented->asked < time_after(row->rotated_at,
+									  SECONDS(settings->refresh_grace)))
 		return SESSION_ROTATION_SAME;
 	if (presented->uses_known && row->last_seen_at == row->rotated_at)
 		return SESSION_ROTATION_AGAIN;
@@ -356,7 +356,7 @@ session_policy_rotation(const SessionRow *row, const SessionSettings *settings,
 	if (presented->generation >= current)
 		return SESSION_ROTATION_NEXT;
 	if (presented->generation + 1 == current)
-		return repetition(row, settings, presented);
+		return decide_repetition(row, settings, presented);
 	return SESSION_ROTATION_REUSE;
 }
 
@@ -387,7 +387,7 @@ session_policy_revoke(SessionRow *row, const SessionSettings *settings,
 {
 	row->revoked_at = now;
 	row->revoked_reason = reason;
-	row->purge_at = next_hour(after(now, SECONDS(settings->revoked_retention)));
+	row->purge_at = round_up_to_hour(time_after(now, SECONDS(settings->revoked_retention)));
 }
 
 static SessionCookieText

@@ -35,12 +35,12 @@ typedef struct SessionBinding
 #define SESSION_USER_AGENT_BYTES 1024
 
 /* What a caller asks of a new session's deadlines, in microseconds. */
-typedef struct SessionTerms
+typedef struct SessionLifetimes
 {
 	int64		lifetime;		/* 0 = as set */
 	int64		idle_timeout;	/* 0 = none, -1 = as set */
 	bool		refreshable;
-} SessionTerms;
+} SessionLifetimes;
 
 /*
  * The length of an interval in microseconds: a month is 30 days and a day 24
@@ -70,16 +70,16 @@ extern const uint8 *session_policy_address(const inet *ip, int *len);
 extern const uint8 *session_policy_network(const inet *ip, int *len);
 
 /* Returns whether sessions are bound to an address or a user agent. */
-extern bool session_policy_binds(const SessionSettings *settings);
+extern bool session_policy_requires_binding(const SessionSettings *settings);
 
 /* Does the request come from where the session was created? */
-extern bool session_policy_bound(const SessionRow *row,
-								 const SessionSettings *settings,
-								 const SessionBinding *binding);
+extern bool session_policy_matches_binding(const SessionRow *row,
+										   const SessionSettings *settings,
+										   const SessionBinding *binding);
 
 /* Is it a session of this user, and in exactly this tenant?  NULL = none. */
-extern bool session_policy_belongs(const SessionRow *row, const text *user_id,
-								   const text *tenant_id);
+extern bool session_policy_is_of_user(const SessionRow *row, const text *user_id,
+									  const text *tenant_id);
 
 /* When the session token stops being good if it is not used again. */
 extern TimestampTz session_policy_deadline(const SessionRow *row);
@@ -99,7 +99,7 @@ extern bool session_policy_touch_due(const SessionRow *row,
 /* Sets every time of a new session; authenticated says someone logged in. */
 extern void session_policy_open(SessionRow *row,
 								const SessionSettings *settings,
-								const SessionTerms *terms,
+								const SessionLifetimes *lifetimes,
 								bool authenticated, TimestampTz now);
 
 /* The session was used. */

@@ -1,6 +1,6 @@
 /*
  * identity.h
- *	  Who is behind a credential, and whether they still are.
+ *	  What a proven identity can do: be proven again, manage its own sessions.
  */
 #ifndef SESSION_IDENTITY_H
 #define SESSION_IDENTITY_H
@@ -8,43 +8,41 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-#include "cookie/cookie.h"
-#include "engine/context.h"
-#include "model/policy.h"
-
-/* Of a live session; added is what the claims function says of it. */
-extern void session_identity_of_row(SessionIdentity *identity,
-									const SessionRow *row, Jsonb *added);
-
-/* Of a snapshot that is to be believed. */
-extern void session_identity_of_snapshot(SessionIdentity *identity,
-										 const SessionSnapshot *snapshot);
+#include "model/identity.h"
 
 /*
- * Of a cookie that is a session by itself; false when what it says of whom is
- * no text.
+ * Sets the claims of an identity with a row: its own, and those that the
+ * claims function added.  A claim that only this extension sets is dropped
+ * from the latter.
  */
-extern bool session_identity_of_cookie(SessionIdentity *identity,
-									   const SessionCarried *carried);
+extern void session_identity_complete(SessionIdentity *identity,
+									  Jsonb *added);
 
 /*
- * Looks again: false unless what the identity was proven by is good now.  The
- * level and the time of authentication are brought up to date.
+ * Returns whether the identity is still valid: the session of its row is live
+ * and has the same token, or its cookie has neither expired nor been denied.
+ * Updates auth_level and authenticated_at from the row.
  */
 extern bool session_identity_holds(SessionIdentity *identity);
 
 /*
- * The sessions of the identity's user in its tenant that have not been
- * revoked, without their data; of an anonymous one, itself.  A list of
- * SessionRow.
+ * Returns the sessions of the identity's user in its tenant that have not been
+ * revoked, without their data: a list of SessionRow.  For an anonymous
+ * identity, only its own session.
  */
 extern List *session_identity_sessions(const SessionIdentity *identity);
 
-/* Ends one of them that is live; false of any other. */
+/*
+ * Revokes one of these sessions, or denies the identity's own cookie.  Returns
+ * false when it is not live, and when it is not the identity's.
+ */
 extern bool session_identity_revoke(const SessionIdentity *identity,
 									const pg_uuid_t *id);
 
-/* Ends those of them that are live, except its own; how many? */
+/*
+ * Revokes the live ones among these sessions except the identity's own.
+ * Returns the number revoked.
+ */
 extern int64 session_identity_revoke_others(const SessionIdentity *identity);
 
 #endif							/* SESSION_IDENTITY_H */

@@ -3,59 +3,39 @@
  *	  The web request that a gateway describes in the settings request.*.
  *
  * Rules:
- * - Whatever a client sends is data: what cannot be read is as good as nothing
- *	 there.  What cannot be proven is invalid, and never an error.
- * - A token in a header comes before one in a cookie, because a header is
- *	 there on purpose.
- * - A snapshot counts only beside the token it was made for, never on a
- *	 sensitive path, and never while sessions are bound to an address or agent,
- *	 which it does not know.
- * - Nothing here sets request.*; response.headers is only added to.
+ * - What a client sends is data and raises no error.  A header, cookie or
+ *	 address that cannot be read counts as missing.
+ * - A token in a header comes before one in a cookie: a browser sends cookies
+ *	 by itself, a header is sent on purpose.
+ * - Nothing here sets request.*, and response.headers is only added to.
  */
 #include "postgres.h"
 
 #include <sys/socket.h>
 
-#include "access/xact.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/inet.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#include "audit/evidence.h"
 #include "compat.h"
-#include "cookie/cookie.h"
-#include "engine/activity.h"
-#include "engine/claims.h"
+#include "crypto/crypto.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
-#include "model/digest.h"
 #include "model/json.h"
-#include "request/identity.h"
 #include "request/request.h"
-#include "shared/database.h"
+#include "settings.h"
 #include "wire/authorization.h"
 #include "wire/cookie_header.h"
-#include "wire/path.h"
-
-typedef struct Request
-{
-	Jsonb	   *cookies;		/* NULL = none */
-	Jsonb	   *headers;		/* NULL = none; names in lower case */
-	text	   *credential;		/* NULL = none */
-	bool		from_header;
-} Request;
 
 /*
- * Reading it
+ * Reading
  */
 
-/* A setting of the gateway's; NULL when it is empty or not there. */
+/* Returns a setting of the gateway; NULL when it is empty or missing. */
 static char *
 gateway_setting(const char *name)
 {
@@ -66,7 +46,7 @@ gateway_setting(const char *name)
 	return pstrdup(value);
 }
 
-/* The same, as a JSON object; NULL when it is none. */
+/* Returns a setting that is a JSON object; NULL for any other or none. */
 static Jsonb *
 gateway_object(const char *name)
 {
@@ -80,15 +60,15 @@ gateway_object(const char *name)
 }
 
 static text *
-member(const Jsonb *object, const char *name)
+object_member(const Jsonb *object, const char *name)
 {
 	return object == NULL ? NULL :
 		session_json_member(object, name, strlen(name));
 }
 
-/* A header by its name in any case; NULL when there is none. */
+/* Returns a header by its name, in any case; NULL when there is none. */
 static text *
-header(const Request *request, const char *name)
+header_value(const SessionRequest *request, const char *name)
 {
 	char	   *lower;
 
@@ -97,7 +77,7 @@ header(const Request *request, const char *name)
 	lower = pstrdup(name);
 	for (char *c = lower; *c != '\0'; c++)
 		*c = pg_ascii_tolower((unsigned char) *c);
-	return member(request->headers, lower);
+	return object_member(request->headers, lower);
 }
 
 static SessionCookieText
@@ -108,11 +88,14 @@ cookie_text_of(const char *chars, size_t len)
 	return result;
 }
 
-/* A cookie from the header itself, which some gateways leave to us. */
+/*
+ * Returns a cookie from the Cookie header, for a gateway that does not fill
+ * request.cookies; NULL when there is none.
+ */
 static text *
-cookie_in_header(const Request *request, const char *name)
+cookie_in_header(const SessionRequest *request, const char *name)
 {
-	text	   *line = header(request, "cookie");
+	text	   *line = header_value(request, "cookie");
 	SessionCookieText in;
 	SessionCookieText wanted = cookie_text_of(name, strlen(name));
 	SessionCookieFound found;
@@ -131,12 +114,12 @@ cookie_in_header(const Request *request, const char *name)
 	return value;
 }
 
-/* The value of a cookie, put together if it came in chunks. */
-static text *
-cookie(const Request *request, const char *name)
+/* Returns the value of a cookie, joined if it came in chunks. */
+text *
+session_request_cookie(const SessionRequest *request, const char *name)
 {
 	StringInfoData joined;
-	text	   *value = member(request->cookies, name);
+	text	   *value = object_member(request->cookies, name);
 
 	if (value != NULL)
 		return value;
@@ -145,7 +128,7 @@ cookie(const Request *request, const char *name)
 	initStringInfo(&joined);
 	for (int i = 0; i < SESSION_COOKIE_CHUNKS; i++)
 	{
-		value = member(request->cookies, psprintf("%s.%d", name, i));
+		value = object_member(request->cookies, psprintf("%s.%d", name, i));
 		if (value == NULL)
 			break;
 		appendBinaryStringInfo(&joined, VARDATA_ANY(value),
@@ -155,7 +138,7 @@ cookie(const Request *request, const char *name)
 		cstring_to_text_with_len(joined.data, joined.len);
 }
 
-/* An empty value is how some say that there is none. */
+/* Returns the value, or NULL for an empty one, which stands for none. */
 static text *
 unless_empty(text *value)
 {
@@ -163,14 +146,14 @@ unless_empty(text *value)
 }
 
 /*
- * The credential in the header that is named for it; NULL = none.  In the
- * Authorization header it has the scheme Bearer, and the credential of any
- * other scheme is meant for another system.
+ * Returns the credential in the header "session.token_header"; NULL when there
+ * is none.  In the Authorization header only the scheme Bearer counts: the
+ * credential of another scheme is meant for another system.
  */
 static text *
-header_credential(const Request *request)
+header_credential(const SessionRequest *request)
 {
-	text	   *value = header(request, session_settings.token_header);
+	text	   *value = header_value(request, session_settings.token_header);
 	const char *token;
 	size_t		len;
 
@@ -183,16 +166,31 @@ header_credential(const Request *request)
 	return cstring_to_text_with_len(token, (int) len);
 }
 
-static void
-read_request(Request *request)
+/* Reads the running request, and which credential it has. */
+void
+session_request_read(SessionRequest *request)
 {
 	request->cookies = gateway_object("request.cookies");
 	request->headers = gateway_object("request.headers");
 	request->credential = unless_empty(header_credential(request));
 	request->from_header = request->credential != NULL;
 	if (!request->from_header && session_settings.cookie_name[0] != '\0')
-		request->credential = unless_empty(cookie(request,
-												  session_settings.cookie_name));
+		request->credential = unless_empty(session_request_cookie(request, session_settings.cookie_name));
+}
+
+/* Returns request.path; NULL when it is not known. */
+char *
+session_request_path(void)
+{
+	return gateway_setting("request.path");
+}
+
+/* Reads the credential as a session token; returns false when it is none. */
+bool
+session_request_token(const SessionRequest *request, SessionToken *token)
+{
+	return session_token_parse(token, VARDATA_ANY(request->credential),
+							   VARSIZE_ANY_EXHDR(request->credential));
 }
 
 static bool
@@ -202,8 +200,9 @@ is_port(const char *port)
 }
 
 /*
- * The last address of a list, which the nearest proxy added; without a port,
- * and without the brackets that go with one.
+ * Returns the last address of a list, which the nearest proxy added, without a
+ * port and without the brackets that go with a port.  NULL when it has no such
+ * form.
  */
 static char *
 last_address(const text *list)
@@ -237,11 +236,11 @@ last_address(const text *list)
 	return last;
 }
 
-/* The client's address; NULL where it is not known. */
-static inet *
-client_ip(const Request *request)
+/* Returns the client's address; NULL when it is not known. */
+inet *
+session_request_client_ip(const SessionRequest *request)
 {
-	text	   *value = header(request, session_settings.client_ip_header);
+	text	   *value = header_value(request, session_settings.client_ip_header);
 	char	   *address;
 	bool		v6;
 	inet	   *ip;
@@ -249,7 +248,7 @@ client_ip(const Request *request)
 	if (value == NULL)
 		return NULL;
 	address = last_address(value);
-	/* The type would raise what it does not like, and take a mask. */
+	/* The type inet would raise an error, and accept a netmask. */
 	if (address == NULL || strchr(address, '/') != NULL)
 		return NULL;
 	v6 = strchr(address, ':') != NULL;
@@ -263,12 +262,13 @@ client_ip(const Request *request)
 	return ip;
 }
 
-static SessionBinding
-request_binding(const Request *request)
+/* Returns the client's address and user agent. */
+SessionBinding
+session_request_binding(const SessionRequest *request)
 {
-	text	   *agent = header(request, "user-agent");
+	text	   *agent = header_value(request, "user-agent");
 	SessionBinding binding = {
-		.ip = client_ip(request),
+		.ip = session_request_client_ip(request),
 		.user_agent = agent == NULL ? NULL : session_info_user_agent(agent)
 	};
 
@@ -276,17 +276,10 @@ request_binding(const Request *request)
 }
 
 /*
- * Proving it
+ * Answering
  */
 
-static bool
-credential_token(const Request *request, SessionToken *token)
-{
-	return session_token_parse(token, VARDATA_ANY(request->credential),
-							   VARSIZE_ANY_EXHDR(request->credential));
-}
-
-/* Tells whether a header of the response is the Set-Cookie of a cookie. */
+/* Returns whether an entry of response.headers sets a cookie. */
 static bool
 sets_cookie(JsonbValue *entry, const char *name)
 {
@@ -299,7 +292,7 @@ sets_cookie(JsonbValue *entry, const char *name)
 		VARDATA_ANY(value)[len] == '=';
 }
 
-/* Drops the Set-Cookie headers of a cookie. */
+/* Returns the headers without the Set-Cookie headers of a cookie. */
 static Jsonb *
 without_cookie(Jsonb *headers, const char *name)
 {
@@ -342,19 +335,22 @@ set_response_cookie(const char *name, const text *line)
 							 true, 0, false);
 }
 
-/* The cookie that holds the snapshot. */
-static char *
-snapshot_name(void)
+/* Returns the name of the cookie that holds the snapshot. */
+char *
+session_request_snapshot_name(void)
 {
 	return psprintf("%s%s", session_settings.cookie_name,
 					SESSION_COOKIE_CACHE_SUFFIX);
 }
 
-/* The Set-Cookie of a snapshot; NULL where the settings describe none. */
+/*
+ * Returns the Set-Cookie of a snapshot; NULL where the settings describe no
+ * valid cookie for it.
+ */
 static text *
 snapshot_header(const text *value, TimestampTz end)
 {
-	char	   *name = snapshot_name();
+	char	   *name = session_request_snapshot_name();
 	SessionCookie described = session_policy_cookie(&session_settings);
 	int64		left = (end - GetCurrentTimestamp()) / USECS_PER_SEC;
 	char		line[SESSION_COOKIE_BYTES];
@@ -370,161 +366,30 @@ snapshot_header(const text *value, TimestampTz end)
 																	  SESSION_COOKIE_WHOLE));
 }
 
-/*
- * Gives the client a snapshot of the session whose row was just read.  Where
- * none can be made it is not missed: the row is asked instead.
- */
-static void
-send_snapshot(const SessionRow *row, const SessionMoment *moment, Jsonb *added)
+/* Gives the client a snapshot of a session that ends at a time. */
+void
+session_request_send_snapshot(const text *value, TimestampTz end)
 {
-	text	   *value = session_cookie_try_snapshot(row, moment, added);
-	text	   *line;
+	text	   *line = snapshot_header(value, end);
 
-	if (value == NULL)
-		return;
-	line = snapshot_header(value, session_policy_deadline(row));
 	if (line != NULL)
-		set_response_cookie(snapshot_name(), line);
-}
-
-/* Asks the row, and gives the client a snapshot of it if one is wanted. */
-static SessionRequestVerdict
-prove_by_row(const Request *request, const SessionToken *token,
-			 SessionIdentity *identity, bool want_snapshot)
-{
-	SessionBinding binding = request_binding(request);
-	SessionMoment moment = {0};
-	SessionRow	row;
-	Jsonb	   *added;
-	SessionStatus status;
-
-	if (want_snapshot)
-		moment = session_cookie_moment();
-	status = session_lifecycle_validate(token, &binding, &row);
-	if (status == SESSION_BINDING && !XactReadOnly &&
-		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE)
-		return SESSION_REQUEST_ENDED;
-	if (status != SESSION_ACTIVE)
-		return SESSION_REQUEST_INVALID;
-	added = session_claims_added(&row);
-	session_identity_of_row(identity, &row, added);
-	if (want_snapshot)
-		send_snapshot(&row, &moment, added);
-	return SESSION_REQUEST_PROVEN;
-}
-
-/* Does the row have to decide, whatever a snapshot says? */
-static bool
-is_sensitive(void)
-{
-	char	   *path;
-
-	if (session_settings.sensitive_paths[0] == '\0')
-		return false;
-	/* A request that does not say where it goes could go anywhere. */
-	path = gateway_setting("request.path");
-	return path == NULL || session_path_listed(session_settings.sensitive_paths,
-											   path, strlen(path));
-}
-
-/* Reads the snapshot beside a token; false unless it is to be believed. */
-static bool
-read_snapshot(const Request *request, const SessionToken *token,
-			  SessionSnapshot *snapshot)
-{
-	text	   *value = cookie(request, snapshot_name());
-
-	return value != NULL &&
-		session_cookie_trust(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
-							 snapshot) &&
-		memcmp(snapshot->id.data, token->id, UUID_LEN) == 0 &&
-		session_digest_equal(snapshot->digest,
-							 session_digest_of_token(token));
-}
-
-static SessionRequestVerdict
-prove_cached(const Request *request, const SessionToken *token,
-			 SessionIdentity *identity)
-{
-	SessionSnapshot snapshot;
-	bool		fresh = read_snapshot(request, token, &snapshot) &&
-	!snapshot.should_refresh;
-
-	if (!fresh || snapshot.doubtful || is_sensitive())
-		return prove_by_row(request, token, identity, !fresh);
-	session_activity_again(&snapshot.id, GetCurrentTimestamp());
-	session_identity_of_snapshot(identity, &snapshot);
-	return SESSION_REQUEST_PROVEN;
+		set_response_cookie(session_request_snapshot_name(), line);
 }
 
 /*
- * The cookie is the session: one of ours, or one of a foreign system whose
- * purpose is the cookie's name.
- */
-static SessionRequestVerdict
-prove_carried(const Request *request, SessionIdentity *identity)
-{
-	const char *value = VARDATA_ANY(request->credential);
-	size_t		len = VARSIZE_ANY_EXHDR(request->credential);
-	SessionCarried carried;
-	SessionStatus status;
-
-	status = session_cookie_carried(value, len, "session", false, &carried);
-	if (status != SESSION_ACTIVE)
-	{
-		SessionStatus foreign = session_cookie_carried(value, len,
-													   session_settings.cookie_name,
-													   true, &carried);
-
-		status = Max(status, foreign);
-	}
-	session_cookie_note(status, client_ip(request));
-	if (status != SESSION_ACTIVE ||
-		!session_identity_of_cookie(identity, &carried))
-		return SESSION_REQUEST_INVALID;
-	return SESSION_REQUEST_PROVEN;
-}
-
-SessionRequestVerdict
-session_request_prove(SessionIdentity *identity)
-{
-	Request		request = {0};
-	SessionToken token;
-	SessionRequestVerdict verdict;
-
-	read_request(&request);
-	if (request.credential == NULL)
-		return SESSION_REQUEST_ANONYMOUS;
-	if (session_settings.strategy == SESSION_STRATEGY_STATELESS)
-		return prove_carried(&request, identity);
-	if (!credential_token(&request, &token))
-	{
-		session_database_count(SESSION_COUNT_CHECKED + SESSION_MALFORMED);
-		session_evidence_failure(client_ip(&request));
-		return SESSION_REQUEST_INVALID;
-	}
-	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
-		!request.from_header && !session_policy_binds(&session_settings))
-		verdict = prove_cached(&request, &token, identity);
-	else
-		verdict = prove_by_row(&request, &token, identity, false);
-	session_crypto_wipe(&token, sizeof(token));
-	return verdict;
-}
-
-/*
- * Refusing it
+ * Refusing
  */
 
-/* What PostgREST turns into the HTTP status 401. */
+/* PostgREST turns this into the HTTP status 401. */
 #define ERRCODE_HTTP_UNAUTHORIZED MAKE_SQLSTATE('P', 'T', '4', '0', '1')
 
-/* What PostgREST takes status and headers from. */
+/* PostgREST takes the status and headers of the response from this error. */
 #define ERRCODE_HTTP_RESPONSE MAKE_SQLSTATE('P', 'G', 'R', 'S', 'T')
 
 /*
- * The Set-Cookie that removes the cookie, or the first of its chunks, without
- * which the others are nothing; NULL where there is none.
+ * Returns the Set-Cookie that removes the cookie, or the first of its chunks,
+ * without which the others are not read; NULL where the settings describe no
+ * valid cookie.
  */
 static text *
 removal_header(bool whole)
@@ -543,18 +408,18 @@ removal_header(bool whole)
 }
 
 /*
- * Returns whether the session that the request's token names lives on.  The
- * token may have been rotated while the request was on its way, and the
- * browser may hold the new one by now.
+ * Returns whether the session that the request's token names is still live,
+ * with any token.  The token may have been rotated while the request was on
+ * its way, and the browser may have the new token by now.
  */
 static bool
-session_lives_on(const Request *request)
+is_session_live(const SessionRequest *request)
 {
 	SessionToken token;
 	pg_uuid_t	id;
 
 	if (session_settings.strategy == SESSION_STRATEGY_STATELESS ||
-		request->credential == NULL || !credential_token(request, &token))
+		request->credential == NULL || !session_request_token(request, &token))
 		return false;
 	memcpy(id.data, token.id, UUID_LEN);
 	session_crypto_wipe(&token, sizeof(token));
@@ -562,23 +427,24 @@ session_lives_on(const Request *request)
 }
 
 /*
- * The Set-Cookie that a refused request is answered with.  NULL for a token in
+ * Returns the Set-Cookie that answers a refused request.  NULL for a token in
  * a header, for a gateway that does not fill request.cookies, and while the
- * session lives on: a removal would delete the cookie with the new token.
+ * session is live: a removal would delete the cookie with the new token.
  */
 static text *
 refusal_header(void)
 {
-	Request		request = {0};
+	SessionRequest request = {0};
 
-	read_request(&request);
+	session_request_read(&request);
 	if (request.from_header || request.cookies == NULL ||
-		session_lives_on(&request))
+		is_session_live(&request))
 		return NULL;
-	return removal_header(member(request.cookies,
-								 session_settings.cookie_name) != NULL);
+	return removal_header(object_member(request.cookies,
+										session_settings.cookie_name) != NULL);
 }
 
+/* Raises the error for a request whose credential is not valid. */
 void
 session_request_refuse(void)
 {
@@ -589,7 +455,7 @@ session_request_refuse(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_HTTP_UNAUTHORIZED),
 				 errmsg("session is not valid")));
-	/* A gateway that fills request.cookies answers with what this says. */
+	/* A gateway that fills request.cookies sends this status and header. */
 	initStringInfo(&quoted);
 	escape_json(&quoted, text_to_cstring(line));
 	ereport(ERROR,

@@ -2,32 +2,70 @@
  * request.h
  *	  The web request that a gateway describes in the settings request.*.
  *
- * As PostgREST has them: request.cookies and request.headers are JSON objects,
- * request.path is a path; response.headers is a JSON array.  Any may be
- * missing or empty, and all but the last come from a client.
+ * The settings are those of PostgREST.  Each may be missing or empty, and all
+ * but response.headers come from a client.
+ *
+ *	request.cookies		a JSON object
+ *	request.headers		a JSON object
+ *	request.path		a path
+ *	response.headers	a JSON array
  */
 #ifndef SESSION_REQUEST_H
 #define SESSION_REQUEST_H
 
-#include "engine/context.h"
+#include "utils/jsonb.h"
 
-typedef enum SessionRequestVerdict
+#include "model/policy.h"
+#include "wire/token.h"
+
+typedef struct SessionRequest
 {
-	SESSION_REQUEST_ANONYMOUS,	/* it has no credential */
-	SESSION_REQUEST_INVALID,	/* it has one that is not good */
-	SESSION_REQUEST_ENDED,		/* neither, and has ended its session */
-	SESSION_REQUEST_PROVEN
-} SessionRequestVerdict;
+	Jsonb	   *cookies;		/* NULL = none */
+	Jsonb	   *headers;		/* NULL = none; names in lower case */
+	text	   *credential;		/* NULL = none */
+	bool		from_header;	/* the credential came in a header */
+} SessionRequest;
+
+/* Reads the running request, and which credential it has. */
+extern void session_request_read(SessionRequest *request);
+
+/* Returns request.path; NULL when it is not known. */
+extern char *session_request_path(void);
 
 /*
- * Says who the running request is from, by "session.strategy".  A snapshot
- * that is due is added to the response's headers.
+ * Returns the value of a cookie, joined if it came in chunks; NULL when there
+ * is none.
  */
-extern SessionRequestVerdict session_request_prove(SessionIdentity *identity);
+extern text *session_request_cookie(const SessionRequest *request,
+									const char *name);
 
 /*
- * Fails the request, whose credential is not good.  A browser is told to drop
- * the cookie, because with it no request would get through again.
+ * Reads the credential as a session token.  Returns false when it is none.
+ * Call it only for a request that has a credential.
+ */
+extern bool session_request_token(const SessionRequest *request,
+								  SessionToken *token);
+
+/* Returns the client's address; NULL when it is not known. */
+extern inet *session_request_client_ip(const SessionRequest *request);
+
+/* Returns the client's address and user agent. */
+extern SessionBinding session_request_binding(const SessionRequest *request);
+
+/*
+ * Gives the client a snapshot of a session that ends at a time: adds its
+ * cookie to response.headers, in place of one that an earlier call added.
+ * Does nothing where the settings describe no valid cookie for it, or
+ * response.headers cannot be read.
+ */
+extern void session_request_send_snapshot(const text *value, TimestampTz end);
+
+/* Returns the name of the cookie that holds the snapshot. */
+extern char *session_request_snapshot_name(void);
+
+/*
+ * Raises the error for a request whose credential is not valid.  It tells a
+ * browser to delete the cookie, because every request with it would fail.
  */
 extern void session_request_refuse(void) pg_attribute_noreturn();
 

@@ -7,18 +7,19 @@
  * a request is switched to are applied here, for the rest of the transaction.
  *
  * Rules:
- * - A parameter is set with the rights of the client, never more: it must be
- *	 one that the login role or the assumed role may SET.  The server applies
- *	 these settings as a superuser, because only the role itself can log in as
- *	 it; here, every member of the role can assume it, and must not get a
- *	 parameter from it that it could not set.  The value says nothing about who
- *	 stored it.
- * - The identity, the role, the request and the transaction are not for a role's
- *	 settings to change; nor is the encoding that the client speaks.
- * - A setting that cannot be applied is skipped.  A check hook can raise, so
- *	 each attempt is a subtransaction.
- * - All is set locally: it ends with the transaction and follows savepoints by
- *	 the server's own machinery.  The list of changes follows them here.
+ * - A parameter is set with the rights of the client, never more: the login
+ *	 role or the assumed role must be allowed to SET it.  At login the server
+ *	 applies these settings as a superuser, because only the role itself can
+ *	 log in as it.  Here every member of the role can assume it, and must not
+ *	 gain a parameter from it that the member may not set.  A stored setting
+ *	 does not tell which role has stored it.
+ * - The settings of a role cannot change the identity, the role, the request,
+ *	 the transaction, or the encoding of the client.
+ * - A setting that cannot be applied is skipped.  A check hook can raise an
+ *	 error, so each attempt is a subtransaction.
+ * - All parameters are set locally: they end with the transaction and follow
+ *	 savepoints by the server's own machinery.  The list of changes is made to
+ *	 follow savepoints here.
  */
 #include "postgres.h"
 
@@ -42,7 +43,7 @@
 #include "request/role.h"
 #include "settings.h"
 
-/* A parameter that was set; the newest comes first. */
+/* A parameter that was set.  The newest is first in its list. */
 typedef struct ChangedSetting
 {
 	char	   *name;
@@ -52,14 +53,14 @@ typedef struct ChangedSetting
 } ChangedSetting;
 
 /*
- * What the setting "role" was, and what it was set to (empty = it was set
- * back).  There is at most one for each open savepoint, so that rolling back to
- * it brings back what was before, as it does with the settings.
+ * A change of the role.  There is at most one for each open savepoint, so
+ * rolling back to a savepoint restores the change before it, as the server
+ * restores the settings.
  */
 typedef struct RoleChange
 {
-	char		left[NAMEDATALEN];
-	char		assumed[NAMEDATALEN];
+	char		left[NAMEDATALEN];	/* the setting "role" before it */
+	char		assumed[NAMEDATALEN];	/* and after; empty = it was undone */
 	ChangedSetting *settings;
 	SubTransactionId in;
 	struct RoleChange *before;
@@ -72,6 +73,7 @@ static LocalTransactionId changed_in = InvalidLocalTransactionId;
  * Changes and savepoints
  */
 
+/* Returns the newest change of this transaction; NULL when there is none. */
 static RoleChange *
 last_role_change(void)
 {
@@ -97,9 +99,9 @@ free_settings(RoleChange *change)
 	}
 }
 
-/* Makes the newest change one of the savepoint's parent. */
+/* Makes the newest change belong to the parent of its savepoint. */
 static void
-merge_into(SubTransactionId parent)
+merge_change_into(SubTransactionId parent)
 {
 	RoleChange *before = last_change->before;
 
@@ -111,22 +113,24 @@ merge_into(SubTransactionId parent)
 	pfree(before);
 }
 
+/* Callback: keeps the list of changes right at the end of a savepoint. */
 static void
 at_role_savepoint_end(SubXactEvent event, SubTransactionId mine,
 					  SubTransactionId parent, void *arg)
 {
 	if (last_role_change() == NULL)
 		return;
-	/* Savepoints that began later are part of the one that is undone. */
+	/* Savepoints that began later are rolled back with it. */
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 		while (last_change != NULL && last_change->in >= mine)
 			last_change = last_change->before;
 	else if (event == SUBXACT_EVENT_COMMIT_SUB && last_change->in == mine)
-		merge_into(parent);
+		merge_change_into(parent);
 }
 
+/* Adds a change, or replaces the one that the open savepoint already has. */
 static RoleChange *
-note_role_change(const char *left, const char *assumed)
+add_role_change(const char *left, const char *assumed)
 {
 	static bool watching = false;
 	RoleChange *change = last_role_change();
@@ -154,7 +158,7 @@ note_role_change(const char *left, const char *assumed)
  * Parameters
  */
 
-/* The value of a parameter; NULL when it has none. */
+/* Returns the value of a parameter; NULL when it has none. */
 static char *
 current_value(const char *name)
 {
@@ -164,34 +168,34 @@ current_value(const char *name)
 }
 
 static bool
-same_value(const char *one, const char *other)
+same_value(const char *first, const char *second)
 {
-	if (one == NULL || other == NULL)
-		return one == other;
-	return strcmp(one, other) == 0;
+	if (first == NULL || second == NULL)
+		return first == second;
+	return strcmp(first, second) == 0;
 }
 
 /* Returns whether the settings of a role may set the parameter. */
 static bool
 is_for_roles(const char *name)
 {
-	static const char *const others[] = {
+	static const char *const refused[] = {
 		"role", "session_authorization", SESSION_CONTEXT_SETTING,
 		"transaction_isolation", "transaction_read_only",
 		"transaction_deferrable", "client_encoding"
 	};
 
-	for (int i = 0; i < (int) lengthof(others); i++)
-		if (pg_strcasecmp(name, others[i]) == 0)
+	for (int i = 0; i < (int) lengthof(refused); i++)
+		if (pg_strcasecmp(name, refused[i]) == 0)
 			return false;
 	return pg_strncasecmp(name, "request.", strlen("request.")) != 0 &&
 		pg_strncasecmp(name, "response.", strlen("response.")) != 0;
 }
 
 /*
- * Sets a parameter locally; NULL is for the connection's own value.  The
- * server looks at the current role, which is the assumed one, unless the login
- * role may set it.
+ * Sets a parameter locally; NULL stands for the connection's own value.
+ * Either role may allow it: the login role is checked here, and the assumed
+ * role, which is the current one, by the server.
  */
 static bool
 set_parameter(const char *name, const char *value)
@@ -206,9 +210,9 @@ set_parameter(const char *name, const char *value)
 }
 
 /*
- * The same, in a subtransaction.  Returns false when the parameter cannot have
- * the value.  With a place for what the value then reads as, the parameter
- * gets back the value that it had.
+ * Sets a parameter in a subtransaction.  Returns false when that fails.  With
+ * reads_as, only tries it: stores there how the server would show the value,
+ * and restores the parameter.
  */
 static bool
 try_setting(const char *name, const char *value, char **reads_as)
@@ -246,7 +250,7 @@ try_setting(const char *name, const char *value, char **reads_as)
 	return done;
 }
 
-/* Sets a parameter, if that can be, and adds it to the change. */
+/* Sets a parameter, if possible, and adds it to the change. */
 static void
 change_setting(RoleChange *change, const char *name, const char *value)
 {
@@ -271,7 +275,7 @@ change_setting(RoleChange *change, const char *name, const char *value)
 }
 
 /*
- * What is stored for a role
+ * Stored settings
  */
 
 typedef struct StoredSetting
@@ -280,7 +284,7 @@ typedef struct StoredSetting
 	char	   *value;
 } StoredSetting;
 
-/* Adds the elements "name=value" that are for roles. */
+/* Adds the elements "name=value" whose parameter is allowed. */
 static List *
 add_elements(List *settings, ArrayType * array)
 {
@@ -306,7 +310,7 @@ add_elements(List *settings, ArrayType * array)
 	return settings;
 }
 
-/* Adds what ALTER ROLE has stored, in one database or (0) for all. */
+/* Adds what ALTER ROLE has stored for one database, or (0) for all. */
 static List *
 add_stored(List *settings, Relation catalog, Oid database, Oid role)
 {
@@ -334,7 +338,10 @@ add_stored(List *settings, Relation catalog, Oid database, Oid role)
 	return settings;
 }
 
-/* The settings of a role; of two for one parameter, the later one counts. */
+/*
+ * Returns the settings of a role.  Of two for one parameter, the later one
+ * counts.
+ */
 static List *
 stored_settings(Relation catalog, Oid role)
 {
@@ -352,14 +359,18 @@ has_setting(List *settings, const char *name)
 	ListCell   *cell;
 
 	foreach(cell, settings)
-		if (pg_strcasecmp(((StoredSetting *) lfirst(cell))->name, name) == 0)
-		return true;
+	{
+		const StoredSetting *setting = lfirst(cell);
+
+		if (pg_strcasecmp(setting->name, name) == 0)
+			return true;
+	}
 	return false;
 }
 
 /*
- * Does the parameter have this value now?  PostgREST writes the values of a
- * role's settings in lower case.
+ * Returns whether the parameter has this value now.  Upper and lower case are
+ * equal, because PostgREST sets the values of a role's settings in lower case.
  */
 static bool
 is_in_force(const StoredSetting *setting)
@@ -372,12 +383,12 @@ is_in_force(const StoredSetting *setting)
 }
 
 /*
- * Takes back the settings of the role that was left, where the assumed role has
- * none of its own, and where they are still what the gateway made of them.  Of
- * the search path there would be nothing left that the gateway meant.
+ * Undoes the settings of the role that was left where the assumed role has
+ * none for the parameter and the value is still that of the left role.
+ * The search path stays, because the gateway has set its own schemas there.
  */
 static void
-take_back_settings(RoleChange *change, List *left, List *assumed)
+undo_left_settings(RoleChange *change, List *left, List *assumed)
 {
 	ListCell   *cell;
 
@@ -392,6 +403,7 @@ take_back_settings(RoleChange *change, List *left, List *assumed)
 	}
 }
 
+/* Replaces the settings of the role that was left by the assumed role's. */
 static void
 apply_settings(RoleChange *change, Oid left, Oid assumed)
 {
@@ -401,7 +413,7 @@ apply_settings(RoleChange *change, Oid left, Oid assumed)
 	ListCell   *cell;
 
 	table_close(catalog, AccessShareLock);
-	take_back_settings(change, before, now);
+	undo_left_settings(change, before, now);
 	foreach(cell, now)
 	{
 		const StoredSetting *setting = lfirst(cell);
@@ -422,6 +434,7 @@ set_role(const char *role)
 							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
 }
 
+/* Undoes what session_role_assume() did earlier in the transaction. */
 void
 session_role_leave(void)
 {
@@ -429,17 +442,17 @@ session_role_leave(void)
 
 	if (change == NULL || change->assumed[0] == '\0')
 		return;
-	/* Settings and roles that were set by others since then stay. */
+	/* A setting or role that something else has changed since stays. */
 	for (const ChangedSetting *setting = change->settings; setting != NULL;
 		 setting = setting->earlier)
 		if (same_value(current_value(setting->name), setting->after))
 			(void) try_setting(setting->name, setting->before, NULL);
 	if (strcmp(GetConfigOption("role", false, false), change->assumed) == 0)
 		set_role(change->left);
-	(void) note_role_change("", "");
+	(void) add_role_change("", "");
 }
 
-/* The role that an identity asks for; empty = none. */
+/* Returns the role that an identity asks for; empty = none. */
 static const char *
 wanted_role(const SessionIdentity *identity)
 {
@@ -449,6 +462,7 @@ wanted_role(const SessionIdentity *identity)
 		session_settings.authenticated_role;
 }
 
+/* Sets the role of the rest of the transaction, with its settings. */
 void
 session_role_assume(const SessionIdentity *identity)
 {
@@ -459,14 +473,14 @@ session_role_assume(const SessionIdentity *identity)
 
 	if (role[0] == '\0')
 		return;
-	/* To SET ROLE, "none" is the way back to the connection's own role. */
+	/* SET ROLE none would give the role of the connection. */
 	if (strcmp(role, "none") == 0 || !OidIsValid(get_role_oid(role, true)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the session's role does not exist"),
 				 errhint("See the role argument of session_create() and "
 						 "\"session.authenticated_role\".")));
-	change = note_role_change(GetConfigOption("role", false, false), role);
+	change = add_role_change(GetConfigOption("role", false, false), role);
 	set_role(role);
 	left = get_role_oid(change->left, true);
 	if (GetUserId() != before)

@@ -8,10 +8,10 @@
 #include "engine/context.h"
 
 /*
- * Sets the role of the rest of the transaction: the identity's own, or
- * "session.authenticated_role" for an identity with a user, or else none.
- * Applies the settings of that role.  Errors when the connection is not a
- * member of it.
+ * Sets the role of the rest of the transaction and applies the settings of
+ * that role: the identity's own role, else "session.authenticated_role" if it
+ * has a user, else none.  Errors when the role does not exist, or the role of
+ * the connection is not a member of it.
  */
 extern void session_role_assume(const SessionIdentity *identity);
 

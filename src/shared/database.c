@@ -24,7 +24,7 @@ typedef struct Databases
 	LWLockPadded *lock;			/* protects the entries, except their atomics */
 	pg_atomic_uint32 workers;	/* SessionWorkers */
 	/* 1 = the launcher has had a worker look at every database */
-	pg_atomic_uint32 asked;
+	pg_atomic_uint32 all_visited;
 	SessionDatabase entries[SESSION_DATABASES];
 } Databases;
 
@@ -47,7 +47,7 @@ make_databases(void)
 	MemSet(databases, 0, sizeof(*databases));
 	databases->lock = GetNamedLWLockTranche(TRANCHE);
 	pg_atomic_init_u32(&databases->workers, SESSION_WORKERS_NO_LAUNCHER);
-	pg_atomic_init_u32(&databases->asked, 0);
+	pg_atomic_init_u32(&databases->all_visited, 0);
 	for (int i = 0; i < SESSION_DATABASES; i++)
 	{
 		pg_atomic_init_u64(&databases->entries[i].use_lost_at, 0);
@@ -136,7 +136,7 @@ session_database_attach(void)
 }
 
 SessionDatabase *
-session_database_mine(void)
+session_database_current(void)
 {
 	return mine;
 }
@@ -144,19 +144,25 @@ session_database_mine(void)
 void
 session_database_count(SessionCounter which)
 {
+	session_database_count_many(which, 1);
+}
+
+void
+session_database_count_many(SessionCounter which, int64 count)
+{
 	if (mine != NULL)
-		pg_atomic_fetch_add_u64(&mine->counts[which], 1);
+		pg_atomic_fetch_add_u64(&mine->counts[which], count);
 }
 
 uint64
-session_database_counted(SessionDatabase *database, SessionCounter which)
+session_database_counter_value(SessionDatabase *database, SessionCounter which)
 {
 	return pg_atomic_read_u64(&database->counts[which]);
 }
 
 /* A clock that is set back must not take back what was lost. */
 static void
-lose_use(SessionDatabase *database, TimestampTz at)
+raise_use_lost_at(SessionDatabase *database, TimestampTz at)
 {
 	uint64		old = pg_atomic_read_u64(&database->use_lost_at);
 
@@ -167,21 +173,21 @@ lose_use(SessionDatabase *database, TimestampTz at)
 }
 
 void
-session_database_lost_use(TimestampTz at)
+session_database_note_lost_use(TimestampTz at)
 {
 	if (mine != NULL)
-		lose_use(mine, at);
+		raise_use_lost_at(mine, at);
 }
 
 void
-session_database_lost_uses(TimestampTz at)
+session_database_note_all_lost_use(TimestampTz at)
 {
 	for (int i = 0; i < SESSION_DATABASES; i++)
-		lose_use(&databases->entries[i], at);
+		raise_use_lost_at(&databases->entries[i], at);
 }
 
 bool
-session_database_knows_uses(TimestampTz since)
+session_database_has_uses_since(TimestampTz since)
 {
 	return mine != NULL &&
 		since > (TimestampTz) pg_atomic_read_u64(&mine->use_lost_at);
@@ -245,7 +251,7 @@ replace_warned(Oid *warned, const Oid *tables, int count, bool *fresh)
 }
 
 void
-session_database_warned(const Oid *tables, int count, bool *fresh)
+session_database_remember_warned(const Oid *tables, int count, bool *fresh)
 {
 	static Oid	here[SESSION_DATABASE_WARNED];
 
@@ -260,7 +266,7 @@ session_database_warned(const Oid *tables, int count, bool *fresh)
 }
 
 void
-session_database_note_failed(void)
+session_database_note_round_failed(void)
 {
 	SessionDatabase *entry;
 
@@ -272,7 +278,7 @@ session_database_note_failed(void)
 }
 
 void
-session_database_note_died(Oid database, TimestampTz since)
+session_database_note_worker_died(Oid database, TimestampTz since)
 {
 	SessionDatabase *entry;
 
@@ -298,7 +304,7 @@ session_database_set_sealed(bool sealed)
 }
 
 Oid
-session_database_sealed_elsewhere(void)
+session_database_find_other_sealed(void)
 {
 	Oid			found = InvalidOid;
 
@@ -318,7 +324,7 @@ session_database_sealed_elsewhere(void)
 }
 
 bool
-session_database_first_check(void)
+session_database_is_first_key_check(void)
 {
 	bool		first;
 
@@ -332,15 +338,15 @@ session_database_first_check(void)
 }
 
 void
-session_database_set_asked(void)
+session_database_set_all_visited(void)
 {
-	pg_atomic_write_u32(&databases->asked, 1);
+	pg_atomic_write_u32(&databases->all_visited, 1);
 }
 
 bool
-session_database_was_asked(void)
+session_database_all_visited(void)
 {
-	return pg_atomic_read_u32(&databases->asked) != 0;
+	return pg_atomic_read_u32(&databases->all_visited) != 0;
 }
 
 void

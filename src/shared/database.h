@@ -2,7 +2,7 @@
  * database.h
  *	  What the backends share about each database that uses the library.
  *
- * Without preloading there is no shared memory: session_database_mine returns
+ * Without preloading there is no shared memory: session_database_current returns
  * NULL, counting and noting do nothing, and questions about what was noted get
  * the answer "not known".
  */
@@ -19,16 +19,19 @@
 typedef enum SessionCounter
 {
 	/* looks at a session token, by what came of it, as SessionStatus */
-	SESSION_COUNT_CHECKED,
-	SESSION_COUNT_CREATED = SESSION_COUNT_CHECKED + SESSION_ACTIVE + 1,
+	SESSION_COUNT_STATUS,
+	SESSION_COUNT_CREATED = SESSION_COUNT_STATUS + SESSION_ACTIVE + 1,
 	SESSION_COUNT_REFRESHED,	/* by either kind of token */
 	SESSION_COUNT_REGENERATED,
 	SESSION_COUNT_ENDED,		/* for any reason, the next two included */
 	SESSION_COUNT_EVICTED,
-	SESSION_COUNT_REUSED,		/* ended by an old refresh token */
-	SESSION_COUNT_BELIEVED,		/* snapshots, without a look at the row */
-	SESSION_COUNT_DOUBTED,		/* snapshots not yet due that asked the row */
-	SESSION_COUNT_DROPPED,		/* uses that found no room in shared memory */
+	SESSION_COUNT_REFRESH_REUSED,	/* ended by an old refresh token */
+	SESSION_COUNT_SNAPSHOT_ACCEPTED,	/* snapshots, without a look at the
+										 * row */
+	SESSION_COUNT_SNAPSHOT_CHECKED, /* snapshots not yet due that asked the
+									 * row */
+	SESSION_COUNT_ACTIVITY_DROPPED, /* uses that found no room in shared
+									 * memory */
 	SESSION_COUNTERS
 } SessionCounter;
 
@@ -95,24 +98,25 @@ extern bool session_database_is_shared(void);
 extern bool session_database_attach(void);
 
 /* The entry of this database; NULL when there is none. */
-extern SessionDatabase *session_database_mine(void);
+extern SessionDatabase *session_database_current(void);
 
 /* Counts one; how much was counted in a database. */
 extern void session_database_count(SessionCounter which);
-extern uint64 session_database_counted(SessionDatabase *database, SessionCounter which);
+extern void session_database_count_many(SessionCounter which, int64 count);
+extern uint64 session_database_counter_value(SessionDatabase *database, SessionCounter which);
 
 /*
  * Notes that a use of a session of this database, or of every database, was
  * not recorded at some moment.
  */
-extern void session_database_lost_use(TimestampTz at);
-extern void session_database_lost_uses(TimestampTz at);
+extern void session_database_note_lost_use(TimestampTz at);
+extern void session_database_note_all_lost_use(TimestampTz at);
 
 /*
  * Returns whether every use of a session here after a moment is recorded, as far
- * as this server's own uses go; see session_revocation_knows_uses.
+ * as this server's own uses go; see session_revocation_has_uses_since.
  */
-extern bool session_database_knows_uses(TimestampTz since);
+extern bool session_database_has_uses_since(TimestampTz since);
 
 /* Copies of the entries of all databases, a list of SessionDatabase. */
 extern List *session_database_list(void);
@@ -129,13 +133,13 @@ extern void session_database_set_present(bool present);
  * of, and tells which of them were not among those of the last time.  Without
  * shared memory it is this backend that remembers.
  */
-extern void session_database_warned(const Oid *tables, int count, bool *fresh);
+extern void session_database_remember_warned(const Oid *tables, int count, bool *fresh);
 
 /* Notes that a round in this database failed before it began. */
-extern void session_database_note_failed(void);
+extern void session_database_note_round_failed(void);
 
 /* Notes that whoever did a round in a database since then died of it. */
-extern void session_database_note_died(Oid database, TimestampTz since);
+extern void session_database_note_worker_died(Oid database, TimestampTz since);
 
 /*
  * Notes whether this database has keys that are sealed.  Without an entry for
@@ -144,17 +148,17 @@ extern void session_database_note_died(Oid database, TimestampTz since);
 extern void session_database_set_sealed(bool sealed);
 
 /* Returns another database that has keys that are sealed; InvalidOid = none. */
-extern Oid	session_database_sealed_elsewhere(void);
+extern Oid	session_database_find_other_sealed(void);
 
 /* True the first time it is called in this database since the server started. */
-extern bool session_database_first_check(void);
+extern bool session_database_is_first_key_check(void);
 
 /*
  * Notes, and tells, that the launcher has had a worker look at every database
  * since the server started.
  */
-extern void session_database_set_asked(void);
-extern bool session_database_was_asked(void);
+extern void session_database_set_all_visited(void);
+extern bool session_database_all_visited(void);
 
 /* Sets and returns what the launcher knows about slots for workers. */
 extern void session_database_set_workers(SessionWorkers workers);

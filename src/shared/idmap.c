@@ -68,7 +68,7 @@ void
 session_idmap_init(SessionIdMap *map, void *memory, int entries,
 				   Size entry_size, LWLockPadded *locks)
 {
-	char	   *place = memory;
+	char	   *next = memory;
 	Size		total;
 
 	map->nparts = session_idmap_locks(entries);
@@ -77,11 +77,11 @@ session_idmap_init(SessionIdMap *map, void *memory, int entries,
 	map->locks = locks;
 	total = (Size) map->nparts * map->part_entries;
 
-	map->parts = (SessionIdPart *) place;
-	place += CACHELINEALIGN(map->nparts * sizeof(SessionIdPart));
-	map->heads = (int32 *) place;
-	place += CACHELINEALIGN(total * sizeof(int32));
-	map->entries = place;
+	map->parts = (SessionIdPart *) next;
+	next += CACHELINEALIGN(map->nparts * sizeof(SessionIdPart));
+	map->heads = (int32 *) next;
+	next += CACHELINEALIGN(total * sizeof(int32));
+	map->entries = next;
 
 	memset(map->heads, 0xFF, total * sizeof(int32));
 	memset(map->entries, 0, total * map->entry_size);
@@ -96,38 +96,38 @@ session_idmap_init(SessionIdMap *map, void *memory, int entries,
 }
 
 void
-session_idmap_lock(SessionIdMap *map, SessionIdPlace *place,
+session_idmap_lock(SessionIdMap *map, SessionIdSlot *slot,
 				   const pg_uuid_t *id, LWLockMode mode)
 {
 	uint32		hash;
 
-	place->map = map;
-	place->key.database = MyDatabaseId;
-	place->key.id = *id;
-	hash = hash_bytes((const unsigned char *) &place->key, sizeof(place->key));
-	place->part = hash % map->nparts;
-	place->head = map->heads + (Size) place->part * map->part_entries +
+	slot->map = map;
+	slot->key.database = MyDatabaseId;
+	slot->key.id = *id;
+	hash = hash_bytes((const unsigned char *) &slot->key, sizeof(slot->key));
+	slot->part = hash % map->nparts;
+	slot->head = map->heads + (Size) slot->part * map->part_entries +
 		hash / map->nparts % map->part_entries;
-	LWLockAcquire(&map->locks[place->part].lock, mode);
+	LWLockAcquire(&map->locks[slot->part].lock, mode);
 }
 
 void
-session_idmap_unlock(const SessionIdPlace *place)
+session_idmap_unlock(const SessionIdSlot *slot)
 {
-	LWLockRelease(&place->map->locks[place->part].lock);
+	LWLockRelease(&slot->map->locks[slot->part].lock);
 }
 
 /* Finds the link that leads to a key's entry, or to the end of its chain. */
 static int32 *
-find_link(const SessionIdPlace *place)
+find_link(const SessionIdSlot *slot)
 {
-	int32	   *link = place->head;
+	int32	   *link = slot->head;
 
 	while (*link >= 0)
 	{
-		SessionIdEntry *entry = entry_at(place->map, place->part, *link);
+		SessionIdEntry *entry = entry_at(slot->map, slot->part, *link);
 
-		if (memcmp(&entry->key, &place->key, sizeof(entry->key)) == 0)
+		if (memcmp(&entry->key, &slot->key, sizeof(entry->key)) == 0)
 			break;
 		link = &entry->next;
 	}
@@ -135,29 +135,29 @@ find_link(const SessionIdPlace *place)
 }
 
 void *
-session_idmap_find(const SessionIdPlace *place)
+session_idmap_find(const SessionIdSlot *slot)
 {
-	int32		n = *find_link(place);
+	int32		n = *find_link(slot);
 
-	return n < 0 ? NULL : entry_at(place->map, place->part, n);
+	return n < 0 ? NULL : entry_at(slot->map, slot->part, n);
 }
 
 void *
-session_idmap_add(const SessionIdPlace *place)
+session_idmap_add(const SessionIdSlot *slot)
 {
-	SessionIdPart *part = &place->map->parts[place->part];
+	SessionIdPart *part = &slot->map->parts[slot->part];
 	int32		n = part->s.free;
 	SessionIdEntry *entry;
 
 	if (n < 0)
 		return NULL;
-	entry = entry_at(place->map, place->part, n);
+	entry = entry_at(slot->map, slot->part, n);
 	part->s.free = entry->next;
 	part->s.used++;
-	memset(entry, 0, place->map->entry_size);
-	entry->key = place->key;
-	entry->next = *place->head;
-	*place->head = n;
+	memset(entry, 0, slot->map->entry_size);
+	entry->key = slot->key;
+	entry->next = *slot->head;
+	*slot->head = n;
 	return entry;
 }
 
@@ -176,12 +176,12 @@ unlink_entry(SessionIdMap *map, int part, int32 *link)
 }
 
 void
-session_idmap_remove(const SessionIdPlace *place)
+session_idmap_remove(const SessionIdSlot *slot)
 {
-	int32	   *link = find_link(place);
+	int32	   *link = find_link(slot);
 
 	if (*link >= 0)
-		unlink_entry(place->map, place->part, link);
+		unlink_entry(slot->map, slot->part, link);
 }
 
 static void
@@ -206,10 +206,10 @@ visit_part(SessionIdMap *map, int part, SessionIdVisit visit, void *arg)
 }
 
 void
-session_idmap_visit_part(const SessionIdPlace *place, SessionIdVisit visit,
+session_idmap_visit_part(const SessionIdSlot *slot, SessionIdVisit visit,
 						 void *arg)
 {
-	visit_part(place->map, place->part, visit, arg);
+	visit_part(slot->map, slot->part, visit, arg);
 }
 
 void

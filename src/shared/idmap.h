@@ -40,13 +40,13 @@ typedef struct SessionIdMap
 } SessionIdMap;
 
 /* Where a key is, while the lock of its part is held. */
-typedef struct SessionIdPlace
+typedef struct SessionIdSlot
 {
 	SessionIdMap *map;
 	SessionIdKey key;
 	int			part;
 	int32	   *head;
-} SessionIdPlace;
+} SessionIdSlot;
 
 /* How many locks, and how much memory, for so many entries. */
 extern int	session_idmap_locks(int entries);
@@ -57,22 +57,22 @@ extern void session_idmap_init(SessionIdMap *map, void *memory, int entries,
 							   Size entry_size, LWLockPadded *locks);
 
 /* Locks the part of a session of this database. */
-extern void session_idmap_lock(SessionIdMap *map, SessionIdPlace *place,
+extern void session_idmap_lock(SessionIdMap *map, SessionIdSlot *slot,
 							   const pg_uuid_t *id, LWLockMode mode);
-extern void session_idmap_unlock(const SessionIdPlace *place);
+extern void session_idmap_unlock(const SessionIdSlot *slot);
 
 /* The entry at a place, or NULL. */
-extern void *session_idmap_find(const SessionIdPlace *place);
+extern void *session_idmap_find(const SessionIdSlot *slot);
 
 /* Adds an entry that is not there; NULL when its part is full. */
-extern void *session_idmap_add(const SessionIdPlace *place);
-extern void session_idmap_remove(const SessionIdPlace *place);
+extern void *session_idmap_add(const SessionIdSlot *slot);
+extern void session_idmap_remove(const SessionIdSlot *slot);
 
 /* Looks at an entry; true = remove it (with an exclusive lock only). */
 typedef bool (*SessionIdVisit) (void *entry, void *arg);
 
 /* Visits the entries of the part of a place that is locked. */
-extern void session_idmap_visit_part(const SessionIdPlace *place,
+extern void session_idmap_visit_part(const SessionIdSlot *slot,
 									 SessionIdVisit visit, void *arg);
 
 /* Visits all entries, a part at a time. */

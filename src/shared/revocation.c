@@ -40,6 +40,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model/array.h"
 #include "model/digest.h"
 #include "model/random.h"
 #include "settings.h"
@@ -48,7 +49,7 @@
 #include "shared/revocation.h"
 
 /* Earlier tokens of a session that are told apart; with more the row is asked. */
-#define EARLIER 6
+#define EARLIER_TOKENS 6
 
 typedef struct Revocation
 {
@@ -58,8 +59,9 @@ typedef struct Revocation
 	bool		fresh;			/* there was no entry before it */
 	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
 													 * empty */
-	uint32		left[EARLIER];	/* hashes of the digests of earlier tokens */
-	int			left_count;		/* EARLIER + 1 = there were more */
+	uint32		earlier[EARLIER_TOKENS];	/* hashes of the digests of
+											 * earlier tokens */
+	int			earlier_count;	/* EARLIER_TOKENS + 1 = there were more */
 	TimestampTz until;			/* when to forget it, unless xid is valid */
 } Revocation;
 
@@ -74,7 +76,7 @@ typedef struct Revocations
 	/* What is in the snapshots that need not ask the row; 0 = none yet. */
 	pg_atomic_uint32 era;
 	/* The longest time a snapshot made here is believed; 0 = none was made. */
-	pg_atomic_uint64 longest_belief;
+	pg_atomic_uint64 longest_ttl;
 	/* Transactions under way whose revocations found no room. */
 	pg_atomic_uint32 overflowing;
 
@@ -88,7 +90,7 @@ typedef struct Revocations
 	uint32		waiting;
 	TransactionId wait_for;
 	/* Until then every snapshot asks the row. */
-	pg_atomic_uint64 overflown_until;
+	pg_atomic_uint64 overflowed_until;
 	/* How many of those there were, since the server started. */
 	pg_atomic_uint64 overflows;
 } Revocations;
@@ -106,7 +108,7 @@ static Note *notes = NULL;
 static int	count = 0;
 static int	allocated = 0;
 static bool overflows = false;
-static TransactionId noted_by = InvalidTransactionId;
+static TransactionId noting_xid = InvalidTransactionId;
 
 void
 session_revocation_shmem_request(void)
@@ -134,9 +136,9 @@ make_revocations(void)
 					   locks);
 	revocations->lock = &locks[session_idmap_locks(entries)];
 	pg_atomic_init_u32(&revocations->era, 0);
-	pg_atomic_init_u64(&revocations->longest_belief, 0);
+	pg_atomic_init_u64(&revocations->longest_ttl, 0);
 	pg_atomic_init_u32(&revocations->overflowing, 0);
-	pg_atomic_init_u64(&revocations->overflown_until, 0);
+	pg_atomic_init_u64(&revocations->overflowed_until, 0);
 	pg_atomic_init_u64(&revocations->overflows, 0);
 	for (int i = 0; i < SESSION_IDMAP_PARTS; i++)
 		revocations->sweep_at[i] = SESSION_NO_TIME;
@@ -167,7 +169,7 @@ session_revocation_overflows(void)
 
 /* Raises a shared number. */
 static void
-lift(pg_atomic_uint64 *number, uint64 value)
+raise_number(pg_atomic_uint64 *number, uint64 value)
 {
 	uint64		old = pg_atomic_read_u64(number);
 
@@ -177,10 +179,10 @@ lift(pg_atomic_uint64 *number, uint64 value)
 
 /* Until when a snapshot minted before now may be believed. */
 static TimestampTz
-end_of_belief(void)
+end_of_validity(void)
 {
 	return GetCurrentTimestamp() +
-		(TimestampTz) pg_atomic_read_u64(&revocations->longest_belief);
+		(TimestampTz) pg_atomic_read_u64(&revocations->longest_ttl);
 }
 
 /*
@@ -233,28 +235,28 @@ is_revocation_over(void *entry, void *arg)
  * transaction goes on is kept for a time from its end.
  */
 static bool
-sweep_part(const SessionIdPlace *place)
+sweep_part(const SessionIdSlot *slot)
 {
-	TimestampTz *sweep_at = &revocations->sweep_at[place->part];
+	TimestampTz *sweep_at = &revocations->sweep_at[slot->part];
 	TimestampTz now = GetCurrentTimestamp();
-	Sweep		sweep = {.now = now,.next = end_of_belief()};
+	Sweep		sweep = {.now = now,.next = end_of_validity()};
 
 	if (now < *sweep_at)
 		return false;
-	session_idmap_visit_part(place, is_revocation_over, &sweep);
+	session_idmap_visit_part(slot, is_revocation_over, &sweep);
 	*sweep_at = Max(sweep.next, now + SWEEP_EVERY);
 	return true;
 }
 
 /* Lets go what a prepared transaction that has ended left behind. */
 static bool
-let_go(void *entry, void *arg)
+end_prepared(void *entry, void *arg)
 {
 	Revocation *revocation = entry;
 
 	if (revocation->prepared && revocation->xid == *(TransactionId *) arg)
 	{
-		revocation->until = end_of_belief();
+		revocation->until = end_of_validity();
 		revocation->xid = InvalidTransactionId;
 		revocation->prepared = false;
 	}
@@ -274,7 +276,7 @@ wait_for_running(void)
 }
 
 bool
-session_revocation_waits(void)
+session_revocation_is_waiting(void)
 {
 	bool		waits;
 
@@ -286,7 +288,7 @@ session_revocation_waits(void)
 
 /* Have they ended? */
 static void
-settle_waiting(void)
+end_waiting(void)
 {
 	TransactionId oldest = GetActiveSnapshot()->xmin;
 
@@ -294,7 +296,7 @@ settle_waiting(void)
 	if (revocations->waiting > 0 &&
 		TransactionIdFollowsOrEquals(oldest, revocations->wait_for))
 	{
-		lift(&revocations->overflown_until, (uint64) end_of_belief());
+		raise_number(&revocations->overflowed_until, (uint64) end_of_validity());
 		pg_atomic_fetch_sub_u32(&revocations->overflowing,
 								revocations->waiting);
 		revocations->waiting = 0;
@@ -312,8 +314,8 @@ session_revocation_sweep(void)
 	for (int i = 0; i < sweep.count; i++)
 		if (!TransactionIdIsInProgress(sweep.prepared[i]))
 			session_idmap_visit(&revocations->map, LW_EXCLUSIVE,
-								let_go, &sweep.prepared[i]);
-	settle_waiting();
+								end_prepared, &sweep.prepared[i]);
+	end_waiting();
 }
 
 /*
@@ -321,36 +323,36 @@ session_revocation_sweep(void)
  */
 
 static uint32
-hash_of(const char *digest)
+hash_digest(const char *digest)
 {
 	return hash_bytes((const unsigned char *) digest, (int) strlen(digest));
 }
 
 /* Returns whether a session may have had a token before. */
 static bool
-may_have_left(const Revocation *entry, uint32 token)
+may_have_had(const Revocation *entry, uint32 token)
 {
-	for (int i = 0; i < Min(entry->left_count, EARLIER); i++)
-		if (entry->left[i] == token)
+	for (int i = 0; i < Min(entry->earlier_count, EARLIER_TOKENS); i++)
+		if (entry->earlier[i] == token)
 			return true;
-	return entry->left_count > EARLIER;
+	return entry->earlier_count > EARLIER_TOKENS;
 }
 
 static void
-add_left(Revocation *entry, uint32 token)
+add_earlier(Revocation *entry, uint32 token)
 {
-	if (may_have_left(entry, token))
+	if (may_have_had(entry, token))
 		return;
-	if (entry->left_count < EARLIER)
-		entry->left[entry->left_count] = token;
-	entry->left_count++;
+	if (entry->earlier_count < EARLIER_TOKENS)
+		entry->earlier[entry->earlier_count] = token;
+	entry->earlier_count++;
 }
 
 /* Says for which token snapshots are believed: none, if there were others. */
 static void
 set_digest(Revocation *entry, const char *digest)
 {
-	if (digest[0] != '\0' && may_have_left(entry, hash_of(digest)))
+	if (digest[0] != '\0' && may_have_had(entry, hash_digest(digest)))
 		digest = "";
 	strlcpy(entry->digest, digest, sizeof(entry->digest));
 }
@@ -364,29 +366,29 @@ set_digest(Revocation *entry, const char *digest)
  * entry is not ours any more: the last note comes first and is what counts.
  */
 static void
-settle(const Note *note, bool committed, TimestampTz until)
+settle_note(const Note *note, bool committed, TimestampTz until)
 {
-	bool		minted = pg_atomic_read_u64(&revocations->longest_belief) > 0;
-	SessionIdPlace place;
+	bool		minted = pg_atomic_read_u64(&revocations->longest_ttl) > 0;
+	SessionIdSlot slot;
 	Revocation *entry;
 
-	session_idmap_lock(&revocations->map, &place, &note->id,
+	session_idmap_lock(&revocations->map, &slot, &note->id,
 					   LW_EXCLUSIVE);
-	entry = session_idmap_find(&place);
-	if (entry != NULL && entry->xid == noted_by)
+	entry = session_idmap_find(&slot);
+	if (entry != NULL && entry->xid == noting_xid)
 	{
 		entry->xid = InvalidTransactionId;
 		entry->until = until;
 		if (committed)
 			set_digest(entry, note->digest);
 		if (committed ? !minted : entry->fresh)
-			session_idmap_remove(&place);
+			session_idmap_remove(&slot);
 	}
-	session_idmap_unlock(&place);
+	session_idmap_unlock(&slot);
 }
 
 static void
-reset(void)
+reset_notes(void)
 {
 	notes = NULL;				/* goes with the transaction's memory */
 	count = 0;
@@ -395,19 +397,19 @@ reset(void)
 }
 
 static void
-settle_all(bool committed)
+settle_notes(bool committed)
 {
-	TimestampTz until = end_of_belief();
+	TimestampTz until = end_of_validity();
 
 	while (count > 0)
-		settle(&notes[--count], committed, until);
+		settle_note(&notes[--count], committed, until);
 	if (overflows)
 	{
 		if (committed)
-			lift(&revocations->overflown_until, (uint64) until);
+			raise_number(&revocations->overflowed_until, (uint64) until);
 		pg_atomic_fetch_sub_u32(&revocations->overflowing, 1);
 	}
-	reset();
+	reset_notes();
 }
 
 /*
@@ -415,7 +417,7 @@ settle_all(bool committed)
  * or by itself where it found no room there.
  */
 static void
-leave_prepared(void)
+mark_prepared(void)
 {
 	if (overflows)
 	{
@@ -426,17 +428,17 @@ leave_prepared(void)
 	}
 	while (count > 0)
 	{
-		SessionIdPlace place;
+		SessionIdSlot slot;
 		Revocation *entry;
 
-		session_idmap_lock(&revocations->map, &place,
+		session_idmap_lock(&revocations->map, &slot,
 						   &notes[--count].id, LW_EXCLUSIVE);
-		entry = session_idmap_find(&place);
-		if (entry != NULL && entry->xid == noted_by)
+		entry = session_idmap_find(&slot);
+		if (entry != NULL && entry->xid == noting_xid)
 			entry->prepared = true;
-		session_idmap_unlock(&place);
+		session_idmap_unlock(&slot);
 	}
-	reset();
+	reset_notes();
 }
 
 static void
@@ -445,11 +447,11 @@ revocation_at_transaction_end(XactEvent event, void *arg)
 	if (notes == NULL && !overflows)
 		return;
 	if (event == XACT_EVENT_COMMIT)
-		settle_all(true);
+		settle_notes(true);
 	else if (event == XACT_EVENT_ABORT)
-		settle_all(false);
+		settle_notes(false);
 	else if (event == XACT_EVENT_PREPARE)
-		leave_prepared();
+		mark_prepared();
 }
 
 /* Nothing says which of the new tokens were given since the savepoint. */
@@ -479,49 +481,33 @@ watch_transaction(void)
 		RegisterSubXactCallback(revocation_at_savepoint_end, NULL);
 		watching = true;
 	}
-	noted_by = GetTopTransactionId();
-}
-
-/* Makes room for one more note, before anything depends on it. */
-static void
-reserve(void)
-{
-	if (count < allocated)
-		return;
-	if (notes == NULL)
-	{
-		notes = MemoryContextAlloc(TopTransactionContext, 8 * sizeof(Note));
-		allocated = 8;
-		return;
-	}
-	notes = repalloc_huge(notes, (Size) allocated * 2 * sizeof(Note));
-	allocated *= 2;
+	noting_xid = GetTopTransactionId();
 }
 
 static Revocation *
-add_entry(const SessionIdPlace *place)
+add_entry(const SessionIdSlot *slot)
 {
-	Revocation *entry = session_idmap_find(place);
+	Revocation *entry = session_idmap_find(slot);
 
 	if (entry != NULL)
 	{
-		entry->fresh = entry->fresh && entry->xid == noted_by;
+		entry->fresh = entry->fresh && entry->xid == noting_xid;
 		return entry;
 	}
-	entry = session_idmap_add(place);
-	if (entry == NULL && sweep_part(place))
-		entry = session_idmap_add(place);
+	entry = session_idmap_add(slot);
+	if (entry == NULL && sweep_part(slot))
+		entry = session_idmap_add(slot);
 	if (entry != NULL)
 	{
 		entry->fresh = true;
-		entry->left_count = 0;
+		entry->earlier_count = 0;
 	}
 	return entry;
 }
 
 /* Has all snapshots ask the row, because one note found no room. */
 static void
-overflow(void)
+note_overflow(void)
 {
 	overflows = true;
 	pg_atomic_fetch_add_u32(&revocations->overflowing, 1);
@@ -529,11 +515,11 @@ overflow(void)
 }
 
 void
-session_revocation_note(const pg_uuid_t *id, const char *left,
-						const char *digest)
+session_revocation_note_change(const pg_uuid_t *id, const char *earlier,
+							   const char *digest)
 {
-	SessionIdPlace place;
-	uint32		token = hash_of(left);
+	SessionIdSlot slot;
+	uint32		token = hash_digest(earlier);
 	Revocation *entry;
 	Note	   *note;
 
@@ -541,20 +527,22 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
 	if (revocations == NULL || overflows)
 		return;
 	watch_transaction();
-	reserve();
-	session_idmap_lock(&revocations->map, &place, id, LW_EXCLUSIVE);
-	entry = add_entry(&place);
+	/* Before anything depends on there being memory. */
+	notes = session_array_reserve(notes, count + 1, &allocated, sizeof(Note),
+								  TopTransactionContext);
+	session_idmap_lock(&revocations->map, &slot, id, LW_EXCLUSIVE);
+	entry = add_entry(&slot);
 	if (entry != NULL)
 	{
-		entry->xid = noted_by;
+		entry->xid = noting_xid;
 		entry->prepared = false;
 		entry->digest[0] = '\0';
-		add_left(entry, token);
+		add_earlier(entry, token);
 	}
-	session_idmap_unlock(&place);
+	session_idmap_unlock(&slot);
 	if (entry == NULL)
 	{
-		overflow();
+		note_overflow();
 		return;
 	}
 	note = &notes[count++];
@@ -567,7 +555,7 @@ session_revocation_note(const pg_uuid_t *id, const char *left,
  */
 
 static uint32
-random_era(void)
+make_era(void)
 {
 	uint32		era;
 
@@ -585,7 +573,7 @@ begin_era(uint32 era)
 	/* One that was prepared before may end a session after. */
 	if (TransactionIdPrecedes(session_compat_oldest_active(), next))
 		wait_for_running();
-	session_database_lost_uses(GetCurrentTimestamp());
+	session_database_note_all_lost_use(GetCurrentTimestamp());
 	pg_write_barrier();
 	pg_atomic_write_u32(&revocations->era, era);
 }
@@ -598,7 +586,7 @@ session_revocation_begin_era(void)
 	if (revocations == NULL || RecoveryInProgress() ||
 		pg_atomic_read_u32(&revocations->era) != 0)
 		return;
-	era = random_era();
+	era = make_era();
 	LWLockAcquire(&revocations->lock->lock, LW_EXCLUSIVE);
 	if (pg_atomic_read_u32(&revocations->era) == 0)
 		begin_era(era);
@@ -610,13 +598,13 @@ session_revocation_begin_era(void)
  * the table, so a snapshot of the new era is of a row that is there.
  */
 void
-session_revocation_emptied(void)
+session_revocation_note_truncate(void)
 {
 	uint32		era;
 
 	if (revocations == NULL)
 		return;
-	era = random_era();
+	era = make_era();
 	LWLockAcquire(&revocations->lock->lock, LW_EXCLUSIVE);
 	if (pg_atomic_read_u32(&revocations->era) == era)
 		era = era == SESSION_LAST_ERA ? SESSION_FIRST_ERA : era + 1;
@@ -635,63 +623,63 @@ current_era(void)
 }
 
 uint32
-session_revocation_expect(int seconds)
+session_revocation_note_snapshot(int seconds)
 {
 	if (revocations == NULL)
 		return 0;
-	lift(&revocations->longest_belief, (uint64) seconds * USECS_PER_SEC);
+	raise_number(&revocations->longest_ttl, (uint64) seconds * USECS_PER_SEC);
 	return current_era();
 }
 
 static bool
-overflown(void)
+is_overflowed(void)
 {
 	if (pg_atomic_read_u32(&revocations->overflowing) > 0)
 		return true;
 	pg_read_barrier();
 	return GetCurrentTimestamp() <
-		(TimestampTz) pg_atomic_read_u64(&revocations->overflown_until);
+		(TimestampTz) pg_atomic_read_u64(&revocations->overflowed_until);
 }
 
 static bool
-noted(const pg_uuid_t *id, const char *digest)
+requires_row(const pg_uuid_t *id, const char *digest)
 {
-	SessionIdPlace place;
+	SessionIdSlot slot;
 	Revocation *entry;
-	bool		doubtful;
+	bool		check;
 
-	session_idmap_lock(&revocations->map, &place, id, LW_SHARED);
-	entry = session_idmap_find(&place);
-	doubtful = entry != NULL &&
+	session_idmap_lock(&revocations->map, &slot, id, LW_SHARED);
+	entry = session_idmap_find(&slot);
+	check = entry != NULL &&
 		(TransactionIdIsValid(entry->xid) || entry->digest[0] == '\0' ||
 		 digest == NULL || strcmp(entry->digest, digest) != 0);
-	session_idmap_unlock(&place);
-	return doubtful;
+	session_idmap_unlock(&slot);
+	return check;
 }
 
 bool
-session_revocation_outdates(uint32 era)
+session_revocation_is_outdated(uint32 era)
 {
 	return revocations != NULL && !RecoveryInProgress() &&
 		era != current_era();
 }
 
 bool
-session_revocation_doubts(const pg_uuid_t *id, const char *digest,
-						  uint32 era)
+session_revocation_must_check_row(const pg_uuid_t *id, const char *digest,
+								  uint32 era)
 {
 	if (revocations == NULL)
 		return false;
 	/* Of what happened in another era, nothing is known. */
-	return era == 0 || era != current_era() || overflown() ||
-		noted(id, digest);
+	return era == 0 || era != current_era() || is_overflowed() ||
+		requires_row(id, digest);
 }
 
 bool
-session_revocation_knows_uses(TimestampTz since)
+session_revocation_has_uses_since(TimestampTz since)
 {
 	if (revocations == NULL || pg_atomic_read_u32(&revocations->era) == 0)
 		return false;
 	pg_read_barrier();
-	return session_database_knows_uses(since);
+	return session_database_has_uses_since(since);
 }

@@ -56,7 +56,7 @@ static Windows *table = NULL;
 static LWLockPadded *locks = NULL;	/* NULL = the table is this backend's */
 
 static Size
-size_of(int nbuckets)
+table_size(int nbuckets)
 {
 	return offsetof(Windows, buckets) +
 		SESSION_WINDOW_KINDS * nbuckets * sizeof(Bucket);
@@ -65,7 +65,7 @@ size_of(int nbuckets)
 static void
 make_windows(Windows *windows, int nbuckets)
 {
-	MemSet(windows, 0, size_of(nbuckets));
+	MemSet(windows, 0, table_size(nbuckets));
 	windows->nbuckets = nbuckets;
 	if (!pg_strong_random(&windows->seed, sizeof(windows->seed)))
 		windows->seed = (uint64) GetCurrentTimestamp();
@@ -74,7 +74,7 @@ make_windows(Windows *windows, int nbuckets)
 void
 session_window_shmem_request(void)
 {
-	RequestAddinShmemSpace(size_of(SHARED_BUCKETS));
+	RequestAddinShmemSpace(table_size(SHARED_BUCKETS));
 	RequestNamedLWLockTranche(TRANCHE, LOCKS);
 }
 
@@ -83,7 +83,7 @@ session_window_shmem_init(void)
 {
 	bool		found;
 
-	table = ShmemInitStruct(TRANCHE, size_of(SHARED_BUCKETS), &found);
+	table = ShmemInitStruct(TRANCHE, table_size(SHARED_BUCKETS), &found);
 	if (!found)
 		make_windows(table, SHARED_BUCKETS);
 	locks = GetNamedLWLockTranche(TRANCHE);
@@ -98,7 +98,7 @@ lock_bucket(const SessionWindowKey *key, LWLock **lock)
 	if (table == NULL)
 	{
 		Windows    *local = MemoryContextAlloc(TopMemoryContext,
-											   size_of(LOCAL_BUCKETS));
+											   table_size(LOCAL_BUCKETS));
 
 		make_windows(local, LOCAL_BUCKETS);
 		table = local;
@@ -116,7 +116,7 @@ lock_bucket(const SessionWindowKey *key, LWLock **lock)
 }
 
 static void
-unlock(LWLock *lock)
+unlock_bucket(LWLock *lock)
 {
 	if (lock != NULL)
 		LWLockRelease(lock);
@@ -146,7 +146,7 @@ find_window(Bucket *bucket, const SessionWindowKey *key)
 
 /* The window that there is least to lose of. */
 static Window *
-worst(Bucket *bucket, TimestampTz now)
+find_replaceable(Bucket *bucket, TimestampTz now)
 {
 	Window	   *result = &bucket->windows[0];
 
@@ -175,7 +175,7 @@ session_window_exceeds(const SessionWindowKey *key, TimestampTz now,
 
 	if (window == NULL)
 	{
-		window = worst(bucket, now);
+		window = find_replaceable(bucket, now);
 		window->count = 0;
 	}
 	if (is_window_over(window, now))
@@ -191,7 +191,7 @@ session_window_exceeds(const SessionWindowKey *key, TimestampTz now,
 	if (result)
 		window->exceeded = true;
 	*count = window->count;
-	unlock(lock);
+	unlock_bucket(lock);
 	return result;
 }
 
@@ -205,6 +205,6 @@ session_window_count(const SessionWindowKey *key, TimestampTz at, int least)
 
 	if (window != NULL && !is_window_over(window, at))
 		count = Max(least, window->count);
-	unlock(lock);
+	unlock_bucket(lock);
 	return count;
 }

@@ -1,6 +1,6 @@
 /*
  * budget.c
- *	  How much of a batch of upkeep may still be done.
+ *	  How many items a batch of upkeep may still process.
  */
 #include "postgres.h"
 
@@ -8,6 +8,7 @@
 
 #include "table/budget.h"
 
+/* Starts the time of a batch. */
 void
 session_budget_begin(SessionBudget *budget, int64 usecs, int most)
 {
@@ -18,19 +19,20 @@ session_budget_begin(SessionBudget *budget, int64 usecs, int most)
 	budget->last = 0;
 }
 
-/* How many items fit into what is left of the time, as the last ones went. */
+/* Returns how many items fit into the remaining time at the last speed. */
 static int
-fitting(const SessionBudget *budget, TimestampTz now)
+count_fitting(const SessionBudget *budget, TimestampTz now)
 {
 	int64		left = budget->usecs - (now - budget->started_at);
 	int64		took = Max(now - budget->last_at, 1);
 
-	/* A clock that was set back ends the batch, too. */
+	/* A clock that was set back ends the batch as well. */
 	if (left <= 0 || now < budget->started_at)
 		return 0;
 	return (int) Max(1, Min(budget->last * 2, left * budget->last / took));
 }
 
+/* Returns how many of the remaining items to process next. */
 int
 session_budget_next(SessionBudget *budget, int left)
 {
@@ -40,7 +42,7 @@ session_budget_next(SessionBudget *budget, int left)
 	if (left <= 0 || budget->usecs == 0)
 		return Max(0, Min(left, budget->most));
 	now = GetCurrentTimestamp();
-	next = budget->last == 0 ? 1 : fitting(budget, now);
+	next = budget->last == 0 ? 1 : count_fitting(budget, now);
 	next = Min(next, Min(left, budget->most));
 	budget->last_at = now;
 	budget->last = next;

@@ -1,10 +1,10 @@
 /*
  * budget.h
- *	  How much of a batch of upkeep may still be done.
+ *	  How many items a batch of upkeep may still process.
  *
- * What users have attached to our tables can make every row take long.  So a
- * batch begins with one item, does twice as many at a time while that is fast,
- * and ends when its time is over.
+ * Triggers that users have added to our tables can make every row slow.  So a
+ * batch with a time limit starts with one item, doubles the number while that
+ * is fast, and ends when its time is used up.
  */
 #ifndef SESSION_BUDGET_H
 #define SESSION_BUDGET_H
@@ -13,18 +13,20 @@
 
 typedef struct SessionBudget
 {
-	int64		usecs;			/* how long all of it may take, 0 = no limit */
+	int64		usecs;			/* time limit of the batch, 0 = none */
 	int			most;			/* items at a time */
 	TimestampTz started_at;
-	TimestampTz last_at;		/* when the last items were begun, */
-	int			last;			/* and how many; 0 = none yet */
+	TimestampTz last_at;		/* when the last items were started */
+	int			last;			/* how many they were; 0 = none yet */
 } SessionBudget;
 
+/* Starts the time of a batch: usecs in all, at most `most` items at a time. */
 extern void session_budget_begin(SessionBudget *budget, int64 usecs, int most);
 
 /*
- * Returns how many of the items that are left to do next; 0 when none is left
- * or the time is over.  The first time there is always something to do.
+ * Returns how many of the remaining items to process next, or 0 if none is
+ * left or the time is used up.  The first call returns at least 1 if an item
+ * is left.
  */
 extern int	session_budget_next(SessionBudget *budget, int left);
 

@@ -1,6 +1,6 @@
 /*
  * declaration.h
- *	  What a module declares about its table, and what is cached about it.
+ *	  The declaration of one of our tables, and what is cached about it.
  */
 #ifndef SESSION_DECLARATION_H
 #define SESSION_DECLARATION_H
@@ -13,7 +13,7 @@
 #define SESSION_TABLE_COLUMNS 32
 #define SESSION_TABLE_INDEXES 4
 
-/* A column: text has collation "C". */
+/* A column.  One of type text has collation "C". */
 typedef struct SessionColumn
 {
 	const char *name;
@@ -21,17 +21,17 @@ typedef struct SessionColumn
 	bool		required;		/* NOT NULL */
 } SessionColumn;
 
-/* An index by what it serves, whatever its name. */
+/* An index, which is identified by its columns and not by its name. */
 typedef struct SessionIndex
 {
 	Oid			method;
 	int			ncolumns;
 	int			columns[2];		/* numbers in the declaration of the table */
 	bool		unique;
-	bool		partial;		/* may leave out NULL in the first column */
+	bool		partial;		/* may omit rows with NULL in columns[0] */
 } SessionIndex;
 
-/* One of our tables: its name in the schema "session", and what it needs. */
+/* A table of the schema "session". */
 typedef struct SessionTable
 {
 	const char *name;
@@ -41,22 +41,24 @@ typedef struct SessionTable
 	const SessionIndex *needed;
 	bool		durable;		/* must survive a crash: never unlogged */
 
-	/* Its triggers that must fire for every change, NULL at the end. */
+	/* Its triggers that must fire for every change; NULL ends the list. */
 	const char *const *triggers;
-	uint64		changes_heard;	/* how often this backend ran one of them */
+	/* How many changes those triggers have noted in this backend. */
+	uint64		changes_noted;
 
-	/* What the catalogs say; cached while relid is valid. */
+	/* What the catalogs contain; cached while relid is valid. */
 	Oid			relid;
 	Oid			owner;
 	AttrNumber	numbers[SESSION_TABLE_COLUMNS]; /* of the columns */
 	Oid			indexes[SESSION_TABLE_INDEXES];
-	Oid			pending;		/* is being looked up and has not changed */
-	struct SessionTable *next;	/* in the list of those that were opened */
-	bool		listed;
+	/* The relation being looked up; invalid once its definition changes. */
+	Oid			pending;
+	struct SessionTable *next;	/* in the list of tables that were opened */
+	bool		listed;			/* is in that list */
 
-	/* Plans of session_table_trim. */
-	SessionPlan trim;
-	SessionPlan probe;
+	/* What session_table_trim runs; made at its first use. */
+	SessionStatement trim;
+	SessionStatement probe;
 } SessionTable;
 
 #endif							/* SESSION_DECLARATION_H */

@@ -2,9 +2,9 @@
  * denylist.c
  *	  The only door to session.denylist.
  *
- * Rules: a look is a direct index scan over what is committed now; an entry
- * lives until the cookie it denies would have expired.  The commit of a new
- * entry is flushed.
+ * Rules: a cookie is looked up by a direct index scan of the rows that are
+ * committed now.  An entry is kept until the cookie that it denies expires.
+ * The commit of a new entry is flushed to disk.
  */
 #include "postgres.h"
 
@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "table/denylist.h"
 #include "table/table.h"
+#include "wire/base64url.h"
 
 enum
 {
@@ -52,24 +53,54 @@ static SessionTable denylist = {
 	.durable = true
 };
 
+static SessionStatement insert_statement = {
+	.table = &denylist,
+	.sql = "INSERT INTO session.denylist AS d (hash, expires_at)"
+	" VALUES ($1, $2) ON CONFLICT (hash) DO UPDATE"
+	" SET expires_at = EXCLUDED.expires_at"
+	" WHERE d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
+	.types = {BYTEAOID, TIMESTAMPTZOID}
+};
+
 static Datum
-hash_datum(const SessionDenied *denied)
+hash_datum(const SessionDenylistKey *key)
 {
-	return PointerGetDatum(cstring_to_text_with_len((const char *) denied->hash,
-													sizeof(denied->hash)));
+	return PointerGetDatum(cstring_to_text_with_len((const char *) key->hash,
+													sizeof(key->hash)));
 }
 
-/* Whether a cookie is denied, at least until a moment. */
+/* Returns a key as text in base64url. */
+text *
+session_denylist_key_text(const SessionDenylistKey *key)
+{
+	char		chars[SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES)];
+
+	session_base64url_encode(chars, key->hash, sizeof(key->hash));
+	return cstring_to_text_with_len(chars, sizeof(chars));
+}
+
+/* Reads a key from such a text; false for any other text and NULL. */
+bool
+session_denylist_parse_key(SessionDenylistKey *key, const text *source)
+{
+	return source != NULL &&
+		VARSIZE_ANY_EXHDR(source) ==
+		SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES) &&
+		session_base64url_decode(key->hash, VARDATA_ANY(source),
+								 VARSIZE_ANY_EXHDR(source));
+}
+
+/* Returns whether a cookie is denied at least until a time. */
 static bool
-is_denied(const SessionDenied *denied, TimestampTz until)
+is_denied(const SessionDenylistKey *key, TimestampTz until)
 {
 	Relation	rel = session_table_open(&denylist, AccessShareLock);
 	SessionTableScan scan;
-	ScanKeyData key;
+	ScanKeyData scan_key;
 	bool		found;
 
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_BYTEAEQ, hash_datum(denied));
-	session_table_begin(&scan, rel, denylist.indexes[BY_HASH], &key);
+	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, F_BYTEAEQ, hash_datum(key));
+	session_table_begin(&scan, rel, denylist.indexes[BY_HASH], &scan_key);
 	found = session_table_next(&scan);
 	if (found)
 	{
@@ -84,34 +115,34 @@ is_denied(const SessionDenied *denied, TimestampTz until)
 	return found;
 }
 
+/* Returns whether a cookie is denied. */
 bool
-session_denylist_has(const SessionDenied *denied)
+session_denylist_has(const SessionDenylistKey *key)
 {
-	return is_denied(denied, DT_NOBEGIN);
+	return is_denied(key, DT_NOBEGIN);
 }
 
+/* Denies a cookie until a time; false when it is denied for as long. */
 bool
-session_denylist_add(const SessionDenied *denied, TimestampTz until)
+session_denylist_add(const SessionDenylistKey *key, TimestampTz until)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {BYTEAOID, TIMESTAMPTZOID};
-	Datum		values[] = {hash_datum(denied), TimestampTzGetDatum(until)};
+	Datum		values[] = {hash_datum(key), TimestampTzGetDatum(until)};
 	uint64		written;
 
 	session_table_flush_commit(&denylist);
-	written = session_table_execute(&denylist, "INSERT INTO session.denylist AS d"
-									" (hash, expires_at) VALUES ($1, $2)"
-									" ON CONFLICT (hash) DO UPDATE"
-									" SET expires_at = EXCLUDED.expires_at WHERE"
-									" d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
-									lengthof(types), types, values, NULL, &plan);
-	/* An entry that lasts as long was there, or the cookie is not denied. */
-	if (written == 0 && is_denied(denied, until))
+	written = session_table_execute(&insert_statement, values, NULL);
+
+	/*
+	 * Nothing is written where an entry lasts as long already.  If there is
+	 * no such entry, a rule or trigger has suppressed the write: an error.
+	 */
+	if (written == 0 && is_denied(key, until))
 		return false;
 	session_table_expect(&denylist, written, 1);
 	return true;
 }
 
+/* Deletes expired entries; returns the number deleted. */
 int64
 session_denylist_trim(TimestampTz now, SessionBudget *budget, int limit)
 {

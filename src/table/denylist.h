@@ -1,6 +1,6 @@
 /*
  * denylist.h
- *	  Cookies that are good by themselves and must not be accepted any more.
+ *	  Cookies that carry their own proof and must not be accepted any more.
  */
 #ifndef SESSION_DENYLIST_H
 #define SESSION_DENYLIST_H
@@ -10,21 +10,32 @@
 #include "crypto/crypto.h"
 #include "table/budget.h"
 
-/* What a denied cookie is known by: a hash, so the list tells nobody. */
-typedef struct SessionDenied
+/* The key of a denied cookie: a hash, so the table reveals no cookie. */
+typedef struct SessionDenylistKey
 {
 	uint8		hash[SESSION_SHA256_BYTES];
-} SessionDenied;
+} SessionDenylistKey;
 
-extern bool session_denylist_has(const SessionDenied *denied);
+/* Returns a key as text in base64url. */
+extern text *session_denylist_key_text(const SessionDenylistKey *key);
 
-/* Denies until a moment; false when it is denied for as long already. */
-extern bool session_denylist_add(const SessionDenied *denied,
+/* Reads a key from such a text; false for any other text and NULL. */
+extern bool session_denylist_parse_key(SessionDenylistKey *key,
+									   const text *source);
+
+/* Returns whether a cookie is denied. */
+extern bool session_denylist_has(const SessionDenylistKey *key);
+
+/*
+ * Denies a cookie until a time.  Returns false when it is denied for at least
+ * as long already.
+ */
+extern bool session_denylist_add(const SessionDenylistKey *key,
 								 TimestampTz until);
 
 /*
- * Deletes entries of cookies that have expired, at most limit, as far as the
- * budget goes, skipping locked ones.  Returns the number deleted.
+ * Deletes expired entries, at most limit and as far as the budget goes,
+ * skipping locked rows.  Returns the number deleted.
  */
 extern int64 session_denylist_trim(TimestampTz now, SessionBudget *budget,
 								   int limit);

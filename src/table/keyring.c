@@ -1,17 +1,19 @@
 /*
  * keyring.c
- *	  The keys: made or imported, sealed at rest, opened when needed.
+ *	  The key ring: keys are generated or imported, stored sealed, and opened
+ *	  when they are needed.
  *
  * Rules:
- * - Secrets are in session.keys only sealed with AES-256-GCM under a key
- *	 derived from the master key, bound to their kid and purpose; a dump
- *	 carries nothing else.
- * - A backend opens the keys it needs once and keeps them in memory of their
- *	 own, wiped before it is freed.  A trigger on the table has every backend
- *	 drop what it keeps, through the relcache, when the change commits; so the
- *	 next call sees a rotation.  It also has that commit flushed, so a crash
- *	 brings back no retired key and loses no key that something was made with.
- * - The master key is kept no longer than it takes to derive from it.
+ * - session.keys holds secrets sealed with AES-256-GCM under a key derived
+ *	 from the master key and bound to their kid and purpose.  It holds no
+ *	 others, so a dump contains no others.
+ * - A backend opens the keys of a purpose once and caches them in a memory
+ *	 context of their own, which is wiped before it is freed.  When a change
+ *	 of the table commits, its trigger makes every backend drop this cache,
+ *	 through the relcache, so the next call sees a rotation.  The trigger also
+ *	 has that commit flushed: a crash neither brings back a retired key nor
+ *	 loses a key that was used.
+ * - The master key is wiped as soon as keys are derived from it.
  */
 #include "postgres.h"
 
@@ -87,19 +89,43 @@ static SessionTable keys = {
 	.durable = true
 };
 
-/* The value of a column that is required. */
+/* The witness is retired from the start, so it is a key of no purpose. */
+static SessionStatement insert_witness_statement = {
+	.table = &keys,
+	.sql = "INSERT INTO session.keys (kid, purpose, secret, imported,"
+	" created_at, activated_at, retired_at)"
+	" VALUES ($1, $1, $2, false, $3, $3, $3)"
+	" ON CONFLICT (kid) DO NOTHING",
+	.types = {TEXTOID, BYTEAOID, TIMESTAMPTZOID}
+};
+
+/* A new key is activated after all others, even if the clock was set back. */
+static SessionStatement insert_statement = {
+	.table = &keys,
+	.sql = "INSERT INTO session.keys (kid, purpose, secret, imported,"
+	" created_at, activated_at)"
+	" VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
+	" (SELECT k.activated_at OPERATOR(pg_catalog.+) INTERVAL '1 microsecond'"
+	" FROM ONLY session.keys k ORDER BY k.activated_at DESC LIMIT 1)))"
+	" ON CONFLICT (kid) DO NOTHING",
+	.types = {TEXTOID, TEXTOID, BYTEAOID, BOOLOID, TIMESTAMPTZOID}
+};
+
+static SessionStatement retire_statement = {
+	.table = &keys,
+	.sql = "UPDATE ONLY session.keys SET retired_at = $2"
+	" WHERE kid OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
+	.types = {TEXTOID, TIMESTAMPTZOID}
+};
+
+/* Returns the value of a required column; errors if it is NULL. */
 static Datum
 key_value(TupleTableSlot *slot, int column)
 {
-	bool		null;
-	Datum		value = session_table_value(&keys, slot, column, &null);
-
-	if (null)
-		elog(ERROR, "column \"%s\" of a key is null", columns[column].name);
-	return value;
+	return session_table_required_value(&keys, slot, column);
 }
 
-/* The open keys of one purpose; all NULL or zero when not loaded. */
+/* The cached keys of one purpose. */
 typedef struct Ring
 {
 	MemoryContext memory;		/* holds everything below */
@@ -110,14 +136,17 @@ typedef struct Ring
 
 static Ring *rings = NULL;
 
-/* Purposes are the application's; nobody has more that have keys. */
+/*
+ * How many purposes are cached.  Applications choose the purposes; few have
+ * more than a handful.
+ */
 #define RINGS 20
 
-/* Set by the invalidation callback, which must not free anything itself. */
+/* Set by the invalidation callback, which must not free memory itself. */
 static bool rings_stale = false;
 static bool sealers_stale = false;
 
-/* Is a derived sealing key at hand?  One for each use, wiped when stale. */
+/* A cached sealing key, derived for one use; wiped when stale. */
 typedef struct Sealer
 {
 	char		use[16];
@@ -131,7 +160,10 @@ static Sealer *sealers = NULL;
  * Sealing
  */
 
-/* The nonce comes first, then the ciphertext, then the tag. */
+/*
+ * Seals a value with a key.  A sealed value is the nonce, then the ciphertext,
+ * then the tag.
+ */
 static void
 seal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
 		  const void *context, size_t context_len)
@@ -146,6 +178,7 @@ seal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
 				 errmsg("could not seal a secret")));
 }
 
+/* Opens a sealed value with a key.  Returns false if it does not open. */
 static bool
 unseal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
 			const void *context, size_t context_len)
@@ -160,16 +193,17 @@ unseal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
 }
 
 /*
- * A row that tells whether the master key is the one that sealed the others.
- * It is there from the first use on, even if no key ever is, and no key can
- * have its name, which has a space.
+ * The kid of the witness, a row that was sealed with the master key when that
+ * was first used, even if there are no keys.  Opening it shows whether a
+ * master key is the right one.  No key can have this kid, because it contains
+ * a space.
  */
 #define WITNESS "session master"
 
-/* An advisory lock in a class that no SQL function can reach. */
+/* The class of an advisory lock, which no SQL function can lock. */
 #define WITNESS_LOCK_CLASS 6
 
-/* Begins a scan for the row of a kid; false when there is none. */
+/* Begins a scan for the row of a kid.  Returns false if there is none. */
 static bool
 begin_kid(SessionTableScan *scan, Relation rel, const char *kid)
 {
@@ -181,7 +215,7 @@ begin_kid(SessionTableScan *scan, Relation rel, const char *kid)
 	return session_table_next(scan);
 }
 
-/* Reads the witness as it is kept; NULL when there is none. */
+/* Reads the sealed witness.  Returns NULL if there is none. */
 static bytea *
 read_witness(void)
 {
@@ -196,7 +230,7 @@ read_witness(void)
 	return sealed;
 }
 
-/* Whether there is a key, retired or only one that is not. */
+/* Returns whether a key exists; a retired one counts only if asked for. */
 static bool
 has_key(const char *kid, bool retired_too)
 {
@@ -212,6 +246,7 @@ has_key(const char *kid, bool retired_too)
 	return found;
 }
 
+/* Derives the sealing key of a use from the master key. */
 static void
 derive_sealer(Sealer *sealer, const char *use, const uint8 *master)
 {
@@ -227,7 +262,10 @@ derive_sealer(Sealer *sealer, const char *use, const uint8 *master)
 				 errmsg("could not derive a key")));
 }
 
-/* Only one transaction writes the witness; the others do not wait for it. */
+/*
+ * Takes the lock on writing the witness.  Returns false, without waiting, if
+ * another transaction holds it.
+ */
 static bool
 claim_witness(void)
 {
@@ -237,12 +275,11 @@ claim_witness(void)
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* Writes the witness, unless another transaction already has. */
 static void
 insert_witness(const Sealer *sealer)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {TEXTOID, BYTEAOID, TIMESTAMPTZOID};
-	Datum		values[lengthof(types)];
+	Datum		values[3];
 	uint8		nothing[SESSION_SECRET_KEY_BYTES] = {0};
 	bytea	   *sealed = palloc0(VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
 	uint64		written;
@@ -253,17 +290,12 @@ insert_witness(const Sealer *sealer)
 	values[0] = CStringGetTextDatum(WITNESS);
 	values[1] = PointerGetDatum(sealed);
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
-	written =
-		session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
-							  " secret, imported, created_at, activated_at,"
-							  " retired_at) VALUES ($1, $1, $2, false, $3, $3, $3)"
-							  " ON CONFLICT (kid) DO NOTHING",
-							  lengthof(types), types, values, NULL, &plan);
+	written = session_table_execute(&insert_witness_statement, values, NULL);
 	if (read_witness() == NULL)
 		session_table_expect(&keys, written, 1);
 }
 
-/* Returns whether the witness is sealed with the master key. */
+/* Returns whether the witness was sealed with this key. */
 static bool
 opens_witness(const Sealer *sealer, const bytea *witness)
 {
@@ -274,7 +306,10 @@ opens_witness(const Sealer *sealer, const bytea *witness)
 					VARSIZE_ANY_EXHDR(witness), WITNESS, strlen(WITNESS));
 }
 
-/* Is the master key the one the witness knows?  The first one is. */
+/*
+ * Returns whether the master key is the one that sealed the witness.  Without
+ * a witness it is, and the witness is written if that is possible now.
+ */
 static bool
 check_witness(const uint8 *master, const bytea *witness)
 {
@@ -292,6 +327,7 @@ check_witness(const uint8 *master, const bytea *witness)
 	return same;
 }
 
+/* Returns whether the master key is the one that sealed what is stored. */
 SessionMasterState
 session_keyring_master(void)
 {
@@ -314,17 +350,19 @@ session_keyring_master(void)
 	return state;
 }
 
+/* Tells other databases whether this one has something sealed. */
 void
 session_keyring_announce(void)
 {
 	session_database_set_sealed(read_witness() != NULL);
-	/* A command may take its time, for which the other databases would wait. */
-	if (session_database_first_check() && !session_master_is_command())
+	/* A command may be slow, and other databases would wait for it. */
+	if (session_database_is_first_key_check() && !session_master_is_command())
 		session_master_warn(session_keyring_master());
 }
 
+/* Marks the cached keys as stale when the table's definition changes. */
 static void
-invalidate(Datum arg, Oid relid)
+invalidate_keys(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || relid == keys.relid || !OidIsValid(keys.relid))
 		rings_stale = sealers_stale = true;
@@ -336,11 +374,11 @@ watch_changes(void)
 	static bool watching = false;
 
 	if (!watching)
-		CacheRegisterRelcacheCallback(invalidate, (Datum) 0);
+		CacheRegisterRelcacheCallback(invalidate_keys, (Datum) 0);
 	watching = true;
 }
 
-/* Only what sealing_key gives points at these, and for one use at once. */
+/* Wipes the cached sealing keys.  Callers of sealing_key keep no pointer. */
 static void
 drop_sealers(void)
 {
@@ -355,7 +393,7 @@ drop_sealers(void)
 	sealers_stale = false;
 }
 
-/* Finds or derives the key that seals for a use. */
+/* Returns the sealing key of a use, cached or derived from the master key. */
 static const uint8 *
 sealing_key(const char *use)
 {
@@ -391,6 +429,7 @@ sealing_key(const char *use)
 	return sealer->key;
 }
 
+/* Seals a value for one use, bound to a context. */
 void
 session_keyring_seal(uint8 *out, const void *in, size_t len, const char *use,
 					 const void *context, size_t context_len)
@@ -398,6 +437,7 @@ session_keyring_seal(uint8 *out, const void *in, size_t len, const char *use,
 	seal_with(sealing_key(use), out, in, len, context, context_len);
 }
 
+/* Opens a sealed value; errors if it does not open. */
 void
 session_keyring_open(uint8 *out, const void *in, size_t len, const char *use,
 					 const void *context, size_t context_len)
@@ -406,7 +446,10 @@ session_keyring_open(uint8 *out, const void *in, size_t len, const char *use,
 		session_master_mismatch();
 }
 
-/* What a key's secret is bound to: its kid and purpose, unmistakably. */
+/*
+ * Returns the context that a key's secret is bound to: kid and purpose.  A kid
+ * cannot contain the line break between them.
+ */
 static char *
 key_context(const char *kid, const char *purpose, size_t *len)
 {
@@ -418,6 +461,7 @@ key_context(const char *kid, const char *purpose, size_t *len)
  * Loading
  */
 
+/* Wipes the secrets of a ring before its memory is freed. */
 static void
 wipe_ring(void *arg)
 {
@@ -468,6 +512,7 @@ load_key(TupleTableSlot *slot)
 	return key;
 }
 
+/* Returns whether the key in the slot is one of a ring and not retired. */
 static bool
 is_of_ring(const Ring *ring, TupleTableSlot *slot)
 {
@@ -477,8 +522,8 @@ is_of_ring(const Ring *ring, TupleTableSlot *slot)
 }
 
 /*
- * Reads the keys of a purpose that are not retired, newest first.  Nothing but
- * these stays in the ring's memory, which is kept.
+ * Reads the keys of a purpose that are not retired, newest first.  The ring's
+ * memory context, which is cached, holds nothing but these.
  */
 static void
 load_ring(Ring *ring)
@@ -504,6 +549,7 @@ load_ring(Ring *ring)
 	MemoryContextDelete(work);
 }
 
+/* Reads the keys of a purpose and caches them. */
 static Ring *
 make_ring(const char *purpose)
 {
@@ -522,13 +568,14 @@ make_ring(const char *purpose)
 	MemoryContextSwitchTo(caller);
 	load_ring(ring);
 
-	/* Only what was loaded to the end is kept. */
+	/* After an error during loading, the ring is freed and not cached. */
 	MemoryContextSetParent(memory, TopMemoryContext);
 	ring->next = rings;
 	rings = ring;
 	return ring;
 }
 
+/* Returns the keys of a purpose that are not retired, newest first. */
 List *
 session_keyring_of(const char *purpose)
 {
@@ -537,7 +584,7 @@ session_keyring_of(const char *purpose)
 
 	watch_changes();
 
-	/* Nothing else may have looked for changes since the last statement. */
+	/* See changes that were committed since the statement began. */
 	AcceptInvalidationMessages();
 	if (rings_stale)
 		drop_rings();
@@ -549,6 +596,7 @@ session_keyring_of(const char *purpose)
 	return make_ring(purpose)->list;
 }
 
+/* Returns the key of a purpose that signs; errors if there is none. */
 const SessionKey *
 session_keyring_signer(const char *purpose)
 {
@@ -558,7 +606,8 @@ session_keyring_signer(const char *purpose)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("there is no active key for purpose \"%s\"", purpose),
-				 errhint("Make one with session_key_rotate('%s').", purpose)));
+				 errhint("Create one with session_key_rotate('%s').",
+						 purpose)));
 	return linitial(list);
 }
 
@@ -566,18 +615,16 @@ session_keyring_signer(const char *purpose)
  * Changing
  */
 
-/* Writes a new key.  Errors with 23505 when the kid is taken. */
+/* Writes a new key.  Errors with 23505 if the kid is taken. */
 static void
 insert_key(const char *kid, const char *purpose, const uint8 *secret,
 		   size_t len, bool imported)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {TEXTOID, TEXTOID, BYTEAOID, BOOLOID, TIMESTAMPTZOID};
 	bytea	   *sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
 	size_t		context_len;
 	char	   *context = key_context(kid, purpose, &context_len);
-	Datum		values[lengthof(types)];
-	uint64		heard = keys.changes_heard;
+	Datum		values[5];
+	uint64		noted = keys.changes_noted;
 	uint64		written;
 
 	SET_VARSIZE(sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
@@ -588,23 +635,16 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 	values[2] = PointerGetDatum(sealed);
 	values[3] = BoolGetDatum(imported);
 	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
-	written =
-		session_table_execute(&keys, "INSERT INTO session.keys (kid, purpose,"
-							  " secret, imported, created_at, activated_at)"
-							  " VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
-							  " (SELECT k.activated_at OPERATOR(pg_catalog.+)"
-							  " INTERVAL '1 microsecond' FROM ONLY session.keys k"
-							  " ORDER BY k.activated_at DESC LIMIT 1)))"
-							  " ON CONFLICT (kid) DO NOTHING",
-							  lengthof(types), types, values, NULL, &plan);
+	written = session_table_execute(&insert_statement, values, NULL);
 	if (written == 0 && has_key(kid, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("kid must not be that of another key")));
+				 errmsg("key \"%s\" already exists", kid)));
 	session_table_expect(&keys, written, 1);
-	session_table_expect_heard(&keys, heard);
+	session_table_expect_noted(&keys, noted);
 }
 
+/* Generates a random kid. */
 static char *
 new_kid(void)
 {
@@ -616,6 +656,7 @@ new_kid(void)
 	return kid;
 }
 
+/* Generates a key and returns its kid. */
 char *
 session_keyring_rotate(const char *purpose)
 {
@@ -628,6 +669,7 @@ session_keyring_rotate(const char *purpose)
 	return kid;
 }
 
+/* Stores a foreign secret as a key and returns its kid. */
 char *
 session_keyring_import(const uint8 *secret, size_t len, const char *kid,
 					   const char *purpose)
@@ -638,44 +680,40 @@ session_keyring_import(const uint8 *secret, size_t len, const char *kid,
 	return name;
 }
 
+/* Retires a key.  Returns false if there is none or it is retired. */
 bool
 session_keyring_retire(const char *kid)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {TEXTOID, TIMESTAMPTZOID};
 	Datum		values[] = {
 		CStringGetTextDatum(kid),
 		TimestampTzGetDatum(GetCurrentTimestamp())
 	};
-	uint64		heard = keys.changes_heard;
+	uint64		noted = keys.changes_noted;
 	uint64		retired;
 
-	retired = session_table_execute(&keys, "UPDATE ONLY session.keys"
-									" SET retired_at = $2"
-									" WHERE kid OPERATOR(pg_catalog.=) $1"
-									" AND retired_at IS NULL",
-									lengthof(types), types, values, NULL,
-									&plan);
+	retired = session_table_execute(&retire_statement, values, NULL);
 	if (retired == 0 && !has_key(kid, false))
 		return false;
 	session_table_expect(&keys, retired, 1);
-	session_table_expect_heard(&keys, heard);
+	session_table_expect_noted(&keys, noted);
 	return true;
 }
 
+/* Warns if one of the table's triggers does not fire for every change. */
 void
 session_keyring_check_triggers(void)
 {
 	session_table_check_triggers(&keys);
 }
 
-/* What the transaction did that matters to the other databases. */
+/* Whether this transaction has added or removed rows. */
 static bool added = false;
 static bool removed = false;
 
 /*
- * After rows went, nothing may be sealed any more.  If something is, the next
- * use of a key notes that.
+ * At commit, notes for other databases whether this one has something sealed.
+ * After rows were removed this says no, although some may be left: the next
+ * use of a key notes them.
  */
 static void
 keyring_at_transaction_end(XactEvent event, void *arg)
@@ -687,6 +725,7 @@ keyring_at_transaction_end(XactEvent event, void *arg)
 		added = removed = false;
 }
 
+/* Notes a change of the table of keys. */
 void
 session_keyring_changed(SessionKeyringChange change)
 {
@@ -696,7 +735,7 @@ session_keyring_changed(SessionKeyringChange change)
 	CacheInvalidateRelcache(rel);
 	table_close(rel, AccessShareLock);
 	session_table_flush_commit(&keys);
-	keys.changes_heard++;
+	keys.changes_noted++;
 	if (!watching)
 		RegisterXactCallback(keyring_at_transaction_end, NULL);
 	watching = true;

@@ -1,10 +1,12 @@
 /*
  * keyring.h
- *	  The keys: made or imported, sealed at rest, opened when needed.
+ *	  The key ring: keys are generated or imported, stored sealed, and opened
+ *	  when they are needed.
  *
  * A key belongs to one purpose.  The newest active key of a purpose signs; all
- * that are not retired verify.  What is asked for here is as committed now,
- * and valid until the next call into this module.
+ * keys that are not retired verify.  The functions below see what is committed
+ * now.  The keys that they return are valid until the next call into this
+ * module.
  */
 #ifndef SESSION_KEYRING_H
 #define SESSION_KEYRING_H
@@ -13,7 +15,7 @@
 
 #include "table/master.h"
 
-/* Bytes of a secret made here; imported ones are at least as long. */
+/* Bytes of a generated secret; imported ones have at least as many. */
 #define SESSION_SECRET_KEY_BYTES 32
 
 typedef struct SessionKey
@@ -22,23 +24,29 @@ typedef struct SessionKey
 	const char *purpose;
 	const uint8 *secret;
 	size_t		secret_len;
-	bool		imported;		/* used exactly as its foreign format wants */
+	bool		imported;		/* used as its foreign format requires */
 } SessionKey;
 
-/* The keys of a purpose that are not retired, newest first. */
+/* Returns the keys of a purpose that are not retired, newest first. */
 extern List *session_keyring_of(const char *purpose);
 
-/* The key of a purpose that signs; errors when there is none. */
+/*
+ * Returns the key of a purpose that signs.  Errors with 55000 if there is
+ * none.
+ */
 extern const SessionKey *session_keyring_signer(const char *purpose);
 
-/* Makes a key and returns its kid. */
+/* Generates a key and returns its kid. */
 extern char *session_keyring_rotate(const char *purpose);
 
-/* Takes a foreign secret and returns its kid (made when NULL). */
+/*
+ * Stores a foreign secret as a key and returns its kid, which is generated if
+ * the one given is NULL.  Errors with 23505 if the kid is taken.
+ */
 extern char *session_keyring_import(const uint8 *secret, size_t len,
 									const char *kid, const char *purpose);
 
-/* False unless there was such a key and it was not retired. */
+/* Retires a key.  Returns false if there is none or it was retired already. */
 extern bool session_keyring_retire(const char *kid);
 
 /* How the table of keys was changed. */
@@ -50,35 +58,39 @@ typedef enum SessionKeyringChange
 } SessionKeyringChange;
 
 /*
- * Has every backend drop what it keeps when the transaction commits, and the
- * commit flushed; for the trigger that watches the table.
+ * Notes a change of the table of keys, for its trigger.  When the transaction
+ * commits, every backend drops its opened keys, and the commit is flushed.
  */
 extern void session_keyring_changed(SessionKeyringChange change);
 
 /*
- * Says whether the master key is the one that sealed what this database has.
- * Makes no key and raises no error about it.
+ * Returns whether the master key is the one that sealed what this database
+ * has.  Creates no key and raises no error about it.
  */
 extern SessionMasterState session_keyring_master(void);
 
 /*
- * For a worker, when it has come to a database: notes for the other databases
- * whether it has something sealed, and warns once since the server started if
- * the master key file is missing or wrong.
+ * Tells the other databases, through shared memory, whether this database has
+ * something sealed.  Warns if the master key file is missing or wrong, once
+ * since the server started.  A worker calls it when it connects to a database.
  */
 extern void session_keyring_announce(void);
 
-/*
- * Sealing under the master key, for one use ("key", "refresh", "data") and
- * bound to the bytes of a context.  A sealed value is SESSION_SEAL_BYTES
- * longer.  Opening what does not open errors with what to do about the master
- * key.
- */
+/* How much longer a sealed value is. */
 #define SESSION_SEAL_BYTES 28
 
+/*
+ * Seals a value under a key derived from the master key for one use ("key",
+ * "refresh", "data"), and binds it to the bytes of a context.
+ */
 extern void session_keyring_seal(uint8 *out, const void *in, size_t len,
 								 const char *use, const void *context,
 								 size_t context_len);
+
+/*
+ * Opens a sealed value.  Errors with 55000 and a hint about the master key if
+ * it does not open.
+ */
 extern void session_keyring_open(uint8 *out, const void *in, size_t len,
 								 const char *use, const void *context,
 								 size_t context_len);

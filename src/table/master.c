@@ -1,21 +1,25 @@
 /*
  * master.c
- *	  The master key, which lives outside the database.
+ *	  The master key, which is kept outside the database.
  *
  * Rules:
- * - The file holds 64 hexadecimal digits and a line break, and is a plain file
- *	 of the server's own user.  No other user may read it, but for the group on a
- *	 server whose data directory is open to the group.
- * - It is made at first use, complete or not at all: written under another name
- *	 that must not exist (O_EXCL), forced to disk, and linked to its own name, so
- *	 of two backends one makes it and both then read the same.
- * - None is made on a standby, nor while something on the server may be sealed
- *	 with a key that is lost.  This is known of the own database by its witness
- *	 (see keyring.c), of the others by shared memory, in which the workers note
- *	 at the start of the server what each database has, and of all by a mark in
- *	 the data directory.  Without shared memory only the mark tells, and that
- *	 stays behind in an upgrade.
- * - A command's output is taken as the file's content would be.
+ * - The file contains 64 hexadecimal digits and a line break.  It is a plain
+ *	 file, not a link, and belongs to the server's user.  No other user may
+ *	 read it; the group may if it may read the data directory.
+ * - The file is created at the first use, complete or not at all: it is
+ *	 written under a temporary name with O_EXCL, flushed to disk, and linked
+ *	 to its own name.  So of two backends only one creates it, and both then
+ *	 read the same key.
+ * - The file is not created on a standby, nor while something on the server
+ *	 may be sealed with a key that is lost.  Three things tell whether
+ *	 something is sealed:
+ *	   for the current database, its witness (see keyring.c);
+ *	   for other databases, shared memory, in which the workers note what each
+ *	   database has after the server has started;
+ *	   for the whole server, a marker file in the data directory.
+ *	 Without preload, other databases have only the marker file, which
+ *	 pg_upgrade does not copy.
+ * - The output of a command is treated like the content of the file.
  */
 #include "postgres.h"
 
@@ -41,37 +45,38 @@
 
 #define DIGITS (2 * SESSION_MASTER_BYTES)
 
-/* What was read, whatever it was; one byte more tells too long from right. */
+/* What was read.  One extra byte of room detects content that is too long. */
 typedef struct Content
 {
 	char		bytes[DIGITS + 3];
 	size_t		len;
 } Content;
 
-/* In the data directory, wherever the key is. */
+/* The marker file, in the data directory wherever the key file is. */
 #define MARK "session_master.sealed"
 #define MARK_TEXT \
 	"Keys of the extension \"session\" are sealed with the master key of this server.\n" \
 	"While this file is here, no new master key is made when the old one is missing.\n"
 
-/* How long the launcher may take to look at every database. */
+/* How long to wait until the workers have checked every database. */
 #define LAUNCHER_WAIT_MS 10000
 #define LAUNCHER_LOOK_MS 50
 
-/* Why the key could not be read; errno says more about some. */
+/* Why the key could not be read; errno is set where the text has %m. */
 typedef enum Fault
 {
 	FAULT_NONE,
 	FAULT_ABSENT,				/* there is no file */
 	FAULT_OPEN,
 	FAULT_STAT,
-	FAULT_EXPOSED,				/* others may read it, or it is no file */
+	FAULT_EXPOSED,				/* accessible to others, or not a plain file */
 	FAULT_READ,
 	FAULT_RUN,					/* the command could not be started */
 	FAULT_COMMAND,				/* the command failed */
-	FAULT_FORM					/* it is no key */
+	FAULT_FORM					/* the content is not a key */
 } Fault;
 
+/* Returns whether the key comes from a command. */
 bool
 session_master_is_command(void)
 {
@@ -79,6 +84,7 @@ session_master_is_command(void)
 		session_settings.master_key_command[0] != '\0';
 }
 
+/* Errors about the key file, or about the command if that is set. */
 static pg_noinline void
 refuse_master_key(const char *problem, const char *remedy)
 {
@@ -91,11 +97,12 @@ refuse_master_key(const char *problem, const char *remedy)
 			 errhint("%s", remedy)));
 }
 
+/* Errors because a value was sealed with another master key. */
 void
 session_master_mismatch(void)
 {
-	refuse_master_key("is not the master key that the database was used with",
-					  "Put back the master key file of the server the data came from; "
+	refuse_master_key("is not the master key that sealed the keys of this database",
+					  "Put back the master key file of the server that the data came from; "
 					  "a standby needs that of its primary.");
 	pg_unreachable();
 }
@@ -112,25 +119,26 @@ report_fault(Fault fault)
 			break;
 		case FAULT_ABSENT:
 			refuse_master_key("does not exist",
-							  "Copy it from the server the data came from; a standby "
-							  "needs that of its primary.");
+							  "Copy it from the server that the data came from; a "
+							  "standby needs that of its primary.");
 			break;
 		case FAULT_OPEN:
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("could not open master key file \"%s\": %m", path),
 					 errhint("It must be a plain file, not a link, that the "
-							 "user of the server can read.")));
+							 "server's user can read.")));
 			break;
 		case FAULT_STAT:
 			ereport(ERROR,
 					(errcode_for_file_access(),
-					 errmsg("could not look at master key file \"%s\": %m",
+					 errmsg("could not stat master key file \"%s\": %m",
 							path)));
 			break;
 		case FAULT_EXPOSED:
-			refuse_master_key("must belong to the user of the server and be closed to others",
-							  "Make it so with chown and \"chmod 600\".");
+			refuse_master_key("must belong to the server's user and must not be "
+							  "accessible to others",
+							  "Run chown and \"chmod 600\" on it.");
 			break;
 		case FAULT_READ:
 			ereport(ERROR,
@@ -143,19 +151,19 @@ report_fault(Fault fault)
 					 errmsg("could not run \"session.master_key_command\": %m")));
 			break;
 		case FAULT_COMMAND:
-			refuse_master_key("could not be had: the command failed",
-							  "Run the command by hand as the user of the server.");
+			refuse_master_key("is not available because the command failed",
+							  "Run the command by hand as the server's user.");
 			break;
 		case FAULT_FORM:
-			refuse_master_key("does not hold 64 hexadecimal digits",
-							  "Restore it from a backup; a new one is made with "
-							  "\"openssl rand -hex 32\", but opens nothing that was "
+			refuse_master_key("does not contain 64 hexadecimal digits",
+							  "Restore it from a backup.  \"openssl rand -hex 32\" "
+							  "creates a new key, but that opens nothing that was "
 							  "sealed with the old one.");
 			break;
 	}
 }
 
-/* Turns what was read into the key, and wipes it. */
+/* Decodes the key from what was read, and wipes the latter. */
 static Fault
 parse_master_key(uint8 key[SESSION_MASTER_BYTES], Content *content)
 {
@@ -176,6 +184,7 @@ parse_master_key(uint8 key[SESSION_MASTER_BYTES], Content *content)
 	return good ? FAULT_NONE : FAULT_FORM;
 }
 
+/* Reads the output of the command. */
 static Fault
 read_command(Content *content)
 {
@@ -183,7 +192,7 @@ read_command(Content *content)
 
 	if (pipe == NULL)
 		return FAULT_RUN;
-	/* A buffer of the stream would keep the key after it is closed. */
+	/* A buffer of the stream would contain the key after it is closed. */
 	setvbuf(pipe, NULL, _IONBF, 0);
 	content->len = fread(content->bytes, 1, sizeof(content->bytes), pipe);
 	if (ClosePipeStream(pipe) == 0)
@@ -192,9 +201,13 @@ read_command(Content *content)
 	return FAULT_COMMAND;
 }
 
-/* The group may read it where it may read the rest of the data directory. */
+/*
+ * Returns whether a file is a plain one of the server's user and not
+ * accessible to others.  The group may read it if it may read the data
+ * directory.
+ */
 static bool
-is_closed(const struct stat *st)
+is_private(const struct stat *st)
 {
 	mode_t		refused = S_IRWXG | S_IRWXO;
 
@@ -212,7 +225,7 @@ read_open_file(int fd, Content *content)
 
 	if (fstat(fd, &st) < 0)
 		return FAULT_STAT;
-	if (!is_closed(&st))
+	if (!is_private(&st))
 		return FAULT_EXPOSED;
 	len = read(fd, content->bytes, sizeof(content->bytes));
 	if (len < 0)
@@ -249,13 +262,10 @@ read_key(uint8 key[SESSION_MASTER_BYTES])
 }
 
 /*
- * Making it
+ * Creating the file
  */
 
-/*
- * Refuses to make a key while something on the server may be sealed with
- * another.
- */
+/* Errors if something on the server may be sealed with a lost key. */
 static void
 check_nothing_sealed(void)
 {
@@ -265,36 +275,38 @@ check_nothing_sealed(void)
 
 	if (stat(MARK, &st) == 0)
 		refuse_master_key("does not exist",
-						  "Keys on this server are sealed with it.  Copy it from a backup, "
-						  "or remove \"" MARK "\" from the data directory if it is "
-						  "lost and no database needs it any more.");
+						  "Keys on this server are sealed with it.  Copy it from a backup. "
+						  "If it is lost and no database needs it any more, remove \"" MARK
+						  "\" from the data directory.");
 	if (!session_database_is_shared() || !IsUnderPostmaster)
 		return;
 	for (int i = 0; i < LAUNCHER_WAIT_MS / LAUNCHER_LOOK_MS &&
-		 !session_database_was_asked(); i++)
+		 !session_database_all_visited(); i++)
 	{
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 LAUNCHER_LOOK_MS, PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
-	if (!session_database_was_asked())
-		refuse_master_key("does not exist, and is not made before every database was "
-						  "looked at",
-						  "Session workers do that when the server has started; see "
-						  "\"workers\" in session.stats.  Or make the file with \"openssl "
-						  "rand -hex 32\".");
-	elsewhere = session_database_sealed_elsewhere();
+	if (!session_database_all_visited())
+		refuse_master_key("does not exist, and is not created before the workers have "
+						  "checked every database",
+						  "Workers do that after the server has started; see "
+						  "\"workers\" in session.stats.  Or create the file with "
+						  "\"openssl rand -hex 32\".");
+	elsewhere = session_database_find_other_sealed();
 	name = OidIsValid(elsewhere) ? get_database_name(elsewhere) : NULL;
 	if (name != NULL)
 		refuse_master_key("does not exist",
 						  psprintf("Keys of database \"%s\" are sealed with it.  Copy it "
-								   "from the server the data came from.", name));
+								   "from the server that the data came from.", name));
 }
 
-/* Writes a new key under a name of our own; true when it is on disk. */
+/*
+ * Generates a key and writes it to a new file.  Returns whether it is on disk.
+ */
 static bool
-write_new(const char *path)
+write_new_key(const char *path)
 {
 	uint8		key[SESSION_MASTER_BYTES];
 	char		line[DIGITS + 1];
@@ -316,8 +328,9 @@ write_new(const char *path)
 	return done;
 }
 
+/* Creates the key file, unless another backend has. */
 static void
-make_file(void)
+make_key_file(void)
 {
 	const char *path = session_settings.master_key_file;
 	char	   *fresh = psprintf("%s.%d", path, MyProcPid);
@@ -325,24 +338,25 @@ make_file(void)
 	bool		made;
 	int			problem;
 
-	/* What a crash left of an earlier attempt is nobody's key. */
+	/* A crash may have left a file of an earlier attempt, which is unused. */
 	(void) unlink(fresh);
-	made = write_new(fresh) && (link(fresh, path) == 0 || errno == EEXIST);
+	made = write_new_key(fresh) && (link(fresh, path) == 0 || errno == EEXIST);
 	problem = errno;
 	(void) unlink(fresh);
 	errno = problem;
 	if (!made)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not make master key file \"%s\": %m", path),
-				 errhint("The user of the server must be able to write to its "
-						 "directory, or set \"session.master_key_file\".")));
+				 errmsg("could not create master key file \"%s\": %m", path),
+				 errhint("Let the server's user write to its directory, or set "
+						 "\"session.master_key_file\".")));
 	fsync_fname(path, false);
 	directory = pstrdup(path);
 	get_parent_directory(directory);
 	fsync_fname(directory[0] == '\0' ? "." : directory, true);
 }
 
+/* Reads the master key, and creates the file if that is allowed. */
 void
 session_master_read(uint8 key[SESSION_MASTER_BYTES], bool may_make)
 {
@@ -351,15 +365,16 @@ session_master_read(uint8 key[SESSION_MASTER_BYTES], bool may_make)
 	if (fault == FAULT_ABSENT && may_make && !RecoveryInProgress())
 	{
 		check_nothing_sealed();
-		make_file();
+		make_key_file();
 		ereport(LOG,
-				(errmsg("made master key file \"%s\"",
+				(errmsg("created master key file \"%s\"",
 						session_settings.master_key_file)));
 		fault = read_key(key);
 	}
 	report_fault(fault);
 }
 
+/* Reads the master key without creating a file or raising an error. */
 SessionMasterState
 session_master_try(uint8 key[SESSION_MASTER_BYTES])
 {
@@ -376,7 +391,10 @@ session_master_try(uint8 key[SESSION_MASTER_BYTES])
 	}
 }
 
-/* A mark that cannot be left is not missed before the key is. */
+/*
+ * Writes the marker file.  A failure is only logged: the marker matters only
+ * if the key is lost later.
+ */
 void
 session_master_mark(void)
 {
@@ -399,6 +417,7 @@ session_master_mark(void)
 	fsync_fname(".", true);
 }
 
+/* Warns that the master key of this database is missing or wrong. */
 void
 session_master_warn(SessionMasterState state)
 {
@@ -409,13 +428,13 @@ session_master_warn(SessionMasterState state)
 		ereport(WARNING,
 				(errmsg("master key file \"%s\" does not exist, but keys of "
 						"database \"%s\" are sealed with it", path, name),
-				 errhint("Copy it from the server the data came from, for "
+				 errhint("Copy it from the server that the data came from, for "
 						 "instance from the old data directory after "
 						 "pg_upgrade.")));
 	if (state == SESSION_MASTER_WRONG)
 		ereport(WARNING,
 				(errmsg("master key file \"%s\" does not open the keys of "
 						"database \"%s\"", path, name),
-				 errhint("Put back the file of the server the data came "
+				 errhint("Put back the file of the server that the data came "
 						 "from.")));
 }

@@ -1,16 +1,16 @@
 /*
  * shape.c
- *	  Whether a table is one that this library can work with.
+ *	  Checking that this library can work with a table.
  *
  * Rules:
- * - A table is an ordinary, permanent heap table of the extension that neither
- *	 inherits nor is inherited from.  Scans and statements of this library see
- *	 the rows of that relation and no others, so anything else would give wrong
- *	 answers.  The same is true of a table that Citus has distributed.
- * - Columns are found by name, indexes by the columns they serve.  Columns that
- *	 were dropped, and columns and indexes that a user has added, are ignored.
- * - Everything found here holds until the relation cache says otherwise, so
- *	 table.c does not ask again before that.
+ * - A table must be an ordinary heap table of the extension without parents or
+ *	 children, and must not be distributed by Citus.  Scans and statements of
+ *	 this library see only the rows of that relation itself, so with any other
+ *	 kind of table they would return wrong results.
+ * - Columns are found by name, and indexes by their columns.  Dropped columns,
+ *	 and columns and indexes that a user has added, are ignored.
+ * - The results are valid until the next invalidation of the relation cache,
+ *	 and table.c caches them until then.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@
  * The kind of table
  */
 
-/* Refuses a table; hint says what to do about it. */
+/* Errors because of the kind of a table; the hint says what to do. */
 static void
 pg_attribute_noreturn()
 refuse_table(const SessionTable *table, const char *detail, const char *hint)
@@ -55,9 +55,10 @@ refuse_table(const SessionTable *table, const char *detail, const char *hint)
 }
 
 #define ORDINARY_HINT \
-	"The session extension needs it as the extension's script makes it: " \
+	"The session extension needs it as the extension's script creates it: " \
 	"an ordinary heap table without partitions or children."
 
+/* Checks that a table is an ordinary heap table without relatives. */
 static void
 check_ordinary(const SessionTable *table, Relation rel)
 {
@@ -74,7 +75,7 @@ check_ordinary(const SessionTable *table, Relation rel)
 		refuse_table(table, "It is a partition of another table.", ORDINARY_HINT);
 	if (has_superclass(relid))
 		refuse_table(table, "It inherits from another table.", ORDINARY_HINT);
-	/* The flag stays when the last child is gone. */
+	/* The flag remains set after the last child was dropped. */
 	if (form->relhassubclass &&
 		find_inheritance_children(relid, NoLock) != NIL)
 		refuse_table(table, "Another table inherits from it.", ORDINARY_HINT);
@@ -91,14 +92,15 @@ check_ordinary(const SessionTable *table, Relation rel)
 /*
  * Citus
  *
- * It lists the tables whose rows are elsewhere in pg_dist_partition, wherever
- * that is.  A table of that name is only believed when it belongs to a
- * superuser: otherwise any role that may create a table could have this library
+ * Citus lists the tables whose rows are on other nodes in pg_dist_partition,
+ * which may be in any schema.  A table of that name counts only if a superuser
+ * owns it: otherwise any role that may create a table could make this library
  * refuse to work.
  */
 
+/* Returns whether such a table lists a relation. */
 static bool
-lists(Relation catalog, Oid relid)
+catalog_lists(Relation catalog, Oid relid)
 {
 	AttrNumber	number = get_attnum(RelationGetRelid(catalog), "logicalrelid");
 	SysScanDesc scan;
@@ -116,6 +118,7 @@ lists(Relation catalog, Oid relid)
 	return found;
 }
 
+/* Opens such a table, and returns whether it lists a relation. */
 static bool
 is_listed_in(Oid catalog_id, Oid relid)
 {
@@ -124,11 +127,12 @@ is_listed_in(Oid catalog_id, Oid relid)
 
 	if (catalog == NULL)
 		return false;
-	listed = lists(catalog, relid);
+	listed = catalog_lists(catalog, relid);
 	relation_close(catalog, AccessShareLock);
 	return listed;
 }
 
+/* Returns whether Citus has distributed a relation. */
 static bool
 is_distributed(Oid relid)
 {
@@ -169,7 +173,7 @@ check_distribution(const SessionTable *table, Relation rel)
  * Columns
  */
 
-/* Refuses a table that is not the one this library was built for. */
+/* Errors because a table is not the one that this library was built for. */
 static void
 pg_attribute_noreturn()
 refuse_version(const SessionTable *table, const char *detail)
@@ -195,7 +199,7 @@ check_membership(const SessionTable *table, Relation rel)
 		refuse_version(table, "It does not belong to the extension.");
 }
 
-/* All text is compared byte by byte. */
+/* Returns the collation of a column: all text is compared byte by byte. */
 static Oid
 collation_of(const SessionColumn *column)
 {
@@ -221,7 +225,10 @@ check_column(const SessionTable *table, const SessionColumn *column,
 									   column->name));
 }
 
-/* Finds a column by its name, which is mostly where the script put it. */
+/*
+ * Finds a column by its name, starting at its position in the script, where it
+ * usually is.  Returns its number.
+ */
 static AttrNumber
 find_column(const SessionTable *table, TupleDesc desc, int which)
 {
@@ -244,7 +251,7 @@ find_column(const SessionTable *table, TupleDesc desc, int which)
  * Indexes
  */
 
-/* The rows that a partial index leaves out have NULL in its first column. */
+/* Returns whether the predicate of an index is "column IS NOT NULL". */
 static bool
 leaves_out_nulls(List *predicate, AttrNumber number)
 {
@@ -261,7 +268,7 @@ leaves_out_nulls(List *predicate, AttrNumber number)
 	return var->varattno == number;
 }
 
-/* Whether a column of an index is compared and sorted as its type does it. */
+/* Returns whether an index compares and sorts a column in the type's way. */
 static bool
 is_plain(Relation index, int n, const SessionColumn *column)
 {
@@ -274,9 +281,10 @@ is_plain(Relation index, int n, const SessionColumn *column)
 		index->rd_indoption[n] == 0;
 }
 
+/* Returns whether an index is the one that a declaration describes. */
 static bool
-serves(Relation index, const SessionTable *table, const SessionIndex *wanted,
-	   const AttrNumber *numbers)
+index_matches(Relation index, const SessionTable *table, const SessionIndex *wanted,
+			  const AttrNumber *numbers)
 {
 	Form_pg_index form = index->rd_index;
 	List	   *predicate;
@@ -300,7 +308,7 @@ serves(Relation index, const SessionTable *table, const SessionIndex *wanted,
 		 leaves_out_nulls(predicate, numbers[wanted->columns[0]]));
 }
 
-/* The statement that makes a missing index. */
+/* Returns the statement that creates a missing index. */
 static char *
 index_statement(const SessionTable *table, const SessionIndex *wanted)
 {
@@ -317,6 +325,7 @@ index_statement(const SessionTable *table, const SessionIndex *wanted)
 	return sql.data;
 }
 
+/* Finds an index by its columns; returns its OID. */
 static Oid
 find_index(const SessionTable *table, Relation rel,
 		   const SessionIndex *wanted, const AttrNumber *numbers)
@@ -327,7 +336,7 @@ find_index(const SessionTable *table, Relation rel,
 	foreach(cell, indexes)
 	{
 		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
-		bool		found = serves(index, table, wanted, numbers);
+		bool		found = index_matches(index, table, wanted, numbers);
 
 		index_close(index, AccessShareLock);
 		if (found)
@@ -339,6 +348,7 @@ find_index(const SessionTable *table, Relation rel,
 						  index_statement(table, wanted)));
 }
 
+/* Finds the declared columns and indexes in a relation. */
 void
 session_shape_find(SessionShape *shape, const SessionTable *table,
 				   Relation rel)

@@ -1,6 +1,6 @@
 /*
  * shape.h
- *	  Whether a table is one that this library can work with.
+ *	  Checking that this library can work with a table.
  */
 #ifndef SESSION_SHAPE_H
 #define SESSION_SHAPE_H
@@ -9,7 +9,7 @@
 
 #include "table/declaration.h"
 
-/* Where a table has what its declaration names, in that order. */
+/* Column numbers and index OIDs of a table, in the declaration's order. */
 typedef struct SessionShape
 {
 	AttrNumber	numbers[SESSION_TABLE_COLUMNS];
@@ -17,8 +17,8 @@ typedef struct SessionShape
 } SessionShape;
 
 /*
- * Finds the columns and indexes of an open relation that has the table's name.
- * Errors with 55000 and a hint unless all of it is as declared.
+ * Finds the declared columns and indexes in an open relation of the table's
+ * name.  Errors with 55000 and a hint unless all of them are as declared.
  */
 extern void session_shape_find(SessionShape *shape, const SessionTable *table,
 							   Relation rel);

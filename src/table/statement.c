@@ -3,18 +3,20 @@
  *	  Running the library's own statements.
  *
  * Rules:
- * - Statements do not go through SPI, which would add their text to the context
- *	 of every error: neither the caller nor the log is shown a statement that
- *	 the caller has not written, and no error points into one.  Functions that
- *	 users have attached to a table show their own context as ever.
- * - Callers set the user and the search path first; see authority.c.
- * - A statement has its own snapshot of what is committed now, and each of the
- *	 commands that rules make of it sees the effects of those before.
+ * - Statements do not go through SPI, because that would add their text to the
+ *	 context of every error.  Neither the client nor the log sees a statement
+ *	 that the caller did not write, and no error has a position in one.
+ *	 Triggers that users have added to a table show their context as always.
+ * - A statement runs as the role that the caller names, with a search path
+ *	 that the client cannot influence; see authority.c.
+ * - A statement has its own snapshot of what is committed now.  If rules turn
+ *	 it into several commands, each sees the effects of the earlier ones.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "lib/stringinfo.h"
 #include "nodes/params.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
@@ -27,9 +29,10 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "table/authority.h"
 #include "table/statement.h"
 
-/* A position in our text means nothing in the text that the client sent. */
+/* A position in our statement would point into the client's text. */
 static void
 hide_position(void *arg)
 {
@@ -58,43 +61,57 @@ parse_own(const char *sql)
 	return linitial_node(RawStmt, pg_parse_query(sql));
 }
 
-static SessionPlan
-prepare(const char *sql, Oid *types, int nparams)
+static int
+count_params(const SessionStatement *statement)
 {
+	int			count = 0;
+
+	while (OidIsValid(statement->types[count]))
+		count++;
+	return count;
+}
+
+static void
+prepare_statement(SessionStatement *statement)
+{
+	const char *sql = statement->sql;
+	int			count = count_params(statement);
 	RawStmt    *raw = parse_own(sql);
 	CachedPlanSource *source = CreateCachedPlan(raw, sql,
 												CreateCommandTag(raw->stmt));
-	List	   *queries = pg_analyze_and_rewrite_fixedparams(raw, sql, types,
-															 nparams, NULL);
+	List	   *queries = pg_analyze_and_rewrite_fixedparams(raw, sql,
+															 statement->types,
+															 count, NULL);
 
-	CompleteCachedPlan(source, queries, NULL, types, nparams, NULL, NULL, 0,
-					   false);
+	CompleteCachedPlan(source, queries, NULL, statement->types, count, NULL,
+					   NULL, 0, false);
 	SaveCachedPlan(source);
-	return source;
+	statement->plan = source;
 }
 
 static ParamListInfo
-parameters(int nparams, const Oid *types, const Datum *values,
-		   const char *nulls)
+make_params(const SessionStatement *statement, const Datum *values,
+			const char *nulls)
 {
-	ParamListInfo params = makeParamList(nparams);
+	int			count = count_params(statement);
+	ParamListInfo params = makeParamList(count);
 
-	for (int i = 0; i < nparams; i++)
+	for (int i = 0; i < count; i++)
 	{
 		params->params[i].value = values[i];
 		params->params[i].isnull = nulls != NULL && nulls[i] == 'n';
 		params->params[i].pflags = PARAM_FLAG_CONST;
-		params->params[i].ptype = types[i];
+		params->params[i].ptype = statement->types[i];
 	}
 	return params;
 }
 
 /*
- * Whether the rows that a command processes count.  A rule can put a command on
- * another table in the place of ours.
+ * Returns whether a command works on the relation.  A rule can replace our
+ * command by one on another table.
  */
 static bool
-counts(const PlannedStmt * command, Oid relid)
+works_on(const PlannedStmt * command, Oid relid)
 {
 	int			target;
 
@@ -108,7 +125,10 @@ counts(const PlannedStmt * command, Oid relid)
 	return rt_fetch(target, command->rtable)->relid == relid;
 }
 
-/* Runs one command over the active snapshot; returns the rows processed. */
+/*
+ * Runs a command over the active snapshot.  Returns the number of rows that it
+ * processed.
+ */
 static uint64
 run_command(PlannedStmt * command, const char *sql, ParamListInfo params)
 {
@@ -133,21 +153,24 @@ run_command(PlannedStmt * command, const char *sql, ParamListInfo params)
 }
 
 /*
- * Whether a command of a plan is still ours.  A rule can put something else, or
- * nothing, in its place.
+ * Returns whether a command of a plan works on the relation.  A rule can
+ * replace all of them, or leave none.
  */
 static bool
-reaches(const CachedPlan * plan, Oid relid)
+plan_works_on(const CachedPlan * plan, Oid relid)
 {
 	ListCell   *cell;
 
 	foreach(cell, plan->stmt_list)
-		if (counts(lfirst_node(PlannedStmt, cell), relid))
+		if (works_on(lfirst_node(PlannedStmt, cell), relid))
 		return true;
 	return false;
 }
 
-/* Runs the commands of a plan; returns the number of rows that count. */
+/*
+ * Runs the commands of a plan.  Returns the number of rows that those on the
+ * relation processed.
+ */
 static uint64
 run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 			 ParamListInfo params)
@@ -164,7 +187,7 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
 		processed = run_command(command, sql, params);
-		if (counts(command, relid))
+		if (works_on(command, relid))
 			changed += processed;
 	}
 	PopActiveSnapshot();
@@ -173,59 +196,65 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 }
 
 /*
- * Runs a plan if it reaches the relation.  One that does not need not depend on
- * the relation, so that dropping the rule would not invalidate it: it is not
- * kept.
+ * Runs the plan of a statement if it works on the relation, and drops it
+ * otherwise: it may not depend on the relation, and then dropping the rule
+ * would not invalidate it.
  */
 static uint64
-run_plan(SessionPlan *source, Oid relid, ParamListInfo params)
+run_plan(SessionStatement *statement, Oid relid, ParamListInfo params)
 {
-	CachedPlan *plan = GetCachedPlan(*source, params, CurrentResourceOwner,
-									 NULL);
-	bool		ours = reaches(plan, relid);
+	CachedPlan *plan = GetCachedPlan(statement->plan, params,
+									 CurrentResourceOwner, NULL);
+	bool		ours = plan_works_on(plan, relid);
 	uint64		changed = 0;
 
 	if (ours)
-		changed = run_commands(plan, (*source)->query_string, relid, params);
+		changed = run_commands(plan, statement->plan->query_string, relid,
+							   params);
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	if (!ours)
 	{
-		DropCachedPlan(*source);
-		*source = NULL;
+		DropCachedPlan(statement->plan);
+		statement->plan = NULL;
 	}
 	return changed;
 }
 
+/*
+ * Runs a statement as a role; returns the number of rows of the relation that
+ * it changed or locked.
+ */
 uint64
-session_statement_execute(SessionPlan *plan, const char *sql, Oid relid,
-						  int nparams, Oid *types, Datum *values,
-						  const char *nulls)
+session_statement_execute(SessionStatement *statement, Oid role, Oid relid,
+						  const Datum *values, const char *nulls)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "session statement",
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(work);
+	SessionAuthority before;
 	ErrorContextCallback hiding;
 	uint64		changed;
 
+	session_authority_take(&before, role);
 	begin_hiding(&hiding);
-	if (*plan == NULL)
-		*plan = prepare(sql, types, nparams);
-	changed = run_plan(plan, relid, parameters(nparams, types, values, nulls));
+	if (statement->plan == NULL)
+		prepare_statement(statement);
+	changed = run_plan(statement, relid,
+					   make_params(statement, values, nulls));
 	end_hiding(&hiding);
+	session_authority_give_back(&before);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	return changed;
 }
 
-void
-session_statement_run(const char *sql)
+static void
+run_utility(const char *sql)
 {
-	ErrorContextCallback hiding;
 	List	   *queries;
 	ListCell   *cell;
 
-	begin_hiding(&hiding);
 	queries = pg_analyze_and_rewrite_fixedparams(parse_own(sql), sql, NULL, 0,
 												 NULL);
 	foreach(cell, pg_plan_queries(queries, sql, 0, NULL))
@@ -236,5 +265,31 @@ session_statement_run(const char *sql)
 		PopActiveSnapshot();
 		CommandCounterIncrement();
 	}
+}
+
+/* Runs a utility statement, which is formatted as by printf, as a role. */
+void
+session_statement_run(Oid role, const char *format,...)
+{
+	StringInfoData sql;
+	int			missing = 0;
+	SessionAuthority before;
+	ErrorContextCallback hiding;
+
+	initStringInfo(&sql);
+	do
+	{
+		va_list		args;
+
+		enlargeStringInfo(&sql, missing);
+		va_start(args, format);
+		missing = appendStringInfoVA(&sql, format, args);
+		va_end(args);
+	} while (missing > 0);
+
+	session_authority_take(&before, role);
+	begin_hiding(&hiding);
+	run_utility(sql.data);
 	end_hiding(&hiding);
+	session_authority_give_back(&before);
 }

@@ -5,19 +5,37 @@
 #ifndef SESSION_STATEMENT_H
 #define SESSION_STATEMENT_H
 
-/* A prepared statement, kept for the life of the backend; NULL = not yet. */
-typedef struct CachedPlanSource *SessionPlan;
+#define SESSION_STATEMENT_PARAMS 20
 
 /*
- * Runs a statement that changes or locks rows of a relation, over what is
- * committed now, and returns how many rows of it were changed or locked.
- * Prepares the statement on first use.  nulls may be NULL.
+ * A statement that changes or locks rows of one of our tables.  A module
+ * declares its statements as static variables; see session_table_execute.
  */
-extern uint64 session_statement_execute(SessionPlan *plan, const char *sql,
-										Oid relid, int nparams, Oid *types,
-										Datum *values, const char *nulls);
+typedef struct SessionStatement
+{
+	struct SessionTable *table;
+	const char *sql;
+	/* The types of the parameters; InvalidOid ends the list. */
+	Oid			types[SESSION_STATEMENT_PARAMS + 1];
+	/* Saved at the first use for the life of the backend. */
+	struct CachedPlanSource *plan;
+} SessionStatement;
 
-/* Runs a utility statement. */
-extern void session_statement_run(const char *sql);
+/*
+ * Runs a statement as a role, over what is committed now.  Returns the number
+ * of rows of the relation that it changed or locked.  nulls has an 'n' for
+ * each value that is NULL, and may itself be NULL.
+ */
+extern uint64 session_statement_execute(SessionStatement *statement, Oid role,
+										Oid relid, const Datum *values,
+										const char *nulls);
+
+/*
+ * Runs a utility statement, which is formatted as by printf, as a role.  The
+ * attribute is not pg_attribute_printf, because clang does not know the one
+ * that the headers of a server built with gcc expand that to.
+ */
+extern void session_statement_run(Oid role, const char *format,...)
+			__attribute__((format(printf, 2, 3)));
 
 #endif							/* SESSION_STATEMENT_H */

@@ -1,10 +1,10 @@
 /*
  * storage.c
- *	  Where and how session.sessions is kept.
+ *	  Moving session.sessions to another kind of storage.
  *
- * Rules: it is the server that moves tables, at the word of their owner, who
- * also needs the right to the tablespace.  Only sessions move: keys and what
- * is denied must survive a crash, however sessions are kept.
+ * Rules: ALTER TABLE and ALTER INDEX move the table.  They run as its owner,
+ * who also needs the privilege CREATE on the tablespace.  Only sessions are
+ * moved: keys and the denylist must survive a crash wherever sessions are.
  */
 #include "postgres.h"
 
@@ -17,12 +17,11 @@
 #include "utils/rel.h"
 
 #include "compat.h"
-#include "table/authority.h"
 #include "table/statement.h"
 #include "table/storage.h"
 #include "table/store.h"
 
-/* The names of the table's indexes; the table is locked for what follows. */
+/* Locks the table exclusively, and returns the names of its indexes. */
 static List *
 lock_table(void)
 {
@@ -38,32 +37,32 @@ lock_table(void)
 	return names;
 }
 
+/* Moves the table and its indexes; the name of the tablespace is quoted. */
 static void
-move(SessionStorage kind, const char *tablespace)
+move_table(SessionStorage kind, const char *tablespace)
 {
-	ListCell   *cell;
+	Oid			owner = session_store_owner();
 	List	   *indexes = lock_table();
+	ListCell   *cell;
 
-	session_statement_run(psprintf("ALTER TABLE session.sessions SET %s, SET TABLESPACE %s",
-								   kind == SESSION_STORAGE_CACHE ? "UNLOGGED" : "LOGGED",
-								   tablespace));
+	session_statement_run(owner, "ALTER TABLE session.sessions SET %s,"
+						  " SET TABLESPACE %s",
+						  kind == SESSION_STORAGE_CACHE ? "UNLOGGED" : "LOGGED",
+						  tablespace);
 	foreach(cell, indexes)
-		session_statement_run(psprintf("ALTER INDEX session.%s SET TABLESPACE %s",
-									   quote_identifier(lfirst(cell)), tablespace));
+		session_statement_run(owner, "ALTER INDEX session.%s SET TABLESPACE %s",
+							  quote_identifier(lfirst(cell)), tablespace);
 }
 
+/* Moves the table to another kind of storage or tablespace. */
 void
 session_storage_move(SessionStorage kind, const char *tablespace)
 {
-	SessionAuthority before;
-
 	if (tablespace == NULL)
 		tablespace = get_tablespace_name(MyDatabaseTableSpace);
 	else if (!OidIsValid(get_tablespace_oid(tablespace, true)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("tablespace must be an existing tablespace")));
-	session_authority_take(&before, session_store_owner());
-	move(kind, quote_identifier(tablespace));
-	session_authority_give_back(&before);
+				 errmsg("tablespace \"%s\" does not exist", tablespace)));
+	move_table(kind, quote_identifier(tablespace));
 }

@@ -1,6 +1,6 @@
 /*
  * storage.h
- *	  Where and how session.sessions is kept.
+ *	  Moving session.sessions to another kind of storage.
  */
 #ifndef SESSION_STORAGE_H
 #define SESSION_STORAGE_H
@@ -13,8 +13,9 @@ typedef enum SessionStorage
 } SessionStorage;
 
 /*
- * Moves the sessions, which stay; nobody reaches them meanwhile.  tablespace
- * is NULL for the database's own.
+ * Moves the table and its indexes.  The sessions are kept; the table is locked
+ * exclusively until the transaction ends.  tablespace is NULL for the
+ * database's own.  Errors with 42704 if the tablespace does not exist.
  */
 extern void session_storage_move(SessionStorage kind, const char *tablespace);
 

@@ -1,15 +1,17 @@
 /*
  * store.c
- *	  The only door to session.sessions.
+ *	  The only access to session.sessions.
  *
- * Rules: a read sees what is committed now, whatever the isolation level.  A
- * write first locks the row through the table access method, which finds the
- * newest version whatever the transaction's snapshot is, then runs a plan as
- * the owner.  (In a SERIALIZABLE transaction both count towards serialization
- * failures.)  A tid is only good within the scan that found it.  What ends a
- * session or gives it another token is noted for snapshots, and its commit
- * flushed, by triggers on the table (see change.c); a write whose trigger has
- * not fired fails.
+ * Rules:
+ * - A read sees what is committed now, whatever the isolation level is.
+ * - A write first locks the row through the table access method, which finds
+ *	 the newest version whatever the transaction's snapshot is, and then runs a
+ *	 statement as the owner.  In a SERIALIZABLE transaction, both count towards
+ *	 serialization failures.
+ * - A tid is valid only within the scan that found it.
+ * - Triggers on the table note a change that ends a session or gives it
+ *	 another token, for snapshots, and have its commit flushed (see change.c).
+ *	 A write whose trigger has not fired is an error.
  */
 #include "postgres.h"
 
@@ -39,6 +41,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model/array.h"
 #include "model/digest.h"
 #include "model/policy.h"
 #include "shared/revocation.h"
@@ -128,6 +131,9 @@ static SessionTable sessions = {
 	.needed = indexes
 };
 
+/*
+ * Returns whether the table has files: an unlogged one has none on a standby.
+ */
 static bool
 is_here(Relation table)
 {
@@ -135,6 +141,7 @@ is_here(Relation table)
 		!RecoveryInProgress();
 }
 
+/* Returns whether the table can be read. */
 bool
 session_store_is_here(void)
 {
@@ -145,9 +152,7 @@ session_store_is_here(void)
 	return here;
 }
 
-/*
- * Opens the table.  The files of an unlogged one are not there on a standby.
- */
+/* Opens the table; errors if it has no files. */
 static Relation
 open_table(LOCKMODE mode)
 {
@@ -156,12 +161,14 @@ open_table(LOCKMODE mode)
 	if (!is_here(table))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("sessions are kept as a cache, which a standby does not have"),
-				 errhint("Ask the primary, or run session_storage('database') "
+				 errmsg("cannot access unlogged table \"session.sessions\" "
+						"during recovery"),
+				 errhint("Use the primary, or run session_storage('database') "
 						 "on it.")));
 	return table;
 }
 
+/* Returns the owner of the table, as whom our statements run. */
 Oid
 session_store_owner(void)
 {
@@ -173,9 +180,9 @@ session_store_owner(void)
  * Reading
  */
 
-/* Brings a stored value into memory, still compressed if it was. */
+/* Fetches a value that is stored out of line; it may remain compressed. */
 static void *
-fetched(Datum value)
+fetch_value(Datum value)
 {
 	struct varlena *stored = (struct varlena *) DatumGetPointer(value);
 
@@ -185,8 +192,8 @@ fetched(Datum value)
 }
 
 /*
- * Fills the row from the slot's tuple, copied into the current context.  A
- * row of which only the life is looked at does without its data.
+ * Fills the row from the slot's tuple, which is copied into the current memory
+ * context.  The data is left out where only the life of the session matters.
  */
 static void
 load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
@@ -209,14 +216,16 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->id = *DatumGetUUIDP(v[COL_ID]);
 	hash = DatumGetByteaPP(v[COL_TOKEN_HASH]);
 	if (VARSIZE_ANY_EXHDR(hash) != SESSION_SHA256_BYTES)
-		elog(ERROR, "token_hash of a session is damaged");
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("token_hash of a session has the wrong size")));
 	memcpy(row->token_hash, VARDATA_ANY(hash), SESSION_SHA256_BYTES);
 	memcpy(row->stored_hash, row->token_hash, SESSION_SHA256_BYTES);
 	row->user_id = TEXT_OR_NULL(COL_USER_ID);
 	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
 	row->role = TEXT_OR_NULL(COL_ROLE);
 	row->auth_level = DatumGetInt32(v[COL_AUTH_LEVEL]);
-	row->data = with_data ? fetched(v[COL_DATA]) : NULL;
+	row->data = with_data ? fetch_value(v[COL_DATA]) : NULL;
 	row->ip = null[COL_IP] ? NULL : DatumGetInetPP(v[COL_IP]);
 	row->user_agent = TEXT_OR_NULL(COL_USER_AGENT);
 	row->created_at = DatumGetTimestampTz(v[COL_CREATED_AT]);
@@ -224,7 +233,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->refreshed_at = TIME_OR_NONE(COL_REFRESHED_AT);
 	row->last_seen_at = DatumGetTimestampTz(v[COL_LAST_SEEN_AT]);
 	row->expires_at = DatumGetTimestampTz(v[COL_EXPIRES_AT]);
-	/* One that is too long to count never ends a session. */
+	/* An interval that is too long to count in never ends a session. */
 	if (null[COL_IDLE_TIMEOUT] ||
 		!session_policy_usecs(&row->idle_timeout,
 							  DatumGetIntervalP(v[COL_IDLE_TIMEOUT])))
@@ -244,13 +253,15 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 #undef TIME_OR_NONE
 }
 
+/* Sets a scan key to the row of a session. */
 static void
-id_key(ScanKey key, const pg_uuid_t *id)
+init_id_key(ScanKey key, const pg_uuid_t *id)
 {
 	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_UUID_EQ,
 				UUIDPGetDatum(unconstify(pg_uuid_t *, id)));
 }
 
+/* Reads a session as committed now.  Returns false if there is none. */
 static bool
 read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 {
@@ -259,7 +270,7 @@ read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 	SessionTableScan scan;
 	bool		found;
 
-	id_key(&key, id);
+	init_id_key(&key, id);
 	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
 	found = session_table_next(&scan);
 	if (found)
@@ -269,14 +280,16 @@ read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 	return found;
 }
 
+/* Reads a session as committed now. */
 bool
 session_store_read(const pg_uuid_t *id, SessionRow *row)
 {
 	return read_row(id, row, true);
 }
 
+/* Reads a session as committed now, without its data. */
 bool
-session_store_glance(const pg_uuid_t *id, SessionRow *row)
+session_store_read_without_data(const pg_uuid_t *id, SessionRow *row)
 {
 	return read_row(id, row, false);
 }
@@ -287,10 +300,13 @@ is_null(TupleTableSlot *slot, int column)
 	return slot_attisnull(slot, sessions.numbers[column]);
 }
 
-/* What becomes of a row that was found. */
+/* Is called for each row of a scan. */
 typedef void (*VisitSlot) (TupleTableSlot *slot, int which, void *arg);
 
-/* Is the row in a tenant, or (NULL) in any, or in none if that was meant? */
+/*
+ * Returns whether the row belongs to a tenant.  tenant_id NULL stands for all
+ * tenants or, with SESSION_STORE_ONE_TENANT, for no tenant.
+ */
 static bool
 in_tenant(TupleTableSlot *slot, text *tenant_id, int which)
 {
@@ -304,7 +320,10 @@ in_tenant(TupleTableSlot *slot, text *tenant_id, int which)
 											 PointerGetDatum(tenant_id)));
 }
 
-/* Visits the rows whose text column equals a value, narrowed to a tenant. */
+/*
+ * Visits the rows whose indexed text column equals a value, in one tenant or
+ * in all.
+ */
 static void
 visit_where(int index, text *value, text *tenant_id, int which,
 			VisitSlot visit, void *arg)
@@ -313,14 +332,14 @@ visit_where(int index, text *value, text *tenant_id, int which,
 	ScanKeyData key;
 	SessionTableScan scan;
 
-	/* ScanKeyInit compares in collation C, which is the columns' own. */
+	/* ScanKeyInit compares in collation "C", which the columns have. */
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(value));
 	session_table_begin(&scan, table, sessions.indexes[index], &key);
 	while (session_table_next(&scan))
 	{
 		CHECK_FOR_INTERRUPTS();
-		/* A busy user leaves thousands of revoked ones. */
+		/* A user can have thousands of revoked sessions. */
 		if (((which & SESSION_STORE_REVOKED) != 0 ||
 			 is_null(scan.slot, COL_REVOKED_AT)) &&
 			in_tenant(scan.slot, tenant_id, which))
@@ -330,6 +349,7 @@ visit_where(int index, text *value, text *tenant_id, int which,
 	table_close(table, AccessShareLock);
 }
 
+/* Adds the row in the slot to a list. */
 static void
 add_row(TupleTableSlot *slot, int which, void *arg)
 {
@@ -340,6 +360,7 @@ add_row(TupleTableSlot *slot, int which, void *arg)
 	*rows = lappend(*rows, row);
 }
 
+/* Returns the sessions of a user as a list of SessionRow. */
 List *
 session_store_of_user(text *user_id, text *tenant_id, int which)
 {
@@ -349,30 +370,26 @@ session_store_of_user(text *user_id, text *tenant_id, int which)
 	return rows;
 }
 
+/* Adds an id to an array. */
 void
 session_store_add_id(SessionIds *ids, const pg_uuid_t *id)
 {
-	if (ids->count == ids->room)
-	{
-		int			room = Max(ids->room * 2, 16);
-
-		if (ids->ids == NULL)
-			ids->ids = palloc_array(pg_uuid_t, room);
-		else
-			ids->ids = repalloc_huge(ids->ids, room * sizeof(pg_uuid_t));
-		ids->room = room;
-	}
+	ids->ids = session_array_reserve(ids->ids, ids->count + 1, &ids->room,
+									 sizeof(pg_uuid_t), CurrentMemoryContext);
 	ids->ids[ids->count++] = *id;
 }
 
+/* Adds the id of the row in the slot to an array. */
 static void
 add_id(TupleTableSlot *slot, int which, void *arg)
 {
 	bool		null;
+	Datum		id = session_table_value(&sessions, slot, COL_ID, &null);
 
-	session_store_add_id(arg, DatumGetUUIDP(session_table_value(&sessions, slot, COL_ID, &null)));
+	session_store_add_id(arg, DatumGetUUIDP(id));
 }
 
+/* Adds the ids of a user's sessions. */
 void
 session_store_ids_of_user(SessionIds *ids, text *user_id, text *tenant_id,
 						  int which)
@@ -380,35 +397,31 @@ session_store_ids_of_user(SessionIds *ids, text *user_id, text *tenant_id,
 	visit_where(BY_USER, user_id, tenant_id, which, add_id, ids);
 }
 
+/* Adds the ids of a tenant's sessions that are not revoked. */
 void
 session_store_ids_of_tenant(SessionIds *ids, text *tenant_id)
 {
 	visit_where(BY_TENANT, tenant_id, NULL, 0, add_id, ids);
 }
 
-/* Adds the session in the slot to an array that grows. */
+/* Copies the ids of the session in the slot and of its user. */
 static void
-add_owned(SessionOwned **owned, int *count, int *room, TupleTableSlot *slot,
-		  Datum user_id)
+load_owned(SessionOwned *owned, TupleTableSlot *slot, Datum user_id)
 {
 	bool		null;
+	Datum		id = session_table_value(&sessions, slot, COL_ID, &null);
 
-	if (*count == *room)
-	{
-		*room *= 2;
-		*owned = repalloc_huge(*owned, *room * sizeof(SessionOwned));
-	}
-	(*owned)[*count].user_id = PG_DETOAST_DATUM_COPY(user_id);
-	(*owned)[*count].id = *DatumGetUUIDP(session_table_value(&sessions, slot, COL_ID, &null));
-	++*count;
+	owned->user_id = PG_DETOAST_DATUM_COPY(user_id);
+	owned->id = *DatumGetUUIDP(id);
 }
 
+/* Returns the sessions that have a user and are not revoked, user by user. */
 SessionOwned *
 session_store_owned(int *count)
 {
 	Relation	table = open_table(AccessShareLock);
-	int			room = 64;
-	SessionOwned *owned = palloc_array(SessionOwned, room);
+	int			room = 0;
+	SessionOwned *owned = NULL;
 	SessionTableScan scan;
 
 	*count = 0;
@@ -419,8 +432,12 @@ session_store_owned(int *count)
 		Datum		user_id = session_table_value(&sessions, scan.slot, COL_USER_ID, &null);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!null && is_null(scan.slot, COL_REVOKED_AT))
-			add_owned(&owned, count, &room, scan.slot, user_id);
+		if (null || !is_null(scan.slot, COL_REVOKED_AT))
+			continue;
+		owned = session_array_reserve(owned, *count + 1, &room,
+									  sizeof(SessionOwned),
+									  CurrentMemoryContext);
+		load_owned(&owned[(*count)++], scan.slot, user_id);
 	}
 	session_table_end(&scan);
 	table_close(table, AccessShareLock);
@@ -432,8 +449,8 @@ session_store_owned(int *count)
  */
 
 /*
- * Locks the version in the slot's scan, or the newest that follows it, and
- * leaves it in the slot.
+ * Locks the row version that a scan found, or the newest after it if a flag
+ * says so, and puts the locked version into the slot.
  */
 static TM_Result
 lock_tuple(Relation table, Snapshot snapshot, TupleTableSlot *slot,
@@ -447,15 +464,18 @@ lock_tuple(Relation table, Snapshot snapshot, TupleTableSlot *slot,
 							mode, wait, flags, &failure);
 }
 
+/* Locks the newest version of a row and reads it; waits for other holders. */
 bool
 session_store_lock(const pg_uuid_t *id, SessionRow *row)
 {
 	Relation	table = open_table(RowShareLock);
-	Oid			index = sessions.indexes[PRIMARY_KEY];	/* waiting may clear it */
+
+	/* Invalidations that arrive during a wait clear it in the cache. */
+	Oid			index = sessions.indexes[PRIMARY_KEY];
 	ScanKeyData key;
 	TM_Result	outcome = TM_Updated;
 
-	id_key(&key, id);
+	init_id_key(&key, id);
 	while (outcome == TM_Updated)
 	{
 		SessionTableScan scan;
@@ -483,9 +503,10 @@ session_store_lock(const pg_uuid_t *id, SessionRow *row)
 }
 
 /*
- * The table was unlocked since the row was read, so VACUUM FULL may have moved
- * it: a tid is only good within the scan that found it.  The table is locked
- * as the UPDATE that follows wants it, so that that does not wait either.
+ * Locks the version that was read, or returns false without waiting.  The
+ * table was unlocked after the row was read, so VACUUM FULL may have moved
+ * the row, and it is looked up again.  The table is locked in the mode of the
+ * UPDATE that follows, so that the UPDATE does not wait either.
  */
 bool
 session_store_try_lock(const SessionRow *row)
@@ -499,7 +520,7 @@ session_store_try_lock(const SessionRow *row)
 		ScanKeyData key;
 		SessionTableScan scan;
 
-		id_key(&key, &row->id);
+		init_id_key(&key, &row->id);
 		session_table_begin(&scan, table, index, &key);
 		if (session_table_next(&scan) &&
 			ItemPointerEquals(&scan.slot->tts_tid, unconstify(ItemPointerData *, &row->tid)))
@@ -518,11 +539,12 @@ session_store_try_lock(const SessionRow *row)
 }
 
 /*
- * The lock is one of the advisory kind, in a class that no SQL function can
- * reach, so an application's own advisory locks never meet ours.
+ * An advisory lock of a class that no SQL function can lock, so applications'
+ * advisory locks never conflict with it.
  */
 #define USER_LOCK_CLASS 5
 
+/* Takes the lock on counting and adding a user's sessions in a tenant. */
 void
 session_store_lock_user(const text *user_id, const text *tenant_id)
 {
@@ -541,9 +563,10 @@ session_store_lock_user(const text *user_id, const text *tenant_id)
 }
 
 /*
- * Noting what changed
+ * Noting changes
  */
 
+/* Errors with 55000 unless the relation is the table of sessions. */
 void
 session_store_check_table(Relation rel)
 {
@@ -559,14 +582,15 @@ session_store_check_table(Relation rel)
 				 errhint("Drop the trigger.")));
 }
 
+/* Warns if one of the table's triggers does not fire for every change. */
 void
 session_store_check_triggers(void)
 {
 	session_table_check_triggers(&sessions);
 }
 
-/* What a snapshot is made from, or ends a session. */
-static const int telling[] = {
+/* The columns that snapshots contain, or that end a session. */
+static const int snapshot_columns[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
 	COL_AUTH_LEVEL, COL_CREATED_AT, COL_AUTHENTICATED_AT, COL_IDLE_TIMEOUT,
 	COL_REFRESH_EXPIRES_AT, COL_REVOKED_AT
@@ -588,7 +612,7 @@ column_differs(TupleTableSlot *before, TupleTableSlot *after, int column)
 	return !datum_image_eq(was, is, attr->attbyval, attr->attlen);
 }
 
-/* Returns whether a time, which is not NULL, is earlier than before. */
+/* Returns whether a time, which is not NULL, has become earlier. */
 static bool
 is_earlier(TupleTableSlot *before, TupleTableSlot *after, int column)
 {
@@ -599,43 +623,49 @@ is_earlier(TupleTableSlot *before, TupleTableSlot *after, int column)
 	return DatumGetTimestampTz(is) < DatumGetTimestampTz(was);
 }
 
-/* An end that comes later makes no snapshot wrong. */
+/*
+ * Returns whether an UPDATE has made snapshots wrong.  A deadline that has
+ * moved to a later time does not.
+ */
 bool
 session_store_differs(TupleTableSlot *before, TupleTableSlot *after)
 {
-	for (int i = 0; i < (int) lengthof(telling); i++)
-		if (column_differs(before, after, telling[i]))
+	for (int i = 0; i < (int) lengthof(snapshot_columns); i++)
+		if (column_differs(before, after, snapshot_columns[i]))
 			return true;
 	return is_earlier(before, after, COL_EXPIRES_AT) ||
 		(!is_null(after, COL_IDLE_TIMEOUT) &&
 		 is_earlier(before, after, COL_LAST_SEEN_AT));
 }
 
+/* Reads the row in a slot, without its data. */
 void
 session_store_load(TupleTableSlot *slot, SessionRow *row)
 {
 	load_row(row, slot, false);
 }
 
+/* Notes that a session was changed, or removed if after is NULL. */
 void
 session_store_note_change(const SessionRow *before, const SessionRow *after)
 {
 	char	   *given = NULL;
 
-	/* A snapshot for the new token can only be made of what is new. */
+	/* A snapshot for the new token can only be made from the new row. */
 	if (after != NULL && memcmp(&before->id, &after->id, UUID_LEN) == 0 &&
 		memcmp(before->token_hash, after->token_hash,
 			   SESSION_SHA256_BYTES) != 0)
 		given = session_digest_of_row(after);
-	session_revocation_note(&before->id, session_digest_of_row(before), given);
+	session_revocation_note_change(&before->id, session_digest_of_row(before), given);
 	session_table_flush_commit(&sessions);
-	sessions.changes_heard++;
+	sessions.changes_noted++;
 }
 
+/* Notes that TRUNCATE has removed all sessions. */
 void
 session_store_note_emptied(void)
 {
-	session_revocation_emptied();
+	session_revocation_note_truncate();
 	session_table_flush_commit(&sessions);
 }
 
@@ -643,14 +673,13 @@ session_store_note_emptied(void)
  * Writing
  */
 
-/* A statement and the columns its parameters stand for, $1 first. */
-typedef struct Statement
+/* A statement that writes columns of a row; $1 is the first of them. */
+typedef struct RowStatement
 {
-	const char *sql;
 	int			nparams;
-	const int  *params;
-	SessionPlan plan;			/* saved on first use */
-} Statement;
+	const int  *params;			/* numbers of columns */
+	SessionStatement statement; /* its types are filled in at each use */
+} RowStatement;
 
 static const int insert_params[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
@@ -660,6 +689,9 @@ static const int insert_params[] = {
 	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT
 };
 
+StaticAssertDecl(lengthof(insert_params) <= SESSION_STATEMENT_PARAMS,
+				 "a statement has room for the types of all parameters");
+
 #define INSERT "INSERT INTO session.sessions (id, token_hash, user_id," \
 	" tenant_id, role, auth_level, data, ip, user_agent, created_at," \
 	" authenticated_at, last_seen_at, expires_at, idle_timeout," \
@@ -667,38 +699,42 @@ static const int insert_params[] = {
 	" refresh_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10," \
 	" $11, $12, $13, $14, $15, $16, $17, $18, $19)"
 
-static Statement insert_statement = {
-	.sql = INSERT,
+static RowStatement insert_statement = {
 	.nparams = lengthof(insert_params),
-	.params = insert_params
+	.params = insert_params,
+	.statement.table = &sessions,
+	.statement.sql = INSERT
 };
 
-static Statement insert_unless_taken_statement = {
-	.sql = INSERT " ON CONFLICT (id) DO NOTHING",
+static RowStatement insert_unless_taken_statement = {
 	.nparams = lengthof(insert_params),
-	.params = insert_params
+	.params = insert_params,
+	.statement.table = &sessions,
+	.statement.sql = INSERT " ON CONFLICT (id) DO NOTHING"
 };
 
 static const int activity_params[] = {
 	COL_ID, COL_LAST_SEEN_AT, COL_PURGE_AT
 };
 
-static Statement activity_statement = {
-	.sql = "UPDATE ONLY session.sessions SET last_seen_at = $2, purge_at = $3"
-	" WHERE id OPERATOR(pg_catalog.=) $1",
+static RowStatement activity_statement = {
 	.nparams = lengthof(activity_params),
-	.params = activity_params
+	.params = activity_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET last_seen_at = $2, purge_at = $3"
+	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 static const int data_params[] = {
 	COL_ID, COL_DATA, COL_LAST_SEEN_AT, COL_PURGE_AT
 };
 
-static Statement data_statement = {
-	.sql = "UPDATE ONLY session.sessions SET data = $2, last_seen_at = $3,"
-	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+static RowStatement data_statement = {
 	.nparams = lengthof(data_params),
-	.params = data_params
+	.params = data_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET data = $2, last_seen_at = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 static const int state_params[] = {
@@ -707,28 +743,30 @@ static const int state_params[] = {
 	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT
 };
 
-static Statement state_statement = {
-	.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
+static RowStatement state_statement = {
+	.nparams = lengthof(state_params),
+	.params = state_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
 	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
 	" last_seen_at = $8, expires_at = $9, purge_at = $10, refresh_key = $11,"
 	" refresh_generation = $12, rotated_at = $13"
-	" WHERE id OPERATOR(pg_catalog.=) $1",
-	.nparams = lengthof(state_params),
-	.params = state_params
+	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 static const int end_params[] = {
 	COL_ID, COL_REVOKED_AT, COL_REVOKED_REASON, COL_PURGE_AT
 };
 
-static Statement end_statement = {
-	.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
-	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1",
+static RowStatement end_statement = {
 	.nparams = lengthof(end_params),
-	.params = end_params
+	.params = end_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
-/* Lengths read better in days, where they have some. */
+/* Makes an interval of days and a rest, which is more readable than hours. */
 static Interval *
 usecs_interval(int64 usecs)
 {
@@ -739,6 +777,7 @@ usecs_interval(int64 usecs)
 	return interval;
 }
 
+/* Makes a parameter of a time. */
 static Datum
 time_value(TimestampTz moment, bool *null)
 {
@@ -746,6 +785,7 @@ time_value(TimestampTz moment, bool *null)
 	return TimestampTzGetDatum(moment);
 }
 
+/* Makes a parameter of a pointer. */
 static Datum
 pointer_value(const void *pointer, bool *null)
 {
@@ -753,7 +793,7 @@ pointer_value(const void *pointer, bool *null)
 	return PointerGetDatum(pointer);
 }
 
-/* The value of a column, as a parameter. */
+/* Makes a parameter of a row's value of a column. */
 static Datum
 column_value(const SessionRow *row, int column, bool *null)
 {
@@ -813,11 +853,10 @@ column_value(const SessionRow *row, int column, bool *null)
 	elog(ERROR, "column %d of session.sessions is not written", column);
 }
 
-/* Runs one of the statements above; returns the number of rows written. */
+/* Runs one of the statements above.  Returns the number of rows written. */
 static uint64
-run_statement(Statement *statement, const SessionRow *row)
+run_row_statement(RowStatement *statement, const SessionRow *row)
 {
-	Oid			types[N_COLUMNS];
 	Datum		values[N_COLUMNS];
 	char		nulls[N_COLUMNS] = {0};
 
@@ -826,22 +865,21 @@ run_statement(Statement *statement, const SessionRow *row)
 		int			column = statement->params[i];
 		bool		null;
 
-		types[i] = columns[column].type;
+		statement->statement.types[i] = columns[column].type;
 		values[i] = column_value(row, column, &null);
 		nulls[i] = null ? 'n' : ' ';
 	}
-	return session_table_execute(&sessions, statement->sql,
-								 statement->nparams, types, values, nulls,
-								 &statement->plan);
+	return session_table_execute(&statement->statement, values, nulls);
 }
 
-/* Writes one row. */
+/* Writes one row, or errors. */
 static void
-write_row(Statement *statement, const SessionRow *row)
+write_row(RowStatement *statement, const SessionRow *row)
 {
-	session_table_expect(&sessions, run_statement(statement, row), 1);
+	session_table_expect(&sessions, run_row_statement(statement, row), 1);
 }
 
+/* Writes a new row; returns false if the id is taken and may be. */
 bool
 session_store_insert(const SessionRow *row, bool may_be_taken)
 {
@@ -853,35 +891,38 @@ session_store_insert(const SessionRow *row, bool may_be_taken)
 		write_row(&insert_statement, row);
 		return true;
 	}
-	written = run_statement(&insert_unless_taken_statement, row);
-	if (written == 0 && session_store_glance(&row->id, &other))
+	written = run_row_statement(&insert_unless_taken_statement, row);
+	if (written == 0 && session_store_read_without_data(&row->id, &other))
 		return false;
 	session_table_expect(&sessions, written, 1);
 	return true;
 }
 
+/* Writes last_seen_at and purge_at of a locked row. */
 void
 session_store_save_activity(const SessionRow *row)
 {
 	write_row(&activity_statement, row);
 }
 
+/* Writes the data, last_seen_at and purge_at of a locked row. */
 void
 session_store_save_data(const SessionRow *row)
 {
 	write_row(&data_statement, row);
 }
 
-/* Writes a row, which must not succeed without being noted. */
+/* Writes a row, or errors if it cannot or the trigger has not noted that. */
 static void
-write_noted(Statement *statement, const SessionRow *row)
+write_noted(RowStatement *statement, const SessionRow *row)
 {
-	uint64		before = sessions.changes_heard;
+	uint64		before = sessions.changes_noted;
 
 	write_row(statement, row);
-	session_table_expect_heard(&sessions, before);
+	session_table_expect_noted(&sessions, before);
 }
 
+/* Writes what can change of a locked row, except the data and the end. */
 void
 session_store_save_state(const SessionRow *row)
 {
@@ -891,44 +932,49 @@ session_store_save_state(const SessionRow *row)
 		write_row(&state_statement, row);
 }
 
+/* Writes revoked_at, revoked_reason and purge_at of a locked row. */
 void
 session_store_save_end(const SessionRow *row)
 {
 	write_noted(&end_statement, row);
 }
 
-/* Selects the rows whose time to be deleted has come. */
+/* Sets a scan key to the rows whose purge_at has passed. */
 static void
-purge_key(ScanKey key, TimestampTz now)
+init_purge_key(ScanKey key, TimestampTz now)
 {
 	ScanKeyInit(key, 1, BTLessEqualStrategyNumber, F_TIMESTAMPTZ_LE,
 				TimestampTzGetDatum(now));
 }
 
-/* Deletes rows that are held. */
+static SessionStatement delete_statement = {
+	.table = &sessions,
+	.sql = "DELETE FROM ONLY session.sessions"
+	" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+	.types = {UUIDARRAYOID}
+};
+
+/* Deletes locked rows. */
 static void
 delete_rows(Datum *ids, int count)
 {
-	static SessionPlan plan = NULL;
-	Oid			types[] = {UUIDARRAYOID};
-	Datum		values[1];
-	uint64		deleted;
+	Datum		value = PointerGetDatum(construct_array(ids, count, UUIDOID,
+														UUID_LEN, false,
+														TYPALIGN_CHAR));
 
-	values[0] = PointerGetDatum(construct_array(ids, count, UUIDOID, UUID_LEN,
-												false, TYPALIGN_CHAR));
-	deleted = session_table_execute(&sessions, "DELETE FROM ONLY session.sessions"
-									" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-									lengthof(types), types, values, NULL, &plan);
-	session_table_expect(&sessions, deleted, count);
+	session_table_expect(&sessions,
+						 session_table_execute(&delete_statement, &value, NULL),
+						 count);
 }
 
 /*
- * Whether the row of a scan is dead and free; it is held then, and the farewell
- * was said.  What it takes to look at one is forgotten before the next.
+ * Locks the row of a scan if it is dead and not locked, and calls
+ * before_delete for it.  Returns whether it did.  Resets the memory that this
+ * took.
  */
 static bool
-hold_dead(SessionTableScan *scan, Relation table, TimestampTz now,
-		  SessionStoreTest is_dead, SessionStoreFarewell farewell,
+lock_dead(SessionTableScan *scan, Relation table, TimestampTz now,
+		  SessionStoreTest is_dead, SessionStoreBeforeDelete before_delete,
 		  MemoryContext work)
 {
 	MemoryContext caller = MemoryContextSwitchTo(work);
@@ -936,39 +982,38 @@ hold_dead(SessionTableScan *scan, Relation table, TimestampTz now,
 	SessionRow	row;
 	bool		held;
 
-	/* Locking changes nothing about the row, or fails. */
+	/* The row is still the same once it is locked, or locking it fails. */
 	load_row(&row, scan->slot, false);
 	held = is_dead(&row, now) &&
 		lock_tuple(table, scan->snapshot, scan->slot, &tid,
 				   LockTupleExclusive, LockWaitSkip, 0) == TM_Ok;
 	if (held)
-		farewell(&row, now);
+		before_delete(&row, now);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(work);
 	return held;
 }
 
-/* Memory for looking at a row at a time. */
+/* Creates a memory context for reading one row at a time. */
 static MemoryContext
-row_memory(void)
+make_row_memory(void)
 {
 	return AllocSetContextCreate(CurrentMemoryContext, "session row",
 								 ALLOCSET_DEFAULT_SIZES);
 }
 
+/* Finds the ids of dead rows, at most limit.  Returns their number. */
 int
 session_store_find_dead(TimestampTz now, int limit, SessionStoreTest is_dead,
 						pg_uuid_t *ids)
 {
 	Relation	table = open_table(AccessShareLock);
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "session find dead",
-											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext work = make_row_memory();
 	int			count = 0;
 	ScanKeyData key;
 	SessionTableScan scan;
 
-	purge_key(&key, now);
+	init_purge_key(&key, now);
 	session_table_begin(&scan, table, sessions.indexes[BY_PURGE], &key);
 	while (count < limit && session_table_next(&scan))
 	{
@@ -988,21 +1033,22 @@ session_store_find_dead(TimestampTz now, int limit, SessionStoreTest is_dead,
 	return count;
 }
 
+/* Deletes those of some rows that are still dead, within a budget. */
 int
 session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
 						  SessionStoreTest is_dead,
-						  SessionStoreFarewell farewell,
+						  SessionStoreBeforeDelete before_delete,
 						  SessionBudget *budget, int *deleted)
 {
 	Relation	table = open_table(RowExclusiveLock);
 	Datum	   *held = palloc_array(Datum, count);
-	MemoryContext work = row_memory();
+	MemoryContext work = make_row_memory();
 	int			tried = 0;
 	ScanKeyData key;
 	SessionTableScan scan;
 	int			size;
 
-	id_key(&key, &ids[0]);
+	init_id_key(&key, &ids[0]);
 	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
 	while ((size = session_budget_next(budget, count - tried)) > 0)
 	{
@@ -1011,10 +1057,11 @@ session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
 		for (int i = tried; i < tried + size; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			id_key(&key, &ids[i]);
+			init_id_key(&key, &ids[i]);
 			session_table_rescan(&scan, &key);
 			if (session_table_next(&scan) &&
-				hold_dead(&scan, table, now, is_dead, farewell, work))
+				lock_dead(&scan, table, now, is_dead, before_delete,
+						  work))
 				held[nheld++] = UUIDPGetDatum(unconstify(pg_uuid_t *, &ids[i]));
 		}
 		if (nheld > 0)
@@ -1033,9 +1080,7 @@ static void
 visit_pages(Relation table, Snapshot snapshot, BlockNumber first,
 			BlockNumber last, SessionStoreVisit visit, void *arg)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "session sample",
-											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext work = make_row_memory();
 	TupleTableSlot *slot = table_slot_create(table, NULL);
 	ItemPointerData from;
 	ItemPointerData to;
@@ -1060,6 +1105,7 @@ visit_pages(Relation table, Snapshot snapshot, BlockNumber first,
 	MemoryContextDelete(work);
 }
 
+/* Visits the rows of a random sample of pages. */
 double
 session_store_sample(uint32 pages, SessionStoreVisit visit, void *arg)
 {
@@ -1075,7 +1121,7 @@ session_store_sample(uint32 pages, SessionStoreVisit visit, void *arg)
 	}
 	else
 	{
-		/* One of each of as many stretches of the same length. */
+		/* Divide the table into equal ranges and read a page of each. */
 		for (uint32 i = 0; i < pages; i++)
 		{
 			BlockNumber begin = (BlockNumber) ((uint64) total * i / pages);

@@ -1,11 +1,11 @@
 /*
  * store.h
- *	  The only door to our tables.
+ *	  The only access to session.sessions.
  *
- * Reading needs no privilege and no transaction snapshot: every read sees
- * what is committed at that moment, whatever the isolation level.  Writing
- * happens under the authority of the table's owner, to rows that were locked
- * here first.
+ * Reading needs no privilege and no transaction snapshot: every read sees what
+ * is committed at that moment, whatever the isolation level is.  Rows are
+ * written as the owner of the table, and are locked first by a function of
+ * this module.
  */
 #ifndef SESSION_STORE_H
 #define SESSION_STORE_H
@@ -17,33 +17,42 @@
 #include "model/row.h"
 #include "table/budget.h"
 
-/* Finds a session as committed now; false when there is none. */
+/* Reads a session as committed now.  Returns false if there is none. */
 extern bool session_store_read(const pg_uuid_t *id, SessionRow *row);
 
-/* The same without the data, so that its size makes no difference. */
-extern bool session_store_glance(const pg_uuid_t *id, SessionRow *row);
+/*
+ * Like session_store_read, but leaves out the data, so that the time does not
+ * depend on its size.
+ */
+extern bool session_store_read_without_data(const pg_uuid_t *id,
+											SessionRow *row);
 
 /*
- * Like session_store_read, then holds the row until the transaction ends and
- * returns its newest version.  Waits for whoever holds it.
+ * Locks the newest version of a session's row until the transaction ends, and
+ * reads it.  Waits for other transactions that hold it.  Returns false if
+ * there is none.
  */
 extern bool session_store_lock(const pg_uuid_t *id, SessionRow *row);
 
-/* Holds the version that was read, or returns false without waiting. */
+/* Locks the version that was read, or returns false without waiting. */
 extern bool session_store_try_lock(const SessionRow *row);
 
-/* What is wanted besides the sessions that were not revoked, and of them. */
-#define SESSION_STORE_REVOKED 0x01	/* those that were, too */
-#define SESSION_STORE_DATA 0x02 /* their data */
-#define SESSION_STORE_ONE_TENANT 0x04	/* no tenant is one, not all */
+/* What a list contains besides sessions that are not revoked. */
+#define SESSION_STORE_REVOKED 0x01	/* revoked sessions, too */
+#define SESSION_STORE_DATA 0x02 /* the sessions' data */
+/* With tenant_id NULL: only sessions without a tenant, not those of all. */
+#define SESSION_STORE_ONE_TENANT 0x04
 
 /*
- * Lists the sessions of a user, in one tenant or (NULL) in all, as committed
- * now and in no order; a list of SessionRow.
+ * Returns the sessions of a user in one tenant, or in all if tenant_id is
+ * NULL, as committed now and in no order: a list of SessionRow.
  */
 extern List *session_store_of_user(text *user_id, text *tenant_id, int which);
 
-/* Some sessions, by id: of a million, no more than 16 MB.  Begins as zeros. */
+/*
+ * A growing array of session ids, which starts as zeros.  A million ids take
+ * 16 MB.
+ */
 typedef struct SessionIds
 {
 	pg_uuid_t  *ids;
@@ -51,56 +60,66 @@ typedef struct SessionIds
 	int			room;
 } SessionIds;
 
+/* Adds an id. */
 extern void session_store_add_id(SessionIds *ids, const pg_uuid_t *id);
 
-/* Add the same sessions, without their data, or those of a tenant. */
+/* Adds the ids of the sessions that session_store_of_user would return. */
 extern void session_store_ids_of_user(SessionIds *ids, text *user_id,
 									  text *tenant_id, int which);
+
+/* Adds the ids of a tenant's sessions that are not revoked. */
 extern void session_store_ids_of_tenant(SessionIds *ids, text *tenant_id);
 
-/* Whose session it is. */
+/* A session and its user. */
 typedef struct SessionOwned
 {
 	text	   *user_id;
 	pg_uuid_t	id;
 } SessionOwned;
 
-/* Lists the sessions that have a user and were not revoked, user by user. */
+/*
+ * Returns the sessions that have a user and are not revoked, in the order of
+ * their users; NULL if there are none.
+ */
 extern SessionOwned *session_store_owned(int *count);
 
 /*
- * Holds the right to count and add to a user's sessions in a tenant until the
- * transaction ends.  Waits for whoever holds it.
+ * Takes the lock on counting and adding a user's sessions in a tenant, until
+ * the transaction ends.  Waits for other transactions that hold it.
  */
 extern void session_store_lock_user(const text *user_id,
 									const text *tenant_id);
 
 /*
- * For triggers on the table: fails unless it is the table of sessions, tells
- * whether an UPDATE has made snapshots wrong, and reads the row, without its
- * data, of a slot.
+ * For triggers on the table.
  */
+
+/* Errors with 55000 unless the relation is the table of sessions. */
 extern void session_store_check_table(Relation rel);
+
+/* Returns whether an UPDATE has made snapshots of the session wrong. */
 extern bool session_store_differs(TupleTableSlot *before,
 								  TupleTableSlot *after);
+
+/* Reads the row in a slot, without its data. */
 extern void session_store_load(TupleTableSlot *slot, SessionRow *row);
 
 /* Warns if one of the table's own triggers does not fire for every change. */
 extern void session_store_check_triggers(void);
 
 /*
- * Has snapshots ask the row of a session that was changed or (after is NULL)
- * removed, and the commit flushed.
+ * Notes that a session was changed, or removed if after is NULL.  Snapshots of
+ * it are then checked against its row, and the commit is flushed.
  */
 extern void session_store_note_change(const SessionRow *before,
 									  const SessionRow *after);
 
-/* The same for all sessions, which TRUNCATE has removed. */
+/* Notes that TRUNCATE has removed all sessions, with the same effects. */
 extern void session_store_note_emptied(void);
 
 /*
- * Writes a new row.  With an id that may be taken, returns false if there is a
- * session of that id; waits for a transaction that is making one.
+ * Writes a new row.  If may_be_taken is set and there is a session of its id,
+ * returns false; waits for other transactions that insert one.
  */
 extern bool session_store_insert(const SessionRow *row, bool may_be_taken);
 
@@ -111,48 +130,56 @@ extern void session_store_save_activity(const SessionRow *row);
 extern void session_store_save_data(const SessionRow *row);
 
 /*
- * Writes what can change, except the data and the end, of a locked row.  This
- * and the next fail when a change that snapshots must hear of was not noted.
+ * Writes all columns of a locked row that can change, except the data and the
+ * end.  Errors with 55000 if the token changed and the trigger did not note
+ * that.
  */
 extern void session_store_save_state(const SessionRow *row);
 
-/* Writes revoked_at, revoked_reason and purge_at of a locked row. */
+/*
+ * Writes revoked_at, revoked_reason and purge_at of a locked row.  Errors with
+ * 55000 if the trigger did not note that.
+ */
 extern void session_store_save_end(const SessionRow *row);
 
-/* Is this row, whose time has come, really dead? */
+/* Returns whether a row whose purge_at has passed is dead. */
 typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
 
-/* Hears of a row that is about to be deleted. */
-typedef void (*SessionStoreFarewell) (SessionRow *row, TimestampTz now);
+/* Is called for a locked row that is about to be deleted. */
+typedef void (*SessionStoreBeforeDelete) (SessionRow *row, TimestampTz now);
 
-/* Finds the ids of at most limit rows that are dead; returns their number. */
+/* Finds the ids of dead rows, at most limit.  Returns their number. */
 extern int	session_store_find_dead(TimestampTz now, int limit,
 									SessionStoreTest is_dead, pg_uuid_t *ids);
 
 /*
- * Deletes those of some rows that are dead still, skipping locked ones, as far
- * as the budget goes.  Returns how many it has come by, and in *deleted how
- * many of them it has deleted.
+ * Deletes those of some rows that are still dead, as many as the budget
+ * allows, skipping locked rows.  Returns how many of the ids it processed,
+ * and adds the number of deleted rows to *deleted.
  */
 extern int	session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids,
 									  int count, SessionStoreTest is_dead,
-									  SessionStoreFarewell farewell,
+									  SessionStoreBeforeDelete before_delete,
 									  SessionBudget *budget, int *deleted);
 
-/* False on a standby, where there are no files of an unlogged table. */
+/*
+ * Returns whether the table can be read.  On a standby, an unlogged table has
+ * no files.
+ */
 extern bool session_store_is_here(void);
 
-/*
- * Reads the rows, without their data, of at most so many pages of the table,
- * taken at random if it has more, as committed now.  Returns how many times
- * as many pages there are.
- */
+/* Is called for each row of a sample. */
 typedef void (*SessionStoreVisit) (SessionRow *row, void *arg);
 
+/*
+ * Visits the rows, without their data, of at most a number of pages, which
+ * are chosen at random if the table has more, as committed now.  Returns the
+ * number of pages of the table divided by the number of pages read.
+ */
 extern double session_store_sample(uint32 pages, SessionStoreVisit visit,
 								   void *arg);
 
-/* The role under whose authority the tables are read and written. */
+/* Returns the owner of the table, as whom our statements run. */
 extern Oid	session_store_owner(void);
 
 #endif							/* SESSION_STORE_H */

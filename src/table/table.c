@@ -1,22 +1,23 @@
 /*
  * table.c
- *	  How store.c, keyring.c and their like reach the extension's own tables.
+ *	  Access to the extension's own tables, for the modules that own them.
  *
  * Rules:
- * - Where a table, its columns and its indexes are is cached for the life of the
- *	 backend and dropped by a relcache callback.  The table is looked up by name
- *	 in schema "session", never through search_path, and only used when shape.c
- *	 finds everything in it.
+ * - The OID of a table, its column numbers and its index OIDs are cached for
+ *	 the life of the backend, and dropped by a relcache callback.  The table is
+ *	 looked up by name in schema "session", never through search_path, and is
+ *	 used only if shape.c finds it as declared.
  * - A read takes a snapshot of its own, so a long REPEATABLE READ transaction
  *	 sees what was committed meanwhile.
- * - Statements run as the table's owner, name everything by schema, and carry
- *	 values as parameters only.  An error restores the user with the
- *	 (sub)transaction.
- * - A commit is flushed where a crash must not undo a change.  A savepoint that
- *	 is rolled back leaves the transaction with a flush it does not need, and
- *	 PREPARE TRANSACTION and COMMIT PREPARED always flush.  A worker of logical
- *	 replication receives again what a crash undoes, because it reports only
- *	 what is flushed; its commits stay as fast as the subscription has them.
+ * - Statements run as the table's owner, qualify every name with a schema, and
+ *	 receive values only as parameters.  After an error, the end of the
+ *	 transaction or subtransaction restores the user.
+ * - A commit is flushed where a crash must not undo a change.  After a
+ *	 rollback to a savepoint, the commit is flushed although that is no longer
+ *	 needed.  PREPARE TRANSACTION and COMMIT PREPARED always flush.  A worker
+ *	 of logical replication receives again what a crash undoes, because it
+ *	 reports only what is flushed; its commits follow the setting of the
+ *	 subscription.
  */
 #include "postgres.h"
 
@@ -33,6 +34,7 @@
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -40,14 +42,13 @@
 #include "compat.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
-#include "table/authority.h"
 #include "table/shape.h"
 #include "table/table.h"
 
-/* Every table that was opened; they are static in their modules. */
+/* The tables that were opened; they are static variables of their modules. */
 static SessionTable *tables = NULL;
 
-/* Drops what is cached about a relation, or about all of them. */
+/* Drops what is cached about a relation, or about all if relid is invalid. */
 static void
 forget_table(Datum arg, Oid relid)
 {
@@ -60,7 +61,7 @@ forget_table(Datum arg, Oid relid)
 	}
 }
 
-/* Has the table cleared from the cache when the catalogs change. */
+/* Registers a table, so that catalog changes clear what is cached. */
 static void
 watch_table(SessionTable *table)
 {
@@ -71,6 +72,7 @@ watch_table(SessionTable *table)
 	tables = table;
 }
 
+/* Registers this database in shared memory as one that uses the library. */
 void
 session_table_attach(void)
 {
@@ -78,6 +80,7 @@ session_table_attach(void)
 		session_revocation_begin_era();
 }
 
+/* Returns the OID of one of our tables; errors if it does not exist. */
 static Oid
 find_relation(const char *name)
 {
@@ -97,12 +100,12 @@ find_relation(const char *name)
 }
 
 /*
- * Fills the cache.  Looking can deliver an invalidation; then what was found
- * is good for this time, while the table is locked, and is looked up again the
- * next time.
+ * Fills the cache.  The look-ups can deliver an invalidation.  Then relid
+ * stays invalid: what was found is correct while the table is locked, and is
+ * looked up again the next time.
  */
 static void
-remember(SessionTable *table, Relation rel)
+cache_relation(SessionTable *table, Relation rel)
 {
 	SessionShape shape;
 
@@ -116,9 +119,31 @@ remember(SessionTable *table, Relation rel)
 }
 
 /*
- * Taking the lock is what delivers invalidations, so what is cached is only
- * trusted from then on.
+ * Opens the relation that the cache names.  Returns NULL if the cache names
+ * none or turns out to be outdated: invalidations arrive with the lock, so
+ * what is cached can be relied on only after that.
  */
+static Relation
+open_cached(SessionTable *table, LOCKMODE mode)
+{
+	Relation	rel;
+
+	if (!OidIsValid(table->relid))
+		return NULL;
+	rel = try_relation_open(table->relid, mode);
+	if (rel != NULL && OidIsValid(table->relid))
+	{
+		/* The worker may have seen the database without the extension. */
+		session_table_attach();
+		return rel;
+	}
+	if (rel != NULL)
+		relation_close(rel, mode);
+	table->relid = InvalidOid;
+	return NULL;
+}
+
+/* Opens a table, after checking that this library can work with it. */
 Relation
 session_table_open(SessionTable *table, LOCKMODE mode)
 {
@@ -126,27 +151,17 @@ session_table_open(SessionTable *table, LOCKMODE mode)
 
 	if (!table->listed)
 		watch_table(table);
-	if (OidIsValid(table->relid))
-	{
-		rel = try_relation_open(table->relid, mode);
-		if (rel != NULL && OidIsValid(table->relid))
-		{
-			/* The worker may have found the extension gone, before. */
-			session_table_attach();
-			return rel;
-		}
-		if (rel != NULL)
-			relation_close(rel, mode);
-		table->relid = InvalidOid;
-	}
-
-	rel = try_relation_open(find_relation(table->name), mode);
-	if (rel == NULL)			/* dropped meanwhile; is it back? */
-		return session_table_open(table, mode);
-	remember(table, rel);
+	rel = open_cached(table, mode);
+	if (rel != NULL)
+		return rel;
+	/* A relation that is dropped before it is locked is looked up again. */
+	while (rel == NULL)
+		rel = try_relation_open(find_relation(table->name), mode);
+	cache_relation(table, rel);
 	return rel;
 }
 
+/* Begins a scan of an index, over what is committed now. */
 void
 session_table_begin(SessionTableScan *scan, Relation rel, Oid index,
 					ScanKey key)
@@ -160,16 +175,18 @@ session_table_begin(SessionTableScan *scan, Relation rel, Oid index,
 	session_table_rescan(scan, key);
 }
 
+/* Restarts a scan with another key and the same snapshot. */
 void
 session_table_rescan(SessionTableScan *scan, ScanKey key)
 {
 	index_rescan(scan->desc, key, key == NULL ? 0 : 1, NULL, 0);
 }
 
+/* Moves to the next tuple.  Returns false if there is none. */
 bool
 session_table_next(SessionTableScan *scan)
 {
-	/* btree keeps what it allocates on the way until the scan ends. */
+	/* What btree allocates during a scan must live until its end. */
 	MemoryContext caller = MemoryContextSwitchTo(scan->memory);
 	bool		found = index_getnext_slot(scan->desc, ForwardScanDirection,
 										   scan->slot);
@@ -178,6 +195,7 @@ session_table_next(SessionTableScan *scan)
 	return found;
 }
 
+/* Ends a scan and releases what it holds. */
 void
 session_table_end(SessionTableScan *scan)
 {
@@ -187,6 +205,32 @@ session_table_end(SessionTableScan *scan)
 	index_close(scan->index, AccessShareLock);
 }
 
+/* Errors if a required column of a row is NULL. */
+static void
+check_required(const SessionTable *table, int column, bool null)
+{
+	/* 18 has NOT NULL constraints that older rows may violate. */
+	if (null && table->columns[column].required)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("column \"%s\" of table \"%s.%s\" contains null values",
+						table->columns[column].name, SESSION_TABLE_SCHEMA,
+						table->name)));
+}
+
+/* Returns the value of a required column in a tuple. */
+Datum
+session_table_required_value(const SessionTable *table, TupleTableSlot *slot,
+							 int column)
+{
+	bool		null;
+	Datum		value = session_table_value(table, slot, column, &null);
+
+	check_required(table, column, null);
+	return value;
+}
+
+/* Copies a tuple and returns the values of all declared columns. */
 HeapTuple
 session_table_deform(const SessionTable *table, TupleTableSlot *slot,
 					 Datum *values, bool *nulls)
@@ -203,15 +247,13 @@ session_table_deform(const SessionTable *table, TupleTableSlot *slot,
 
 		values[i] = all[number - 1];
 		nulls[i] = all_nulls[number - 1];
-		/* 18 has NOT NULL constraints that old rows need not obey. */
-		if (nulls[i] && table->columns[i].required)
-			elog(ERROR, "column \"%s\" of a row of \"%s.%s\" is null",
-				 table->columns[i].name, SESSION_TABLE_SCHEMA, table->name);
+		check_required(table, i, nulls[i]);
 	}
 	pfree(all);
 	return tuple;
 }
 
+/* Returns whether the table has a row with a time at or before a given one. */
 bool
 session_table_has_by(SessionTable *table, int index, TimestampTz time)
 {
@@ -229,24 +271,20 @@ session_table_has_by(SessionTable *table, int index, TimestampTz time)
 	return found;
 }
 
+/* Runs a statement as the owner of its table, over what is committed now. */
 uint64
-session_table_execute(SessionTable *table, const char *sql, int nparams,
-					  Oid *types, Datum *values, const char *nulls,
-					  SessionPlan *plan)
+session_table_execute(SessionStatement *statement, const Datum *values,
+					  const char *nulls)
 {
-	Relation	rel = session_table_open(table, AccessShareLock);
+	Relation	rel = session_table_open(statement->table, AccessShareLock);
 	Oid			relid = RelationGetRelid(rel);
-	SessionAuthority before;
-	uint64		changed;
 
 	table_close(rel, AccessShareLock);
-	session_authority_take(&before, table->owner);
-	changed = session_statement_execute(plan, sql, relid, nparams, types,
-										values, nulls);
-	session_authority_give_back(&before);
-	return changed;
+	return session_statement_execute(statement, statement->table->owner, relid,
+									 values, nulls);
 }
 
+/* Errors with 55000 unless the expected number of rows was changed. */
 void
 session_table_expect(const SessionTable *table, uint64 changed,
 					 uint64 expected)
@@ -254,7 +292,7 @@ session_table_expect(const SessionTable *table, uint64 changed,
 	if (changed != expected)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"%s.%s\" did not take a change",
+				 errmsg("could not change table \"%s.%s\"",
 						SESSION_TABLE_SCHEMA, table->name),
 				 errdetail("%llu of %llu rows were changed.",
 						   (unsigned long long) changed,
@@ -263,20 +301,22 @@ session_table_expect(const SessionTable *table, uint64 changed,
 						 "suppresses changes.")));
 }
 
+/* Errors with 55000 if our trigger has noted no change. */
 void
-session_table_expect_heard(const SessionTable *table, uint64 before)
+session_table_expect_noted(const SessionTable *table, uint64 before)
 {
-	if (table->changes_heard == before)
+	if (table->changes_noted == before)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("trigger \"%s\" of table \"%s.%s\" did not fire",
 						table->triggers[0], SESSION_TABLE_SCHEMA, table->name),
 				 errhint("Run ALTER TABLE %s.%s ENABLE ALWAYS TRIGGER %s, and "
-						 "look for other triggers that take changes back.",
+						 "look for other triggers that undo changes.",
 						 SESSION_TABLE_SCHEMA, table->name,
 						 table->triggers[0])));
 }
 
+/* Returns whether a trigger exists and fires for every change. */
 static bool
 always_fires(Relation rel, const char *name)
 {
@@ -286,6 +326,7 @@ always_fires(Relation rel, const char *name)
 	return false;
 }
 
+/* Warns about triggers of the table that do not fire for every change. */
 void
 session_table_check_triggers(SessionTable *table)
 {
@@ -298,7 +339,7 @@ session_table_check_triggers(SessionTable *table)
 					 errmsg("trigger \"%s\" of table \"%s.%s\" does not fire "
 							"for every change", table->triggers[i],
 							SESSION_TABLE_SCHEMA, table->name),
-					 errdetail("Snapshots and other connections do not hear of "
+					 errdetail("Snapshots and other backends do not notice "
 							   "changes that are made without it."),
 					 errhint("Run ALTER TABLE %s.%s ENABLE ALWAYS TRIGGER %s.",
 							 SESSION_TABLE_SCHEMA, table->name,
@@ -306,56 +347,65 @@ session_table_check_triggers(SessionTable *table)
 	table_close(rel, AccessShareLock);
 }
 
-/* The statement that deletes rows, or only locks the first ones. */
-static char *
-trim_statement(const SessionTable *table, int index, bool deletes)
+/*
+ * Makes the statement that deletes the rows of a table whose time has come,
+ * and the one that only locks the first of them.
+ */
+static void
+declare_trim(SessionTable *table, int index)
 {
 	const char *time = table->columns[table->needed[index].columns[0]].name;
-	char	   *locks = psprintf("SELECT t.ctid FROM ONLY " SESSION_TABLE_SCHEMA
-								 ".%s t WHERE t.%s OPERATOR(pg_catalog.<=) $1"
-								 " ORDER BY t.%s LIMIT $2"
-								 " FOR UPDATE SKIP LOCKED",
-								 table->name, time, time);
+	SessionStatement statement = {.table = table,
+	.types = {TIMESTAMPTZOID, INT8OID}};
+	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
-	if (!deletes)
-		return locks;
-	return psprintf("DELETE FROM ONLY " SESSION_TABLE_SCHEMA ".%s"
-					" WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(%s))",
-					table->name, locks);
+	table->probe = table->trim = statement;
+	table->probe.sql =
+		psprintf("SELECT t.ctid FROM ONLY " SESSION_TABLE_SCHEMA ".%s t"
+				 " WHERE t.%s OPERATOR(pg_catalog.<=) $1"
+				 " ORDER BY t.%s LIMIT $2 FOR UPDATE SKIP LOCKED",
+				 table->name, time, time);
+	table->trim.sql =
+		psprintf("DELETE FROM ONLY " SESSION_TABLE_SCHEMA ".%s"
+				 " WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY(%s))",
+				 table->name, table->probe.sql);
+	MemoryContextSwitchTo(caller);
 }
 
-/* Runs one of the two; returns the number of rows. */
+/* Runs one of the two statements.  Returns the number of rows. */
 static uint64
-run_trim(SessionTable *table, int index, TimestampTz time, int limit,
-		 bool deletes)
+run_trim(SessionStatement *statement, TimestampTz time, int limit)
 {
-	Oid			types[] = {TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {TimestampTzGetDatum(time), Int64GetDatum(limit)};
 
-	return session_table_execute(table, trim_statement(table, index, deletes),
-								 lengthof(types), types, values, NULL,
-								 deletes ? &table->trim : &table->probe);
+	return session_table_execute(statement, values, NULL);
 }
 
-/* Deletes at most limit rows; fails if something kept all of them. */
+/*
+ * Deletes rows, at most limit.  Errors if a rule or trigger keeps all of them.
+ */
 static int64
-trim_some(SessionTable *table, int index, TimestampTz time, int limit)
+trim_some(SessionTable *table, TimestampTz time, int limit)
 {
-	uint64		deleted = run_trim(table, index, time, limit, true);
+	uint64		deleted = run_trim(&table->trim, time, limit);
 
-	/* If there is none that others have locked, then something kept them. */
+	/*
+	 * No row was deleted: either other transactions have locked all of them,
+	 * which the probe tells, or something on the table keeps them.
+	 */
 	if (deleted == 0)
 	{
-		uint64		locked = run_trim(table, index, time, 1, false);
+		uint64		locked = run_trim(&table->probe, time, 1);
 
 		if (locked > 0)
-			deleted = run_trim(table, index, time, limit, true);
+			deleted = run_trim(&table->trim, time, limit);
 		if (deleted == 0)
 			session_table_expect(table, deleted, locked);
 	}
 	return (int64) deleted;
 }
 
+/* Deletes rows with a time at or before a given one, within a budget. */
 int64
 session_table_trim(SessionTable *table, int index, TimestampTz time,
 				   SessionBudget *budget, int limit)
@@ -365,9 +415,11 @@ session_table_trim(SessionTable *table, int index, TimestampTz time,
 
 	if (!session_table_has_by(table, index, time))
 		return 0;
+	if (table->trim.sql == NULL)
+		declare_trim(table, index);
 	while ((size = session_budget_next(budget, limit - (int) deleted)) > 0)
 	{
-		int64		some = trim_some(table, index, time, size);
+		int64		some = trim_some(table, time, size);
 
 		deleted += some;
 		if (some < size)
@@ -376,6 +428,7 @@ session_table_trim(SessionTable *table, int index, TimestampTz time,
 	return deleted;
 }
 
+/* Makes the commit of this transaction wait for the disk. */
 void
 session_table_flush_commit(SessionTable *table)
 {

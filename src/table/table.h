@@ -1,6 +1,6 @@
 /*
  * table.h
- *	  How store.c, keyring.c and their like reach the extension's own tables.
+ *	  Access to the extension's own tables, for the modules that own them.
  */
 #ifndef SESSION_TABLE_H
 #define SESSION_TABLE_H
@@ -16,19 +16,23 @@
 #include "table/declaration.h"
 
 /*
- * Opens the table.  Errors with 55000 and a hint when the extension is not
- * there or of another version, or when the table is one that this library
- * cannot work with.  Close it with table_close.
+ * Opens a table and locks it; close it with table_close.  Errors with 55000
+ * and a hint if the extension is not installed or has another version, or if
+ * this library cannot work with the table (see shape.c).
  */
 extern Relation session_table_open(SessionTable *table, LOCKMODE mode);
 
 /*
- * Notes that this database uses the library, and begins the era of snapshots if
- * that was not known.  session_table_open calls it.
+ * Registers this database in shared memory as one that uses the library, and
+ * begins the era of snapshots if there is none yet.  session_table_open calls
+ * it.
  */
 extern void session_table_attach(void);
 
-/* A scan over what is committed now, and what this transaction did. */
+/*
+ * An index scan over what is committed now, and what this transaction has
+ * done.
+ */
 typedef struct SessionTableScan
 {
 	Relation	index;
@@ -38,16 +42,23 @@ typedef struct SessionTableScan
 	MemoryContext memory;		/* where the access method may allocate */
 } SessionTableScan;
 
-/* The keys of a scan are columns of the index. */
+/*
+ * Begins a scan of an index with a key, whose column number counts the columns
+ * of the index, or of the whole index if the key is NULL.
+ */
 extern void session_table_begin(SessionTableScan *scan, Relation rel,
 								Oid index, ScanKey key);
 
-/* Begins again, for another key, over the same snapshot. */
+/* Restarts a scan with another key and the same snapshot. */
 extern void session_table_rescan(SessionTableScan *scan, ScanKey key);
+
+/* Moves to the next tuple.  Returns false if there is none. */
 extern bool session_table_next(SessionTableScan *scan);
+
+/* Ends a scan and releases what it holds. */
 extern void session_table_end(SessionTableScan *scan);
 
-/* The value of a column in the current tuple. */
+/* Returns the value of a declared column in a tuple. */
 static inline Datum
 session_table_value(const SessionTable *table, TupleTableSlot *slot,
 					int column, bool *null)
@@ -56,66 +67,74 @@ session_table_value(const SessionTable *table, TupleTableSlot *slot,
 }
 
 /*
- * Copies the current tuple into the current context and gives the values of
- * all declared columns, which point into that copy.  A required one is not
- * NULL.
+ * Returns the value of a required column in a tuple.  Errors with XX001 if it
+ * is NULL.
+ */
+extern Datum session_table_required_value(const SessionTable *table,
+										  TupleTableSlot *slot, int column);
+
+/*
+ * Copies the tuple in a slot into the current memory context, and returns the
+ * values of all declared columns, which point into that copy.  Errors with
+ * XX001 if a required column is NULL.
  */
 extern HeapTuple session_table_deform(const SessionTable *table,
 									  TupleTableSlot *slot, Datum *values,
 									  bool *nulls);
 
 /*
- * Whether there is a row whose time, which comes first in an index, is not
- * after some other.  This is one look at the index.
+ * Returns whether the table has a row with a time, the first column of an
+ * index, at or before a given one.  Reads one index entry.
  */
 extern bool session_table_has_by(SessionTable *table, int index,
 								 TimestampTz time);
 
 /*
- * Runs a statement as the table's owner, over what is committed now, and
- * returns how many rows of the table it changed.  Its effects are visible to
- * the next read.  The plan is kept in *plan for the life of the backend.  An
- * error does not show the statement.
+ * Runs a statement as the owner of its table, over what is committed now.
+ * Returns the number of rows of the table that it changed or locked.  The next
+ * read sees its effects.  An error does not show the statement.  nulls has an
+ * 'n' for each value that is NULL, and may itself be NULL.
  */
-extern uint64 session_table_execute(SessionTable *table, const char *sql,
-									int nparams, Oid *types, Datum *values,
-									const char *nulls, SessionPlan *plan);
+extern uint64 session_table_execute(SessionStatement *statement,
+									const Datum *values, const char *nulls);
 
 /*
- * Errors with 55000 unless as many rows were changed as had to be: a rule or a
- * trigger that a user has put on the table can suppress a change.
+ * Errors with 55000 unless the expected number of rows was changed.  A rule or
+ * a trigger that users have added to the table can suppress a change.
  */
 extern void session_table_expect(const SessionTable *table, uint64 changed,
 								 uint64 expected);
 
 /*
- * Errors with 55000 if no trigger of the table has run since it had heard of so
- * many changes: it is disabled, or a user's trigger has taken the change back.
+ * Errors with 55000 if the table's changes_noted still has the value that it
+ * had before a change.  Then our trigger is disabled, or a trigger of a user
+ * has undone the change.
  */
-extern void session_table_expect_heard(const SessionTable *table,
+extern void session_table_expect_noted(const SessionTable *table,
 									   uint64 before);
 
 /*
- * Warns of triggers of the table that are disabled or gone, or that do not fire
- * for what logical replication applies.
+ * Warns about triggers of the table that are disabled, missing, or do not fire
+ * for changes that logical replication applies.
  */
 extern void session_table_check_triggers(SessionTable *table);
 
 /*
- * Deletes at most limit rows whose time, which comes first in an index, is not
- * after some other, earliest first, as far as the budget goes, skipping locked
- * rows.  Returns the number deleted.
+ * Deletes rows with a time, the first column of an index, at or before a given
+ * one: the earliest first, at most limit and as many as the budget allows,
+ * skipping locked rows.  A table has one such index.  Returns the number
+ * deleted.
  */
 extern int64 session_table_trim(SessionTable *table, int index,
 								TimestampTz time, SessionBudget *budget,
 								int limit);
 
 /*
- * Has the commit of this transaction flushed, whatever synchronous_commit says.
- * Does nothing when the table is kept as a cache, which no crash leaves anything
- * of, or in a worker of logical replication, which receives the change again.
- * Call it before the change or in a trigger that the change fires, so that no
- * change is there without it.
+ * Makes the commit of this transaction wait for the disk, whatever
+ * synchronous_commit is.  Has no effect on an unlogged table, which a crash
+ * empties anyway, and in a worker of logical replication, which receives the
+ * change again after a crash.  Call it before the change, or in a trigger that
+ * the change fires, so that no change is made without it.
  */
 extern void session_table_flush_commit(SessionTable *table);
 

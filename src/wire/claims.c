@@ -30,7 +30,7 @@ typedef struct Reader
 static bool read_value(Reader *reader, int depth);
 
 static inline bool
-advance(Reader *reader)
+next_token(Reader *reader)
 {
 	return json_lex(&reader->lex) == JSON_SUCCESS;
 }
@@ -278,8 +278,8 @@ read_member(Reader *reader, int depth)
 		return false;
 	if (depth == 1 ? !read_name(reader) : !read_string(reader, &nested))
 		return false;
-	return advance(reader) && reader->lex.token_type == JSON_TOKEN_COLON &&
-		advance(reader) && read_value(reader, depth);
+	return next_token(reader) && reader->lex.token_type == JSON_TOKEN_COLON &&
+		next_token(reader) && read_value(reader, depth);
 }
 
 /* Read what is between brackets, and one token more. */
@@ -287,15 +287,15 @@ static bool
 read_items(Reader *reader, int depth, JsonTokenType end,
 		   bool (*read_item) (Reader *, int))
 {
-	if (depth > SESSION_JSON_DEPTH || !advance(reader))
+	if (depth > SESSION_JSON_DEPTH || !next_token(reader))
 		return false;
 	if (reader->lex.token_type == end)
-		return advance(reader);
+		return next_token(reader);
 	while (read_item(reader, depth))
 	{
 		if (reader->lex.token_type == end)
-			return advance(reader);
-		if (reader->lex.token_type != JSON_TOKEN_COMMA || !advance(reader))
+			return next_token(reader);
+		if (reader->lex.token_type != JSON_TOKEN_COMMA || !next_token(reader))
 			return false;
 	}
 	return false;
@@ -320,13 +320,13 @@ read_value(Reader *reader, int depth)
 							  read_value);
 		case JSON_TOKEN_STRING:
 			member->kind = SESSION_JSON_STRING;
-			return read_string(reader, &member->string) && advance(reader);
+			return read_string(reader, &member->string) && next_token(reader);
 		case JSON_TOKEN_NUMBER:
-			return read_number(reader, member) && advance(reader);
+			return read_number(reader, member) && next_token(reader);
 		case JSON_TOKEN_TRUE:
 		case JSON_TOKEN_FALSE:
 		case JSON_TOKEN_NULL:
-			return advance(reader);
+			return next_token(reader);
 		default:
 			return false;
 	}
@@ -347,7 +347,7 @@ session_claims_read(SessionMember *members, int *count, const char *json,
 	/* An unescaped string is shorter than its token, terminator included. */
 	reader.room = strings = palloc(len);
 	session_compat_json_lexer(&reader.lex, json, len, PG_UTF8);
-	ok = advance(&reader) &&
+	ok = next_token(&reader) &&
 		reader.lex.token_type == JSON_TOKEN_OBJECT_START &&
 		read_value(&reader, 0) && reader.lex.token_type == JSON_TOKEN_END;
 	if (ok)

@@ -19,7 +19,7 @@ session_codec_fits(const SessionCodec *codec, size_t payload_len)
 }
 
 bool
-session_codec_usable(const SessionCodecKey *key, const char *purpose)
+session_codec_key_usable(const SessionCodecKey *key, const char *purpose)
 {
 	return key->secret_len >= SESSION_KEY_BYTES &&
 		strlen(purpose) <= SESSION_PURPOSE_BYTES;
@@ -76,7 +76,7 @@ session_codec_derive(uint8 out[SESSION_KEY_BYTES], const char *encoding,
 	char		label[SESSION_LABEL_BYTES];
 	size_t		len;
 
-	if (!session_codec_usable(key, purpose))
+	if (!session_codec_key_usable(key, purpose))
 		return false;
 	len = session_codec_label(label, encoding, purpose);
 	return session_crypto_hkdf_sha256(out, SESSION_KEY_BYTES, label, len,
@@ -92,7 +92,7 @@ session_codec_mac(uint8 mac[SESSION_SHA256_BYTES], const char *in, size_t len,
 	bool		ok;
 
 	if (key->imported)
-		return session_codec_usable(key, purpose) &&
+		return session_codec_key_usable(key, purpose) &&
 			session_crypto_hmac_sha256(mac, in, len, key->secret,
 									   key->secret_len);
 	ok = session_codec_derive(derived, encoding, purpose, key) &&
@@ -121,8 +121,8 @@ session_codec_header(SessionHeader *header, SessionPart part)
 }
 
 bool
-session_codec_says(const SessionHeader *header, const char *name,
-				   const char *string, bool optional)
+session_codec_header_has(const SessionHeader *header, const char *name,
+						 const char *string, bool optional)
 {
 	const SessionMember *member;
 

@@ -34,8 +34,8 @@ typedef struct SessionHeader
 extern bool session_codec_fits(const SessionCodec *codec, size_t payload_len);
 
 /* Is the key long enough, and the purpose not too long? */
-extern bool session_codec_usable(const SessionCodecKey *key,
-								 const char *purpose);
+extern bool session_codec_key_usable(const SessionCodecKey *key,
+									 const char *purpose);
 
 /* False unless the value has exactly count parts and an allowed length. */
 extern bool session_codec_split(SessionPart *parts, int count,
@@ -69,7 +69,7 @@ extern bool session_codec_mac(uint8 mac[SESSION_SHA256_BYTES],
 extern bool session_codec_header(SessionHeader *header, SessionPart part);
 
 /* Has the header this string under the name, or nothing where that is fine? */
-extern bool session_codec_says(const SessionHeader *header, const char *name,
-							   const char *string, bool optional);
+extern bool session_codec_header_has(const SessionHeader *header, const char *name,
+									 const char *string, bool optional);
 
 #endif							/* SESSION_CODEC_COMMON_H */

@@ -88,13 +88,13 @@ make_kid(ContentKey *content)
 
 /* Derive the key for a purpose, for either cipher. */
 static bool
-jwe_make_key(ContentKey *content, bool gcm, const char *purpose,
-			 const SessionCodecKey *key)
+make_content_key(ContentKey *content, bool gcm, const char *purpose,
+				 const SessionCodecKey *key)
 {
 	char		info[KEY_INFO_BYTES];
 	size_t		len;
 
-	if (!session_codec_usable(key, purpose))
+	if (!session_codec_key_usable(key, purpose))
 		return false;
 	content->gcm = gcm;
 	len = snprintf(info, sizeof(info), KEY_INFO, purpose);
@@ -146,7 +146,7 @@ jwe_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
 
 	if (!session_codec_fits(&session_codec_jwe, payload_len))
 		return false;
-	ok = jwe_make_key(&content, false, purpose, key);
+	ok = make_content_key(&content, false, purpose, key);
 	if (ok)
 	{
 		len = snprintf(header, sizeof(header), HEADER, content.kid);
@@ -168,11 +168,11 @@ read_header(ContentKey *content, SessionPart part, const char *purpose,
 
 	if (!session_codec_header(&header, part))
 		return false;
-	gcm = key->imported && session_codec_says(&header, "enc", ENC_GCM, false);
-	ok = session_codec_says(&header, "alg", "dir", false) &&
-		(gcm || session_codec_says(&header, "enc", ENC_CBC, false)) &&
-		jwe_make_key(content, gcm, purpose, key) &&
-		session_codec_says(&header, "kid", content->kid, key->imported);
+	gcm = key->imported && session_codec_header_has(&header, "enc", ENC_GCM, false);
+	ok = session_codec_header_has(&header, "alg", "dir", false) &&
+		(gcm || session_codec_header_has(&header, "enc", ENC_CBC, false)) &&
+		make_content_key(content, gcm, purpose, key) &&
+		session_codec_header_has(&header, "kid", content->kid, key->imported);
 	session_claims_free(header.members, header.count);
 	return ok;
 }

@@ -77,7 +77,7 @@ is_jwt(const SessionHeader *header, const SessionCodecKey *key)
 	const char *type;
 
 	if (!key->imported)
-		return session_codec_says(header, "typ", "JWT", false);
+		return session_codec_header_has(header, "typ", "JWT", false);
 	typ = session_claims_find(header->members, header->count, "typ");
 	if (typ == NULL)
 		return true;
@@ -98,9 +98,9 @@ check_header(SessionPart part, const SessionCodecKey *key)
 
 	if (!session_codec_header(&header, part))
 		return false;
-	ok = session_codec_says(&header, "alg", "HS256", false) &&
+	ok = session_codec_header_has(&header, "alg", "HS256", false) &&
 		is_jwt(&header, key) &&
-		session_codec_says(&header, "kid", key->kid, key->imported);
+		session_codec_header_has(&header, "kid", key->kid, key->imported);
 	session_claims_free(header.members, header.count);
 	return ok;
 }

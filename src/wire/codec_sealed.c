@@ -31,7 +31,7 @@ sealed_bound(size_t payload_len)
 static bool
 sealed_make_key(ContentKey *content, const char *purpose, const SessionCodecKey *key)
 {
-	if (!session_codec_usable(key, purpose))
+	if (!session_codec_key_usable(key, purpose))
 		return false;
 	content->aad_len = 0;
 	content->padded = key->imported &&

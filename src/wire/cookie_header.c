@@ -261,12 +261,12 @@ put_name(Line *line, const SessionCookieText *name, int chunk)
 static void
 put_max_age(Line *line, int64 max_age)
 {
-	char text[	32];
+	char		buffer[32];
 
 	if (max_age == SESSION_COOKIE_NO_MAX_AGE)
 		return;
-	snprintf(text, sizeof(text), "; Max-Age=%lld", (long long) max_age);
-	put_string(line, text);
+	snprintf(buffer, sizeof(buffer), "; Max-Age=%lld", (long long) max_age);
+	put_string(line, buffer);
 	if (max_age == 0)
 		put_string(line, "; Expires=" EPOCH);
 }
@@ -289,7 +289,7 @@ put_attributes(Line *line, const SessionCookie *cookie)
 
 /* Bytes of the value that one cookie takes, under the name of a chunk. */
 static size_t
-room(const SessionCookie *cookie, int chunk)
+value_room(const SessionCookie *cookie, int chunk)
 {
 	Line		line = {NULL, 0};
 
@@ -302,9 +302,9 @@ room(const SessionCookie *cookie, int chunk)
 int
 session_cookie_header_chunks(const SessionCookie *cookie)
 {
-	size_t		each = room(cookie, LAST_CHUNK);
+	size_t		each = value_room(cookie, LAST_CHUNK);
 
-	if (cookie->value.len <= room(cookie, SESSION_COOKIE_WHOLE))
+	if (cookie->value.len <= value_room(cookie, SESSION_COOKIE_WHOLE))
 		return 1;
 	if (cookie->value.len > each * SESSION_COOKIE_CHUNKS)
 		return 0;
@@ -320,7 +320,7 @@ session_cookie_header_write(char *out, const SessionCookie *cookie, int chunk)
 
 	if (chunk != SESSION_COOKIE_WHOLE)
 	{
-		size_t		each = room(cookie, LAST_CHUNK);
+		size_t		each = value_room(cookie, LAST_CHUNK);
 
 		start = Min(each * chunk, end);
 		end = Min(start + each, end);
@@ -338,7 +338,7 @@ session_cookie_header_write(char *out, const SessionCookie *cookie, int chunk)
  */
 
 static SessionCookieText
-trimmed(const char *start, const char *end)
+trim_blanks(const char *start, const char *end)
 {
 	SessionCookieText result;
 
@@ -373,15 +373,15 @@ next_pair(SessionCookieText *name, SessionCookieText *value,
 		equals = memchr(start, '=', end - start);
 		if (equals == NULL)
 			continue;
-		*name = trimmed(start, equals);
-		*value = trimmed(equals + 1, end);
+		*name = trim_blanks(start, equals);
+		*value = trim_blanks(equals + 1, end);
 		return true;
 	}
 	return false;
 }
 
 static int
-digit_of(char c)
+read_digit(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : NOT_OURS;
 }
@@ -391,7 +391,7 @@ digit_of(char c)
  * zeroes, so every chunk has one name only.
  */
 static int
-part_of(const SessionCookieText *name, const SessionCookieText *wanted)
+find_part(const SessionCookieText *name, const SessionCookieText *wanted)
 {
 	const char *suffix;
 	int			tens;
@@ -406,11 +406,11 @@ part_of(const SessionCookieText *name, const SessionCookieText *wanted)
 	if (*suffix != '.')
 		return NOT_OURS;
 	if (name->len == wanted->len + 2)
-		return digit_of(suffix[1]);
+		return read_digit(suffix[1]);
 	if (name->len != wanted->len + 3)
 		return NOT_OURS;
-	tens = digit_of(suffix[1]);
-	ones = digit_of(suffix[2]);
+	tens = read_digit(suffix[1]);
+	ones = read_digit(suffix[2]);
 	return tens > 0 && ones >= 0 ? tens * 10 + ones : NOT_OURS;
 }
 
@@ -426,7 +426,7 @@ session_cookie_header_find(SessionCookieFound *found,
 	memset(found, 0, sizeof(*found));
 	while (next_pair(&pair_name, &pair_value, &rest))
 	{
-		int			part = part_of(&pair_name, name);
+		int			part = find_part(&pair_name, name);
 		SessionCookieText *place;
 
 		if (part == NOT_OURS)

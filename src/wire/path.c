@@ -27,7 +27,7 @@ next_pattern(const char **list, const char **pattern, size_t *len)
 
 /* Undoes an escape at *i; false where servers differ about what it is. */
 static bool
-unescape(char *c, const char *path, size_t len, size_t *i)
+unescape_char(char *c, const char *path, size_t len, size_t *i)
 {
 	int			high = *i + 2 < len ? session_hex_digit(path[*i + 1]) : -1;
 	int			low = *i + 2 < len ? session_hex_digit(path[*i + 2]) : -1;
@@ -59,7 +59,7 @@ has_dots(const char *path, size_t len)
 
 /* Writes the path as a server would resolve it; false where that is open. */
 static bool
-resolve(char *out, size_t *out_len, const char *path, size_t len)
+resolve_path(char *out, size_t *out_len, const char *path, size_t len)
 {
 	size_t		n = 0;
 
@@ -69,7 +69,7 @@ resolve(char *out, size_t *out_len, const char *path, size_t len)
 	{
 		char		c = path[i];
 
-		if (c == '\\' || c == ';' || (c == '%' && !unescape(&c, path, len, &i)))
+		if (c == '\\' || c == ';' || (c == '%' && !unescape_char(&c, path, len, &i)))
 			return false;
 		if (c != '/' || n == 0 || out[n - 1] != '/')
 			out[n++] = c;
@@ -81,7 +81,7 @@ resolve(char *out, size_t *out_len, const char *path, size_t len)
 }
 
 static bool
-matches(const char *pattern, size_t pattern_len, const char *path, size_t len)
+matches_pattern(const char *pattern, size_t pattern_len, const char *path, size_t len)
 {
 	if (pattern[pattern_len - 1] == '*')
 	{
@@ -107,7 +107,7 @@ can_match(const char *pattern, size_t len)
 		len--;
 	if (memchr(pattern, '*', len) != NULL ||
 		(len > 1 && memcmp(pattern + len - 2, "//", 2) == 0) ||
-		!resolve(resolved, &resolved_len, pattern, len))
+		!resolve_path(resolved, &resolved_len, pattern, len))
 		return false;
 	if (len > 1 && pattern[len - 1] == '/')
 		len--;
@@ -133,12 +133,12 @@ bool
 session_path_listed(const char *list, const char *path, size_t len)
 {
 	char		resolved[PATH_CHARS];
-	bool		clear = resolve(resolved, &len, path, len);
+	bool		clear = resolve_path(resolved, &len, path, len);
 	const char *pattern;
 	size_t		pattern_len;
 
 	while (next_pattern(&list, &pattern, &pattern_len))
-		if (!clear || matches(pattern, pattern_len, resolved, len))
+		if (!clear || matches_pattern(pattern, pattern_len, resolved, len))
 			return true;
 	return false;
 }

@@ -199,7 +199,7 @@ show_id(Secret *secret, const char *p, int width)
 
 /* A token in text whose prefix is at p. */
 static bool
-token_at(Secret *secret, const char *text, const char *p, int width)
+match_token(Secret *secret, const char *text, const char *p, int width)
 {
 	int			kind = char_at(p, width) | 0x20;
 	Run			run;
@@ -219,7 +219,7 @@ token_at(Secret *secret, const char *text, const char *p, int width)
 
 /* Replaces all of something that has no public id. */
 static void
-show_nothing(Secret *secret)
+show_redacted(Secret *secret)
 {
 	secret->shown_chars = strlen(REDACTED);
 	memcpy(secret->shown, REDACTED, secret->shown_chars);
@@ -235,7 +235,7 @@ is_no_word(const Run *run)
 
 /* The end of a token of which a cut took the beginning. */
 static bool
-tail_at(Secret *secret, const char *p)
+match_tail(Secret *secret, const char *p)
 {
 	Run			run;
 
@@ -246,13 +246,13 @@ tail_at(Secret *secret, const char *p)
 		return false;
 	secret->start = p + strlen(CUT);
 	secret->end = run.end;
-	show_nothing(secret);
+	show_redacted(secret);
 	return true;
 }
 
 /* Returns where an object begins in the run that ends at p; NULL if not. */
 static const char *
-object_before(const char *p, const char *from)
+find_object(const char *p, const char *from)
 {
 	const char *start = p;
 	const char *object = NULL;
@@ -269,9 +269,9 @@ object_before(const char *p, const char *from)
 
 /* A cookie whose first part ends at p. */
 static bool
-cookie_at(Secret *secret, const char *from, const char *p)
+match_cookie(Secret *secret, const char *from, const char *p)
 {
-	secret->start = object_before(p, from);
+	secret->start = find_object(p, from);
 	secret->end = NULL;
 	if (secret->start == NULL)
 		return false;
@@ -283,7 +283,7 @@ cookie_at(Secret *secret, const char *from, const char *p)
 		if (is_no_word(&run))
 			secret->end = p;
 	}
-	show_nothing(secret);
+	show_redacted(secret);
 	return secret->end != NULL;
 }
 
@@ -294,11 +294,11 @@ find_secret(Secret *secret, const char *text, const char *from)
 	for (const char *p = from + strcspn(from, MARKS); *p != '\0';
 		 p++, p += strcspn(p, MARKS))
 	{
-		if (*p == '_' && p - from >= 2 && token_at(secret, text, p - 2, 1))
+		if (*p == '_' && p - from >= 2 && match_token(secret, text, p - 2, 1))
 			return true;
-		if (*p == '7' && token_at(secret, text, p, 2))
+		if (*p == '7' && match_token(secret, text, p, 2))
 			return true;
-		if (*p == '.' && (tail_at(secret, p) || cookie_at(secret, from, p)))
+		if (*p == '.' && (match_tail(secret, p) || match_cookie(secret, from, p)))
 			return true;
 	}
 	return false;

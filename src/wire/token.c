@@ -37,7 +37,7 @@ parse_token(uint8 *payload, const char *prefix, const char *chars, size_t len)
 }
 
 static void
-format(char *out, const char *prefix, const uint8 *payload)
+format_token(char *out, const char *prefix, const uint8 *payload)
 {
 	memcpy(out, prefix, PREFIX_CHARS);
 	session_base64url_encode(out + PREFIX_CHARS, payload, PAYLOAD_BYTES);
@@ -59,13 +59,13 @@ session_token_parse_refresh(SessionRefreshToken *token, const char *chars,
 void
 session_token_format(char *out, const SessionToken *token)
 {
-	format(out, SESSION_PREFIX, (const uint8 *) token);
+	format_token(out, SESSION_PREFIX, (const uint8 *) token);
 }
 
 void
 session_token_format_refresh(char *out, const SessionRefreshToken *token)
 {
-	format(out, REFRESH_PREFIX, (const uint8 *) token);
+	format_token(out, REFRESH_PREFIX, (const uint8 *) token);
 }
 
 uint32

@@ -1,15 +1,17 @@
 /*
  * launcher.c
- *	  Who has upkeep done.
+ *	  Starts a worker in each database that has upkeep to do.
  *
- * Rules: one launcher a server, connected to no database, so it keeps none
- * from being dropped.  Every "session.naptime" it looks which databases have
- * work, and has a worker of its own do a round in one after the other.  A
- * database shows itself by using the library; when work begins, each is asked
- * once.  On a standby there is nothing to do until it is promoted.
- *
- * It does not wait without looking at the time and at what it is told, so a
- * server that is shut down need not wait for it.
+ * Rules:
+ * - A server has one launcher.  It is connected to no database, so it keeps
+ *	 none from being dropped.
+ * - Every "session.naptime" it looks for databases that have work.  For one
+ *	 after the other, it starts a worker that does a round, and waits for it.
+ * - Shared memory knows a database as soon as a backend in it uses the
+ *	 library.  After a start, a worker looks at every database once, known or
+ *	 not.
+ * - On a standby it does nothing until the promotion.
+ * - Every wait ends at signals, so the server can shut down at once.
  */
 #include "postgres.h"
 
@@ -45,22 +47,22 @@
 #define WORKER "session worker"
 
 /*
- * When no slot for a worker is free it is tried again after "session.naptime",
- * then after twice as long and so on, up to a minute; and the log says so once
- * an hour.
+ * When no slot for a worker is free, the launcher tries again after
+ * "session.naptime", then after twice that time and so on, up to a minute.
+ * The message goes to the log once an hour.
  */
 #define RETRY_AT_MOST USECS_PER_MINUTE
 #define REPORT_EVERY USECS_PER_HOUR
 
-/* Seconds until a launcher that died is replaced. */
+/* Seconds after which the server restarts a launcher that exited. */
 #define RESTART_AFTER 1
 
 /*
- * Does what was asked of this process meanwhile.  To leave with 1 is to be
- * replaced, unless the server is shut down.
+ * Handles signals that have arrived.  After an exit code of 1 the postmaster
+ * starts the launcher again, unless the server shuts down.
  */
 static void
-heed(void)
+serve_signals(void)
 {
 	CHECK_FOR_INTERRUPTS();
 	if (ShutdownRequestPending)
@@ -72,23 +74,24 @@ heed(void)
 	}
 }
 
-/* Waits until something happens, at most so long. */
+/* Waits for a signal, at most for some time, and handles it. */
 static void
 wait_for(long milliseconds)
 {
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 milliseconds, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
-	heed();
+	serve_signals();
 }
 
-/* Seconds to the next look, as the setting is now. */
+/* Returns the seconds from one look for work to the next. */
 static int
 nap_length(void)
 {
-	return session_revocation_waits() ? 1 : session_settings.naptime;
+	return session_revocation_is_waiting() ? 1 : session_settings.naptime;
 }
 
+/* Waits until the time for a nap that began at `start` is over. */
 static void
 nap_since(TimestampTz start)
 {
@@ -97,7 +100,7 @@ nap_since(TimestampTz start)
 		TimestampTz now = GetCurrentTimestamp();
 		TimestampTz end = start + nap_length() * USECS_PER_SEC;
 
-		/* Nor does a clock that is put back make it longer. */
+		/* A clock that was set back must not make the nap longer. */
 		if (now < start || now >= end)
 			return;
 		wait_for(TimestampDifferenceMilliseconds(now, end));
@@ -108,26 +111,37 @@ nap_since(TimestampTz start)
  * Slots for workers
  */
 
-/* How long to wait between attempts, and until when; 0 = a slot was free. */
+/* How long to wait after a failed attempt; 0 = the last one found a slot. */
 static int64 retry_after = 0;
+
+/* When to try again, and when the log last had the message. */
 static TimestampTz retry_at;
 static TimestampTz reported_at = SESSION_NO_TIME;
 
+/* Returns whether it is time to try to start a worker. */
 static bool
 slot_may_be_free(TimestampTz now)
 {
-	/* A clock that is set back must not make it longer. */
+	/* A clock that was set back must not make the wait longer. */
 	return retry_after == 0 || now >= retry_at ||
 		retry_at - now > retry_after;
 }
 
+/* Returns whether it is time for another message that no slot is free. */
+static bool
+is_report_due(TimestampTz now)
+{
+	return reported_at == SESSION_NO_TIME || now < reported_at ||
+		now - reported_at >= REPORT_EVERY;
+}
+
+/* Notes and reports that no slot was free. */
 static void
 note_no_slot(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	int64		nap = session_settings.naptime * USECS_PER_SEC;
-	bool		report = reported_at == SESSION_NO_TIME || now < reported_at ||
-	now - reported_at >= REPORT_EVERY;
+	bool		report = is_report_due(now);
 
 	ereport(report ? LOG : DEBUG1,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -142,6 +156,7 @@ note_no_slot(void)
 	session_database_set_workers(SESSION_WORKERS_NO_SLOT);
 }
 
+/* Notes that a slot was free. */
 static void
 note_slot(void)
 {
@@ -154,8 +169,8 @@ note_slot(void)
  */
 
 /*
- * Has a round done in a database, and waits for its end.  Returns false when
- * there is no slot for a worker.
+ * Starts a worker that does a round in a database, and waits for its end.
+ * Returns false when no slot for a worker is free.
  */
 static bool
 have_round(Oid database)
@@ -185,18 +200,21 @@ have_round(Oid database)
 	while (GetBackgroundWorkerPid(handle, &pid) != BGWH_STOPPED)
 		wait_for(1000);
 	pfree(handle);
-	session_database_note_died(database, started);
+	session_database_note_worker_died(database, started);
 	return true;
 }
 
-/* Has rounds done in databases; false when there was no slot for one. */
+/*
+ * Has a round done in each of the databases.  Stops and returns false when no
+ * slot for a worker is free.
+ */
 static bool
 have_rounds(List *databases)
 {
 	static Oid	missed = InvalidOid;
 	ListCell   *cell;
 
-	/* The one that found no slot the last time is the first. */
+	/* Begin with the database that found no slot the last time. */
 	if (list_member_oid(databases, missed))
 		databases = lcons_oid(missed, list_delete_oid(databases, missed));
 	missed = InvalidOid;
@@ -217,10 +235,10 @@ have_rounds(List *databases)
 typedef struct Database
 {
 	Oid			oid;
-	bool		open;			/* one can connect to it */
+	bool		open;			/* a worker can connect to it */
 } Database;
 
-/* Lists the databases there are, in the context of the caller. */
+/* Lists the databases of the server, in the caller's memory context. */
 static List *
 all_databases(void)
 {
@@ -239,7 +257,7 @@ all_databases(void)
 		Database   *database = palloc_object(Database);
 
 		database->oid = form->oid;
-		/* A limit of -2 marks one that is half dropped. */
+		/* A limit of -2 marks a database whose DROP was interrupted. */
 		database->open = form->datallowconn && !form->datistemplate &&
 			form->datconnlimit >= -1;
 		result = lappend(result, database);
@@ -250,6 +268,7 @@ all_databases(void)
 	return result;
 }
 
+/* Returns the entry of a database in a list of entries, or NULL. */
 static SessionDatabase *
 known_as(List *known, Oid oid)
 {
@@ -265,20 +284,24 @@ known_as(List *known, Oid oid)
 	return NULL;
 }
 
+/* Returns whether a database is in a list of Database. */
 static bool
-exists(List *databases, Oid oid)
+database_exists(List *databases, Oid oid)
 {
 	ListCell   *cell;
 
 	foreach(cell, databases)
+	{
 		if (((Database *) lfirst(cell))->oid == oid)
-		return true;
+			return true;
+	}
 	return false;
 }
 
 /*
- * Forgets those that were dropped.  They were known before the others were
- * listed, so none of them is too new to be there.
+ * Drops what shared memory has about databases that no longer exist.  `known`
+ * and `due` were read before `databases`, so a database that is missing there
+ * was dropped; it is not one that was just created.
  */
 static void
 forget_dropped(List *known, List *due, List *databases)
@@ -289,17 +312,18 @@ forget_dropped(List *known, List *due, List *databases)
 	{
 		SessionDatabase *entry = lfirst(cell);
 
-		if (!exists(databases, entry->database))
+		if (!database_exists(databases, entry->database))
 			session_shmem_forget(entry->database);
 	}
-	/* What a database that was never known has left behind. */
+	/* A database without an entry may have left uses or evidence behind. */
 	foreach(cell, due)
 	{
-		if (!exists(databases, lfirst_oid(cell)))
+		if (!database_exists(databases, lfirst_oid(cell)))
 			session_shmem_forget(lfirst_oid(cell));
 	}
 }
 
+/* Returns whether a known database needs a round. */
 static bool
 has_work(const SessionDatabase *entry, List *due, TimestampTz now)
 {
@@ -309,8 +333,8 @@ has_work(const SessionDatabase *entry, List *due, TimestampTz now)
 }
 
 /*
- * Lists the databases that need a round, in the current context; those that
- * are not known too, if everybody is to be asked.
+ * Lists the databases that need a round, in the current memory context.  With
+ * ask_all, the list contains the unknown databases too.
  */
 static List *
 databases_with_work(bool ask_all)
@@ -350,8 +374,9 @@ databases_with_work(bool ask_all)
  */
 
 /*
- * Looks for work once and has it done; true when there is more.  *ask_all says
- * that each database has still to be asked, and is cleared when that is done.
+ * Looks for work once and has it done.  Returns whether there is more to do at
+ * once.  *ask_all says that a worker has not looked at every database yet; it
+ * is cleared when that is done.
  */
 static bool
 look_for_work(bool *ask_all)
@@ -368,7 +393,7 @@ look_for_work(bool *ask_all)
 	if (done && *ask_all)
 	{
 		*ask_all = false;
-		session_database_set_asked();
+		session_database_set_all_visited();
 	}
 	foreach(cell, session_database_list())
 	{
@@ -386,8 +411,9 @@ look_for_work(bool *ask_all)
 	return more;
 }
 
+/* Looks for work until the process is told to end. */
 static void
-work(void)
+run_launcher(void)
 {
 	MemoryContext cycle = AllocSetContextCreate(TopMemoryContext,
 												"session launcher cycle",
@@ -404,12 +430,13 @@ work(void)
 		more = look_for_work(&ask_all);
 		MemoryContextSwitchTo(TopMemoryContext);
 		MemoryContextReset(cycle);
-		heed();
+		serve_signals();
 		if (!more)
 			nap_since(start);
 	}
 }
 
+/* The entry point of the launcher. */
 void
 session_launcher_main(Datum arg)
 {
@@ -422,9 +449,10 @@ session_launcher_main(Datum arg)
 	session_database_set_workers(SESSION_WORKERS_OK);
 	while (RecoveryInProgress())
 		nap_since(GetCurrentTimestamp());
-	work();
+	run_launcher();
 }
 
+/* Registers the launcher with the postmaster. */
 void
 session_launcher_init(void)
 {
@@ -439,7 +467,7 @@ session_launcher_init(void)
 		.bgw_function_name = "session_launcher_main"
 	};
 
-	/* Nothing may change while the server is upgraded. */
+	/* pg_upgrade must find the data as it was. */
 	if (!IsBinaryUpgrade)
 		RegisterBackgroundWorker(&worker);
 }

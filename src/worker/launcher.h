@@ -1,13 +1,14 @@
 /*
  * launcher.h
- *	  Who has upkeep done.
+ *	  Starts a worker in each database that has upkeep to do.
  */
 #ifndef SESSION_LAUNCHER_H
 #define SESSION_LAUNCHER_H
 
-/* Has the server start the launcher; called once, while preloading. */
+/* Registers the launcher; called once, from _PG_init, while preloading. */
 extern void session_launcher_init(void);
 
+/* The entry point of the launcher. */
 extern PGDLLEXPORT void session_launcher_main(Datum arg);
 
 #endif							/* SESSION_LAUNCHER_H */

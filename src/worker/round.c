@@ -3,16 +3,17 @@
  *	  One round of upkeep in one database.
  *
  * Rules:
- * - A round does the steps of upkeep.c.  A batch is a transaction that holds no
- *	 row for longer than it takes, waits for none, and ends after a second, so
- *	 that the worker notices in time that the database is to be dropped.
- * - It works with the rights of the tables' owner in a restricted operation:
- *	 what the owner may have attached to the tables cannot do more in the hands
- *	 of a worker than in theirs.
- * - It makes way for a command that drops, renames or copies the database, and
- *	 ends after a while, so that the other databases get their turn; the next
- *	 round goes on.  A step takes half of what is left of the turn, so that a
- *	 long one does not keep the others from being done.
+ * - A round runs the steps of engine/upkeep.c.  A batch is a transaction of
+ *	 its own.  It never waits for a row and ends after a second, so that the
+ *	 worker notices in time that the database is to be dropped.
+ * - It works with the rights of the tables' owner, in a security-restricted
+ *	 operation.  A trigger that the owner has put on the tables can do no more
+ *	 in a worker than in the owner's own hands.
+ * - It ends when a command wants to drop, rename or copy the database.  It
+ *	 also ends after ten seconds, so that the other databases get their turn;
+ *	 the next round goes on.
+ * - A step gets half of the time that is left, so that a long one does not
+ *	 keep the others from running.
  */
 #include "postgres.h"
 
@@ -38,28 +39,26 @@
 #include "table/store.h"
 #include "worker/round.h"
 
-/* How long a round may take before the others get their turn. */
+/* How long a round may take before the other databases get their turn. */
 #define TURN_MS 10000
 
-/* How long a batch may take: shorter than DROP DATABASE waits for others. */
+/* How long a batch may take: DROP DATABASE waits five seconds for backends. */
 #define BATCH_MS 1000
-
-/* How many errors of a round are reported, so that they do not fill the log. */
-#define REPORT 10
 
 typedef struct Round
 {
 	SessionUpkeep upkeep;
-	TimestampTz cleaned_at;		/* as it will be */
+	TimestampTz cleaned_at;		/* start of the last complete cleanup */
 	bool		yields;			/* a command needs the database */
-	bool		absent;			/* there is no extension in it */
-	const SessionUpkeepStep *step;	/* whose time runs */
+	bool		absent;			/* the database does not have the extension */
+	const SessionUpkeepStep *step;	/* the step that step_ends_at is for */
 	TimestampTz step_ends_at;
 } Round;
 
 /*
- * DROP DATABASE, and CREATE DATABASE with this one as the template, lock the
- * database, then wait for others to leave, though not for long.
+ * Returns whether a round can begin in a database.  DROP DATABASE, and CREATE
+ * DATABASE with this one as the template, lock the database and then wait a
+ * few seconds for other backends to leave it.
  */
 bool
 session_round_may_begin(Oid database)
@@ -74,13 +73,17 @@ session_round_may_begin(Oid database)
 	return true;
 }
 
+/* Returns whether the current database has the extension. */
 static bool
 has_extension(void)
 {
 	return OidIsValid(get_extension_oid("session", true));
 }
 
-/* Is the database free, and the extension in it?  Within a transaction. */
+/*
+ * Returns whether no command needs the database and it has the extension.
+ * Called in a transaction.
+ */
 static bool
 can_work(Round *round)
 {
@@ -89,7 +92,7 @@ can_work(Round *round)
 	return !round->yields && !round->absent;
 }
 
-/* The same in a transaction of its own. */
+/* Returns, in a transaction of its own, whether there is no extension. */
 static bool
 is_absent(void)
 {
@@ -101,7 +104,7 @@ is_absent(void)
 	return absent;
 }
 
-/* Does some work in a transaction of its own. */
+/* Calls `work` in a transaction of its own, with the rights of the owner. */
 static void
 work_in_transaction(Round *round, void (*work) (SessionUpkeep *upkeep))
 {
@@ -122,15 +125,15 @@ work_in_transaction(Round *round, void (*work) (SessionUpkeep *upkeep))
 	else
 		round->upkeep.stopped = true;
 	PopActiveSnapshot();
-	/* What waits for the commit has no more rights either. */
+	/* Deferred triggers run at the commit, so the rights stay until then. */
 	CommitTransactionCommand();
 	SetUserIdAndSecContext(user, context);
 	pgstat_report_stat(false);
 }
 
-/* Within PG_CATCH: ends what failed. */
+/* Called in PG_CATCH.  Ends the failed transaction, and reports its error. */
 static void
-recover(bool report)
+end_failed_transaction(bool report)
 {
 	MemoryContextSwitchTo(TopMemoryContext);
 	HOLD_INTERRUPTS();
@@ -141,6 +144,7 @@ recover(bool report)
 	RESUME_INTERRUPTS();
 }
 
+/* Calls `work` in a transaction; returns 0 or the SQLSTATE of its error. */
 static int
 attempt_in_transaction(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkeep))
 {
@@ -153,24 +157,27 @@ attempt_in_transaction(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkee
 	PG_CATCH();
 	{
 		code = geterrcode();
-		recover(upkeep->result.errors < REPORT &&
-				session_upkeep_tells(upkeep, code));
+		end_failed_transaction(session_upkeep_reports(upkeep, code));
 	}
 	PG_END_TRY();
 	return code;
 }
 
+/* Returns whether it is time for a database to be cleaned. */
 bool
 session_round_is_due(const SessionDatabase *database, TimestampTz now)
 {
 	TimestampTz last = database->cleaned_at;
 
-	/* A clock that was ahead must not put it off. */
+	/* A time in the future comes from a clock that was ahead. */
 	return database->unfinished || last > now ||
 		last <= now - session_settings.cleanup_interval * USECS_PER_SEC;
 }
 
-/* Whether there is time left; a clock that is set back makes it no longer. */
+/*
+ * Returns whether the step and the round have time left.  A clock that was set
+ * back ends the round.
+ */
 static bool
 round_may_go_on(SessionUpkeep *upkeep)
 {
@@ -195,10 +202,11 @@ static const SessionUpkeepDriver driver = {
 	.batch_usecs = BATCH_MS * INT64CONST(1000)
 };
 
+/* Does one round, and notes its start and its end in shared memory. */
 static void
 run_round(void)
 {
-	SessionDatabase *database = session_database_mine();
+	SessionDatabase *database = session_database_current();
 	Round		round = {.upkeep = {.driver = &driver}};
 	SessionRound *result = &round.upkeep.result;
 	bool		finished;
@@ -223,37 +231,41 @@ run_round(void)
  * The worker
  */
 
+/* Sets an option, if this version of the server has it. */
 static void
-set(const char *name, const char *value)
+set_option(const char *name, const char *value)
 {
-	/* Some are of newer servers. */
 	if (GetConfigOption(name, true, false) != NULL)
 		SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
-/* What an administrator sets for people's connections is not for this one. */
+/*
+ * Sets the options of the worker's own connection.  What an administrator sets
+ * for clients, with ALTER DATABASE for example, must not apply to it.
+ */
 static void
-settle_in(void)
+set_worker_options(void)
 {
-	set("application_name", "session worker");
-	set("search_path", "pg_catalog, pg_temp");
-	set("default_transaction_read_only", "off");
-	set("default_transaction_isolation", "read committed");
-	set("statement_timeout", "0");
-	set("transaction_timeout", "0");
-	set("idle_in_transaction_session_timeout", "0");
-	/* Somebody may be rebuilding a table; meanwhile there are others. */
-	set("lock_timeout", "2s");
-	/* What a crash undoes is done again. */
-	set("synchronous_commit", "off");
+	set_option("application_name", "session worker");
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("default_transaction_read_only", "off");
+	set_option("default_transaction_isolation", "read committed");
+	set_option("statement_timeout", "0");
+	set_option("transaction_timeout", "0");
+	set_option("idle_in_transaction_session_timeout", "0");
+	/* A table may be locked for a rebuild; the other steps can go on. */
+	set_option("lock_timeout", "2s");
+	/* Upkeep that a crash undoes is done again. */
+	set_option("synchronous_commit", "off");
 }
 
 /*
- * Looks for the extension.  If it is here, the database is known from now on.
- * Errors when sessions are in a table that cannot be worked with.
+ * Looks for the extension.  If the database has it, shared memory knows the
+ * database from now on.  Errors when the table of sessions has a shape that
+ * the extension cannot work with.
  */
 static void
-attach(void)
+attach_database(void)
 {
 	Round		round = {0};
 
@@ -267,9 +279,9 @@ attach(void)
 		session_shmem_absent(is_absent);
 }
 
-/* Says what the keys of the database are sealed with. */
+/* Notes whether the database has sealed keys, and checks the master key. */
 static void
-announce(void)
+announce_seals(void)
 {
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -279,9 +291,9 @@ announce(void)
 	CommitTransactionCommand();
 }
 
-/* Does one of the two; false after an error, which is reported. */
+/* Calls a function; returns false after an error, which it reports. */
 static bool
-try_to(void (*prepare) (void))
+prepare_round(void (*prepare) (void))
 {
 	volatile bool done = false;
 
@@ -292,13 +304,14 @@ try_to(void (*prepare) (void))
 	}
 	PG_CATCH();
 	{
-		session_database_note_failed();
-		recover(true);
+		session_database_note_round_failed();
+		end_failed_transaction(true);
 	}
 	PG_END_TRY();
 	return done;
 }
 
+/* The entry point of a worker; its argument is the database. */
 void
 session_round_main(Datum arg)
 {
@@ -307,10 +320,10 @@ session_round_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
 											  InvalidOid, 0);
-	settle_in();
-	/* Every step of a round would fail of what attaching failed of. */
-	if (!try_to(attach) || session_database_mine() == NULL)
+	set_worker_options();
+	/* An error of attaching would be an error of every step. */
+	if (!prepare_round(attach_database) || session_database_current() == NULL)
 		return;
-	(void) try_to(announce);
+	(void) prepare_round(announce_seals);
 	run_round();
 }

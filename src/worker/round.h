@@ -8,16 +8,19 @@
 #include "shared/database.h"
 
 /*
- * Could a round begin in a database, or is it being dropped or copied?  Within
- * a transaction.
+ * Returns whether a round can begin in a database: it is not being dropped,
+ * renamed or copied.  Called in a transaction.
  */
 extern bool session_round_may_begin(Oid database);
 
-/* Is it time for a database to be cleaned? */
+/*
+ * Returns whether it is time for a database to be cleaned: the last cleanup
+ * did not finish, or began "session.cleanup_interval" ago.
+ */
 extern bool session_round_is_due(const SessionDatabase *database,
 								 TimestampTz now);
 
-/* Where a worker begins; its argument is the database. */
+/* The entry point of a worker; its argument is the database. */
 extern PGDLLEXPORT void session_round_main(Datum arg);
 
 #endif							/* SESSION_ROUND_H */

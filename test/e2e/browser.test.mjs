@@ -1,5 +1,5 @@
-// examples/postgrest in a real browser.  Pictures of the page's states are left
-// in the directory PICTURES, if there is one.
+// examples/postgrest in a real browser. Leaves pictures of the page in the
+// directory PICTURES, if it is set.
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test as nodeTest } from "node:test";
@@ -23,7 +23,7 @@ before(async () => {
 });
 after(async () => browser?.close());
 
-// A browser of its own, at the page; what goes wrong in it fails the test.
+// Opens the page in a browser of its own. Errors in the page fail the test.
 async function open(t, { expected, ...options } = {}) {
 	const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
 	context.setDefaultTimeout(10000);
@@ -31,7 +31,7 @@ async function open(t, { expected, ...options } = {}) {
 	const trouble = [];
 	page.on("pageerror", (error) => trouble.push(String(error)));
 	page.on("console", (message) => {
-		// The browser reports every answer that is an error.
+		// The browser reports every response with an error status.
 		if (message.type() === "error" && !/^Failed to load resource: .* status of 4(?:01|03|12)/.test(message.text()) &&
 			!expected?.test(message.text()))
 			trouble.push(message.text());
@@ -85,7 +85,7 @@ async function loggedIn(t, name, { remember, ...options } = {}) {
 	return page;
 }
 
-// The cookies as the browser stored them; all of them, whatever their path.
+// Returns the cookies that the browser has stored, for every path.
 async function cookies(page) {
 	const all = await page.context().cookies();
 	return Object.fromEntries(all.map((cookie) => [cookie.name, cookie]));
@@ -93,7 +93,7 @@ async function cookies(page) {
 
 const meBy = (page) => page.evaluate(async () => (await fetch("/api/rpc/me")).json());
 
-// Who somebody is with these two cookies, and no others.
+// Returns a client that has these two cookies and no others.
 function holder({ [SESSION]: session, [REFRESH]: refresh }) {
 	const client = app.client();
 	for (const { name, value, path } of [session, refresh])
@@ -106,7 +106,7 @@ async function addToDo(page, task) {
 	await page.getByRole("button", { name: "Add", exact: true }).click();
 }
 
-test("signing up and logging in leaves cookies that no script can read", async (t) => {
+test("signing up and logging in sets cookies that no script can read", async (t) => {
 	const page = await open(t);
 	assert.deepEqual(await cookies(page), {});
 	await picture(page, "visitor");
@@ -141,7 +141,7 @@ test("signing up and logging in leaves cookies that no script can read", async (
 	await picture(page, "user");
 });
 
-test("a wrong password says so, and nothing more", async (t) => {
+test("the message for a wrong password does not tell whether the name exists", async (t) => {
 	await app.user({ name: "bob" });
 	const page = await open(t);
 	await logIn(page, "bob", { password: "wrong horse" });
@@ -154,7 +154,7 @@ test("a wrong password says so, and nothing more", async (t) => {
 	assert.deepEqual(await cookies(page), {});
 });
 
-test("a second browser appears in the list, and is logged out from the first", async (t) => {
+test("a second browser is in the list of devices, and can be signed out from the first", async (t) => {
 	await app.user({ name: "carol" });
 	const first = await loggedIn(t, "carol");
 	const second = await loggedIn(t, "carol", { userAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1" });
@@ -180,7 +180,7 @@ test("a second browser appears in the list, and is logged out from the first", a
 	assert.deepEqual(await cookies(second), {});
 	await picture(second, "logged-out");
 
-	// And all others at once: the third and the one that signed up.
+	// Sign out all others at once: the third one and the one that signed up.
 	await first.getByRole("button", { name: "Sign out all other devices" }).click();
 	await says(first, "2 devices are signed out.");
 	assert.equal(await devices(first).count(), 1);
@@ -190,7 +190,7 @@ test("a second browser appears in the list, and is logged out from the first", a
 	await first.getByText("still here").waitFor();
 });
 
-// All that a page would have to forget of somebody.
+// Private data that the page must not show after the user has changed.
 const PRIVATE = "Private: the key is under the mat";
 const anonymous = async () => (await app.rows("SELECT count(*)::int FROM session.sessions WHERE user_id IS NULL"))[0].count;
 
@@ -202,12 +202,12 @@ async function showsVisitor(page) {
 	assert.equal((await page.content()).includes(PRIVATE), false);
 }
 
-// What a user can do at the page, signed in.
+// The actions of a signed-in user on the page.
 const ACTIONS = {
 	"the basket": (page) => page.getByRole("button", { name: "More Tea" }).click(),
 	"a new task": (page) => addToDo(page, "too late"),
 	"a task that is done": (page) => page.getByRole("checkbox", { name: PRIVATE }).click(),
-	"a task that goes": (page) => page.getByRole("button", { name: `Remove ${PRIVATE}` }).click(),
+	"a task that is removed": (page) => page.getByRole("button", { name: `Remove ${PRIVATE}` }).click(),
 	"one device": (page) => page.getByRole("button", { name: /^Sign out Firefox on Linux, / }).click(),
 	"all other devices": (page) => page.getByRole("button", { name: "Sign out all other devices" }).click(),
 	"signing out": (page) => page.getByRole("button", { name: "Sign out", exact: true }).click(),
@@ -225,7 +225,7 @@ const ACTIONS = {
 	},
 };
 
-test("a device that was signed out elsewhere shows a visitor, whatever it does next", async (t) => {
+test("a device that was signed out elsewhere shows a visitor after any action", async (t) => {
 	const phone = await app.user({ name: "grace" });
 	await phone.post("todos", { task: PRIVATE });
 	let kept = 0;
@@ -242,7 +242,7 @@ test("a device that was signed out elsewhere shows a visitor, whatever it does n
 		assert.equal(await anonymous(), before, what);
 		assert.deepEqual(await cookies(page), {}, what);
 		assert.equal(await page.locator("[data-item=Tea] output").textContent(), "0", what);
-		// What a visitor does then is a visitor's.
+		// Later actions belong to the visitor.
 		if (kept++ === 0) {
 			await page.getByRole("button", { name: "More Tea" }).click();
 			await page.locator("[data-item=Tea] output", { hasText: "1" }).waitFor();
@@ -254,7 +254,7 @@ test("a device that was signed out elsewhere shows a visitor, whatever it does n
 	assert.equal((await phone.get("rpc/me")).body.name, "grace");
 });
 
-test("a device whose session token has expired goes on, and one whose session has is a visitor's", async (t) => {
+test("a device refreshes an expired session token, and shows a visitor after the session has expired", async (t) => {
 	await app.user({ name: "nina" });
 	const page = await loggedIn(t, "nina");
 	await addToDo(page, PRIVATE);
@@ -276,10 +276,10 @@ test("a device whose session token has expired goes on, and one whose session ha
 	assert.deepEqual(await cookies(page), {});
 });
 
-test("a page follows when the browser is somebody else's by now", async (t) => {
+test("a page follows when another user has signed in to the browser", async (t) => {
 	const [oscar, peggy] = [await app.user({ name: "oscar" }), await app.user({ name: "peggy" })];
 	await oscar.post("todos", { task: PRIVATE });
-	// In another tab, which says so.
+	// The user changes in another tab, which tells the first.
 	const page = await loggedIn(t, "oscar");
 	const tab = await page.context().newPage();
 	await tab.goto(app.url);
@@ -290,7 +290,7 @@ test("a page follows when the browser is somebody else's by now", async (t) => {
 	await signedInAs(tab, "peggy");
 	await says(tab, "You are now signed in as peggy.");
 
-	// And where nothing says so but the server.
+	// The user changes without a message to the page; only the server knows.
 	const other = await loggedIn(t, "oscar");
 	await other.getByText(PRIVATE).waitFor();
 	await other.context().addCookies([SESSION, REFRESH].map((name) => ({ ...peggy.jar.get(name), name, domain: new URL(app.url).hostname, secure: true, httpOnly: true, maxAge: undefined, header: undefined, sameSite: "Strict" })));
@@ -302,7 +302,7 @@ test("a page follows when the browser is somebody else's by now", async (t) => {
 		assert.deepEqual((await client.get("rpc/basket")).body, []);
 });
 
-test("two devices of one kind are told apart by when they signed in", async (t) => {
+test("two devices of one kind are distinguished by the time of their sign-in", async (t) => {
 	const user = await app.user({ name: "trent" });
 	const [first, second] = [await loggedIn(t, "trent"), await loggedIn(t, "trent")];
 	const ids = [];
@@ -311,7 +311,8 @@ test("two devices of one kind are told apart by when they signed in", async (t) 
 	const signOuts = async (page) => (await page.getByRole("button", { name: /^Sign out Chrome on Linux, / })
 		.evaluateAll((all) => all.map((button) => button.ariaLabel)));
 
-	// A day apart, the date tells; a few seconds apart, the seconds.
+	// Sign-ins on different days are distinguished by the date, those a few
+	// seconds apart by the seconds.
 	const day = new Date(Date.now() - 86400000);
 	await app.rows("UPDATE session.sessions SET authenticated_at = $2 WHERE id = $1", ids[0], day);
 	const third = await loggedIn(t, "trent");
@@ -332,7 +333,7 @@ test("two devices of one kind are told apart by when they signed in", async (t) 
 	assert.ok(shown.slice(1).some((text) => text.includes(`Signed in ${old}`)) && shown.slice(1).some((text) => text.includes(`Signed in ${exact}`)));
 	await picture(third, "alike");
 
-	// The one that is named is the one that is ended.
+	// The button signs out the device that it names.
 	await third.getByRole("button", { name: `Sign out Chrome on Linux, signed in ${old}` }).click();
 	await says(third, "That device is signed out.");
 	assert.deepEqual((await app.rows("SELECT id FROM session.sessions WHERE id = ANY ($1) AND revoked_at IS NULL", ids)).map((row) => row.id), [ids[1]]);
@@ -340,7 +341,8 @@ test("two devices of one kind are told apart by when they signed in", async (t) 
 	await nothingCovered(third);
 });
 
-// No text or control that is shown lies under another, wherever one scrolls.
+// Asserts that no visible text or control is covered by another, at any scroll
+// position.
 async function nothingCovered(page) {
 	const covered = await page.evaluate(() => {
 		const shown = [...document.querySelectorAll("h1, h2, p, li, label, button, output, .badge, small")]
@@ -360,7 +362,7 @@ async function nothingCovered(page) {
 	assert.deepEqual(covered, []);
 }
 
-test("what the page says covers nothing, and stands where it happened", async (t) => {
+test("a message covers nothing, and stands next to its action", async (t) => {
 	await app.user({ name: "victor" });
 	const page = await loggedIn(t, "victor", { viewport: { width: 390, height: 500 } });
 	await nothingCovered(page);
@@ -373,7 +375,7 @@ test("what the page says covers nothing, and stands where it happened", async (t
 	assert.ok(box.y >= 0 && box.y + box.height <= 500, JSON.stringify(box));
 });
 
-test("the sign-in form comes first, and a part has one loud button at most", async (t) => {
+test("the sign-in form comes first, and each part has at most one prominent button", async (t) => {
 	await app.user({ name: "walter" });
 	for (const [width, height] of [[1280, 800], [390, 844]]) {
 		const page = await open(t, { viewport: { width, height } });
@@ -393,7 +395,7 @@ test("the sign-in form comes first, and a part has one loud button at most", asy
 	}
 });
 
-test("a refresh changes the tokens, and the old ones are dead", async (t) => {
+test("a refresh replaces the tokens, and the old ones are invalid", async (t) => {
 	await app.user({ name: "dave" });
 	const page = await loggedIn(t, "dave");
 	const before = await cookies(page);
@@ -406,7 +408,7 @@ test("a refresh changes the tokens, and the old ones are dead", async (t) => {
 	assert.equal((await holder(before).get("rpc/me")).body, null);
 	assert.equal((await holder(now).get("rpc/me")).body.name, "dave");
 
-	// A session token that is over is replaced on the way.
+	// An expired session token is replaced by the next request.
 	const [{ id }] = (await holder(now).get("sessions?current=is.true")).body;
 	await app.age(id, "20 min");
 	assert.equal(await meBy(page), null);
@@ -414,7 +416,7 @@ test("a refresh changes the tokens, and the old ones are dead", async (t) => {
 	await page.getByText("two", { exact: true }).waitFor();
 	assert.notEqual((await cookies(page))[SESSION].value, now[SESSION].value);
 
-	// Somebody who kept the first refresh token ends it for both.
+	// Reuse of the first refresh token by a thief ends the session for both.
 	await app.age(id, "1 min");
 	assert.equal((await holder(before).post("rpc/refresh", {})).status, 401);
 	await addToDo(page, "three");
@@ -422,7 +424,7 @@ test("a refresh changes the tokens, and the old ones are dead", async (t) => {
 	assert.deepEqual(await cookies(page), {});
 });
 
-test("two tabs refresh one after the other, and log out together", async (t) => {
+test("two tabs refresh one after the other, and are logged out together", async (t) => {
 	await app.user({ name: "erin" });
 	const page = await loggedIn(t, "erin");
 	const tab = await page.context().newPage();
@@ -452,7 +454,7 @@ test("logging out clears the cookies and ends the session", async (t) => {
 	await page.getByRole("heading", { name: "Sign in" }).waitFor();
 });
 
-test("a cookie that was tampered with is anonymous", async (t) => {
+test("a request with an altered cookie is anonymous", async (t) => {
 	await app.user({ name: "greta" });
 	const page = await loggedIn(t, "greta");
 	const { [SESSION]: session, [REFRESH]: refresh } = await cookies(page);
@@ -468,7 +470,7 @@ test("a cookie that was tampered with is anonymous", async (t) => {
 	await signedInAs(page, "greta");
 });
 
-test("a visitor's basket survives the login, under another token", async (t) => {
+test("a visitor's basket survives the login, and the token changes", async (t) => {
 	await app.user({ name: "heidi" });
 	const page = await open(t);
 	await page.getByRole("button", { name: "More Tea" }).click();
@@ -487,7 +489,7 @@ test("a visitor's basket survives the login, under another token", async (t) => 
 	await page.locator("[data-item=Tea] output", { hasText: "2" }).waitFor();
 });
 
-test("to be remembered is a cookie for 30 days, and otherwise one until the browser closes", async (t) => {
+test("the cookies last 30 days with \"remember me\", and otherwise until the browser closes", async (t) => {
 	await app.user({ name: "ivan" });
 	const remembered = await loggedIn(t, "ivan", { remember: true });
 	const inThirtyDays = Date.now() / 1000 + 30 * 86400;
@@ -497,7 +499,7 @@ test("to be remembered is a cookie for 30 days, and otherwise one until the brow
 	for (const { expires } of Object.values(await cookies(forgotten)))
 		assert.equal(expires, -1);
 
-	// Half a day later.
+	// More than 12 hours later.
 	for (const page of [remembered, forgotten]) {
 		const [{ id }] = (await holder(await cookies(page)).get("sessions?current=is.true")).body;
 		await app.age(id, "13 hours");
@@ -535,7 +537,7 @@ test("deleting the account asks for the password, and ends every session", async
 	await page.locator("#login").getByRole("alert").filter({ hasText: "wrong" }).waitFor();
 });
 
-test("text stays text, wherever it comes from", async (t) => {
+test("text from users is shown as text, never as HTML", async (t) => {
 	const intruder = await app.user({ name: "mallory", agent: XSS });
 	await intruder.post("todos", { task: XSS });
 	const blocked = /Content Security Policy/;
@@ -546,7 +548,7 @@ test("text stays text, wherever it comes from", async (t) => {
 	assert.equal(await page.title(), "Pantry");
 	await picture(page, "text");
 
-	// Nor would it run if it got in.
+	// The policy blocks an inline script even if one got into the page.
 	await Promise.all([
 		page.waitForEvent("console", (message) => blocked.test(message.text())),
 		page.evaluate((html) => { document.querySelector("#todos").innerHTML = html; }, XSS),
@@ -562,7 +564,7 @@ test("an administrator sees the accounts", async (t) => {
 	await picture(page, "admin");
 });
 
-test("the page is usable with the keyboard, and 320 pixels wide", async (t) => {
+test("the page can be used with the keyboard, and at a width of 320 pixels", async (t) => {
 	await app.user({ name: "wendy" });
 	const page = await open(t, { viewport: { width: 320, height: 640 } });
 	const fits = () => page.evaluate(() => document.documentElement.scrollWidth <= 320);

@@ -1,5 +1,5 @@
-// examples/postgrest over HTTP, without a browser: every endpoint, who may ask
-// it, and what strangers can tell.
+// examples/postgrest over HTTP, without a browser: every endpoint, the clients
+// that may use it, and what an attacker can learn from the answers.
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -21,21 +21,21 @@ const logIn = (client, name, more = {}) => client.post("rpc/login", { name, pass
 const currentId = async (client) => (await client.get("sessions?current=is.true")).body[0].id;
 const sessions = async (client) => (await client.get("sessions?select=id,current&order=id")).body;
 
-// Another client, logged in to the account of the first.
+// Returns another client that is logged in to the same account.
 async function otherDevice(user, options) {
 	const other = app.client(options);
 	assert.equal((await logIn(other, user.name)).status, 200);
 	return other;
 }
 
-test("a visitor is nobody, and may see nobody's things", async () => {
+test("a visitor has no identity, and sees no user's data", async () => {
 	const visitor = app.client();
 	assert.equal(await me(visitor), null);
 	assert.deepEqual((await visitor.get("rpc/basket")).body, []);
 	for (const [method, path, body] of FOR_USERS)
 		assert.equal((await visitor.ask(method, path, body)).status, 401, path);
 	assert.equal(visitor.jar.size, 0);
-	// Nor with a session, as long as it is anonymous.
+	// The same holds with an anonymous session.
 	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 1 });
 	assert.equal(visitor.jar.size, 2);
 	assert.equal(await me(visitor), null);
@@ -43,7 +43,7 @@ test("a visitor is nobody, and may see nobody's things", async () => {
 		assert.equal((await visitor.ask(method, path, body)).status, 401, path);
 });
 
-test("POST /rpc/login gives two cookies that no script can read, and no token in the body", async () => {
+test("POST /rpc/login sets two cookies that no script can read, and the body has no token", async () => {
 	const user = await app.user();
 	const client = app.client();
 	const { status, text, body, given } = await logIn(client, user.name);
@@ -86,7 +86,7 @@ test("a wrong password and an unknown name get the same answer in the same time"
 		assert.equal((await app.client().post("rpc/login", body)).status, 401);
 });
 
-test("POST /rpc/sign_up refuses names that are taken or odd, and passwords that are short", async () => {
+test("POST /rpc/sign_up refuses names that are taken or malformed, and passwords that are too short or too long", async () => {
 	const user = await app.user();
 	const client = app.client();
 	const signUp = async (name, password) => (await client.post("rpc/sign_up", { name, password })).status;
@@ -100,7 +100,7 @@ test("POST /rpc/sign_up refuses names that are taken or odd, and passwords that 
 	assert.equal(await signUp("fits", "x".repeat(72)), 200);
 });
 
-test("POST /rpc/logout ends the session and takes the cookies back", async () => {
+test("POST /rpc/logout ends the session and removes the cookies", async () => {
 	const user = await app.user();
 	const before = user.copy();
 	const { status, given } = await user.post("rpc/logout", {});
@@ -112,7 +112,7 @@ test("POST /rpc/logout ends the session and takes the cookies back", async () =>
 	assert.equal((await before.post("rpc/refresh", {})).status, 401);
 });
 
-test("POST /rpc/refresh gives new tokens, and the old ones are dead", async () => {
+test("POST /rpc/refresh sets new tokens, and the old ones are invalid", async () => {
 	const user = await app.user();
 	const before = user.copy();
 	const id = await currentId(user);
@@ -125,12 +125,12 @@ test("POST /rpc/refresh gives new tokens, and the old ones are dead", async () =
 	assert.equal(await currentId(user), id);
 	assert.equal(await me(before), null);
 
-	// Another tab that asked at the same time gets the same.
+	// Another tab that refreshes at the same time gets the same tokens.
 	const tab = before.copy();
 	assert.equal((await tab.post("rpc/refresh", {})).status, 200);
 	assert.deepEqual([...tab.jar.values()].map(({ value }) => value), [...user.jar.values()].map(({ value }) => value));
 
-	// Later it is a theft: the session is over for both.
+	// Later, reuse is treated as theft: the session ends for both.
 	await app.age(id, "1 minute");
 	const stolen = await before.post("rpc/refresh", {});
 	assert.equal(stolen.status, 401);
@@ -141,7 +141,7 @@ test("POST /rpc/refresh gives new tokens, and the old ones are dead", async () =
 	assert.equal(reason, "refresh_reuse");
 });
 
-test("a session token that is over is nobody's, until it is refreshed", async () => {
+test("a request with an expired session token is anonymous until the token is refreshed", async () => {
 	const user = await app.user();
 	const id = await currentId(user);
 	await app.age(id, "20 minutes");
@@ -151,7 +151,7 @@ test("a session token that is over is nobody's, until it is refreshed", async ()
 	assert.equal(await currentId(user), id);
 });
 
-test("POST /rpc/refresh without a good refresh token is refused and clears the cookies", async () => {
+test("POST /rpc/refresh without a valid refresh token is refused and removes the cookies", async () => {
 	const user = await app.user();
 	for (const value of ["", "x", user.cookie(SESSION), user.cookie(REFRESH).replace(/.{4}$/, "AAAA"), "rt_" + "A".repeat(64)]) {
 		const client = app.client();
@@ -164,7 +164,7 @@ test("POST /rpc/refresh without a good refresh token is refused and clears the c
 	assert.notEqual(await me(user), null);
 });
 
-test("GET /sessions lists one's own, with the current one marked", async () => {
+test("GET /sessions lists the user's sessions, with the current one marked", async () => {
 	const [user, stranger] = [await app.user({ agent: "one" }), await app.user()];
 	const other = await otherDevice(user, { agent: "two" });
 	const mine = (await user.get("sessions?order=created_at")).body;
@@ -177,7 +177,7 @@ test("GET /sessions lists one's own, with the current one marked", async () => {
 	assert.equal((await sessions(stranger)).length, 1);
 });
 
-test("GET /sessions?id=eq.<id> gives one, if it is one's own", async () => {
+test("GET /sessions?id=eq.<id> returns a session of the user", async () => {
 	const user = await app.user();
 	const id = await currentId(await otherDevice(user));
 	const { status, body } = await user.get(`sessions?id=eq.${id}`);
@@ -185,7 +185,7 @@ test("GET /sessions?id=eq.<id> gives one, if it is one's own", async () => {
 	assert.deepEqual(body.map((session) => [session.id, session.current]), [[id, false]]);
 });
 
-test("DELETE /sessions?id=eq.<id> ends one, at once", async () => {
+test("DELETE /sessions?id=eq.<id> ends one session at once", async () => {
 	const user = await app.user();
 	const [other, third] = [await otherDevice(user), await otherDevice(user)];
 	const { status, body } = await user.delete(`sessions?id=eq.${await currentId(other)}`, { prefer: "return=representation" });
@@ -197,7 +197,7 @@ test("DELETE /sessions?id=eq.<id> ends one, at once", async () => {
 	assert.equal((await sessions(user)).length, 2);
 });
 
-test("DELETE /sessions ends all others, and the current one stays", async () => {
+test("DELETE /sessions ends all sessions of the user but the current one", async () => {
 	const [user, stranger] = [await app.user(), await app.user()];
 	const others = [await otherDevice(user), await otherDevice(user)];
 	assert.equal((await user.delete("sessions")).status, 204);
@@ -210,7 +210,7 @@ test("DELETE /sessions ends all others, and the current one stays", async () => 
 	assert.notEqual(await me(user), null);
 });
 
-test("another user's session is like one that does not exist", async () => {
+test("a session of another user is answered like one that does not exist", async () => {
 	const [user, stranger] = [await app.user(), await app.user()];
 	const visitor = app.client();
 	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 1 });
@@ -244,7 +244,7 @@ test("GET changes nothing", async () => {
 	assert.equal((await sessions(user)).length, 2);
 });
 
-test("the to-do list is everybody's own", async () => {
+test("every user sees only their own to-do list", async () => {
 	const [user, stranger] = [await app.user(), await app.user()];
 	assert.equal((await user.post("todos", { task: "<img src=x onerror=alert(1)>" })).status, 201);
 	const [todo] = (await user.get("todos")).body;
@@ -260,7 +260,7 @@ test("the to-do list is everybody's own", async () => {
 	assert.equal((await user.delete(`todos?id=eq.${todo.id}`, all)).body.length, 1);
 });
 
-test("the administrators' path is theirs", async () => {
+test("only administrators may use the administrators' path", async () => {
 	await app.addAdministrator("boss");
 	const [user, boss] = [await app.user(), app.client()];
 	await logIn(boss, "boss");
@@ -272,7 +272,7 @@ test("the administrators' path is theirs", async () => {
 	assert.deepEqual(Object.keys(body[0]), ["name", "admin", "joined"]);
 });
 
-test("under the cookie cache a sensitive path asks the session, in whatever way it is written", async (t) => {
+test("with the cookie cache the row is read on a sensitive path, in every spelling", async (t) => {
 	await app.rows("SELECT extensions.session_key_rotate()");
 	await app.set("session.strategy", "cookie_cache");
 	t.after(() => app.reset("session.strategy"));
@@ -284,7 +284,7 @@ test("under the cookie cache a sensitive path asks the session, in whatever way 
 	assert.equal((await chief.get("rpc/me")).given.length, 0);
 	assert.equal((await chief.get("rpc/admin_report")).status, 200);
 
-	// Behind the back of the triggers: nothing but the row knows of it.
+	// Revoke with the triggers disabled, so that only the row knows.
 	await app.rows(`DO $$
 		DECLARE
 			name text;
@@ -307,7 +307,7 @@ test("under the cookie cache a sensitive path asks the session, in whatever way 
 	}
 });
 
-test("POST /rpc/delete_account wants the password again, and not long ago", async () => {
+test("POST /rpc/delete_account requires that the password was given again recently", async () => {
 	const user = await app.user();
 	const other = await otherDevice(user);
 	await user.post("todos", { task: "x" });
@@ -340,7 +340,7 @@ test("POST /rpc/delete_account wants the password again, and not long ago", asyn
 	assert.deepEqual(await app.rows("SELECT FROM api.todos WHERE task = 'x' AND owner NOT IN (SELECT id FROM app.users)"), []);
 });
 
-test("a visitor's basket survives the login, under another token", async () => {
+test("a visitor's basket survives the login, and the token changes", async () => {
 	const user = await app.user();
 	const visitor = app.client();
 	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 2 });
@@ -351,12 +351,12 @@ test("a visitor's basket survives the login, under another token", async () => {
 	assert.notEqual(visitor.cookie(SESSION), before.cookie(SESSION));
 	assert.deepEqual((await visitor.get("rpc/basket")).body, [{ item: "Tea", quantity: 2 }]);
 
-	// What somebody else may have known of the visitor is worth nothing.
+	// The visitor's old token, which an attacker may have known, is invalid.
 	assert.deepEqual((await before.get("rpc/basket")).body, []);
 	assert.equal(await me(before), null);
 	assert.equal((await before.post("rpc/refresh", {})).status, 401);
 
-	// Another login on this device is another session.
+	// Another login on this device starts another session.
 	const id = await currentId(visitor);
 	assert.equal((await logIn(visitor, (await app.user()).name)).status, 200);
 	assert.notEqual(await currentId(visitor), id);
@@ -367,7 +367,7 @@ test("a visitor's basket survives the login, under another token", async () => {
 		assert.equal((await visitor.post("rpc/basket_set", body)).status, 400, JSON.stringify(body));
 });
 
-test("to be remembered is a longer cookie and a longer session", async () => {
+test("\"remember me\" makes the cookies and the session last longer", async () => {
 	const thirty = 30 * 86400;
 	const remembered = await app.user({ remember: true });
 	const forgotten = await app.user();
@@ -387,7 +387,7 @@ test("to be remembered is a longer cookie and a longer session", async () => {
 	assert.equal(forgotten.jar.size, 0);
 });
 
-test("a cookie that was tampered with is anonymous, whatever it holds", async () => {
+test("a request with an altered cookie is anonymous, whatever the cookie holds", async () => {
 	const user = await app.user();
 	const good = user.cookie(SESSION);
 	const flip = (at) => good.slice(0, at) + (good[at] === "A" ? "B" : "A") + good.slice(at + 1);
@@ -408,7 +408,7 @@ test("the cookie is the only credential", async () => {
 	const token = user.cookie(SESSION);
 	for (const headers of [{ "x-session-token": token }, { authorization: `Bearer ${token}` }])
 		assert.equal((await app.client().get("rpc/me", headers)).body, null);
-	// Even if a proxy passed more headers on.
+	// This holds even if a proxy forwards more headers.
 	for (const [headers, cookies, known] of [[{ "x-session-token": token }, {}, false], [{}, { [SESSION]: token }, true]]) {
 		await app.rows("BEGIN");
 		await app.rows(`SELECT set_config('request.method', 'GET', true), set_config('request.headers', $1, true),
@@ -419,7 +419,7 @@ test("the cookie is the only credential", async () => {
 	}
 });
 
-test("what other sites cause is turned away", async () => {
+test("requests that other sites cause are refused", async () => {
 	const user = await app.user();
 	for (const site of ["cross-site", "same-site", "none"]) {
 		const client = app.client();
@@ -443,7 +443,7 @@ test("what other sites cause is turned away", async () => {
 	assert.equal(preflight.headers["access-control-allow-origin"], undefined);
 });
 
-test("a page that says for which account it is acts for no other, and for a visitor neither", async () => {
+test("a request that names its account is refused for any other account and for a visitor", async () => {
 	const [user, other] = [await app.user(), await app.user()];
 	const [{ id }, { id: another }] = [await me(user), await me(other)];
 	const visitor = app.client();
@@ -461,7 +461,8 @@ test("a page that says for which account it is acts for no other, and for a visi
 	assert.equal((await user.get("todos")).body.length, 1);
 	assert.deepEqual((await user.get("rpc/basket")).body, [item]);
 
-	// A session that has ended, or has expired, is a visitor's; with the next token it is the user's again.
+	// After a session has ended or expired, the request is a visitor's. After
+	// a refresh it is the user's again.
 	await app.age(await currentId(user), "20 min");
 	assert.equal((await user.post("rpc/basket_set", item, { "x-account": id })).status, 412);
 	assert.equal((await user.post("rpc/refresh", {})).status, 200);
@@ -488,7 +489,7 @@ test("the printed URL and localhost lead to the application, at every loopback a
 	}
 });
 
-test("the proxy believes the connection, and passes on what it knows", async () => {
+test("the proxy uses the address of the connection, and forwards only known headers", async () => {
 	const user = app.client();
 	await user.post("rpc/sign_up", { name: "far", password: PASSWORD },
 		{ "x-forwarded-for": "203.0.113.9", "x-real-ip": "203.0.113.9", forwarded: "for=203.0.113.9", "accept-profile": "app" });
@@ -506,7 +507,7 @@ test("the proxy believes the connection, and passes on what it knows", async () 
 	assert.equal((await ask({})).status, 200);
 });
 
-test("the page comes with a policy that lets nothing else run", async () => {
+test("the page has a policy that allows only its own script and style", async () => {
 	const { status, headers, text } = await raw(app.url, { path: "/" });
 	assert.equal(status, 200);
 	assert.equal(text, await readFile(new URL("../../examples/postgrest/index.html", import.meta.url), "utf8"));
@@ -517,7 +518,7 @@ test("the page comes with a policy that lets nothing else run", async () => {
 	assert.doesNotMatch(text, /innerHTML|outerHTML|insertAdjacent|document\.write|https?:\/\/(?!www\.w3\.org)/);
 });
 
-test("web roles reach nothing but the API", async () => {
+test("web roles can use only the API", async () => {
 	const may = await app.rows(`
 		SELECT p.oid::regprocedure::text AS function, array_agg(r.rolname::text ORDER BY r.rolname) AS roles
 		FROM pg_proc p CROSS JOIN pg_roles r

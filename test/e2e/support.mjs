@@ -1,7 +1,7 @@
-// What the tests of examples/postgrest share: the application, running for one
+// Shared by the tests of examples/postgrest: the application, running for one
 // file, and a client with a cookie jar.
 //
-// Connects as PGHOST, PGPORT, PGUSER and PGDATABASE say, as a superuser.
+// Connects as a superuser, with PGHOST, PGPORT, PGUSER and PGDATABASE.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 
-// Named by the example.
+// The example fixes these names.
 const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "app_owner"];
 
 const TIMES = ["created_at", "authenticated_at", "refreshed_at", "last_seen_at", "rotated_at", "expires_at", "refresh_expires_at"];
@@ -21,7 +21,7 @@ export const SESSION = "__Host-session";
 export const REFRESH = "__Secure-refresh";
 export const PASSWORD = "correct horse";
 
-// A program for one platform.
+// The package of PostgREST has a program for one platform only.
 export const skip = process.platform === "linux" && process.arch === "x64" ? false : "no PostgREST for this platform";
 
 async function startServer({ host, port }, database) {
@@ -40,8 +40,8 @@ async function startServer({ host, port }, database) {
 	return assert.fail(`the application did not start:\n${log.join("\n")}`);
 }
 
-// The application in a database of its own, from the calling file's first test
-// to its last.
+// Runs the application in a database of its own, from the calling file's first
+// test to its last.
 export function application() {
 	const database = `session_e2e_${process.pid}`;
 	const server = new pg.Client();
@@ -79,7 +79,7 @@ export function application() {
 	return {
 		get url() { return running.url; },
 		rows,
-		// Changes a setting for the requests from now on.
+		// Changes a setting for all later requests.
 		set: async (name, value) => {
 			await client.query(`ALTER DATABASE ${database} SET ${name} = '${value}'`);
 			await reconnect();
@@ -88,12 +88,12 @@ export function application() {
 			await client.query(`ALTER DATABASE ${database} RESET ${name}`);
 			await reconnect();
 		},
-		// Lets time pass for a session.
+		// Moves all times of a session to the past.
 		age: (id, by) => rows(`UPDATE session.sessions SET ${TIMES.map((time) => `${time} = ${time} - $2::interval`)} WHERE id = $1`, id, by),
 		addAdministrator: (name) => rows(
 			"INSERT INTO app.users (name, password, admin) VALUES ($1, app.hash_password($2), true)", name, PASSWORD),
 		client: (options) => new Client(running.url, options),
-		// A client that is logged in to an account of its own.
+		// Creates an account and returns a client that is logged in to it.
 		user: async (options = {}) => {
 			const user = new Client(running.url, options);
 			user.name = options.name ?? `user${++users}`;
@@ -104,7 +104,8 @@ export function application() {
 		},
 	};
 
-	// PostgREST finds its connections ended, and makes others.
+	// Ends the connections of PostgREST, which then opens new ones, and waits
+	// until it answers.
 	async function reconnect() {
 		await client.query("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = 'authenticator'");
 		const visitor = new Client(running.url);
@@ -113,7 +114,7 @@ export function application() {
 	}
 }
 
-// Asks as a browser would, and says what it sends.
+// A client that sends requests and keeps cookies as a browser does.
 export class Client {
 	constructor(url, { agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0" } = {}) {
 		this.url = url;
@@ -121,12 +122,12 @@ export class Client {
 		this.jar = new Map();
 	}
 
-	// The value of a cookie, as it is in the jar.
+	// Returns the value of a cookie in the jar.
 	cookie(name) {
 		return this.jar.get(name)?.value;
 	}
 
-	// Another client with the same cookies.
+	// Returns another client with the same cookies.
 	copy() {
 		const other = new Client(this.url, { agent: this.agent });
 		other.jar = new Map(this.jar);
@@ -163,7 +164,7 @@ export class Client {
 	}
 }
 
-// One request, with exactly these headers.
+// Sends one request with exactly these headers.
 export async function raw(url, options, body) {
 	const request = httpRequest(url, { agent: false, timeout: 20000, ...options });
 	request.on("timeout", () => request.destroy(new Error("no answer")));
@@ -196,7 +197,7 @@ function parseCookie(header) {
 	};
 }
 
-// All of an answer that a client could tell another by.
+// Asserts that a client cannot distinguish two answers.
 export function assertSame(one, other) {
 	const shape = ({ status, headers, text }) => ({ status, text, headers: { ...headers, date: undefined } });
 	assert.deepEqual(shape(one), shape(other));

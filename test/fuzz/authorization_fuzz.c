@@ -1,7 +1,6 @@
 /*
  * authorization_fuzz.c
- *	  A bearer token that is found is the end of the value, but for blanks, and
- *	  begins behind a scheme and a space.
+ *	  A bearer token follows a scheme and a space, and only blanks follow it.
  */
 #include "postgres.h"
 

@@ -1,13 +1,13 @@
 /*
  * base64url_fuzz.c
- *	  Text and bytes stand for each other, one to one.
+ *	  Encoding and decoding base64url are inverse to each other.
  */
 #include "postgres.h"
 
 #include "fuzz.h"
 #include "wire/base64url.h"
 
-/* What decodes is what the bytes encode to. */
+/* Text that can be decoded is the encoding of its bytes. */
 static void
 fuzz_text(const uint8 *data, size_t size)
 {
@@ -25,7 +25,7 @@ fuzz_text(const uint8 *data, size_t size)
 	free(text);
 }
 
-/* What is encoded decodes, and may be encoded in place. */
+/* Encoded bytes can be decoded, and can be encoded in place. */
 static void
 fuzz_bytes(const uint8 *data, size_t size)
 {

@@ -1,7 +1,7 @@
 /*
  * claims_fuzz.c
- *	  What is accepted as an object of claims is JSON to PostgreSQL too, and
- *	  has members as the header says.
+ *	  An accepted object of claims is valid JSON for PostgreSQL too, and has the
+ *	  members that the header promises.
  */
 #include "postgres.h"
 
@@ -32,7 +32,10 @@ check_member(const SessionMember *members, int count, int i)
 		fuzz_require(members[i].integer >= 0);
 }
 
-/* The server's own parser, on what is known not to be nested too deep. */
+/*
+ * Parses the text with PostgreSQL's own parser. The nesting is known to be
+ * limited.
+ */
 static void
 check_json(const char *json, size_t size)
 {

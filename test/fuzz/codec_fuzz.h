@@ -1,9 +1,9 @@
 /*
  * codec_fuzz.h
- *	  What is to hold for every encoding, with own and imported keys.
+ *	  Properties of every encoding, with own and imported keys.
  *
- * The input is tried as a value, then as a payload.  The imported keys are
- * those of the known values that the corpus starts from.
+ * The input is used as a value, then as a payload.  The imported keys are
+ * those of the known values in the corpus.
  */
 #ifndef SESSION_CODEC_FUZZ_H
 #define SESSION_CODEC_FUZZ_H
@@ -11,7 +11,7 @@
 #include "fuzz.h"
 #include "wire/codec.h"
 
-/* A key and what it is for. */
+/* A key and its purpose. */
 typedef struct FuzzKey
 {
 	SessionCodecKey key;
@@ -28,7 +28,7 @@ static const FuzzKey fuzz_keys[] = {
 	"authjs.session-token"},
 };
 
-/* Decode with every key; a value is accepted by one of them at most. */
+/* Decodes the input with every key. At most one key may accept a value. */
 static void
 fuzz_value(const SessionCodec *codec, const uint8 *data, size_t size)
 {
@@ -57,7 +57,7 @@ fuzz_value(const SessionCodec *codec, const uint8 *data, size_t size)
 	free(value);
 }
 
-/* Change one bit, which being up to the input; nothing is accepted then. */
+/* Flips one bit, chosen by the input. The changed value must be refused. */
 static void
 fuzz_changed(const SessionCodec *codec, const uint8 *data, size_t size,
 			 char *value, size_t len, const char *purpose,
@@ -74,7 +74,7 @@ fuzz_changed(const SessionCodec *codec, const uint8 *data, size_t size,
 	free(out);
 }
 
-/* Encode with every key, and get the same back. */
+/* Encodes the input with every key. Decoding must return the same payload. */
 static void
 fuzz_payload(const SessionCodec *codec, const uint8 *data, size_t size)
 {

@@ -1,10 +1,11 @@
 /*
  * cookie_header_fuzz.c
- *	  libFuzzer target: any cookie is refused or comes back as it was, and any
- *	  Cookie header can be read.
+ *	  Every cookie is refused or read back unchanged, and every Cookie header
+ *	  can be read.
  *
- * The input is a byte of flags, one that says how often the value is repeated,
- * and then name, path, domain, value and Cookie header with zeroes in between.
+ * The input is a byte of flags, a byte for the number of repetitions of the
+ * value, and then name, path, domain, value and Cookie header, separated by
+ * zeroes.
  */
 #include "postgres.h"
 
@@ -18,7 +19,10 @@
 
 extern int	LLVMFuzzerTestOneInput(const uint8 *data, size_t size);
 
-/* A copy with nothing behind it, so that reading past its end is noticed. */
+/*
+ * Returns a copy of exactly that size, so that a sanitizer detects a read
+ * beyond it.
+ */
 static SessionCookieText
 copy_of(const char *chars, size_t len, int times)
 {
@@ -33,7 +37,7 @@ copy_of(const char *chars, size_t len, int times)
 	return result;
 }
 
-/* Cuts the input at zeroes; the last field takes all that is left. */
+/* Splits the input at zeroes. The last field gets the rest. */
 static void
 cut(SessionCookieText fields[FIELDS], const char *chars, size_t size,
 	int times)
@@ -50,7 +54,10 @@ cut(SessionCookieText fields[FIELDS], const char *chars, size_t size,
 	}
 }
 
-/* Can the line neither end its header nor grow an attribute? */
+/*
+ * Requires that the line does not end its header and has no additional
+ * attribute.
+ */
 static void
 require_clean(const char *line, size_t len, const SessionCookie *cookie)
 {
@@ -71,7 +78,10 @@ require_clean(const char *line, size_t len, const SessionCookie *cookie)
 	REQUIRE(semicolons == expected);
 }
 
-/* Writes the cookie, and the Cookie header that a client answers with. */
+/*
+ * Writes the cookie, and to out the Cookie header with which a client answers.
+ * Returns the length of the latter.
+ */
 static size_t
 answer(char *out, const SessionCookie *cookie)
 {
@@ -96,7 +106,10 @@ answer(char *out, const SessionCookie *cookie)
 	return used;
 }
 
-/* Reads a cookie into memory of exactly its size; NULL = it is not there. */
+/*
+ * Returns the value of a cookie in memory of exactly its size; NULL = it is
+ * missing.
+ */
 static char *
 value_of(const SessionCookieText *header, const SessionCookieText *name,
 		 size_t *len)
@@ -132,7 +145,7 @@ try_round_trip(const SessionCookie *cookie)
 	free(unconstify(char *, header.chars));
 }
 
-/* The cookie that the flags and the fields make. */
+/* Returns the cookie that the flags and the fields describe. */
 static SessionCookie
 cookie_of(uint8 flags, const SessionCookieText fields[FIELDS])
 {

@@ -1,10 +1,9 @@
 /*
  * fuzz.h
- *	  What the fuzz targets share.
+ *	  Shared by the fuzz targets.
  *
- * A target is linked with libFuzzer and the parts that need no server.  It
- * ends the process when a property does not hold, as a sanitizer does for an
- * error in memory.
+ * A target is linked with libFuzzer and the sources that need no server.  It
+ * aborts if a property does not hold, as a sanitizer does for a memory error.
  */
 #ifndef SESSION_FUZZ_H
 #define SESSION_FUZZ_H
@@ -23,7 +22,10 @@ extern int	LLVMFuzzerTestOneInput(const uint8 *data, size_t size);
 		} \
 	} while (0)
 
-/* A copy of exactly that size, so that a byte read beyond it is noticed. */
+/*
+ * Returns a copy of exactly that size, so that a sanitizer detects a read
+ * beyond it.
+ */
 static inline char *
 fuzz_copy(const void *data, size_t size)
 {

@@ -1,16 +1,16 @@
 /*
  * path_fuzz.c
- *	  A list guards what it names: however a path is written that a server
- *	  would take for one of its patterns, it is meant.
+ *	  A path that a server would resolve to a pattern of the list is matched in
+ *	  every spelling.
  *
- * The input is a list of patterns and a path with a zero in between.
+ * The input is a list of patterns and a path, separated by a zero.
  */
 #include "postgres.h"
 
 #include "fuzz.h"
 #include "wire/path.h"
 
-/* A string of exactly that size and a zero. */
+/* Returns a string of exactly that size and a terminator. */
 static char *
 string_of(const uint8 *data, size_t size)
 {
@@ -29,7 +29,9 @@ is_blank(const char *list)
 	return list[strspn(list, ", \t\r\n")] == '\0';
 }
 
-/* Writes a path in ways that mean the same; all of them must be listed. */
+/*
+ * Writes a path in several spellings that mean the same. All must be listed.
+ */
 static void
 require_each_way(const char *list, const char *path, size_t len)
 {
@@ -54,7 +56,7 @@ require_each_way(const char *list, const char *path, size_t len)
 	free(way);
 }
 
-/* A path without anything that a server may understand otherwise. */
+/* Returns whether no server can interpret the path in another way. */
 static bool
 is_plain(const char *path, size_t len)
 {
@@ -67,7 +69,7 @@ is_plain(const char *path, size_t len)
 	return true;
 }
 
-/* Every pattern means itself, and one with a star what is below it. */
+/* Requires that every pattern matches itself. */
 static void
 require_own(const char *list)
 {

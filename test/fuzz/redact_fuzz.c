@@ -1,7 +1,7 @@
 /*
  * redact_fuzz.c
- *	  Nothing of a token's secret is left, whatever stands around it, and of a
- *	  cookie not both its payload and its MAC.
+ *	  No part of a token's secret is left in any text, and never both the
+ *	  payload and the MAC of a cookie.
  */
 #include "postgres.h"
 
@@ -13,7 +13,7 @@
 #define PAYLOAD_BYTES (SESSION_ID_BYTES + SESSION_SECRET_BYTES)
 #define PIECE 10
 
-/* The text without its tokens, in memory of exactly its size. */
+/* Returns the redacted text in memory of exactly its size. */
 static char *
 redact(const char *chars)
 {
@@ -39,7 +39,7 @@ has_piece(const char *chars, const char *piece)
 	return strstr(chars, wanted) != NULL;
 }
 
-/* Puts a token between two texts and looks for its secret. */
+/* Puts a token between two texts. Its secret must not be in the result. */
 static void
 try_between(const char *before, const uint8 *payload, char kind,
 			const char *after)
@@ -55,7 +55,8 @@ try_between(const char *before, const uint8 *payload, char kind,
 	memcpy(whole + before_len, token, sizeof(token));
 	strcpy(whole + before_len + sizeof(token), after);
 	out = redact(whole);
-	whole[before_len + 3] = '\0';	/* so far, anything may be left */
+	whole[before_len + 3] = '\0';	/* the text before the secret is not
+									 * checked */
 	for (int i = 3 + 22; i + PIECE <= SESSION_TOKEN_CHARS; i++)
 		fuzz_require(has_piece(whole, token + i) ||
 					 has_piece(after, token + i) ||
@@ -64,7 +65,10 @@ try_between(const char *before, const uint8 *payload, char kind,
 	free(whole);
 }
 
-/* The same for a compact cookie that ends the text. */
+/*
+ * Appends a compact cookie to the text. Its payload and its MAC must not both
+ * be in the result.
+ */
 static void
 try_cookie(const char *before, const uint8 *bytes)
 {

@@ -1,6 +1,6 @@
 /*
  * token_fuzz.c
- *	  Text that parses as a token of either kind is written the same.
+ *	  Text that is parsed as a token is formatted as the same text.
  */
 #include "postgres.h"
 

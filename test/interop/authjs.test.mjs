@@ -1,4 +1,5 @@
-// Encrypted cookies, against the original of their format: Auth.js 5.
+// Encrypted cookies, tested against the original software of their format:
+// Auth.js 5.
 import assert from "node:assert/strict";
 import { hkdfSync, randomBytes, webcrypto } from "node:crypto";
 import { test } from "node:test";
@@ -6,10 +7,11 @@ import { decode, encode, getToken } from "@auth/core/jwt";
 import { EncryptJWT, base64url, calculateJwkThumbprint } from "jose";
 import { PAYLOAD, assertNothingElse, ownDatabase, secondsNow } from "./support.mjs";
 
-// Auth.js takes it for granted; Node 18 has it under another name.
+// Auth.js expects this global, which Node 18 does not set.
 globalThis.crypto ??= webcrypto;
 
-// Not exported, but what Auth.js splits and joins its cookies with.
+// Auth.js splits and joins its cookies with this class, which it does not
+// export.
 const { SessionStore } = await import(
 	new URL("node_modules/@auth/core/lib/utils/cookie.js", import.meta.url));
 
@@ -19,10 +21,11 @@ const QUIET = { debug() { }, warn() { }, error() { } };
 
 const db = ownDatabase("authjs");
 
-// As "npx auth secret" makes them.
+// Makes a secret as "npx auth secret" does.
 const newSecret = () => randomBytes(32).toString("base64");
 
-// Has a name's keys be these, the last the newest, while the work is done.
+// Imports these secrets as the keys of a name, the newest last, and retires
+// them after the work.
 async function withSecrets(name, secrets, work) {
 	const kids = [];
 	for (const secret of secrets)
@@ -35,14 +38,14 @@ async function withSecrets(name, secrets, work) {
 	}
 }
 
-// What Auth.js derives from a secret for a cipher with a key of that length.
+// Derives a key of that length from a secret as Auth.js does.
 const derive = (secret, salt, length) => new Uint8Array(hkdfSync(
 	"sha256", secret, salt, `Auth.js Generated Encryption Key (${salt})`, length));
 
 const thumbprint = (key) => calculateJwkThumbprint(
 	{ kty: "oct", k: base64url.encode(key) }, `sha${key.length << 3}`);
 
-// What an application sees of a request.
+// Returns the payload that an application with Auth.js reads from a request.
 const seen = (cookie, name, secret) => getToken({
 	req: { headers: { cookie } },
 	secret,
@@ -50,13 +53,14 @@ const seen = (cookie, name, secret) => getToken({
 	logger: QUIET,
 });
 
-// What a browser sends back after these Set-Cookie headers.
+// Returns the Cookie header that a browser sends after these Set-Cookie
+// headers.
 const sent = (lines) => lines.map((line) => line.split("; "))
 	.filter((parts) => !parts.includes("Max-Age=0"))
 	.map((parts) => parts[0]).join("; ");
 
 for (const name of NAMES) {
-	test(`a cookie of Auth.js called ${name} is read here`, async () => {
+	test(`session decodes a cookie of Auth.js called ${name}`, async () => {
 		for (const secret of [newSecret(), "x".repeat(32), "ключ к сессиям — длинный", "s".repeat(1024)])
 			await withSecrets(name, [secret], async () => {
 				const token = await encode({ token: PAYLOAD, secret, salt: name, maxAge: 3600 });
@@ -70,7 +74,7 @@ for (const name of NAMES) {
 			});
 	});
 
-	test(`a cookie made here called ${name} is read by Auth.js`, async () => {
+	test(`Auth.js decodes a cookie of session called ${name}`, async () => {
 		for (const secret of [newSecret(), "x".repeat(32), "ключ к сессиям — длинный", "s".repeat(1024)])
 			await withSecrets(name, [secret], async () => {
 				const token = await db.encode(PAYLOAD, "jwe", name);
@@ -84,7 +88,7 @@ for (const name of NAMES) {
 			});
 	});
 
-	test(`both write the same header for ${name}`, async () => {
+	test(`session and Auth.js write the same JWE header for ${name}`, async () => {
 		const secret = newSecret();
 		await withSecrets(name, [secret], async () => {
 			const [header] = (await db.encode({}, "jwe", name)).split(".");
@@ -93,7 +97,7 @@ for (const name of NAMES) {
 		});
 	});
 
-	test(`Auth.js with several secrets reads what was made here with any of them: ${name}`, async () => {
+	test(`Auth.js with several secrets decodes a cookie of session made with any of them: ${name}`, async () => {
 		const [oldest, old, current, stranger] = Array.from({ length: 4 }, newSecret);
 		const made = {};
 		await withSecrets(name, [oldest, old, current], async (kids) => {
@@ -113,11 +117,11 @@ for (const name of NAMES) {
 		}
 	});
 
-	test(`what Auth.js made with any of the imported secrets is read here: ${name}`, async () => {
+	test(`session decodes a cookie of Auth.js made with any of the imported secrets: ${name}`, async () => {
 		const [old, current, stranger] = Array.from({ length: 3 }, newSecret);
 		await withSecrets(name, [old, current], async ([kid]) => {
 			const tokenOf = (secret) => encode({ token: { sub: "42" }, secret, salt: name });
-			// The leftmost signs there, the newest here.
+			// Auth.js signs with the first secret, session with the newest.
 			const token = await tokenOf([current, old]);
 			const older = await tokenOf([old, current]);
 			assert.equal((await db.decode(token, name)).sub, "42");
@@ -133,7 +137,7 @@ for (const name of NAMES) {
 		});
 	});
 
-	test(`a cookie with A256GCM is read as Auth.js reads it: ${name}`, async () => {
+	test(`session decodes a cookie with A256GCM as Auth.js does: ${name}`, async () => {
 		const [old, current] = [newSecret(), newSecret()];
 		await withSecrets(name, [old, current], async () => {
 			for (const secret of [old, current]) {
@@ -150,7 +154,7 @@ for (const name of NAMES) {
 		});
 	});
 
-	test(`a cookie without a kid is tried with every key: ${name}`, async () => {
+	test(`session tries every key on a cookie without a kid: ${name}`, async () => {
 		const [old, current] = [newSecret(), newSecret()];
 		await withSecrets(name, [old, current], async () => {
 			for (const secret of [old, current]) {
@@ -163,7 +167,7 @@ for (const name of NAMES) {
 		});
 	});
 
-	test(`nothing but the cookie itself is accepted: ${name}`, async () => {
+	test(`session accepts no altered cookie: ${name}`, async () => {
 		const secret = newSecret();
 		await withSecrets(name, [secret], async () => {
 			for (const token of [
@@ -171,13 +175,13 @@ for (const name of NAMES) {
 				await db.encode({ sub: "42" }, "jwe", name),
 			]) {
 				await assertNothingElse(db, token, name);
-				// The key part is in no tag.
+				// No tag covers the part for the encrypted key.
 				assert.equal(await db.decode(token.replace("..", ".AAAA."), name), null);
 			}
 		});
 	});
 
-	test(`an expired cookie of Auth.js is over: ${name}`, async () => {
+	test(`session refuses an expired cookie of Auth.js: ${name}`, async () => {
 		const secret = newSecret();
 		await withSecrets(name, [secret], async () => {
 			const token = await encode({ token: {}, secret, salt: name, maxAge: -60 });
@@ -186,7 +190,7 @@ for (const name of NAMES) {
 		});
 	});
 
-	test(`a large cookie goes through the chunks of either side: ${name}`, async () => {
+	test(`session and Auth.js read the chunks of each other's large cookies: ${name}`, async () => {
 		const secret = newSecret();
 		const large = { sub: "42", text: randomBytes(6000).toString("base64") };
 		const options = { httpOnly: true, sameSite: "lax", path: "/", secure: true };
@@ -205,7 +209,7 @@ for (const name of NAMES) {
 		});
 	});
 
-	test(`a cookie of Auth.js can be revoked here: ${name}`, async () => {
+	test(`session can revoke a cookie of Auth.js: ${name}`, async () => {
 		const secret = newSecret();
 		await withSecrets(name, [secret], async () => {
 			const [token, other] = await Promise.all([1, 2].map(() =>
@@ -217,7 +221,7 @@ for (const name of NAMES) {
 	});
 }
 
-test("a cookie of one name is worth nothing under the other, with the same secret", async () => {
+test("a cookie of one name is refused under the other, with the same secret", async () => {
 	const secret = newSecret();
 	await withSecrets(NAMES[0], [secret], () => withSecrets(NAMES[1], [secret], async () => {
 		for (const [mine, other] of [NAMES, [...NAMES].reverse()])

@@ -1,7 +1,7 @@
-// Headers of cookies, against the packages that write and read them.
+// Cookie headers, tested against packages that write and read them.
 //
-// Connects as PGHOST, PGPORT, PGUSER and PGDATABASE say, to a database that may
-// get the extension.
+// Connects with PGHOST, PGPORT, PGUSER and PGDATABASE to a database in which
+// it may create the extension.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as cookie from "cookie";
@@ -9,7 +9,8 @@ import pg from "pg";
 import setCookieParser from "set-cookie-parser";
 import { CookieJar } from "tough-cookie";
 
-// Not exported, but what Auth.js splits and joins its cookies with.
+// Auth.js splits and joins its cookies with this class, which it does not
+// export.
 const { SessionStore } = await import(
 	new URL("node_modules/@auth/core/lib/utils/cookie.js", import.meta.url));
 
@@ -24,7 +25,7 @@ before(async () => {
 });
 after(() => db.end());
 
-// The rows of a call with named arguments.
+// Returns the rows of a call with named arguments.
 async function call(name, args) {
 	const names = Object.keys(args);
 	const { rows } = await db.query(
@@ -38,7 +39,8 @@ const clear = (name, cookie_header) => call("session_cookie_clear", { name, cook
 const read = async (cookie_header, name) =>
 	(await call("session_cookie_read", { cookie_header, name }))[0];
 
-// A client that minds prefixes and has a clock of its own.
+// A client that enforces the prefixes of cookie names and has a clock of its
+// own.
 const newJar = () => new CookieJar(undefined, { prefixSecurity: "strict" });
 function send(jar, headers, url = SITE) {
 	for (const line of headers)
@@ -46,7 +48,7 @@ function send(jar, headers, url = SITE) {
 	return jar.getCookieStringSync(url);
 }
 
-// A value of so many octets, the same for every run.
+// Returns a value of the given number of octets, the same in every run.
 function valueOf(length) {
 	let state = length + 1;
 	let value = "";
@@ -57,7 +59,7 @@ function valueOf(length) {
 	return value;
 }
 
-// Every combination of the values of some options.
+// Returns every combination of the values of some options.
 const combinations = (options) => Object.entries(options).reduce(
 	(rows, [name, values]) => rows.flatMap((row) => values.map((v) => ({ ...row, [name]: v }))),
 	[{}]);
@@ -74,7 +76,8 @@ const TABLE = combinations({
 });
 const SECONDS = { "0": 0, "1 hour": 3600, "400 days": 34560000 };
 
-// Would a browser take it?  RFC 6265bis sections 4.1 and 5.6, said once more.
+// Returns whether a browser accepts the cookie, implemented again from RFC
+// 6265bis sections 4.1 and 5.6.
 function isTaken(o) {
 	const host = /^__host-/i.test(o.name);
 	const http = /^__(host-)?http-/i.test(o.name);
@@ -83,10 +86,10 @@ function isTaken(o) {
 		!(http && !o.http_only);
 }
 
-// The attributes of a header, to compare without their order.
+// Returns the attributes of a header, to compare without their order.
 const attributes = (line) => line.split("; ").sort().filter((part) => !part.startsWith("Expires="));
 
-// What package "cookie" makes of the same options.
+// Returns the header that the package "cookie" makes of the same options.
 function serialized(value, o) {
 	return cookie.serialize(o.name, value, {
 		encode: (v) => v,
@@ -137,7 +140,7 @@ async function assertKept(line, value, o) {
 	assert.equal(kept.maxAge, o.max_age === null ? null : SECONDS[o.max_age]);
 }
 
-test("every option arrives at every reader, and what browsers refuse is not sent", async () => {
+test("every reader gets every option, and session sends no header that browsers refuse", async () => {
 	let taken = 0;
 	for (const o of TABLE) {
 		const what = JSON.stringify(o);
@@ -155,7 +158,7 @@ test("every option arrives at every reader, and what browsers refuse is not sent
 	assert.ok(taken > 300, `${taken} of ${TABLE.length}`);
 });
 
-test("a client refuses what is not sent because of a prefix", () => {
+test("a client refuses the cookies that session does not send because of a prefix", () => {
 	for (const o of TABLE) {
 		const prefixed = /^__(Host|Secure)-/.test(o.name);
 		const alike = { ...o, same_site: "lax", partitioned: false, http_only: true };
@@ -166,13 +169,13 @@ test("a client refuses what is not sent because of a prefix", () => {
 	}
 });
 
-// The longest value that goes out in one header, and in each of several.
+// The longest value that fits into one header, and into each of several.
 async function sizes(name) {
 	const [whole] = await header("", { name });
 	return { whole: 4096 - whole.length, each: 4096 - whole.length - ".99".length };
 }
 
-test("values of 1 to 20,000 bytes come back through every reader", async () => {
+test("every reader returns values of 1 to 20,000 bytes unchanged", async () => {
 	const name = "__Host-session";
 	const { whole, each } = await sizes(name);
 	const lengths = new Set([1, 2, 3, 20000]);
@@ -204,7 +207,7 @@ test("values of 1 to 20,000 bytes come back through every reader", async () => {
 	assert.ok(lengths.size > 300);
 });
 
-test("a browser answers in any order, among other cookies", async () => {
+test("chunks are read in any order, among other cookies", async () => {
 	const value = valueOf(13000);
 	const lines = (await header(value, { name: "sid" })).slice(1);
 	const pairs = lines.map((line) => line.split(";")[0]);
@@ -215,7 +218,7 @@ test("a browser answers in any order, among other cookies", async () => {
 			assert.equal(await read(pairs.filter((p) => p !== lost).join("; "), "sid"), null);
 });
 
-test("cookies that others write are read as they are", async () => {
+test("session_cookie_read returns values of other writers unchanged", async () => {
 	for (const value of ["", "a=b==", "a b;c,d\"e\\ü", valueOf(3000)]) {
 		const sent = cookie.stringifyCookie({ before: "1", sid: value, "sid-x": "2" });
 		const raw = cookie.parse(sent, { decode: (v) => v }).sid;
@@ -226,7 +229,7 @@ test("cookies that others write are read as they are", async () => {
 		assert.equal(await read(send(newJar(), [`sid=${value}; Path=/`]), "sid"), value);
 });
 
-test("clearing removes the cookie and all its chunks, and nothing else", async () => {
+test("session_cookie_clear removes the cookie and all its chunks, and no other cookie", async () => {
 	for (const name of ["__Host-session", "sid"])
 		for (const length of [1, 5000, 20000]) {
 			const jar = newJar();
@@ -238,7 +241,7 @@ test("clearing removes the cookie and all its chunks, and nothing else", async (
 		}
 });
 
-test("clearing and setting replaces a value of any length", async () => {
+test("clearing and setting a cookie replaces a value of any length", async () => {
 	const jar = newJar();
 	let sent = "";
 	for (const length of [10, 9000, 20000, 5000, 10, 4100, 4000, 8200]) {
@@ -250,7 +253,7 @@ test("clearing and setting replaces a value of any length", async () => {
 	}
 });
 
-test("a value that grows into chunks is not hidden by the old one", async () => {
+test("a value that grows into chunks is not hidden by the old cookie", async () => {
 	const jar = newJar();
 	send(jar, await header("old", { name: "sid" }));
 	for (const length of [9000, 20000, 10]) {
@@ -259,13 +262,13 @@ test("a value that grows into chunks is not hidden by the old one", async () => 
 	}
 });
 
-test("nothing gets from a request into the headers that clear it", async () => {
+test("nothing but chunk numbers gets from a request into the headers of session_cookie_clear", async () => {
 	const request = "sid.1\r\nX: y=1; sid.2=3; Domain=evil.example; sid.03=1; sid.4 ;sid.5 = 6";
 	const names = setCookieParser.parse(await clear("sid", request)).map((c) => c.name);
 	assert.deepEqual(names, ["sid", "sid.2", "sid.5"]);
 });
 
-test("Auth.js reads the chunks, and its own are read", async () => {
+test("session and Auth.js read each other's chunks", async () => {
 	const name = "__Secure-authjs.session-token";
 	const options = { httpOnly: true, sameSite: "lax", path: "/", secure: true };
 	for (const length of [100, 3936, 3937, 4100, 9000, 20000]) {

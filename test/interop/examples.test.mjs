@@ -1,4 +1,4 @@
-// The small examples, as a user would run them.
+// Runs the small examples as a user would.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { ownDatabase } from "./support.mjs";
 
 const example = (path) => fileURLToPath(new URL(`../../examples/${path}`, import.meta.url));
 
-// The package of Debian is for the interpreter of Debian.
+// Debian's package of psycopg is for Debian's interpreter.
 const PYTHON = "/usr/bin/python3";
 
 const db = ownDatabase("examples", finish, "");
@@ -31,13 +31,12 @@ async function finish() {
 before(async () => {
 	await db.rows(await readFile(example("notes.sql"), "utf8"));
 	made = true;
-	// A place from which what the examples import is found.
+	// A directory in which the examples find the packages that they import.
 	directory = await mkdtemp(join(tmpdir(), "session-examples-"));
 	await symlink(fileURLToPath(new URL("node_modules", import.meta.url)), join(directory, "node_modules"));
 });
 
-// Runs a program of the examples, while the work is done, at the address it
-// has printed.
+// Runs an example at the address that it prints, for the duration of the work.
 async function running(path, work) {
 	const { host, port } = new pg.Client();
 	const file = join(directory, path.replace("/", "-"));
@@ -98,7 +97,7 @@ async function refusesStrangers(origin) {
 }
 
 for (const path of ["node/app.mjs", "python/app.py"])
-	test(`${path}: login, notes of one's own, logout`, { timeout: 60000 }, () => running(path, async (origin, said) => {
+	test(`${path}: a user can log in, sees only their own notes, and can log out`, { timeout: 60000 }, () => running(path, async (origin, said) => {
 		await db.rows("TRUNCATE api.note");
 		await refusesStrangers(origin);
 		const [ada, bob] = [await logIn(origin, "ada"), await logIn(origin, "bob")];
@@ -109,7 +108,7 @@ for (const path of ["node/app.mjs", "python/app.py"])
 		assert.equal(status, 200);
 		assert.equal(body[0].body, "first");
 
-		// All at once, more than there are connections, some of them failing.
+		// More requests at once than there are connections; some of them fail.
 		const notes = async (cookie) => (await ask(origin, "/notes", { cookie })).body || null;
 		await Promise.all(Array.from({ length: 40 }, async () => {
 			assert.equal((await ask(origin, "/notes", { cookie: bob, body: { body: null } })).status, 500);
@@ -133,7 +132,7 @@ for (const path of ["node/app.mjs", "python/app.py"])
 const QUERY = "{ allNotes(orderBy: ID_ASC) { nodes { owner body } } }";
 const ADD = "mutation ($body: String!, $owner: String) { createNote(input: { note: { body: $body, owner: $owner } }) { note { owner body } } }";
 
-test("postgraphile/server.mjs: a cookie or a header is the identity of queries and mutations", { timeout: 60000 },
+test("postgraphile/server.mjs: a cookie or a header gives queries and mutations their identity", { timeout: 60000 },
 	() => running("postgraphile/server.mjs", async (origin) => {
 		await db.rows("TRUNCATE api.note");
 		await refusesStrangers(origin);
@@ -152,14 +151,14 @@ test("postgraphile/server.mjs: a cookie or a header is the identity of queries a
 			assert.deepEqual(await notes(), []);
 			assert.deepEqual(await notes(`${ada}x`), []);
 			assert.deepEqual(await notes(undefined, undefined, { "X-Session-Token": token }), own);
-			// In another's name, or nobody's.
+			// With the name of another user, or without a user.
 			for (const [cookie, owner] of [[bob, "ada"], [undefined, "ada"], [undefined, null]]) {
 				const { body } = await graphql(ADD, cookie, { body: "second", owner });
 				assert.equal(body.data.createNote, null);
 				assert.equal(body.errors.length, 1);
 			}
 		}));
-		// Both parts of one request are one transaction, and one identity.
+		// All parts of one request run in one transaction with one identity.
 		const { body } = await graphql(`mutation { one: createNote(input: { note: { body: "2" } }) { note { owner } }
 			bad: createNote(input: { note: { body: "3", owner: "bob" } }) { note { owner } }
 			two: createNote(input: { note: { body: "4" } }) { note { owner } } }`, ada);
@@ -168,7 +167,7 @@ test("postgraphile/server.mjs: a cookie or a header is the identity of queries a
 		assert.deepEqual(await notes(ada), []);
 	}));
 
-test("postgraphile/server.mjs: a token that is not good is rejected, where that is set", { timeout: 60000 }, async () => {
+test("postgraphile/server.mjs: an invalid token is rejected with session.on_invalid = reject", { timeout: 60000 }, async () => {
 	await db.rows(`ALTER DATABASE ${db.database} SET session.on_invalid = 'reject'`);
 	try {
 		await running("postgraphile/server.mjs", async (origin) => {
@@ -184,7 +183,7 @@ test("postgraphile/server.mjs: a token that is not good is rejected, where that 
 	}
 });
 
-test("postgraphile/server.mjs: the header Authorization holds a bearer token, where that is set", { timeout: 60000 }, async () => {
+test("postgraphile/server.mjs: the header Authorization carries the token with session.token_header = authorization", { timeout: 60000 }, async () => {
 	await db.rows(`ALTER DATABASE ${db.database} SET session.token_header = 'authorization'`);
 	try {
 		await running("postgraphile/server.mjs", async (origin) => {

@@ -1,4 +1,4 @@
-// A real PostgREST in front of a database, and ways to talk to it.
+// Runs a real PostgREST in front of a database, and sends requests to it.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,14 +10,15 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import pg from "pg";
 
-// A program for one platform.
+// The package of PostgREST has a program for one platform only.
 export const skip = process.platform === "linux" && process.arch === "x64" ? false : "no PostgREST for this platform";
 
 const TIMEOUT = 20000;
 
-// Roles are the server's and not a database's, so they go when the calling file
-// is done, those that it made.  The authenticator, which a gateway connects as,
-// may become any of the others.
+// Creates and drops the roles of the calling file, because roles belong to the
+// server and not to a database. Drops only those that it has created. The
+// gateway connects as the authenticator, which may switch to any of the
+// others.
 export function ownRoles(db, authenticator, roles) {
 	const made = [];
 	const make = async (role, options) => {
@@ -49,7 +50,8 @@ async function freePort() {
 	return port;
 }
 
-// Packages come without their scripts, which may have made it executable.
+// npm installs the package without running its scripts, one of which would
+// make the program executable.
 async function copyProgram() {
 	const directory = await mkdtemp(join(tmpdir(), "session-postgrest-"));
 	const program = join(directory, "postgrest");
@@ -59,7 +61,7 @@ async function copyProgram() {
 	return { directory, program };
 }
 
-// Ready when it has said so in all these ways.
+// Waits until PostgREST has printed all of these messages.
 async function ready(child) {
 	const wanted = [/Listening on port/, /Schema cache loaded/];
 	const said = [];
@@ -78,8 +80,8 @@ async function end(child) {
 	await once(child, "exit");
 }
 
-// Starts one.  Settings are those of its manual, in lower case, with an
-// underscore for a hyphen.
+// Starts a PostgREST. Settings have the names of its manual, in lower case,
+// with an underscore for a hyphen.
 export async function startPostgrest(database, user, settings) {
 	const { host, port: serverPort } = new pg.Client();
 	const { directory, program } = await copyProgram();
@@ -126,7 +128,7 @@ const parsed = (text) => {
 	}
 };
 
-// One request; what is posted is sent as JSON.
+// Sends one request. The body is sent as JSON.
 async function ask(port, agent, path, { method, headers = {}, cookie, post } = {}) {
 	const sent = request({
 		host: "127.0.0.1", port, path, agent,
@@ -153,7 +155,7 @@ async function ask(port, agent, path, { method, headers = {}, cookie, post } = {
 	};
 }
 
-// The parts of a body that came in chunks, joined.
+// Returns a chunked body, joined.
 function unchunked(body) {
 	const parts = [];
 	for (let at = 0; ;) {
@@ -166,8 +168,9 @@ function unchunked(body) {
 	}
 }
 
-// One request of exactly these header lines, each a string of characters below
-// 256 that stand for bytes.  The status is 0 where the connection just ends.
+// Sends one request with exactly these header lines. Each is a string of
+// characters below 256 that stand for bytes. The status is 0 if the connection
+// ends without an answer.
 async function raw(port, lines, body = "") {
 	const socket = connect(port, "127.0.0.1");
 	const chunks = [];
@@ -177,7 +180,7 @@ async function raw(port, lines, body = "") {
 		for await (const chunk of socket)
 			chunks.push(chunk);
 	} catch (error) {
-		// It may hang up before it has heard all.
+		// PostgREST may close the connection before it has read everything.
 		if (error.code !== "ECONNRESET" && error.code !== "EPIPE")
 			throw error;
 	}

@@ -1,5 +1,5 @@
-// Signed and sealed cookies in the shapes of two Go packages, written down once
-// more with Node's own cryptography: bete7512/goauth (compact and jwt) and
+// Signed and sealed cookies in the formats of two Go packages, implemented
+// again with Node's own cryptography: bete7512/goauth (compact and jwt) and
 // rockstar (sealed).
 import assert from "node:assert/strict";
 import { createCipheriv, createDecipheriv, createHmac, randomBytes, randomUUID } from "node:crypto";
@@ -14,13 +14,13 @@ async function newKey(secret = randomBytes(32)) {
 	return { purpose, secret, kid: await db.importKey(secret, purpose) };
 }
 
-// What encoding/json makes of a value; the order of members is that given.
+// Encodes a value as Go's encoding/json does; the members keep their order.
 const goJson = (value) => JSON.stringify(value)
 	.replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 const hmac = (input, secret) => createHmac("sha256", secret).update(input).digest("base64url");
 
-// goauth's encoder of compact cookies, and its decoder.
+// The encoder and the decoder of compact cookies in goauth.
 function compact(data, secret) {
 	const part = Buffer.from(goJson(data)).toString("base64url");
 	return `${part}.${hmac(part, secret)}`;
@@ -34,7 +34,7 @@ function readCompact(value, secret) {
 	return { sid, uid, exp, iat };
 }
 
-// goauth's encoder of JWTs: members in the order of their names.
+// The encoder of JWTs in goauth: members in the order of their names.
 function jwt({ sid, uid, exp, iat }, secret) {
 	const input = [{ alg: "HS256", typ: "JWT" }, { exp, iat, sid, uid }]
 		.map((part) => Buffer.from(goJson(part)).toString("base64url")).join(".");
@@ -48,7 +48,7 @@ const newData = () => ({
 // base64.URLEncoding of Go is base64url with padding.
 const padded = (bytes) => bytes.toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 
-// rockstar's session manager: seals an id, and opens a cookie.
+// The session manager of rockstar: seals an id, and opens a cookie.
 function seal(id, secret, nonce = randomBytes(12)) {
 	const cipher = createCipheriv("aes-256-gcm", secret, nonce);
 	return padded(Buffer.concat([nonce, cipher.update(id), cipher.final(), cipher.getAuthTag()]));
@@ -71,7 +71,7 @@ const JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" +
 const ROCKSTAR_KEY = "0123456789abcdef0123456789abcdef";
 const SEALED = "AAECAwQFBgcICQoLXoDID_Qp4J8j8EVm7tAEyBTQyVZaEGRF";
 
-test("known cookies are written and read", async () => {
+test("the encoders above write and session reads the known cookies", async () => {
 	const goauth = await newKey(GOAUTH_KEY);
 	const rockstar = await newKey(ROCKSTAR_KEY);
 	assert.equal(compact(GOAUTH_DATA, GOAUTH_KEY), COMPACT);
@@ -82,7 +82,7 @@ test("known cookies are written and read", async () => {
 	assert.equal(await db.decode(SEALED, rockstar.purpose), "sess-123");
 });
 
-test("goauth's cookies are read here, with keys of any length", async () => {
+test("session decodes cookies of goauth, with keys of any length", async () => {
 	for (const length of [32, 33, 63, 64, 65, 200]) {
 		const { purpose, secret } = await newKey(randomBytes(length));
 		const data = newData();
@@ -91,7 +91,7 @@ test("goauth's cookies are read here, with keys of any length", async () => {
 	}
 });
 
-test("goauth reads the cookies made here", async () => {
+test("goauth decodes cookies of session", async () => {
 	for (const length of [32, 33, 64, 65, 200]) {
 		const { purpose, secret } = await newKey(randomBytes(length));
 		const { sid, uid } = newData();
@@ -103,7 +103,7 @@ test("goauth reads the cookies made here", async () => {
 	}
 });
 
-test("payloads of any content come back the same", async () => {
+test("payloads of any content are decoded unchanged", async () => {
 	const { purpose, secret } = await newKey();
 	assert.deepEqual(await db.decode(compact(PAYLOAD, secret), purpose), PAYLOAD);
 	for (const encoding of ["compact", "jwt", "jwe", "sealed"]) {
@@ -117,7 +117,7 @@ test("payloads of any content come back the same", async () => {
 	assert.match(jti, /^[0-9a-f-]{36}$/);
 });
 
-test("goauth's cookie is over when it says so", async () => {
+test("session refuses a cookie of goauth after its expiry", async () => {
 	const { purpose, secret } = await newKey();
 	for (const [seconds, good] of [[-3600, false], [-15, false], [60, true]]) {
 		const data = { ...newData(), exp: secondsNow() + seconds };
@@ -126,7 +126,7 @@ test("goauth's cookie is over when it says so", async () => {
 	}
 });
 
-test("nothing but goauth's cookie itself is accepted", async () => {
+test("session accepts no altered cookie of goauth", async () => {
 	const { purpose, secret } = await newKey();
 	await assertNothingElse(db, compact(newData(), secret), purpose);
 	await assertNothingElse(db, jwt(newData(), secret), purpose);
@@ -136,7 +136,7 @@ test("nothing but goauth's cookie itself is accepted", async () => {
 		assert.equal(await db.decode(value, purpose), null);
 });
 
-test("one of goauth's encodings is not taken for the other", async () => {
+test("the two encodings of goauth are not confused", async () => {
 	const { purpose, secret } = await newKey();
 	const [header, body, mac] = jwt(newData(), secret).split(".");
 	const [part, compactMac] = compact(newData(), secret).split(".");
@@ -144,7 +144,7 @@ test("one of goauth's encodings is not taken for the other", async () => {
 		[`${body}.${mac}`, `${header}.${mac}`, `${header}.${part}.${compactMac}`], purpose), []);
 });
 
-test("a goauth cookie is revoked by what it says, having no jti", async () => {
+test("a cookie of goauth, which has no jti, is revoked by its content", async () => {
 	const { purpose, secret } = await newKey();
 	const data = newData();
 	assert.equal(await db.revoke(compact(data, secret), purpose), true);
@@ -153,7 +153,7 @@ test("a goauth cookie is revoked by what it says, having no jti", async () => {
 	assert.notEqual(await db.decode(compact(newData(), secret), purpose), null);
 });
 
-test("rockstar's cookies are read here", async () => {
+test("session decodes cookies of rockstar", async () => {
 	const { purpose, secret } = await newKey();
 	for (let length = 1; length <= 60; length++) {
 		const id = padded(randomBytes(length));
@@ -161,14 +161,15 @@ test("rockstar's cookies are read here", async () => {
 	}
 	for (const id of ["1", "null", "true", "back\\slash", "2026-01-01"])
 		assert.equal(await db.decode(seal(id, secret), purpose), id);
-	// What begins as JSON does is meant as JSON, and these are no claims.
+	// A value that begins like JSON is taken for JSON, and these are no
+	// claims.
 	for (const payload of ["[1]", "\"quoted\"", "{", "{\"exp\":1,\"exp\":1}", ""])
 		assert.equal(await db.decode(seal(payload, secret), purpose), null);
 	const data = { ...newData(), nested: { a: [1, "é"] } };
 	assert.deepEqual(await db.decode(seal(JSON.stringify(data), secret), purpose), data);
 });
 
-test("rockstar opens what was sealed here", async () => {
+test("rockstar opens cookies of session", async () => {
 	const { purpose, secret } = await newKey();
 	const lengths = new Set();
 	for (let n = 0; n < 6; n++) {
@@ -181,7 +182,7 @@ test("rockstar opens what was sealed here", async () => {
 	assert.deepEqual([...lengths].sort(), [0, 1, 2]);
 });
 
-test("nothing but rockstar's cookie itself is accepted", async () => {
+test("session accepts no altered cookie of rockstar", async () => {
 	const { purpose, secret } = await newKey();
 	for (const length of [30, 31, 32]) {
 		const value = seal(padded(randomBytes(length)), secret);
@@ -194,7 +195,7 @@ test("nothing but rockstar's cookie itself is accepted", async () => {
 	assert.deepEqual(await db.accepted(refused, purpose), []);
 });
 
-test("a rockstar cookie is over when its claims say so, and is revoked whatever its nonce", async () => {
+test("a cookie of rockstar expires by its claims, and is revoked independent of its nonce", async () => {
 	const { purpose, secret } = await newKey();
 	assert.equal(await db.decode(seal(JSON.stringify({ exp: secondsNow() - 60 }), secret), purpose), null);
 	const id = padded(randomBytes(32));
@@ -203,7 +204,7 @@ test("a rockstar cookie is over when its claims say so, and is revoked whatever 
 	assert.equal(await db.decode(seal(`${id}x`, secret), purpose), `${id}x`);
 });
 
-test("an older key still opens both, until it is retired", async () => {
+test("an older key opens both formats until it is retired", async () => {
 	const { purpose, secret, kid } = await newKey();
 	const values = [compact(newData(), secret), jwt(newData(), secret), seal("some-id", secret)];
 	const newer = randomBytes(32);
@@ -216,7 +217,7 @@ test("an older key still opens both, until it is retired", async () => {
 	assert.deepEqual(await db.accepted(values, purpose), []);
 });
 
-test("a key made here is no key of these formats", async () => {
+test("a key that session made does not open these formats", async () => {
 	const { purpose, secret } = await newKey();
 	await db.value("session_key_rotate($1)", purpose);
 	for (const encoding of ["compact", "sealed"]) {

@@ -1,4 +1,4 @@
-// JWTs signed and encrypted, against jose.
+// Signed and encrypted JWTs, tested against jose.
 import assert from "node:assert/strict";
 import { createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { test } from "node:test";
@@ -15,7 +15,7 @@ const DIR = {
 	contentEncryptionAlgorithms: ["A256CBC-HS512", "A256GCM"],
 };
 
-// A purpose that nobody else uses, with an imported key.
+// Makes a new purpose with an imported key.
 let purposes = 0;
 async function newKey(length = 32) {
 	const purpose = `jose-${++purposes}`;
@@ -32,14 +32,14 @@ const contentKey = ({ secret, purpose }, length) => new Uint8Array(hkdfSync(
 const encrypt = (payload, header, key) => new EncryptJWT(payload)
 	.setProtectedHeader({ alg: "dir", ...header }).encrypt(key);
 
-// A JWT of any header and payload, well signed.
+// Returns a JWT with any header and payload, and a valid signature.
 function forge(header, payload, secret, hash = "sha256") {
 	const text = (part) => typeof part === "string" ? part : JSON.stringify(part);
 	const input = [header, payload].map((part) => base64url.encode(text(part))).join(".");
 	return `${input}.${createHmac(hash, secret).update(input).digest("base64url")}`;
 }
 
-test("a JWT made here is verified by jose, with keys of any length", async () => {
+test("jose verifies a JWT of session, with keys of any length", async () => {
 	for (const length of [32, 33, 64, 65, 128, 1024]) {
 		const { purpose, secret, kid } = await newKey(length);
 		const jwt = await db.encode(PAYLOAD, "jwt", purpose);
@@ -55,7 +55,7 @@ test("a JWT made here is verified by jose, with keys of any length", async () =>
 	}
 });
 
-test("a JWT of jose is read here, with and without kid and typ", async () => {
+test("session decodes a JWT of jose, with and without kid and typ", async () => {
 	for (const length of [32, 33, 64, 65, 128, 1024]) {
 		const { purpose, secret, kid } = await newKey(length);
 		for (const more of [{}, { typ: "JWT" }, { kid }, { typ: "JWT", kid }, { cty: "x", "x-y": [1] }]) {
@@ -68,7 +68,7 @@ test("a JWT of jose is read here, with and without kid and typ", async () => {
 	}
 });
 
-test("the kid of a JWT decides between keys, and every key is tried without", async () => {
+test("the kid of a JWT selects the key, and without a kid every key is tried", async () => {
 	const { purpose, secret: old, kid: oldKid } = await newKey();
 	const secret = new Uint8Array(randomBytes(32));
 	const kid = await db.importKey(secret, purpose, "newer");
@@ -88,7 +88,7 @@ test("the kid of a JWT decides between keys, and every key is tried without", as
 	assert.equal(await db.decode(before, purpose), null);
 });
 
-// What both say of tokens, told the same second.
+// Returns whether session and jose accept each token, both in the same second.
 async function compared(make, check, purpose, offsets) {
 	for (let attempt = 0; attempt < 20; attempt++) {
 		const now = () => db.value("floor(extract(epoch FROM clock_timestamp()))::int");
@@ -103,7 +103,7 @@ async function compared(make, check, purpose, offsets) {
 			there: await check(token, { clockTolerance: 15, currentDate }).then(() => true, () => false),
 		})));
 	}
-	assert.fail("the second was always over too soon");
+	assert.fail("no attempt ended in the second in which it began");
 }
 
 for (const claim of ["exp", "nbf"])
@@ -122,7 +122,7 @@ for (const claim of ["exp", "nbf"])
 			assert.equal(verdicts.filter(({ here }) => here).length, claim === "exp" ? 90 : 91);
 		});
 
-test("a typ is a media type: its case and application/ do not matter", async () => {
+test("a typ is a media type: its case and the prefix application/ do not matter", async () => {
 	const { purpose, secret } = await newKey();
 	for (const [typ, good] of [
 		["JWT", true], ["jwt", true], ["Jwt", true], ["application/jwt", true], ["APPLICATION/JWT", true],
@@ -134,7 +134,7 @@ test("a typ is a media type: its case and application/ do not matter", async () 
 	}
 });
 
-test("times that are no time are refused, and an issue in the future", async () => {
+test("session refuses invalid times, and an iat in the future", async () => {
 	const { purpose, secret } = await newKey();
 	const now = secondsNow();
 	for (const claim of ["exp", "nbf", "iat"])
@@ -146,7 +146,7 @@ test("times that are no time are refused, and an issue in the future", async () 
 		assert.equal(await db.decode(await sign({ iat: now + later }, { alg: "HS256" }, secret), purpose), null);
 });
 
-test("no other algorithm is accepted, whatever the header says", async () => {
+test("session accepts no other algorithm, whatever the header says", async () => {
 	const { purpose, secret } = await newKey(64);
 	const payload = { sub: "42" };
 	const unsecured = new UnsecuredJWT(payload).encode();
@@ -168,7 +168,7 @@ test("no other algorithm is accepted, whatever the header says", async () => {
 	assert.deepEqual(await db.decode(`${header}.${body}.${mac}`, purpose), payload);
 });
 
-test("crit is refused even where jose understands it", async () => {
+test("session refuses crit even if jose understands it", async () => {
 	const key = await newKey();
 	const { purpose, secret } = key;
 	const crit = { crit: ["urn:x"] };
@@ -186,7 +186,7 @@ test("crit is refused even where jose understands it", async () => {
 	assert.deepEqual(await db.accepted([signed, sealed, ...forged], purpose), []);
 });
 
-test("a signed text that is no JWT is refused", async () => {
+test("session refuses a signed text that is not a JWT", async () => {
 	const { purpose, secret, kid } = await newKey();
 	const header = { alg: "HS256", typ: "JWT", kid };
 	const payloads = [
@@ -208,7 +208,7 @@ test("a signed text that is no JWT is refused", async () => {
 	await assertNothingElse(db, await db.encode({ sub: "42" }, "jwt", purpose), purpose);
 });
 
-test("a JWE made here is decrypted by jose", async () => {
+test("jose decrypts a JWE of session", async () => {
 	for (const length of [32, 33, 64, 128]) {
 		const key = await newKey(length);
 		const content = contentKey(key, 64);
@@ -226,7 +226,7 @@ test("a JWE made here is decrypted by jose", async () => {
 	}
 });
 
-test("a JWE of jose is read here, whatever the length of its payload", async () => {
+test("session decrypts a JWE of jose with a payload of any length", async () => {
 	const key = await newKey();
 	for (const [enc, length] of [["A256CBC-HS512", 64], ["A256GCM", 32]]) {
 		const content = contentKey(key, length);
@@ -242,7 +242,7 @@ test("a JWE of jose is read here, whatever the length of its payload", async () 
 	}
 });
 
-test("no other encryption is accepted", async () => {
+test("session accepts no other encryption", async () => {
 	const key = await newKey();
 	const payload = { sub: "42" };
 	const wrapped = (alg, enc, secret) => new EncryptJWT(payload)
@@ -261,7 +261,7 @@ test("no other encryption is accepted", async () => {
 	assert.deepEqual(await db.accepted(refused, key.purpose), []);
 });
 
-test("one purpose's JWT is worth nothing for another, with the same secret", async () => {
+test("session refuses the JWT of one purpose for another, with the same secret", async () => {
 	const { purpose, secret, kid } = await newKey();
 	const other = `${purpose}-other`;
 	await db.importKey(new Uint8Array(randomBytes(32)), other);
@@ -269,7 +269,8 @@ test("one purpose's JWT is worth nothing for another, with the same secret", asy
 	assert.equal((await db.decode(jwt, purpose)).sub, "42");
 	assert.equal(await db.decode(jwt, other), null);
 
-	// A foreign signature does not say what for; the kid does, if it is there.
+	// A foreign signature does not cover the purpose. The kid tells the
+	// purpose, if it is there.
 	await db.importKey(secret, other, `${kid}-other`);
 	assert.equal(await db.decode(jwt, other), null);
 	const jwe = await db.encode({ sub: "42" }, "jwe", purpose);
@@ -286,7 +287,7 @@ const mint = (token, options = {}) => db.value(
 	"session_jwt($1, ttl => $2, claims => $3, audience => $4)",
 	token, options.ttl ?? "5 min", JSON.stringify(options.claims ?? {}), options.audience ?? null);
 
-test("a JWT for a session says to jose who it is, and for whom", async () => {
+test("jose reads the identity and the audience from the JWT of a session", async () => {
 	const secret = new Uint8Array(randomBytes(48));
 	const kid = await db.importKey(secret, "jwt", "api-key");
 	const token = await newSession({ user: "ada", tenant: "acme", role: "member" });
@@ -314,7 +315,7 @@ test("a JWT for a session says to jose who it is, and for whom", async () => {
 	assert.notEqual(other.jti, jti);
 });
 
-test("claims that are given for a session's JWT do not change whose it is", async () => {
+test("additional claims do not change the identity in the JWT of a session", async () => {
 	const secret = new Uint8Array(randomBytes(32));
 	await db.importKey(secret, "jwt");
 	const token = await newSession({ user: "ada", role: "member" });
@@ -333,7 +334,7 @@ test("claims that are given for a session's JWT do not change whose it is", asyn
 	await assert.rejects(mint(token, { claims: { aud: "x" }, audience: "y" }), { code: "22023" });
 });
 
-test("a session's JWT ends with the session, and a dead session has none", async () => {
+test("the JWT of a session expires with the session, and a dead session gets no JWT", async () => {
 	const secret = new Uint8Array(randomBytes(32));
 	await db.importKey(secret, "jwt");
 	const token = await newSession({ user: "ada", lifetime: "2 min" });

@@ -1,5 +1,5 @@
-// Many clients of pgbouncer in transaction mode, on a few server connections:
-// whoever one has bound, the next one does not see.
+// Many clients of pgbouncer in transaction mode share a few server
+// connections. A client never sees the identity that another client has bound.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -31,7 +31,8 @@ async function finish() {
 	await roles.drop();
 }
 
-// On a socket in a directory of its own, as nobody when we are root.
+// Runs on a socket in a directory of its own, as the user nobody if this
+// process is root.
 async function startBouncer() {
 	const { host, port } = new pg.Client();
 	const directory = await mkdtemp(join(tmpdir(), "session-bouncer-"));
@@ -109,7 +110,8 @@ before(async () => {
 		clients.push(await connect());
 }, { timeout: 60000 });
 
-// A little generator, so that a failure comes again.
+// A small random number generator with a seed, so that a failure can be
+// repeated.
 function random(seed) {
 	let state = seed * 2654435761 >>> 0;
 	return (below) => {
@@ -120,8 +122,8 @@ function random(seed) {
 
 const value = async (client, sql, ...values) => Object.values((await client.query(sql, values)).rows[0])[0];
 
-// Whom each way of asking sees, with plans that this connection may have had
-// for somebody else.
+// Returns the user that each way of asking sees. This connection may have
+// plans that were made for another user.
 async function seen(client) {
 	const { rows } = await client.query("SELECT * FROM notes");
 	assert.ok(rows.every((row) => row.body === `of ${row.owner}`));
@@ -142,7 +144,8 @@ async function assertAnonymous(client) {
 	assert.equal(await value(client, "SELECT current_user"), APP);
 }
 
-// What a client may do in a transaction after it is known as that user.
+// What a client may do in a transaction after it is authenticated as that
+// user.
 const ENDINGS = [
 	(client) => client.query("COMMIT"),
 	(client) => client.query("ROLLBACK"),
@@ -193,7 +196,7 @@ async function transaction(client, own, other, pick) {
 	await client.query("BEGIN");
 	if (pick(4) === 0)
 		await assertAnonymous(client);
-	// By hand, or as a gateway does, with a role that is another.
+	// Authenticate directly, or as a gateway does, with another role.
 	if (pick(2) === 0)
 		assert.equal(await value(client, "SELECT session_authenticate($1)", own.token), true);
 	else {
@@ -207,14 +210,14 @@ async function transaction(client, own, other, pick) {
 	return pid;
 }
 
-// Outside of a transaction, everything ends with the statement.
+// Outside a transaction the identity ends with the statement.
 async function statement(client, own) {
 	const { rows: [row] } = await client.query({ text: "SELECT session_authenticate($1), session_user_id() AS user", values: [own.token] });
 	assert.equal(row.user, own.user);
 	await assertAnonymous(client);
 }
 
-test("no identity crosses over between clients that share connections", async () => {
+test("clients that share connections never see each other's identity", async () => {
 	const served = new Map();
 	let transactions = 0;
 	const live = async (client, i) => {
@@ -234,7 +237,7 @@ test("no identity crosses over between clients that share connections", async ()
 		assert.ok(seenBy.size > CLIENTS / 2);
 });
 
-test("a transaction of several statements in one message leaves nobody behind", async () => {
+test("a transaction of several statements in one message leaves no identity", async () => {
 	await Promise.all(clients.map(async (client, i) => {
 		const { user, token } = users[i];
 		for (let n = 0; n < 50; n++) {
@@ -243,7 +246,7 @@ test("a transaction of several statements in one message leaves nobody behind", 
 				EXECUTE who`);
 			assert.equal(results[3].rows[0].user, user);
 			assert.equal(results[6].rows[0].user, null);
-			// Without BEGIN, it is one transaction up to the end of the message.
+			// Without BEGIN the whole message is one transaction.
 			const [, who] = await client.query(`SELECT session_authenticate('${token}'); EXECUTE who`);
 			assert.equal(who.rows[0].user, user);
 			await assertAnonymous(client);
@@ -251,7 +254,7 @@ test("a transaction of several statements in one message leaves nobody behind", 
 	}));
 });
 
-test("a statement that its client cancels leaves nobody behind", async () => {
+test("a statement that its client cancels leaves no identity", async () => {
 	for (let n = 0; n < 10; n++) {
 		const client = clients[n];
 		await client.query("BEGIN");
@@ -267,7 +270,7 @@ test("a statement that its client cancels leaves nobody behind", async () => {
 	}
 });
 
-test("a client that goes away in a transaction leaves nobody behind", async () => {
+test("a client that disconnects in a transaction leaves no identity", async () => {
 	for (let n = 0; n < 20; n++) {
 		const client = await connect();
 		await client.query("BEGIN");
@@ -278,7 +281,7 @@ test("a client that goes away in a transaction leaves nobody behind", async () =
 	}
 });
 
-test("a revoked session is nobody at the next transaction, on whatever connection", async () => {
+test("a revoked session is refused in the next transaction, on every connection", async () => {
 	await db.value("session_revoke_user($1)", users[0].user);
 	await Promise.all(clients.map(async (client) => {
 		for (let n = 0; n < 10; n++) {

@@ -1,4 +1,4 @@
-// JWTs for sessions, against a real PostgREST.
+// JWTs of sessions, tested against a real PostgREST.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { before, test } from "node:test";
@@ -6,7 +6,8 @@ import { SignJWT } from "jose";
 import { ownRoles, skip, startPostgrest } from "./gateway.mjs";
 import { ownDatabase, secondsNow } from "./support.mjs";
 
-// Named by the applications, so not ours to choose.
+// PostgREST and the application fix these names, so the test cannot make them
+// unique.
 const ROLES = ["web_anon", "member"];
 const AUTHENTICATOR = "session_interop_authenticator";
 const AUDIENCE = "session-interop";
@@ -59,7 +60,7 @@ test("without a JWT a request is anonymous", { skip }, async () => {
 	assert.equal(body.user, "web_anon");
 });
 
-test("the JWT of a session is accepted and brings its role and claims", { skip }, async () => {
+test("PostgREST accepts the JWT of a session, with its role and claims", { skip }, async () => {
 	const token = await newSession("ada", "member");
 	for (const options of [{}, { audience: AUDIENCE }, { claims: { scope: "read", name: "Zoë" } }]) {
 		const jwt = await mint(token, options);
@@ -73,7 +74,7 @@ test("the JWT of a session is accepted and brings its role and claims", { skip }
 	}
 });
 
-test("the JWT of a session without a role stays anonymous, with its claims", { skip }, async () => {
+test("the JWT of a session without a role has the anonymous role and its claims", { skip }, async () => {
 	const { status, body } = await ask(await mint(await newSession("ada", null), { claims: { scope: "read" } }));
 	assert.equal(status, 200);
 	assert.equal(body.user, "web_anon");
@@ -82,12 +83,12 @@ test("the JWT of a session without a role stays anonymous, with its claims", { s
 	await assert.rejects(mint(await newSession("ada", null), { claims: { role: "member" } }), { code: "22023" });
 });
 
-test("a JWT for another audience is refused", { skip }, async () => {
-	const jwt = await mint(await newSession("ada", "member"), { audience: "somebody-else" });
+test("PostgREST refuses a JWT for another audience", { skip }, async () => {
+	const jwt = await mint(await newSession("ada", "member"), { audience: "other-audience" });
 	assert.equal((await ask(jwt)).status, 401);
 });
 
-test("a JWT that was tampered with is refused", { skip }, async () => {
+test("PostgREST and session refuse a JWT that was altered", { skip }, async () => {
 	const jwt = await mint(await newSession("ada", "member"));
 	const [header, payload, mac] = jwt.split(".");
 	const claims = JSON.parse(Buffer.from(payload, "base64url"));
@@ -100,7 +101,7 @@ test("a JWT that was tampered with is refused", { skip }, async () => {
 	assert.equal((await ask(jwt)).status, 200);
 });
 
-test("an expired JWT is refused, by both", { skip }, async () => {
+test("PostgREST and session refuse an expired JWT", { skip }, async () => {
 	const good = await sign({ role: "member", sub: "ada", exp: secondsNow() + 300 });
 	assert.deepEqual((await ask(good)).body.user, "member");
 	assert.equal((await db.decode(good, "jwt")).sub, "ada");
@@ -111,7 +112,7 @@ test("an expired JWT is refused, by both", { skip }, async () => {
 	assert.equal(await db.decode(expired, "jwt"), null);
 });
 
-test("a revoked session gets no JWT any more, and a new key is not that of PostgREST", { skip }, async () => {
+test("a revoked session gets no JWT, and PostgREST refuses a JWT of a new key", { skip }, async () => {
 	const token = await newSession("ada", "member");
 	assert.equal((await ask(await mint(token))).status, 200);
 	const kid = await db.importKey(randomBytes(32), "jwt");

@@ -1,7 +1,8 @@
 // session_pre_request() as the db-pre-request of a real PostgREST.
 //
-// Every test starts a PostgREST of its own with the settings that it is about,
-// because pooled connections have those of the moment they were made at.
+// Every test starts a PostgREST of its own with the settings of the test,
+// because pooled connections keep the settings of the time at which they were
+// made.
 import assert from "node:assert/strict";
 import { hkdfSync, randomBytes, webcrypto } from "node:crypto";
 import { before, test } from "node:test";
@@ -11,7 +12,7 @@ import { parse as parseSetCookie } from "set-cookie-parser";
 import { ownRoles, skip, startPostgrest } from "./gateway.mjs";
 import { almost, ownDatabase, secondsNow } from "./support.mjs";
 
-// Auth.js takes it for granted; Node 18 has it under another name.
+// Auth.js expects this global, which Node 18 does not set.
 globalThis.crypto ??= webcrypto;
 
 const AUTHENTICATOR = "session_pre_authenticator";
@@ -38,7 +39,7 @@ before(async () => {
 		CREATE FUNCTION app.too_much(s session_info) RETURNS jsonb LANGUAGE sql RETURN jsonb_build_object('x', repeat('y', 4000));
 		CREATE FUNCTION app.much_too_much(s session_info) RETURNS jsonb LANGUAGE sql RETURN jsonb_build_object('x', repeat('y', 70000));
 
-		-- One that sets headers first, as an application may have to.
+		-- A pre-request that sets headers first, as an application may have to.
 		CREATE FUNCTION app.pre_request() RETURNS void LANGUAGE plpgsql AS $$
 		BEGIN
 			PERFORM set_config('response.headers', '[{"X-First": "1"}, {"Set-Cookie": "theme=dark"}]', true);
@@ -82,8 +83,8 @@ before(async () => {
 	await db.value("session_key_rotate()");
 }, { timeout: 60000 });
 
-// A PostgREST with these settings of session, while the work is done: the
-// strategy is set for its role, the rest for the database.
+// Runs a PostgREST with these settings of session for the duration of the
+// work. The strategy is set for its role, the rest for the database.
 async function serve(settings, work, options = {}) {
 	for (const [name, value] of Object.entries(settings))
 		await db.rows(name === "strategy" ?
@@ -117,7 +118,8 @@ async function login(user, role = MEMBER, more = {}) {
 
 const revoke = (session) => db.value("session_revoke($1)", session.token);
 
-// The same to the row alone, behind the triggers' back, so that it shows whether the row is asked.
+// Revokes a session with the triggers disabled, so that only the row knows.
+// This shows whether a request reads the row.
 const endUnseen = (session) => db.rows(`DO $$
 	DECLARE
 		name text;
@@ -130,7 +132,7 @@ const endUnseen = (session) => db.rows(`DO $$
 	END
 	$$`);
 
-// The answer must have come, and says who asked.
+// Asserts that the request succeeded with this user and role.
 function is(answer, user, role) {
 	assert.equal(answer.status, 200, JSON.stringify(answer.body));
 	assert.equal(answer.body.user, user);
@@ -138,7 +140,7 @@ function is(answer, user, role) {
 		assert.equal(answer.body.role, role);
 }
 
-// The Cookie header of a client that has been given these cookies.
+// Returns the Cookie header of a client that has received these cookies.
 const cookies = (...lines) => parseSetCookie(lines).filter((cookie) => cookie.maxAge !== 0)
 	.map(({ name, value }) => `${name}=${value}`).join("; ");
 
@@ -146,7 +148,7 @@ const cookies = (...lines) => parseSetCookie(lines).filter((cookie) => cookie.ma
 // database
 //
 
-withServer("database: a cookie brings identity and role, read-only or not", { strategy: "database" }, async (web) => {
+withServer("database: a cookie gives a request its identity and role, read-only or not", { strategy: "database" }, async (web) => {
 	const ada = await login("ada", MEMBER, { tenant: "acme", level: 2 });
 	const anonymous = await web.ask("/rpc/whoami");
 	is(anonymous, null, ANON);
@@ -176,28 +178,28 @@ withServer("database: a cookie brings identity and role, read-only or not", { st
 	is(await web.ask("/rpc/whoami", { cookie: ada.cookie }), null, ANON);
 });
 
-withServer("database: a header counts, and before the cookie", { strategy: "database" }, async (web) => {
+withServer("database: a header is read, and has precedence over the cookie", { strategy: "database" }, async (web) => {
 	const [ada, bob] = [await login("ada"), await login("bob", ADMIN)];
 	is(await web.ask("/rpc/whoami", { headers: { "X-Session-Token": bob.token } }), "bob", ADMIN);
 	is(await web.ask("/rpc/whoami", { headers: { "x-SESSION-token": bob.token }, cookie: ada.cookie }), "bob", ADMIN);
 	is(await web.ask("/rpc/whoami_writing", { headers: { "X-Session-Token": bob.token }, post: {} }), "bob", ADMIN);
-	// A bad one is not made good by the cookie.
+	// A valid cookie does not make up for an invalid header.
 	is(await web.ask("/rpc/whoami", { headers: { "X-Session-Token": "st_no" }, cookie: ada.cookie }), null, ANON);
 });
 
-withServer("database: another header, or none, and another cookie",
+withServer("database: the names of the header and of the cookie can be set",
 	{ strategy: "database", token_header: "Authorization-Token", cookie_name: "sid" }, async (web) => {
 		const ada = await login("ada");
 		is(await web.ask("/rpc/whoami", { headers: { "authorization-token": ada.token } }), "ada", MEMBER);
 		is(await web.ask("/rpc/whoami", { headers: { "x-session-token": ada.token } }), null, ANON);
 		is(await web.ask("/rpc/whoami", { cookie: `sid=${ada.token}` }), "ada", MEMBER);
 		is(await web.ask("/rpc/whoami", { cookie: ada.cookie }), null, ANON);
-		// PostgREST takes the last of a name, and the first line.
+		// PostgREST uses the last cookie of a name, and the first header line.
 		is(await web.ask("/rpc/whoami", { cookie: `sid=${ada.token}; sid=x` }), null, ANON);
 		is(await web.ask("/rpc/whoami", { cookie: `sid=x; sid=${ada.token}` }), "ada", MEMBER);
 	});
 
-withServer("database: without a role of its own, a session gets the one for everybody, or none",
+withServer("database: a session without a role gets session.authenticated_role, or keeps the anonymous role",
 	{ strategy: "database", authenticated_role: ADMIN }, async (web) => {
 		is(await web.ask("/rpc/whoami", { cookie: (await login("ada", null)).cookie }), "ada", ADMIN);
 		is(await web.ask("/rpc/whoami", { cookie: (await login("ada", MEMBER)).cookie }), "ada", MEMBER);
@@ -207,7 +209,7 @@ withServer("database: without a role of its own, a session gets the one for ever
 		assert.equal(cart.body.level, 0);
 	});
 
-withServer("database: a role that PostgREST may not have is refused", { strategy: "database" }, async (web) => {
+withServer("database: a role to which PostgREST may not switch is refused", { strategy: "database" }, async (web) => {
 	for (const role of [await db.value("current_user"), "none", "session_pre_nobody", "PUBLIC", `x"; DROP SCHEMA api; --`, "x".repeat(63)]) {
 		const ada = await login("ada", role);
 		for (const options of [{}, { post: {} }]) {
@@ -219,7 +221,8 @@ withServer("database: a role that PostgREST may not have is refused", { strategy
 	is(await web.ask("/rpc/whoami"), null, ANON);
 });
 
-// Whether the bytes that hold the id are those of a live session, as "almost" tokens have them.
+// Returns whether the id in a token is that of a live session, as in some of
+// the "almost" tokens.
 async function namesLiveSession(cookie) {
 	const token = cookie.slice(COOKIE.length + 1);
 	if (!/^st_[\w-]{64}$/.test(token))
@@ -228,7 +231,7 @@ async function namesLiveSession(cookie) {
 	return (await db.rows("SELECT status FROM session_get($1)", id)).some((session) => session.status === "active");
 }
 
-// Everything that is no proof of a session.
+// Returns cookies that prove no session.
 async function invalidTokens() {
 	const [ada, gone] = [await login("ada"), await login("ada")];
 	await revoke(gone);
@@ -237,19 +240,21 @@ async function invalidTokens() {
 		.map((token) => `${COOKIE}=${token}`);
 }
 
-withServer("database: a token that is not good is anonymous", { strategy: "database", on_invalid: "anonymous" }, async (web) => {
+withServer("database: a request with an invalid token is anonymous", { strategy: "database", on_invalid: "anonymous" }, async (web) => {
 	for (const cookie of await invalidTokens())
 		is(await web.ask("/rpc/whoami", { cookie }), null, ANON);
 });
 
-withServer("database: a token that is not good is rejected, where that is set",
+withServer("database: a request with an invalid token is rejected with on_invalid = reject",
 	{ strategy: "database", on_invalid: "reject" }, async (web) => {
 		const ada = await login("ada");
 		for (const cookie of await invalidTokens()) {
 			const answer = await web.ask("/rpc/whoami", { cookie });
 			assert.equal(answer.status, 401, cookie);
 			assert.deepEqual(answer.body, { code: "PT401", message: "session is not valid", details: null, hint: null });
-			// A browser would send the cookie for ever, with the login too.  Of a session that lives on it is kept.
+			// A browser would send the cookie for ever, with the login too, so
+			// the answer removes it. The cookie of a session that is still
+			// live is kept.
 			assert.deepEqual(parseSetCookie(answer.setCookie).map(({ name, value, maxAge }) => [name, value, maxAge]),
 				await namesLiveSession(cookie) ? [] : [[COOKIE, "", 0]]);
 		}
@@ -260,7 +265,8 @@ withServer("database: a token that is not good is rejected, where that is set",
 		is(await web.ask("/rpc/whoami"), null, ANON);
 		is(await web.ask("/rpc/whoami", { cookie: "theme=dark" }), null, ANON);
 		is(await web.ask("/rpc/whoami", { cookie: ada.cookie }), "ada", MEMBER);
-		// A late request with a token that was rotated must not delete the cookie with the new one.
+		// A late request with a token that was rotated must not remove the
+		// cookie with the new token.
 		const [{ token }] = await db.rows("SELECT token FROM session_regenerate($1)", ada.token);
 		const late = await web.ask("/rpc/whoami", { cookie: ada.cookie });
 		assert.equal(late.status, 401);
@@ -269,7 +275,7 @@ withServer("database: a token that is not good is rejected, where that is set",
 		is(await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${token}` }), "ada", MEMBER);
 	});
 
-withServer("database: the claims function adds, once, and takes nothing over",
+withServer("database: the claims function is called once, adds claims, and cannot replace reserved ones",
 	{ strategy: "database", claims_function: "app.claims" }, async (web) => {
 		const ada = await login("ada", MEMBER, { tenant: "acme" });
 		const seen = [];
@@ -284,7 +290,7 @@ withServer("database: the claims function adds, once, and takes nothing over",
 		assert.equal((await web.ask("/rpc/whoami")).body.claims, null);
 	});
 
-withServer("database: sessions bound to an address are those of the last proxy's list",
+withServer("database: a session bound to an address is checked against the last proxy's entry",
 	{ strategy: "database", bind_ip: "exact", client_ip_header: "X-Forwarded-For" }, async (web) => {
 		const ada = await login("ada", MEMBER, { ip: "192.0.2.7" });
 		const from = (address) => web.ask("/rpc/whoami", {
@@ -300,7 +306,7 @@ withServer("database: sessions bound to an address are those of the last proxy's
 			is(await web.ask("/rpc/whoami", { cookie: eve.cookie, headers: { "x-forwarded-for": address } }), "eve", MEMBER);
 	});
 
-withServer("database: step-up, your devices and their end", { strategy: "database" }, async (web) => {
+withServer("database: step-up, the list of devices and revoking them work", { strategy: "database" }, async (web) => {
 	const [own, phone, tablet, bob] = [await login("grace"), await login("grace"), await login("grace"), await login("bob")];
 	const post = (path, body, session = own) => web.ask(path, { post: body, cookie: session.cookie });
 	is(await post("/rpc/required", { auth_level: 1 }), "grace");
@@ -317,7 +323,7 @@ withServer("database: step-up, your devices and their end", { strategy: "databas
 	const { body: [alone, ...others] } = await web.ask("/rpc/mine", { cookie: cart.cookie });
 	assert.deepEqual([alone.id, alone.current, alone.data, others], [cart.id, true, null, []]);
 
-	// Somebody else's is as good as not there.
+	// The session of another user is treated like one that does not exist.
 	for (const id of [bob.id, "00000000-0000-4000-8000-000000000000"])
 		assert.equal((await post("/rpc/revoke", { id })).body, false);
 	is(await web.ask("/rpc/whoami", { cookie: bob.cookie }), "bob");
@@ -337,7 +343,7 @@ withServer("database: step-up, your devices and their end", { strategy: "databas
 
 const SETTINGS = ["statement_timeout", "lock_timeout", "work_mem", "log_min_duration_statement", "temp_file_limit", "transaction_isolation"];
 
-// What a request finds set.
+// Returns the settings that a request sees.
 async function found(web, headers) {
 	const { status, body } = await web.ask("/rpc/found", { headers });
 	assert.equal(status, 200, JSON.stringify(body));
@@ -348,13 +354,14 @@ const JWT_SECRET = randomBytes(24).toString("base64url");
 const jwtOf = async (role) => ({ authorization: `Bearer ${await new SignJWT({ role }).setProtectedHeader({ alg: "HS256" })
 	.sign(new TextEncoder().encode(JWT_SECRET))}` });
 
-test("the settings of a session's role are those that PostgREST applies for a JWT", { skip }, async () => {
+test("a session's role gets the same settings that PostgREST applies for a JWT", { skip }, async () => {
 	await db.rows(`
 		CREATE FUNCTION api.found() RETURNS json LANGUAGE sql STABLE AS $$
 			SELECT json_object_agg(name, current_setting(name)) FROM unnest('{${SETTINGS}}'::text[]) AS name $$;
 		CREATE FUNCTION api.slow() RETURNS void LANGUAGE sql STABLE AS 'SELECT pg_sleep(60)';
 		GRANT SET ON PARAMETER log_min_duration_statement TO ${AUTHENTICATOR}`);
-	// Values without units: PostgREST writes them in lower case, and 1mb is none.
+	// Use values without units: PostgREST writes them in lower case, and 1mb
+	// is invalid.
 	const settings = {
 		[ANON]: { statement_timeout: "30s", work_mem: "1024" },
 		[MEMBER]: { statement_timeout: "20s", lock_timeout: "4s", log_min_duration_statement: "1h", temp_file_limit: "1000" },
@@ -379,7 +386,8 @@ test("the settings of a session's role are those that PostgREST applies for a JW
 			assert.deepEqual(await found(web), expected[ANON]);
 		}, { jwt_secret: JWT_SECRET });
 
-		// A timeout holds for the query, and the isolation level comes too late.
+		// A timeout applies to the query. The isolation level comes too late
+		// to apply.
 		await db.rows(`ALTER ROLE ${MEMBER} RESET ALL; ALTER ROLE ${MEMBER} SET statement_timeout = '50ms';
 			ALTER ROLE ${ADMIN} SET default_transaction_isolation = 'serializable'`);
 		await serve({ strategy: "database" }, async (web) => {
@@ -394,8 +402,8 @@ test("the settings of a session's role are those that PostgREST applies for a JW
 	}
 });
 
-// docs/gateways.md says so.
-withServer("the header Authorization is PostgREST's own", { strategy: "database", token_header: "authorization" }, async (web) => {
+// docs/gateways.md documents this.
+withServer("PostgREST reads the header Authorization itself, and rejects a session token in it", { strategy: "database", token_header: "authorization" }, async (web) => {
 	const ada = await login("ada");
 	const answer = await web.ask("/rpc/whoami", { headers: { authorization: `Bearer ${ada.token}` } });
 	assert.equal(answer.status, 401);
@@ -408,14 +416,14 @@ withServer("the header Authorization is PostgREST's own", { strategy: "database"
 // cookie_cache
 //
 
-// A session with the snapshot that the first answer gave.
+// Returns a session with the snapshot of its first answer.
 async function cached(web, session) {
 	const answer = await web.ask("/rpc/whoami", { cookie: session.cookie });
 	assert.equal(answer.setCookie.length, 1, JSON.stringify(answer.body));
 	return { ...session, both: `${session.cookie}; ${cookies(...answer.setCookie)}`, line: answer.setCookie[0] };
 }
 
-withServer("cookie_cache: the first answer brings a snapshot, and it is enough until it is due",
+withServer("cookie_cache: the first answer has a snapshot, which is enough until it is due",
 	{ strategy: "cookie_cache", claims_function: "app.claims" }, async (web) => {
 		const ada = await cached(web, await login("ada", MEMBER, { tenant: "acme", level: 3 }));
 		const [snapshot] = parseSetCookie(ada.line);
@@ -431,19 +439,19 @@ withServer("cookie_cache: the first answer brings a snapshot, and it is enough u
 			assert.equal(answer.body.read_only, readOnly);
 			assert.deepEqual({ ...answer.body, path: 0, read_only: 0 }, { ...first, path: 0, read_only: 0 });
 		}
-		// What is asked about right now is asked of the row.
+		// A request for the state of the moment reads the row.
 		assert.equal((await web.ask("/rpc/required", { post: { auth_level: 1 }, cookie: ada.both })).status, 401);
 		assert.deepEqual((await web.ask("/rpc/mine", { cookie: ada.both })).body, []);
 	});
 
-withServer("cookie_cache: row and snapshot say the same", { strategy: "cookie_cache", claims_function: "app.claims", sensitive_paths: "/rpc/admin_report" },
+withServer("cookie_cache: the row and the snapshot give the same identity", { strategy: "cookie_cache", claims_function: "app.claims", sensitive_paths: "/rpc/admin_report" },
 	async (web) => {
 		for (const session of [await login("ada", MEMBER, { tenant: "acme", level: 2 }), await login("bob", null), await login(null, null)]) {
 			const both = (await cached(web, session)).both;
 			const plain = ({ body }) => ({
 				...body, path: 0, claims_again: 0,
 				claims: { ...body.claims, made_at: 0 },
-				// A cookie counts in seconds.
+				// A cookie stores times in seconds.
 				authenticated_at: body.authenticated_at?.replace(/\.\d+/, "") ?? null,
 			});
 			assert.deepEqual(plain(await web.ask("/rpc/whoami", { cookie: both })),
@@ -451,22 +459,23 @@ withServer("cookie_cache: row and snapshot say the same", { strategy: "cookie_ca
 		}
 	});
 
-withServer("cookie_cache: a snapshot counts only beside the token it was made for", { strategy: "cookie_cache" }, async (web) => {
+withServer("cookie_cache: a snapshot is accepted only with the token that it was made for", { strategy: "cookie_cache" }, async (web) => {
 	const [ada, bob] = [await cached(web, await login("ada")), await cached(web, await login("bob"))];
 	const snapshot = parseSetCookie(ada.line)[0].value;
 	is(await web.ask("/rpc/whoami", { cookie: `${CACHE}=${snapshot}` }), null, ANON);
 	is(await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${snapshot}` }), null, ANON);
 	is(await web.ask("/rpc/whoami", { headers: { "x-session-token": snapshot } }), null, ANON);
-	// Beside another's, the row is asked, and another snapshot comes.
+	// With another session's token the row is read, and the answer has another
+	// snapshot.
 	const mixed = await web.ask("/rpc/whoami", { cookie: `${bob.cookie}; ${CACHE}=${snapshot}` });
 	is(mixed, "bob", MEMBER);
 	assert.equal(mixed.setCookie.length, 1);
-	// The old token and its snapshot are over with a new token.
+	// A new token ends the old token and its snapshot.
 	const [{ token }] = await db.rows("SELECT token FROM session_regenerate($1)", ada.token);
 	const renewed = await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${token}; ${CACHE}=${snapshot}` });
 	is(renewed, "ada", MEMBER);
 	assert.equal(renewed.setCookie.length, 1);
-	// Forged ones are as good as none.
+	// A forged snapshot is treated like none.
 	await endUnseen(bob);
 	const own = parseSetCookie(bob.line)[0].value;
 	is(await web.ask("/rpc/whoami", { cookie: `${bob.cookie}; ${CACHE}=${own}` }), "bob", MEMBER);
@@ -474,7 +483,7 @@ withServer("cookie_cache: a snapshot counts only beside the token it was made fo
 		is(await web.ask("/rpc/whoami", { cookie: `${bob.cookie}; ${CACHE}=${value}` }), null, ANON);
 });
 
-withServer("cookie_cache: what happened to the row unseen arrives when the snapshot is due", { strategy: "cookie_cache", cookie_cache_ttl: "3s" }, async (web) => {
+withServer("cookie_cache: a change of the row without triggers takes effect when the snapshot is due", { strategy: "cookie_cache", cookie_cache_ttl: "3s" }, async (web) => {
 	const [ada, bob] = [await cached(web, await login("ada")), await cached(web, await login("bob"))];
 	await endUnseen(ada);
 	is(await web.ask("/rpc/whoami", { cookie: ada.both }), "ada", MEMBER);
@@ -486,7 +495,7 @@ withServer("cookie_cache: what happened to the row unseen arrives when the snaps
 			break;
 		assert.ok(Date.now() - start < 5000);
 	}
-	// Bob's snapshot is younger, so it may be due a little later.
+	// Bob's snapshot is younger, so it may become due a little later.
 	let answer;
 	do {
 		answer = await web.ask("/rpc/whoami", { cookie: bob.both });
@@ -497,7 +506,7 @@ withServer("cookie_cache: what happened to the row unseen arrives when the snaps
 	assert.notEqual(answer.setCookie[0], bob.line);
 });
 
-withServer("cookie_cache: a revocation arrives at once, and no other session notices", { strategy: "cookie_cache" }, async (web) => {
+withServer("cookie_cache: a revocation takes effect at once, and affects no other session", { strategy: "cookie_cache" }, async (web) => {
 	const [ada, bob] = [await cached(web, await login("ada")), await cached(web, await login("bob"))];
 	await endUnseen(bob);
 	for (const end of ["session_revoke($1)", "(session_regenerate($1)).id"]) {
@@ -509,7 +518,7 @@ withServer("cookie_cache: a revocation arrives at once, and no other session not
 	is(await web.ask("/rpc/whoami", { cookie: bob.both }), "bob", MEMBER);
 });
 
-withServer("cookie_cache: a token in a header, or a binding, has the row asked",
+withServer("cookie_cache: the row is read for a token in a header, and for a binding",
 	{ strategy: "cookie_cache", client_ip_header: "x-real-ip" }, async (web) => {
 		const ada = await cached(web, await login("ada", MEMBER, { ip: "192.0.2.7" }));
 		await endUnseen(ada);
@@ -527,14 +536,14 @@ withServer("cookie_cache: a token in a header, or a binding, has the row asked",
 		});
 	});
 
-// However it is spelled, PostgREST takes it to the same function.
+// PostgREST resolves all of these paths to the same functions and views.
 const SPELLINGS = ["/rpc/admin_report", "/rpc/admin%5Freport", "/rpc/admin%5freport", "/%72pc/%61dmin_report",
 	"/rpc/admin_report?", "/rpc/admin_report?x=1%2F..", "rpc/admin_report", "http://elsewhere/rpc/admin_report",
 	"http://elsewhere/rpc/admin%5Freport?", "https://elsewhere/rpc/%61dmin_report",
 	"/rpc/\xc3\xa4dmin", "/rpc/%C3%A4dmin", "/rpc/%c3%a4dmin",
 	"/vault", "/v%61ult", "/vault?select=user", "/%76%61%75%6C%74"];
 
-withServer("cookie_cache: on sensitive paths the row decides, however they are spelled",
+withServer("cookie_cache: the row is read on sensitive paths, in every spelling",
 	{ strategy: "cookie_cache", sensitive_paths: "/rpc/admin_report, /rpc/ädmin,/vault/*" }, async (web) => {
 		const ada = await cached(web, await login("ada"));
 		const get = (path) => web.raw([`GET ${path} HTTP/1.1`, "Host: localhost", `Cookie: ${ada.both}`]);
@@ -548,7 +557,7 @@ withServer("cookie_cache: on sensitive paths the row decides, however they are s
 			return new Set(said);
 		};
 		assert.deepEqual(await users(), new Set(["ada", "none"]));
-		// Looking at the row does not bring a snapshot where one is good.
+		// Reading the row makes no new snapshot while the old one is valid.
 		assert.doesNotMatch((await get("/rpc/admin_report")).head, /set-cookie/i);
 		await endUnseen(ada);
 		is(await web.ask("/rpc/whoami", { cookie: ada.both }), "ada", MEMBER);
@@ -556,7 +565,7 @@ withServer("cookie_cache: on sensitive paths the row decides, however they are s
 		assert.deepEqual(await users(), new Set([null, "none"]));
 	});
 
-withServer("cookie_cache: all below a sensitive path, and the path itself", { strategy: "cookie_cache", sensitive_paths: "/rpc/*" }, async (web) => {
+withServer("cookie_cache: the row is read on a sensitive path and on every path below it", { strategy: "cookie_cache", sensitive_paths: "/rpc/*" }, async (web) => {
 	const ada = await login("ada");
 	const { setCookie } = await web.ask("/vault", { cookie: ada.cookie });
 	const cookie = `${ada.cookie}; ${cookies(...setCookie)}`;
@@ -566,7 +575,7 @@ withServer("cookie_cache: all below a sensitive path, and the path itself", { st
 	is(await web.ask("/%72pc/whoami", { cookie }), null, ANON);
 });
 
-test("cookie_cache: without a key, or room for it, there is no snapshot, and nothing else is amiss", { skip }, async () => {
+test("cookie_cache: without a key, or room for the cookie, a request works without a snapshot", { skip }, async () => {
 	const kids = (await db.rows("SELECT kid FROM session.key_ring WHERE purpose = 'session'")).map((row) => row.kid);
 	const ada = await login("ada");
 	for (const [more, active] of [[{}, false], [{}, true], [{ claims_function: "app.too_much" }, true], [{ claims_function: "app.much_too_much" }, true]])
@@ -578,7 +587,7 @@ test("cookie_cache: without a key, or room for it, there is no snapshot, and not
 		});
 });
 
-withServer("cookie_cache: what is in the response stays", { strategy: "cookie_cache" }, async (web) => {
+withServer("cookie_cache: headers that the response already has are kept", { strategy: "cookie_cache" }, async (web) => {
 	const ada = await login("ada");
 	const answer = await web.ask("/notes", { cookie: ada.cookie, headers: { prefer: "count=exact" } });
 	assert.equal(answer.status, 200);
@@ -596,11 +605,11 @@ withServer("cookie_cache: what is in the response stays", { strategy: "cookie_ca
 // stateless
 //
 
-// A cookie as the application hands it out.
+// Returns a cookie as an application makes it.
 const mint = (payload, encoding, ttl) => db.encode(payload, encoding, "session", ttl);
 
 for (const encoding of ["jwt", "jwe"])
-	withServer(`stateless: the cookie is the session, as ${encoding}`, { strategy: "stateless" }, async (web) => {
+	withServer(`stateless: the cookie is the session, encoded as ${encoding}`, { strategy: "stateless" }, async (web) => {
 		const sid = "0195d2b0-0000-7000-8000-00000000abcd";
 		const value = await mint({ sub: "ada", tid: "acme", role: MEMBER, lvl: 2, sid, auth_time: secondsNow(), name: "Zoë" }, encoding);
 		const cookie = `${COOKIE}=${value}`;
@@ -627,7 +636,7 @@ for (const encoding of ["jwt", "jwe"])
 		is(await web.ask("/rpc/whoami", { cookie: other }), "ada", MEMBER);
 	});
 
-withServer("stateless: without a user nobody is anybody", { strategy: "stateless", authenticated_role: MEMBER }, async (web) => {
+withServer("stateless: a cookie without a user is anonymous", { strategy: "stateless", authenticated_role: MEMBER }, async (web) => {
 	const cart = await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${await mint({ cart: [1], lvl: 5 }, "jwe")}` });
 	is(cart, null, ANON);
 	assert.equal(cart.body.level, 0);
@@ -636,7 +645,7 @@ withServer("stateless: without a user nobody is anybody", { strategy: "stateless
 });
 
 for (const encoding of ["jwt", "jwe"])
-	withServer(`stateless: a large cookie comes in chunks, as ${encoding}`, { strategy: "stateless" }, async (web) => {
+	withServer(`stateless: a large cookie is read from chunks, encoded as ${encoding}`, { strategy: "stateless" }, async (web) => {
 		const value = await mint({ sub: "ada", role: MEMBER, noise: randomBytes(6000).toString("hex") }, encoding);
 		const lines = (await db.rows("SELECT line FROM session_cookie_header($1) line", value)).map((row) => row.line);
 		const cookie = cookies(...lines);
@@ -664,7 +673,7 @@ withServer("stateless: a cookie of Auth.js is the session", { strategy: "statele
 	const large = await sign({ sub: "ada", noise: randomBytes(6000).toString("hex") });
 	const chunks = large.match(/.{1,3900}/g).map((chunk, i) => `${AUTHJS}.${i}=${chunk}`).join("; ");
 	is(await web.ask("/rpc/whoami", { cookie: chunks }), "ada", MEMBER);
-	// Of another secret, for another cookie, and too old.
+	// Made with another secret, for another cookie name, and expired.
 	for (const options of [{ secret: randomBytes(32).toString("base64") }, { salt: `__Secure-${AUTHJS}` }, { maxAge: -60 }])
 		is(await web.ask("/rpc/whoami", { cookie: `${AUTHJS}=${await sign({ sub: "ada" }, options)}` }), null, ANON);
 	assert.equal(await db.revoke(value, AUTHJS), true);
@@ -673,7 +682,7 @@ withServer("stateless: a cookie of Auth.js is the session", { strategy: "statele
 	is(await web.ask("/rpc/whoami", { cookie: chunks }), null, ANON);
 });
 
-withServer("stateless: what a cookie says of itself is taken for what it can be", { strategy: "stateless" }, async (web) => {
+withServer("stateless: claims with impossible values are ignored or refused", { strategy: "stateless" }, async (web) => {
 	const whoami = async (claims) => (await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${await mint(claims, "jwt")}` })).body;
 	for (const [auth_time, known] of [[secondsNow(), true], [secondsNow() - 1e9, true], [secondsNow() + 3600, false], [Date.now(), false],
 		[Number.MAX_SAFE_INTEGER, false], [-1, false], ["now", false]])
@@ -682,7 +691,7 @@ withServer("stateless: what a cookie says of itself is taken for what it can be"
 		assert.equal((await whoami({ sub: "ada", role: MEMBER, lvl })).level, level, String(lvl));
 	for (const sid of ["x", 7, null, "0195d2b0-0000-7000-8000-00000000abc", "{0195d2b0-0000-7000-8000-00000000abcd}"])
 		assert.notEqual((await whoami({ sub: "ada", role: MEMBER, sid })).id, sid);
-	// What is no text is no name, and nobody's.
+	// A name that is not a string makes the request anonymous.
 	for (const name of ["sub", "tid", "role"]) {
 		for (const value of [7, ["a"], { a: 1 }, true])
 			is({ status: 200, body: await whoami({ sub: "ada", role: MEMBER, [name]: value }) }, null, ANON);
@@ -695,7 +704,7 @@ withServer("stateless: what a cookie says of itself is taken for what it can be"
 		assert.equal((await whoami({ sub: "ada", role })).code, "42501");
 });
 
-withServer("stateless: what others made is nobody's", { strategy: "stateless" }, async (web) => {
+withServer("stateless: a request with a foreign or altered cookie is anonymous", { strategy: "stateless" }, async (web) => {
 	const claims = { sub: "ada", role: MEMBER, exp: secondsNow() + 600 };
 	const ada = await login("ada");
 	const value = await mint({ sub: "ada", role: MEMBER }, "jwt");
@@ -715,7 +724,7 @@ withServer("stateless: what others made is nobody's", { strategy: "stateless" },
 		await db.value("session_cookie_issue($1, 'jwt')", ada.token),
 		...almost(value).filter((value, i) => i % 11 === 0 && /^[\x21-\x7e]+$/.test(value) && !/[;,"]/.test(value)),
 	];
-	// One that is another encoding, and ones that were minted for something else.
+	// A cookie in another encoding, and cookies for other purposes.
 	foreign.push(await mint({ sub: "ada", role: MEMBER }, "compact"), await mint({ sub: "ada", role: MEMBER }, "sealed"));
 	await db.value("session_key_rotate($1)", COOKIE);
 	foreign.push(await db.encode({ sub: "ada", role: MEMBER }, "jwe", COOKIE));
@@ -728,7 +737,7 @@ withServer("stateless: what others made is nobody's", { strategy: "stateless" },
 	is(await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${value}` }), "ada", MEMBER);
 });
 
-withServer("stateless: what is not good is rejected, where that is set", { strategy: "stateless", on_invalid: "reject" }, async (web) => {
+withServer("stateless: an invalid cookie is rejected with on_invalid = reject", { strategy: "stateless", on_invalid: "reject" }, async (web) => {
 	const value = await mint({ sub: "ada", role: MEMBER }, "jwe");
 	is(await web.ask("/rpc/whoami", { cookie: `${COOKIE}=${value}` }), "ada", MEMBER);
 	for (const bad of ["x", value.slice(1), `${value}A`, "A".repeat(8192)])
@@ -739,10 +748,10 @@ withServer("stateless: what is not good is rejected, where that is set", { strat
 });
 
 //
-// Whatever a client sends
+// Malformed requests
 //
 
-// Header lines, a character for each byte.
+// Header lines, one character for each byte.
 const JUNK = {
 	"an escaped NUL": ["Cookie: NAME=\\u0000; a=\\u0000"],
 	"a NUL": ["Cookie: NAME=a\0b"],
@@ -767,7 +776,7 @@ const JUNK = {
 	"1500 cookies": [`Cookie: ${Array.from({ length: 1500 }, (_, i) => `NAME.${i}=A`).join("; ")}`],
 	"chunks that are none": ["Cookie: NAME.0=; NAME.00=a; NAME.-1=b; NAME.1e1=c; NAME.=d"],
 	"a refresh token": [`Cookie: NAME=rt_${"A".repeat(64)}`],
-	"a token of nobody": [`Cookie: NAME=st_${"A".repeat(64)}; NAME-cache=${"A".repeat(80)}.${"A".repeat(43)}`],
+	"a token of no session": [`Cookie: NAME=st_${"A".repeat(64)}; NAME-cache=${"A".repeat(80)}.${"A".repeat(43)}`],
 	"a snapshot alone": [`Cookie: NAME-cache=${"A".repeat(80)}.${"A".repeat(43)}`],
 	"a header of junk": ["X-Session-Token: \0\x01", "User-Agent: \0", "X-Forwarded-For: \0"],
 	"an escaped NUL in a header": ["X-Session-Token: \\u0000", "User-Agent: \\u0000\\ud800", "X-Forwarded-For: \\u0000"],
@@ -777,8 +786,8 @@ const JUNK = {
 	"a long list of addresses": [`X-Forwarded-For: ${"1.2.3.4,".repeat(1000)}`],
 };
 
-// On these, PostgREST itself fails before it asks the database: it says nothing
-// at all, or at its end that something went wrong.
+// PostgREST itself fails on these before it calls the database. It does not
+// answer, or answers when it stops.
 const UNREADABLE = {
 	"invalid UTF-8": "Cookie: a=\xff\xfe; NAME=\xc3\x28",
 	"a surrogate": "Cookie: NAME=\xed\xa0\x80",
@@ -788,7 +797,7 @@ const UNREADABLE = {
 	"a header": "X-Session-Token: \xff\xfe",
 };
 
-// That PostgREST also without us, for what it does by itself.
+// Runs the same PostgREST also without session_pre_request, to compare.
 const besideBare = (settings, work) => serve(settings, (web) =>
 	serve({}, (bare) => work(web, bare), { db_pre_request: "" }));
 
@@ -809,7 +818,7 @@ for (const strategy of ["database", "cookie_cache", "stateless"])
 					}
 			}));
 
-withServer("bytes that PostgREST cannot read never reach us, and nobody waits for them", { strategy: "database" }, async (web) => {
+withServer("bytes that PostgREST cannot read do not reach session, and delay no other request", { strategy: "database" }, async (web) => {
 	const ada = await login("ada");
 	const unanswered = Object.values(UNREADABLE).map((line) => web.raw(["GET /rpc/whoami HTTP/1.1", "Host: localhost",
 		line.replaceAll("NAME", COOKIE), ...(line.startsWith("Cookie") ? [`X-Session-Token: ${ada.token}`] : [])]));
@@ -825,10 +834,10 @@ withServer("bytes that PostgREST cannot read never reach us, and nobody waits fo
 });
 
 //
-// Together
+// All together
 //
 
-withServer("a policy shows everybody their own", { strategy: "database", authenticated_role: MEMBER }, async (web) => {
+withServer("a policy shows every user only their own rows", { strategy: "database", authenticated_role: MEMBER }, async (web) => {
 	const [ada, bob] = [await login("ada"), await login("bob", null)];
 	const add = (session, note) => web.ask("/notes", {
 		post: note, cookie: session?.cookie, headers: { prefer: "return=representation" },
@@ -849,7 +858,7 @@ withServer("a policy shows everybody their own", { strategy: "database", authent
 });
 
 for (const strategy of ["database", "cookie_cache", "stateless"])
-	withServer(`${strategy}: nobody is left behind on a pooled connection`, { strategy, on_invalid: "reject" }, async (web) => {
+	withServer(`${strategy}: no identity is left on a pooled connection`, { strategy, on_invalid: "reject" }, async (web) => {
 		const users = [{ user: null, role: ANON }, { user: null, role: ANON, cookie: "a=b" }];
 		for (let i = 0; i < 8; i++) {
 			const user = `user${i}`;
@@ -867,7 +876,7 @@ for (const strategy of ["database", "cookie_cache", "stateless"])
 				const { cookie } = who;
 				asked++;
 				if (kind === 4) {
-					// Errors, before and after somebody is known.
+					// Errors, before and after the session is bound.
 					assert.equal((await web.ask("/rpc/fail", { post: {}, cookie })).status, 400);
 					assert.equal((await web.ask("/rpc/whoami", { cookie: `${COOKIE}=forged` })).status, 401);
 					continue;

@@ -1,15 +1,16 @@
-// What the tests of cookies share: a database, keys, and ways to spoil a value.
+// Shared by the tests of cookies: a database, keys, and functions that alter a
+// value.
 //
-// Connects as PGHOST, PGPORT, PGUSER and PGDATABASE say, as a superuser.
+// Connects as a superuser, with PGHOST, PGPORT, PGUSER and PGDATABASE.
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import pg from "pg";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-// A database that the calling file has for itself, with the extension in it,
-// from its first test to its last; finish is called before it goes.  Setup is
-// what is done in it first.
+// Creates a database for the calling file, from its first test to its last.
+// setup is run in the new database; finish is called before the database is
+// dropped.
 export function ownDatabase(name, finish = () => { }, setup = "CREATE EXTENSION session") {
 	const database = `session_interop_${name}_${process.pid}`;
 	const server = new pg.Client();
@@ -49,16 +50,17 @@ export function ownDatabase(name, finish = () => { }, setup = "CREATE EXTENSION 
 		importKey: (secret, purpose, kid = null) =>
 			value("session_key_import($1, $2, $3)", Buffer.from(secret), kid, purpose),
 		retireKey: (kid) => value("session_key_retire($1)", kid),
-		// Which of many values are accepted.
+		// Returns those of many values that are accepted.
 		accepted: async (cookies, purpose) => (await rows(
 			"SELECT v FROM unnest($1::text[]) v WHERE session_cookie_decode(v, $2) IS NOT NULL",
 			cookies, purpose)).map((row) => row.v),
 	};
 }
 
-// Everything that is almost the value: one bit of a character other, for the
-// bits that decide and those that fill up the last character, a part less or
-// more, something cut off or put on.
+// Returns every value that is almost the given one: with one bit of a
+// character flipped, both a significant bit and one that only fills up the
+// last character; with a part missing or added; truncated; or with something
+// appended or prepended.
 export function almost(value) {
 	const flipped = [...value].flatMap((c, i) => {
 		const index = ALPHABET.indexOf(c);
@@ -72,7 +74,8 @@ export function almost(value) {
 	return [...flipped, ...cut, ...put, ...parts].filter((other) => other !== value);
 }
 
-// None of what is almost the value is accepted, and the value itself is.
+// Asserts that the value is accepted and that no value that is almost the same
+// is.
 export async function assertNothingElse(db, value, purpose) {
 	assert.notEqual(await db.decode(value, purpose), null);
 	const others = almost(value);
@@ -82,7 +85,7 @@ export async function assertNothingElse(db, value, purpose) {
 
 export const secondsNow = () => Math.floor(Date.now() / 1000);
 
-// Strings and numbers on which encoders differ.
+// Strings and numbers that encoders represent in different ways.
 export const PAYLOAD = {
 	sub: "42",
 	name: "Ada \"Countess\" Lovelace \\ / <&> a  b",

@@ -345,7 +345,7 @@ sub told_by_other
 }
 
 my $mismatch =
-  qr/ERROR:  55000: master key file "session_master.key" is not the master key that the database was used with\nHINT:  Put back the master key file/;
+  qr/ERROR:  55000: master key file "session_master.key" is not the master key that sealed the keys of this database\nHINT:  Put back the master key file/;
 like(told_by_other("SELECT web.session_cookie_decode('$cookie')"),
 	$mismatch,
 	'a restored key fails with the right error under another master key');

@@ -101,7 +101,8 @@ is( $node->safe_psql('postgres', 'SELECT count(*) FROM session.key_ring'),
 my $cookie = $node->safe_psql('postgres',
 	q{SELECT session_cookie_encode('{"cart": 1}')});
 
-# Opening one key opens all of its purpose.
+# A call opens every key of the purpose, so a success shows that all four can
+# be opened.
 my $decode = "SELECT session_cookie_decode('$cookie') -> 'cart'";
 is($node->safe_psql('postgres', $decode),
 	'1', 'all four keys are sealed with the same master key');
@@ -121,13 +122,13 @@ unlike($master, qr/\A(..)\1*\n/, 'the digits are not all the same');
 my $closed = $node->basedir . '/elsewhere.key';
 append_to_file($closed, $master);
 chmod 0600, $closed;
-my $open_to_others = "$named must belong to the user of the server and be "
-  . "closed to others\nHINT:  Make it so with chown and \"chmod 600\".";
+my $open_to_others = "$named must belong to the server's user and must not "
+  . "be accessible to others\nHINT:  Run chown and \"chmod 600\" on it.";
 my $not_digits =
-  "$named does not hold 64 hexadecimal digits\nHINT:  Restore it from a backup";
+  "$named does not contain 64 hexadecimal digits\nHINT:  Restore it from a backup";
 my $not_there =
-  "$named does not exist\nHINT:  Copy it from the server the data came from";
-my $not_ours = "$named is not the master key that the database was used with\n"
+  "$named does not exist\nHINT:  Copy it from the server that the data came from";
+my $not_ours = "$named is not the master key that sealed the keys of this database\n"
   . 'HINT:  Put back the master key file';
 my $no_file = 'ERROR:  55000: could not open master key file '
   . '"session_master.key": ';
@@ -162,7 +163,7 @@ my @refused = (
 	],
 	[ 'with a space', $not_digits, sub { put(" $master") } ],
 	[
-		'with a letter that is no digit',
+		'with a letter that is not a digit',
 		$not_digits, sub { put($master =~ s/^./g/r) }
 	],
 	[
@@ -229,15 +230,15 @@ is($node->safe_psql('postgres', $decode),
 is(state(), 'ok', 'session.stats says that the key of a command is ok');
 my $output = 'ERROR:  55000: output of "session.master_key_command"';
 for my $case (
-	[ 'exit 3', 'could not be had: the command failed' ],
-	[ "cat $closed; exit 3", 'could not be had: the command failed' ],
-	[ 'no_such_command_at_all', 'could not be had: the command failed' ],
-	[ 'true', 'does not hold 64 hexadecimal digits' ],
-	[ 'echo secret', 'does not hold 64 hexadecimal digits' ],
-	[ "cat $closed $closed", 'does not hold 64 hexadecimal digits' ],
+	[ 'exit 3', 'is not available because the command failed' ],
+	[ "cat $closed; exit 3", 'is not available because the command failed' ],
+	[ 'no_such_command_at_all', 'is not available because the command failed' ],
+	[ 'true', 'does not contain 64 hexadecimal digits' ],
+	[ 'echo secret', 'does not contain 64 hexadecimal digits' ],
+	[ "cat $closed $closed", 'does not contain 64 hexadecimal digits' ],
 	[
 		"tr 0-9a-f 1-9a-f0 <$closed",
-		'is not the master key that the database was used with'
+		'is not the master key that sealed the keys of this database'
 	])
 {
 	set('session.master_key_command', $case->[0]);
@@ -263,7 +264,7 @@ ok(!-e $file, 'the refused call made no master key file');
 # Without the mark a new master key may be made, if the place allows it.
 unlink $mark;
 set('session.master_key_file', $nowhere);
-refuses($use, qq{ERROR:  55000: could not make master key file "$nowhere": },
+refuses($use, qq{ERROR:  55000: could not create master key file "$nowhere": },
 	'a master key file in a place that cannot be written is refused');
 set('session.master_key_file', 'session_master.key');
 put("junk\n");
@@ -422,7 +423,7 @@ $node->append_conf('postgresql.conf',
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION session');
 $file = $node->data_dir . '/session_master.key';
-refuses($use, "$named does not exist, and is not made before every database was looked at\nHINT:  ",
+refuses($use, "$named does not exist, and is not created before the workers have checked every database\nHINT:  ",
 	'without a launcher no master key is made');
 put($good);
 is(state(), 'unused',

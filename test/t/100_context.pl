@@ -434,7 +434,7 @@ my $due = q{
 			SELECT concat(v.source, v.should_refresh) INTO line FROM session_cookie_validate(cookie, token => token) AS v;
 			PERFORM session_pre_request();
 			line := concat_ws(' ', line, session_user_id(), length(current_setting('response.headers')) > 0);
-			-- A second that ended between the two tells nothing.
+			-- Skip a result if the second changed between the two calls.
 			IF line IN ('cookief alice f', 'cookiet alice t', 'databaset alice t') AND position(line IN seen) = 0 THEN
 				seen := concat_ws(', ', nullif(seen, ''), line);
 			END IF;

@@ -131,7 +131,7 @@ $node->poll_query_until('a', written(used('a')))
 is(workers_for('plain') - $plain_before,
 	1, 'a worker checks a database without the extension only once');
 
-# Settings.
+# Changes of settings take effect without a restart.
 make_dead('a', 10);
 until_true('a', written(used('a')), 'rounds of upkeep run');
 is(query('a', $no_dead), 'f',
@@ -573,7 +573,7 @@ is( $small->safe_psql(
 	"0\nada|203.0.113.66\nt",
 	'evidence of a worse kind is kept');
 
-# Slots that are taken and become free again.
+# A slot that is taken and becomes free again.
 $small->append_conf('postgresql.conf', "max_worker_processes = 2\nsession.cleanup_interval = '1d'\n");
 $small->restart;
 ok( $small->poll_query_until(

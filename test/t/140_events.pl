@@ -1,8 +1,9 @@
-# Events over real connections: notifications come with the commit and not
-# without it; evidence survives the transaction that caused it and one that was
-# about to write it; bad tokens are counted by address and by session for the
-# whole server; what a role can have written is bounded, with and without
-# preload; and a server that may not write keeps it.
+# Events over real connections. Notifications are sent at commit and not after
+# a rollback. Evidence survives a rollback of the transaction that caused it,
+# and of one that was writing it. Failed credentials are counted by address and
+# by session for the whole server. The number of events that a role can cause
+# is bounded, with and without preload. A server that cannot write keeps the
+# evidence.
 
 use strict;
 use warnings;
@@ -25,7 +26,7 @@ sub query
 	return $node->safe_psql($database // 'postgres', $sql);
 }
 
-# What was logged since the last time it was asked for.
+# Returns and deletes the events since the last call.
 sub events
 {
 	my ($columns, $database) = @_;
@@ -35,7 +36,7 @@ sub events
 		SELECT $columns FROM gone ORDER BY id}, $database);
 }
 
-# A token of no session; each number makes another.
+# SQL for a token that belongs to no session; each n makes another.
 my $guess = q{'st_' || translate(encode(sha256('a') || substr(sha256(n::text::bytea), 1, 16), 'base64'), E'+/\n', '-_')};
 
 #
@@ -45,7 +46,7 @@ my $guess = q{'st_' || translate(encode(sha256('a') || substr(sha256(n::text::by
 my $listener = $node->background_psql('postgres');
 $listener->query_safe('LISTEN session');
 
-# The payloads that came since the last time, parsed.
+# Returns the parsed payloads that arrived since the last call.
 sub heard
 {
 	my $out = $listener->query_safe('SELECT 1');
@@ -59,20 +60,20 @@ sub heard
 my $writer = $node->background_psql('postgres');
 $writer->query_safe(q{SET session.log_events = 'created, revoked'});
 $writer->query_safe(q{SELECT FROM session_create('silent')});
-is_deeply(heard(), [], 'nobody is told unless that is asked for');
+is_deeply(heard(), [], 'no notification is sent by default');
 $writer->query_safe('SET session.notify = on');
 $writer->query_safe('BEGIN');
 my $made = $writer->query_safe(q{SELECT id, token FROM }
 	  . q{session_create('alice "a"', tenant_id => 'acme', ip => '192.0.2.1', user_agent => E'a\\\\b\nc')});
 my ($id, $token) = split /\|/, $made;
-is_deeply(heard(), [], 'nobody is told before the commit');
+is_deeply(heard(), [], 'no notification is sent before the commit');
 $writer->query_safe('COMMIT');
 my $told = heard();
-is(scalar @$told, 1, 'everybody who listens is told with it');
+is(scalar @$told, 1, 'a notification is sent at the commit');
 like(
 	$told->[0]->{at},
 	qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00$/,
-	'of when it was');
+	'the notification has the time of the event');
 delete $told->[0]->{at};
 is_deeply(
 	$told->[0],
@@ -85,39 +86,43 @@ is_deeply(
 		user_agent => "a\\b\nc",
 		detail => undef
 	},
-	'and of all that is in the event');
+	'the notification has every column of the event');
 $writer->query_safe(q{BEGIN; SELECT FROM session_create('bob'); ROLLBACK});
-is_deeply(heard(), [], 'of what was rolled back nobody is told');
+is_deeply(heard(), [],
+	'no notification is sent for a transaction that is rolled back');
 $writer->query_safe("SELECT session_revoke('$token')");
 is_deeply(
 	[ map { [ @$_{qw(kind detail)} ] } @{ heard() } ],
 	[ [ 'revoked', { reason => 'logout' } ] ],
-	'a detail is an object in the notification, too');
+	'the detail is an object in the notification');
 $writer->query_safe(q{SELECT FROM session_create(repeat(E'\x01', 1024), }
 	  . q{tenant_id => repeat('"', 1024), user_agent => repeat('\\', 1024))});
 $told = heard();
-is($told->[0]->{user_id}, "\x01" x 200, 'what is too long is cut');
-ok($told->[0]->{cut}, 'and says so');
+is($told->[0]->{user_id}, "\x01" x 200,
+	'a value that is too long is truncated in the notification');
+ok($told->[0]->{cut}, 'the notification says that it is truncated');
 
-# Evidence is told of when it is written, by whoever does that.
+# The notification of evidence is sent by the backend that writes it.
 $writer->query_safe(q{SET session.log_events = 'all'; SET session.failure_threshold = 1});
 $writer->query_safe(
 	q{BEGIN READ ONLY; SELECT count(session_status('st_', '192.0.2.66')) FROM generate_series(1, 5); ROLLBACK});
-is_deeply(heard(), [], 'evidence waits for somebody to write it');
+is_deeply(heard(), [],
+	'no notification is sent before the evidence is written');
 query('SELECT session_cleanup()');
 is_deeply(
 	[ map { [ @$_{qw(kind ip detail)} ] } @{ heard() } ],
 	[ [ 'failures', '192.0.2.66', { count => 5 } ] ],
-	'who then tells of it');
+	'a notification is sent when the evidence is written');
 $writer->quit;
 $listener->quit;
 events('1');
 
 #
-# Bad tokens
+# Failed credentials
 #
 
-# With the default settings, and in all the ways in which a request can end.
+# Presents tokens of no session, with the default settings, in a transaction
+# that is rolled back.
 sub guess
 {
 	my ($from, $to, $ip, $how) = @_;
@@ -126,48 +131,57 @@ sub guess
 	return;
 }
 guess(1, 20, "'198.51.100.1'", 'BEGIN');
-is(events('kind'), '', 'twenty bad tokens from an address are no event');
+is(events('kind'), '', 'twenty invalid tokens from an address cause no event');
 guess(21, 21, "'198.51.100.1'", 'BEGIN READ ONLY');
 is(events('kind, ip, detail'),
-	'failures|198.51.100.1|{"count": 21}', 'one more is, across connections');
+	'failures|198.51.100.1|{"count": 21}',
+	'the 21st invalid token from an address causes an event, across connections');
 guess(1, 3000, "'198.51.100.1'", 'BEGIN READ ONLY');
-is(events('kind'), '', 'thousands more are the same');
+is(events('kind'), '',
+	'thousands more from the same address cause no other event');
 guess(1, 10, "'198.51.100.2'", 'BEGIN');
 guess(1, 11, "'198.51.100.3'", 'BEGIN');
-is(events('kind'), '', 'another address is counted by itself');
+is(events('kind'), '', 'each address is counted separately');
 guess(1, 3000, 'NULL', 'BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY');
 is(events('kind, ip IS NULL, detail'),
-	'failures|t|{"count": 3000}', 'what came from nowhere counts together');
-is(events('kind', 'other'), '', 'another database has nothing to do with it');
+	'failures|t|{"count": 3000}',
+	'invalid tokens without an address are counted together');
+is(events('kind', 'other'), '', 'another database gets no event');
 guess(1, 21, "'198.51.100.4'", 'BEGIN');
-is(events('kind', 'other'), '', 'nor does it write what is not its own');
-is(events('kind'), 'failures', 'that waits');
+is(events('kind', 'other'), '',
+	'another database does not write the evidence of the first');
+is(events('kind'), 'failures',
+	'the evidence of the first database is kept until it writes it');
 
-# Refresh tokens count as well: forged ones, and those of nobody.
+# Refresh tokens count as well: forged ones of a session, and those of no
+# session.
 query(
 	q{SELECT FROM session_create('alice', refreshable => true), generate_series(1, 30) AS n,
 		session_refresh('rt_' || substr(token, 4) || left('', n))}, 'other');
 is(events('kind, ip IS NULL, user_id', 'other'),
-	"failures|t|\nfailures|t|alice", 'forged refresh tokens are bad tokens, and guesses of their session');
+	"failures|t|\nfailures|t|alice",
+	'forged refresh tokens count by address and for their session');
 
-# Many addresses that try once do not hide one that tries often.
+# Many addresses with one attempt each do not hide an address with many
+# attempts.
 query(
 	qq{SELECT session_status($guess, ('2001:db8:' || to_hex(n) || '::1')::inet),
 		CASE WHEN n % 400 = 0 THEN session_status($guess, '198.51.100.5') END
 	FROM generate_series(1, 12000) AS n});
 is(events('ip, detail'),
-	'198.51.100.5|{"count": 30}', 'nobody hides behind many addresses');
+	'198.51.100.5|{"count": 30}',
+	'an address with many attempts is reported among many addresses');
 
-# Nor do they use up memory, or the table: of 100 addresses a minute there is an
-# event, and the rest is counted.
+# Many addresses fill neither memory nor the table: at most 100 addresses a
+# minute cause an event, and the rest are counted.
 query(q{SET session.failure_threshold = 1;
 	SELECT count(session_status('st_', '10.0.0.0'::inet + n)) + count(session_status('st_', '10.0.0.0'::inet + n))
 	FROM generate_series(1, 1500) AS n});
 my $failing = () = events('kind') =~ /failures/g;
-cmp_ok($failing, '>', 50, 'many addresses are told of');
-cmp_ok($failing, '<=', 128, 'and not all of very many');
+cmp_ok($failing, '>', 50, 'many addresses cause events');
+cmp_ok($failing, '<=', 128, 'the number of events by address is limited');
 cmp_ok(query('SELECT evidence_dropped FROM session.stats WHERE database = current_database()'),
-	'>', 1300, 'the rest is counted');
+	'>', 1300, 'session.stats counts the evidence that was dropped');
 
 #
 # Evidence survives
@@ -175,7 +189,7 @@ cmp_ok(query('SELECT evidence_dropped FROM session.stats WHERE database = curren
 
 query(q{ALTER DATABASE postgres SET session.bind_ip = 'exact'});
 
-# The token of a new session of a user, which is bound to 192.0.2.1.
+# Returns the token of a new session of a user, which is bound to 192.0.2.1.
 sub stolen
 {
 	my ($user, $database) = @_;
@@ -185,11 +199,12 @@ my $stolen = stolen('alice');
 query(qq{BEGIN; SELECT FROM session_validate('$stolen', '192.0.2.2'); ROLLBACK});
 is(events('kind, user_id, ip, detail'),
 	'binding_mismatch|alice|192.0.2.2|{"count": 1}',
-	'a mismatch is known although it was rolled back');
+	'a binding mismatch causes an event although its transaction was rolled back');
 query(qq{SELECT FROM generate_series(1, 10) AS n, session_validate('$stolen', '192.0.2.2', n::text)});
-is(events('kind'), '', 'the same again within a minute is not told again');
+is(events('kind'), '',
+	'the same mismatch within a minute causes no other event');
 
-# The transaction that writes it may fail, or its backend end.
+# The transaction that writes the evidence may fail, or its backend may end.
 $stolen = stolen('alice');
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.3')});
 query('BEGIN; SELECT session_cleanup(); ROLLBACK');
@@ -197,9 +212,9 @@ my $doomed = $node->background_psql('postgres', on_error_stop => 0);
 $doomed->query_safe('BEGIN');
 $doomed->query_safe('SELECT session_cleanup()');
 is($doomed->query_safe('SELECT count(*) FROM session.events'),
-	'1', 'a transaction is about to write it');
+	'1', 'an open transaction has written the evidence');
 is(query('SELECT deleted FROM session_cleanup(); SELECT count(*) FROM session.events'),
-	"0\n0", 'then no other does');
+	"0\n0", 'no other transaction writes the same evidence');
 query(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity }
 	  . q{WHERE state = 'idle in transaction'});
 $node->poll_query_until('postgres',
@@ -207,19 +222,19 @@ $node->poll_query_until('postgres',
   or die 'the backend did not end';
 eval { $doomed->quit };
 is(events('kind, ip'), 'binding_mismatch|192.0.2.3',
-	'and it is written once, by the next one');
+	'the next transaction writes the evidence once');
 
 #
 # Evidence is bounded
 #
 
-# The worker leaves the queue alone, and so do other tests.
+# The worker does not empty the queue during these tests.
 query('ALTER SYSTEM SET session.naptime = $$1d$$; SELECT pg_reload_conf()');
 query($_) for map { ("CREATE DATABASE $_", "ALTER DATABASE $_ SET session.bind_ip = 'exact'") } qw(a b c d);
 query('CREATE EXTENSION session', $_) for qw(a b c d);
 my $dropped = 'SELECT evidence_dropped FROM session.stats WHERE database = current_database()';
 
-# A role without any privilege has one token, and presents it from everywhere.
+# A role without any privilege presents one token from many addresses.
 query('CREATE ROLE stranger LOGIN');
 $stolen = stolen('mallory');
 my ($replayed, $next) = split /\|/, query(
@@ -236,34 +251,38 @@ is( $node->safe_psql(
 query(qq{SELECT FROM session_refresh('$replayed', '203.0.113.66')});
 is( events('kind, user_id, ip, detail'),
 	qq(binding_mismatch|mallory|10.1.0.1|{"count": 5000}\nrefresh_reuse|alice|203.0.113.66|{"count": 1}),
-	'which is one event, and hides no refresh token that was replayed');
-is(query($dropped), $flooded, 'and nothing is dropped');
+	'thousands of mismatches are one event, and a replayed refresh token is reported');
+is(query($dropped), $flooded, 'no evidence is dropped');
 
-# Wrong secrets of one session, from so many addresses that none of them is
-# told of; one of no session is told of by nothing else.
+# Wrong secrets of one session, from so many addresses that no address causes
+# an event. Only the count for the session shows the attack.
 my $guessed = query(q{SELECT id FROM session_create('bob', tenant_id => 'acme', ip => '192.0.2.1')});
 my $wrong = q{'st_' || translate(encode(uuid_send('%s') || sha256(n::text::bytea), 'base64'), E'+/\n', '-_')};
 query(sprintf qq{SELECT count(session_status($wrong, '10.2.0.0'::inet + n)) FROM generate_series(1, 20) AS n}, $guessed);
-is(events('kind'), '', 'as many wrong secrets as the threshold are no event');
+is(events('kind'), '', 'wrong secrets up to the threshold cause no event');
 query(sprintf qq{SELECT count(session_status($wrong, ('2001:db8:' || to_hex(n) || '::1')::inet)) FROM generate_series(1, 2980) AS n}, $guessed);
 is( events('kind, session_id, user_id, tenant_id, ip, detail'),
 	qq(failures|$guessed|bob|acme|2001:db8:1::/64|{"count": 3000}),
-	'more for one session are, from however many addresses, and it names the user');
+	'more wrong secrets for one session cause an event that names the user');
 query(sprintf qq{SELECT count(session_status($wrong, '10.2.0.0'::inet + n)) FROM generate_series(1, 3000) AS n}, '00000000-0000-4000-8000-000000000000');
-is(events('kind'), '', 'a session that does not exist is not counted');
+is(events('kind'), '',
+	'wrong secrets of a session that does not exist are not counted for it');
 $guessed = query(q{SELECT id FROM session_create('carol', refreshable => true, ip => '192.0.2.1')});
 my $wrong_refresh = $wrong =~ s/st_/rt_/r;
 query(sprintf qq{SELECT FROM generate_series(1, 30) AS n, session_refresh($wrong_refresh, '10.3.0.0'::inet + n)}, $guessed);
 is(events('kind, session_id, user_id, detail'),
-	qq(failures|$guessed|carol|{"count": 30}), 'nor is a refresh token guessed unseen');
+	qq(failures|$guessed|carol|{"count": 30}),
+	'wrong refresh tokens of one session cause an event');
 
-# A forged cookie is a failed credential, also where no address is said.
+# A forged cookie is a failed credential, also when no address is given.
 query(q{SELECT count(session_cookie_decode('forged.' || n)) FROM generate_series(1, 30) AS n}, 'c');
 query(q{SELECT FROM generate_series(1, 30) AS n, session_cookie_validate('forged.' || n)}, 'd');
-is(events('kind, ip, detail', $_), 'failures||{"count": 30}', "forged cookies in database $_ are told of")
+is(events('kind, ip, detail', $_), 'failures||{"count": 30}',
+	"forged cookies in database $_ cause an event")
   for qw(c d);
 
-# Many sessions that are used from elsewhere, and many addresses with bad tokens.
+# Many sessions with a binding mismatch, and many addresses with invalid
+# tokens.
 sub mismatches
 {
 	my ($count, $database) = @_;
@@ -281,43 +300,48 @@ sub failing
 	return;
 }
 
-# A database has a limit a minute, so this is two of them at most.
+# Each database has a limit a minute; the test may run in two of them.
 my $lost = query($dropped);
 mismatches(1000, 'a');
 my $mine = events('kind', 'a') =~ tr/\n/\n/ + 1;
-cmp_ok($mine, '>=', 300, 'many sessions that are used from elsewhere are told of');
-cmp_ok($mine, '<=', 600, 'but no more of one database than a limit a minute');
-is(query($dropped) - $lost, 1000 - $mine, 'and the rest is counted');
+cmp_ok($mine, '>=', 300, 'many sessions with a mismatch cause events');
+cmp_ok($mine, '<=', 600, 'the events of one database are limited per minute');
+is(query($dropped) - $lost, 1000 - $mine,
+	'session.stats counts the mismatches that were dropped');
 
-# Two databases have all the room, and a third gets its share.
+# Two databases fill the queue, and a third gets its share.
 mismatches(1100, $_) for qw(b c);
 mismatches(40, 'd');
 my %kept = map { $_ => scalar(() = events('kind', $_) =~ /mismatch/g) } qw(b c d);
-is($kept{d}, 40, 'two databases do not keep the evidence of a third out');
-cmp_ok($kept{$_}, '>=', 200, "and database $_ has about half of the rest") for qw(b c);
-cmp_ok($kept{b} + $kept{c}, '<=', 512 - 40, 'as there is no more room');
+is($kept{d}, 40, 'two databases do not displace the evidence of a third');
+cmp_ok($kept{$_}, '>=', 200, "database $_ has about half of the remaining room") for qw(b c);
+cmp_ok($kept{b} + $kept{c}, '<=', 512 - 40,
+	'the queue holds no more than its size');
 
-# What a transaction is about to write takes no room, however long it lasts.
+# Evidence that an open transaction has written takes no room, however long the
+# transaction lasts.
 $lost = query($dropped);
 failing(100, 'a');
 failing(100, 'b');
 failing(56, 'c');
-is(query($dropped), $lost, 'there is room for so many addresses');
+is(query($dropped), $lost, 'the queue has room for 256 addresses');
 my $slow = $node->background_psql('a');
 $slow->query_safe('BEGIN; SAVEPOINT s; SELECT session_cleanup()');
 failing(60, 'd');
-is(query($dropped), $lost, 'what a transaction is about to write takes no room');
+is(query($dropped), $lost,
+	'evidence that an open transaction has written takes no room');
 $slow->query_safe('ROLLBACK TO s');
-is(query($dropped), $lost + 60, 'when it is not written it is put back, as far as there is room');
+is(query($dropped), $lost + 60,
+	'a rollback puts the evidence back as far as there is room');
 $slow->query_safe('COMMIT');
 $slow->quit;
 is_deeply(
 	[ map { scalar(() = events('kind', $_) =~ /failures/g) } qw(a b c d) ],
 	[ 70, 70, 56, 60 ],
-	'and is written once, at the cost of those that have most');
+	'the evidence is written once, and the databases with most of it lose some');
 query('ALTER SYSTEM RESET session.naptime; SELECT pg_reload_conf()');
 
-# One that cannot be written keeps no other from it.
+# Evidence that cannot be written does not stop the rest.
 query(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 	BEGIN RAISE EXCEPTION 'refused'; END $$;
 	CREATE TRIGGER refuse BEFORE INSERT ON session.events FOR EACH ROW WHEN (NEW.ip <<= '10.9.0.0/16') EXECUTE FUNCTION refuse();
@@ -327,18 +351,18 @@ $lost = query($dropped);
 query(q{SELECT count(v.id) FROM generate_series(1, 20) AS n, session_create('alice', ip => '192.0.2.1', user_agent => n::text) AS c,
 	session_validate(c.token, CASE WHEN n % 5 = 0 THEN '10.9.0.0'::inet ELSE '10.2.0.0' END + n) AS v});
 ok( $node->poll_query_until('postgres', 'SELECT count(*) = 16 FROM session.events'),
-	'what can be written of evidence is');
-is(query($dropped), $lost, 'and what cannot waits');
+	'the evidence that can be written is written');
+is(query($dropped), $lost, 'evidence that cannot be written is kept');
 query('DROP TRIGGER refuse ON session.events; DROP FUNCTION refuse(); ALTER SYSTEM RESET session.naptime; SELECT pg_reload_conf()');
 events('1');
 
-# What is queued is gone with the server; nothing else is.
+# A crash loses the queued evidence and nothing else.
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
 $node->stop('immediate');
 $node->start;
 is(events('kind'), '', 'evidence that was not written does not survive a crash');
 query(qq{SELECT FROM session_validate('$stolen', '192.0.2.4')});
-is(events('kind'), 'binding_mismatch', 'and there is more after it');
+is(events('kind'), 'binding_mismatch', 'evidence is collected after a crash');
 
 #
 # On a standby
@@ -358,9 +382,9 @@ is( $standby->safe_psql(
 		SELECT count(*) FROM generate_series(1, 50) AS n,
 			   session_validate('st_', '192.0.2.6', n::text)}),
 	"0\n0",
-	'a standby turns the same away');
+	'a standby refuses a binding mismatch and invalid tokens');
 is( $standby->safe_psql('postgres', 'SELECT count(*) FROM session.events'),
-	'0', 'writes nothing');
+	'0', 'a standby writes no event');
 $node->stop;
 $standby->promote;
 $standby->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
@@ -369,7 +393,7 @@ is( $standby->safe_psql(
 		'postgres', q{SELECT session_cleanup() \g /dev/null
 		SELECT kind, ip, detail FROM session.events ORDER BY id}),
 	"binding_mismatch|192.0.2.5|{\"count\": 50}\nfailures|192.0.2.6|{\"count\": 50}",
-	'and tells of it when it may');
+	'the evidence of a standby is written after promotion');
 $standby->stop;
 
 #
@@ -385,23 +409,28 @@ is(events('kind, user_id, ip'), 'binding_mismatch|alice|192.0.2.8',
 $stolen = stolen('alice');
 query(qq{BEGIN; SELECT FROM session_validate('$stolen', '192.0.2.9'); ROLLBACK});
 query(qq{BEGIN READ ONLY; SELECT FROM session_validate('$stolen', '192.0.2.9'); COMMIT});
-is(events('kind'), '', 'if that is committed, and may be');
+is(events('kind'), '',
+	'without preload evidence is lost in a rollback and in a READ ONLY transaction');
 query(qq{BEGIN READ ONLY; SELECT FROM session_validate('$stolen', '192.0.2.9'); COMMIT;
 	SELECT FROM session_validate('$stolen', '192.0.2.9')});
-is(events('ip'), '192.0.2.9', 'what could not be written can be next time');
+is(events('ip'), '192.0.2.9',
+	'a repeated mismatch is written when the transaction may write');
 guess(1, 20, "'198.51.100.7'", 'BEGIN');
 guess(21, 40, "'198.51.100.7'", 'BEGIN');
-is(events('kind'), '', 'each connection counts bad tokens for itself');
+is(events('kind'), '',
+	'without preload each connection counts invalid tokens separately');
 query(qq{SELECT count(session_status($guess, '198.51.100.7')) FROM generate_series(1, 40) AS n});
 is(events('kind, ip, detail'), 'failures|198.51.100.7|{"count": 21}',
-	'and tells of many');
+	'without preload many invalid tokens of one connection cause an event');
 my $r1 = query(q{SELECT refresh_token FROM session_create('dave', ip => '192.0.2.1', refreshable => true)});
 my $r2 = query("SELECT refresh_token FROM session_refresh('$r1', '192.0.2.1')");
 query("SELECT FROM session_refresh('$r2', '192.0.2.1')");
 query("SELECT FROM session_refresh('$r1', '203.0.113.66')");
-is(events('kind, user_id, ip'), 'refresh_reuse|dave|203.0.113.66', 'as it does of a refresh token used twice');
+is(events('kind, user_id, ip'), 'refresh_reuse|dave|203.0.113.66',
+	'without preload reuse of a refresh token causes an event');
 
-# The limits hold in the table, for all connections and transactions together.
+# Without preload the limits are enforced in the table, for all connections and
+# transactions together.
 sub written
 {
 	my $columns = shift;
@@ -416,14 +445,15 @@ $stolen = stolen('mallory');
 as_stranger(qq{SELECT count(session_authenticate('$stolen', '10.1.0.0'::inet + n)) FROM generate_series(1, 200) AS n})
   for 1 .. 10;
 is(written('count(*), min(ip)'), '1|10.1.0.1',
-	'one session is one event a minute for all connections');
+	'one session causes one event a minute, for all connections');
 my $open = $node->background_psql('postgres');
 my $held = stolen('mallory');
 $open->query_safe("BEGIN; SELECT session_authenticate('$held', '10.1.0.1')");
 as_stranger("SELECT session_authenticate('$held', '10.1.0.1')");
 $open->query_safe('COMMIT');
 $open->quit;
-is(written('count(*)'), '2', 'one that is not committed yet counts');
+is(written('count(*)'), '2',
+	'an event that is not committed yet counts for the limit');
 query(q{CREATE TABLE tokens AS SELECT c.token FROM generate_series(1, 700) AS n, session_create('user ' || n, ip => '192.0.2.1') AS c;
 	GRANT SELECT ON tokens TO stranger});
 for my $part (0 .. 9)
@@ -432,8 +462,9 @@ for my $part (0 .. 9)
 		FROM (SELECT token FROM tokens ORDER BY token OFFSET $part * 70 LIMIT 70) AS t});
 }
 my $many = written('count(*)');
-cmp_ok($many, '>=', 300, 'many sessions are told of');
-cmp_ok($many, '<=', 600, 'but no more of a database than a limit a minute');
+cmp_ok($many, '>=', 300, 'without preload many sessions cause events');
+cmp_ok($many, '<=', 600,
+	'without preload the events of a database are limited per minute');
 for my $third (1 .. 5)
 {
 	query(
@@ -441,27 +472,30 @@ for my $third (1 .. 5)
 		SELECT count(session_status('st_', '10.4.$third.0'::inet + n / 2)) FROM generate_series(2, 121) AS n});
 }
 my $addresses = written(q{count(*) FILTER (WHERE kind = 'failures')});
-cmp_ok($addresses, '>=', 100, 'many addresses are told of');
-cmp_ok($addresses, '<=', 200, 'within a limit of their own');
+cmp_ok($addresses, '>=', 100, 'without preload many addresses cause events');
+cmp_ok($addresses, '<=', 200, 'addresses have a limit of their own');
 query(qq{SET session.failure_threshold = 1; SELECT count(session_status('st_', '10.4.1.1')) FROM generate_series(1, 9)});
 is( query(q{SELECT count(*) FROM session.events WHERE kind = 'failures' GROUP BY ip HAVING count(*) > 1}),
-	'', 'and each once');
+	'', 'each address causes one event');
 $guessed = query(q{SELECT id FROM session_create('bob', tenant_id => 'acme', ip => '192.0.2.1')});
 query(sprintf qq{SELECT count(session_status($wrong, '10.2.0.0'::inet + n)) FROM generate_series(1, 40) AS n}, $guessed);
 is(query(q{SELECT user_id, tenant_id FROM session.events WHERE kind = 'failures' AND session_id IS NOT NULL}),
-	'bob|acme', 'guessing one session is told of after that');
+	'bob|acme',
+	'wrong secrets of one session cause an event after the limits are reached');
 $r1 = query(q{SELECT refresh_token FROM session_create('erin', ip => '192.0.2.1', refreshable => true)});
 $r2 = query("SELECT refresh_token FROM session_refresh('$r1', '192.0.2.1')");
 query("SELECT FROM session_refresh('$r2', '192.0.2.1')");
 query("SELECT FROM session_refresh('$r1', '203.0.113.66')");
 is(query(q{SELECT user_id, ip FROM session.events WHERE kind = 'refresh_reuse'}),
-	'erin|203.0.113.66', 'and so is a refresh token used twice');
+	'erin|203.0.113.66',
+	'reuse of a refresh token causes an event after the limits are reached');
 
-# A clock that was ahead does not silence it for the time that it was ahead.
+# Events with a time in the future, from a clock that was ahead, do not
+# suppress new events.
 query(q{UPDATE session.events SET at = at + interval '1 hour'});
 $stolen = stolen('mallory');
 as_stranger("SELECT session_authenticate('$stolen', '10.1.0.1')");
 is(query(q{SELECT count(*) FROM session.events WHERE kind = 'binding_mismatch' AND at < now()}),
-	'1', 'events of a clock that was ahead do not count');
+	'1', 'events with a time in the future do not count for the limit');
 
 done_testing();

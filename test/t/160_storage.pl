@@ -1,5 +1,5 @@
-# Each way to keep sessions, through a clean restart and a crash; other
-# connections do not notice the change; and on a standby.
+# Each kind of storage for sessions, through a clean restart and a crash, and
+# on a standby. Other connections do not notice a change of the storage.
 
 use strict;
 use warnings;
@@ -31,7 +31,7 @@ sub login
 	return query(q{SELECT token FROM session_create('ada', '{"k": 1}', refreshable => true)});
 }
 
-# Connections that are there all the time, with the table and plans cached.
+# A connection that stays open, with the table and the plans cached.
 my $other = $node->background_psql('postgres');
 my $token = login();
 my $look = q{SELECT s.status, d.data, session_touch('TOKEN'), session_data_set('TOKEN', 'n', '1'), }
@@ -45,11 +45,12 @@ for my $move (
 	q{'cache'}, q{'database'})
 {
 	query("SELECT session_storage($move)");
-	is(other(), 'active|{"k": 1, "n": 1}|t|t|1', "it does after a move to $move");
+	is(other(), 'active|{"k": 1, "n": 1}|t|t|1',
+		"another connection uses a session after session_storage($move)");
 }
 $other->quit;
 
-# What is left of a session that was there before.
+# The status of earlier sessions after a restart and after a crash.
 for my $kind (
 	[ q{'database'}, 'active', 'active' ],
 	[ q{'filesystem', 'files'}, 'active', 'active' ],
@@ -62,41 +63,47 @@ for my $kind (
 	my $later = login();
 	$node->restart;
 	is(query("SELECT session_status('$token'), session_status('$later')"),
-		"$restarted|$restarted", "of sessions kept by $move, a restart leaves them");
+		"$restarted|$restarted",
+		"sessions are $restarted after a restart with session_storage($move)");
 	query('CHECKPOINT');
 	my $last = login();
 	$node->stop('immediate');
 	$node->start;
 	is( query("SELECT session_status('$token'), session_status('$later'), session_status('$last')"),
 		"$crashed|$crashed|$crashed",
-		"a crash leaves them $crashed");
+		"sessions are $crashed after a crash with session_storage($move)");
 	is( query("SELECT session_cookie_decode('$cookie') -> 'a', session_cookie_decode('$denied') IS NULL"),
-		'1|t', 'and keys and what is denied in any case');
+		'1|t', "keys and the denylist survive a crash with session_storage($move)");
 	$token = login();
 	is(query("SELECT session_status('$token'), session_data_set('$token', 'a', '1'), session_touch('$token')"),
-		'active|t|t', 'the next login works');
-	is(query(q{SELECT count(*) > 0 FROM session_list('ada')}), 't', 'so do the indexes');
+		'active|t|t',
+		"a login works after a crash with session_storage($move)");
+	is(query(q{SELECT count(*) > 0 FROM session_list('ada')}), 't',
+		"the indexes work after a crash with session_storage($move)");
 }
 
-# A dump is one of sessions in the database's own.
+# A restored dump keeps sessions in an ordinary table in the default
+# tablespace.
 query('CREATE DATABASE copy');
 $node->command_ok(
-	[ 'pg_dump', '--file', "$directory.sql", 'postgres' ], 'it can be dumped');
+	[ 'pg_dump', '--file', "$directory.sql", 'postgres' ],
+	'a database whose sessions are a cache can be dumped');
 $node->command_ok(
 	[ 'psql', '-X', '-q', '-o', '/dev/null', '-v', 'ON_ERROR_STOP=1', '-f', "$directory.sql", 'copy' ],
-	'and restored');
+	'the dump restores without an error');
 is( $node->safe_psql('copy',
 		q{SELECT relpersistence, reltablespace FROM pg_class WHERE oid = 'session.sessions'::regclass}),
-	'p|0', 'the copy is kept as the database keeps tables');
+	'p|0', 'the restored table is logged and in the default tablespace');
 unlink "$directory.sql";
 
-# On a standby a cache is not there, and it says so; what needs no session works.
+# A standby has no contents of an unlogged table. Functions that need a session
+# fail with a clear error; the others work.
 query(q{SELECT session_storage('database')});
 query('DROP TABLESPACE files');
 $node->backup('copy');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'copy', has_streaming => 1);
-chmod 0600, $standby->data_dir . '/session_master.key';	# a copy has other rights
+chmod 0600, $standby->data_dir . '/session_master.key';	# the copy has another mode
 $standby->start;
 $token = login();
 
@@ -120,14 +127,15 @@ for my $call (
 	q{session_list('ada')})
 {
 	like(on_standby("SELECT * FROM $call"),
-		qr/ERROR:  55000: sessions are kept as a cache, which a standby does not have\nHINT:  Ask the primary, or run session_storage\('database'\) on it\./,
-		$call =~ s/\(.*//r . ' says that it has none that are a cache');
+		qr/ERROR:  55000: cannot access unlogged table "session.sessions" during recovery\nHINT:  Use the primary, or run session_storage\('database'\) on it\./,
+		$call =~ s/\(.*//r . ' fails with a clear error on a standby when sessions are a cache');
 }
 is(on_standby("SELECT session_status('junk'), session_cookie_decode('$cookie') -> 'a'"),
-	'malformed|1', 'what needs no session works');
+	'malformed|1', 'functions that need no session work on a standby');
 query(q{SELECT session_storage('database')});
 is(on_standby("SELECT session_status('$token')"),
-	'active', 'they are there once they are kept in the database');
+	'active',
+	'a standby has the sessions once they are kept in the database again');
 
 query(q{SELECT session_storage('cache')});
 $node->wait_for_catchup($standby, 'replay');

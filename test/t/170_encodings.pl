@@ -1,5 +1,6 @@
-# Databases that do not speak UTF-8: who somebody is does not depend on what it
-# was proven by, and what cannot be said in a cookie is not said.
+# Databases with other encodings than UTF-8. The identity is the same whether
+# the row, a snapshot or a cookie proves it. A value that a cookie cannot
+# represent is in no cookie.
 
 use strict;
 use warnings;
@@ -21,9 +22,9 @@ for my $database (sort keys %encoding)
 	$node->safe_psql($database, 'CREATE EXTENSION session; SELECT session_key_rotate()');
 }
 
-# The id, in hexadecimal, of a session of a user whose id has these bytes, as
-# its row, a snapshot and a cookie of its own say it; and where a request got
-# it from.
+# Creates a session of a user whose id has these bytes. Returns, in
+# hexadecimal, the user id from the row, from a snapshot, and from a request,
+# and whether the response of the request contains a snapshot.
 sub says
 {
 	my ($database, $bytes) = @_;
@@ -48,20 +49,23 @@ sub says
 	});
 }
 
-is(says('latin1', 'e46f'), "e46f\ne46f\ne46f\n", 'LATIN1 has all of its characters in UTF-8');
-is(says('euc_jp', 'a4a2'), "a4a2\na4a2\na4a2\n", 'so has EUC_JP most');
+is(says('latin1', 'e46f'), "e46f\ne46f\ne46f\n",
+	'a LATIN1 user id is the same in the row, the snapshot and the request');
+is(says('euc_jp', 'a4a2'), "a4a2\na4a2\na4a2\n",
+	'an EUC_JP user id is the same in the row, the snapshot and the request');
 is(says('euc_jp', 'adfc'), "adfc\nnone\nadfc\n",
-	'one that comes back as another is in no snapshot, and the row says who it is');
-is(says('ascii', 'c3a4'), "c3a4\nc3a4\nc3a4\n", 'SQL_ASCII has what UTF-8 has');
+	'a user id that UTF-8 does not give back unchanged is in no snapshot');
+is(says('ascii', 'c3a4'), "c3a4\nc3a4\nc3a4\n",
+	'valid UTF-8 in SQL_ASCII is the same in the row, the snapshot and the request');
 is($node->safe_psql('ascii',
 		q{SET client_min_messages = error; SELECT count(id) FROM session_create('x' || chr(200))}),
-	'1', 'and anything else');
+	'1', 'a session in SQL_ASCII may have a user id that is not UTF-8');
 
 my ($out, $err);
 is( $node->psql('euc_jp',
 		q{SELECT session_cookie_encode(jsonb_build_object('sub', convert_from('\xadfc', 'EUC_JP')))},
 		stderr => \$err, extra_params => [ '-v', 'VERBOSITY=sqlstate' ]),
-	3, 'nor is it in a cookie');
-like($err, qr/ERROR:  22P05/, 'which is an error of whoever makes it');
+	3, 'a value that UTF-8 does not give back unchanged is in no cookie');
+like($err, qr/ERROR:  22P05/, 'making such a cookie fails with 22P05');
 
 done_testing();

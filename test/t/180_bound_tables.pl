@@ -1,6 +1,6 @@
-# Tables of users that session_bind_users has bound: the worker warns in the log
-# when changes of one do not end all sessions, once; the list of bound tables
-# names the owners, who can end sessions without a level.
+# Tables that session_bind_users has bound. The worker warns once in the log
+# when changes of such a table do not end all sessions. session.bound_tables
+# lists the owners, who can end sessions without a level.
 
 use strict;
 use warnings;
@@ -26,7 +26,7 @@ $node->safe_psql(
 	CREATE TABLE users (id int);
 	SELECT session_bind_users('users', 'id')});
 
-# Waits until that many more rounds of upkeep have ended.
+# Waits until the given number of further rounds of upkeep has ended.
 sub rounds
 {
 	my $count = shift;
@@ -47,37 +47,40 @@ sub warnings
 }
 
 rounds(1);
-is(warnings('users'), 0, 'there is nothing to warn of');
+is(warnings('users'), 0, 'a table that is bound correctly causes no warning');
 $node->safe_psql('postgres', 'CREATE TABLE guests () INHERITS (users)');
 rounds(3);
-is(warnings('users'), 1, 'several rounds warn once of a child table that was made later');
+is(warnings('users'), 1,
+	'a child table that was created later causes one warning in several rounds');
 like(
 	slurp_file($node->logfile),
 	qr/DETAIL:  changes of rows in these child tables revoke no session: public\.guests\n/,
 	'the warning names the child table');
 $node->safe_psql('postgres', 'SELECT session_cleanup()');
-is(warnings('users'), 1, 'session_cleanup does not repeat it');
+is(warnings('users'), 1, 'session_cleanup does not repeat the warning');
 
-# A table that joins the first is told of by itself.
+# A second bound table has a warning of its own.
 $node->safe_psql(
 	'postgres', q{
 	CREATE TABLE members (id int);
 	SELECT session_bind_users('members', 'id');
 	ALTER TABLE members DISABLE TRIGGER ALL});
 rounds(2);
-is(warnings('users') . warnings('members'), '11', 'so is a trigger that is disabled, once');
+is(warnings('users') . warnings('members'), '11',
+	'a disabled trigger of a second table causes one warning');
 
-# What was put right is told of again if it comes back.
+# A problem that was fixed causes a new warning if it comes back.
 $node->safe_psql('postgres', 'DROP TABLE guests');
 rounds(1);
 $node->safe_psql('postgres', 'CREATE TABLE guests () INHERITS (users)');
 rounds(2);
-is(warnings('users') . warnings('members'), '21', 'a table that was put right is warned of again');
+is(warnings('users') . warnings('members'), '21',
+	'a problem that was fixed and came back causes a new warning');
 is( $node->safe_psql('postgres',
 		'SELECT round_errors FROM session.stats WHERE database = current_database()'),
 	'0', 'no round failed');
 
-# A former administrator keeps the tables that he bound.
+# A former administrator still owns the tables that the role bound.
 $node->safe_psql(
 	'postgres', q{
 	SET ROLE boss;
@@ -95,7 +98,7 @@ is( $node->safe_psql(
 		SELECT session_status(:'t');
 		SELECT users, owner FROM session.bound_tables WHERE owner = 'boss'}),
 	"revoked\nof_boss|boss",
-	'a former administrator ends a session through a bound table, which is listed');
+	'a former administrator can end a session through a bound table, which is listed');
 is( $node->safe_psql(
 		'postgres', q{
 		SELECT FROM session.bound_tables AS b, session_unbind_users(b.users) WHERE b.owner = 'boss';
@@ -105,6 +108,7 @@ is( $node->safe_psql(
 		DELETE FROM of_boss;
 		RESET ROLE;
 		SELECT session_status(:'t')}),
-	'active', 'until it is unbound');
+	'active',
+	'a former administrator cannot end a session once the table is unbound');
 
 done_testing();

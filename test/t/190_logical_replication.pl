@@ -1,6 +1,6 @@
-# Logical replication of sessions, keys and denied cookies to another server:
-# whatever ends a session on the publisher ends the snapshots that the
-# subscriber has made, because triggers fire for replicated changes, too.
+# Logical replication of sessions, keys and the denylist to another server.
+# Every change that ends a session on the publisher also ends the snapshots of
+# the subscriber, because the triggers fire for replicated changes too.
 
 use strict;
 use warnings;
@@ -26,7 +26,8 @@ max_prepared_transactions = 4
 
 sub publish { return $publisher->safe_psql('postgres', shift); }
 
-# A query on the subscriber, once it has what the publisher has.
+# Runs a query on the subscriber after it has applied all changes of the
+# publisher.
 sub subscribed
 {
 	$publisher->wait_for_catchup('sessions');
@@ -45,7 +46,9 @@ sub issue
 	return $snapshot;
 }
 
-# Who answers on the subscriber for a snapshot that is shown with its token.
+# Returns the source, the user and the role of a snapshot that is shown with
+# its token on the subscriber: 'cookie' if the snapshot was enough, 'database'
+# if the row was read, 'nobody' if it was refused.
 sub source
 {
 	my $snapshot = shift;
@@ -60,12 +63,12 @@ sub create
 	return publish("SELECT token FROM session_create('$user', role => 'reader'$arguments)");
 }
 
-# The recipe of README: the same master key, then the tables.
+# As README describes: copy the master key first, then replicate the tables.
 publish('SELECT session_key_rotate(), session_key_rotate($$mfa$$)');
 my $old = create('old', '');
 my $key = '/session_master.key';
 copy($publisher->data_dir . $key, $subscriber->data_dir . $key)
-  or die 'cannot copy the master key';
+  or die "could not copy the master key: $!";
 chmod(0600, $subscriber->data_dir . $key);
 publish('CREATE PUBLICATION sessions FOR TABLE session.sessions, session.keys, session.denylist');
 $subscriber->safe_psql('postgres',
@@ -74,9 +77,9 @@ $subscriber->safe_psql('postgres',
 $subscriber->wait_for_subscription_sync($publisher, 'sessions');
 
 is(subscribed("SELECT user_id FROM session_validate('$old')"),
-	'old', 'a session of before is on the subscriber');
+	'old', 'a session from before the subscription is on the subscriber');
 
-# Whatever ends a session or changes what a snapshot says of it.
+# Every kind of change that ends a session or makes its snapshot wrong.
 my %ends = (
 	revoked => sub { publish("SELECT session_revoke('$_[0]')") },
 	'revoked by user' => sub { publish("SELECT session_revoke_user('$_[1]')") },
@@ -93,58 +96,72 @@ for my $end ('untouched', 'promoted', sort keys %ends)
 	$token{$end} = create($end, '');
 	$snapshot{$end} = issue($token{$end});
 	is(source($snapshot{$end}), "cookie $end reader",
-		"a snapshot of the subscriber is believed: $end");
+		"a snapshot of the subscriber is accepted without its row: $end");
 }
 for my $end (sort keys %ends)
 {
 	$ends{$end}->($token{$end}, $end);
-	is(source($snapshot{$end}), 'nobody', "but not when the session was $end");
+	is(source($snapshot{$end}), 'nobody',
+		"a snapshot is refused on the subscriber when its session was $end");
 }
 publish("SELECT FROM session_regenerate('$token{promoted}', role => 'editor')");
 publish("UPDATE session.sessions SET role = 'editor' WHERE user_id = 'old'");
-is(source($snapshot{promoted}), 'nobody', 'the old token is dead');
+is(source($snapshot{promoted}), 'nobody',
+	'a snapshot with a token that was replaced is refused');
 
-# A role that is taken away, by hand.
+# The role of a session is changed by hand.
 my $demoted = create('demoted', '');
 my $cookie = issue($demoted);
 publish("UPDATE session.sessions SET role = 'guest' WHERE user_id = 'demoted'");
-is(source($cookie), 'database demoted guest', 'the row decides on the role');
+is(source($cookie), 'database demoted guest',
+	'the row is read when the role of the session has changed');
 
-# A transaction that is prepared and not decided, and one that is rolled back.
+# A transaction that is prepared, then rolled back, and one that is rolled back
+# at once.
 my $pending = create('pending', '');
 $cookie = issue($pending);
 publish("BEGIN; SELECT session_revoke('$pending'); PREPARE TRANSACTION 'q'");
-is(source($cookie), 'database pending reader', 'a prepared revocation has the row asked');
+is(source($cookie), 'database pending reader',
+	'the row is read on the subscriber while a revocation is prepared');
 publish("ROLLBACK PREPARED 'q'");
-is(source($cookie), 'database pending reader', 'and changes nothing when it is rolled back');
+is(source($cookie), 'database pending reader',
+	'the session is still valid after the prepared revocation was rolled back');
 publish("BEGIN; SELECT session_revoke('$token{untouched}'); ROLLBACK");
 
-# Activity and data make no snapshot ask the row.
+# Activity and changes of data do not affect snapshots.
 publish("SELECT session_touch('$token{untouched}'), session_data_set('$token{untouched}', 'k', '1')");
-is(subscribed("SELECT session_data_get('$token{untouched}', 'k')"), '1', 'data arrive');
-is(source($snapshot{untouched}), 'cookie untouched reader', 'and snapshots of the session are believed');
+is(subscribed("SELECT session_data_get('$token{untouched}', 'k')"), '1',
+	'changes of data are replicated');
+is(source($snapshot{untouched}), 'cookie untouched reader',
+	'a snapshot is accepted without its row after a change of data');
 
 # Keys and denied cookies.
 my $mfa = publish(q{SELECT session_cookie_encode('{"sub": "ada"}', 'jwt', '5 min', 'mfa')});
 my $decode = "SELECT session_cookie_decode('$mfa', 'mfa') ->> 'sub'";
 my $reader = $subscriber->background_psql('postgres');
-is($reader->query_safe($decode), 'ada', 'a cookie of the publisher is good on the subscriber');
+is($reader->query_safe($decode), 'ada',
+	'a cookie of the publisher is accepted on the subscriber');
 publish("SELECT session_cookie_revoke('$mfa', 'mfa')");
-is(subscribed($decode), '', 'until it is denied');
+is(subscribed($decode), '',
+	'a cookie that was revoked on the publisher is refused on the subscriber');
 my $other = publish(q{SELECT session_cookie_encode('{"sub": "ada"}', 'jwt', '5 min', 'mfa')});
 $decode = "SELECT session_cookie_decode('$other', 'mfa') ->> 'sub'";
-is($reader->query_safe($decode), 'ada', 'another is good');
+is($reader->query_safe($decode), 'ada',
+	'another cookie of the publisher is accepted on the subscriber');
 publish(q{SELECT session_key_retire(kid) FROM session.key_ring WHERE purpose = 'mfa'});
 $publisher->wait_for_catchup('sessions');
-is($reader->query_safe($decode), '', 'until its key is retired, for a connection that had it open, too');
+is($reader->query_safe($decode), '',
+	'a cookie whose key was retired is refused, also by a connection that had read the key');
 $reader->quit;
 
-# TRUNCATE ends all, and what is made later is believed.
+# TRUNCATE ends all sessions. Snapshots of later sessions are accepted.
 publish('TRUNCATE session.sessions');
-is(source($snapshot{untouched}), 'nobody', 'TRUNCATE is replicated');
+is(source($snapshot{untouched}), 'nobody',
+	'TRUNCATE on the publisher ends the snapshots of the subscriber');
 my $later = create('later', '');
 $cookie = issue($later);
-is(source($cookie), 'cookie later reader', 'a session of after it has a snapshot that is believed');
+is(source($cookie), 'cookie later reader',
+	'a snapshot of a session created after TRUNCATE is accepted without its row');
 
 is( subscribed('SELECT apply_error_count + sync_error_count FROM pg_stat_subscription_stats'),
 	'0', 'the subscription had no errors');

@@ -7,7 +7,10 @@
 #include "tap.h"
 #include "wire/authorization.h"
 
-/* Is the token that is found in a copy with nothing behind it the expected? */
+/*
+ * Returns whether the expected token is found, or none if NULL. The value is
+ * copied without a terminator, so that a sanitizer detects a read beyond it.
+ */
 static bool
 finds(const char *value, const char *expected)
 {
@@ -41,21 +44,21 @@ main(void)
 		   finds("bEaReR x", "x"),
 		   "the scheme is compared without case (RFC 9110 section 11.1)");
 	tap_ok(finds("Bearer   x", "x") && finds(" \tBearer x\t ", "x"),
-		   "spaces after the scheme and around the value do not count");
+		   "spaces after the scheme and around the value are ignored");
 	tap_ok(finds("Basic YTpi", NULL) && finds("Digest username=\"x\"", NULL) &&
 		   finds("Bearerx y", NULL) && finds("XBearer y", NULL) &&
 		   finds("Bearer-x y", NULL) && finds("Bearer=x", NULL),
-		   "another scheme is none of ours");
+		   "a value with another scheme holds no bearer token");
 	tap_ok(finds("st_AAAA", NULL) && finds("x", NULL) &&
 		   finds("Bearer\tx", NULL) && finds("Bearer,x", NULL),
-		   "a token without the scheme is none");
+		   "a token without the scheme is not found");
 	tap_ok(finds("", NULL) && finds(" ", NULL) && finds("B", NULL) &&
 		   finds("Beare", NULL) && finds("Bearer", NULL) &&
 		   finds("Bearer ", NULL) && finds("Bearer \t ", NULL),
-		   "the scheme without a token is none");
+		   "the scheme without a token holds no token");
 	tap_ok(finds("Bearer x y", "x y") && finds("Bearer x, Bearer y", "x, Bearer y") &&
 		   finds("Bearer \tx", "\tx") && finds("Bearer realm=\"x\"", "realm=\"x\"") &&
 		   finds("Bearer Bearer x", "Bearer x"),
-		   "what is no token is passed on whole, and fails as one");
+		   "text that is not a token is returned whole, to fail as a token");
 	return tap_done();
 }

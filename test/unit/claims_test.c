@@ -1,6 +1,6 @@
 /*
  * claims_test.c
- *	  What a payload may look like, and when it may be used.
+ *	  Which payloads are accepted, and when they may be used.
  */
 #include "postgres.h"
 
@@ -10,7 +10,10 @@
 
 #define NOW INT64CONST(1700000000)
 
-/* The number of members, or -1 when the text is refused. */
+/*
+ * Returns the number of members, or -1 if the text is refused, or -2 if it is
+ * refused and count is not zero.
+ */
 static int
 count_members(const char *json, size_t len)
 {
@@ -47,7 +50,7 @@ test_members(void)
 	tap_ok(count == 11 && strcmp(m[0].name, "a") == 0 &&
 		   m[0].kind == SESSION_JSON_STRING &&
 		   strcmp(m[0].string, "x\xC3\xA9\xF0\x9F\x98\x80\n\"") == 0,
-		   "the escapes of a string are undone");
+		   "the escapes of a string are decoded");
 	tap_ok(m[1].kind == SESSION_JSON_INTEGER && m[1].integer == -12 &&
 		   m[6].kind == SESSION_JSON_INTEGER &&
 		   m[6].integer == PG_INT64_MAX &&
@@ -61,7 +64,7 @@ test_members(void)
 		   "a fraction, an exponent and a larger number are not integers");
 	tap_ok(m[3].kind == SESSION_JSON_OTHER && m[3].string == NULL &&
 		   m[4].kind == SESSION_JSON_OTHER && m[9].string[0] == '\0',
-		   "other values are known to be there");
+		   "values of other kinds are listed without their value");
 	tap_ok(session_claims_find(members, count, "e") == &m[4] &&
 		   session_claims_find(members, count, "deep") == NULL &&
 		   session_claims_find(members, count, "E") == NULL,
@@ -69,7 +72,7 @@ test_members(void)
 	session_claims_free(members, count);
 }
 
-/* Reads one number; false if it is refused. */
+/* Reads one number. Returns false if it is refused. */
 static bool
 read_number(const char *number, SessionMember *member)
 {
@@ -85,7 +88,7 @@ read_number(const char *number, SessionMember *member)
 	return true;
 }
 
-/* A decimal is rounded up exactly, or known not to fit. */
+/* A decimal is rounded up exactly, or marked as too large. */
 static void
 test_decimals(void)
 {
@@ -135,7 +138,8 @@ test_decimals(void)
 		SessionMember member;
 		char		title[100];
 
-		snprintf(title, sizeof(title), "%s is read exactly, or not as a time",
+		snprintf(title, sizeof(title),
+				 "%s is read exactly, or is not usable as a time",
 				 rows[i].number);
 		tap_ok(read_number(rows[i].number, &member) &&
 			   member.kind == (rows[i].fits ? SESSION_JSON_DECIMAL :
@@ -144,7 +148,7 @@ test_decimals(void)
 	}
 }
 
-/* As many digits as a number may have, on both sides of the point. */
+/* Numbers with the maximum number of digits, before and after the point. */
 static void
 test_long_decimals(void)
 {
@@ -156,13 +160,13 @@ test_long_decimals(void)
 	strcpy(number + SESSION_NUMBER_CHARS - 5, "1e994");
 	tap_ok(read_number(number, &member) &&
 		   member.kind == SESSION_JSON_DECIMAL && member.integer == 1,
-		   "zeros after the point are taken back by the exponent");
+		   "an exponent makes up for many zeros after the point");
 	memset(number, '0', sizeof(number));
 	number[0] = '2';
 	strcpy(number + SESSION_NUMBER_CHARS - 5, "e-994");
 	tap_ok(read_number(number, &member) &&
 		   member.kind == SESSION_JSON_DECIMAL && member.integer == 2,
-		   "zeros before the point are taken back by the exponent");
+		   "a negative exponent makes up for many zeros before the point");
 	memset(number, '9', sizeof(number));
 	strcpy(number + SESSION_NUMBER_CHARS - 2, ".5");
 	tap_ok(read_number(number, &member) &&
@@ -249,16 +253,19 @@ test_accepted(void)
 	tap_ok(count_members("{}", 2) == 0 &&
 		   count_members("\t{\r\n} ", 6) == 0, "an empty object is accepted");
 	tap_ok(accepts("{\"a\":{\"b\":1,\"b\":2}}"),
-		   "a name may occur twice inside");
+		   "a name may occur twice inside a nested object");
 	tap_ok(accepts("{\"a\":1e999,\"b\":[1E-999,-0.5e+10]}"),
-		   "numbers have an exponent of three digits");
+		   "numbers may have an exponent of three digits");
 	tap_ok(accepts("{\"a\":[],\"b\":{},\"c\":[[],{},true,false,null]}"),
 		   "brackets may be empty");
 	tap_ok(count_members("{\"a\":1}}", 7) == 1,
 		   "nothing is read beyond the length");
 }
 
-/* Text that repeats its beginning, then has an end. */
+/*
+ * Returns whether the text is accepted that consists of before, several times
+ * again, and after.
+ */
 static bool
 accepts_repeated(const char *before, const char *again, int times,
 				 const char *after)

@@ -1,7 +1,7 @@
 /*
  * codec_test.c
- *	  Every encoding against values of the original software, and against
- *	  everything that must not pass for one.
+ *	  Every encoding, tested with values of the original software and with
+ *	  values that must be refused.
  */
 #include "postgres.h"
 
@@ -41,7 +41,7 @@ imported_key(const char *secret)
 	return key;
 }
 
-/* A value of known payload. */
+/* A value whose payload is known. */
 typedef struct Known
 {
 	const char *title;
@@ -52,7 +52,7 @@ typedef struct Known
 	SessionCodecKey key;
 } Known;
 
-/* Does the value decode, and to what it should? */
+/* Returns whether the value is decoded to the payload. */
 static bool
 decodes_to(const SessionCodec *codec, const char *value, size_t len,
 		   const char *purpose, SessionCodecKey key, const char *payload)
@@ -75,7 +75,7 @@ decodes(const SessionCodec *codec, const char *value, size_t len,
 	return codec->decode(out, &out_len, value, len, purpose, &key);
 }
 
-/* Write a value with a terminator; its length, or zero. */
+/* Writes a value with a terminator. Returns its length, or zero. */
 static size_t
 make(char *out, const SessionCodec *codec, const char *payload,
 	 const char *purpose, SessionCodecKey key)
@@ -90,7 +90,7 @@ make(char *out, const SessionCodec *codec, const char *payload,
 	return len;
 }
 
-/* Values of the original software, of RFCs, and of our own derivation. */
+/* Values of the original software, of RFCs, and of our own key derivation. */
 static int
 all_known(Known *known)
 {
@@ -99,29 +99,29 @@ all_known(Known *known)
 	static uint8 rfc[64];
 	SessionCodecKey rfc7515 = {"", rfc, sizeof(rfc), true};
 	Known		all[] = {
-		{"compact decodes goauth's", &session_codec_compact,
+		{"compact decodes a value of goauth", &session_codec_compact,
 		GOAUTH_COMPACT, GOAUTH_COMPACT_PAYLOAD, PURPOSE, goauth},
-		{"jwt decodes goauth's", &session_codec_jwt,
+		{"jwt decodes a value of goauth", &session_codec_jwt,
 		GOAUTH_JWT, GOAUTH_JWT_PAYLOAD, PURPOSE, goauth},
-		{"jwt decodes that of RFC 7515, appendix A.1", &session_codec_jwt,
+		{"jwt decodes the value of RFC 7515, appendix A.1", &session_codec_jwt,
 		RFC7515_JWT, RFC7515_PAYLOAD, PURPOSE, rfc7515},
 		{"jwe decodes Auth.js's", &session_codec_jwe,
 		AUTH_CBC, AUTH_PAYLOAD, AUTH_SALT, auth},
-		{"jwe decodes Auth.js's of the secure cookie", &session_codec_jwe,
+		{"jwe decodes the secure cookie of Auth.js", &session_codec_jwe,
 		AUTH_SECURE_CBC, AUTH_PAYLOAD, AUTH_SECURE_SALT, auth},
 		{"jwe decodes Auth.js's in A256GCM", &session_codec_jwe,
 		AUTH_GCM, AUTH_PAYLOAD, AUTH_SALT, auth},
-		{"jwe decodes Auth.js's of the secure cookie in A256GCM",
+		{"jwe decodes the secure cookie of Auth.js with A256GCM",
 			&session_codec_jwe,
 		AUTH_SECURE_GCM, AUTH_PAYLOAD, AUTH_SECURE_SALT, auth},
-		{"sealed decodes rockstar's", &session_codec_sealed,
+		{"sealed decodes a value of rockstar", &session_codec_sealed,
 			ROCKSTAR_SEALED, ROCKSTAR_PAYLOAD, PURPOSE,
 		imported_key(ROCKSTAR_SECRET)},
-		{"compact decodes our own", &session_codec_compact,
+		{"compact decodes a value of an own key", &session_codec_compact,
 		OWN_COMPACT, OWN_PAYLOAD, PURPOSE, own_key()},
-		{"jwt decodes our own", &session_codec_jwt,
+		{"jwt decodes a value of an own key", &session_codec_jwt,
 		OWN_JWT, OWN_PAYLOAD, PURPOSE, own_key()},
-		{"sealed decodes our own", &session_codec_sealed,
+		{"sealed decodes a value of an own key", &session_codec_sealed,
 		OWN_SEALED, OWN_PAYLOAD, PURPOSE, own_key()},
 	};
 
@@ -142,7 +142,10 @@ test_known(const Known *known, int count)
 						  known[i].key, known[i].payload), known[i].title);
 }
 
-/* What has no random part is written as the original software does. */
+/*
+ * Encodings without a random part write the same value as the original
+ * software.
+ */
 static void
 test_written(void)
 {
@@ -151,23 +154,26 @@ test_written(void)
 
 	tap_ok(make(out, &session_codec_compact, GOAUTH_COMPACT_PAYLOAD, PURPOSE,
 				imported_key(GOAUTH_SECRET)) > 0 &&
-		   strcmp(out, GOAUTH_COMPACT) == 0, "compact is written as goauth's");
+		   strcmp(out, GOAUTH_COMPACT) == 0,
+		   "compact writes the value of goauth");
 	tap_ok(make(out, &session_codec_jwt, GOAUTH_JWT_PAYLOAD, PURPOSE,
 				imported_key(GOAUTH_SECRET)) > 0 &&
-		   strcmp(out, GOAUTH_JWT) == 0, "jwt is written as goauth's");
+		   strcmp(out, GOAUTH_JWT) == 0, "jwt writes the value of goauth");
 	tap_ok(make(out, &session_codec_compact, OWN_PAYLOAD, PURPOSE,
 				own_key()) > 0 &&
-		   strcmp(out, OWN_COMPACT) == 0, "compact derives an own key");
+		   strcmp(out, OWN_COMPACT) == 0,
+		   "compact derives the key from an own key");
 	tap_ok(make(out, &session_codec_jwt, OWN_PAYLOAD, PURPOSE,
 				own_key()) > 0 &&
-		   strcmp(out, OWN_JWT) == 0, "jwt derives an own key and names it");
+		   strcmp(out, OWN_JWT) == 0,
+		   "jwt derives the key from an own key and names it in kid");
 	tap_ok(make(out, &session_codec_jwe, AUTH_PAYLOAD, AUTH_SALT,
 				imported_key(AUTH_SECRET)) == strlen(AUTH_CBC) &&
 		   memcmp(out, AUTH_CBC, dot + 2 - AUTH_CBC) == 0,
-		   "jwe has the header and the length of Auth.js's");
+		   "jwe writes the header and the length of Auth.js");
 	tap_ok(make(out, &session_codec_sealed, "1234567890", PURPOSE,
 				imported_key(ROCKSTAR_SECRET)) == 52 &&
-		   strcmp(out + 51, "=") == 0, "sealed is padded as rockstar's");
+		   strcmp(out + 51, "=") == 0, "sealed is padded as in rockstar");
 }
 
 static void
@@ -188,17 +194,19 @@ test_round_trip(const SessionCodec *codec, SessionCodecKey key)
 			decodes_to(codec, out, len, PURPOSE, key, payload);
 		payload[i] = (char) (1 + i * 31 % 255);
 	}
-	tap_ok(same, psprintf("%s brings back every length, %s", codec->name,
+	tap_ok(same, psprintf("%s decodes payloads of every length, %s key",
+						  codec->name,
 						  key.imported ? "imported" : "own"));
 	if (codec == &session_codec_jwe || codec == &session_codec_sealed)
 		tap_ok(make(again, codec, payload, PURPOSE, key) > 0 &&
 			   make(out, codec, payload, PURPOSE, key) > 0 &&
 			   strcmp(out, again) != 0,
-			   psprintf("%s is never written twice alike, %s", codec->name,
+			   psprintf("%s never writes the same value twice, %s key",
+						codec->name,
 						key.imported ? "imported" : "own"));
 }
 
-/* Replace each character of a value by every other. */
+/* Replaces each character of a value by every other. */
 static void
 test_changed_character(const Known *known)
 {
@@ -220,10 +228,11 @@ test_changed_character(const Known *known)
 	}
 	tap_ok(accepted == 0 &&
 		   decodes(known->codec, copy, len, known->purpose, known->key),
-		   psprintf("%s, but with no character changed", known->title));
+		   psprintf("%s, and refuses it with any character changed",
+					known->title));
 }
 
-/* Flip every bit of the tag, which is the last part or its end. */
+/* Flips every bit of the tag, which is the last part or its end. */
 static void
 test_changed_tag(const Known *known)
 {
@@ -251,7 +260,8 @@ test_changed_tag(const Known *known)
 	session_base64url_encode(copy + head, tag, tag_len);
 	tap_ok(accepted == 0 && (flipped == 256 || flipped == 128) &&
 		   decodes(known->codec, copy, len, known->purpose, known->key),
-		   psprintf("%s, but with no bit of the tag flipped", known->title));
+		   psprintf("%s, and refuses it with a flipped bit in the tag",
+					known->title));
 
 	for (size_t cut = 1; cut <= tag_len; cut++)
 	{
@@ -261,11 +271,11 @@ test_changed_tag(const Known *known)
 		accepted += decodes(known->codec, copy, head + rest, known->purpose,
 							known->key);
 	}
-	tap_ok(accepted == 0, psprintf("%s, but with no tag cut short",
+	tap_ok(accepted == 0, psprintf("%s, and refuses it with a shorter tag",
 								   known->title));
 }
 
-/* More or fewer parts, padding, and bits that no encoder leaves. */
+/* More or fewer parts, padding, and bits that no encoder sets. */
 static void
 test_changed_shape(const Known *known)
 {
@@ -302,11 +312,11 @@ test_changed_shape(const Known *known)
 		accepted += decodes(known->codec, copy, n, known->purpose,
 							known->key);
 	}
-	tap_ok(accepted == 0, psprintf("%s, but in no other shape",
+	tap_ok(accepted == 0, psprintf("%s, and refuses it in any other shape",
 								   known->title));
 }
 
-/* The four values of the last character that stand for the same bytes. */
+/* The last character has four values that stand for the same bytes. */
 static void
 test_stray_bits(const Known *known)
 {
@@ -324,7 +334,7 @@ test_stray_bits(const Known *known)
 		accepted += decodes(known->codec, copy, len, known->purpose,
 							known->key);
 	}
-	tap_ok(accepted == 1, psprintf("%s, but with no stray bits",
+	tap_ok(accepted == 1, psprintf("%s, and refuses it with stray bits",
 								   known->title));
 }
 
@@ -343,11 +353,11 @@ test_other_key(const Known *known)
 	key.secret = known->key.secret;
 	key.secret_len = SESSION_KEY_BYTES - 1;
 	accepted |= decodes(known->codec, known->value, len, known->purpose, key);
-	tap_ok(!accepted, psprintf("%s, but not with another key",
+	tap_ok(!accepted, psprintf("%s, and refuses it with another key",
 							   known->title));
 }
 
-/* A value made for one purpose, encoding or kind of key is for no other. */
+/* A value of one purpose, encoding or kind of key is refused for any other. */
 static void
 test_separation(const SessionCodec *codec)
 {
@@ -365,7 +375,7 @@ test_separation(const SessionCodec *codec)
 		   psprintf("%s is accepted for its purpose only", codec->name));
 	if (codec != &session_codec_jwe)
 		tap_ok(!decodes(codec, out, len, PURPOSE, foreign),
-			   psprintf("%s of an own key is not one of the same key, "
+			   psprintf("%s of an own key is refused with the same key "
 						"imported", codec->name));
 
 	memset(long_purpose, 'p', sizeof(long_purpose));
@@ -374,7 +384,7 @@ test_separation(const SessionCodec *codec)
 		   make(out, codec, OWN_PAYLOAD, long_purpose, foreign) == 0 &&
 		   make(out, codec, OWN_PAYLOAD, long_purpose + 1, own) > 0 &&
 		   make(out, codec, OWN_PAYLOAD, long_purpose + 1, foreign) > 0,
-		   psprintf("%s has purposes of at most 128 bytes", codec->name));
+		   psprintf("%s takes purposes of at most 128 bytes", codec->name));
 }
 
 static void
@@ -388,10 +398,10 @@ test_short_key(const SessionCodec *codec)
 	own.secret_len = foreign.secret_len = SESSION_KEY_BYTES - 1;
 	tap_ok(make(out, codec, OWN_PAYLOAD, PURPOSE, own) == 0 &&
 		   make(out, codec, OWN_PAYLOAD, PURPOSE, foreign) == 0,
-		   psprintf("%s has keys of at least 32 bytes", codec->name));
+		   psprintf("%s takes keys of at least 32 bytes", codec->name));
 }
 
-/* No value of one encoding is one of another. */
+/* No value of one encoding is accepted in another. */
 static void
 test_other_encoding(const Known *known, int count)
 {
@@ -410,7 +420,7 @@ test_other_encoding(const Known *known, int count)
 	tap_ok(accepted == 0, "no value is accepted in another encoding");
 }
 
-/* Sign any header and payload with an imported key. */
+/* Signs any header and payload with an imported key. */
 static size_t
 forge_jwt(char *out, const char *header, const char *payload,
 		  SessionCodecKey key)
@@ -431,7 +441,7 @@ forge_jwt(char *out, const char *header, const char *payload,
 	return end + SESSION_BASE64URL_CHARS(sizeof(mac)) - out;
 }
 
-/* A key that is too short proves nothing, whoever used it. */
+/* A value with a key that is too short is refused even if it is signed. */
 static void
 test_signed_short_key(void)
 {
@@ -448,7 +458,7 @@ test_signed_short_key(void)
 		accepted[i] = decodes(&session_codec_jwt, value, len, PURPOSE, key);
 	}
 	tap_ok(accepted[0] && !accepted[1],
-		   "a jwt with a key of 31 bytes is refused even if it is signed");
+		   "a jwt with a key of 31 bytes is refused even if its MAC is right");
 }
 
 static void
@@ -468,7 +478,7 @@ test_jwt_header(void)
 		"{\"alg\":\"HS256\",\"typ\":\"JWT\"}", "k1", true},
 		{"with an imported key typ may be missing", "{\"alg\":\"HS256\"}",
 		"k1", true},
-		{"members nobody knows are ignored",
+		{"unknown members are ignored",
 			"{\"x\":[{}],\"alg\":\"HS256\",\"cty\":\"a\",\"jwk\":{}}", "k1",
 		true},
 		{"another kid is refused",
@@ -489,8 +499,8 @@ test_jwt_header(void)
 		false},
 		{"alg in lower case is refused",
 		"{\"alg\":\"hs256\",\"typ\":\"JWT\"}", "k1", false},
-		{"alg missing is refused", "{\"typ\":\"JWT\"}", "k1", false},
-		{"alg that is no string is refused",
+		{"a missing alg is refused", "{\"typ\":\"JWT\"}", "k1", false},
+		{"an alg that is not a string is refused",
 		"{\"alg\":[\"HS256\"],\"typ\":\"JWT\"}", "k1", false},
 		{"alg given twice is refused",
 			"{\"alg\":\"HS256\",\"alg\":\"HS256\",\"typ\":\"JWT\"}", "k1",
@@ -507,10 +517,10 @@ test_jwt_header(void)
 		"{\"alg\":\"HS256\",\"typ\":\"text/jwt\"}", "k1", false},
 		{"the beginning of a media type is refused",
 		"{\"alg\":\"HS256\",\"typ\":\"application/\"}", "k1", false},
-		{"application/ is taken off once",
+		{"the prefix application/ is removed once",
 			"{\"alg\":\"HS256\",\"typ\":\"application/application/jwt\"}",
 		"k1", false},
-		{"typ with a tail is refused",
+		{"a typ with a tail is refused",
 		"{\"alg\":\"HS256\",\"typ\":\"JWT;x=1\"}", "k1", false},
 		{"an empty typ is refused", "{\"alg\":\"HS256\",\"typ\":\"\"}", "k1",
 		false},
@@ -523,7 +533,8 @@ test_jwt_header(void)
 		{"zip is refused", "{\"alg\":\"HS256\",\"zip\":\"DEF\"}", "k1",
 		false},
 		{"b64 is refused", "{\"alg\":\"HS256\",\"b64\":true}", "k1", false},
-		{"a header that is no object is refused", "[\"HS256\"]", "k1", false},
+		{"a header that is not an object is refused",
+		"[\"HS256\"]", "k1", false},
 		{"an empty header is refused", "", "k1", false},
 		{"a header with a tail is refused", "{\"alg\":\"HS256\"} x", "k1",
 		false},
@@ -546,7 +557,7 @@ test_jwt_header(void)
 	}
 }
 
-/* With a key made here the header has to be complete. */
+/* With a key that session made the header must be complete. */
 static void
 test_jwt_own_header(void)
 {
@@ -561,12 +572,12 @@ test_jwt_own_header(void)
 		"{\"kid\":\"k1\",\"typ\":\"JWT\",\"alg\":\"HS256\"}", true},
 		{"an own key must be named", "{\"alg\":\"HS256\",\"typ\":\"JWT\"}",
 		false},
-		{"with an own key typ is in upper case",
+		{"with an own key typ must be in upper case",
 		"{\"alg\":\"HS256\",\"typ\":\"jwt\",\"kid\":\"k1\"}", false},
-		{"with an own key typ is no whole media type",
+		{"with an own key typ must not be a whole media type",
 			"{\"alg\":\"HS256\",\"typ\":\"application/JWT\",\"kid\":\"k1\"}",
 		false},
-		{"with an own key typ must be there",
+		{"with an own key typ must not be missing",
 		"{\"alg\":\"HS256\",\"kid\":\"k1\"}", false},
 	};
 	static const char label[] = "session jwt:" PURPOSE;
@@ -587,7 +598,7 @@ test_jwt_own_header(void)
 	}
 }
 
-/* Only as much of a header is read as one has use for. */
+/* A header is read only up to a limit that every real header is below. */
 static void
 test_jwt_long_header(void)
 {
@@ -633,10 +644,12 @@ test_signed_stray_bits(void)
 							  key);
 	}
 	tap_ok(accepted[0] && !accepted[1],
-		   "a payload with stray bits is refused even if it is signed");
+		   "a payload with stray bits is refused even if its MAC is right");
 }
 
-/* Encrypt under any header, as A256CBC-HS512 for the golden key. */
+/*
+ * Encrypts with any header, as A256CBC-HS512 with the key of the known value.
+ */
 static size_t
 forge_jwe(char *out, const char *header, const char *encrypted_key)
 {
@@ -679,7 +692,7 @@ test_jwe_header(void)
 		"\"kid\":\"" AUTH_KID "\"}", "", true},
 		{"the imported key of a jwe need not be named",
 		"{\"alg\":\"dir\",\"enc\":\"A256CBC-HS512\"}", "", true},
-		{"members of a jwe that nobody knows are ignored",
+		{"unknown members of a jwe are ignored",
 			"{\"alg\":\"dir\",\"enc\":\"A256CBC-HS512\",\"typ\":\"JWT\"}", "",
 		true},
 		{"an encrypted key is refused",
@@ -694,11 +707,12 @@ test_jwe_header(void)
 		"{\"alg\":\"A256KW\",\"enc\":\"A256CBC-HS512\"}", "", false},
 		{"alg none is refused in a jwe",
 		"{\"alg\":\"none\",\"enc\":\"A256CBC-HS512\"}", "", false},
-		{"alg missing is refused in a jwe", "{\"enc\":\"A256CBC-HS512\"}", "",
+		{"a missing alg is refused in a jwe",
+			"{\"enc\":\"A256CBC-HS512\"}", "",
 		false},
-		{"a lesser enc is refused",
+		{"a weaker enc is refused",
 		"{\"alg\":\"dir\",\"enc\":\"A128CBC-HS256\"}", "", false},
-		{"enc missing is refused", "{\"alg\":\"dir\"}", "", false},
+		{"a missing enc is refused", "{\"alg\":\"dir\"}", "", false},
 		{"A256GCM in the header of the other cipher is refused",
 		"{\"alg\":\"dir\",\"enc\":\"A256GCM\"}", "", false},
 		{"crit is refused in a jwe",
@@ -725,7 +739,10 @@ test_jwe_header(void)
 	}
 }
 
-/* What a foreign format leaves open is closed for a key made here. */
+/*
+ * Choices that a foreign format allows are refused with a key that session
+ * made.
+ */
 static void
 test_jwe_own(void)
 {
@@ -736,16 +753,16 @@ test_jwe_own(void)
 	key.imported = false;
 	tap_ok(decodes_to(&session_codec_jwe, AUTH_CBC, strlen(AUTH_CBC),
 					  AUTH_SALT, key, AUTH_PAYLOAD),
-		   "the jwe of an own key is derived as Auth.js does");
+		   "the key of a jwe is derived as in Auth.js for an own key too");
 	len = forge_jwe(value, "{\"alg\":\"dir\",\"enc\":\"A256CBC-HS512\"}", "");
 	tap_ok(!decodes(&session_codec_jwe, value, len, AUTH_SALT, key),
-		   "the own key of a jwe must be named");
+		   "a jwe of an own key must name its key");
 	tap_ok(!decodes(&session_codec_jwe, AUTH_GCM, strlen(AUTH_GCM),
 					AUTH_SALT, key),
-		   "A256GCM is refused for an own key");
+		   "A256GCM is refused with an own key");
 	tap_ok(!session_codec_jwe.names(AUTH_CBC, strlen(AUTH_CBC),
 									AUTH_SECURE_SALT, &key),
-		   "the same key has another kid for another purpose");
+		   "the kid of a key differs for another purpose");
 }
 
 static void
@@ -759,7 +776,7 @@ test_sealed_padding(void)
 
 	tap_ok(decodes(&session_codec_sealed, value, len, PURPOSE, key) &&
 		   !decodes(&session_codec_sealed, value, len - 1, PURPOSE, key),
-		   "rockstar's padding must be there");
+		   "the padding of rockstar must not be missing");
 	strcpy(value + len, "====");
 	tap_ok(!decodes(&session_codec_sealed, value, len + 4, PURPOSE, key) &&
 		   !decodes(&session_codec_sealed, value, len + 1, PURPOSE, key),
@@ -772,10 +789,13 @@ test_sealed_padding(void)
 	tap_ok(len == 51 &&
 		   decodes(&session_codec_sealed, value, 51, PURPOSE, own) &&
 		   !decodes(&session_codec_sealed, value, 52, PURPOSE, own),
-		   "padding is refused for an own key");
+		   "padding is refused with an own key");
 }
 
-/* Another length of imported key is nobody's, and so is bound to a purpose. */
+/*
+ * No other software uses an imported key of another length, so the key is
+ * derived and bound to a purpose.
+ */
 static void
 test_sealed_imported(void)
 {
@@ -787,7 +807,7 @@ test_sealed_imported(void)
 	tap_ok(len == 51 &&
 		   decodes(&session_codec_sealed, value, len, PURPOSE, key) &&
 		   !decodes(&session_codec_sealed, value, len, "mfa", key),
-		   "an imported key that is not of rockstar's length is derived");
+		   "an imported key of another length than rockstar's is derived");
 }
 
 static void
@@ -810,7 +830,7 @@ test_kid(void)
 	kid[SESSION_KID_CHARS + 1] = '\0';
 	tap_ok(!session_codec_kid_valid(kid) &&
 		   make(value, &session_codec_jwt, "{}", PURPOSE, key) == 0,
-		   "a longer kid is not written");
+		   "a longer kid is refused");
 	key.kid = "";
 	tap_ok(make(value, &session_codec_jwt, "{}", PURPOSE, key) == 0,
 		   "an own key without a kid writes nothing");
@@ -818,10 +838,10 @@ test_kid(void)
 		   !session_codec_kid_valid("a b") && !session_codec_kid_valid("\n") &&
 		   !session_codec_kid_valid("\x7F") &&
 		   !session_codec_kid_valid("\xC3\xA9"),
-		   "a kid needs no escape");
+		   "a kid has no character that needs an escape");
 }
 
-/* The longest value passes, one more character does not. */
+/* The longest value is accepted, one more character is not. */
 static void
 test_length(const SessionCodec *codec)
 {
@@ -845,7 +865,7 @@ test_length(const SessionCodec *codec)
 		   psprintf("%s writes no value that is too long", codec->name));
 }
 
-/* A value that is right, and too long all the same. */
+/* A value that is right but too long. */
 static void
 test_too_long(void)
 {
@@ -871,12 +891,12 @@ test_too_long(void)
 												   part + 44, PURPOSE, &key);
 	}
 	tap_ok(accepted[0] && !accepted[1],
-		   "a value that is too long is refused even if it is signed");
+		   "a value that is too long is refused even if its MAC is right");
 	memset(value, 'A', sizeof(value));
 	tap_ok(session_codec_of(value, SESSION_CODEC_CHARS) ==
 		   &session_codec_sealed &&
 		   session_codec_of(value, SESSION_CODEC_CHARS + 1) == NULL,
-		   "a value that is too long is in no encoding");
+		   "a value that is too long has no encoding");
 }
 
 static void
@@ -896,11 +916,11 @@ test_lookup(void)
 		   session_codec_of(".", 1) == &session_codec_compact &&
 		   session_codec_of("a.b.c", 5) == &session_codec_jwt &&
 		   session_codec_of("a..b.c.d", 8) == &session_codec_jwe,
-		   "the parts of a value tell its encoding");
+		   "the number of parts of a value gives its encoding");
 	tap_ok(session_codec_of("", 0) == NULL &&
 		   session_codec_of("...", 3) == NULL &&
 		   session_codec_of(".....", 5) == NULL,
-		   "other numbers of parts are no encoding");
+		   "other numbers of parts give no encoding");
 }
 
 int

@@ -1,6 +1,6 @@
 /*
  * cookie_test.c
- *	  Set-Cookie as it is written and refused, Cookie as it is read.
+ *	  Writing and refusing Set-Cookie headers, and reading Cookie headers.
  */
 #include "postgres.h"
 
@@ -12,7 +12,7 @@
 #define LAX SESSION_SAME_SITE_LAX
 #define NO_AGE SESSION_COOKIE_NO_MAX_AGE
 
-/* What cookies of the tests have unless they say otherwise. */
+/* The attributes of the test cookies unless a test changes them. */
 #define ORDINARY \
 	.name = TEXT("a"), .value = TEXT("b"), .path = TEXT("/"), \
 	.max_age = NO_AGE, .secure = true, .http_only = true, .same_site = LAX
@@ -72,16 +72,16 @@ test_write(void)
 		   writes(&bare, 7, "a.7=; SameSite=Strict") &&
 		   writes(&bare, 10, "a.10=; SameSite=Strict") &&
 		   writes(&bare, 99, "a.99=; SameSite=Strict"),
-		   "a chunk has a number behind its name");
+		   "a chunk has a number after its name");
 
 	bare.max_age = 0;
 	tap_ok(writes(&bare, SESSION_COOKIE_WHOLE,
 				  "a=; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; "
 				  "SameSite=Strict"),
-		   "a removal says so to every client");
+		   "a removal has Max-Age and Expires, for every client");
 }
 
-/* What names and kinds of cookies ask of the attributes. */
+/* Which attributes the names and kinds of cookies require. */
 static void
 test_together(void)
 {
@@ -104,43 +104,43 @@ test_together(void)
 		int			flags;
 	}			rows[] =
 	{
-		{"__Host- is fine with Secure, Path=/ and no Domain",
+		{"__Host- is accepted with Secure, Path=/ and no Domain",
 		SESSION_COOKIE_OK, "__Host-a", "/", "", S},
-		{"__Host- asks for Secure",
+		{"__Host- requires Secure",
 		SESSION_COOKIE_PREFIX_SECURE, "__Host-a", "/", "", H},
-		{"__Host- asks for a path",
+		{"__Host- requires a path",
 		SESSION_COOKIE_PREFIX_PATH, "__Host-a", "", "", S},
-		{"__Host- asks for the path /",
+		{"__Host- requires the path /",
 		SESSION_COOKIE_PREFIX_PATH, "__Host-a", "/x", "", S},
-		{"__Host- bars Domain",
+		{"__Host- refuses Domain",
 		SESSION_COOKIE_PREFIX_DOMAIN, "__Host-a", "/", "a.example", S},
-		{"__hOST- is __Host-",
+		{"the case of a prefix does not matter",
 		SESSION_COOKIE_PREFIX_DOMAIN, "__hOST-a", "/", "a.example", S},
-		{"__Host- alone is a prefix, too",
+		{"a name that is only a prefix has the prefix",
 		SESSION_COOKIE_PREFIX_SECURE, "__Host-", "/", "", PLAIN},
-		{"__Secure- asks for Secure",
+		{"__Secure- requires Secure",
 		SESSION_COOKIE_PREFIX_SECURE, "__Secure-a", "/", "", H},
-		{"__Secure- asks for nothing else",
+		{"__Secure- requires nothing else",
 		SESSION_COOKIE_OK, "__Secure-a", "/x", "a.example", S},
-		{"__Http- asks for HttpOnly",
+		{"__Http- requires HttpOnly",
 		SESSION_COOKIE_PREFIX_HTTP_ONLY, "__Http-a", "/", "", S},
-		{"__Http- asks for Secure",
+		{"__Http- requires Secure",
 		SESSION_COOKIE_PREFIX_SECURE, "__HTTP-a", "/", "", H},
-		{"__Http- asks for nothing else",
+		{"__Http- requires nothing else",
 		SESSION_COOKIE_OK, "__Http-a", "/x", "a.example", S | H},
-		{"__Host-Http- asks for HttpOnly",
+		{"__Host-Http- requires HttpOnly",
 		SESSION_COOKIE_PREFIX_HTTP_ONLY, "__Host-Http-a", "/", "", S},
-		{"__Host-Http- bars Domain",
+		{"__Host-Http- refuses Domain",
 		SESSION_COOKIE_PREFIX_DOMAIN, "__host-http-a", "/", "a.example", S | H},
-		{"a prefix is one at the start only",
+		{"a prefix counts only at the start of the name",
 		SESSION_COOKIE_OK, "a__Host-", "/", "", PLAIN},
-		{"SameSite=None asks for Secure",
+		{"SameSite=None requires Secure",
 		SESSION_COOKIE_SAME_SITE_SECURE, "a", "/", "", N},
-		{"SameSite=None is fine with Secure",
+		{"SameSite=None is accepted with Secure",
 		SESSION_COOKIE_OK, "a", "/", "", N | S},
-		{"Partitioned asks for Secure",
+		{"Partitioned requires Secure",
 		SESSION_COOKIE_PARTITIONED_SECURE, "a", "/", "", P},
-		{"Partitioned is fine with Secure",
+		{"Partitioned is accepted with Secure",
 		SESSION_COOKIE_OK, "a", "/", "", P | S},
 	};
 
@@ -201,7 +201,7 @@ test_limits(void)
 		   "any other Max-Age is refused");
 	tap_ok(fault_of_path("x/", 2) == SESSION_COOKIE_BAD_PATH &&
 		   fault_of_path("", 0) == SESSION_COOKIE_OK,
-		   "a path is absolute or left out");
+		   "a path is absolute or empty");
 	tap_ok(fault_of_path(filler, 1024) == SESSION_COOKIE_OK &&
 		   fault_of_path(filler, 1025) == SESSION_COOKIE_LONG_PATH,
 		   "a path has at most 1024 bytes");
@@ -211,7 +211,7 @@ test_limits(void)
 		   "a name has 1 to 1024 bytes");
 }
 
-/* The bytes that one of the texts of a cookie may have, of all 256. */
+/* Checks which of all 256 bytes one of the texts of a cookie may contain. */
 static bool
 admits_only(const char *allowed, SessionCookieText *place,
 			const SessionCookie *cookie)
@@ -241,13 +241,13 @@ test_characters(void)
 	SessionCookie cookie = {ORDINARY};
 
 	tap_ok(admits_only(ALPHANUMERIC "!#$%&'*+-.^_`|~", &cookie.name, &cookie),
-		   "a name has the characters of a token and no others");
+		   "a name has only characters of an RFC 9110 token");
 	cookie.name = text_of("a");
 	tap_ok(admits_only(OCTETS, &cookie.path, &cookie),
-		   "a path has cookie-octets and nothing else");
+		   "a path has only cookie-octets");
 	cookie.path = text_of("/");
 	tap_ok(admits_only(OCTETS, &cookie.value, &cookie),
-		   "a value has cookie-octets and nothing else");
+		   "a value has only cookie-octets");
 }
 
 static bool
@@ -278,7 +278,7 @@ test_domain(void)
 	tap_ok(!takes_domain("a.example;") && !takes_domain("a.example:80") &&
 		   !takes_domain("[::1]") && !takes_domain("b\303\274cher.example") &&
 		   !takes_domain("a.example\r\nX: y") && !takes_domain("a b"),
-		   "a domain holds nothing else");
+		   "a domain has no other characters");
 
 	memset(label, 'a', sizeof(label));
 	label[63] = '\0';
@@ -286,12 +286,13 @@ test_domain(void)
 		memcpy(name + 64 * i, label, 64), name[64 * i + 63] = '.';
 	name[253] = '\0';
 	tap_ok(takes_domain(label) && takes_domain(name),
-		   "a label has 63 characters and a domain 253");
+		   "a label may have 63 characters and a domain 253");
 	label[63] = 'a';
 	label[64] = '\0';
 	name[253] = 'a';
 	name[254] = '\0';
-	tap_ok(!takes_domain(label) && !takes_domain(name), "but not one more");
+	tap_ok(!takes_domain(label) && !takes_domain(name),
+		   "a label of 64 characters and a domain of 254 are refused");
 }
 
 static void
@@ -315,8 +316,9 @@ test_same_site(void)
 }
 
 /*
- * Sends the value and reads it back from what a client would answer.  Are the
- * headers whole, and is the value the same?
+ * Writes the headers, and reads the value from the Cookie header with which a
+ * client would answer.  Returns whether the headers are complete and the value
+ * is the same.
  */
 static bool
 comes_back(const SessionCookie *cookie)
@@ -329,7 +331,7 @@ comes_back(const SessionCookie *cookie)
 	SessionCookieFound found;
 	size_t		len;
 
-	/* The last chunk first: their order does not matter. */
+	/* The last chunk first, because their order does not matter. */
 	for (int i = chunks; i-- > 0;)
 	{
 		line[SESSION_COOKIE_BYTES] = '\1';
@@ -365,18 +367,18 @@ test_chunks(void)
 		   "a cookie may have 4096 bytes, its attributes included");
 	cookie.value.len = whole + 1;
 	tap_ok(session_cookie_header_chunks(&cookie) == 2 && comes_back(&cookie),
-		   "a value of one byte more goes out in two chunks");
+		   "a value of one byte more is written in two chunks");
 	for (cookie.value.len = 0; cookie.value.len < 3 * each; cookie.value.len++)
 		same = same && comes_back(&cookie);
-	tap_ok(same, "a value of any length comes back as it was");
+	tap_ok(same, "a value of any length is read back unchanged");
 
 	cookie.value.len = SESSION_COOKIE_CHUNKS * each;
 	tap_ok(session_cookie_header_check(&cookie) == SESSION_COOKIE_OK &&
 		   session_cookie_header_chunks(&cookie) == SESSION_COOKIE_CHUNKS &&
-		   comes_back(&cookie), "a hundred full chunks come back");
+		   comes_back(&cookie), "a hundred full chunks are read back");
 	cookie.value.len++;
 	tap_ok(session_cookie_header_check(&cookie) == SESSION_COOKIE_LONG_VALUE,
-		   "a value that takes more is refused");
+		   "a value that needs more chunks is refused");
 
 	cookie.name = bytes_of(filler + 1, SESSION_COOKIE_NAME_BYTES);
 	cookie.path = bytes_of(filler, SESSION_COOKIE_PATH_BYTES);
@@ -386,7 +388,9 @@ test_chunks(void)
 		   "the longest name and path leave room for a value");
 }
 
-/* Reads the cookie "s" from a header; NULL = it is not there. */
+/*
+ * Returns whether the cookie "s" is read from a header; NULL = it is missing.
+ */
 static bool
 reads(const char *header, const char *expected)
 {
@@ -409,10 +413,10 @@ test_read(void)
 {
 	tap_ok(reads("s=1", "1") && reads("a=0; s=1", "1") &&
 		   reads("s=1; a=0", "1") && reads("a=0;s=1;b=2", "1"),
-		   "a cookie is found wherever it stands");
+		   "a cookie is found at any position");
 	tap_ok(reads("", NULL) && reads("a=1", NULL) && reads(";;; ;", NULL) &&
 		   reads("s", NULL) && reads("s; =s; =", NULL),
-		   "what is not there is not found");
+		   "a missing cookie is not found");
 	tap_ok(reads("S=1", NULL) && reads("s-x=1", NULL) && reads("xs=1", NULL) &&
 		   reads("s.=1", NULL) && reads("s.x=1", NULL) && reads("s0=1", NULL) &&
 		   reads("s-0=1", NULL) && reads("s-10=1", NULL) &&
@@ -425,11 +429,11 @@ test_read(void)
 	tap_ok(reads("s=1=2==", "1=2==") && reads("s==", "="),
 		   "a value may hold equals signs");
 	tap_ok(reads("s=\"1\"", "\"1\"") && reads("s=\"1;2\"", "\"1"),
-		   "quotes belong to the value and protect nothing");
+		   "quotes belong to the value and do not protect a semicolon");
 	tap_ok(reads("s=%31+1", "%31+1") && reads("$Version=1; s=1, a=2", "1, a=2"),
-		   "nothing is decoded");
+		   "values are not decoded");
 	tap_ok(reads("s=1; s=2", "1") && reads("s=; s=2", ""),
-		   "of two cookies the first counts");
+		   "the first of two cookies is used");
 }
 
 static void
@@ -440,11 +444,11 @@ test_join(void)
 	tap_ok(reads("s.2=c; s.0=a; x=y; s.1=b", "abc"),
 		   "chunks may come in any order");
 	tap_ok(reads("s.0=a; s.2=c", NULL) && reads("s.1=b", NULL) &&
-		   reads("s.0=a; s.99=z", NULL), "chunks with a gap are not there");
+		   reads("s.0=a; s.99=z", NULL), "chunks with a gap are ignored");
 	tap_ok(reads("s.0=a; s.1=b; s.0=x; s.1=y", "ab"),
-		   "of two chunks of a number the first counts");
+		   "the first of two chunks with the same number is used");
 	tap_ok(reads("s.0=a; s=b; s.1=c", "b") && reads("s.0=a; s=", ""),
-		   "the whole cookie outranks chunks");
+		   "a whole cookie has precedence over chunks");
 	tap_ok(reads("s.0=a; s.01=x; s.00=c; s.+1=d; s.1x=e; s.0.1=f; s.100=g; "
 				 "s.-1=h; s.4294967296=i; s.1 =b", "ab"),
 		   "only .0 to .99 are chunks");
@@ -473,7 +477,8 @@ test_settings(void)
 	cookie.value = text_of("v");
 	tap_ok(writes(&cookie, SESSION_COOKIE_WHOLE,
 				  "name=v; Path=/path; Domain=example.com; Secure; HttpOnly; "
-				  "SameSite=Strict"), "with all they say");
+				  "SameSite=Strict"),
+		   "a cookie has all attributes that the settings turn on");
 
 	settings.cookie_path = settings.cookie_domain = none;
 	settings.cookie_secure = settings.cookie_http_only = false;
@@ -481,11 +486,11 @@ test_settings(void)
 	cookie = session_policy_cookie(&settings);
 	cookie.value = text_of("v");
 	tap_ok(writes(&cookie, SESSION_COOKIE_WHOLE, "name=v; SameSite=Lax"),
-		   "and nothing they do not");
+		   "a cookie has no attribute that the settings turn off");
 	settings.cookie_same_site = SESSION_SAME_SITE_NONE;
 	cookie = session_policy_cookie(&settings);
 	tap_ok(session_cookie_header_check(&cookie) != SESSION_COOKIE_OK,
-		   "also one that cannot be");
+		   "settings that contradict each other describe an invalid cookie");
 }
 
 int

@@ -1,6 +1,6 @@
 /*
  * crypto_test.c
- *	  Primitives against the known answers of their standards.
+ *	  Cryptographic primitives, tested with known answers of their standards.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@ test_sha512(void)
 				  "12e6fa4e89a97ea20a9eeee64b55d39a"
 				  "2192992a274fc1a836ba3c23a3feebbd"
 				  "454d4423643ce80e2a9ac94fa54ca49f"),
-		   "SHA-512 of abc is that of FIPS 180-4");
+		   "SHA-512 of abc is the value of FIPS 180-4");
 }
 
 static void
@@ -43,7 +43,7 @@ test_thumbprint(void)
 	session_base64url_encode(chars, hash, sizeof(hash));
 	tap_ok(memcmp(chars, "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
 				  sizeof(chars)) == 0,
-		   "the thumbprint of RFC 7638 is made");
+		   "SHA-256 gives the thumbprint of RFC 7638");
 }
 
 /* RFC 4231. */
@@ -53,7 +53,7 @@ test_hmac(void)
 	static const struct
 	{
 		const char *title;
-		int			byte;		/* that the key repeats, or zero for Jefe */
+		int			byte;		/* repeated in the key; 0 = the key is Jefe */
 		size_t		key_len;
 		const char *in;
 		const char *sha256;
@@ -93,7 +93,7 @@ test_hmac(void)
 	}
 }
 
-/* Computed with another implementation. */
+/* The expected value was computed with another implementation. */
 static void
 test_hmac_block(void)
 {
@@ -107,10 +107,10 @@ test_hmac_block(void)
 				  "8cf98e0d8dfd96d425166b7fe7b613ea"
 				  "e86e787cb969af8d0fb571648c87e479"
 				  "656476e8e6d597796c4b4db872d7bbc7"),
-		   "a key may fill more than one hash without being hashed");
+		   "a key shorter than a block is used without hashing it");
 }
 
-/* RFC 5869 appendix A; inputs there are runs of bytes. */
+/* RFC 5869 appendix A. Its inputs are runs of bytes. */
 static void
 test_hkdf(void)
 {
@@ -141,7 +141,7 @@ test_hkdf(void)
 									  0, key, sizeof(key)) &&
 		   !session_crypto_hkdf_sha256(out, SESSION_HKDF_BYTES + 1, NULL, 0,
 									   NULL, 0, key, sizeof(key)),
-		   "HKDF gives 255 blocks and no byte more");
+		   "HKDF returns at most 255 blocks");
 }
 
 #define GCM_KEY \
@@ -210,7 +210,7 @@ test_gcm(void)
 	}
 }
 
-/* Nothing that was not proven is given out, whatever is wrong. */
+/* A ciphertext that is refused leaves no plaintext in the output. */
 static void
 test_gcm_refuses(void)
 {
@@ -228,7 +228,7 @@ test_gcm_refuses(void)
 		memset(tag, 0, sizeof(tag));
 	for (int bit = 0; bit <= (int) sizeof(tag) * 8; bit++)
 	{
-		/* The last time round, nothing is wrong. */
+		/* In the last iteration the tag is right. */
 		if (bit < (int) sizeof(tag) * 8)
 			tag[bit / 8] ^= 1 << bit % 8;
 		memset(out, 0xFF, sizeof(out));
@@ -331,7 +331,7 @@ test_cbc_padding(void)
 												NULL, 0, iv, key) &&
 			out_len == len && memcmp(body, JWK, len) == 0;
 	}
-	tap_ok(same, "A256CBC-HS512 brings back every length");
+	tap_ok(same, "A256CBC-HS512 decrypts plaintexts of every length");
 }
 
 int

@@ -1,11 +1,11 @@
 /*
  * hex.h
- *	  Known answers are printed in hexadecimal.
+ *	  Known answers of the tests are written in hexadecimal.
  */
 #ifndef SESSION_HEX_H
 #define SESSION_HEX_H
 
-/* Turns pairs of digits into bytes and gives how many there were. */
+/* Converts pairs of digits to bytes. Returns the number of bytes. */
 static inline size_t
 from_hex(uint8 *out, const char *hex)
 {
@@ -20,7 +20,7 @@ from_hex(uint8 *out, const char *hex)
 	return len;
 }
 
-/* Are these the bytes? */
+/* Returns whether the bytes are those that hex describes. */
 static inline bool
 is_hex(const uint8 *bytes, size_t len, const char *hex)
 {

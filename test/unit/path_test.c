@@ -1,13 +1,16 @@
 /*
  * path_test.c
- *	  Which paths are meant by a list of patterns, and which lists are lists.
+ *	  Which paths match a list of patterns, and which lists are valid.
  */
 #include "postgres.h"
 
 #include "tap.h"
 #include "wire/path.h"
 
-/* A copy with nothing behind it, so that a checker sees what is read. */
+/*
+ * Copies the path without a terminator, so that a sanitizer detects a read
+ * beyond it.
+ */
 static bool
 listed_bytes(const char *list, const char *path, size_t len)
 {
@@ -26,7 +29,7 @@ listed(const char *list, const char *path)
 	return listed_bytes(list, path, strlen(path));
 }
 
-/* Are all of them listed, or not listed? */
+/* Returns whether all of the paths are listed, or none of them. */
 static bool
 all(bool expected, const char *list, const char *const *paths)
 {
@@ -52,15 +55,15 @@ test_patterns(void)
 	tap_ok(MEANT("/admin", "/admin", "/admin/") &&
 		   NOT_MEANT("/admin", "/", "/admi", "/admins", "/admin/x", "/x/admin",
 					 "/Admin", "/ADMIN"),
-		   "a path means itself, with or without a slash at its end");
+		   "a pattern matches the path with and without a slash at the end");
 	tap_ok(MEANT("/admin/", "/admin", "/admin/") &&
 		   NOT_MEANT("/admin/", "/", "/admin/x", "/admins"),
-		   "also where the pattern has that slash");
+		   "a pattern with a slash at the end matches the same paths");
 	tap_ok(MEANT("/admin/*", "/admin", "/admin/", "/admin/x", "/admin/x/y",
 				 "/admin/*") &&
 		   NOT_MEANT("/admin/*", "/", "/admi", "/admins", "/administration",
 					 "/x/admin/y"),
-		   "a star means all below, and the path itself");
+		   "a star matches the path itself and all paths below");
 	tap_ok(MEANT("/*", "/", "/x", "/x/y", "//") &&
 		   MEANT("/", "/", "//") && NOT_MEANT("/", "/x"),
 		   "the root is a path like any other");
@@ -70,7 +73,7 @@ test_patterns(void)
 		   "patterns are separated by commas and blanks");
 	tap_ok(NOT_MEANT("", "/", "/x", "", "x", "/x/../y", "/%") &&
 		   NOT_MEANT(" , \t", "/", "/x", "", "x", "/x/../y", "/%"),
-		   "an empty list means nothing");
+		   "an empty list matches nothing");
 }
 
 static void
@@ -78,17 +81,17 @@ test_resolution(void)
 {
 	tap_ok(MEANT("/admin/*", "/%61dmin", "/%61%64%6d%69%6E", "/a%64min/x") &&
 		   NOT_MEANT("/admin/*", "/%62dmin", "/x%20admin", "/%41dmin"),
-		   "escapes are undone");
+		   "percent escapes are decoded");
 	tap_ok(MEANT("/admin/*", "//admin", "/admin//x", "///admin///",
 				 "//admin//x//") &&
 		   MEANT("/a/b", "/a//b", "//a///b//"),
-		   "slashes in a row are one");
+		   "several slashes in a row count as one");
 	tap_ok(MEANT("/admin", "/admin?", "/admin?x=/y", "/admin/?a#b", "/admin#x") &&
 		   NOT_MEANT("/admin", "/x?/admin", "/x#/admin", "/?admin"),
-		   "what follows the path does not count");
+		   "the query and the fragment are ignored");
 	tap_ok(MEANT("/admin", "/admin?/../x") &&
 		   NOT_MEANT("/admin", "/x?/../y", "/x?a=%zz", "/x?a;b", "/x#\\"),
-		   "nor does anything odd in it");
+		   "doubtful characters in the query and the fragment are ignored");
 }
 
 static void
@@ -102,18 +105,18 @@ test_doubt(void)
 				 "/x//..//y") &&
 		   NOT_MEANT("/admin", "/...", "/x/...", "/x/.y", "/x/..y", "/x/y..",
 					 "/.x", "/x./y"),
-		   "where a segment goes elsewhere, the path is meant");
+		   "a path with a segment . or .. matches every list");
 	tap_ok(MEANT("/admin", "/%", "/%6", "/x%", "/%6g", "/%g6", "/%%61", "/% 1",
 				 "/%+1", "/x%2", "/x%2/"),
-		   "where an escape is none");
+		   "a path with an invalid escape matches every list");
 	tap_ok(MEANT("/admin", "/x%2fy", "/x%2Fy", "/x%5cy", "/x%5Cy", "/%25", "/x%00y",
 				 "/%2561dmin", "/%00"),
-		   "where an escape stands for what has a meaning");
+		   "a path with an escape of a special character matches every list");
 	tap_ok(MEANT("/admin", "/x\\y", "\\admin", "/x;y", "/admin;x", "/x;/y"),
-		   "where servers see a separator or not");
+		   "a path with a backslash or a semicolon matches every list");
 	tap_ok(MEANT("/admin", "", "x", "admin", "?", "#", "*", "?x", "http://h/x",
 				 " /x"),
-		   "where the path is none");
+		   "a path that does not begin with a slash matches every list");
 
 	memset(longest, 'x', sizeof(longest));
 	memset(longer, 'x', sizeof(longer));
@@ -121,12 +124,12 @@ test_doubt(void)
 	tap_ok(!listed_bytes("/admin", longest, sizeof(longest)) &&
 		   listed_bytes("/*", longest, sizeof(longest)) &&
 		   listed_bytes("/admin", longer, sizeof(longer)),
-		   "and where it is longer than any server would take");
+		   "a path longer than 8192 bytes matches every list");
 	tap_ok(!listed_bytes("/admin", "/x\0y", 4) &&
 		   !listed_bytes("/x", "/x\0", 3) &&
 		   !listed_bytes("/x\xC3\xA4", "/x\xC3", 3) &&
 		   listed_bytes("/x\xC3\xA4", "/x%c3%A4", 8),
-		   "bytes are compared as they are");
+		   "bytes are compared without conversion");
 }
 
 static void
@@ -134,7 +137,10 @@ test_every_byte(void)
 {
 	bool		same = true;
 
-	/* Written as itself or escaped, a byte means the same, or is in doubt. */
+	/*
+	 * Checks that every byte means the same as itself and escaped, or makes
+	 * the path match every list.
+	 */
 	for (int c = 1; c < 256; c++)
 	{
 		char		plain[] = {'/', 'a', (char) c, 'b'};
@@ -149,7 +155,7 @@ test_every_byte(void)
 			raw == (strchr("\\;%", c) != NULL) &&
 			undone == (strchr("/\\%", c) != NULL);
 	}
-	tap_ok(same, "no other byte leaves a doubt");
+	tap_ok(same, "no other byte makes a path match every list");
 }
 
 static bool
@@ -183,7 +189,7 @@ test_lists(void)
 	};
 
 	tap_ok(valid(good, true), "patterns that can match are valid");
-	tap_ok(valid(bad, false), "any other would protect nothing");
+	tap_ok(valid(bad, false), "patterns that can never match are invalid");
 }
 
 int

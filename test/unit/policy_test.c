@@ -1,8 +1,8 @@
 /*
  * policy_test.c
- *	  The rules of a session's life, a row each.
+ *	  The rules of a session's life, one row of a table for each case.
  *
- * Times count from a moment far from any epoch; a session is created at zero.
+ * ZERO is a moment far from any epoch, at which the test sessions are created.
  */
 #include "postgres.h"
 
@@ -29,7 +29,7 @@ static const SessionSettings defaults = {
 	.revoked_retention = 24 * 60 * 60,
 };
 
-/* Is a session alive? */
+/* The status of a session. */
 static void
 test_status(void)
 {
@@ -46,7 +46,7 @@ test_status(void)
 	{
 		{"a session is active before its deadline",
 		ZERO + 10, 0, ZERO, NONE, ZERO + 9, SESSION_ACTIVE},
-		{"a session is over at its deadline, not after it",
+		{"a session is expired at its deadline, not after it",
 		ZERO + 10, 0, ZERO, NONE, ZERO + 10, SESSION_EXPIRED},
 		{"a session without a hard deadline never expires",
 		DT_NOEND, 0, ZERO, NONE, END_TIMESTAMP - 1, SESSION_ACTIVE},
@@ -54,9 +54,9 @@ test_status(void)
 		ZERO + DAY, 10, ZERO + 5, NONE, ZERO + 14, SESSION_ACTIVE},
 		{"a session is idle when its idle timeout has passed",
 		ZERO + DAY, 10, ZERO + 5, NONE, ZERO + 15, SESSION_IDLE},
-		{"expired outranks idle",
+		{"expired has precedence over idle",
 		ZERO + 10, 5, ZERO, NONE, ZERO + 10, SESSION_EXPIRED},
-		{"revoked outranks expired",
+		{"revoked has precedence over expired",
 		ZERO + 10, 0, ZERO, ZERO + 1, ZERO + 20, SESSION_REVOKED},
 		{"a revocation in the future is a revocation",
 		ZERO + 10, 0, ZERO, ZERO + 9, ZERO + 5, SESSION_REVOKED},
@@ -81,7 +81,7 @@ test_status(void)
 	}
 }
 
-/* What deadlines does a new session get? */
+/* The deadlines of a new session. */
 static void
 test_open(void)
 {
@@ -92,37 +92,37 @@ test_open(void)
 		int			idle_timeout;
 		int			max_lifetime;
 		bool		sliding;
-		SessionTerms terms;
+		SessionLifetimes lifetimes;
 		int64		expires_at;
 		int64		idle;
 		int64		max_expires_at;
 	}			rows[] =
 	{
-		{"the lifetime is the setting's",
+		{"the lifetime is that of the setting",
 		100, 0, 0, false, {0, -1, false}, ZERO + 100 * S, 0, NONE},
-		{"the lifetime is the call's where it has one",
+		{"the lifetime of the call has precedence",
 		100, 0, 0, false, {7 * S, -1, false}, ZERO + 7 * S, 0, NONE},
-		{"the idle timeout is the setting's",
+		{"the idle timeout is that of the setting",
 		100, 30, 0, false, {0, -1, false}, ZERO + 100 * S, 30 * S, NONE},
-		{"the idle timeout is the call's where it has one",
+		{"the idle timeout of the call has precedence",
 		100, 30, 0, false, {0, 5 * S, false}, ZERO + 100 * S, 5 * S, NONE},
-		{"a call can do without the setting's idle timeout",
+		{"a call can turn the idle timeout of the setting off",
 		100, 30, 0, false, {0, 0, false}, ZERO + 100 * S, 0, NONE},
-		{"the cap cuts the lifetime",
+		{"the cap limits the lifetime",
 		100, 0, 60, false, {0, -1, false}, ZERO + 60 * S, 0, ZERO + 60 * S},
-		{"the cap cuts the call's lifetime too",
+		{"the cap limits the lifetime of the call too",
 		100, 0, 60, false, {DAY, -1, false}, ZERO + 60 * S, 0, ZERO + 60 * S},
-		{"a cap beyond the lifetime is remembered",
+		{"a cap beyond the lifetime is stored",
 		100, 0, 600, false, {0, -1, false}, ZERO + 100 * S, 0, ZERO + 600 * S},
-		{"sliding makes the lifetime the idle timeout",
+		{"with sliding the lifetime is the idle timeout",
 		100, 0, 0, true, {0, -1, false}, DT_NOEND, 100 * S, NONE},
-		{"sliding makes the cap the hard deadline",
+		{"with sliding the cap is the hard deadline",
 		100, 0, 600, true, {0, -1, false}, ZERO + 600 * S, 100 * S, ZERO + 600 * S},
-		{"sliding takes the call's lifetime",
+		{"sliding uses the lifetime of the call",
 		100, 0, 0, true, {7 * S, -1, false}, DT_NOEND, 7 * S, NONE},
 		{"sliding keeps a shorter idle timeout",
 		100, 0, 0, true, {0, 5 * S, false}, DT_NOEND, 5 * S, NONE},
-		{"sliding never leaves a session without any end",
+		{"with sliding a session always has an idle timeout",
 		100, 0, 0, true, {0, 0, false}, DT_NOEND, 100 * S, NONE},
 	};
 
@@ -135,7 +135,7 @@ test_open(void)
 		settings.idle_timeout = rows[i].idle_timeout;
 		settings.max_lifetime = rows[i].max_lifetime;
 		settings.sliding = rows[i].sliding;
-		session_policy_open(&row, &settings, &rows[i].terms, true, ZERO);
+		session_policy_open(&row, &settings, &rows[i].lifetimes, true, ZERO);
 		tap_ok(row.expires_at == rows[i].expires_at &&
 			   row.idle_timeout == rows[i].idle &&
 			   row.max_expires_at == rows[i].max_expires_at &&
@@ -146,7 +146,7 @@ test_open(void)
 	}
 }
 
-/* How far does a refresh carry a session? */
+/* The deadlines after a refresh. */
 static void
 test_extend(void)
 {
@@ -160,15 +160,15 @@ test_extend(void)
 		int64		extended;
 	}			rows[] =
 	{
-		{"a refresh starts the lifetime again",
+		{"a refresh restarts the lifetime",
 		NONE, ZERO + 100, NONE, ZERO + 60, ZERO + 160},
-		{"a second refresh gives the same lifetime",
+		{"a second refresh restarts the same lifetime",
 		ZERO + 60, ZERO + 160, NONE, ZERO + 150, ZERO + 250},
-		{"no refresh passes the cap",
+		{"no refresh extends a session beyond the cap",
 		NONE, ZERO + 100, ZERO + 130, ZERO + 60, ZERO + 130},
 		{"a refresh at the cap changes nothing",
 		ZERO + 60, ZERO + 130, ZERO + 130, ZERO + 120, ZERO + 130},
-		{"a session without a hard deadline stays without",
+		{"a session without a hard deadline gets none from a refresh",
 		NONE, DT_NOEND, NONE, ZERO + 60, DT_NOEND},
 		{"a lifetime past the end of time does not overflow",
 		NONE, END_TIMESTAMP - 1, NONE, ZERO + 60, DT_NOEND},
@@ -195,15 +195,15 @@ test_extend(void)
 	}
 }
 
-/* When is activity written, and when may a row go? */
+/* When activity is written, and when a row may be purged. */
 static void
 test_touch(void)
 {
 	SessionSettings settings = defaults;
 	SessionRow	row = {0};
-	SessionTerms half_hour_idle = {.idle_timeout = 30 * MINUTE};
-	SessionTerms minute_idle = {.idle_timeout = MINUTE};
-	SessionTerms lasting = {.lifetime = DAY};
+	SessionLifetimes half_hour_idle = {.idle_timeout = 30 * MINUTE};
+	SessionLifetimes minute_idle = {.idle_timeout = MINUTE};
+	SessionLifetimes lasting = {.lifetime = DAY};
 
 	session_policy_open(&row, &settings, &half_hour_idle, true, ZERO);
 	tap_ok(!session_policy_touch_due(&row, &settings, ZERO + 10 * MINUTE - 1),
@@ -211,20 +211,20 @@ test_touch(void)
 	tap_ok(session_policy_touch_due(&row, &settings, ZERO + 10 * MINUTE),
 		   "activity is written from update_age on");
 	tap_ok(row.purge_at == ZERO + 2 * HOUR,
-		   "purge_at of a session that can idle leaves an hour for its use");
+		   "with an idle timeout purge_at is an hour after the rounded end");
 
 	session_policy_touch(&row, ZERO + 89 * MINUTE);
 	tap_ok(row.purge_at == ZERO + 2 * HOUR,
-		   "purge_at does not move before it has to");
+		   "purge_at does not move before that is necessary");
 	session_policy_touch(&row, ZERO + 91 * MINUTE);
 	tap_ok(row.purge_at == ZERO + 4 * HOUR,
-		   "purge_at moves an hour further than it has to");
+		   "purge_at moves an hour further than necessary");
 	session_policy_touch(&row, ZERO + 209 * MINUTE);
 	tap_ok(row.purge_at == ZERO + 4 * HOUR,
 		   "purge_at does not move again within two hours");
 	session_policy_open(&row, &settings, &lasting, true, ZERO + 1);
 	tap_ok(row.purge_at == ZERO + DAY + HOUR,
-		   "purge_at of any other is its deadline rounded up to the hour");
+		   "any other session's purge_at is its deadline, rounded up");
 	session_policy_open(&row, &settings, &half_hour_idle, true,
 						ZERO + 31 * MINUTE);
 	tap_ok(session_policy_touch_due(&row, &settings, ZERO + 5 * MINUTE),
@@ -272,7 +272,9 @@ address(int family, const uint8 *bytes, int len)
 			{0x20, 0x01, 0x0D, 0xB8, [6] = seventh, [7] = eighth, \
 			[15] = last}, 16)
 
-/* Does an address match the one a session was created from? */
+/*
+ * Whether the address of a request matches the one at the session's creation.
+ */
 static void
 test_binding(void)
 {
@@ -286,41 +288,41 @@ test_binding(void)
 		bool		bound;
 	}			rows[] =
 	{
-		{"unbound, any address will do",
+		{"an unbound session accepts any address",
 		SESSION_BIND_OFF, 24, V4(10, 0, 0, 1), V4(99, 0, 0, 1), true},
-		{"unbound, no address will do",
+		{"an unbound session accepts a request without an address",
 		SESSION_BIND_OFF, 24, V4(10, 0, 0, 1), NULL, true},
-		{"exact takes the address",
+		{"exact accepts the same address",
 		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), V4(10, 0, 0, 1), true},
-		{"exact refuses its neighbour",
+		{"exact refuses a neighbour",
 		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), V4(10, 0, 0, 2), false},
 		{"no address is a mismatch",
 		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), NULL, false},
 		{"a session without an address matches none",
 		SESSION_BIND_SUBNET, 24, NULL, V4(10, 0, 0, 1), false},
-		{"the subnet takes a neighbour",
+		{"subnet accepts a neighbour",
 		SESSION_BIND_SUBNET, 24, V4(10, 0, 0, 1), V4(10, 0, 0, 99), true},
-		{"the subnet refuses another",
+		{"subnet refuses an address of another subnet",
 		SESSION_BIND_SUBNET, 24, V4(10, 0, 0, 1), V4(10, 0, 1, 1), false},
-		{"a prefix may end within a byte: inside",
+		{"a prefix that ends within a byte accepts its subnet",
 		SESSION_BIND_SUBNET, 20, V4(10, 0, 16, 1), V4(10, 0, 31, 1), true},
-		{"a prefix may end within a byte: outside",
+		{"a prefix that ends within a byte refuses another subnet",
 		SESSION_BIND_SUBNET, 20, V4(10, 0, 16, 1), V4(10, 0, 32, 1), false},
-		{"a prefix of 0 takes any address of the family",
+		{"a prefix of 0 accepts any address of the family",
 		SESSION_BIND_SUBNET, 0, V4(10, 0, 0, 1), V4(99, 9, 9, 9), true},
 		{"a prefix of 0 refuses the other family",
 		SESSION_BIND_SUBNET, 0, V4(10, 0, 0, 1), V6(0, 1, 1), false},
 		{"a prefix of 32 is exact",
 		SESSION_BIND_SUBNET, 32, V4(10, 0, 0, 1), V4(10, 0, 0, 0), false},
-		{"IPv6 takes a neighbour in the /64",
+		{"subnet accepts an IPv6 neighbour in the same /64",
 		SESSION_BIND_SUBNET, 24, V6(0, 1, 1), V6(0, 1, 2), true},
-		{"IPv6 refuses another /64",
+		{"subnet refuses an IPv6 address of another /64",
 		SESSION_BIND_SUBNET, 24, V6(0, 1, 1), V6(0, 2, 1), false},
-		{"IPv6 is compared to the last bit when exact",
+		{"exact compares all bits of an IPv6 address",
 		SESSION_BIND_EXACT, 24, V6(0, 1, 1), V6(0, 1, 2), false},
-		{"IPv4 within IPv6 is the IPv4 address",
+		{"an IPv4-mapped IPv6 address equals the IPv4 address",
 		SESSION_BIND_EXACT, 24, V4(10, 0, 0, 1), MAPPED(10, 0, 0, 1), true},
-		{"IPv4 within IPv6 has IPv4 subnets",
+		{"an IPv4-mapped IPv6 address has IPv4 subnets",
 		SESSION_BIND_SUBNET, 24, MAPPED(10, 0, 0, 1), MAPPED(10, 0, 1, 1), false},
 	};
 
@@ -332,12 +334,12 @@ test_binding(void)
 
 		settings.bind_ip = rows[i].mode;
 		settings.bind_ip_prefix_v4 = rows[i].prefix_v4;
-		tap_ok(session_policy_bound(&row, &settings, &binding) == rows[i].bound,
+		tap_ok(session_policy_matches_binding(&row, &settings, &binding) == rows[i].bound,
 			   rows[i].title);
 	}
 }
 
-/* A text of a few characters; NULL is NULL. */
+/* Makes a text of the characters; NULL stays NULL. */
 static text *
 name(const char *chars)
 {
@@ -351,7 +353,7 @@ name(const char *chars)
 	return result;
 }
 
-/* Whose session is it? */
+/* Whether a session belongs to the user and tenant that were asked for. */
 static void
 test_belongs(void)
 {
@@ -365,15 +367,24 @@ test_belongs(void)
 		bool		belongs;
 	}			rows[] =
 	{
-		{"the user without a tenant", "ada", NULL, "ada", NULL, true},
-		{"the user in the tenant", "ada", "acme", "ada", "acme", true},
-		{"another user", "ada", NULL, "eve", NULL, false},
-		{"a longer name", "ada", NULL, "adam", NULL, false},
-		{"another tenant", "ada", "acme", "ada", "evil", false},
-		{"no tenant is not any tenant", "ada", "acme", "ada", NULL, false},
-		{"a tenant is not no tenant", "ada", NULL, "ada", "acme", false},
-		{"an anonymous session is nobody's", NULL, NULL, "ada", NULL, false},
-		{"nobody has no sessions", NULL, NULL, NULL, NULL, false},
+		{"a session belongs to its user without a tenant",
+		"ada", NULL, "ada", NULL, true},
+		{"a session belongs to its user in its tenant",
+		"ada", "acme", "ada", "acme", true},
+		{"a session does not belong to another user",
+		"ada", NULL, "eve", NULL, false},
+		{"a session does not belong to a user with a longer name",
+		"ada", NULL, "adam", NULL, false},
+		{"a session does not belong to another tenant",
+		"ada", "acme", "ada", "evil", false},
+		{"asking without a tenant does not match a session of a tenant",
+		"ada", "acme", "ada", NULL, false},
+		{"asking with a tenant does not match a session without one",
+		"ada", NULL, "ada", "acme", false},
+		{"an anonymous session belongs to no user",
+		NULL, NULL, "ada", NULL, false},
+		{"asking for no user matches no anonymous session",
+		NULL, NULL, NULL, NULL, false},
 	};
 
 	for (size_t i = 0; i < lengthof(rows); i++)
@@ -384,7 +395,7 @@ test_belongs(void)
 		text	   *asked_tenant = name(rows[i].asked_tenant);
 		SessionRow	row = {.user_id = user,.tenant_id = tenant};
 
-		tap_ok(session_policy_belongs(&row, asked_user, asked_tenant) ==
+		tap_ok(session_policy_is_of_user(&row, asked_user, asked_tenant) ==
 			   rows[i].belongs, rows[i].title);
 		free(user);
 		free(tenant);
@@ -393,7 +404,7 @@ test_belongs(void)
 	}
 }
 
-/* How long is an interval? */
+/* The length of an interval. */
 static void
 test_usecs(void)
 {
@@ -424,27 +435,27 @@ test_usecs(void)
 	}
 }
 
-/* What becomes of a refreshable session? */
+/* The deadlines of a refreshable session. */
 static void
 test_refreshable(void)
 {
 	SessionSettings settings = defaults;
-	SessionTerms terms = {.idle_timeout = -1,.refreshable = true};
+	SessionLifetimes lifetimes = {.idle_timeout = -1,.refreshable = true};
 	SessionRow	row = {0};
 
 	settings.access_lifetime = 15 * 60;
 	settings.refresh_lifetime = 30 * 24 * 60 * 60;
-	session_policy_open(&row, &settings, &terms, true, ZERO);
+	session_policy_open(&row, &settings, &lifetimes, true, ZERO);
 	tap_ok(row.expires_at == ZERO + 15 * MINUTE &&
 		   row.refresh_expires_at == ZERO + 30 * DAY,
 		   "a refreshable session has two deadlines");
 	tap_ok(row.purge_at == ZERO + 30 * DAY,
-		   "its row stays until the later one");
+		   "the row of a refreshable session stays until the later deadline");
 	tap_ok(session_policy_status(&row, ZERO + HOUR) == SESSION_EXPIRED &&
 		   session_policy_life(&row, ZERO + HOUR) == SESSION_ACTIVE,
-		   "between them the token is expired and the session lives");
+		   "between the deadlines the token is expired and the session live");
 	tap_ok(session_policy_life(&row, ZERO + 30 * DAY) == SESSION_EXPIRED,
-		   "at the later one it is over");
+		   "a refreshable session is expired at the later deadline");
 
 	row.refresh_generation = 5;
 	session_policy_rotate(&row, 5, ZERO + HOUR);
@@ -458,20 +469,23 @@ test_refreshable(void)
 		   row.last_seen_at == ZERO + 2 * HOUR &&
 		   row.expires_at == ZERO + 2 * HOUR + 15 * MINUTE &&
 		   row.refresh_expires_at == ZERO + 30 * DAY,
-		   "giving a pair again starts its lifetime again");
+		   "giving a pair again restarts its lifetime");
 	session_policy_rotate(&row, 9, ZERO + 2 * HOUR);
 	tap_ok(row.refresh_generation == 10,
-		   "rotation goes on from the generation that was presented");
+		   "rotation continues from the generation that was presented");
 	session_policy_rotate(&row, 10, ZERO + 30 * DAY - MINUTE);
 	tap_ok(row.expires_at == ZERO + 30 * DAY,
-		   "no rotation passes the session's deadline");
+		   "no rotation extends the token beyond the session's deadline");
 
 	settings.max_lifetime = 60 * 60;
-	session_policy_open(&row, &settings, &terms, true, ZERO);
-	tap_ok(row.refresh_expires_at == ZERO + HOUR, "the cap bounds both");
+	session_policy_open(&row, &settings, &lifetimes, true, ZERO);
+	tap_ok(row.refresh_expires_at == ZERO + HOUR,
+		   "the cap limits both deadlines");
 }
 
-/* What does a refresh token get?  The row is at generation 6, rotated at HOUR. */
+/*
+ * The result for a refresh token. The row is at generation 6, rotated at HOUR.
+ */
 static void
 test_rotation(void)
 {
@@ -490,73 +504,73 @@ test_rotation(void)
 	{
 		{"the current generation gets the next pair",
 		6, HOUR, HOUR, HOUR, HOUR, false, 10, SESSION_ROTATION_NEXT},
-		{"so it does without a grace",
+		{"without a grace the current generation gets the next pair",
 		6, HOUR, HOUR, HOUR, HOUR, false, 0, SESSION_ROTATION_NEXT},
-		{"and when the pair was used",
+		{"the current generation gets the next pair after a use",
 			6, 2 * HOUR, 2 * HOUR, HOUR, HOUR + 1, true, 10,
 		SESSION_ROTATION_NEXT},
-		{"and when the clock was set back",
+		{"the current generation gets the next pair if the clock is behind",
 		6, MINUTE, MINUTE, HOUR, HOUR, true, 10, SESSION_ROTATION_NEXT},
-		{"a newer generation goes on from there",
+		{"a newer generation continues from there",
 		7, HOUR, HOUR, HOUR, HOUR, false, 10, SESSION_ROTATION_NEXT},
-		{"a much newer one too",
+		{"a much newer generation continues from there",
 			PG_INT32_MAX - 1, HOUR, HOUR, HOUR, HOUR, false, 10,
 		SESSION_ROTATION_NEXT},
-		{"the last generation has no next",
+		{"the last generation gets no next pair",
 			PG_INT32_MAX, HOUR, HOUR, HOUR, HOUR, false, 10,
 		SESSION_ROTATION_NONE},
-		{"nor has one past it",
+		{"a generation after the last gets no next pair",
 			PG_UINT32_MAX, HOUR, HOUR, HOUR, HOUR, false, 10,
 		SESSION_ROTATION_NONE},
 		{"within the grace the pair is given again",
 			5, HOUR + 10 * S - 1, HOUR + 10 * S - 1, HOUR, HOUR, false, 10,
 		SESSION_ROTATION_SAME},
-		{"also when it was used",
+		{"within the grace the pair is given again after a use",
 			5, HOUR + 10 * S - 1, HOUR + 10 * S - 1, HOUR, HOUR + 1, true, 10,
 		SESSION_ROTATION_SAME},
-		{"after it, that is reuse",
+		{"after the grace and a use the previous generation is reuse",
 			5, HOUR + 10 * S, HOUR + 10 * S, HOUR, HOUR + 1, true, 10,
 		SESSION_ROTATION_REUSE},
-		{"waiting for the row does not use up the grace",
+		{"waiting for the row does not count against the grace",
 			5, HOUR, 2 * HOUR, HOUR, HOUR + 1, true, 10,
 		SESSION_ROTATION_SAME},
-		{"nor does a rotation that began after the call",
+		{"a rotation that began after the call is within the grace",
 			5, HOUR - MINUTE, HOUR + MINUTE, HOUR, HOUR, true, 10,
 		SESSION_ROTATION_SAME},
 		{"a rotation in the future has no grace",
 			5, HOUR - 1, HOUR - 1, HOUR, HOUR, true, 10,
 		SESSION_ROTATION_REUSE},
-		{"not even if it was asked about before",
+		{"a rotation in the future has no grace for an older call either",
 			5, MINUTE, HOUR - 1, HOUR, HOUR, true, 10,
 		SESSION_ROTATION_REUSE},
-		{"without a grace there is none",
+		{"without a grace the previous generation is reuse at once",
 		5, HOUR, HOUR, HOUR, HOUR, true, 0, SESSION_ROTATION_REUSE},
-		{"nor is a pair given again later",
+		{"without a grace a pair is not given again later",
 			5, 2 * HOUR, 2 * HOUR, HOUR, HOUR, true, 0,
 		SESSION_ROTATION_REUSE},
-		{"the one before is reuse if it was not rotated",
+		{"the previous generation is reuse without a time of rotation",
 			5, HOUR, HOUR, NONE, HOUR, true, 10,
 		SESSION_ROTATION_REUSE},
 		{"a pair that was not used is given again after the grace",
 			5, HOUR + 10 * S, HOUR + 10 * S, HOUR, HOUR, true, 10,
 		SESSION_ROTATION_AGAIN},
-		{"however late",
+		{"a pair that was not used is given again at any later time",
 			5, 29 * DAY, 29 * DAY, HOUR, HOUR, true, 10,
 		SESSION_ROTATION_AGAIN},
-		{"not if that is not known",
+		{"after the grace it is reuse if uses are not known",
 			5, 2 * HOUR, 2 * HOUR, HOUR, HOUR, false, 10,
 		SESSION_ROTATION_REUSE},
-		{"nor if it was used while the clock was behind",
+		{"a use while the clock was behind counts as a use",
 			5, 2 * HOUR, 2 * HOUR, HOUR, HOUR - 1, true, 10,
 		SESSION_ROTATION_REUSE},
 		{"an older generation is reuse at any time",
 		4, HOUR, HOUR, HOUR, HOUR, true, 10, SESSION_ROTATION_REUSE},
-		{"as is generation zero",
+		{"generation zero is reuse at any time",
 		0, HOUR, HOUR, HOUR, HOUR, true, 10, SESSION_ROTATION_REUSE},
-		{"a session that is over gives nothing",
+		{"an expired session gives no pair",
 			6, 30 * DAY, 30 * DAY, HOUR, HOUR, true, 10,
 		SESSION_ROTATION_NONE},
-		{"nor is reuse of it anything",
+		{"an expired session reports no reuse",
 			4, 30 * DAY, 30 * DAY, HOUR, HOUR, true, 10,
 		SESSION_ROTATION_NONE},
 	};
@@ -587,7 +601,8 @@ test_rotation(void)
 		{
 			row.revoked_at = ZERO;
 			tap_ok(session_policy_rotation(&row, &settings, &presented) ==
-				   SESSION_ROTATION_NONE, "... unless it was revoked");
+				   SESSION_ROTATION_NONE,
+				   "a revoked session gives no next pair");
 		}
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * redact_test.c
- *	  Tokens are found in texts, whatever stands around them, and words stay.
+ *	  Tokens are replaced in any text, and ordinary words are kept.
  */
 #include "postgres.h"
 
@@ -37,12 +37,14 @@ stays(const char *chars)
 	return session_redact_size(chars) == 0;
 }
 
-/* A header, the payload of RFC 7515 appendix A.1, and 43 characters of a MAC. */
+/*
+ * A header, the payload of RFC 7515 appendix A.1, and a MAC of 43 characters.
+ */
 #define HEADER "eyJhbGciOiJIUzI1NiJ9"
 #define CLAIMS "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ"
 #define MAC "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 
-/* Writes the text in hexadecimal behind whatever is in out. */
+/* Appends the text to out in hexadecimal. */
 static void
 append_hex(char *out, const char *chars)
 {
@@ -53,73 +55,78 @@ append_hex(char *out, const char *chars)
 static void
 test_whole(void)
 {
-	tap_ok(strlen(PAYLOAD) == 64, "the token has the size of one");
-	tap_ok(becomes("st_" PAYLOAD, "st_" UUID), "a session token becomes its id");
-	tap_ok(becomes("rt_" PAYLOAD, "rt_" UUID), "so does a refresh token");
+	tap_ok(strlen(PAYLOAD) == 64, "the test token has the size of a token");
+	tap_ok(becomes("st_" PAYLOAD, "st_" UUID),
+		   "a session token is replaced by its id");
+	tap_ok(becomes("rt_" PAYLOAD, "rt_" UUID),
+		   "a refresh token is replaced by its id");
 	tap_ok(becomes("ST_" PAYLOAD, "st_" UUID) && becomes("Rt_" PAYLOAD, "rt_" UUID),
-		   "whatever the case of its prefix");
+		   "the prefix of a token may be in any case");
 	tap_ok(becomes("SELECT f('st_" PAYLOAD "', \"rt_" PAYLOAD "\")",
 				   "SELECT f('st_" UUID "', \"rt_" UUID "\")"),
-		   "several do, and the rest stays");
+		   "several tokens are replaced, and the rest is kept");
 	tap_ok(becomes("{st_" PAYLOAD ",st_" PAYLOAD "}", "{st_" UUID ",st_" UUID "}"),
-		   "in an array");
+		   "tokens in an array are replaced");
 	tap_ok(becomes("{\"a\": \"\\nst_" PAYLOAD "\\n\"}", "{\"a\": \"\\nst_" UUID "\\n\"}"),
-		   "in JSON, beside an escape");
+		   "a token in JSON is replaced, beside an escape");
 	tap_ok(becomes("a=1; __Host-session=st_" PAYLOAD "; b=2",
-				   "a=1; __Host-session=st_" UUID "; b=2"), "in a Cookie header");
+				   "a=1; __Host-session=st_" UUID "; b=2"),
+		   "a token in a Cookie header is replaced");
 	tap_ok(becomes("url=a%3Dst_" PAYLOAD "%26b", "url=a%3Dst_" UUID "%26b"),
-		   "in a URL");
-	tap_ok(becomes("x9st_" PAYLOAD, "x9st_" UUID), "in the middle of a word");
+		   "a token in a URL is replaced");
+	tap_ok(becomes("x9st_" PAYLOAD, "x9st_" UUID),
+		   "a token in the middle of a word is replaced");
 	tap_ok(becomes("\303\244st_" PAYLOAD "\303\244", "\303\244st_" UUID "\303\244"),
-		   "between characters of more bytes");
+		   "a token between multibyte characters is replaced");
 	tap_ok(becomes("st_" PAYLOAD "-_xyz09 A", "st_" UUID " A"),
-		   "what follows without a gap goes with it");
+		   "characters that follow without a gap are removed with the token");
 	tap_ok(becomes("st_" PAYLOAD "st_" PAYLOAD "!", "st_" UUID "!"),
-		   "so does another token");
+		   "another token that follows without a gap is removed too");
 	tap_ok(session_redact_size("st_st_" PAYLOAD) > 0 &&
 		   becomes("st_" PAYLOAD "=", "st_" UUID "="),
-		   "and what is like one is one");
+		   "text that looks like a token is replaced");
 	tap_ok(stays("") && stays("_") && stays("t_") && stays("st_") && stays("...") &&
-		   stays("SELECT 1"), "texts without any stay");
+		   stays("SELECT 1"), "texts without a token are kept");
 	tap_ok(stays("st_" UUID) && stays("rt_" UUID "...") &&
-		   stays("session st_" UUID " of ada"), "so do ids");
+		   stays("session st_" UUID " of ada"), "ids are kept");
 }
 
 static void
 test_parts(void)
 {
 	tap_ok(becomes("'st_" ID "BE...'", "'st_" UUID "...'"),
-		   "a value that is cut becomes the id");
+		   "a truncated value is replaced by the id");
 	tap_ok(becomes("f('st_" ID "BESExQVFhcY", "f('st_" UUID),
-		   "so does a statement that is cut");
+		   "a token at the end of a truncated statement is replaced");
 	tap_ok(becomes("column \"st_" ID "BESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKyw\"",
-				   "column \"st_" UUID "\""), "and a name that is cut");
+				   "column \"st_" UUID "\""),
+		   "a token in a truncated name is replaced");
 	tap_ok(becomes("like 'st_" ID "BESEx%'", "like 'st_" UUID "%'"),
-		   "and a part that looks like one");
+		   "a part of a token that looks like one is replaced");
 	tap_ok(session_redact_size("'st_bcdefghijklmnopqrstuvwxyz-bcdefghijklmnop'") > 0,
-		   "and one that is too long for a word");
+		   "a part that is too long for a word is replaced");
 	tap_ok(becomes("a%3Dst_" ID "BESEx%26", "a%3Dst_" UUID "%26") &&
 		   becomes("E'\\nst_" ID "BESEx'", "E'\\nst_" UUID "'"),
-		   "also behind an escape");
+		   "a part of a token behind an escape is replaced");
 	tap_ok(stays("'st_" ID "B'") && stays("'st_" ID "...'") && stays("st_" ID),
-		   "the id alone stays");
+		   "the encoded id alone is kept");
 	tap_ok(stays("ST_SimplifyPreserveTopology(g)") &&
 		   stays("st_simplifypreservetopology(g)") &&
 		   stays("rt_events_of_the_year_2024_in_parts "),
-		   "names that begin like one stay");
+		   "names that begin like a token are kept");
 	tap_ok(becomes("xst_" ID "BESEx", "xst_" UUID) &&
 		   becomes("xst_" ID "B...", "xst_" ID "B...") &&
 		   session_redact_size("xst_bcdefghijklmnopqrstuvwx...") > 0,
-		   "a part may be in the middle of a word");
+		   "a part of a token in the middle of a word is replaced");
 	tap_ok(stays("last_password_change_of_the_user") &&
 		   stays("request_id_of_the_previous_authentication_attempt"),
-		   "names that have it in the middle stay");
+		   "names with a prefix of a token in the middle are kept");
 	tap_ok(becomes("line 1: ...DBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHy\" x",
 				   "line 1: ...(redacted)\" x"),
-		   "the end of a token that is cut goes");
+		   "the end of a token whose start was cut off is removed");
 	tap_ok(stays("...and_so_on_and_so_on_and_so_on") && stays("...AQIDBAUGBwgJCgsMDQ4P1") &&
 		   stays("a.b.AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"),
-		   "words behind dots stay");
+		   "words after dots are kept");
 }
 
 static void
@@ -129,56 +136,62 @@ test_hex(void)
 
 	append_hex(chars, "st_" PAYLOAD);
 	strcat(chars, "'");
-	tap_ok(becomes(chars, "'\\xst_" UUID "'"), "a token in hexadecimal is found");
+	tap_ok(becomes(chars, "'\\xst_" UUID "'"),
+		   "a token in hexadecimal is replaced");
 
 	strcpy(chars, "\\x");
 	append_hex(chars, "a=rt_" PAYLOAD ";b");
-	tap_ok(becomes(chars, "\\x613drt_" UUID "3b62"), "among other bytes");
+	tap_ok(becomes(chars, "\\x613drt_" UUID "3b62"),
+		   "a token in hexadecimal is replaced among other bytes");
 
 	strcpy(chars, "\\x");
 	append_hex(chars, "st_" ID "BESE");
 	strcat(chars, "7...");
-	tap_ok(becomes(chars, "\\xst_" UUID "..."), "and where it is cut, in half a byte too");
+	tap_ok(becomes(chars, "\\xst_" UUID "..."),
+		   "a truncated token in hexadecimal is replaced, even in half a byte");
 
 	strcpy(chars, "\\x");
 	append_hex(chars, "last_password_change_of_the_user");
 	tap_ok(stays(chars) && stays("73745f") && stays("73745") && stays("7"),
-		   "other bytes stay");
+		   "other bytes in hexadecimal are kept");
 
 	strcpy(chars, "\\x");
 	append_hex(chars, "st_" PAYLOAD);
 	for (char *c = chars; *c != '\0'; c++)
 		*c = *c == 'x' ? 'x' : (char) pg_toupper((unsigned char) *c);
-	tap_ok(becomes(chars, "\\xst_" UUID), "in capitals as well");
+	tap_ok(becomes(chars, "\\xst_" UUID),
+		   "a token in upper-case hexadecimal is replaced");
 }
 
 static void
 test_cookies(void)
 {
-	tap_ok(becomes(HEADER "." CLAIMS "." MAC, "(redacted)"), "a JWT goes");
-	tap_ok(becomes(CLAIMS "." MAC, "(redacted)"), "so does a compact cookie");
+	tap_ok(becomes(HEADER "." CLAIMS "." MAC, "(redacted)"),
+		   "a JWT is replaced");
+	tap_ok(becomes(CLAIMS "." MAC, "(redacted)"),
+		   "a compact cookie is replaced");
 	tap_ok(becomes(HEADER "..AxY8DCtDaGlsbGljb3RoZQ." CLAIMS "." MAC, "(redacted)"),
-		   "and an encrypted one");
+		   "an encrypted cookie is replaced");
 	tap_ok(becomes("a=1; __Host-session-cache=" CLAIMS "." MAC "; b=2",
 				   "a=1; __Host-session-cache=(redacted); b=2") &&
 		   becomes("f('" CLAIMS "." MAC "', '" HEADER "." CLAIMS "." MAC "').",
 				   "f('(redacted)', '(redacted)')."),
-		   "also in a Cookie header and in a statement, and the rest stays");
+		   "cookies in a Cookie header and in a statement are replaced");
 	tap_ok(becomes("a%3D" CLAIMS "." MAC "%26", "a%3D(redacted)%26") &&
 		   becomes("got " CLAIMS "." MAC ". Next", "got (redacted). Next"),
-		   "also in a URL and in front of a stop");
+		   "a cookie in a URL and before a full stop is replaced");
 	tap_ok(becomes("'" CLAIMS ".dBjftJeZ4CVP-mB92K27uhb...'", "'(redacted)...'") &&
 		   becomes("'" HEADER "." CLAIMS ".dBjf...'", "'(redacted).dBjf...'"),
-		   "what a cut leaves goes where it is more than 22 characters of a part");
+		   "a truncated part of more than 22 characters is replaced");
 	tap_ok(stays("'" CLAIMS "...'") && stays("'" CLAIMS ".dBjftJeZ4CVP-mB92K27uh...'") &&
-		   stays("'" HEADER "'"), "a payload alone stays");
+		   stays("'" HEADER "'"), "a payload alone is kept");
 	tap_ok(stays("KeyJoinOfTheTables.TheColumnThatIsReferenced") &&
 		   stays("eyJournal.TheColumnThatIsReferenced2024Here") &&
 		   stays("a.eyJ.b.c") && stays("eyJ") && stays("eyJ."),
-		   "words that have the beginning of one stay");
+		   "words that begin like a cookie are kept");
 	tap_ok(becomes("st_" PAYLOAD "." MAC, "st_" UUID "." MAC) &&
 		   becomes(CLAIMS "." MAC " st_" PAYLOAD, "(redacted) st_" UUID),
-		   "a token beside a cookie becomes its id");
+		   "a token beside a cookie is replaced by its id");
 }
 
 static void
@@ -193,11 +206,11 @@ test_size(void)
 		chars[i] = "st_7."[i % 5];
 	chars[len] = '\0';
 
-	tap_ok(stays(chars), "a large text of nothing but beginnings stays");
+	tap_ok(stays(chars), "a large text of prefixes of tokens is kept");
 
 	for (size_t i = 0; i < len; i++)
 		chars[i] = "eyJabcdefghijklmnopqr."[i % 22];
-	tap_ok(stays(chars), "so does one of nothing but beginnings of cookies");
+	tap_ok(stays(chars), "a large text of beginnings of cookies is kept");
 
 	for (size_t i = 0; i + 68 <= len; i += 68)
 		memcpy(chars + i, "st_" PAYLOAD " ", 68);
@@ -205,11 +218,11 @@ test_size(void)
 	out = malloc(size);
 	session_redact_write(out, chars);
 	tap_ok(size == strlen(out) + 1 && strstr(out, "BESEx") == NULL,
-		   "one of nothing but tokens has none left");
+		   "all tokens of a large text are replaced");
 
 	memset(chars + 3, 'A', len - 3);
 	tap_ok(becomes(chars, "st_00000000-0000-0000-0000-000000000000"),
-		   "one that is a token all through is an id");
+		   "a large text that is one long token is replaced by an id");
 	free(chars);
 	free(out);
 }

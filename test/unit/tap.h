@@ -1,6 +1,6 @@
 /*
  * tap.h
- *	  The little that a unit test needs to speak the Test Anything Protocol.
+ *	  Functions to write the Test Anything Protocol.
  */
 #ifndef SESSION_TAP_H
 #define SESSION_TAP_H
@@ -18,7 +18,7 @@ tap_ok(bool passed, const char *title)
 			title);
 }
 
-/* Prints the plan; the result is what main returns. */
+/* Prints the plan. Returns the exit status for main. */
 static inline int
 tap_done(void)
 {

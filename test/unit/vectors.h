@@ -1,10 +1,10 @@
 /*
  * vectors.h
- *	  Values whose payload and key are known.
+ *	  Encoded values whose payload and key are known.
  *
- * Those of Auth.js were accepted by @auth/core 0.41.3; goauth's and rockstar's
- * are computed from what their code does; our own come from an independent
- * implementation, with the key 00 01 ... 1f.
+ * The values of Auth.js were accepted by @auth/core 0.41.3.  Those of goauth
+ * and rockstar are computed as their code does.  Our own come from an
+ * independent implementation, with the key 00 01 ... 1f.
  */
 #ifndef SESSION_VECTORS_H
 #define SESSION_VECTORS_H

@@ -1,6 +1,6 @@
 /*
  * wire_test.c
- *	  Tokens, base64url and the primitives under them, against known answers.
+ *	  Tokens, base64url and their primitives, tested with known answers.
  */
 #include "postgres.h"
 
@@ -61,7 +61,7 @@ test_base64url(void)
 
 	same = session_base64url_decode(all, ALPHABET, 64) &&
 		encodes(all, 48, ALPHABET);
-	tap_ok(same, "the whole alphabet survives a round trip");
+	tap_ok(same, "every character of the alphabet survives a round trip");
 
 	for (int c = 1; c < 256; c++)
 	{
@@ -76,13 +76,16 @@ test_base64url(void)
 	tap_ok(same && accepted == 64, "no other character is accepted");
 	tap_ok(refuses("Zg==") && refuses("Zm8="), "padding is refused");
 	tap_ok(refuses("A") && refuses("AAAAA"),
-		   "a length no encoder makes is refused");
+		   "a length that no encoder makes is refused");
 	tap_ok(refuses("Zh") && refuses("Zm9"), "stray bits are refused");
 	tap_ok(refuses("Zm+v") && refuses("Zm/v"),
 		   "the alphabet of plain base64 is refused");
 }
 
-/* Bytes at the end of the room are read before they are written over. */
+/*
+ * In place, the input at the end of the buffer is read before it is
+ * overwritten.
+ */
 static void
 test_base64url_in_place(void)
 {
@@ -136,7 +139,7 @@ test_token(void)
 	chars[40] = '=';
 	tap_ok(!session_token_parse(&back, chars, SESSION_TOKEN_CHARS) &&
 		   memcmp(&back, &zero, sizeof(zero)) == 0,
-		   "a token that does not parse leaves nothing behind");
+		   "a token that is refused leaves zeroes");
 }
 
 static void
@@ -155,22 +158,22 @@ test_refresh_token(void)
 	tap_ok(session_token_derive(&first, &one, id, 0x01020304, key) &&
 		   memcmp(one.generation, "\1\2\3\4", 4) == 0 &&
 		   session_token_generation(&one) == 0x01020304,
-		   "a refresh token names its generation, big-endian");
+		   "a refresh token contains its generation, big-endian");
 	tap_ok(session_token_derive(&second, &two, id, 0x01020304, key) &&
 		   memcmp(&first, &second, sizeof(first)) == 0 &&
 		   memcmp(&one, &two, sizeof(one)) == 0,
-		   "the tokens of a generation can be given again");
+		   "the tokens of a generation can be derived again");
 	tap_ok(session_token_derive(&second, &two, id, 0x01020305, key) &&
 		   memcmp(first.secret, second.secret, SESSION_SECRET_BYTES) != 0 &&
 		   memcmp(one.mac, two.mac, SESSION_MAC_BYTES) != 0,
-		   "those of the next are others");
+		   "the tokens of the next generation are different");
 	tap_ok(memcmp(first.secret, one.mac, SESSION_MAC_BYTES) != 0,
 		   "the secret does not follow from the refresh token");
 	key[31] ^= 1;
 	tap_ok(session_token_derive(&second, &two, id, 0x01020304, key) &&
 		   memcmp(first.secret, second.secret, SESSION_SECRET_BYTES) != 0 &&
 		   memcmp(one.mac, two.mac, SESSION_MAC_BYTES) != 0,
-		   "nor do those of another key follow");
+		   "the tokens of another key are different");
 
 	session_token_format_refresh(chars, &one);
 	tap_ok(memcmp(chars, "rt_", 3) == 0 &&
@@ -178,10 +181,10 @@ test_refresh_token(void)
 		   memcmp(&back, &one, sizeof(one)) == 0,
 		   "a refresh token survives a round trip");
 	tap_ok(!session_token_parse(&other, chars, SESSION_TOKEN_CHARS),
-		   "and is no session token");
+		   "a refresh token is refused as a session token");
 	session_token_format(chars, &first);
 	tap_ok(!session_token_parse_refresh(&back, chars, SESSION_TOKEN_CHARS),
-		   "nor is a session token a refresh token");
+		   "a session token is refused as a refresh token");
 }
 
 static void
@@ -224,7 +227,7 @@ test_crypto(void)
 
 	tap_ok(session_crypto_sha256(hash, "abc", 3) &&
 		   session_crypto_equal(hash, abc, sizeof(abc)),
-		   "SHA-256 of abc is known");
+		   "SHA-256 of abc is the value of FIPS 180-4");
 	tap_ok(session_crypto_sha256(hash, "abd", 3) &&
 		   !session_crypto_equal(hash, abc, sizeof(abc)),
 		   "a second hash does not depend on the first");
@@ -238,7 +241,7 @@ test_crypto(void)
 		   "wiping leaves zeroes");
 }
 
-/* Is it read as these bytes, written in hexadecimal? */
+/* Returns whether the id is read as these bytes, written in hexadecimal. */
 static bool
 reads_id(const char *chars, size_t len, const char *expected)
 {
@@ -268,14 +271,14 @@ test_parse_id(void)
 		   reads_id("01234567-89AB-CDEF-0123-456789aBcDeF", 36, hex) &&
 		   reads_id("ffffffff-ffff-ffff-ffff-ffffffffffff", 36,
 					"ffffffffffffffffffffffffffffffff"),
-		   "an id is read in either case");
+		   "an id is read in upper and lower case");
 	tap_ok(reads_id(id, 35, NULL) && reads_id(id, 0, NULL) &&
 		   reads_id("01234567-89ab-cdef-0123-456789abcdef0", 37, NULL) &&
 		   reads_id(hex, 32, NULL) &&
 		   reads_id("{1234567-89ab-cdef-0123-456789abcde}", 36, NULL) &&
 		   reads_id("0123-4567-89ab-cdef-0123-4567-89abcd", 36, NULL) &&
 		   reads_id("------------------------------------", 36, NULL),
-		   "in one form only");
+		   "an id in any other form is refused");
 	for (int i = 0; i < 36; i++)
 		for (int c = 0; c < 256; c++)
 		{
@@ -289,7 +292,7 @@ test_parse_id(void)
 			accepted += good;
 		}
 	tap_ok(same && accepted == 32 * 22 + 4,
-		   "with hexadecimal digits and dashes where they belong");
+		   "an id has only hexadecimal digits, and dashes in their places");
 }
 
 int

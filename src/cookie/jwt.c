@@ -1,0 +1,55 @@
+/*
+ * jwt.c
+ *	  JWTs about a session, for other services to verify.
+ *
+ * Rules:
+ * - Keys come from the ring "jwt", never from the ring of the sessions'
+ *	 cookies.
+ * - A JWT does not outlive the session token it was made for.
+ * - What the claims function adds yields to the call's own claims, and both
+ *	 to what is set here.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "cookie/jwt.h"
+#include "cookie/proof.h"
+#include "engine/claims.h"
+#include "engine/lifecycle.h"
+#include "model/identity.h"
+#include "model/json.h"
+
+/* The ring of the keys and the purpose of the tokens. */
+#define JWT_RING "jwt"
+
+/* Mints a JWT for a live session; NULL when the token is not valid for one. */
+text *
+session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
+				 text *audience)
+{
+	TimestampTz now;
+	SessionCodecKey key;
+	SessionIdentity identity;
+	SessionRow	row;
+	Jsonb	   *added;
+	int64		expires;
+
+	if (!session_lifecycle_reread(token, true, &row))
+		return NULL;
+	added = session_claims_without_reserved(session_claims_added(&row));
+	claims = session_json_merged(added, claims);
+	now = GetCurrentTimestamp();
+	session_identity_of_row(&identity, &row);
+	expires = Min(session_proof_seconds(identity.expires_at),
+				  session_proof_seconds(now) + ttl);
+	claims = session_identity_write_claims(claims, &identity,
+										   SESSION_IDENTITY_PUBLIC);
+	if (audience != NULL)
+		claims = session_json_with_text(claims, "aud", audience);
+	claims = session_proof_with_times(claims, now, expires);
+	claims = session_proof_with_jti(claims);
+	/* Fetch the signer last: the claims function may reload the ring. */
+	key = session_proof_signer(JWT_RING, false);
+	return session_proof_encode(claims, &session_codec_jwt, JWT_RING, &key);
+}

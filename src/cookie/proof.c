@@ -1,0 +1,267 @@
+/*
+ * proof.c
+ *	  What every cookie that carries its own proof has: a key, times, claims.
+ *
+ * Rules:
+ * - A cookie is proven before anything in it is read, by the keys of its
+ *	 ring that are not retired.  Its header may only choose among these keys.
+ * - Leeway for clocks is granted only where the key was imported.  A cookie
+ *	 that is made here is checked by the clock that made it.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "audit/evidence.h"
+#include "compat.h"
+#include "cookie/proof.h"
+#include "model/json.h"
+#include "model/random.h"
+#include "settings.h"
+#include "shared/database.h"
+#include "table/keyring.h"
+
+/* Seconds between 1970 and 2000. */
+#define UNIX_EPOCH_SECONDS \
+	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
+
+/* Returns the time in seconds since 1970, rounded down. */
+int64
+session_proof_seconds(TimestampTz time)
+{
+	int64		seconds = time / USECS_PER_SEC;
+
+	/* A division rounds a time before 2000 up. */
+	if (time % USECS_PER_SEC < 0)
+		seconds--;
+	return seconds + UNIX_EPOCH_SECONDS;
+}
+
+/* Returns the time that is this number of seconds after 1970. */
+TimestampTz
+session_proof_time(int64 seconds)
+{
+	return (seconds - UNIX_EPOCH_SECONDS) * USECS_PER_SEC;
+}
+
+/*
+ * Minting
+ */
+
+/* Returns the codec that "session.cookie_encoding" names. */
+const SessionCodec *
+session_proof_codec(void)
+{
+	static const SessionCodec *const codecs[] = {
+		[SESSION_ENCODING_COMPACT] = &session_codec_compact,
+		[SESSION_ENCODING_JWT] = &session_codec_jwt,
+		[SESSION_ENCODING_JWE] = &session_codec_jwe,
+		[SESSION_ENCODING_SEALED] = &session_codec_sealed,
+	};
+
+	return codecs[session_settings.cookie_encoding];
+}
+
+/* Returns a key of the ring in the form that codecs take. */
+static SessionCodecKey
+codec_key(const SessionKey *key, bool derive)
+{
+	SessionCodecKey result = {
+		.kid = key->kid,
+		.secret = key->secret,
+		.secret_len = key->secret_len,
+		.imported = key->imported && !derive
+	};
+
+	return result;
+}
+
+/* Returns the key that signs for a ring.  Errors when there is none. */
+SessionCodecKey
+session_proof_signer(const char *ring, bool derive)
+{
+	return codec_key(session_keyring_signer(ring), derive);
+}
+
+/* Returns the claims with iat and exp set. */
+Jsonb *
+session_proof_with_times(Jsonb *claims, TimestampTz now, int64 expires)
+{
+	claims = session_json_with_int(claims, "iat", session_proof_seconds(now));
+	return session_json_with_int(claims, "exp", expires);
+}
+
+/* Returns a random UUID of version 4. */
+static text *
+random_uuid(void)
+{
+	pg_uuid_t	id;
+
+	session_random_bytes(id.data, sizeof(id.data));
+	id.data[6] = 0x40 | (id.data[6] & 0x0F);
+	id.data[8] = 0x80 | (id.data[8] & 0x3F);
+	return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out,
+															   UUIDPGetDatum(&id))));
+}
+
+/* Returns the claims with a random jti. */
+Jsonb *
+session_proof_with_jti(Jsonb *claims)
+{
+	return session_json_with_text(claims, "jti", random_uuid());
+}
+
+/* Errors when a cookie with this payload could not be accepted. */
+static void
+check_payload(const char *payload, size_t len, const SessionCodec *codec)
+{
+	int			count;
+
+	if (len > SESSION_CODEC_CHARS || codec->bound(len) > SESSION_CODEC_CHARS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("payload is too large"),
+				 errdetail("A cookie may have %d characters.",
+						   SESSION_CODEC_CHARS)));
+	if (!session_claims_read(palloc_array(SessionMember, SESSION_MEMBERS),
+							 &count, payload, len))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("payload is too large"),
+				 errdetail("It may have %d members, %d levels, and numbers of "
+						   "%d characters.", SESSION_MEMBERS,
+						   SESSION_JSON_DEPTH, SESSION_NUMBER_CHARS)));
+}
+
+/* Encodes the claims and adds none.  Errors when they are too large. */
+text *
+session_proof_encode(Jsonb *claims, const SessionCodec *codec,
+					 const char *purpose, const SessionCodecKey *key)
+{
+	size_t		len;
+	char	   *payload = session_json_text(claims, &len);
+	text	   *value;
+	size_t		value_len;
+
+	check_payload(payload, len, codec);
+	value = palloc(VARHDRSZ + codec->bound(len));
+	if (!codec->encode(VARDATA(value), &value_len, payload, len, purpose, key))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not encode a cookie as \"%s\"", codec->name)));
+	SET_VARSIZE(value, VARHDRSZ + value_len);
+	return value;
+}
+
+/*
+ * Verifying
+ */
+
+/* Finds the key of the ring that made a value, and decodes its payload. */
+SessionStatus
+session_proof_verify(SessionProof *proof, const char *value, size_t len,
+					 const char *ring, const char *purpose, bool derive)
+{
+	const SessionCodec *codec = session_codec_of(value, len);
+	ListCell   *cell;
+
+	if (codec == NULL)
+		return SESSION_MALFORMED;
+	proof->codec = codec;
+	proof->payload = palloc(len + 1);
+	foreach(cell, session_keyring_of(ring))
+	{
+		SessionCodecKey key = codec_key(lfirst(cell), derive);
+
+		if (codec->names(value, len, purpose, &key) &&
+			codec->decode(proof->payload, &proof->len, value, len, purpose,
+						  &key))
+		{
+			proof->imported = key.imported;
+			return SESSION_ACTIVE;
+		}
+	}
+	return SESSION_UNKNOWN;
+}
+
+/* Reads the claims; returns false when the payload is not a JSON object. */
+bool
+session_proof_read_claims(SessionProof *proof)
+{
+	proof->members = palloc_array(SessionMember, SESSION_MEMBERS);
+	if (session_claims_read(proof->members, &proof->count, proof->payload,
+							proof->len))
+		return true;
+	proof->count = 0;
+	return false;
+}
+
+/* Returns whether the times in the claims allow its use at a time. */
+bool
+session_proof_in_time(const SessionProof *proof, int64 now)
+{
+	return session_claims_in_time(proof->members, proof->count, now,
+								  proof->imported ? SESSION_PROOF_LEEWAY : 0,
+								  !proof->imported);
+}
+
+/* Returns a claim that is a string; NULL for any other or none. */
+const char *
+session_proof_string(const SessionProof *proof, const char *name)
+{
+	const SessionMember *member = session_claims_find(proof->members,
+													  proof->count, name);
+
+	if (member == NULL || member->kind != SESSION_JSON_STRING)
+		return NULL;
+	return member->string;
+}
+
+/* Returns a claim that is a string, in the server's encoding. */
+text *
+session_proof_text(const SessionProof *proof, const char *name)
+{
+	const char *string = session_proof_string(proof, name);
+
+	if (string == NULL)
+		return NULL;
+	return cstring_to_text(pg_any_to_server(string, (int) strlen(string),
+											PG_UTF8));
+}
+
+/* Returns a claim that is an integer; the default for any other or none. */
+int64
+session_proof_integer(const SessionProof *proof, const char *name, int64 none)
+{
+	const SessionMember *member = session_claims_find(proof->members,
+													  proof->count, name);
+
+	if (member == NULL || member->kind != SESSION_JSON_INTEGER)
+		return none;
+	return member->integer;
+}
+
+/* Returns the seconds of a claim that is a NumericDate, or the default. */
+int64
+session_proof_date(const SessionProof *proof, const char *name, int64 none)
+{
+	const SessionMember *member = session_claims_find(proof->members,
+													  proof->count, name);
+
+	if (member != NULL && member->kind == SESSION_JSON_DECIMAL)
+		return member->integer;
+	return session_proof_integer(proof, name, none);
+}
+
+/* Counts the check of a cookie, and records a forged one as evidence. */
+void
+session_proof_count(SessionStatus status, const inet *ip)
+{
+	session_database_count(SESSION_COUNT_STATUS + status);
+	if (status == SESSION_MALFORMED || status == SESSION_UNKNOWN)
+		session_evidence_failure(ip);
+}

@@ -1,0 +1,105 @@
+/*
+ * proof.h
+ *	  What every cookie that carries its own proof has: a key, times, claims.
+ */
+#ifndef SESSION_PROOF_H
+#define SESSION_PROOF_H
+
+#include "utils/inet.h"
+#include "utils/jsonb.h"
+
+#include "model/policy.h"
+#include "wire/claims.h"
+#include "wire/codec.h"
+
+/* Seconds that the clock of another system may differ from ours. */
+#define SESSION_PROOF_LEEWAY 15
+
+/* A cookie that a key has proven, and its claims. */
+typedef struct SessionProof
+{
+	const SessionCodec *codec;	/* NULL = in none of the encodings */
+	char	   *payload;
+	size_t		len;
+	bool		imported;		/* the key was imported */
+	SessionMember *members;		/* set by session_proof_read_claims */
+	int			count;
+} SessionProof;
+
+/* Returns the time in seconds since 1970, rounded down. */
+extern int64 session_proof_seconds(TimestampTz time);
+
+/* Returns the time that is this number of seconds after 1970. */
+extern TimestampTz session_proof_time(int64 seconds);
+
+/* Returns the codec that "session.cookie_encoding" names. */
+extern const SessionCodec *session_proof_codec(void);
+
+/*
+ * Returns the key that signs for a ring.  With derive, the codec derives
+ * its key from an imported secret too, where it would otherwise use that
+ * secret as it is.  Errors when the ring has no active key.
+ */
+extern SessionCodecKey session_proof_signer(const char *ring, bool derive);
+
+/* Returns the claims with iat and exp set. */
+extern Jsonb *session_proof_with_times(Jsonb *claims, TimestampTz now,
+									   int64 expires);
+
+/* Returns the claims with a random jti. */
+extern Jsonb *session_proof_with_jti(Jsonb *claims);
+
+/*
+ * Encodes the claims and adds none.  Errors with 54000 when they are too large
+ * for a cookie or for our own parser.
+ */
+extern text *session_proof_encode(Jsonb *claims, const SessionCodec *codec,
+								  const char *purpose,
+								  const SessionCodecKey *key);
+
+/*
+ * Finds the key of the ring that made a value, and decodes its payload.
+ * Reads no claims and checks no times.  Returns SESSION_ACTIVE,
+ * SESSION_MALFORMED for a value in none of the encodings, and SESSION_UNKNOWN
+ * for a value that no key made.
+ */
+extern SessionStatus session_proof_verify(SessionProof *proof,
+										  const char *value, size_t len,
+										  const char *ring,
+										  const char *purpose, bool derive);
+
+/* Reads the claims; returns false when the payload is not a JSON object. */
+extern bool session_proof_read_claims(SessionProof *proof);
+
+/*
+ * Returns whether the times in the claims allow its use at a time, in seconds.
+ * Leeway is granted only for an imported key.
+ */
+extern bool session_proof_in_time(const SessionProof *proof, int64 now);
+
+/* Returns a claim that is a string; NULL for any other or none. */
+extern const char *session_proof_string(const SessionProof *proof,
+										const char *name);
+
+/* Returns a claim that is a string, in the server's encoding. */
+extern text *session_proof_text(const SessionProof *proof, const char *name);
+
+/* Returns a claim that is an integer; the default for any other or none. */
+extern int64 session_proof_integer(const SessionProof *proof,
+								   const char *name, int64 none);
+
+/*
+ * Returns the seconds of a claim that is a NumericDate, without its fraction;
+ * the default for any other or none.
+ */
+extern int64 session_proof_date(const SessionProof *proof, const char *name,
+								int64 none);
+
+/*
+ * Counts the check of a cookie that came from an address (NULL = not known).
+ * A malformed or forged cookie is evidence of a failed credential; a cookie
+ * that has expired or was revoked is not.
+ */
+extern void session_proof_count(SessionStatus status, const inet *ip);
+
+#endif							/* SESSION_PROOF_H */

@@ -1,0 +1,116 @@
+/*
+ * identity.c
+ *	  The identity that a credential proves: user, tenant, role, level, times.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/uuid.h"
+
+#include "model/digest.h"
+#include "model/identity.h"
+#include "model/json.h"
+#include "model/policy.h"
+#include "wire/base64url.h"
+
+/* Fills an identity, except its claims, from the row of a live session. */
+void
+session_identity_of_row(SessionIdentity *identity, const SessionRow *row)
+{
+	memset(identity, 0, sizeof(*identity));
+	identity->has_row = identity->has_id = true;
+	identity->id = row->id;
+	identity->user_id = row->user_id;
+	identity->tenant_id = row->tenant_id;
+	identity->role = row->role;
+	identity->auth_level = row->auth_level;
+	identity->authenticated_at = row->authenticated_at;
+	identity->expires_at = session_policy_deadline(row);
+	identity->proof = cstring_to_text(session_digest_of_row(row));
+}
+
+/* Returns whether the identity was made from the session token of a digest. */
+static bool
+has_digest(const SessionIdentity *identity, const char *digest)
+{
+	return identity->proof != NULL &&
+		session_digest_equal(text_to_cstring(identity->proof), digest);
+}
+
+/* Returns whether a row is still the one the identity was made from. */
+bool
+session_identity_is_of_row(const SessionIdentity *identity,
+						   const SessionRow *row)
+{
+	return identity->has_row &&
+		memcmp(identity->id.data, row->id.data, UUID_LEN) == 0 &&
+		has_digest(identity, session_digest_of_row(row));
+}
+
+/* Returns whether a token is still the one the identity was made from. */
+bool
+session_identity_is_of_token(const SessionIdentity *identity,
+							 const SessionToken *token)
+{
+	return identity->has_row &&
+		memcmp(identity->id.data, token->id, UUID_LEN) == 0 &&
+		has_digest(identity, session_digest_of_token(token));
+}
+
+/*
+ * Claims
+ */
+
+/* Returns an id in base64url, which is shorter than a UUID. */
+static text *
+short_id(const pg_uuid_t *id)
+{
+	char		chars[SESSION_BASE64URL_CHARS(UUID_LEN)];
+
+	session_base64url_encode(chars, id->data, UUID_LEN);
+	return cstring_to_text_with_len(chars, sizeof(chars));
+}
+
+static text *
+uuid_text(const pg_uuid_t *id)
+{
+	Datum		out = DirectFunctionCall1(uuid_out, UUIDPGetDatum(id));
+
+	return cstring_to_text(DatumGetCString(out));
+}
+
+/* Adds a claim unless its value is NULL. */
+static Jsonb *
+with_optional(Jsonb *claims, const char *name, const text *value)
+{
+	return value == NULL ? claims :
+		session_json_with_text(claims, name, value);
+}
+
+/* Returns the claims with sid, sub (or uid), tid, role and lvl set. */
+Jsonb *
+session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity,
+							  SessionIdentityForm form)
+{
+	bool		is_short = form == SESSION_IDENTITY_SHORT;
+
+	claims = session_json_with_text(claims, "sid",
+									is_short ? short_id(&identity->id) :
+									uuid_text(&identity->id));
+	claims = with_optional(claims, is_short ? "uid" : "sub",
+						   identity->user_id);
+	claims = with_optional(claims, "tid", identity->tenant_id);
+	claims = with_optional(claims, "role", identity->role);
+	if (!is_short || identity->auth_level != 1)
+		claims = session_json_with_int(claims, "lvl", identity->auth_level);
+	return claims;
+}
+
+/* Stores claims in the identity as text in the server's encoding. */
+void
+session_identity_store_claims(SessionIdentity *identity, Jsonb *claims)
+{
+	identity->claims = cstring_to_text(JsonbToCString(NULL, &claims->root,
+													  VARSIZE(claims)));
+}

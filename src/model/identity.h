@@ -1,0 +1,71 @@
+/*
+ * identity.h
+ *	  The identity that a credential proves: user, tenant, role, level, times.
+ *
+ * Snapshots, cookies that are a session by themselves, JWTs and the context of
+ * a transaction share this struct, so a policy sees the same whatever the
+ * strategy.  A row is converted in one place, session_identity_of_row.
+ */
+#ifndef SESSION_MODEL_IDENTITY_H
+#define SESSION_MODEL_IDENTITY_H
+
+#include "utils/jsonb.h"
+
+#include "model/row.h"
+#include "wire/token.h"
+
+/* Texts are NULL where the credential does not have them. */
+typedef struct SessionIdentity
+{
+	bool		has_row;		/* there is a row in session.sessions */
+	bool		has_id;			/* always true with has_row */
+	pg_uuid_t	id;
+	text	   *user_id;		/* NULL = anonymous */
+	text	   *tenant_id;
+	text	   *role;
+	int32		auth_level;
+	TimestampTz authenticated_at;	/* SESSION_NO_TIME = not known */
+	TimestampTz expires_at;		/* deadline of the session token or the
+								 * cookie; DT_NOEND = none */
+	text	   *claims;			/* a JSON object, in the server's encoding */
+
+	/*
+	 * What session_identity_holds() proves the identity again by.  Not
+	 * secret. With a row, the digest of its session token; without, the key
+	 * of the cookie in the denylist.
+	 */
+	text	   *proof;
+} SessionIdentity;
+
+/* How claims are written. */
+typedef enum SessionIdentityForm
+{
+	SESSION_IDENTITY_PUBLIC,	/* for services and policies: sid is a UUID,
+								 * the user is in sub */
+	SESSION_IDENTITY_SHORT		/* for snapshots: sid is base64url, the user
+								 * is in uid, a missing lvl means 1 */
+} SessionIdentityForm;
+
+/* Fills an identity, except its claims, from the row of a live session. */
+extern void session_identity_of_row(SessionIdentity *identity,
+									const SessionRow *row);
+
+/*
+ * Returns whether a row, or the token that a client sent, is still the one
+ * that the identity was made from: the id and the digest are equal.
+ */
+extern bool session_identity_is_of_row(const SessionIdentity *identity,
+									   const SessionRow *row);
+extern bool session_identity_is_of_token(const SessionIdentity *identity,
+										 const SessionToken *token);
+
+/* Returns the claims with sid, sub (or uid), tid, role and lvl set. */
+extern Jsonb *session_identity_write_claims(Jsonb *claims,
+											const SessionIdentity *identity,
+											SessionIdentityForm form);
+
+/* Stores claims in the identity as text in the server's encoding. */
+extern void session_identity_store_claims(SessionIdentity *identity,
+										  Jsonb *claims);
+
+#endif							/* SESSION_MODEL_IDENTITY_H */

@@ -1,0 +1,175 @@
+/*
+ * prove.c
+ *	  Proves the identity behind a web request, by "session.strategy".
+ *
+ *	database		the row of the token decides
+ *	cookie_cache	a snapshot beside the token decides, else the row
+ *	stateless		the cookie is the session
+ *
+ * Rules:
+ * - A credential that cannot be proven is invalid, and raises no error.
+ * - A snapshot counts only beside the token it was made for, and never on a
+ *	 sensitive path.  It does not count either while sessions are bound to an
+ *	 address or a user agent, because it does not contain them.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "cookie/cookie.h"
+#include "cookie/proof.h"
+#include "cookie/snapshot.h"
+#include "crypto/crypto.h"
+#include "engine/activity.h"
+#include "engine/claims.h"
+#include "engine/lifecycle.h"
+#include "request/identity.h"
+#include "request/prove.h"
+#include "request/request.h"
+#include "settings.h"
+#include "wire/path.h"
+
+/*
+ * Gives the client a snapshot of the session whose row was just read.  If none
+ * can be made, the row decides the next request as well.
+ */
+static void
+send_snapshot(const SessionRow *row, const SessionSnapshotTime *time,
+			  Jsonb *added)
+{
+	text	   *value = session_snapshot_try_mint(row, time, added);
+
+	if (value != NULL)
+		session_request_send_snapshot(value, session_policy_deadline(row));
+}
+
+/* Validates the token by its row, and sends a snapshot if one is wanted. */
+static SessionProveVerdict
+prove_by_row(const SessionRequest *request, const SessionToken *token,
+			 SessionIdentity *identity, bool want_snapshot)
+{
+	SessionBinding binding = session_request_binding(request);
+	SessionSnapshotTime time = {0};
+	SessionRow	row;
+	Jsonb	   *added;
+	SessionStatus status;
+
+	if (want_snapshot)
+		time = session_snapshot_time();
+	status = session_lifecycle_validate(token, &binding, &row);
+	if (status == SESSION_BINDING && !XactReadOnly &&
+		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE)
+		return SESSION_PROVE_ENDED;
+	if (status != SESSION_ACTIVE)
+		return SESSION_PROVE_INVALID;
+	added = session_claims_added(&row);
+	session_identity_of_row(identity, &row);
+	session_identity_complete(identity, added);
+	if (want_snapshot)
+		send_snapshot(&row, &time, added);
+	return SESSION_PROVE_PROVEN;
+}
+
+/* Returns whether the row must decide because of the request's path. */
+static bool
+is_sensitive(void)
+{
+	char	   *path;
+
+	if (session_settings.sensitive_paths[0] == '\0')
+		return false;
+	/* Without a path, the request may go to a sensitive one. */
+	path = session_request_path();
+	return path == NULL || session_path_listed(session_settings.sensitive_paths,
+											   path, strlen(path));
+}
+
+/* Reads the snapshot beside a token; returns false unless it is for that. */
+static bool
+read_snapshot(const SessionRequest *request, const SessionToken *token,
+			  SessionSnapshot *snapshot)
+{
+	text	   *value = session_request_cookie(request,
+											   session_request_snapshot_name());
+
+	return value != NULL &&
+		session_snapshot_read(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value),
+							  snapshot) &&
+		session_identity_is_of_token(&snapshot->identity, token);
+}
+
+/* Proves the identity by the snapshot beside the token, or else by the row. */
+static SessionProveVerdict
+prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
+				  SessionIdentity *identity)
+{
+	SessionSnapshot snapshot;
+	bool		fresh = read_snapshot(request, token, &snapshot) &&
+	!snapshot.should_refresh;
+
+	if (!fresh || snapshot.must_check_row || is_sensitive())
+		return prove_by_row(request, token, identity, !fresh);
+	session_activity_again(&snapshot.identity.id, GetCurrentTimestamp());
+	*identity = snapshot.identity;
+	session_identity_complete(identity, session_snapshot_added(&snapshot));
+	return SESSION_PROVE_PROVEN;
+}
+
+/*
+ * Proves the identity by a cookie that is a session by itself: one that was
+ * made here, or one of a foreign system, whose purpose is the cookie's name.
+ */
+static SessionProveVerdict
+prove_by_cookie(const SessionRequest *request, SessionIdentity *identity)
+{
+	const char *value = VARDATA_ANY(request->credential);
+	size_t		len = VARSIZE_ANY_EXHDR(request->credential);
+	bool		has_identity = false;
+	SessionStatus status;
+
+	status = session_cookie_identify(value, len, "session", false, identity,
+									 &has_identity);
+	if (status != SESSION_ACTIVE)
+	{
+		SessionStatus foreign = session_cookie_identify(value, len,
+														session_settings.cookie_name,
+														true, identity,
+														&has_identity);
+
+		status = Max(status, foreign);
+	}
+	session_proof_count(status, session_request_client_ip(request));
+	if (status != SESSION_ACTIVE || !has_identity)
+		return SESSION_PROVE_INVALID;
+	return SESSION_PROVE_PROVEN;
+}
+
+/* Proves the identity behind the running request. */
+SessionProveVerdict
+session_prove_request(SessionIdentity *identity)
+{
+	SessionRequest request = {0};
+	SessionToken token;
+	SessionProveVerdict verdict;
+
+	session_request_read(&request);
+	if (request.credential == NULL)
+		return SESSION_PROVE_ANONYMOUS;
+	if (session_settings.strategy == SESSION_STRATEGY_STATELESS)
+		return prove_by_cookie(&request, identity);
+	if (!session_request_token(&request, &token))
+	{
+		session_proof_count(SESSION_MALFORMED,
+							session_request_client_ip(&request));
+		return SESSION_PROVE_INVALID;
+	}
+	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
+		!request.from_header && !session_policy_requires_binding(&session_settings))
+		verdict = prove_by_snapshot(&request, &token, identity);
+	else
+		verdict = prove_by_row(&request, &token, identity, false);
+	session_crypto_wipe(&token, sizeof(token));
+	return verdict;
+}

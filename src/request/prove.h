@@ -1,0 +1,24 @@
+/*
+ * prove.h
+ *	  Proves the identity behind a web request, by "session.strategy".
+ */
+#ifndef SESSION_PROVE_H
+#define SESSION_PROVE_H
+
+#include "model/identity.h"
+
+typedef enum SessionProveVerdict
+{
+	SESSION_PROVE_ANONYMOUS,	/* the request has no credential */
+	SESSION_PROVE_INVALID,		/* its credential is not valid */
+	SESSION_PROVE_ENDED,		/* not valid, and its use ended the session */
+	SESSION_PROVE_PROVEN		/* the identity was filled */
+} SessionProveVerdict;
+
+/*
+ * Proves the identity behind the running request.  With the strategy
+ * cookie_cache, adds a new snapshot to response.headers when one is due.
+ */
+extern SessionProveVerdict session_prove_request(SessionIdentity *identity);
+
+#endif							/* SESSION_PROVE_H */
