@@ -8,6 +8,7 @@
 #   make fuzz           ten minutes of each fuzz target (FUZZ_SECONDS); clang
 #   make fuzz-short     one minute of each
 #   make indent         format the C code
+#   make dist           make the archive for PGXN of HEAD
 
 EXTENSION  = session
 EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" session.control)
@@ -99,4 +100,13 @@ indent:
 	scripts/indent $(SOURCES) $(INCLUDES) $(wildcard test/unit/*.[ch]) \
 		$(wildcard test/fuzz/*.[ch])
 
-.PHONY: unit fuzz fuzz-build fuzz-short indent
+# The archive for PGXN. It has the version of META.json, and leaves out what
+# .gitattributes names.
+DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' META.json)
+DIST        = $(EXTENSION)-$(DISTVERSION)
+
+dist:
+	scripts/check-meta
+	git archive --format=zip --prefix=$(DIST)/ --output=$(DIST).zip HEAD
+
+.PHONY: dist unit fuzz fuzz-build fuzz-short indent

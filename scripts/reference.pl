@@ -210,7 +210,7 @@ sub default_value
 	my $value = shift;
 	return undef unless defined $value;
 	$value =~ s/::[a-z ]+$//;
-	$value =~ s/^'(\d\d):(\d\d):00'$/($1 + 0 ? $1 + 0 . ' h' : '') . ($2 + 0 ? $2 + 0 . ' min' : '')/e;
+	$value =~ s/^'00:(\d\d):00'$/"'" . ($1 + 0) . " min'"/e;
 	return $value;
 }
 
