@@ -407,6 +407,7 @@ define_events(void)
 			   "If set to zero, it never is.");
 }
 
+/* Defines the settings; called once, from _PG_init. */
 void
 session_settings_init(void)
 {

@@ -49,6 +49,7 @@ static EVP_MD_CTX *digest = NULL;
 static EVP_CIPHER *gcm = NULL;
 static EVP_CIPHER *cbc = NULL;
 
+/* Fills memory with random bytes. */
 bool
 session_crypto_random(void *out, size_t len)
 {
@@ -78,6 +79,7 @@ hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
 	return ok;
 }
 
+/* Computes SHA-256. */
 bool
 session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 					  size_t len)
@@ -85,6 +87,7 @@ session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 	return hash_pieces(&sha256, out, in, len, NULL, 0);
 }
 
+/* Computes SHA-512. */
 bool
 session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 					  size_t len)
@@ -117,6 +120,7 @@ hmac_pieces(Hash *hash, uint8 *out, const Piece *pieces, int count,
 	return ok;
 }
 
+/* Computes HMAC-SHA-256. */
 bool
 session_crypto_hmac_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 						   size_t len, const void *key, size_t key_len)
@@ -126,6 +130,7 @@ session_crypto_hmac_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 	return hmac_pieces(&sha256, out, &piece, 1, key, key_len);
 }
 
+/* Computes HMAC-SHA-512. */
 bool
 session_crypto_hmac_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 						   size_t len, const void *key, size_t key_len)
@@ -206,6 +211,7 @@ run_cipher(EVP_CIPHER_CTX *ctx, uint8 *out, int *out_len, const void *in,
 		 EVP_CipherUpdate(ctx, out, out_len, in, (int) len) == 1);
 }
 
+/* Encrypts with AES-256-GCM, and writes the tag. */
 bool
 session_crypto_aes256gcm_seal(uint8 *out, uint8 tag[SESSION_GCM_TAG_BYTES],
 							  const void *in, size_t len,
@@ -227,6 +233,7 @@ session_crypto_aes256gcm_seal(uint8 *out, uint8 tag[SESSION_GCM_TAG_BYTES],
 	return ok;
 }
 
+/* Checks the tag and decrypts with AES-256-GCM. */
 bool
 session_crypto_aes256gcm_open(uint8 *out, const void *in, size_t len,
 							  const uint8 tag[SESSION_GCM_TAG_BYTES],
@@ -292,6 +299,7 @@ make_cbc_tag(uint8 tag[SESSION_CBC_TAG_BYTES], const void *in, size_t len,
 	return ok;
 }
 
+/* Encrypts with A256CBC-HS512, and writes the tag. */
 bool
 session_crypto_aes256cbc_hs512_seal(uint8 *out,
 									uint8 tag[SESSION_CBC_TAG_BYTES],
@@ -307,6 +315,7 @@ session_crypto_aes256cbc_hs512_seal(uint8 *out,
 		make_cbc_tag(tag, out, out_len, aad, aad_len, iv, key);
 }
 
+/* Checks the tag, then decrypts with A256CBC-HS512. */
 bool
 session_crypto_aes256cbc_hs512_open(uint8 *out, size_t *out_len,
 									const void *in, size_t len,
@@ -327,12 +336,14 @@ session_crypto_aes256cbc_hs512_open(uint8 *out, size_t *out_len,
 	return ok;
 }
 
+/* Compares two secrets in constant time. */
 bool
 session_crypto_equal(const void *a, const void *b, size_t len)
 {
 	return CRYPTO_memcmp(a, b, len) == 0;
 }
 
+/* Overwrites a secret in a way that the compiler does not remove. */
 void
 session_crypto_wipe(void *secret, size_t len)
 {

@@ -20,6 +20,7 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
+/* Finds the token of the scheme Bearer in an Authorization header. */
 bool
 session_authorization_bearer(const char **token, size_t *token_len,
 							 const char *value, size_t len)

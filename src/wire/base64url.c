@@ -49,6 +49,7 @@ to_value(char ch)
 			(~known & 64)) & 0xFF;
 }
 
+/* Writes bytes as base64url. */
 void
 session_base64url_encode(char *out, const uint8 *in, size_t len)
 {
@@ -69,6 +70,7 @@ session_base64url_encode(char *out, const uint8 *in, size_t len)
 		*out = to_char((bits << (6 - held)) & 63);
 }
 
+/* Reads base64url; false for any text that encoding does not write. */
 bool
 session_base64url_decode(uint8 *out, const char *in, size_t len)
 {

@@ -332,6 +332,7 @@ read_value(Reader *reader, int depth)
 	}
 }
 
+/* Reads the top-level members of a JSON object. */
 bool
 session_claims_read(SessionMember *members, int *count, const char *json,
 					size_t len)
@@ -365,6 +366,7 @@ session_claims_free(SessionMember *members, int count)
 		pfree(unconstify(char *, members[0].name));
 }
 
+/* Returns the member of a name, or NULL. */
 const SessionMember *
 session_claims_find(const SessionMember *members, int count, const char *name)
 {
@@ -390,6 +392,7 @@ time_between(const SessionMember *member, int64 low, int64 high, bool strict)
 		 member->integer <= Min(high, MAX_TIME));
 }
 
+/* Returns whether exp, nbf and iat allow the payload to be used. */
 bool
 session_claims_in_time(const SessionMember *members, int count, int64 now,
 					   int64 leeway, bool strict)

@@ -167,6 +167,7 @@ check_together(const SessionCookie *cookie)
 	return SESSION_COOKIE_OK;
 }
 
+/* Returns what keeps a cookie from being sent, or SESSION_COOKIE_OK. */
 SessionCookieFault
 session_cookie_header_check(const SessionCookie *cookie)
 {
@@ -191,6 +192,7 @@ session_cookie_header_check(const SessionCookie *cookie)
 	return check_together(cookie);
 }
 
+/* Reads a value of SameSite, in any case. */
 bool
 session_cookie_header_same_site(SessionSameSite *same_site,
 								const SessionCookieText *text)
@@ -299,6 +301,7 @@ value_room(const SessionCookie *cookie, int chunk)
 	return SESSION_COOKIE_BYTES - line.len;
 }
 
+/* Returns in how many cookies a value is sent; 0 = it is too long. */
 int
 session_cookie_header_chunks(const SessionCookie *cookie)
 {
@@ -311,6 +314,7 @@ session_cookie_header_chunks(const SessionCookie *cookie)
 	return (int) ((cookie->value.len + each - 1) / each);
 }
 
+/* Writes the value of a Set-Cookie header.  Returns its length. */
 size_t
 session_cookie_header_write(char *out, const SessionCookie *cookie, int chunk)
 {
@@ -414,6 +418,7 @@ find_part(const SessionCookieText *name, const SessionCookieText *wanted)
 	return tens > 0 && ones >= 0 ? tens * 10 + ones : NOT_OURS;
 }
 
+/* Finds the cookie of a name, and its chunks, in a Cookie header. */
 void
 session_cookie_header_find(SessionCookieFound *found,
 						   const SessionCookieText *header,
@@ -438,6 +443,7 @@ session_cookie_header_find(SessionCookieFound *found,
 	}
 }
 
+/* Sets the length of the value found; false when there is none. */
 bool
 session_cookie_header_value_len(const SessionCookieFound *found, size_t *len)
 {
@@ -456,6 +462,7 @@ session_cookie_header_value_len(const SessionCookieFound *found, size_t *len)
 	return count > 0;
 }
 
+/* Writes the value found. */
 void
 session_cookie_header_value(char *out, const SessionCookieFound *found)
 {

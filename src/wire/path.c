@@ -114,6 +114,7 @@ can_match(const char *pattern, size_t len)
 	return resolved_len == len && memcmp(resolved, pattern, len) == 0;
 }
 
+/* Returns whether every pattern of a list can match a path. */
 bool
 session_path_list_valid(const char *list)
 {
@@ -129,6 +130,7 @@ session_path_list_valid(const char *list)
 	return true;
 }
 
+/* Returns whether a pattern of the list matches a path. */
 bool
 session_path_listed(const char *list, const char *path, size_t len)
 {

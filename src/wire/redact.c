@@ -304,6 +304,7 @@ find_secret(Secret *secret, const char *text, const char *from)
 	return false;
 }
 
+/* Returns the size of the redacted text; 0 when nothing is redacted. */
 size_t
 session_redact_size(const char *text)
 {
@@ -319,6 +320,7 @@ session_redact_size(const char *text)
 	return from == text ? 0 : size + strlen(from) + 1;
 }
 
+/* Writes the redacted text. */
 void
 session_redact_write(char *out, const char *text)
 {

@@ -43,12 +43,14 @@ format_token(char *out, const char *prefix, const uint8 *payload)
 	session_base64url_encode(out + PREFIX_CHARS, payload, PAYLOAD_BYTES);
 }
 
+/* Reads a session token; false for any other text. */
 bool
 session_token_parse(SessionToken *token, const char *chars, size_t len)
 {
 	return parse_token((uint8 *) token, SESSION_PREFIX, chars, len);
 }
 
+/* Reads a refresh token; false for any other text. */
 bool
 session_token_parse_refresh(SessionRefreshToken *token, const char *chars,
 							size_t len)
@@ -56,18 +58,21 @@ session_token_parse_refresh(SessionRefreshToken *token, const char *chars,
 	return parse_token((uint8 *) token, REFRESH_PREFIX, chars, len);
 }
 
+/* Writes a session token. */
 void
 session_token_format(char *out, const SessionToken *token)
 {
 	format_token(out, SESSION_PREFIX, (const uint8 *) token);
 }
 
+/* Writes a refresh token. */
 void
 session_token_format_refresh(char *out, const SessionRefreshToken *token)
 {
 	format_token(out, REFRESH_PREFIX, (const uint8 *) token);
 }
 
+/* Returns the generation of a refresh token. */
 uint32
 session_token_generation(const SessionRefreshToken *token)
 {
@@ -90,6 +95,7 @@ derive_bytes(uint8 out[SESSION_SHA256_BYTES], const char *use,
 									  SESSION_SECRET_BYTES);
 }
 
+/* Derives the tokens of a generation from the session's key. */
 bool
 session_token_derive(SessionToken *token, SessionRefreshToken *refresh,
 					 const uint8 id[SESSION_ID_BYTES], uint32 generation,
@@ -109,6 +115,7 @@ session_token_derive(SessionToken *token, SessionRefreshToken *refresh,
 	return ok;
 }
 
+/* Makes a UUIDv7 from a time and random bytes. */
 void
 session_token_make_id(uint8 id[SESSION_ID_BYTES], uint64 unix_us)
 {
@@ -122,6 +129,7 @@ session_token_make_id(uint8 id[SESSION_ID_BYTES], uint64 unix_us)
 	id[8] = (uint8) (0x80 | (id[8] & 0x3F));
 }
 
+/* Reads a UUID of 36 characters; false for any other text. */
 bool
 session_token_parse_id(uint8 id[SESSION_ID_BYTES], const char *chars,
 					   size_t len)
