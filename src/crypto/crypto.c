@@ -2,16 +2,17 @@
  * crypto.c
  *	  The only file that includes OpenSSL.
  *
- * Rules: no server state beyond postgres.h, so that the fuzzers and unit
- * tests link it as it is.  The digest context and the fetched algorithms live
- * as long as the process: fetching on every call costs more than the hash.
- * Nothing secret stays in them, because a context is wiped when it is
- * initialised again and finishing clears the block buffer.  Contexts that
- * hold a cipher's key are made and freed, which wipes them, in each call.
- *
- * HMAC and HKDF are put together here from digests: both run on every
- * request, and OpenSSL's own objects for them keep the key between calls and
- * take twice (HMAC) and three times (HKDF) as long.
+ * Rules:
+ * - It uses no server state, so that the fuzzers and unit tests can link it.
+ * - The digest context and the fetched algorithms live as long as the process:
+ *	 fetching them in every call costs more than the hash.  Nothing secret
+ *	 stays in them, because finishing clears the block buffer and the next
+ *	 initialization wipes the context.
+ * - A context that holds a cipher's key is created and freed, which wipes it,
+ *	 in each call.
+ * - HMAC and HKDF are built from digests here, because both run on every
+ *	 request.  OpenSSL's own objects for them keep the key between calls, and
+ *	 take twice (HMAC) and three times (HKDF) as long.
  */
 #include "postgres.h"
 
@@ -36,7 +37,7 @@ typedef struct Hash
 	EVP_MD	   *md;
 } Hash;
 
-/* A piece of what is hashed. */
+/* A piece of the hashed bytes. */
 typedef struct Piece
 {
 	const void *data;
@@ -56,7 +57,7 @@ session_crypto_random(void *out, size_t len)
 	return pg_strong_random(out, len);
 }
 
-/* Hash some bytes and the pieces that follow them. */
+/* Hashes some bytes and the pieces that follow them. */
 static bool
 hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
 			const Piece *more, int count)
@@ -95,7 +96,7 @@ session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 	return hash_pieces(&sha512, out, in, len, NULL, 0);
 }
 
-/* RFC 2104 section 2; out may be one of the pieces. */
+/* Computes HMAC by RFC 2104 section 2; out may be one of the pieces. */
 static bool
 hmac_pieces(Hash *hash, uint8 *out, const Piece *pieces, int count,
 			const void *key, size_t key_len)
@@ -140,7 +141,7 @@ session_crypto_hmac_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 	return hmac_pieces(&sha512, out, &piece, 1, key, key_len);
 }
 
-/* RFC 5869 section 2; no salt is a salt of zeroes. */
+/* Computes HKDF-SHA-256 by RFC 5869 section 2; no salt is a salt of zeroes. */
 bool
 session_crypto_hkdf_sha256(uint8 *out, size_t out_len, const void *info,
 						   size_t info_len, const void *salt, size_t salt_len,
@@ -172,7 +173,7 @@ session_crypto_hkdf_sha256(uint8 *out, size_t out_len, const void *info,
 	return ok;
 }
 
-/* A context with key and IV; NULL when OpenSSL refuses. */
+/* Returns a context with key and IV; NULL when OpenSSL refuses. */
 static EVP_CIPHER_CTX *
 begin_cipher(EVP_CIPHER **cipher, const char *name, const uint8 *iv,
 			 const uint8 *key, bool seal)
@@ -192,7 +193,7 @@ begin_cipher(EVP_CIPHER **cipher, const char *name, const uint8 *iv,
 	return ctx;
 }
 
-/* Free a context, wiping the key in it, and forget what went wrong. */
+/* Frees a context, which wipes its key, and clears OpenSSL's error queue. */
 static void
 end_cipher(EVP_CIPHER_CTX *ctx)
 {
@@ -200,7 +201,7 @@ end_cipher(EVP_CIPHER_CTX *ctx)
 	ERR_clear_error();
 }
 
-/* Run bytes through a cipher; out is NULL for associated data. */
+/* Runs bytes through a cipher; out is NULL for associated data. */
 static bool
 run_cipher(EVP_CIPHER_CTX *ctx, uint8 *out, int *out_len, const void *in,
 		   size_t len)
@@ -253,13 +254,16 @@ session_crypto_aes256gcm_open(uint8 *out, const void *in, size_t len,
 		run_cipher(ctx, out, &n, in, len) && (size_t) n == len &&
 		EVP_CipherFinal_ex(ctx, rest, &n) == 1 && n == 0;
 	end_cipher(ctx);
-	/* What was decrypted before the tag could be looked at is not proven. */
+	/* GCM decrypts before the tag is checked: wipe bytes without proof. */
 	if (!ok && len > 0)
 		session_crypto_wipe(out, len);
 	return ok;
 }
 
-/* AES-256-CBC with PKCS#7; only for bytes whose tag is made or was right. */
+/*
+ * Runs AES-256-CBC with PKCS#7 padding.  Decrypts only ciphertext whose tag
+ * has been checked.
+ */
 static bool
 run_cbc(uint8 *out, size_t *out_len, const void *in, size_t len,
 		const uint8 *iv, const uint8 *key, bool seal)
@@ -276,7 +280,9 @@ run_cbc(uint8 *out, size_t *out_len, const void *in, size_t len,
 	return ok;
 }
 
-/* RFC 7518 section 5.2.2.1, steps 4 to 6. */
+/*
+ * Computes the tag of A256CBC-HS512: RFC 7518 section 5.2.2.1, steps 4 to 6.
+ */
 static bool
 make_cbc_tag(uint8 tag[SESSION_CBC_TAG_BYTES], const void *in, size_t len,
 			 const void *aad, size_t aad_len, const uint8 *iv,

@@ -164,6 +164,7 @@ session_database_count(SessionCounter which)
 	session_database_count_many(which, 1);
 }
 
+/* Adds to a counter of this database. */
 void
 session_database_count_many(SessionCounter which, int64 count)
 {

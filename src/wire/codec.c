@@ -6,7 +6,7 @@
 
 #include "wire/codec.h"
 
-/* An encoding, and how many dots are in each of its values. */
+/* An encoding, and the number of dots in each of its values. */
 typedef struct Entry
 {
 	const SessionCodec *codec;

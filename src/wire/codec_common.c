@@ -2,10 +2,11 @@
  * codec_common.c
  *	  What the encodings share: parts, keys, headers.
  *
- * Rules: a derived key is made for one call and wiped in it.  Keys made here
- * are never used as they are; the label that separates what is derived from
- * them starts with the encoding and cannot be written in two ways, because
- * no encoding's name contains a colon.
+ * Rules:
+ * - A derived key is made for one call, and wiped in it.
+ * - A key of ours is never used directly: a key for the encoding and the
+ *	 purpose is derived from it.  The label of the derivation is unambiguous,
+ *	 because no encoding's name contains a colon.
  */
 #include "postgres.h"
 
@@ -40,7 +41,7 @@ session_codec_split(SessionPart *parts, int count, const char *value,
 	{
 		const char *dot = memchr(value, '.', end - value);
 
-		/* A dot must be where parts follow, and nowhere else. */
+		/* All parts but the last are followed by a dot. */
 		if ((dot != NULL) != (i < count - 1))
 			return false;
 		parts[i].chars = value;

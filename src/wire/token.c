@@ -1,9 +1,9 @@
 /*
  * token.c
- *	  Parsing and writing session tokens.
+ *	  Reads and writes session tokens and refresh tokens.
  *
- * Rules: the length is looked at first, so junk of any size costs one
- * comparison; a token that does not parse leaves nothing behind.
+ * Rules: the length is checked first, so a text of any other length costs one
+ * comparison.  A token that does not parse is wiped.
  */
 #include "postgres.h"
 
@@ -24,6 +24,7 @@ StaticAssertDecl(sizeof(SessionToken) == PAYLOAD_BYTES,
 StaticAssertDecl(sizeof(SessionRefreshToken) == PAYLOAD_BYTES,
 				 "SessionRefreshToken must have no padding");
 
+/* Reads a token of a kind into its bytes. */
 static bool
 parse_token(uint8 *payload, const char *prefix, const char *chars, size_t len)
 {
@@ -36,6 +37,7 @@ parse_token(uint8 *payload, const char *prefix, const char *chars, size_t len)
 	return false;
 }
 
+/* Writes a token of a kind from its bytes. */
 static void
 format_token(char *out, const char *prefix, const uint8 *payload)
 {
@@ -81,7 +83,7 @@ session_token_generation(const SessionRefreshToken *token)
 	return (uint32) g[0] << 24 | (uint32) g[1] << 16 | (uint32) g[2] << 8 | g[3];
 }
 
-/* One of the two values of a generation, told apart by what it is for. */
+/* Derives one of the two values of a generation; "use" says which. */
 static bool
 derive_bytes(uint8 out[SESSION_SHA256_BYTES], const char *use,
 			 const SessionRefreshToken *refresh, const uint8 *key)
