@@ -2,8 +2,8 @@
  * settings.c
  *	  Name, range, unit and text of the settings that several modules share.
  *
- * A setting that has hooks of its own is defined by its module: session.context
- * by engine/context.c, session.log_events by audit/event.c.
+ * A setting whose hooks belong to a module is defined by that module:
+ * session.context by engine/context.c, session.log_events by audit/event.c.
  *
  * Rules: a setting is PGC_SUSET when a weaker value would weaken security, so
  * that no application role can loosen its own sessions; ALTER DATABASE and
@@ -101,7 +101,10 @@ static const struct config_enum_entry on_invalid_options[] = {
 	{NULL, 0, false}
 };
 
-/* Defines a number only a superuser may change; its value now is its default. */
+/*
+ * Defines an integer that only a superuser may change.  Its value now is its
+ * default.
+ */
 static void
 define_int(const char *name, int *value, int min, int max, int unit,
 		   const char *short_text, const char *long_text)
@@ -110,7 +113,7 @@ define_int(const char *name, int *value, int min, int max, int unit,
 							min, max, PGC_SUSET, unit, NULL, NULL, NULL);
 }
 
-/* The same of a number that is one for the whole server. */
+/* Defines an integer that has one value for the whole server. */
 static void
 define_server_int(const char *name, int *value, int min, int max,
 				  GucContext context, int unit,
@@ -160,10 +163,12 @@ define_time(void)
 			   "If set to zero, sessions do not end from idleness.");
 	define_int("session.max_lifetime", &s->max_lifetime, 0, INT_MAX,
 			   GUC_UNIT_S,
-			   "Sets the age that no refresh can carry a session past.",
-			   "If set to zero, there is no such cap.");
+			   "Sets the maximum age of a session, however often it "
+			   "is refreshed.",
+			   "If set to zero, there is no maximum.");
 	define_bool("session.sliding", &s->sliding,
-				"Makes the lifetime of new sessions start again with every use.",
+				"Restarts the lifetime of new sessions with every "
+				"use.",
 				"The lifetime is then the idle timeout, and "
 				"\"session.max_lifetime\" the hard deadline.");
 	define_int("session.update_age", &s->update_age, 0, INT_MAX, GUC_UNIT_S,
@@ -186,14 +191,15 @@ define_refresh(void)
 	define_int("session.refresh_lifetime", &s->refresh_lifetime, 1, INT_MAX,
 			   GUC_UNIT_S,
 			   "Sets how long a refreshable session lives in all.",
-			   "It counts from the session's creation, whatever is "
-			   "refreshed, and \"session.max_lifetime\" may end it sooner.");
+			   "It is counted from the creation of the session.  "
+			   "\"session.max_lifetime\" may end it sooner.");
 	define_int("session.refresh_grace", &s->refresh_grace, 0, 3600,
 			   GUC_UNIT_S,
-			   "Sets how long a refresh token that was just used gives the "
-			   "same tokens again.",
-			   "It does so longer while the tokens are not used.  If set to "
-			   "zero, using one twice always ends the session.");
+			   "Sets how long a refresh token that was just used "
+			   "returns the same new tokens again.",
+			   "It does so longer while the new tokens are not "
+			   "used.  If set to zero, using a refresh token twice "
+			   "always ends the session.");
 }
 
 static void
@@ -203,16 +209,18 @@ define_keys(void)
 
 	define_string("session.master_key_file", &s->master_key_file,
 				  "session_master.key", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
-				  "Sets the file with the master key, which seals all others.",
-				  "It is made at first use.  A relative path starts at the "
-				  "data directory.");
+				  "Sets the file that contains the master key, which "
+				  "seals all other keys.",
+				  "The file is created at first use.  A relative path "
+				  "is relative to the data directory.");
 	define_string("session.master_key_command", &s->master_key_command,
 				  "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 				  "Sets a shell command that prints the master key.",
 				  "If set, the file is not used.");
 	define_bool("session.encrypt_data", &s->encrypt_data,
 				"Seals the data of sessions under the master key.",
-				"Data written before stays readable either way.");
+				"Data that was written while the setting had the "
+				"other value stays readable.");
 }
 
 static void
@@ -228,11 +236,14 @@ define_cookies(void)
 	define_string("session.cookie_domain", &s->cookie_domain, "",
 				  PGC_SUSET, 0,
 				  "Sets the domain of the session cookie.",
-				  "If empty, only the host that set it gets it back.");
+				  "If empty, browsers send the cookie only to the host "
+				  "that set it.");
 	define_bool("session.cookie_secure", &s->cookie_secure,
-				"Keeps the session cookie to encrypted connections.", NULL);
+				"Sets the attribute Secure: browsers send the "
+				"session cookie over encrypted connections only.", NULL);
 	define_bool("session.cookie_http_only", &s->cookie_http_only,
-				"Keeps the session cookie from scripts.", NULL);
+				"Sets the attribute HttpOnly: scripts cannot read "
+				"the session cookie.", NULL);
 	define_enum("session.cookie_same_site", &s->cookie_same_site,
 				same_site_options,
 				"Sets whether requests from other sites carry the session "
@@ -242,8 +253,8 @@ define_cookies(void)
 				"Sets how snapshots of sessions are encoded.", NULL);
 	define_int("session.cookie_cache_ttl", &s->cookie_cache_ttl, 1, DAY,
 			   GUC_UNIT_S,
-			   "Sets how long a snapshot of a session is trusted without "
-			   "looking at the session.", NULL);
+			   "Sets how long a snapshot of a session is accepted "
+			   "without reading the session's row.", NULL);
 	define_string("session.claims_function", &s->claims_function, "",
 				  PGC_SUSET, 0,
 				  "Sets a function that adds claims to snapshots and tokens.",
@@ -251,7 +262,7 @@ define_cookies(void)
 				  "returns jsonb.");
 }
 
-/* A pattern that could never match would protect nothing. */
+/* Refuses a pattern that could never match: it would protect nothing. */
 static bool
 check_sensitive_paths(char **newval, void **extra, GucSource source)
 {
@@ -269,37 +280,40 @@ define_requests(void)
 	SessionSettings *s = &session_settings;
 
 	define_enum("session.strategy", &s->strategy, strategy_options,
-				"Sets what a cookie holds and who decides about a request.",
-				"With \"database\" the row decides, with \"cookie_cache\" a "
-				"snapshot beside the token for a while, with \"stateless\" "
-				"there is no row.");
+				"Sets what the session cookie contains and how a "
+				"request is validated.",
+				"With \"database\" the session's row is read, with "
+				"\"cookie_cache\" a snapshot beside the token is "
+				"accepted for a while, with \"stateless\" the cookie "
+				"is the session and there is no row.");
 	DefineCustomStringVariable("session.sensitive_paths",
-							   "Sets the paths at which the row decides even "
-							   "while a snapshot is good.",
-							   "A comma-separated list; /x/* is all below /x, "
-							   "and /x itself.",
+							   "Sets the paths of requests for which the session's "
+							   "row is read even if there is a valid snapshot.",
+							   "A comma-separated list.  /x/* stands for /x and all "
+							   "paths below it.",
 							   &s->sensitive_paths, "", PGC_SUSET, 0,
 							   check_sensitive_paths, NULL, NULL);
 	define_string("session.token_header", &s->token_header,
 				  "x-session-token", PGC_SUSET, 0,
 				  "Sets the request header that may hold the token in place of "
 				  "the cookie.",
-				  "In the header Authorization, the token follows the scheme "
-				  "Bearer.  If empty, no header does.");
+				  "In the header Authorization, the token follows the "
+				  "scheme Bearer.  If empty, no header is read.");
 	define_string("session.client_ip_header", &s->client_ip_header, "",
 				  PGC_SUSET, 0,
 				  "Sets the request header that holds the client's address.",
-				  "Of a list the last one counts.  If empty, the address is "
-				  "not known.");
+				  "The last address of a list is used.  If empty, the "
+				  "address is unknown.");
 	define_string("session.authenticated_role", &s->authenticated_role, "",
 				  PGC_SUSET, 0,
 				  "Sets the role of requests whose session has a user and no "
 				  "role of its own.",
-				  "If empty, their role stays as it is.");
+				  "If empty, the role of such requests does not change.");
 	define_enum("session.on_invalid", &s->on_invalid, on_invalid_options,
-				"Sets what happens to a request whose token is not good.",
-				"With \"anonymous\" it goes on without a session, with "
-				"\"reject\" it fails.");
+				"Sets what happens to a request whose credential is "
+				"not valid.",
+				"With \"anonymous\" it continues without a session, "
+				"with \"reject\" it fails.");
 }
 
 static void
@@ -312,8 +326,8 @@ define_limits(void)
 			   "If set to zero, there is no limit.");
 	define_enum("session.on_limit", &s->on_limit, on_limit_options,
 				"Sets what happens when a user is at the limit of sessions.",
-				"With \"evict\" the oldest sessions end, with \"reject\" no "
-				"session is made.");
+				"With \"evict\" the oldest sessions end, with "
+				"\"reject\" no session is created.");
 	define_int("session.max_data_size", &s->max_data_size,
 			   1024, 128 * 1024 * 1024, GUC_UNIT_BYTE,
 			   "Sets how large the data of a session may get.",
@@ -353,7 +367,7 @@ define_upkeep(void)
 	SessionSettings *s = &session_settings;
 
 	define_server_int("session.activity_size", &s->activity_size, 16, 10000000,
-	/* what is there when the server starts, if it matters */
+	/* shared memory has one size for the life of the server */
 					  process_shared_preload_libraries_in_progress ?
 					  PGC_POSTMASTER : PGC_SIGHUP, 0,
 					  "Sets how many sessions shared memory has room for.",
@@ -394,19 +408,21 @@ define_events(void)
 	SessionSettings *s = &session_settings;
 
 	define_bool("session.notify", &s->notify,
-				"Sends events that are written on channel \"session\", too.",
+				"Also sends each event that is written on the "
+				"channel \"session\".",
 				"Any role that can connect may listen there.");
 	define_int("session.event_retention", &s->event_retention, 0, INT_MAX,
 			   GUC_UNIT_S,
 			   "Sets how long events are kept.",
-			   "If set to zero, they are kept for ever.");
+			   "If set to zero, they are never deleted.");
 	define_int("session.failure_threshold", &s->failure_threshold,
 			   0, INT_MAX, 0,
-			   "Sets how many bad tokens may come from an address within a "
-			   "minute before that is an event.",
-			   "If set to zero, it never is.");
+			   "Sets how many invalid tokens may come from an "
+			   "address within a minute before an event is written.",
+			   "If set to zero, there are no such events.");
 }
 
+/* Defines the settings; called once, from _PG_init. */
 void
 session_settings_init(void)
 {

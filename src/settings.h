@@ -48,7 +48,7 @@ typedef enum SessionEncoding
 	SESSION_ENCODING_SEALED
 } SessionEncoding;
 
-/* Enums are int, because that is what the server's setting machinery writes. */
+/* Enums are int, because the server stores enum settings as int. */
 typedef struct SessionSettings
 {
 	int			lifetime;
@@ -75,7 +75,7 @@ typedef struct SessionSettings
 	char	   *cookie_domain;
 	bool		cookie_secure;
 	bool		cookie_http_only;
-	int			cookie_same_site;	/* SessionSameSite of wire/cookie_header.h */
+	int			cookie_same_site;	/* SessionSameSite */
 	int			cookie_encoding;	/* SessionEncoding */
 	int			cookie_cache_ttl;
 	char	   *claims_function;

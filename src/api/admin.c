@@ -6,8 +6,8 @@
  *	  session_revoke_user	session_revoke_tenant
  *	  session_cleanup
  *
- * Rules: nothing here takes or returns a token.  A user or tenant that is
- * NULL is refused rather than taken to mean all.
+ * Rules: no function here takes or returns a token.  A user or tenant that is
+ * NULL is an error where it would otherwise mean "all".
  */
 #include "postgres.h"
 
@@ -35,6 +35,7 @@ PG_FUNCTION_INFO_V1(session_revoke_user);
 PG_FUNCTION_INFO_V1(session_revoke_tenant);
 PG_FUNCTION_INFO_V1(session_cleanup);
 
+/* Returns a session by its id, live or ended. */
 Datum
 session_get(PG_FUNCTION_ARGS)
 {
@@ -48,6 +49,7 @@ session_get(PG_FUNCTION_ARGS)
 												   GetCurrentTimestamp()));
 }
 
+/* Returns a text argument; errors if it is NULL, empty or too long. */
 static text *
 required_name(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -55,6 +57,7 @@ required_name(FunctionCallInfo fcinfo, int n, const char *name)
 	return session_arg_name(fcinfo, n, name, SESSION_NAME_BYTES);
 }
 
+/* Lists the sessions of a user, newest first. */
 Datum
 session_list(PG_FUNCTION_ARGS)
 {
@@ -84,6 +87,7 @@ session_list(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+/* Revokes a session by its id. */
 Datum
 session_revoke_id(PG_FUNCTION_ARGS)
 {
@@ -98,6 +102,7 @@ session_revoke_id(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(session_lifecycle_revoke_id(PG_GETARG_UUID_P(0), reason));
 }
 
+/* Revokes the sessions of a user, but not `except`. */
 Datum
 session_revoke_user(PG_FUNCTION_ARGS)
 {
@@ -112,6 +117,7 @@ session_revoke_user(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, "user", except));
 }
 
+/* Revokes the sessions of a tenant. */
 Datum
 session_revoke_tenant(PG_FUNCTION_ARGS)
 {
@@ -123,7 +129,7 @@ session_revoke_tenant(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, "tenant", NULL));
 }
 
-/* Names of steps as an array of text. */
+/* Returns a list of C strings as an array of text. */
 static Datum
 names_array(List *names)
 {
@@ -137,6 +143,7 @@ names_array(List *names)
 										   TYPALIGN_INT));
 }
 
+/* Runs all steps of upkeep in the caller's transaction. */
 Datum
 session_cleanup(PG_FUNCTION_ARGS)
 {

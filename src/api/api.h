@@ -1,9 +1,9 @@
 /*
  * api.h
- *	  What the SQL entry points share: taking arguments and giving results.
+ *	  What the SQL entry points share: reading arguments and building results.
  *
- * An argument that only an application can get wrong raises, with a message
- * that names it; a token never does.
+ * A bad argument of the application raises an error that names the argument.
+ * A bad token, which comes from a client, never raises an error.
  */
 #ifndef SESSION_API_H
 #define SESSION_API_H
@@ -15,62 +15,79 @@
 #include "model/row.h"
 #include "wire/token.h"
 
-/* Longest user and tenant ids; both are index keys. */
+/* Longest user and tenant id, in bytes; both are index keys. */
 #define SESSION_NAME_BYTES 1024
 
 /* Longest secret that can be imported, in bytes. */
 #define SESSION_IMPORT_BYTES 1024
 
-/* Longest reason of a revocation. */
+/* Longest reason of a revocation, in bytes. */
 #define SESSION_REASON_BYTES 256
 
-/* Purpose of a key or cookie for which the call names none. */
+/* Purpose of a key or cookie when the argument is NULL. */
 #define SESSION_DEFAULT_PURPOSE "session"
 
-/* False for NULL and for anything that is not exactly a session token. */
+/*
+ * Parses a session token.  Returns false for NULL and for anything that is not
+ * exactly a session token.
+ */
 extern pg_nodiscard bool session_arg_token(FunctionCallInfo fcinfo, int n,
 										   SessionToken *token);
 
-/* The same for a refresh token. */
+/*
+ * Parses a refresh token.  Returns false for NULL and for anything that is not
+ * exactly a refresh token.
+ */
 extern pg_nodiscard bool session_arg_refresh(FunctionCallInfo fcinfo, int n,
 											 SessionRefreshToken *token);
 
 /*
- * Says that an argument which came from an address (NULL = it was not said) is
- * no token, unless it is NULL or empty, which is none at all.
+ * Counts an argument that is not a token, and records evidence about the
+ * address (may be NULL).  A NULL or empty argument means that the client sent
+ * no token, so there is no evidence of it.
  */
 extern void session_arg_refused(FunctionCallInfo fcinfo, int n,
 								const inet *ip);
 
-/* NULL for SQL NULL; errors when empty or longer than max bytes. */
+/*
+ * Returns a text, NULL for SQL NULL.  Errors with 22023 if it is empty and
+ * with 54000 if it is longer than max bytes.
+ */
 extern text *session_arg_name(FunctionCallInfo fcinfo, int n,
 							  const char *name, Size max);
 
 /*
- * The purpose of a key or cookie, SESSION_DEFAULT_PURPOSE for SQL NULL; errors for odd
- * characters.
+ * Returns the purpose of a key or cookie, SESSION_DEFAULT_PURPOSE for SQL
+ * NULL.  Errors with 22023 if it has a character that the name of a cookie may
+ * not have.
  */
 extern char *session_arg_purpose(FunctionCallInfo fcinfo, int n);
 
-/* Errors for SQL NULL. */
+/* Errors with 22004 if an argument is NULL. */
 extern void session_arg_required(FunctionCallInfo fcinfo, int n,
 								 const char *name);
 
-/* NULL for SQL NULL. */
+/* Returns an address, NULL for SQL NULL. */
 extern inet *session_arg_inet(FunctionCallInfo fcinfo, int n);
 
-/* NULL for SQL NULL; cut to SESSION_USER_AGENT_BYTES. */
+/* Returns a user agent cut to SESSION_USER_AGENT_BYTES, NULL for SQL NULL. */
 extern text *session_arg_user_agent(FunctionCallInfo fcinfo, int n);
 
-/* Microseconds, or none for SQL NULL; errors outside least to 68 years. */
+/*
+ * Returns an interval in microseconds, `none` for SQL NULL.  Errors with 22023
+ * unless it is at least `least` and at most 68 years.
+ */
 extern int64 session_arg_interval(FunctionCallInfo fcinfo, int n,
 								  const char *name, int64 least, int64 none);
 
-/* None for SQL NULL; errors when negative. */
+/* Returns a number, `none` for SQL NULL.  Errors with 22023 if negative. */
 extern int32 session_arg_count(FunctionCallInfo fcinfo, int n,
 							   const char *name, int32 none);
 
-/* Ends a SETOF function with one composite value, or with none. */
+/*
+ * Return the result of a function: no row, a composite value, a session_info,
+ * or session_credentials.  In a SETOF function the value is the only row.
+ */
 extern Datum session_return_none(FunctionCallInfo fcinfo);
 extern Datum session_return_values(FunctionCallInfo fcinfo, const Oid *types,
 								   int columns, Datum *values, bool *nulls);
@@ -80,7 +97,7 @@ extern Datum session_return_credentials(FunctionCallInfo fcinfo,
 										const SessionRow *row,
 										const SessionCredentials *given);
 
-/* Begins the result of a SETOF function, and adds one session_info to it. */
+/* Begin a set of session_info, and add a session to it. */
 extern void session_begin_infos(FunctionCallInfo fcinfo);
 extern void session_put_info(FunctionCallInfo fcinfo, const SessionRow *row,
 							 SessionStatus status);

@@ -1,9 +1,9 @@
 /*
  * argument.c
- *	  Taking arguments apart.
+ *	  Reads the arguments of SQL functions.
  *
- * Rules: the size of a client's value is looked at before its bytes are, so
- * junk is turned away without being copied, decompressed or fetched.
+ * Rules: the size of a client's value is checked before its bytes are read, so
+ * that a value that is too large is never copied, decompressed or fetched.
  */
 #include "postgres.h"
 
@@ -21,7 +21,7 @@
 #include "shared/database.h"
 #include "wire/codec.h"
 
-/* The text of a token of either kind; NULL unless it has the right size. */
+/* Returns the text of a token of either kind, or NULL if the size is wrong. */
 static text *
 token_text(FunctionCallInfo fcinfo, int n)
 {
@@ -31,6 +31,7 @@ token_text(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_TEXT_PP(n);
 }
 
+/* Parses a session token; returns whether the argument is one. */
 bool
 session_arg_token(FunctionCallInfo fcinfo, int n, SessionToken *token)
 {
@@ -41,6 +42,7 @@ session_arg_token(FunctionCallInfo fcinfo, int n, SessionToken *token)
 							VARSIZE_ANY_EXHDR(value));
 }
 
+/* Parses a refresh token; returns whether the argument is one. */
 bool
 session_arg_refresh(FunctionCallInfo fcinfo, int n,
 					SessionRefreshToken *token)
@@ -52,6 +54,7 @@ session_arg_refresh(FunctionCallInfo fcinfo, int n,
 									VARSIZE_ANY_EXHDR(value));
 }
 
+/* Counts a malformed token, and records it as evidence unless it is empty. */
 void
 session_arg_refused(FunctionCallInfo fcinfo, int n, const inet *ip)
 {
@@ -61,6 +64,7 @@ session_arg_refused(FunctionCallInfo fcinfo, int n, const inet *ip)
 		session_evidence_failure(ip);
 }
 
+/* Errors if an argument is NULL. */
 void
 session_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -70,6 +74,7 @@ session_arg_required(FunctionCallInfo fcinfo, int n, const char *name)
 				 errmsg("%s must not be null", name)));
 }
 
+/* Returns a text; errors if it is empty or too long. */
 text *
 session_arg_name(FunctionCallInfo fcinfo, int n, const char *name, Size max)
 {
@@ -91,7 +96,10 @@ session_arg_name(FunctionCallInfo fcinfo, int n, const char *name, Size max)
 	return PG_GETARG_TEXT_PP(n);
 }
 
-/* Purposes are names of cookies too, so they keep to what those may hold. */
+/*
+ * Returns a purpose.  Purposes are used as names of cookies, so the characters
+ * are those of a token in RFC 9110, section 5.6.2.
+ */
 char *
 session_arg_purpose(FunctionCallInfo fcinfo, int n)
 {
@@ -112,22 +120,25 @@ session_arg_purpose(FunctionCallInfo fcinfo, int n)
 	return purpose;
 }
 
+/* Returns an address. */
 inet *
 session_arg_inet(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : PG_GETARG_INET_PP(n);
 }
 
+/* Returns a user agent, cut to SESSION_USER_AGENT_BYTES. */
 text *
 session_arg_user_agent(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
 		return NULL;
-	/* One byte more tells whether a character straddles the cut. */
+	/* One byte more shows whether the cut would split a character. */
 	return session_info_user_agent(PG_GETARG_TEXT_P_SLICE(n, 0,
 														  SESSION_USER_AGENT_BYTES + 1));
 }
 
+/* Returns an interval in microseconds; errors if it is out of range. */
 int64
 session_arg_interval(FunctionCallInfo fcinfo, int n, const char *name,
 					 int64 least, int64 none)
@@ -147,6 +158,7 @@ session_arg_interval(FunctionCallInfo fcinfo, int n, const char *name,
 	return usecs;
 }
 
+/* Returns a number; errors if it is negative. */
 int32
 session_arg_count(FunctionCallInfo fcinfo, int n, const char *name, int32 none)
 {

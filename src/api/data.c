@@ -6,8 +6,8 @@
  *	  session_data_set		session_data_delete	session_data_clear
  *	  session_data_save
  *
- * Rules: NULL and false say that the token is not good for a live session; a
- * key that is not there is NULL as well, a JSON null is 'null'.
+ * Rules: a token that is not that of an active session gives NULL or false.  A
+ * missing key gives NULL too; a key with a JSON null gives 'null'.
  */
 #include "postgres.h"
 
@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(session_data_delete);
 PG_FUNCTION_INFO_V1(session_data_clear);
 PG_FUNCTION_INFO_V1(session_data_save);
 
+/* Returns the argument "key"; errors if it is NULL. */
 static text *
 arg_key(FunctionCallInfo fcinfo)
 {
@@ -37,6 +38,7 @@ arg_key(FunctionCallInfo fcinfo)
 	return PG_GETARG_TEXT_PP(1);
 }
 
+/* Returns a jsonb argument; errors if it is NULL. */
 static Jsonb *
 arg_jsonb(FunctionCallInfo fcinfo, int n, const char *name)
 {
@@ -44,6 +46,7 @@ arg_jsonb(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_GETARG_JSONB_P(n);
 }
 
+/* Returns a value, SQL NULL for a NULL pointer. */
 static Datum
 return_jsonb(FunctionCallInfo fcinfo, Jsonb *value)
 {
@@ -52,6 +55,7 @@ return_jsonb(FunctionCallInfo fcinfo, Jsonb *value)
 	PG_RETURN_JSONB_P(value);
 }
 
+/* Returns the whole data. */
 Datum
 session_data(PG_FUNCTION_ARGS)
 {
@@ -65,6 +69,7 @@ session_data(PG_FUNCTION_ARGS)
 	return return_jsonb(fcinfo, data);
 }
 
+/* Returns the value of a key. */
 Datum
 session_data_get(PG_FUNCTION_ARGS)
 {
@@ -79,6 +84,7 @@ session_data_get(PG_FUNCTION_ARGS)
 	return return_jsonb(fcinfo, value);
 }
 
+/* Removes a key and returns its value. */
 Datum
 session_data_pop(PG_FUNCTION_ARGS)
 {
@@ -94,6 +100,7 @@ session_data_pop(PG_FUNCTION_ARGS)
 	return return_jsonb(fcinfo, value);
 }
 
+/* Sets a key to a value. */
 Datum
 session_data_set(PG_FUNCTION_ARGS)
 {
@@ -110,6 +117,7 @@ session_data_set(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(live);
 }
 
+/* Removes a key. */
 Datum
 session_data_delete(PG_FUNCTION_ARGS)
 {
@@ -125,7 +133,7 @@ session_data_delete(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(live);
 }
 
-/* Replaces the data of the token in the first argument. */
+/* Replaces the data of the session whose token is the first argument. */
 static Datum
 replace_data(FunctionCallInfo fcinfo, Jsonb *data)
 {
@@ -139,6 +147,7 @@ replace_data(FunctionCallInfo fcinfo, Jsonb *data)
 	PG_RETURN_BOOL(live);
 }
 
+/* Replaces the data by an empty object. */
 Datum
 session_data_clear(PG_FUNCTION_ARGS)
 {
@@ -148,6 +157,7 @@ session_data_clear(PG_FUNCTION_ARGS)
 	return replace_data(fcinfo, DatumGetJsonbP(empty));
 }
 
+/* Replaces the data. */
 Datum
 session_data_save(PG_FUNCTION_ARGS)
 {

@@ -6,8 +6,10 @@
  *	  session_is_valid		session_is_expired	session_touch
  *	  session_refresh		session_regenerate	session_revoke
  *
- * Rules: a token that is malformed, unknown, wrong or over is no row, NULL or
- * false.  Tokens are wiped from the stack before returning.
+ * Rules:
+ * - A token that is malformed, unknown, wrong or expired gives no row, NULL or
+ *	 false, never an error.
+ * - Tokens are wiped from the stack before a function returns.
  */
 #include "postgres.h"
 
@@ -46,7 +48,7 @@ arg_data(FunctionCallInfo fcinfo, int n)
 	return data;
 }
 
-/* A session that binding would turn away at its first use is a mistake. */
+/* Errors if the session would fail the check of its binding at every use. */
 static void
 check_bindable(const SessionCreateOptions *options)
 {
@@ -61,6 +63,7 @@ check_bindable(const SessionCreateOptions *options)
 						"\"session.bind_user_agent\" is on")));
 }
 
+/* Creates a session and returns its tokens. */
 Datum
 session_create(PG_FUNCTION_ARGS)
 {
@@ -92,6 +95,7 @@ session_create(PG_FUNCTION_ARGS)
 	return result;
 }
 
+/* Returns the address and user agent of a request, in two arguments. */
 static SessionBinding
 arg_binding(FunctionCallInfo fcinfo, int first)
 {
@@ -103,6 +107,7 @@ arg_binding(FunctionCallInfo fcinfo, int first)
 	return binding;
 }
 
+/* Returns the session of a token and records the use. */
 Datum
 session_validate(PG_FUNCTION_ARGS)
 {
@@ -124,7 +129,7 @@ session_validate(PG_FUNCTION_ARGS)
 	return session_return_info(fcinfo, &row, status);
 }
 
-/* The status of the token in the first argument, from nowhere if unbound. */
+/* Returns the status of the token in the first argument. */
 static SessionStatus
 status_of(FunctionCallInfo fcinfo, const SessionBinding *binding)
 {
@@ -142,6 +147,7 @@ status_of(FunctionCallInfo fcinfo, const SessionBinding *binding)
 	return status;
 }
 
+/* Returns the status of a token as text. */
 Datum
 session_status(PG_FUNCTION_ARGS)
 {
@@ -151,6 +157,7 @@ session_status(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(session_info_status(status)));
 }
 
+/* Returns whether a token is active, for a request of unknown origin. */
 Datum
 session_is_valid(PG_FUNCTION_ARGS)
 {
@@ -159,6 +166,7 @@ session_is_valid(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(status_of(fcinfo, &nowhere) == SESSION_ACTIVE);
 }
 
+/* Returns whether a token is past its deadline or its idle timeout. */
 Datum
 session_is_expired(PG_FUNCTION_ARGS)
 {
@@ -168,6 +176,7 @@ session_is_expired(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(status == SESSION_EXPIRED || status == SESSION_IDLE);
 }
 
+/* Writes the use of a session into its row at once. */
 Datum
 session_touch(PG_FUNCTION_ARGS)
 {
@@ -182,7 +191,7 @@ session_touch(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(touched);
 }
 
-/* Refreshes by whichever token the first argument is. */
+/* Refreshes the session whose token of either kind is the first argument. */
 static bool
 refresh_session(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *given)
 {
@@ -205,6 +214,7 @@ refresh_session(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *gi
 	return refreshed;
 }
 
+/* Extends a session, or rotates the tokens of a refreshable one. */
 Datum
 session_refresh(PG_FUNCTION_ARGS)
 {
@@ -221,6 +231,7 @@ session_refresh(PG_FUNCTION_ARGS)
 	return result;
 }
 
+/* Changes user, role or level of a session and gives it new tokens. */
 Datum
 session_regenerate(PG_FUNCTION_ARGS)
 {
@@ -245,6 +256,7 @@ session_regenerate(PG_FUNCTION_ARGS)
 	return result;
 }
 
+/* Revokes the session whose token of either kind is the argument. */
 Datum
 session_revoke(PG_FUNCTION_ARGS)
 {

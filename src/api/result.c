@@ -1,10 +1,11 @@
 /*
  * result.c
- *	  Putting results together: session_info and session_credentials.
+ *	  Builds results: session_info and session_credentials.
  *
- * Rules: a set is always handed over as a tuplestore, so that it is right
- * beside other sets in a select list too.  The descriptor the executor already
- * has is used where it names the row type.
+ * Rules:
+ * - A set is always returned as a tuplestore, which also works beside other
+ *	 sets in a select list.
+ * - The tuple descriptor of the executor is used if it has the row type.
  */
 #include "postgres.h"
 
@@ -28,7 +29,7 @@ static const Oid credential_types[] = {
 
 #define CREDENTIAL_COLUMNS lengthof(credential_types)
 
-/* Whoever owns a row type may have altered it. */
+/* Errors if the row type has other columns; its owner may have altered it. */
 static void
 check_desc(TupleDesc desc, const Oid *types, int columns)
 {
@@ -41,7 +42,7 @@ check_desc(TupleDesc desc, const Oid *types, int columns)
 						 "a new version.")));
 }
 
-/* The row type of the result; errors where the caller cannot take one. */
+/* Returns the row type of the result; errors if it has other columns. */
 static TupleDesc
 result_desc(FunctionCallInfo fcinfo, const Oid *types, int columns)
 {
@@ -68,7 +69,7 @@ result_desc(FunctionCallInfo fcinfo, const Oid *types, int columns)
 	return desc;
 }
 
-/* How the caller wants its rows; errors when it cannot take a set. */
+/* Returns what the executor says about the result; it must accept a set. */
 static ReturnSetInfo *
 set_info(FunctionCallInfo fcinfo)
 {
@@ -83,7 +84,7 @@ set_info(FunctionCallInfo fcinfo)
 	return rsinfo;
 }
 
-/* No tuplestore is needed to say that there is nothing in it. */
+/* Returns an empty set, for which no tuplestore is needed. */
 Datum
 session_return_none(FunctionCallInfo fcinfo)
 {
@@ -92,8 +93,8 @@ session_return_none(FunctionCallInfo fcinfo)
 }
 
 /*
- * Hands over one row as a set.  The executor would make the same tuplestore
- * for a set returned by value, and a copy of the row's descriptor besides.
+ * Returns one row as a set, in a tuplestore.  For a set returned by value, the
+ * executor would make the same tuplestore and a copy of the descriptor too.
  */
 static void
 put_set(ReturnSetInfo *rsinfo, TupleDesc desc, Datum *values, bool *nulls)
@@ -109,7 +110,7 @@ put_set(ReturnSetInfo *rsinfo, TupleDesc desc, Datum *values, bool *nulls)
 	rsinfo->returnMode = SFRM_Materialize;
 }
 
-/* Returns a row, which of a SETOF function is the only one. */
+/* Returns a row, or a set of one row if the function returns a set. */
 Datum
 session_return_values(FunctionCallInfo fcinfo, const Oid *types, int columns,
 					  Datum *values, bool *nulls)
@@ -122,6 +123,7 @@ session_return_values(FunctionCallInfo fcinfo, const Oid *types, int columns,
 	PG_RETURN_NULL();
 }
 
+/* Returns a session as a session_info. */
 Datum
 session_return_info(FunctionCallInfo fcinfo, const SessionRow *row,
 					SessionStatus status)
@@ -134,6 +136,7 @@ session_return_info(FunctionCallInfo fcinfo, const SessionRow *row,
 								 SESSION_INFO_COLUMNS, values, nulls);
 }
 
+/* Begins a set of session_info. */
 void
 session_begin_infos(FunctionCallInfo fcinfo)
 {
@@ -142,6 +145,7 @@ session_begin_infos(FunctionCallInfo fcinfo)
 			   session_info_types, SESSION_INFO_COLUMNS);
 }
 
+/* Adds a session to a set of session_info. */
 void
 session_put_info(FunctionCallInfo fcinfo, const SessionRow *row,
 				 SessionStatus status)
@@ -154,6 +158,7 @@ session_put_info(FunctionCallInfo fcinfo, const SessionRow *row,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+/* Returns a token as text, and wipes its characters. */
 static Datum
 token_datum(char chars[SESSION_TOKEN_CHARS])
 {
@@ -163,6 +168,7 @@ token_datum(char chars[SESSION_TOKEN_CHARS])
 	return PointerGetDatum(value);
 }
 
+/* Returns a session's id, new tokens and deadlines. */
 Datum
 session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
 						   const SessionCredentials *given)

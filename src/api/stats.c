@@ -1,11 +1,13 @@
 /*
  * stats.c
- *	  SQL entry points: what the extension knows about itself.
+ *	  SQL entry points: statistics of the extension.
  *
- *	  session_stats, which is the view session.stats
+ *	  session_stats			behind the view session.stats
  *
- * Rules: nothing in it names a user or a session.  Without shared memory there
- * is a row for the current database all the same, which says so.
+ * Rules:
+ * - Nothing in the result names a user or a session.
+ * - Without shared memory there is one row, for the current database, and its
+ *	 column "preloaded" is false.
  */
 #include "postgres.h"
 
@@ -30,7 +32,7 @@
 
 PG_FUNCTION_INFO_V1(session_stats);
 
-/* In the order of the function's columns. */
+/* The columns of the function, in their order. */
 enum
 {
 	STATS_DATABASE,
@@ -73,12 +75,14 @@ enum
 	STATS_COLUMNS
 };
 
+/* A row of the result. */
 typedef struct Line
 {
 	Datum		values[STATS_COLUMNS];
 	bool		nulls[STATS_COLUMNS];
 } Line;
 
+/* Sets a column, which is NULL otherwise. */
 static void
 put_column(Line *line, int column, Datum value)
 {
@@ -86,12 +90,14 @@ put_column(Line *line, int column, Datum value)
 	line->nulls[column] = false;
 }
 
+/* Sets a column to a rounded estimate. */
 static void
 put_estimate(Line *line, int column, double value)
 {
 	put_column(line, column, Int64GetDatum((int64) (value + 0.5)));
 }
 
+/* Sets the state of the master key. */
 static void
 put_master_key(Line *line)
 {
@@ -106,6 +112,7 @@ put_master_key(Line *line)
 			   CStringGetTextDatum(states[session_keyring_master()]));
 }
 
+/* Sets whether the launcher can start workers. */
 static void
 put_workers(Line *line)
 {
@@ -119,7 +126,7 @@ put_workers(Line *line)
 			   CStringGetTextDatum(states[session_database_workers()]));
 }
 
-/* What is in the tables, which only one's own database has. */
+/* Sets the columns that come from the tables of the current database. */
 static void
 put_tables(Line *line)
 {
@@ -133,7 +140,7 @@ put_tables(Line *line)
 	put_estimate(line, STATS_BACKLOG, survey.overdue);
 }
 
-/* Puts every count of a database into its column. */
+/* Sets the columns with the counts of a database. */
 static void
 put_counts(Line *line, SessionDatabase *database)
 {
@@ -161,6 +168,7 @@ put_counts(Line *line, SessionDatabase *database)
 				   Int64GetDatum((int64) session_database_counter_value(database, i)));
 }
 
+/* Sets the columns about the last round of upkeep. */
 static void
 put_round(Line *line, const SessionRound *round)
 {
@@ -180,7 +188,7 @@ put_round(Line *line, const SessionRound *round)
 	put_column(line, STATS_ROUND_DURATION, IntervalPGetDatum(took));
 }
 
-/* What shared memory knows of a database. */
+/* Sets the columns that come from shared memory. */
 static void
 put_shared(Line *line, SessionDatabase *database)
 {
@@ -199,7 +207,7 @@ put_shared(Line *line, SessionDatabase *database)
 	put_round(line, &database->last);
 }
 
-/* Adds the line of a database; database is NULL without shared memory. */
+/* Adds the row of a database; database is NULL without shared memory. */
 static void
 put_line(FunctionCallInfo fcinfo, Oid oid, SessionDatabase *database)
 {
@@ -208,7 +216,7 @@ put_line(FunctionCallInfo fcinfo, Oid oid, SessionDatabase *database)
 	Line		line;
 
 	if (name == NULL)
-		return;					/* it was dropped a moment ago */
+		return;					/* the database was just dropped */
 	memset(line.nulls, true, sizeof(line.nulls));
 	put_column(&line, STATS_DATABASE, DirectFunctionCall1(namein,
 														  CStringGetDatum(name)));
@@ -223,6 +231,7 @@ put_line(FunctionCallInfo fcinfo, Oid oid, SessionDatabase *database)
 						 line.nulls);
 }
 
+/* Returns a row for each database that has the extension. */
 Datum
 session_stats(PG_FUNCTION_ARGS)
 {

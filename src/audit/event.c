@@ -3,12 +3,13 @@
  *	  The only door to session.events, the audit log.
  *
  * Rules:
- * - An event is written in the transaction that causes it and rolled back with
- *	 it; what must survive that goes through evidence.c.
- * - A kind that is not wanted costs a look at a bit.
+ * - An event is written in the transaction that causes it, and is rolled back
+ *	 with it.  An event that must survive a rollback goes through evidence.c.
+ * - A kind of event that is not logged costs the test of a bit.
  * - No token, hash or key is in an event.  Its texts are those of the row, and
- *	 a reason that the caller gave.
- * - A notification is cut before it is too long, so it never fails for that.
+ *	 the reason that the caller gave.
+ * - A notification that would be too long is shortened, so its length never
+ *	 raises an error.
  */
 #include "postgres.h"
 
@@ -108,6 +109,7 @@ static const char *const kind_names[SESSION_EVENT_KINDS] = {
 	[SESSION_EVENT_FAILURES] = "failures",
 };
 
+/* Returns the OID of the table of events. */
 Oid
 session_event_table(void)
 {
@@ -116,10 +118,10 @@ session_event_table(void)
 }
 
 /*
- * Which events are wanted
+ * The kinds that are logged
  */
 
-/* The bits that a word in the list stands for; 0 = it is no such word. */
+/* Returns the bits of a name in the list; 0 = there is no such kind. */
 static uint32
 kind_bits(const char *name)
 {
@@ -135,6 +137,7 @@ kind_bits(const char *name)
 static char *setting;
 uint32		session_event_kinds;
 
+/* Sets the bits of the names in a list; false for an unknown name. */
 static bool
 parse_kinds(List *names, uint32 *kinds)
 {
@@ -148,11 +151,11 @@ parse_kinds(List *names, uint32 *kinds)
 
 		if (bits == 0)
 		{
-			GUC_check_errdetail("There is no event \"%s\".", name);
-			GUC_check_errhint("There are created, refreshed, regenerated, "
+			GUC_check_errdetail("Unrecognized kind of event: \"%s\".", name);
+			GUC_check_errhint("Available values: created, refreshed, regenerated, "
 							  "revoked, evicted, expired, refresh_reuse, "
-							  "binding_mismatch, new_ip, new_user_agent and "
-							  "failures; all stands for all of them.");
+							  "binding_mismatch, new_ip, new_user_agent, "
+							  "failures, all.");
 			return false;
 		}
 		*kinds |= bits;
@@ -160,6 +163,7 @@ parse_kinds(List *names, uint32 *kinds)
 	return true;
 }
 
+/* Check hook of "session.log_events". */
 static bool
 check_kinds(char **newval, void **extra, GucSource source)
 {
@@ -183,20 +187,22 @@ check_kinds(char **newval, void **extra, GucSource source)
 	return true;
 }
 
+/* Assign hook of "session.log_events". */
 static void
 assign_kinds(const char *newval, void *extra)
 {
 	session_event_kinds = *(uint32 *) extra;
 }
 
+/* Defines "session.log_events"; called once, from _PG_init. */
 void
 session_event_init(void)
 {
 	DefineCustomStringVariable("session.log_events",
-							   "Sets which events are written to "
+							   "Sets the kinds of events that are written to "
 							   "session.events.",
-							   "A comma-separated list; all stands for all of "
-							   "them.",
+							   "The value is a comma-separated list; \"all\" "
+							   "stands for all kinds.",
 							   &setting,
 							   "evicted, refresh_reuse, binding_mismatch, "
 							   "failures", PGC_SUSET, GUC_LIST_INPUT,
@@ -204,19 +210,23 @@ session_event_init(void)
 }
 
 /*
- * Telling those who listen
+ * Notifications
  */
 
 #define CHANNEL "session"
 
 /*
- * The server takes less than 8000 bytes with the usual block size.  Cut texts
- * fit even if every byte of them takes six in JSON.
+ * The server accepts less than 8000 bytes with the usual block size.  A
+ * payload whose texts are cut fits even if JSON takes six bytes for each of
+ * theirs.
  */
 #define PAYLOAD_BYTES Min(7999, BLCKSZ - NAMEDATALEN - 129)
 #define CUT_BYTES 200
 
-/* Adds a member, NULL as null, and long text cut to max bytes (0 = whole). */
+/*
+ * Appends a member: NULL as null, and a text cut to at most "max" bytes (0 =
+ * not cut).
+ */
 static void
 put_json_text(StringInfo json, const char *name, const text *value, int max)
 {
@@ -233,7 +243,7 @@ put_json_text(StringInfo json, const char *name, const text *value, int max)
 	}
 }
 
-/* Adds a member by its type's output function. */
+/* Appends a member as its type's output function writes it; NULL as null. */
 static void
 put_json_output(StringInfo json, const char *name, PGFunction output,
 				const void *value)
@@ -247,7 +257,10 @@ put_json_output(StringInfo json, const char *name, PGFunction output,
 														PointerGetDatum(value))));
 }
 
-/* The event as a JSON object. */
+/*
+ * Returns an event as a JSON object, its texts cut to at most "max" bytes (0 =
+ * not cut).
+ */
 static char *
 make_payload(const SessionEvent *event, int max)
 {
@@ -277,6 +290,7 @@ make_payload(const SessionEvent *event, int max)
 	return json.data;
 }
 
+/* Sends an event as a notification. */
 static void
 notify(const SessionEvent *event)
 {
@@ -292,6 +306,7 @@ notify(const SessionEvent *event)
  * Writing
  */
 
+/* Sets the value of a column; NULL stands for SQL NULL. */
 static void
 put_column_value(Datum *value, char *null, const void *pointer)
 {
@@ -299,12 +314,14 @@ put_column_value(Datum *value, char *null, const void *pointer)
 	*null = pointer == NULL ? 'n' : ' ';
 }
 
+/* Returns whether this transaction may write events. */
 bool
 session_event_possible(void)
 {
 	return !XactReadOnly && !RecoveryInProgress() && !IsInParallelMode();
 }
 
+/* Writes an event, if this transaction may write. */
 void
 session_event_write(const SessionEvent *event)
 {
@@ -320,13 +337,15 @@ session_event_write(const SessionEvent *event)
 					 cstring_to_text(kind_names[event->kind]));
 	put_column_value(&values[COL_SESSION_ID - 1], &nulls[COL_SESSION_ID - 1],
 					 event->session_id);
-	put_column_value(&values[COL_USER_ID - 1], &nulls[COL_USER_ID - 1], event->user_id);
+	put_column_value(&values[COL_USER_ID - 1], &nulls[COL_USER_ID - 1],
+					 event->user_id);
 	put_column_value(&values[COL_TENANT_ID - 1], &nulls[COL_TENANT_ID - 1],
 					 event->tenant_id);
 	put_column_value(&values[COL_IP - 1], &nulls[COL_IP - 1], event->ip);
 	put_column_value(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
 					 event->user_agent);
-	put_column_value(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1], event->detail);
+	put_column_value(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1],
+					 event->detail);
 	written = session_table_execute(&insert_statement, values, nulls);
 	session_table_expect(&events, written, 1);
 	if (event->notify)
@@ -334,9 +353,10 @@ session_event_write(const SessionEvent *event)
 }
 
 /*
- * Looking at what was written lately
+ * Reading recent events
  */
 
+/* Returns whether two addresses are of the same client; NULL equals NULL. */
 static bool
 same_network(const inet *a, const inet *b)
 {
@@ -352,6 +372,7 @@ same_network(const inet *a, const inet *b)
 	return a_len == b_len && memcmp(a_bytes, b_bytes, a_len) == 0;
 }
 
+/* Returns whether a text is a given word. */
 static bool
 is_text(const text *value, const char *word)
 {
@@ -359,7 +380,10 @@ is_text(const text *value, const char *word)
 		memcmp(VARDATA_ANY(value), word, strlen(word)) == 0;
 }
 
-/* Events of one kind with a session are not like those without one. */
+/*
+ * Returns whether a row is of the same kind as an event, and either both have
+ * a session or neither has.
+ */
 static bool
 is_same_kind(TupleTableSlot *slot, const SessionEvent *event)
 {
@@ -372,7 +396,10 @@ is_same_kind(TupleTableSlot *slot, const SessionEvent *event)
 	return null == (event->session_id == NULL);
 }
 
-/* Tells whether it is about the same session, or else from the same address. */
+/*
+ * Returns whether a row is about the same session as an event or, without a
+ * session, from the same address.
+ */
 static bool
 is_same_subject(TupleTableSlot *slot, const SessionEvent *event)
 {
@@ -389,7 +416,7 @@ is_same_subject(TupleTableSlot *slot, const SessionEvent *event)
 	return same_network(event->ip, null ? NULL : DatumGetInetPP(value));
 }
 
-/* An event later than that was written by a clock that was ahead. */
+/* Returns whether a row is from the future: the clock was ahead then. */
 static bool
 is_ahead(TupleTableSlot *slot, TimestampTz now)
 {
@@ -399,6 +426,10 @@ is_ahead(TupleTableSlot *slot, TimestampTz now)
 	return DatumGetTimestampTz(at) > now + USECS_PER_SEC;
 }
 
+/*
+ * Returns whether the table has neither a similar recent event nor "most" of
+ * the kind.
+ */
 bool
 session_event_is_news(const SessionEvent *event, int64 span, int most)
 {
@@ -431,10 +462,10 @@ session_event_is_news(const SessionEvent *event, int64 span, int most)
 }
 
 /*
- * Writing what happened to a session
+ * Events of a session
  */
 
-/* Writes what happened to a session, as its row says who and where. */
+/* Writes an event of a session, with the user and address of its row. */
 static void
 note_event(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
 		   TimestampTz at)
@@ -454,7 +485,10 @@ note_event(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
 	session_event_write(&event);
 }
 
-/* Somebody logged in: from where they never did? */
+/*
+ * Notes the address and user agent of a login, and writes an event for each
+ * that is new to the user.
+ */
 static void
 note_login(const SessionRow *row, TimestampTz now)
 {
@@ -474,6 +508,7 @@ note_login(const SessionRow *row, TimestampTz now)
 		note_event(SESSION_EVENT_NEW_USER_AGENT, row, NULL, now);
 }
 
+/* Writes that a session was created, and where a user logged in from. */
 void
 session_event_created(const SessionRow *row)
 {
@@ -483,12 +518,14 @@ session_event_created(const SessionRow *row)
 		note_login(row, row->created_at);
 }
 
+/* Returns a detail that holds a number. */
 static Jsonb *
 detail_number(const char *name, int64 value)
 {
 	return session_json_with_int(session_json_empty(), name, value);
 }
 
+/* Writes that the lifetime of a session started again. */
 void
 session_event_refreshed(const SessionRow *row)
 {
@@ -499,22 +536,26 @@ session_event_refreshed(const SessionRow *row)
 				   row->refreshed_at);
 }
 
+/* Writes that a session got new tokens, and a login if there was one. */
 void
 session_event_regenerated(const SessionRow *row, bool login)
 {
 	if (session_event_wanted(SESSION_EVENT_REGENERATED))
 		note_event(SESSION_EVENT_REGENERATED, row,
-				   detail_number("auth_level", row->auth_level), row->last_seen_at);
+				   detail_number("auth_level", row->auth_level),
+				   row->last_seen_at);
 	if (login)
 		note_login(row, row->last_seen_at);
 }
 
+/* Returns a detail that holds a text. */
 static Jsonb *
 detail_text(const char *name, const text *value)
 {
 	return session_json_with_text(session_json_empty(), name, value);
 }
 
+/* Writes that a session was revoked or evicted, by the reason in its row. */
 void
 session_event_revoked(const SessionRow *row)
 {
@@ -527,6 +568,7 @@ session_event_revoked(const SessionRow *row)
 				   detail_text("reason", row->revoked_reason), row->revoked_at);
 }
 
+/* Writes that a session expired, before its row is deleted. */
 void
 session_event_purged(SessionRow *row, TimestampTz now)
 {
@@ -548,9 +590,10 @@ session_event_purged(SessionRow *row, TimestampTz now)
 }
 
 /*
- * Forgetting
+ * Upkeep
  */
 
+/* Deletes expired events, at most "limit".  Returns the number deleted. */
 int64
 session_event_trim(TimestampTz now, SessionBudget *budget, int limit)
 {

@@ -2,8 +2,9 @@
  * event.h
  *	  The audit log: what happened to which session.
  *
- * Every function looks at "session.log_events" first, and does nothing more
- * for a kind of event that is not in it.
+ * The functions for the kinds of events, session_event_created to
+ * session_event_purged, write nothing if "session.log_events" does not list
+ * the kind.
  */
 #ifndef SESSION_EVENT_H
 #define SESSION_EVENT_H
@@ -29,7 +30,7 @@ typedef enum SessionEventKind
 	SESSION_EVENT_KINDS
 } SessionEventKind;
 
-/* Pointers may be NULL = not known. */
+/* An event; NULL = unknown. */
 typedef struct SessionEvent
 {
 	SessionEventKind kind;
@@ -40,7 +41,7 @@ typedef struct SessionEvent
 	inet	   *ip;
 	text	   *user_agent;
 	Jsonb	   *detail;
-	bool		notify;			/* tell those who listen, too */
+	bool		notify;			/* also send a notification */
 } SessionEvent;
 
 /* The kinds that "session.log_events" lists, a bit for each. */
@@ -52,47 +53,61 @@ session_event_wanted(SessionEventKind kind)
 	return (session_event_kinds & (1U << kind)) != 0;
 }
 
-/* May this transaction write one? */
+/* Returns whether this transaction may write events. */
 extern bool session_event_possible(void);
 
 /*
- * Writes an event in the running transaction, wanted or not.  Does nothing
- * where nothing may be written.
+ * Writes an event in the running transaction, whether "session.log_events"
+ * lists it or not.  Does nothing when this transaction may not write.
  */
 extern void session_event_write(const SessionEvent *event);
 
 /*
- * Returns false when the table has an event of the same kind and session, or of
- * the same address (or /64 of IPv6) where there is no session, that is younger
- * than span; or has as many as most of that kind.  Events that are not
- * committed yet count.  Those with and without a session are counted apart.
+ * Looks at the events of the same kind that are younger than "span", including
+ * those that are not committed yet.  An event with a session is compared with
+ * those that have one, and an event without a session with those that have
+ * none.  Returns false if there are at least "most" of them, or if one has the
+ * same session or, without a session, the same address (or /64 of IPv6).
  */
 extern bool session_event_is_news(const SessionEvent *event, int64 span,
 								  int most);
 
-/* A session was made; if it has a user, somebody logged in. */
+/*
+ * Writes that a session was created.  If it has a user, writes also that the
+ * user logged in from a new address or with a new user agent.
+ */
 extern void session_event_created(const SessionRow *row);
 
-/* Its lifetime started again; by a refresh token if it is refreshable. */
+/*
+ * Writes that the lifetime of a session started again; if the session is
+ * refreshable, by a refresh token.
+ */
 extern void session_event_refreshed(const SessionRow *row);
 
-/* It got new tokens; login says that it got its user, too. */
+/*
+ * Writes that a session got new tokens.  "login" says that it got its user at
+ * the same time.
+ */
 extern void session_event_regenerated(const SessionRow *row, bool login);
 
-/* It was revoked, or evicted, for the reason in the row. */
+/* Writes that a session was revoked or evicted, by the reason in its row. */
 extern void session_event_revoked(const SessionRow *row);
 
-/* It ended by itself, and its row is about to be deleted. */
+/*
+ * Writes that a session expired or became idle; its row is about to be
+ * deleted.  Does nothing for a session that was revoked.
+ */
 extern void session_event_purged(SessionRow *row, TimestampTz now);
 
 /*
- * Deletes events that are older than "session.event_retention", at most limit,
- * as far as the budget goes, skipping locked ones.  Returns the number deleted.
+ * Deletes events that are older than "session.event_retention", at most
+ * "limit" and within the budget, skipping locked rows.  Returns the number
+ * deleted.
  */
 extern int64 session_event_trim(TimestampTz now, SessionBudget *budget,
 								int limit);
 
-/* The table that events are in. */
+/* Returns the OID of the table of events. */
 extern Oid	session_event_table(void);
 
 /* Defines the setting "session.log_events"; called once, from _PG_init. */

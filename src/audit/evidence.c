@@ -1,25 +1,39 @@
 /*
  * evidence.c
- *	  Events that must not be undone by the transaction that causes them.
+ *	  Evidence: events that survive the rollback of their transaction.
  *
  * Rules:
- * - Every kind of evidence has room of its own in the queue, so much of one
- *	 kind does not keep another out.  Worse kinds have more room.
- * - The databases share the room of a kind.  When it is full, a new entry takes
- *	 the place of the newest one of the database that has the most, as long as
- *	 that has more than its own; otherwise the new entry is dropped.  What is
- *	 dropped is counted.
- * - The same thing about the same session, or the same address, is one event a
- *	 minute.  A session is counted whatever addresses its requests come from,
- *	 and an address of IPv6 stands for its /64.
- * - A kind has a limit of events a minute and database, too.
- * - Without shared memory the same limits hold in the table: a transaction
- *	 writes an event after it has looked at those of the last minute, including
- *	 what other transactions have not committed yet.
- * - A transaction that writes entries takes them out of the queue, however long
- *	 it lasts; its rollback puts them back for the next one.
- * - An entry holds no more of its session than the id; the texts are looked up
- *	 when it is written, in the row if that is still there.
+ * - Every kind of evidence has its own room in the queue, so many entries of
+ *	 one kind do not keep out another.  Worse kinds have more room.
+ * - The databases share the room of a kind.  When it is full, a new entry
+ *	 replaces the newest entry of the database that has the most, if that would
+ *	 still have no fewer than the new entry's database.  Otherwise the new
+ *	 entry is dropped.  Dropped entries are counted.
+ * - There is one event a minute for a kind and a session, across all
+ *	 addresses; for failures, for a kind and an address, or /64 of IPv6.
+ * - A kind also has a budget of events for each minute and database.
+ * - Without shared memory the table is used to apply the same limits: a
+ *	 transaction writes an event after it has read those of the last minute,
+ *	 including those that other transactions have not committed yet.
+ * - An entry holds only the id of its session.  The texts are read from the
+ *	 row, if that still exists, when the entry is written.
+ * - The transaction that writes entries takes them out of the queue:
+ *
+ *	 commit				the entries are gone
+ *	 abort				all go back into the queue
+ *	 savepoint rollback	those taken since the savepoint go back
+ *	 prepare			all go back: the transaction may still be rolled back,
+ *						and an event written twice is better than none
+ *
+ * The other modules with transaction callbacks follow other rules, so they
+ * share no mechanism: shared/revocation.c must keep its notes when a savepoint
+ * is rolled back or the transaction is prepared, engine/activity.c publishes
+ * what was committed, and table/keyring.c keeps two flags.
+ *
+ * The queue is neither shared/idmap.c nor dynahash: its entries have an order
+ * and are not looked up by session, and there may be several of a session.  It
+ * is not shared/window.c, which keeps counts and overwrites them without
+ * counting what it loses.
  */
 #include "postgres.h"
 
@@ -45,11 +59,11 @@
 
 #define TRANCHE "session_evidence"
 
-/* The kinds, from the worst.  Entries, windows and budgets go by them. */
+/* The kinds, worst first.  Each has its entries, windows and budget. */
 enum
 {
 	REUSE,						/* of a refresh token that was replaced */
-	MISMATCH,					/* a session was used from elsewhere */
+	MISMATCH,					/* with the binding of a session */
 	GUESSING,					/* wrong secrets for one session */
 	FAILURE,					/* bad tokens from one address */
 	KINDS
@@ -62,8 +76,8 @@ StaticAssertDecl(KINDS == SESSION_EVIDENCE_KINDS &&
 typedef struct Kind
 {
 	SessionEventKind event;
-	int			first;			/* of its places in the queue */
-	int			room;			/* how many it has */
+	int			first;			/* its first place in the queue */
+	int			room;			/* its number of places */
 	int			budget;			/* events a minute and database */
 } Kind;
 
@@ -77,29 +91,32 @@ static const Kind kinds[KINDS] = {
 /* The sum of their room. */
 #define ENTRIES 2048
 
-/* One that cannot be written is tried again after a minute, for an hour. */
+/*
+ * An entry that cannot be written is tried again after a minute, and dropped
+ * after an hour.
+ */
 #define RETRY USECS_PER_MINUTE
 #define KEEP USECS_PER_HOUR
 
-/* Of a user agent, enough to recognize it. */
+/* Longest part of a user agent that an entry holds, enough to recognize it. */
 #define AGENT_BYTES 255
 
 typedef struct Entry
 {
 	SessionWindowKey key;		/* its database is InvalidOid = free */
-	uint64		number;			/* in the order in which they came; see below */
+	uint64		number;			/* in the order of arrival; see below */
 	TimestampTz at;
-	int			count;			/* within the minute, then */
+	int			count;			/* events in that minute, at that time */
 	bool		notify;
-	TimestampTz try_at;			/* not before */
+	TimestampTz try_at;			/* not to be written before */
 	bool		has_ip;
 	inet		ip;
-	char		user_agent[AGENT_BYTES + 1];	/* empty = not said */
+	char		user_agent[AGENT_BYTES + 1];	/* empty = unknown */
 } Entry;
 
 /*
- * A number counts entries of all kinds, times KINDS, plus the kind.  It says
- * where to look for the entry.
+ * The number of an entry is KINDS times a counter of all entries, plus its
+ * kind.  So the number says at which place to look for the entry.
  */
 typedef struct Queue
 {
@@ -112,7 +129,7 @@ typedef struct Queue
 static Queue *queue = NULL;
 static LWLock *lock = NULL;
 
-/* What this transaction took out of the queue, and has written. */
+/* The entries that this transaction has taken out of the queue. */
 typedef struct Taken
 {
 	Entry		entry;
@@ -123,6 +140,7 @@ static Taken *taken = NULL;
 static int	ntaken = 0;
 static int	taken_room = 0;
 
+/* Requests the shared memory of the queue. */
 void
 session_evidence_shmem_request(void)
 {
@@ -130,6 +148,7 @@ session_evidence_shmem_request(void)
 	RequestNamedLWLockTranche(TRANCHE, 1);
 }
 
+/* Creates the queue in shared memory, or finds it there. */
 void
 session_evidence_shmem_init(void)
 {
@@ -162,7 +181,7 @@ write_entry(const Entry *entry)
 	{
 		event.user_id = row.user_id;
 		event.tenant_id = row.tenant_id;
-		/* Where the call did not say where it came from. */
+		/* The address at creation, unless the call gave one. */
 		if (event.kind == SESSION_EVENT_REFRESH_REUSE)
 		{
 			event.ip = row.ip;
@@ -180,7 +199,10 @@ write_entry(const Entry *entry)
 	session_event_write(&event);
 }
 
-/* Returns the place in the queue that a number has, or one after it. */
+/*
+ * Returns the place in the queue for a number, or the place that is "after"
+ * places behind it.
+ */
 static Entry *
 slot_of(uint64 number, int after)
 {
@@ -190,6 +212,7 @@ slot_of(uint64 number, int after)
 						   (number / KINDS + after) % kind->room];
 }
 
+/* Frees the place of an entry. */
 static void
 remove_entry(Entry *entry)
 {
@@ -197,7 +220,10 @@ remove_entry(Entry *entry)
 	entry->key.database = InvalidOid;
 }
 
-/* Returns the entries of a kind that a database has; *newest is the last. */
+/*
+ * Returns how many entries of a kind a database has, and sets *newest to the
+ * newest of them.
+ */
 static int
 count_entries(const Kind *kind, Oid database, Entry **newest)
 {
@@ -218,8 +244,9 @@ count_entries(const Kind *kind, Oid database, Entry **newest)
 }
 
 /*
- * Makes room for one more entry of a kind that is full, at the cost of the
- * database that has the most entries of it, if that has more than its share.
+ * Removes the newest entry of the database that has the most entries of a
+ * kind, to make room for an entry of another database.  Returns false, without
+ * doing so, if the other database would have more entries than that one then.
  */
 static bool
 make_room(const Kind *kind, Oid database)
@@ -233,7 +260,7 @@ make_room(const Kind *kind, Oid database)
 		Oid			other = queue->entries[i].key.database;
 		int			count;
 
-		/* One look at each is enough, and mostly they are of few. */
+		/* Skip repeated counting; most entries are of few databases. */
 		if (other == largest)
 			continue;
 		count = count_entries(kind, other, &newest);
@@ -250,7 +277,7 @@ make_room(const Kind *kind, Oid database)
 	return true;
 }
 
-/* Puts an entry into the queue, or drops it or another if that is full. */
+/* Puts an entry into the queue, or drops it or another if there is no room. */
 static void
 queue_entry(const Entry *entry)
 {
@@ -263,14 +290,14 @@ queue_entry(const Entry *entry)
 		if (!make_room(kind, entry->key.database))
 			return;
 	}
-	/* The numbers go round, so mostly the oldest place is free. */
+	/* The places are used in a ring, so this one is usually free. */
 	while (OidIsValid(slot_of(entry->number, after)->key.database))
 		after++;
 	*slot_of(entry->number, after) = *entry;
 	queue->used[entry->key.kind]++;
 }
 
-/* Puts back what was taken since a subtransaction began. */
+/* Puts back the entries that were taken since a subtransaction began. */
 static void
 restore_taken(SubTransactionId since)
 {
@@ -286,6 +313,7 @@ restore_taken(SubTransactionId since)
 	ntaken = kept;
 }
 
+/* Transaction callback; the banner says what it does at each event. */
 static void
 evidence_at_transaction_end(XactEvent event, void *arg)
 {
@@ -294,7 +322,7 @@ evidence_at_transaction_end(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PREPARE:
-			/* It may still be rolled back; rather tell it twice than never. */
+			/* It may still be rolled back, and no callback reports that. */
 		case XACT_EVENT_ABORT:
 			restore_taken(InvalidSubTransactionId);
 			/* FALLTHROUGH */
@@ -308,16 +336,17 @@ evidence_at_transaction_end(XactEvent event, void *arg)
 	}
 }
 
+/* Subtransaction callback; puts back what a rollback to a savepoint undoes. */
 static void
 evidence_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 						  SubTransactionId parent, void *arg)
 {
-	/* What began later is part of it. */
+	/* Subtransactions that began later have higher ids and end with it. */
 	if (ntaken > 0 && event == SUBXACT_EVENT_ABORT_SUB)
 		restore_taken(mine);
 }
 
-/* Has the end of the transaction reported here, and makes room to take. */
+/* Registers the callbacks, and allocates room to take entries. */
 static void
 reserve_taken(int count)
 {
@@ -333,12 +362,13 @@ reserve_taken(int count)
 								  sizeof(Taken), TopTransactionContext);
 }
 
+/* Returns the entry of this database with a number, or NULL. */
 static Entry *
 find_entry(uint64 number)
 {
 	int			room = kinds[number % KINDS].room;
 
-	/* Where it was put, unless that was taken. */
+	/* It is at its own place, or at one behind it if that was in use. */
 	for (int after = 0; after < room; after++)
 	{
 		Entry	   *entry = slot_of(number, after);
@@ -349,7 +379,7 @@ find_entry(uint64 number)
 	return NULL;
 }
 
-/* Takes those of some entries that are there still. */
+/* Takes entries out of the queue, if they are still there. */
 static void
 take_entries(const uint64 *numbers, int count)
 {
@@ -368,6 +398,7 @@ take_entries(const uint64 *numbers, int count)
 	LWLockRelease(lock);
 }
 
+/* Comparison for qsort. */
 static int
 compare_numbers(const void *a, const void *b)
 {
@@ -377,6 +408,7 @@ compare_numbers(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
+/* Finds the entries of this database that are due.  Returns their number. */
 int
 session_evidence_find(int limit, uint64 *numbers)
 {
@@ -400,6 +432,7 @@ session_evidence_find(int limit, uint64 *numbers)
 	return count;
 }
 
+/* Writes entries of the queue as events.  Returns the number written. */
 int
 session_evidence_write(const uint64 *numbers, int count)
 {
@@ -409,7 +442,7 @@ session_evidence_write(const uint64 *numbers, int count)
 	count = ntaken - first;
 	for (int i = first; i < first + count; i++)
 	{
-		/* What is attached to the table may get here too, and take more. */
+		/* A trigger of the table may get here too, and move "taken". */
 		Entry		entry = taken[i].entry;
 
 		write_entry(&entry);
@@ -417,6 +450,9 @@ session_evidence_write(const uint64 *numbers, int count)
 	return count;
 }
 
+/*
+ * Puts off an entry that could not be written, or drops it if it is too old.
+ */
 void
 session_evidence_put_off(uint64 number)
 {
@@ -439,7 +475,10 @@ session_evidence_put_off(uint64 number)
  * Queueing
  */
 
-/* Takes one event from the budget of this database, if any is left. */
+/*
+ * Takes one event from the budget of this database for the kind and minute.
+ * Returns false if nothing is left.  The lock is held.
+ */
 static bool
 spend_budget(const Entry *entry)
 {
@@ -461,7 +500,7 @@ spend_budget(const Entry *entry)
 static void
 queue_new_entry(Entry *entry)
 {
-	/* Nothing else may have told the launcher of this database. */
+	/* The launcher may not know this database yet. */
 	session_database_attach();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	if (spend_budget(entry))
@@ -474,7 +513,7 @@ queue_new_entry(Entry *entry)
 	LWLockRelease(lock);
 }
 
-/* Writes a new entry at once, where the limits allow it. */
+/* Writes a new entry to the table at once, within the limits. */
 static void
 write_evidence_now(const Entry *entry)
 {
@@ -490,6 +529,7 @@ write_evidence_now(const Entry *entry)
 		write_entry(entry);
 }
 
+/* Sets the address of an entry. */
 static void
 set_ip(Entry *entry, const inet *ip)
 {
@@ -499,7 +539,7 @@ set_ip(Entry *entry, const inet *ip)
 	memcpy(&entry->ip, ip, VARSIZE_ANY(ip));
 }
 
-/* Sets the address, or the /64 of one of IPv6. */
+/* Sets the address of an entry, or the /64 network of an IPv6 address. */
 static void
 set_network(Entry *entry, const inet *ip)
 {
@@ -513,6 +553,7 @@ set_network(Entry *entry, const inet *ip)
 		set_ip(entry, cidr_set_masklen_internal(ip, 64));
 }
 
+/* Sets the user agent of an entry, cut to AGENT_BYTES. */
 static void
 set_user_agent(Entry *entry, const text *user_agent)
 {
@@ -525,7 +566,10 @@ set_user_agent(Entry *entry, const text *user_agent)
 	memcpy(entry->user_agent, VARDATA_ANY(user_agent), len);
 }
 
-/* Notes what an entry says, unless it was said within the minute. */
+/*
+ * Counts an entry, and queues or writes it if it is the one of its minute that
+ * exceeds the limit.
+ */
 static void
 note_evidence(Entry *entry, int limit)
 {
@@ -533,7 +577,11 @@ note_evidence(Entry *entry, int limit)
 	entry->try_at = SESSION_NO_TIME;
 	entry->key.database = MyDatabaseId;
 	entry->notify = session_settings.notify;
-	/* What cannot be written now may be in another transaction. */
+
+	/*
+	 * Without a queue, a transaction that may not write only counts.  A later
+	 * one of the same minute can write the event.
+	 */
 	if (queue == NULL && !session_event_possible())
 		limit = INT_MAX;
 	if (!session_window_exceeds(&entry->key, entry->at, limit, &entry->count))
@@ -544,6 +592,7 @@ note_evidence(Entry *entry, int limit)
 		write_evidence_now(entry);
 }
 
+/* Returns whether failures are logged. */
 static bool
 failures_wanted(void)
 {
@@ -551,6 +600,7 @@ failures_wanted(void)
 		session_settings.failure_threshold > 0;
 }
 
+/* Notes that an invalid token was presented from an address. */
 void
 session_evidence_failure(const inet *ip)
 {
@@ -568,6 +618,7 @@ session_evidence_failure(const inet *ip)
 	note_evidence(&entry, session_settings.failure_threshold);
 }
 
+/* Notes that a token with a wrong secret was presented for a session. */
 void
 session_evidence_guess(const SessionRow *row, const inet *ip)
 {
@@ -581,6 +632,7 @@ session_evidence_guess(const SessionRow *row, const inet *ip)
 	note_evidence(&entry, session_settings.failure_threshold);
 }
 
+/* Notes that a replaced refresh token of a session was used. */
 void
 session_evidence_reuse(const SessionRow *row, const SessionBinding *binding)
 {
@@ -594,6 +646,9 @@ session_evidence_reuse(const SessionRow *row, const SessionBinding *binding)
 	note_evidence(&entry, 0);
 }
 
+/*
+ * Notes that a session was used from a place that does not match its binding.
+ */
 void
 session_evidence_mismatch(const SessionRow *row,
 						  const SessionBinding *binding)
@@ -612,6 +667,7 @@ session_evidence_mismatch(const SessionRow *row,
  * For upkeep
  */
 
+/* Returns the databases that have entries to be written, a list of Oid. */
 List *
 session_evidence_due(void)
 {
@@ -635,6 +691,7 @@ session_evidence_due(void)
 	return databases;
 }
 
+/* Drops the entries of a database. */
 void
 session_evidence_forget(Oid database)
 {
@@ -651,6 +708,7 @@ session_evidence_forget(Oid database)
 	LWLockRelease(lock);
 }
 
+/* Returns the number of entries dropped since the server started. */
 uint64
 session_evidence_dropped(void)
 {

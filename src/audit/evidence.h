@@ -1,11 +1,11 @@
 /*
  * evidence.h
- *	  Events that must not be undone by the transaction that causes them.
+ *	  Evidence: events that survive the rollback of their transaction.
  *
- * With shared memory they are queued there, from READ ONLY transactions too,
- * and another transaction writes them, so they survive the rollback of the one
- * they happened in.  Without it they are written at once in a transaction that
- * may write, and not at all in another.
+ * With shared memory, evidence is queued there, also by READ ONLY
+ * transactions, and another transaction writes it.  Without shared memory, it
+ * is written at once by a transaction that may write, and is lost in any
+ * other.
  */
 #ifndef SESSION_EVIDENCE_H
 #define SESSION_EVIDENCE_H
@@ -16,51 +16,62 @@
 #include "model/row.h"
 
 /*
- * A token that no session has, or that is none, was presented from an address
- * (NULL = not said).  One event a minute and address, or /64 of IPv6, tells of
- * more than "session.failure_threshold".
+ * Notes that a malformed or unknown token was presented from an address (NULL
+ * = unknown).  There is one event a minute for an address, or /64 of IPv6,
+ * with more of them than "session.failure_threshold".
  */
 extern void session_evidence_failure(const inet *ip);
 
 /*
- * The same, for a wrong secret of a session that exists.  It counts for that
- * session as well, from whatever addresses.
+ * Notes a failure as session_evidence_failure does, for a token with the id of
+ * a session and a wrong secret.  It counts for that session as well, across
+ * all addresses.
  */
 extern void session_evidence_guess(const SessionRow *row, const inet *ip);
 
-/* A refresh token that had been replaced was used, from somewhere. */
+/* Notes that a refresh token was used that had been replaced. */
 extern void session_evidence_reuse(const SessionRow *row,
 								   const SessionBinding *binding);
 
 /*
- * The token of a session was presented from elsewhere.  One event a minute and
- * session has the address and user agent of the first such request.
+ * Notes that the token of a session was presented by a request that does not
+ * match its binding.  There is one event a minute for a session, with the
+ * address and user agent of the first such request.
  */
 extern void session_evidence_mismatch(const SessionRow *row,
 									  const SessionBinding *binding);
 
-/* Finds the numbers of what is queued for this database, in order; how many? */
+/*
+ * Sets the numbers of the entries of this database that are due, in order, at
+ * most "limit".  Returns how many there are.
+ */
 extern int	session_evidence_find(int limit, uint64 *numbers);
 
 /*
- * Writes some of it in the running transaction, and returns how many were there
- * still.  A rollback puts it back into the queue.
+ * Takes entries out of the queue and writes them in the running transaction.
+ * A rollback puts them back.  Returns how many were still in the queue.
  */
 extern int	session_evidence_write(const uint64 *numbers, int count);
 
-/* Has one that could not be written wait; after an hour of that, drops it. */
+/*
+ * Puts off an entry that could not be written, for a minute.  Drops it if it
+ * is older than an hour.
+ */
 extern void session_evidence_put_off(uint64 number);
 
-/* The databases that have something to be written, a list of Oid. */
+/* Returns the databases that have entries that are due, a list of Oid. */
 extern List *session_evidence_due(void);
 
-/* Drops what is queued for a database that is gone. */
+/* Drops the entries of a database that was dropped or has no extension. */
 extern void session_evidence_forget(Oid database);
 
-/* What was lost because the queue was full, since the server started. */
+/*
+ * Returns how many entries were dropped since the server started: the queue
+ * was full, the budget was used up, or they could not be written for an hour.
+ */
 extern uint64 session_evidence_dropped(void);
 
-/* Ask for shared memory, and make it while AddinShmemInitLock is held. */
+/* Requests the shared memory, and creates it under AddinShmemInitLock. */
 extern void session_evidence_shmem_request(void);
 extern void session_evidence_shmem_init(void);
 

@@ -3,15 +3,18 @@
  *	  The only door to session.origins: where users have logged in from.
  *
  * Rules:
- * - A row says that an origin, an address or a user agent of a user, was used
- *	 at a time.  It holds a hash, so it says nothing by itself, and is found by
- *	 one index probe however much a user does.
- * - An address and a user agent that were used together are noted as a pair, too:
- *	 where that is known, as it mostly is, one look says that both are.
- * - Nothing is updated and nobody waits: use is noted again when the last note
- *	 is older than a fraction of the retention, so an origin has a few dozen
- *	 rows at most.  It may be taken for new that fraction early.
- * - Two logins at the same time from a new origin may both be the first.
+ * - A row says that an origin, which is an address or a user agent of a user,
+ *	 was used at a time.  It holds a hash, which reveals nothing by itself and
+ *	 is found by one index probe.
+ * - An address and a user agent that were used together are also noted as a
+ *	 pair.  If the pair is known, as it usually is, both are known after one
+ *	 look-up.
+ * - No row is updated, so no transaction waits for another.  A use is noted
+ *	 again when the last note is older than a fraction of the retention.  So an
+ *	 origin has at most a few dozen rows, and it may count as new that fraction
+ *	 too early.
+ * - Two simultaneous logins from a new origin may both be reported as the
+ *	 first.
  */
 #include "postgres.h"
 
@@ -32,7 +35,7 @@
 #include "model/random.h"
 #include "table/table.h"
 
-/* Use is noted again after this part of the retention. */
+/* A use is noted again after the retention divided by this. */
 #define FRACTION 32
 
 enum
@@ -75,7 +78,7 @@ static SessionStatement insert_statement = {
 	.types = {INT8OID, TIMESTAMPTZOID, INT8OID}
 };
 
-/* Adds a part that cannot run into the next one. */
+/* Appends a part with its length, so that no two lists of parts look alike. */
 static void
 put_part(StringInfo whole, const void *data, int len)
 {
@@ -86,6 +89,7 @@ put_part(StringInfo whole, const void *data, int len)
 		appendBinaryStringInfo(whole, data, len);
 }
 
+/* Appends a text; NULL differs from every text. */
 static void
 put_text_part(StringInfo whole, const text *value)
 {
@@ -95,7 +99,9 @@ put_text_part(StringInfo whole, const text *value)
 		put_part(whole, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 }
 
-/* What an origin of the row's user is kept as: one kind, or both together. */
+/*
+ * Returns the hash of an origin of the row's user: of one kind, or the pair.
+ */
 static int64
 origin_hash(const SessionRow *row, int which)
 {
@@ -123,19 +129,20 @@ origin_hash(const SessionRow *row, int which)
 		put_text_part(&whole, row->user_agent);
 	session_digest_sha256(digest, whole.data, whole.len);
 	pfree(whole.data);
-	/* In an order that a dump can take to any machine. */
+	/* Independent of the byte order, so that a dump fits every machine. */
 	memcpy(&hash, digest, sizeof(hash));
 	return (int64) pg_ntoh64(hash);
 }
 
-/* What is asked about one origin, and the answer. */
+/* A look-up of an origin, and its result. */
 typedef struct OriginLookup
 {
 	int			which;
 	int64		hash;
-	TimestampTz last;			/* used, as far as noted; or SESSION_NO_TIME */
+	TimestampTz last;			/* last noted use, or SESSION_NO_TIME */
 }			OriginLookup;
 
+/* Sets the last use from the rows that a scan returns. */
 static void
 read_last_use(SessionTableScan *scan, OriginLookup * lookup)
 {
@@ -150,7 +157,7 @@ read_last_use(SessionTableScan *scan, OriginLookup * lookup)
 	}
 }
 
-/* Looks at the table once for all of them. */
+/* Looks up origins, opening the table and its index once. */
 static void
 look_up(OriginLookup * lookups, int count)
 {
@@ -172,6 +179,7 @@ look_up(OriginLookup * lookups, int count)
 	table_close(rel, AccessShareLock);
 }
 
+/* Writes that an origin was used. */
 static void
 note_origin_use(int64 hash, TimestampTz now)
 {
@@ -187,6 +195,7 @@ note_origin_use(int64 hash, TimestampTz now)
 						 1);
 }
 
+/* Returns whether an origin was used within the retention. */
 static bool
 is_known(const OriginLookup * lookup, TimestampTz now)
 {
@@ -196,7 +205,7 @@ is_known(const OriginLookup * lookup, TimestampTz now)
 		(retention == 0 || lookup->last > now - retention);
 }
 
-/* Has use to be noted again, for it to stay known? */
+/* Returns whether a use must be noted for the origin to stay known. */
 static bool
 is_stale(const OriginLookup * lookup, TimestampTz now)
 {
@@ -206,6 +215,7 @@ is_stale(const OriginLookup * lookup, TimestampTz now)
 		(retention > 0 && lookup->last < now - retention / FRACTION);
 }
 
+/* Prepares the look-up of an origin of the row's user. */
 static void
 init_lookup(OriginLookup * lookup, const SessionRow *row, int which)
 {
@@ -213,6 +223,7 @@ init_lookup(OriginLookup * lookup, const SessionRow *row, int which)
 	lookup->hash = origin_hash(row, which);
 }
 
+/* Notes a login, and returns which of its origins are new to the user. */
 int
 session_origin_news(const SessionRow *row, int which, TimestampTz now)
 {
@@ -248,6 +259,7 @@ session_origin_news(const SessionRow *row, int which, TimestampTz now)
 	return news;
 }
 
+/* Deletes expired origins, at most "limit".  Returns the number deleted. */
 int64
 session_origin_trim(TimestampTz now, SessionBudget *budget, int limit)
 {

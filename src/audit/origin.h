@@ -12,16 +12,16 @@
 #define SESSION_ORIGIN_USER_AGENT 0x02
 
 /*
- * Which of these has the user of a row, within its tenant, not logged in with
- * before?  Remembers that they have now.  What the row does not have is not
- * new.
+ * Notes a login with the origins of a row: address, user agent or both, as
+ * "which" says.  Returns those that the user, within the tenant, has not
+ * logged in with before.  An origin that the row does not have is not new.
  */
 extern int	session_origin_news(const SessionRow *row, int which,
 								TimestampTz now);
 
 /*
- * Deletes what was used longer ago than "session.event_retention", at most
- * limit rows, as far as the budget goes.  Returns the number deleted.
+ * Deletes origins that were used longer ago than "session.event_retention", at
+ * most "limit" and within the budget.  Returns the number deleted.
  */
 extern int64 session_origin_trim(TimestampTz now, SessionBudget *budget,
 								 int limit);

@@ -2,16 +2,17 @@
  * crypto.c
  *	  The only file that includes OpenSSL.
  *
- * Rules: no server state beyond postgres.h, so that the fuzzers and unit
- * tests link it as it is.  The digest context and the fetched algorithms live
- * as long as the process: fetching on every call costs more than the hash.
- * Nothing secret stays in them, because a context is wiped when it is
- * initialised again and finishing clears the block buffer.  Contexts that
- * hold a cipher's key are made and freed, which wipes them, in each call.
- *
- * HMAC and HKDF are put together here from digests: both run on every
- * request, and OpenSSL's own objects for them keep the key between calls and
- * take twice (HMAC) and three times (HKDF) as long.
+ * Rules:
+ * - It uses no server state, so that the fuzzers and unit tests can link it.
+ * - The digest context and the fetched algorithms live as long as the process:
+ *	 fetching them in every call costs more than the hash.  Nothing secret
+ *	 stays in them, because finishing clears the block buffer and the next
+ *	 initialization wipes the context.
+ * - A context that holds a cipher's key is created and freed, which wipes it,
+ *	 in each call.
+ * - HMAC and HKDF are built from digests here, because both run on every
+ *	 request.  OpenSSL's own objects for them keep the key between calls, and
+ *	 take twice (HMAC) and three times (HKDF) as long.
  */
 #include "postgres.h"
 
@@ -36,7 +37,7 @@ typedef struct Hash
 	EVP_MD	   *md;
 } Hash;
 
-/* A piece of what is hashed. */
+/* A piece of the hashed bytes. */
 typedef struct Piece
 {
 	const void *data;
@@ -49,13 +50,14 @@ static EVP_MD_CTX *digest = NULL;
 static EVP_CIPHER *gcm = NULL;
 static EVP_CIPHER *cbc = NULL;
 
+/* Fills memory with random bytes. */
 bool
 session_crypto_random(void *out, size_t len)
 {
 	return pg_strong_random(out, len);
 }
 
-/* Hash some bytes and the pieces that follow them. */
+/* Hashes some bytes and the pieces that follow them. */
 static bool
 hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
 			const Piece *more, int count)
@@ -78,6 +80,7 @@ hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
 	return ok;
 }
 
+/* Computes SHA-256. */
 bool
 session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 					  size_t len)
@@ -85,6 +88,7 @@ session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 	return hash_pieces(&sha256, out, in, len, NULL, 0);
 }
 
+/* Computes SHA-512. */
 bool
 session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 					  size_t len)
@@ -92,7 +96,7 @@ session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 	return hash_pieces(&sha512, out, in, len, NULL, 0);
 }
 
-/* RFC 2104 section 2; out may be one of the pieces. */
+/* Computes HMAC by RFC 2104 section 2; out may be one of the pieces. */
 static bool
 hmac_pieces(Hash *hash, uint8 *out, const Piece *pieces, int count,
 			const void *key, size_t key_len)
@@ -117,6 +121,7 @@ hmac_pieces(Hash *hash, uint8 *out, const Piece *pieces, int count,
 	return ok;
 }
 
+/* Computes HMAC-SHA-256. */
 bool
 session_crypto_hmac_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 						   size_t len, const void *key, size_t key_len)
@@ -126,6 +131,7 @@ session_crypto_hmac_sha256(uint8 out[SESSION_SHA256_BYTES], const void *in,
 	return hmac_pieces(&sha256, out, &piece, 1, key, key_len);
 }
 
+/* Computes HMAC-SHA-512. */
 bool
 session_crypto_hmac_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 						   size_t len, const void *key, size_t key_len)
@@ -135,7 +141,7 @@ session_crypto_hmac_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 	return hmac_pieces(&sha512, out, &piece, 1, key, key_len);
 }
 
-/* RFC 5869 section 2; no salt is a salt of zeroes. */
+/* Computes HKDF-SHA-256 by RFC 5869 section 2; no salt is a salt of zeroes. */
 bool
 session_crypto_hkdf_sha256(uint8 *out, size_t out_len, const void *info,
 						   size_t info_len, const void *salt, size_t salt_len,
@@ -167,7 +173,7 @@ session_crypto_hkdf_sha256(uint8 *out, size_t out_len, const void *info,
 	return ok;
 }
 
-/* A context with key and IV; NULL when OpenSSL refuses. */
+/* Returns a context with key and IV; NULL when OpenSSL refuses. */
 static EVP_CIPHER_CTX *
 begin_cipher(EVP_CIPHER **cipher, const char *name, const uint8 *iv,
 			 const uint8 *key, bool seal)
@@ -187,7 +193,7 @@ begin_cipher(EVP_CIPHER **cipher, const char *name, const uint8 *iv,
 	return ctx;
 }
 
-/* Free a context, wiping the key in it, and forget what went wrong. */
+/* Frees a context, which wipes its key, and clears OpenSSL's error queue. */
 static void
 end_cipher(EVP_CIPHER_CTX *ctx)
 {
@@ -195,7 +201,7 @@ end_cipher(EVP_CIPHER_CTX *ctx)
 	ERR_clear_error();
 }
 
-/* Run bytes through a cipher; out is NULL for associated data. */
+/* Runs bytes through a cipher; out is NULL for associated data. */
 static bool
 run_cipher(EVP_CIPHER_CTX *ctx, uint8 *out, int *out_len, const void *in,
 		   size_t len)
@@ -206,6 +212,7 @@ run_cipher(EVP_CIPHER_CTX *ctx, uint8 *out, int *out_len, const void *in,
 		 EVP_CipherUpdate(ctx, out, out_len, in, (int) len) == 1);
 }
 
+/* Encrypts with AES-256-GCM, and writes the tag. */
 bool
 session_crypto_aes256gcm_seal(uint8 *out, uint8 tag[SESSION_GCM_TAG_BYTES],
 							  const void *in, size_t len,
@@ -227,6 +234,7 @@ session_crypto_aes256gcm_seal(uint8 *out, uint8 tag[SESSION_GCM_TAG_BYTES],
 	return ok;
 }
 
+/* Checks the tag and decrypts with AES-256-GCM. */
 bool
 session_crypto_aes256gcm_open(uint8 *out, const void *in, size_t len,
 							  const uint8 tag[SESSION_GCM_TAG_BYTES],
@@ -246,13 +254,16 @@ session_crypto_aes256gcm_open(uint8 *out, const void *in, size_t len,
 		run_cipher(ctx, out, &n, in, len) && (size_t) n == len &&
 		EVP_CipherFinal_ex(ctx, rest, &n) == 1 && n == 0;
 	end_cipher(ctx);
-	/* What was decrypted before the tag could be looked at is not proven. */
+	/* GCM decrypts before the tag is checked: wipe bytes without proof. */
 	if (!ok && len > 0)
 		session_crypto_wipe(out, len);
 	return ok;
 }
 
-/* AES-256-CBC with PKCS#7; only for bytes whose tag is made or was right. */
+/*
+ * Runs AES-256-CBC with PKCS#7 padding.  Decrypts only ciphertext whose tag
+ * has been checked.
+ */
 static bool
 run_cbc(uint8 *out, size_t *out_len, const void *in, size_t len,
 		const uint8 *iv, const uint8 *key, bool seal)
@@ -269,7 +280,9 @@ run_cbc(uint8 *out, size_t *out_len, const void *in, size_t len,
 	return ok;
 }
 
-/* RFC 7518 section 5.2.2.1, steps 4 to 6. */
+/*
+ * Computes the tag of A256CBC-HS512: RFC 7518 section 5.2.2.1, steps 4 to 6.
+ */
 static bool
 make_cbc_tag(uint8 tag[SESSION_CBC_TAG_BYTES], const void *in, size_t len,
 			 const void *aad, size_t aad_len, const uint8 *iv,
@@ -292,6 +305,7 @@ make_cbc_tag(uint8 tag[SESSION_CBC_TAG_BYTES], const void *in, size_t len,
 	return ok;
 }
 
+/* Encrypts with A256CBC-HS512, and writes the tag. */
 bool
 session_crypto_aes256cbc_hs512_seal(uint8 *out,
 									uint8 tag[SESSION_CBC_TAG_BYTES],
@@ -307,6 +321,7 @@ session_crypto_aes256cbc_hs512_seal(uint8 *out,
 		make_cbc_tag(tag, out, out_len, aad, aad_len, iv, key);
 }
 
+/* Checks the tag, then decrypts with A256CBC-HS512. */
 bool
 session_crypto_aes256cbc_hs512_open(uint8 *out, size_t *out_len,
 									const void *in, size_t len,
@@ -327,12 +342,14 @@ session_crypto_aes256cbc_hs512_open(uint8 *out, size_t *out_len,
 	return ok;
 }
 
+/* Compares two secrets in constant time. */
 bool
 session_crypto_equal(const void *a, const void *b, size_t len)
 {
 	return CRYPTO_memcmp(a, b, len) == 0;
 }
 
+/* Overwrites a secret in a way that the compiler does not remove. */
 void
 session_crypto_wipe(void *secret, size_t len)
 {

@@ -1,10 +1,11 @@
 /*
  * crypto.h
- *	  Everything cryptographic, behind names that say what for.
+ *	  All cryptographic primitives of the extension.
  *
- * Out parameters come first, the key last.  A function returns true or it has
- * written nothing usable; callers must look.  Lengths in bytes; a plaintext
- * and its ciphertext may be the same memory, and must not overlap otherwise.
+ * Out parameters come first, the key last.  Lengths are in bytes.  A function
+ * that returns false has written nothing usable; every caller checks the
+ * result.  A plaintext and its ciphertext may be the same memory, but must not
+ * overlap otherwise.
  */
 #ifndef SESSION_CRYPTO_H
 #define SESSION_CRYPTO_H
@@ -12,7 +13,7 @@
 #define SESSION_SHA256_BYTES 32
 #define SESSION_SHA512_BYTES 64
 
-/* Most that HKDF-SHA-256 can give. */
+/* Most bytes that HKDF-SHA-256 can derive. */
 #define SESSION_HKDF_BYTES (255 * SESSION_SHA256_BYTES)
 
 /* AES-256-GCM.  A nonce must never be used twice with one key. */
@@ -26,15 +27,16 @@
 #define SESSION_CBC_TAG_BYTES 32
 #define SESSION_CBC_BYTES(len) (((len) / 16 + 1) * 16)
 
-/* Fills out with bytes nobody can predict; false when the system has none. */
+/* Fills memory with random bytes; false when the system has none. */
 extern pg_nodiscard bool session_crypto_random(void *out, size_t len);
 
+/* Compute a hash.  Return false when OpenSSL refuses. */
 extern pg_nodiscard bool session_crypto_sha256(uint8 out[SESSION_SHA256_BYTES],
 											   const void *in, size_t len);
 extern pg_nodiscard bool session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES],
 											   const void *in, size_t len);
 
-/* HMAC, RFC 2104.  Compare with session_crypto_equal. */
+/* Compute HMAC (RFC 2104).  Compare the results with session_crypto_equal. */
 extern pg_nodiscard bool session_crypto_hmac_sha256(uint8 out[SESSION_SHA256_BYTES],
 													const void *in, size_t len,
 													const void *key,
@@ -44,7 +46,10 @@ extern pg_nodiscard bool session_crypto_hmac_sha512(uint8 out[SESSION_SHA512_BYT
 													const void *key,
 													size_t key_len);
 
-/* HKDF-SHA-256, RFC 5869; out_len is at most SESSION_HKDF_BYTES. */
+/*
+ * Derives a key by HKDF-SHA-256 (RFC 5869).  Returns false if out_len is more
+ * than SESSION_HKDF_BYTES, or when OpenSSL refuses.
+ */
 extern pg_nodiscard bool session_crypto_hkdf_sha256(uint8 *out, size_t out_len,
 													const void *info,
 													size_t info_len,
@@ -55,9 +60,9 @@ extern pg_nodiscard bool session_crypto_hkdf_sha256(uint8 *out, size_t out_len,
 
 /*
  * Authenticated encryption.  The ciphertext of GCM is as long as the
- * plaintext, that of CBC has SESSION_CBC_BYTES(len).  Opening says how many
- * bytes came out where that is not known before, and leaves zeroes when the
- * tag is not right.
+ * plaintext, that of CBC has SESSION_CBC_BYTES(len) bytes.  The functions that
+ * open return false and leave zeroes when the tag is wrong.  The one for CBC
+ * sets the length of the plaintext.
  */
 extern pg_nodiscard bool session_crypto_aes256gcm_seal(uint8 *out,
 													   uint8 tag[SESSION_GCM_TAG_BYTES],
@@ -91,10 +96,13 @@ extern pg_nodiscard bool session_crypto_aes256cbc_hs512_open(uint8 *out,
 															 const uint8 iv[SESSION_CBC_IV_BYTES],
 															 const uint8 key[SESSION_CBC_KEY_BYTES]);
 
-/* Compares in time that depends on len alone.  Use it for every secret. */
+/*
+ * Compares memory in a time that depends on the length alone.  Use it for
+ * every secret.
+ */
 extern bool session_crypto_equal(const void *a, const void *b, size_t len);
 
-/* Overwrites a secret in a way the compiler may not remove. */
+/* Overwrites a secret in a way that the compiler does not remove. */
 extern void session_crypto_wipe(void *secret, size_t len);
 
 #endif							/* SESSION_CRYPTO_H */

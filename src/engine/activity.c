@@ -1,25 +1,23 @@
 /*
  * activity.c
- *	  Writing down that a session was used, without getting in the way.
+ *	  When sessions were used: shared memory first, then the rows.
  *
- * Rules: with shared memory a use is noted there, by whatever transaction,
- * and every backend takes the later of the row and that.  It reaches the row
- * in a batch, at most once per "session.update_age" and session, or per half
- * its idle timeout.  What was not written when the server crashes is lost.
- *
- * Whatever could not be written is tried again a little later, after others.
- *
- * Without shared memory, or when it is full, the direct path is all there is:
- * the same throttle, and a transaction that may not write records nothing.
- *
- * Either way a row that somebody holds is passed over: whoever holds it is
- * either recording the same or ending the session, and a session that was
- * ended must not look alive again.
- *
- * What is noted belongs to the session that was created at that very moment,
- * not to a later one of the same id.  It stays noted even if the transaction
- * is rolled back: the session was used.  A moment that is still to come, from
- * a clock that was ahead, is not believed.
+ * Rules:
+ * - With shared memory, a use is noted there, in read-only transactions too.
+ *	 Every backend takes the later of the row's last_seen_at and that entry.
+ * - Upkeep writes uses into the rows in batches, at most once for each session
+ *	 per "session.update_age" or half its idle timeout.  A crash loses the uses
+ *	 that are not written.
+ * - A use that could not be written is tried again later, after the others.
+ * - Without shared memory, or when it is full, a use is written into its row
+ *	 at once, under the same throttle.  A transaction that may not write then
+ *	 records nothing.
+ * - A locked row is skipped.  Its holder is recording a use too or is ending
+ *	 the session, and an ended session must not look alive again.
+ * - An entry belongs to the session with its id and created_at, not to a later
+ *	 session of the same id.
+ * - An entry stays when the transaction is rolled back: the session was used.
+ * - A use in the future, from a clock that was ahead, is ignored.
  */
 #include "postgres.h"
 
@@ -40,23 +38,23 @@
 #include "table/store.h"
 
 /*
- * How long what was written stays noted: a backend that read the row before
- * it was written must still find it here.
+ * How long an entry stays after it was written.  A backend that read the row
+ * before that must still find the use here.
  */
 #define KEEP (60 * USECS_PER_SEC)
 
-/* When a row that was held, or could not be written, is tried again. */
+/* After what time a row that was locked or failed is tried again. */
 #define RETRY (10 * USECS_PER_SEC)
 
-/* seen_at may change under a shared lock, the rest under an exclusive one. */
+/* seen_at changes under a shared lock, the rest under an exclusive one. */
 typedef struct Use
 {
 	SessionIdEntry head;
 	TimestampTz created_at;
 	pg_atomic_uint64 seen_at;
-	TimestampTz written_at;		/* the last use that is in the row */
-	TimestampTz due_at;			/* when to write the next */
-	int64		age;			/* how old it may get meanwhile */
+	TimestampTz written_at;		/* the last use that the row has */
+	TimestampTz due_at;			/* when to look whether to write */
+	int64		age;			/* how far the row may lag behind */
 } Use;
 
 #define TRANCHE "session_activity"
@@ -64,6 +62,7 @@ typedef struct Use
 /* NULL = the library was not preloaded. */
 static SessionIdMap *map = NULL;
 
+/* Requests this module's shared memory. */
 void
 session_activity_shmem_request(void)
 {
@@ -74,6 +73,7 @@ session_activity_shmem_request(void)
 	RequestNamedLWLockTranche(TRANCHE, session_idmap_locks(entries));
 }
 
+/* Makes this module's shared memory. */
 void
 session_activity_shmem_init(void)
 {
@@ -89,18 +89,21 @@ session_activity_shmem_init(void)
 						   GetNamedLWLockTranche(TRANCHE));
 }
 
+/* Drops the entries of a database. */
 void
 session_activity_forget(Oid database)
 {
 	session_idmap_forget(map, database);
 }
 
+/* Returns the number of entries in use. */
 int
 session_activity_used(void)
 {
 	return session_idmap_used(map);
 }
 
+/* Returns the number of entries there can be. */
 int
 session_activity_room(void)
 {
@@ -113,7 +116,7 @@ seen_at(Use *use)
 	return (TimestampTz) pg_atomic_read_u64(&use->seen_at);
 }
 
-/* Finds what is noted of a session, and not of an earlier one of its id. */
+/* Finds the entry of a session, and not one of an earlier one of its id. */
 static Use *
 find_use(const SessionIdSlot *place, TimestampTz created_at)
 {
@@ -122,6 +125,7 @@ find_use(const SessionIdSlot *place, TimestampTz created_at)
 	return use != NULL && use->created_at == created_at ? use : NULL;
 }
 
+/* Moves last_seen_at of a row forward to the last use that is known. */
 void
 session_activity_overlay(SessionRow *row)
 {
@@ -144,7 +148,7 @@ session_activity_overlay(SessionRow *row)
  * Recording
  */
 
-/* Notes the use of a session that is noted already. */
+/* Updates the entry of a session; returns false if it has none. */
 static bool
 note_again(const SessionRow *row, TimestampTz now)
 {
@@ -159,6 +163,7 @@ note_again(const SessionRow *row, TimestampTz now)
 	return use != NULL;
 }
 
+/* Updates the entry of a session, if it has one, without its row. */
 void
 session_activity_again(const pg_uuid_t *id, TimestampTz now)
 {
@@ -174,13 +179,14 @@ session_activity_again(const pg_uuid_t *id, TimestampTz now)
 	session_idmap_unlock(&place);
 }
 
-/* The earliest and the latest use in a part, then which of them must go. */
+/* The earliest and the latest use in a part of the map. */
 typedef struct Span
 {
 	TimestampTz first;
 	TimestampTz last;
 } Span;
 
+/* Extends the span to an entry. */
 static bool
 measure_span(void *entry, void *arg)
 {
@@ -192,6 +198,7 @@ measure_span(void *entry, void *arg)
 	return false;
 }
 
+/* Returns whether an entry is in the first eighth of the span. */
 static bool
 is_early(void *entry, void *arg)
 {
@@ -201,9 +208,9 @@ is_early(void *entry, void *arg)
 }
 
 /*
- * Makes room in a part that is full.  On a standby nothing is ever written,
- * so the sessions that were not used for longest make way; elsewhere the
- * worker makes room by writing.
+ * Makes room in a part of the map that is full.  On a standby no use is ever
+ * written, so the sessions that were not used for longest lose their entries.
+ * Elsewhere upkeep makes room by writing.
  */
 static void
 make_activity_room(const SessionIdSlot *place)
@@ -216,6 +223,7 @@ make_activity_room(const SessionIdSlot *place)
 	session_idmap_visit_part(place, is_early, &span);
 }
 
+/* Finds or adds the entry of a session; NULL when there is no room. */
 static Use *
 add_use(const SessionIdSlot *place)
 {
@@ -231,7 +239,7 @@ add_use(const SessionIdSlot *place)
 	return use;
 }
 
-/* Notes the first use of a session; false when there is no room. */
+/* Adds an entry for a session; returns false when there is no room. */
 static bool
 note_first(const SessionRow *row, TimestampTz now)
 {
@@ -247,7 +255,7 @@ note_first(const SessionRow *row, TimestampTz now)
 		use->created_at = row->created_at;
 		use->written_at = row->last_seen_at;
 		use->age = age;
-		/* A time the clock has not reached is set right soon. */
+		/* A time in the future must soon be corrected in the row. */
 		use->due_at = now < row->last_seen_at ? now : row->last_seen_at + age;
 		pg_atomic_write_u64(&use->seen_at, (uint64) now);
 	}
@@ -272,6 +280,7 @@ write_row_now(SessionRow *row, TimestampTz now)
 	return true;
 }
 
+/* Records that a live session was used now. */
 void
 session_activity_record(SessionRow *row, TimestampTz now)
 {
@@ -283,15 +292,15 @@ session_activity_record(SessionRow *row, TimestampTz now)
 }
 
 /*
- * What was written
+ * Uses that were written
  */
 
-/* What this transaction wrote. */
+/* The uses that this transaction has written. */
 static SessionUse *written = NULL;
 static int	nwritten = 0;
 static int	room = 0;
 
-/* Finds, and holds, what is noted of a session that was found. */
+/* Locks the part of the map of a use, and finds its entry. */
 static Use *
 lock_use(SessionIdSlot *place, const SessionUse *found)
 {
@@ -300,7 +309,7 @@ lock_use(SessionIdSlot *place, const SessionUse *found)
 	return find_use(place, found->created_at);
 }
 
-/* Notes what is in the row, and when to look at it again. */
+/* Notes what last_seen_at of the row is, and when to look at it again. */
 static void
 note_row(const SessionUse *found, TimestampTz written_at, TimestampTz due_at)
 {
@@ -327,7 +336,7 @@ set_due(const SessionUse *found, TimestampTz due_at)
 	session_idmap_unlock(&place);
 }
 
-/* What was rolled back can be written again at once. */
+/* After a rollback: makes the uses of this transaction due at once. */
 static void
 take_back_written(void)
 {
@@ -337,7 +346,7 @@ take_back_written(void)
 		set_due(&written[--nwritten], now);
 }
 
-/* What was written is noted when that is committed. */
+/* Notes which uses are in their rows when the transaction commits. */
 static void
 activity_at_transaction_end(XactEvent event, void *arg)
 {
@@ -357,16 +366,19 @@ activity_at_transaction_end(XactEvent event, void *arg)
 			take_back_written();
 			break;
 		case XACT_EVENT_PREPARE:
-			break;				/* like a row that is held */
+			break;				/* the row stays locked; try it later */
 		default:
 			return;
 	}
-	written = NULL;				/* goes with the transaction's memory */
+	written = NULL;				/* freed with the transaction's memory */
 	nwritten = 0;
 	room = 0;
 }
 
-/* Nothing says what of it was written since the savepoint. */
+/*
+ * Makes all uses of this transaction due again, because there is no note of
+ * which were written since the savepoint.
+ */
 static void
 activity_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 						  SubTransactionId parent, void *arg)
@@ -375,6 +387,7 @@ activity_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 		take_back_written();
 }
 
+/* Remembers that this transaction has written a use. */
 static void
 note_written(const SessionUse *found)
 {
@@ -392,9 +405,10 @@ note_written(const SessionUse *found)
 }
 
 /*
- * Flushing
+ * Writing uses into rows
  */
 
+/* Uses found so far, and the most there may be. */
 typedef struct Collection
 {
 	TimestampTz now;
@@ -403,7 +417,10 @@ typedef struct Collection
 	SessionUse *uses;
 } Collection;
 
-/* What was written is looked at once more, to be forgotten. */
+/*
+ * Returns whether an entry is due: it has a use to be written, or its use was
+ * written so long ago that the entry can go.
+ */
 static bool
 is_due(Use *use, TimestampTz now)
 {
@@ -412,6 +429,7 @@ is_due(Use *use, TimestampTz now)
 	return seen_at(use) != use->written_at || now - use->due_at >= KEEP;
 }
 
+/* Adds an entry of this database to the collection if it is due. */
 static bool
 collect_use(void *entry, void *arg)
 {
@@ -431,6 +449,7 @@ collect_use(void *entry, void *arg)
 	return false;
 }
 
+/* Finds uses that were due at a time; returns their number. */
 int
 session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 {
@@ -444,7 +463,7 @@ session_activity_find_due(TimestampTz now, int limit, SessionUse *uses)
 	return c.count;
 }
 
-/* Forgets a use, unless there was another since. */
+/* Removes an entry, unless the session was used since it was found. */
 static void
 forget_use(const SessionUse *found)
 {
@@ -457,8 +476,9 @@ forget_use(const SessionUse *found)
 }
 
 /*
- * Decides about a use whose row is not behind it, or not by enough.  A time in
- * the row that the clock has not reached counts as behind.
+ * Returns whether a use need not be written, because its row does not lag
+ * behind or not far enough, and updates the entry then.  A time in the row
+ * that is in the future must be corrected, so it counts as lagging behind.
  */
 static bool
 need_not_write(const SessionUse *found, const SessionRow *row, TimestampTz now)
@@ -476,14 +496,14 @@ need_not_write(const SessionUse *found, const SessionRow *row, TimestampTz now)
 	return true;
 }
 
-/* Writes a use into its row if that is due and the row is free. */
+/* Writes a use into its row if that is due and the row is not locked. */
 static bool
 write_one(const SessionUse *found)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	SessionRow	row;
 
-	/* Until then others come first, whatever becomes of this one. */
+	/* If this one fails, the others come first. */
 	set_due(found, now + RETRY);
 	if (found->seen_at > now)
 		session_database_note_lost_use(found->seen_at);
@@ -508,6 +528,7 @@ write_one(const SessionUse *found)
 	return true;
 }
 
+/* Writes uses into their rows; returns the number of rows written. */
 int
 session_activity_write(const SessionUse *uses, int count)
 {
@@ -532,6 +553,7 @@ session_activity_write(const SessionUse *uses, int count)
 	return done;
 }
 
+/* Databases that have something due. */
 typedef struct DueDatabases
 {
 	TimestampTz now;
@@ -539,6 +561,7 @@ typedef struct DueDatabases
 	Oid			databases[SESSION_DATABASES];
 } DueDatabases;
 
+/* Adds the database of an entry that is due. */
 static bool
 note_due_database(void *entry, void *arg)
 {
@@ -555,6 +578,7 @@ note_due_database(void *entry, void *arg)
 	return false;
 }
 
+/* Returns the databases that have uses to be written. */
 List *
 session_activity_due(TimestampTz now)
 {

@@ -2,9 +2,11 @@
  * claims.c
  *	  Claims that an application adds to snapshots and tokens.
  *
- * Rules: the administrator chooses the claims function.  It runs with the
- * rights of the role that mints, which does not need EXECUTE on it, and with a
- * search path in which none of that role's objects is found.
+ * Rules:
+ * - The administrator chooses the claims function.  It runs with the rights of
+ *	 the calling role, which does not need EXECUTE on it.
+ * - It runs with a search path that finds none of the caller's objects, so the
+ *	 caller cannot influence the claims.
  */
 #include "postgres.h"
 
@@ -33,6 +35,7 @@
 #include "table/authority.h"
 #include "table/store.h"
 
+/* Returns claims without those that only this extension sets. */
 Jsonb *
 session_claims_without_reserved(Jsonb *claims)
 {
@@ -50,6 +53,7 @@ session_claims_without_reserved(Jsonb *claims)
  * The claims function
  */
 
+/* Errors because the setting does not name a usable function. */
 static void
 refuse_function(const char *problem)
 {
@@ -60,7 +64,7 @@ refuse_function(const char *problem)
 					 "returns jsonb.")));
 }
 
-/* Returns the type session_info. */
+/* Returns the OID of the type session_info. */
 static Oid
 find_info_type(void)
 {
@@ -70,8 +74,8 @@ find_info_type(void)
 }
 
 /*
- * Finds the function by its name and its argument, the row type session_info,
- * so that other functions of that name do not matter.
+ * Finds the function by its name and its argument, the row type session_info.
+ * Other functions of that name do not matter.
  */
 static Oid
 find_function(Oid *row_type)
@@ -79,7 +83,7 @@ find_function(Oid *row_type)
 	List	   *name = session_compat_name_list(session_settings.claims_function);
 	Oid			function;
 
-	/* The caller's search_path has no say in what is minted. */
+	/* Without a schema, the caller's search_path would choose the function. */
 	if (list_length(name) < 2)
 		refuse_function("does not say the schema of its function");
 	*row_type = find_info_type();
@@ -93,8 +97,8 @@ find_function(Oid *row_type)
 }
 
 /*
- * Finds it with the rights of the extension's owner: whoever mints need not
- * know where it is.
+ * Finds the function with the rights of the extension's owner, because the
+ * caller may not have USAGE on its schema.
  */
 static Oid
 find_function_as_owner(Oid *row_type)
@@ -109,9 +113,9 @@ find_function_as_owner(Oid *row_type)
 }
 
 /*
- * Calls the function where a name without a schema means the server's own, so
- * that the caller's temporary tables, functions and operators have no part in
- * what it says.  Settings that it leaves behind are undone.
+ * Calls the function with the search path "pg_catalog, pg_temp", so that the
+ * caller's functions, operators and temporary tables cannot change its result.
+ * Settings that the function leaves behind are restored.
  */
 static Datum
 call_function(FunctionCallInfo fcinfo)
@@ -127,6 +131,7 @@ call_function(FunctionCallInfo fcinfo)
 	return result;
 }
 
+/* Returns what "session.claims_function" adds for a session. */
 Jsonb *
 session_claims_added(const SessionRow *row)
 {

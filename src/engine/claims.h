@@ -10,15 +10,16 @@
 #include "model/row.h"
 
 /*
- * Returns claims without those that only this extension sets.  Used on the
- * result of the claims function and on the payload of a snapshot.
+ * Returns claims without those that only this extension sets.  Applied to the
+ * result of the claims function and to the payload of a snapshot.
  */
 extern Jsonb *session_claims_without_reserved(Jsonb *claims);
 
 /*
- * Returns what "session.claims_function" adds for a session, or an empty object
- * when the setting is empty.  The function runs with the caller's own rights
- * and the search path "pg_catalog, pg_temp".  Its errors go to the caller.
+ * Returns what "session.claims_function" adds for a session, or an empty
+ * object when the setting is empty.  The function runs with the caller's own
+ * rights and the search path "pg_catalog, pg_temp".  Its errors go to the
+ * caller.
  */
 extern Jsonb *session_claims_added(const SessionRow *row);
 

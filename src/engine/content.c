@@ -2,9 +2,10 @@
  * content.c
  *	  The data of a session as its row stores it.
  *
- * Rules: a row stores the data as it is or, with "session.encrypt_data",
- * sealed under the master key and bound to the session's id, as a JSON string.
- * Data stored in either form can be read, whatever the setting is now.
+ * Rules:
+ * - A row stores the data as it is or, with "session.encrypt_data", sealed
+ *	 under the master key and bound to the session's id, as a JSON string.
+ * - Data in either form can be read, whatever the setting is now.
  */
 #include "postgres.h"
 
@@ -16,6 +17,7 @@
 #include "table/keyring.h"
 #include "wire/base64url.h"
 
+/* Errors unless the value can be the data of a session. */
 void
 session_content_check(const Jsonb *data)
 {
@@ -34,6 +36,7 @@ session_content_check(const Jsonb *data)
 						   session_settings.max_data_size)));
 }
 
+/* Returns data in the form in which the row stores it. */
 struct varlena *
 session_content_stored(const SessionRow *row, Jsonb *data)
 {
@@ -54,7 +57,7 @@ session_content_stored(const SessionRow *row, Jsonb *data)
 	return (struct varlena *) JsonbValueToJsonb(&value);
 }
 
-/* Opens sealed data, which is kept as a JSON string. */
+/* Opens sealed data, which is a JSON string. */
 static Jsonb *
 open_data(const SessionRow *row, Jsonb *kept)
 {
@@ -82,12 +85,14 @@ open_data(const SessionRow *row, Jsonb *kept)
 	return data;
 }
 
+/* Returns whether the row stores its data sealed. */
 bool
 session_content_is_sealed(const SessionRow *row)
 {
 	return !JB_ROOT_IS_OBJECT(DatumGetJsonbP(PointerGetDatum(row->data)));
 }
 
+/* Returns the data of a row, in whichever form it is stored. */
 Jsonb *
 session_content_of(const SessionRow *row)
 {

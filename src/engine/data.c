@@ -2,10 +2,12 @@
  * data.c
  *	  The data of a session: a JSON object with a size limit.
  *
- * Rules: a change is computed from the newest version of the held row, so
- * writers of different keys lose nothing; what comes out as it went in is not
- * written again.  Keys and values are built with the server's own jsonb
- * functions, called directly, so nobody's operators take part.
+ * Rules:
+ * - A change is computed from the newest version of the locked row, so that
+ *	 concurrent writers of different keys lose nothing.
+ * - Data that a change leaves as it was is not written again.
+ * - The data is changed with the server's own jsonb functions, called
+ *	 directly.  A user's operators and search path cannot interfere.
  */
 #include "postgres.h"
 
@@ -23,6 +25,7 @@
 #include "engine/lifecycle.h"
 #include "table/store.h"
 
+/* Returns the value of a key, NULL if there is none. */
 static Jsonb *
 value_of(Jsonb *data, const text *key)
 {
@@ -33,7 +36,7 @@ value_of(Jsonb *data, const text *key)
 	return value == NULL ? NULL : JsonbValueToJsonb(value);
 }
 
-/* Reads the data of a live session, which counts as using it. */
+/* Returns the data of a session, and records the use. */
 Jsonb *
 session_data_read(const SessionToken *token)
 {
@@ -44,6 +47,7 @@ session_data_read(const SessionToken *token)
 	return session_content_of(&row);
 }
 
+/* Returns the value of a key, and records the use. */
 Jsonb *
 session_data_read_key(const SessionToken *token, const text *key)
 {
@@ -52,13 +56,13 @@ session_data_read_key(const SessionToken *token, const text *key)
 	return data == NULL ? NULL : value_of(data, key);
 }
 
-/* Puts new data into a held row. */
+/* Writes new data into a locked row; records a use if nothing changed. */
 static void
 write_data(SessionRow *row, Jsonb *old, Jsonb *data)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	/* What is the same is written all the same where its form is not. */
+	/* Equal data is written again if it is to be sealed, or no longer. */
 	if (VARSIZE(old) == VARSIZE(data) &&
 		memcmp(old, data, VARSIZE(data)) == 0 &&
 		session_content_is_sealed(row) == session_settings.encrypt_data)
@@ -71,6 +75,7 @@ write_data(SessionRow *row, Jsonb *old, Jsonb *data)
 	session_store_save_data(row);
 }
 
+/* Returns the data without a key. */
 static Jsonb *
 without_key(Jsonb *data, text *key)
 {
@@ -79,6 +84,7 @@ without_key(Jsonb *data, text *key)
 											  PointerGetDatum(key)));
 }
 
+/* Returns the data with a key set to a value. */
 static Jsonb *
 with_key(Jsonb *data, text *key, Jsonb *value)
 {
@@ -93,6 +99,7 @@ with_key(Jsonb *data, text *key, Jsonb *value)
 											  BoolGetDatum(true)));
 }
 
+/* Removes a key and returns its value. */
 Jsonb *
 session_data_take_key(const SessionToken *token, text *key)
 {
@@ -108,6 +115,7 @@ session_data_take_key(const SessionToken *token, text *key)
 	return value;
 }
 
+/* Sets a key to a value. */
 bool
 session_data_write_key(const SessionToken *token, text *key, Jsonb *value)
 {
@@ -124,6 +132,7 @@ session_data_write_key(const SessionToken *token, text *key, Jsonb *value)
 	return true;
 }
 
+/* Removes a key. */
 bool
 session_data_remove_key(const SessionToken *token, text *key)
 {
@@ -137,6 +146,7 @@ session_data_remove_key(const SessionToken *token, text *key)
 	return true;
 }
 
+/* Replaces the whole data. */
 bool
 session_data_replace(const SessionToken *token, Jsonb *data)
 {

@@ -2,8 +2,8 @@
  * data.h
  *	  The data of a session: a JSON object with a size limit.
  *
- * Each function takes a token and says nothing of one that is not good for a
- * live session but NULL or false.
+ * Each function takes a session token and returns NULL or false unless the
+ * token is that of an active session.
  */
 #ifndef SESSION_DATA_H
 #define SESSION_DATA_H
@@ -13,23 +13,24 @@
 #include "model/row.h"
 #include "wire/token.h"
 
-/* The whole data; reading counts as use of the session. */
+/* Returns the whole data.  Reading is a use of the session. */
 extern Jsonb *session_data_read(const SessionToken *token);
 
-/* The value of a key; also NULL when there is no such key. */
+/* Returns the value of a key, NULL if there is no such key. */
 extern Jsonb *session_data_read_key(const SessionToken *token,
 									const text *key);
 
-/* Removes a key and returns what it held, NULL when there was none. */
+/* Removes a key and returns its value, NULL if there was no such key. */
 extern Jsonb *session_data_take_key(const SessionToken *token, text *key);
 
+/* Sets a key to a value.  Errors with 54000 if the data becomes too large. */
 extern bool session_data_write_key(const SessionToken *token, text *key,
 								   Jsonb *value);
 
-/* True for a live session, whether it had the key or not. */
+/* Removes a key.  Returns true even if there was no such key. */
 extern bool session_data_remove_key(const SessionToken *token, text *key);
 
-/* Puts data that has passed session_content_check in place of the old. */
+/* Replaces the data.  The caller has called session_content_check. */
 extern bool session_data_replace(const SessionToken *token, Jsonb *data);
 
 #endif							/* SESSION_DATA_H */

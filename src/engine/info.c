@@ -22,6 +22,7 @@ const Oid	session_info_types[SESSION_INFO_COLUMNS] = {
 	BOOLOID
 };
 
+/* Returns whether a row type has exactly these columns. */
 bool
 session_info_fits(TupleDesc desc, const Oid *types, int columns)
 {
@@ -43,12 +44,14 @@ static const char *const status_names[] = {
 	[SESSION_ACTIVE] = "active",
 };
 
+/* Returns the name of a status, as session_status() returns it. */
 const char *
 session_info_status(SessionStatus status)
 {
 	return status_names[status];
 }
 
+/* Returns a user agent, cut to SESSION_USER_AGENT_BYTES. */
 text *
 session_info_user_agent(text *agent)
 {
@@ -60,6 +63,7 @@ session_info_user_agent(text *agent)
 	return cstring_to_text_with_len(VARDATA_ANY(agent), len);
 }
 
+/* Sets a column to a text, or to SQL NULL if it is NULL. */
 static void
 put_info_text(Datum *value, bool *null, const text *source)
 {
@@ -67,6 +71,7 @@ put_info_text(Datum *value, bool *null, const text *source)
 	*value = PointerGetDatum(source);
 }
 
+/* Sets a column to a time, or to SQL NULL if it is SESSION_NO_TIME. */
 static void
 put_time(Datum *value, bool *null, TimestampTz moment)
 {
@@ -74,6 +79,7 @@ put_time(Datum *value, bool *null, TimestampTz moment)
 	*value = TimestampTzGetDatum(moment);
 }
 
+/* Fills the columns of session_info. */
 void
 session_info_values(const SessionRow *row, SessionStatus status,
 					Datum *values, bool *nulls)

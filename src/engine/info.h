@@ -11,20 +11,27 @@
 
 #define SESSION_INFO_COLUMNS 14
 
-/* The types of the columns of session_info. */
+/* Types of the columns of session_info, in their order. */
 extern const Oid session_info_types[SESSION_INFO_COLUMNS];
 
-/* Has a row type these columns, as it was made? */
+/*
+ * Returns whether a row type has exactly these columns.  A dropped or added
+ * column makes it false.
+ */
 extern bool session_info_fits(TupleDesc desc, const Oid *types, int columns);
 
+/* Returns the name of a status, as session_status() returns it. */
 extern const char *session_info_status(SessionStatus status);
 
-/* A user agent as it is kept: cut to SESSION_USER_AGENT_BYTES. */
+/*
+ * Returns a user agent as rows store it: cut to SESSION_USER_AGENT_BYTES, at
+ * the end of a character.
+ */
 extern text *session_info_user_agent(text *agent);
 
 /*
- * Fills the columns of session_info, in the order of the type; the data is NULL if the
- * row was read without.
+ * Fills the columns of session_info, in the order of the type.  The data is
+ * SQL NULL if the row was read without it.
  */
 extern void session_info_values(const SessionRow *row, SessionStatus status,
 								Datum *values, bool *nulls);

@@ -1,22 +1,22 @@
 /*
  * log.c
- *	  Keeping tokens out of the server's log.
+ *	  Keeps tokens out of the server's log.
  *
- * A message that mentions a token is put into the log here, without it, by
- * way of the server's own report of it; the server is then told that the log
- * has it.  So the client gets what it would have got, and every destination of
- * the log, and every hook that was there before, sees no token: not in the
- * message and what goes with it, and not in the statement.
+ * The hook looks for tokens in each message before the server logs it.  If it
+ * finds one, it replaces the tokens, has the server report the message to the
+ * log alone, restores the message, and tells the server that the log has it.
+ * So no destination of the log and no hook installed earlier sees a token, in
+ * the message or in the statement, and the client gets the message as it was.
  *
  * Rules:
- * - The hook runs in every process, in and outside of transactions, in
- *	 critical sections and in the middle of errors.  It raises nothing by
- *	 itself; an error of the server's in there passes through.
- * - Where there is no memory for a text without its tokens, the text is left
+ * - The hook runs in every process, inside and outside of transactions, in
+ *	 critical sections and during error handling.  It raises no error itself;
+ *	 an error of the server during the report passes through.
+ * - When there is no memory for a text without its tokens, the text is left
  *	 out.
- * - Whatever is swapped for the report is put back after it, and so is the
- *	 statement after an error.
- * - Positions (cursorpos, internalpos) count in the texts as they were.
+ * - What is replaced for the report is restored after it.  After an error, the
+ *	 statement is restored too.
+ * - Positions (cursorpos, internalpos) are those in the original texts.
  */
 #include "postgres.h"
 
@@ -33,16 +33,17 @@ static void redact_log(ErrorData *edata);
 
 static emit_log_hook_type previous = NULL;
 
-/* What is being reported without its tokens. */
+/* The message that is being reported without its tokens. */
 static ErrorData *reporting = NULL;
 
 /*
- * The texts of a message that may repeat what a caller wrote.  The rest are
- * names in the server's own code (a backtrace is of functions) and names of
+ * The number of texts of a message that may repeat what a client wrote.  The
+ * others are names in the server's own code, like a backtrace, and names of
  * objects, which only the client gets.
  */
 #define TEXTS 6
 
+/* Returns a pointer to one of the texts of a message. */
 static char **
 text_of(ErrorData *edata, int i)
 {
@@ -54,6 +55,7 @@ text_of(ErrorData *edata, int i)
 	return texts[i];
 }
 
+/* Returns whether the log entry of a message would contain a token. */
 static bool
 mentions_token(ErrorData *edata)
 {
@@ -68,7 +70,7 @@ mentions_token(ErrorData *edata)
 		session_redact_size(debug_query_string) > 0;
 }
 
-/* The text itself, when there is no token in it. */
+/* Returns a copy without tokens, or the text itself if it has none. */
 static char *
 redacted(const char *chars)
 {
@@ -84,6 +86,7 @@ redacted(const char *chars)
 	return copy;
 }
 
+/* Frees what redacted() returned for a text. */
 static void
 free_copy(const char *copy, const char *chars)
 {
@@ -93,7 +96,8 @@ free_copy(const char *copy, const char *chars)
 
 /*
  * Has the server report a message to the log, and not to the client.  Hooks
- * that came after ours are running and do not see it again.
+ * that were installed after ours are running: they have called ours.  So they
+ * are not called again.
  */
 static void
 report_without_tokens(ErrorData *edata, const char *query)
@@ -113,13 +117,14 @@ report_without_tokens(ErrorData *edata, const char *query)
 	{
 		reporting = outer;
 		emit_log_hook = hook;
-		/* An error in an error may have cleared it. */
+		/* An error during error handling may have cleared it. */
 		if (debug_query_string == query)
 			debug_query_string = query_before;
 	}
 	PG_END_TRY();
 }
 
+/* Reports a message to the log with its tokens replaced. */
 static void
 report_redacted(ErrorData *edata)
 {
@@ -140,7 +145,7 @@ report_redacted(ErrorData *edata)
 
 	for (int i = 0; i < TEXTS; i++)
 	{
-		/* A hook may have put something of its own there. */
+		/* An earlier hook may have replaced the text. */
 		free_copy(copies[i], *text_of(&before, i));
 		*text_of(edata, i) = *text_of(&before, i);
 	}
@@ -149,6 +154,7 @@ report_redacted(ErrorData *edata)
 	edata->output_to_server = false;
 }
 
+/* The emit_log hook. */
 static void
 redact_log(ErrorData *edata)
 {
@@ -159,6 +165,7 @@ redact_log(ErrorData *edata)
 		previous(edata);
 }
 
+/* Installs the hook. */
 void
 session_log_init(void)
 {

@@ -1,11 +1,11 @@
 /*
  * log.h
- *	  Keeping tokens out of the server's log.
+ *	  Keeps tokens out of the server's log.
  */
 #ifndef SESSION_ENGINE_LOG_H
 #define SESSION_ENGINE_LOG_H
 
-/* Looks at what is logged from now on; called once, from _PG_init. */
+/* Installs the log hook; called once, from _PG_init. */
 extern void session_log_init(void);
 
 #endif							/* SESSION_ENGINE_LOG_H */

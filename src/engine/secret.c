@@ -1,11 +1,13 @@
 /*
  * secret.c
- *	  What a client is given, and what is kept of it.
+ *	  The tokens that a client gets, and the secrets of them that a row stores.
  *
- * Rules: a row holds the hash of its session token's secret.  A refreshable
- * row also holds the key its tokens are derived from, sealed under the master
- * key and bound to the session's id; opened, it never leaves this file and is
- * wiped.  Comparisons are constant-time.
+ * Rules:
+ * - A row stores the hash of its session token's secret.
+ * - A refreshable row also stores the key from which its tokens are derived,
+ *	 sealed under the master key and bound to the session's id.  The opened key
+ *	 never leaves this file and is wiped after use.
+ * - Secrets are compared in constant time.
  */
 #include "postgres.h"
 
@@ -18,7 +20,7 @@
 
 #define SEALED_BYTES (SESSION_SECRET_BYTES + SESSION_SEAL_BYTES)
 
-/* Opens the row's key; whoever calls wipes it. */
+/* Opens the row's key; the caller wipes it. */
 static void
 open_refresh_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
 {
@@ -30,6 +32,7 @@ open_refresh_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
 						 "refresh", row->id.data, sizeof(row->id.data));
 }
 
+/* Gives the row a new key. */
 static void
 make_refresh_key(SessionRow *row)
 {
@@ -43,6 +46,7 @@ make_refresh_key(SessionRow *row)
 	session_crypto_wipe(key, sizeof(key));
 }
 
+/* Derives the tokens of the row's generation, and sets its hash. */
 void
 session_secret_derive(SessionRow *row, SessionCredentials *given)
 {
@@ -60,13 +64,14 @@ session_secret_derive(SessionRow *row, SessionCredentials *given)
 	session_digest_hash(row->token_hash, &given->token);
 }
 
+/* Gives the row new tokens. */
 void
 session_secret_issue(SessionRow *row, SessionCredentials *given)
 {
 	if (row->refresh_expires_at != SESSION_NO_TIME)
 	{
 		make_refresh_key(row);
-		/* Nothing of an earlier key is good, so they may begin again. */
+		/* Tokens of the old key are invalid, so generations may repeat. */
 		row->refresh_generation = row->refresh_generation < PG_INT32_MAX ?
 			row->refresh_generation + 1 : 1;
 		row->rotated_at = SESSION_NO_TIME;
@@ -79,6 +84,7 @@ session_secret_issue(SessionRow *row, SessionCredentials *given)
 	session_digest_hash(row->token_hash, &given->token);
 }
 
+/* Returns whether a refresh token was made with the row's key. */
 bool
 session_secret_made(const SessionRow *row, const SessionRefreshToken *token)
 {

@@ -1,6 +1,6 @@
 /*
  * secret.h
- *	  What a client is given, and what is kept of it.
+ *	  The tokens that a client gets, and the secrets of them that a row stores.
  */
 #ifndef SESSION_SECRET_H
 #define SESSION_SECRET_H
@@ -8,6 +8,7 @@
 #include "model/row.h"
 #include "wire/token.h"
 
+/* The tokens that a client gets. */
 typedef struct SessionCredentials
 {
 	SessionToken token;
@@ -16,18 +17,22 @@ typedef struct SessionCredentials
 } SessionCredentials;
 
 /*
- * Gives the row new tokens and forgets every earlier one: a random secret, or
- * for a refreshable session a new key and the next generation's tokens.
+ * Gives the row new tokens and makes all earlier ones invalid.  The session
+ * token gets a random secret.  A refreshable session gets a new key and the
+ * tokens of the next generation.
  */
 extern void session_secret_issue(SessionRow *row, SessionCredentials *given);
 
 /*
- * Gives the tokens of the generation a refreshable row is at, and puts the
- * hash that goes with them into the row.
+ * Derives the tokens of a refreshable row from its key and generation, and
+ * sets the row's hash to match.
  */
 extern void session_secret_derive(SessionRow *row, SessionCredentials *given);
 
-/* Was the refresh token made with the row's key, whatever its generation? */
+/*
+ * Returns whether a refresh token was made with the row's key, in any
+ * generation.
+ */
 extern bool session_secret_made(const SessionRow *row,
 								const SessionRefreshToken *token);
 

@@ -1,13 +1,14 @@
 /*
  * shmem.c
- *	  Shared memory of all modules: asked for, made, and cleared of a database.
+ *	  Requests, makes and clears the shared memory of all modules.
  *
  * Rules:
  * - Each module sizes and makes its own shared memory; this file only calls
- *	 them.  Everything has a fixed size, which is asked for at server start.
- * - Nothing in shared memory survives a restart or a crash.  What is lost then
- *	 is activity that was not written yet, evidence that was not written yet, and
- *	 counters.  Snapshots from before ask the row, because a new era begins.
+ *	 them.  All of it has a fixed size that is requested when the server
+ *	 starts.
+ * - Shared memory does not survive a restart or a crash.  Uses and evidence
+ *	 that were not written yet are lost, and so are counters.  Snapshots from
+ *	 before ask the row, because a new era begins.
  */
 #include "postgres.h"
 
@@ -25,6 +26,7 @@
 static shmem_request_hook_type earlier_request = NULL;
 static shmem_startup_hook_type earlier_startup = NULL;
 
+/* The shmem_request hook. */
 static void
 request_memory(void)
 {
@@ -37,6 +39,7 @@ request_memory(void)
 	session_activity_shmem_request();
 }
 
+/* The shmem_startup hook. */
 static void
 make_memory(void)
 {
@@ -51,6 +54,7 @@ make_memory(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+/* Installs the hooks. */
 void
 session_shmem_init(void)
 {
@@ -60,13 +64,15 @@ session_shmem_init(void)
 	shmem_startup_hook = make_memory;
 }
 
+/* Notes that this database has no extension, after a second look. */
 void
 session_shmem_absent(bool (*is_absent) (void))
 {
 	/*
-	 * A backend that uses an extension created meanwhile sets the database to
-	 * present unless it is present already.  Clearing it before the second
-	 * look makes sure that such a use is not missed between the two looks.
+	 * The extension may have been created since the first look.  A backend
+	 * that uses it sets "present" only if that is not set yet.  Therefore
+	 * clear it before the second look, not after: otherwise a use between the
+	 * look and the clearing would be missed.
 	 */
 	session_database_set_present(false);
 	if (!is_absent())
@@ -76,13 +82,14 @@ session_shmem_absent(bool (*is_absent) (void))
 	}
 
 	/*
-	 * Revocations stay: they may be about sessions of a new extension, and
-	 * they expire.
+	 * Revocations stay, because they may belong to sessions of an extension
+	 * that was created since.  They expire.
 	 */
 	session_activity_forget(MyDatabaseId);
 	session_evidence_forget(MyDatabaseId);
 }
 
+/* Drops everything about a database that was dropped. */
 void
 session_shmem_forget(Oid database)
 {

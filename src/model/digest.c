@@ -2,13 +2,14 @@
  * digest.c
  *	  Hashes of tokens, and the digests that say which token a row has.
  *
- * Rules: comparisons take the same time whatever is compared.
+ * Rules: a comparison takes a time that depends on the length alone.
  */
 #include "postgres.h"
 
 #include "crypto/crypto.h"
 #include "model/digest.h"
 
+/* Raises the error for a hash that OpenSSL refused to compute. */
 void
 session_digest_fail(void)
 {
@@ -17,6 +18,7 @@ session_digest_fail(void)
 			 errmsg("could not compute a hash")));
 }
 
+/* Computes SHA-256, or raises an error. */
 void
 session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES], const void *data,
 					  size_t len)
@@ -25,12 +27,14 @@ session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES], const void *data,
 		session_digest_fail();
 }
 
+/* Computes the hash of a token's secret that a row stores. */
 void
 session_digest_hash(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)
 {
 	session_digest_sha256(hash, token->secret, sizeof(token->secret));
 }
 
+/* Returns whether a token's secret is the one of the row, in constant time. */
 bool
 session_digest_matches(const SessionRow *row, const SessionToken *token)
 {
@@ -40,6 +44,7 @@ session_digest_matches(const SessionRow *row, const SessionToken *token)
 	return session_crypto_equal(hash, row->token_hash, sizeof(hash));
 }
 
+/* Returns the digest of the token of a row. */
 char *
 session_digest_of_row(const SessionRow *row)
 {
@@ -51,6 +56,7 @@ session_digest_of_row(const SessionRow *row)
 	return digest;
 }
 
+/* Returns the digest of a token that a client sent. */
 char *
 session_digest_of_token(const SessionToken *token)
 {
@@ -60,6 +66,7 @@ session_digest_of_token(const SessionToken *token)
 	return session_digest_of_row(&row);
 }
 
+/* Compares two digests in constant time; false when either is NULL. */
 bool
 session_digest_equal(const char *one, const char *other)
 {

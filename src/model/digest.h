@@ -3,9 +3,9 @@
  *	  Hashes of tokens, and the digests that say which token a row has.
  *
  * A row keeps the SHA-256 of its session token's secret.  Snapshots and bound
- * identities carry a digest of that hash, which is no secret.  The digest is
- * signed or kept in memory and the secret is random, so it only has to differ
- * between two tokens of a session.
+ * identities carry a digest of that hash, which is not secret.  A digest is
+ * short, because it only has to differ between the tokens of one session:
+ * their secrets are random, and the digest is signed or kept in memory.
  */
 #ifndef SESSION_DIGEST_H
 #define SESSION_DIGEST_H
@@ -21,7 +21,9 @@
 /* Raises the error for OpenSSL refusing to compute a hash. */
 extern void session_digest_fail(void) pg_attribute_noreturn();
 
-/* Computes the SHA-256 of some bytes.  Errors when OpenSSL refuses. */
+/*
+ * Computes the SHA-256 of some bytes.  Raises an error when OpenSSL refuses.
+ */
 extern void session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES],
 								  const void *data, size_t len);
 
@@ -29,10 +31,7 @@ extern void session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES],
 extern void session_digest_hash(uint8 hash[SESSION_SHA256_BYTES],
 								const SessionToken *token);
 
-/*
- * Returns whether a token's secret is the one of the row, in a time that does
- * not depend on the secret.
- */
+/* Returns whether a token's secret is the one of the row, in constant time. */
 extern bool session_digest_matches(const SessionRow *row,
 								   const SessionToken *token);
 

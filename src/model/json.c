@@ -2,9 +2,9 @@
  * json.c
  *	  Builds, reads and converts JSON objects that are kept as jsonb.
  *
- * Rules: text that leaves here is UTF-8, whatever the encoding of the database
- * is.  Text that a client sent never raises an error here, even when jsonb
- * cannot hold it.
+ * Rules: the functions return UTF-8 text in every encoding of the database.
+ * Text that a client sent never raises an error here, even when jsonb cannot
+ * hold it.
  */
 #include "postgres.h"
 
@@ -18,6 +18,7 @@
 
 #include "model/json.h"
 
+/* Returns the members of both objects; the second one wins. */
 Jsonb *
 session_json_merged(Jsonb *first, Jsonb *second)
 {
@@ -26,19 +27,20 @@ session_json_merged(Jsonb *first, Jsonb *second)
 											  JsonbPGetDatum(second)));
 }
 
+/* Returns an object without members. */
 Jsonb *
 session_json_empty(void)
 {
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 }
 
-/* Adds a member to an object, or replaces it. */
+/* Returns the object with a member added or replaced. */
 static Jsonb *
-with_value(Jsonb *claims, const char *name, JsonbValue *value)
+with_value(Jsonb *object, const char *name, JsonbValue *value)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue	key;
-	JsonbValue *object;
+	JsonbValue *member;
 
 	key.type = jbvString;
 	key.val.string.val = unconstify(char *, name);
@@ -46,40 +48,43 @@ with_value(Jsonb *claims, const char *name, JsonbValue *value)
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	pushJsonbValue(&state, WJB_KEY, &key);
 	pushJsonbValue(&state, WJB_VALUE, value);
-	object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return session_json_merged(claims, JsonbValueToJsonb(object));
+	member = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return session_json_merged(object, JsonbValueToJsonb(member));
 }
 
+/* Returns the object with a string added or replaced. */
 Jsonb *
-session_json_with_text(Jsonb *claims, const char *name, const text *value)
+session_json_with_text(Jsonb *object, const char *name, const text *value)
 {
 	JsonbValue	string;
 
 	string.type = jbvString;
 	string.val.string.val = VARDATA_ANY(unconstify(text *, value));
 	string.val.string.len = VARSIZE_ANY_EXHDR(value);
-	return with_value(claims, name, &string);
+	return with_value(object, name, &string);
 }
 
+/* Returns the object with an integer added or replaced. */
 Jsonb *
-session_json_with_int(Jsonb *claims, const char *name, int64 value)
+session_json_with_int(Jsonb *object, const char *name, int64 value)
 {
 	JsonbValue	number;
 
 	number.type = jbvNumeric;
 	number.val.numeric = int64_to_numeric(value);
-	return with_value(claims, name, &number);
+	return with_value(object, name, &number);
 }
 
+/* Returns the object without a member. */
 Jsonb *
-session_json_without(Jsonb *claims, const char *name)
+session_json_without(Jsonb *object, const char *name)
 {
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete,
-											  JsonbPGetDatum(claims),
+											  JsonbPGetDatum(object),
 											  CStringGetTextDatum(name)));
 }
 
-/* The JSON of one value. */
+/* Returns the JSON text of a value. */
 static text *
 value_text(JsonbValue *value)
 {
@@ -88,16 +93,17 @@ value_text(JsonbValue *value)
 	return cstring_to_text(JsonbToCString(NULL, &whole->root, VARSIZE(whole)));
 }
 
+/* Returns a member as text; NULL when it is missing or null. */
 text *
-session_json_member(const Jsonb *claims, const char *name, size_t len)
+session_json_member(const Jsonb *object, const char *name, size_t len)
 {
 	JsonbValue	scratch;
 	JsonbValue *value;
 
-	if (!JB_ROOT_IS_OBJECT(claims) || len > INT_MAX)
+	if (!JB_ROOT_IS_OBJECT(object) || len > INT_MAX)
 		return NULL;
 	value = getKeyJsonValueFromContainer(unconstify(JsonbContainer *,
-													&claims->root),
+													&object->root),
 										 name, (int) len, &scratch);
 	if (value == NULL || value->type == jbvNull)
 		return NULL;
@@ -107,7 +113,10 @@ session_json_member(const Jsonb *claims, const char *name, size_t len)
 	return value_text(value);
 }
 
-/* Drops the blanks that jsonb writes between tokens, in place. */
+/*
+ * Removes the blanks that jsonb writes between tokens, in place.  Returns the
+ * length that is left.
+ */
 static size_t
 remove_blanks(char *json)
 {
@@ -127,10 +136,11 @@ remove_blanks(char *json)
 	return out - json;
 }
 
+/* Returns the object as UTF-8 text without blanks, and its length. */
 char *
-session_json_text(Jsonb *claims, size_t *len)
+session_json_text(Jsonb *object, size_t *len)
 {
-	char	   *json = JsonbToCString(NULL, &claims->root, VARSIZE(claims));
+	char	   *json = JsonbToCString(NULL, &object->root, VARSIZE(object));
 	char	   *utf8;
 
 	*len = remove_blanks(json);
@@ -138,15 +148,15 @@ session_json_text(Jsonb *claims, size_t *len)
 	if (utf8 == json)
 		return utf8;
 	*len = strlen(utf8);
-	/* Some encodings have characters that come back as others. */
+	/* Some characters of some encodings do not survive the round trip. */
 	if (strcmp(pg_any_to_server(utf8, (int) *len, PG_UTF8), json) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
-				 errmsg("payload has characters that UTF-8 does not tell apart")));
+				 errmsg("payload contains characters whose conversion to UTF-8 is not reversible")));
 	return utf8;
 }
 
-/* jsonb_in and the conversion before it are all that is done here. */
+/* Converts text to the database's encoding, and parses it. */
 static Jsonb *
 parse_json(const char *json, size_t len, int encoding)
 {
@@ -172,6 +182,7 @@ is_about_input(int sqlerrcode)
 		sqlerrcode == ERRCODE_UNDEFINED_FUNCTION;
 }
 
+/* Drops an error about a JSON value, and throws any other again. */
 void
 session_json_swallow_error(MemoryContext caller)
 {
@@ -185,7 +196,7 @@ session_json_swallow_error(MemoryContext caller)
 	FreeErrorData(error);
 }
 
-/* Returns NULL for text that is not JSON. */
+/* Parses text; returns NULL when it is not JSON. */
 static Jsonb *
 parse_if_json(const char *json, size_t len, int encoding)
 {
@@ -193,8 +204,8 @@ parse_if_json(const char *json, size_t len, int encoding)
 	Jsonb	   *volatile result = NULL;
 
 	/*
-	 * No subtransaction: nothing that is called has effects other than memory
-	 * of the caller's context.
+	 * No subtransaction is needed: the called functions do nothing but
+	 * allocate memory in the caller's context.
 	 */
 	PG_TRY();
 	{
@@ -208,12 +219,14 @@ parse_if_json(const char *json, size_t len, int encoding)
 	return result;
 }
 
+/* Parses UTF-8 text; returns NULL when it is not JSON. */
 Jsonb *
 session_json_parse(const char *json, size_t len)
 {
 	return parse_if_json(json, len, PG_UTF8);
 }
 
+/* Parses text in the database's encoding; NULL when it is not JSON. */
 Jsonb *
 session_json_parse_local(const char *json)
 {

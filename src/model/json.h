@@ -27,15 +27,15 @@ extern Jsonb *session_json_merged(Jsonb *first, Jsonb *second);
 
 /*
  * Returns a member as text, as the operator ->> does: the characters of a
- * string, the JSON of any other value.  Returns NULL for a name that the object
- * does not have and for a JSON null.
+ * string, the JSON of any other value.  Returns NULL for a name that the
+ * object does not have and for a JSON null.
  */
 extern text *session_json_member(const Jsonb *object, const char *name,
 								 size_t len);
 
 /*
  * Returns the object as UTF-8 text without blanks between its tokens, and its
- * length without the terminator in *len.  Errors with 22P05 for characters
+ * length without the terminator in *len.  Raises 22P05 for characters
  * that do not survive the conversion to UTF-8 and back.
  */
 extern char *session_json_text(Jsonb *object, size_t *len);
@@ -50,8 +50,8 @@ extern Jsonb *session_json_parse(const char *json, size_t len);
 extern Jsonb *session_json_parse_local(const char *json);
 
 /*
- * Called within PG_CATCH: drops an error about a value that was read or written
- * as JSON, and throws any other error again.
+ * Called within PG_CATCH: drops an error about a value that was read or
+ * written as JSON, and throws any other error again.
  */
 extern void session_json_swallow_error(MemoryContext caller);
 

@@ -2,14 +2,15 @@
  * policy.c
  *	  The rules of a session's life: (row, settings, binding, now) -> verdict.
  *
- * Rules: no clock, no input or output, no memory allocation, no ereport; so a
- * unit test links this file alone and every rule is a row in its table.  Sums
- * of time saturate at infinity instead of overflowing.  A comparison that
- * cannot be made counts against the request.
- *
- * Intervals are lengths here, not calendar steps: a day is 24 hours and a
- * month 30 days, as when PostgreSQL compares intervals, so a session lives as
- * long across a change to summer time as on any other day.
+ * Rules:
+ * - No clock, no input or output, no memory allocation, no ereport.  So a unit
+ *	 test links this file without a server, and every rule is a row in its
+ *	 table.
+ * - Sums of time saturate at infinity instead of overflowing.
+ * - A comparison that cannot be made counts as a mismatch.
+ * - Intervals are lengths, not calendar steps: a day is 24 hours and a month
+ *	 30 days, as when PostgreSQL compares intervals.  So a session that is
+ *	 created before a change to summer time lives as long as any other.
  */
 #include "postgres.h"
 
@@ -22,6 +23,7 @@
 
 #define SECONDS(n) ((int64) (n) * USECS_PER_SEC)
 
+/* Converts an interval to microseconds; false when it does not fit. */
 bool
 session_policy_usecs(int64 *usecs, const Interval *interval)
 {
@@ -32,7 +34,7 @@ session_policy_usecs(int64 *usecs, const Interval *interval)
 		!pg_add_s64_overflow(*usecs, interval->time, usecs);
 }
 
-/* The moment a length of time after another. */
+/* Returns the time that is a length after another. */
 static TimestampTz
 time_after(TimestampTz start, int64 length)
 {
@@ -46,7 +48,7 @@ time_after(TimestampTz start, int64 length)
 	return result;
 }
 
-/* The full hour at or after a moment. */
+/* Returns the full hour at or after a time. */
 static TimestampTz
 round_up_to_hour(TimestampTz moment)
 {
@@ -60,7 +62,9 @@ round_up_to_hour(TimestampTz moment)
 	return time_after(moment, past > 0 ? USECS_PER_HOUR - past : -past);
 }
 
-/* A deadline cut to what the session may reach at all. */
+/*
+ * Returns a deadline, or the session's cap or last refresh if that is earlier.
+ */
 static TimestampTz
 cap_deadline(const SessionRow *row, TimestampTz deadline)
 {
@@ -71,13 +75,14 @@ cap_deadline(const SessionRow *row, TimestampTz deadline)
 	return deadline;
 }
 
+/* Returns whether the session has a refresh token. */
 static bool
 is_refreshable(const SessionRow *row)
 {
 	return row->refresh_expires_at != SESSION_NO_TIME;
 }
 
-/* The earlier of a hard deadline and the idle one. */
+/* Returns the earlier of a hard deadline and the end of the idle timeout. */
 static TimestampTz
 cap_at_idle(const SessionRow *row, TimestampTz deadline)
 {
@@ -86,6 +91,7 @@ cap_at_idle(const SessionRow *row, TimestampTz deadline)
 	return Min(deadline, time_after(row->last_seen_at, row->idle_timeout));
 }
 
+/* Returns the status of a session, by the last deadline it can reach. */
 SessionStatus
 session_policy_life(const SessionRow *row, TimestampTz now)
 {
@@ -101,6 +107,7 @@ session_policy_life(const SessionRow *row, TimestampTz now)
 	return SESSION_ACTIVE;
 }
 
+/* Returns the status of a session, by the deadline of its session token. */
 SessionStatus
 session_policy_status(const SessionRow *row, TimestampTz now)
 {
@@ -111,12 +118,14 @@ session_policy_status(const SessionRow *row, TimestampTz now)
 	return life;
 }
 
+/* Returns when the session token expires, if it is not used again. */
 TimestampTz
 session_policy_deadline(const SessionRow *row)
 {
 	return cap_at_idle(row, row->expires_at);
 }
 
+/* Returns when the session ends, if it is not used again. */
 TimestampTz
 session_policy_end(const SessionRow *row)
 {
@@ -125,9 +134,9 @@ session_policy_end(const SessionRow *row)
 }
 
 /*
- * An IPv4 address inside IPv6 (::ffff:0:0/96, RFC 4291 section 2.5.5.2) is the
- * IPv4 address: which of the two a server sees depends only on how it opened
- * its socket.
+ * Returns the bytes of an address.  An IPv4 address inside IPv6
+ * (::ffff:0:0/96, RFC 4291 section 2.5.5.2) is the IPv4 address: which of the
+ * two a server sees depends only on how it opened its socket.
  */
 const uint8 *
 session_policy_address(const inet *ip, int *len)
@@ -149,6 +158,7 @@ session_policy_address(const inet *ip, int *len)
 	return bytes;
 }
 
+/* Returns the bytes of an address that identify a client. */
 const uint8 *
 session_policy_network(const inet *ip, int *len)
 {
@@ -158,7 +168,7 @@ session_policy_network(const inet *ip, int *len)
 	return bytes;
 }
 
-/* Do two addresses agree in their leading bits? */
+/* Returns whether two addresses agree in their leading bits. */
 static bool
 same_prefix(const uint8 *a, const uint8 *b, int bits)
 {
@@ -170,6 +180,9 @@ same_prefix(const uint8 *a, const uint8 *b, int bits)
 	return mask == 0 || ((a[whole] ^ b[whole]) & mask) == 0;
 }
 
+/*
+ * Returns whether two addresses are the same, as "session.bind_ip" compares.
+ */
 static bool
 same_address(const inet *a, const inet *b, const SessionSettings *settings)
 {
@@ -193,6 +206,7 @@ same_address(const inet *a, const inet *b, const SessionSettings *settings)
 	return same_prefix(a_bytes, b_bytes, bits);
 }
 
+/* Returns whether two texts are equal; false when either is NULL. */
 static bool
 same_text(const text *a, const text *b)
 {
@@ -202,14 +216,17 @@ same_text(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
+/* Returns whether sessions are bound to an address or a user agent. */
 bool
 session_policy_requires_binding(const SessionSettings *settings)
 {
 	return settings->bind_ip != SESSION_BIND_OFF || settings->bind_user_agent;
 }
 
+/* Returns whether a request matches the binding of its session. */
 bool
-session_policy_matches_binding(const SessionRow *row, const SessionSettings *settings,
+session_policy_matches_binding(const SessionRow *row,
+							   const SessionSettings *settings,
 							   const SessionBinding *binding)
 {
 	if (settings->bind_ip != SESSION_BIND_OFF &&
@@ -219,6 +236,7 @@ session_policy_matches_binding(const SessionRow *row, const SessionSettings *set
 		same_text(row->user_agent, binding->user_agent);
 }
 
+/* Returns whether a session is of a user, and in exactly a tenant. */
 bool
 session_policy_is_of_user(const SessionRow *row, const text *user_id,
 						  const text *tenant_id)
@@ -229,32 +247,39 @@ session_policy_is_of_user(const SessionRow *row, const text *user_id,
 		same_text(row->user_id, user_id);
 }
 
+/* Returns how old the recorded use may get before the next is written. */
 int64
 session_policy_touch_age(const SessionRow *row,
 						 const SessionSettings *settings)
 {
 	int64		age = SECONDS(settings->update_age);
 
-	/* A session in use must not end because its use was not written. */
+	/* A session in use must not become idle because a use was not written. */
 	if (row->idle_timeout != 0)
 		age = Min(age, row->idle_timeout / 2);
 	return age;
 }
 
+/* Returns whether a use of the session is to be written. */
 bool
 session_policy_touch_due(const SessionRow *row,
 						 const SessionSettings *settings, TimestampTz now)
 {
 	int64		age = session_policy_touch_age(row, settings);
 
-	/* A clock that was ahead must not keep a session from idling for ever. */
-	return now < row->last_seen_at || now >= time_after(row->last_seen_at, age);
+	/*
+	 * If the clock was ahead and was set back, last_seen_at lies in the
+	 * future. The next use corrects it, so that the session can become idle.
+	 */
+	return now < row->last_seen_at ||
+		now >= time_after(row->last_seen_at, age);
 }
 
 /*
- * Puts purge_at at or after the end of the session.  It is indexed, so moving
- * it costs an update that is not HOT: where it has to move, it moves an hour
- * further, and a session in constant use moves it every other hour only.
+ * Moves purge_at to or after the end of the session.  The column is indexed,
+ * so an update that moves it is not HOT.  So when it has to move, it moves one
+ * hour further than necessary, and a session in constant use moves it only
+ * every other hour.
  */
 static void
 set_purge_at(SessionRow *row)
@@ -265,6 +290,7 @@ set_purge_at(SessionRow *row)
 		row->purge_at = round_up_to_hour(time_after(end, USECS_PER_HOUR));
 }
 
+/* Sets all times of a new session. */
 void
 session_policy_open(SessionRow *row, const SessionSettings *settings,
 					const SessionLifetimes *lifetimes, bool authenticated,
@@ -293,7 +319,8 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	row->expires_at = time_after(now, lifetime);
 	if (lifetimes->refreshable)
 		row->refresh_expires_at =
-			cap_deadline(row, time_after(now, SECONDS(settings->refresh_lifetime)));
+			cap_deadline(row, time_after(now,
+										 SECONDS(settings->refresh_lifetime)));
 	else if (settings->sliding)
 	{
 		idle = idle == 0 ? lifetime : Min(idle, lifetime);
@@ -301,11 +328,13 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	}
 	row->expires_at = cap_deadline(row, row->expires_at);
 	row->idle_timeout = idle;
-	/* Use moves the end of a session that can idle: leave room for that. */
-	row->purge_at = round_up_to_hour(time_after(session_policy_end(row),
-												idle == 0 ? 0 : USECS_PER_HOUR));
+	/* Uses move the end of a session with an idle timeout: leave an hour. */
+	row->purge_at =
+		round_up_to_hour(time_after(session_policy_end(row),
+									idle == 0 ? 0 : USECS_PER_HOUR));
 }
 
+/* Records a use of the session. */
 void
 session_policy_touch(SessionRow *row, TimestampTz now)
 {
@@ -313,22 +342,24 @@ session_policy_touch(SessionRow *row, TimestampTz now)
 	set_purge_at(row);
 }
 
+/* Starts the session's lifetime again, up to its cap. */
 void
 session_policy_extend(SessionRow *row, TimestampTz now)
 {
 	TimestampTz start = Max(row->created_at, row->refreshed_at);
 
-	/* The row does not hold the lifetime it was given, but its two ends. */
+	/* The row does not hold the lifetime, but where it starts and ends. */
 	if (!TIMESTAMP_NOT_FINITE(row->expires_at))
-		row->expires_at = cap_deadline(row, time_after(now, row->expires_at - start));
+		row->expires_at =
+			cap_deadline(row, time_after(now, row->expires_at - start));
 	row->refreshed_at = now;
 	session_policy_touch(row, now);
 }
 
-/* A generation fits the column, which is signed, and is never zero again. */
+/* The column is a signed integer, and generations do not wrap around. */
 #define LAST_GENERATION PG_INT32_MAX
 
-/* Decides about the generation before the row's. */
+/* Decides what a refresh token of the generation before the row's gets. */
 static SessionRotation
 decide_repetition(const SessionRow *row, const SessionSettings *settings,
 				  const SessionPresented *presented)
@@ -344,6 +375,7 @@ decide_repetition(const SessionRow *row, const SessionSettings *settings,
 	return SESSION_ROTATION_REUSE;
 }
 
+/* Decides what a refresh token gets. */
 SessionRotation
 session_policy_rotation(const SessionRow *row, const SessionSettings *settings,
 						const SessionPresented *presented)
@@ -360,6 +392,7 @@ session_policy_rotation(const SessionRow *row, const SessionSettings *settings,
 	return SESSION_ROTATION_REUSE;
 }
 
+/* Replaces the row's tokens by those of the next generation. */
 void
 session_policy_rotate(SessionRow *row, uint32 generation, TimestampTz now)
 {
@@ -367,6 +400,7 @@ session_policy_rotate(SessionRow *row, uint32 generation, TimestampTz now)
 	session_policy_repeat(row, now);
 }
 
+/* Gives the row's tokens, which were not used, once more. */
 void
 session_policy_repeat(SessionRow *row, TimestampTz now)
 {
@@ -374,6 +408,7 @@ session_policy_repeat(SessionRow *row, TimestampTz now)
 	session_policy_extend(row, now);
 }
 
+/* Records a login, or a further factor, within the session. */
 void
 session_policy_authenticate(SessionRow *row, TimestampTz now)
 {
@@ -381,15 +416,18 @@ session_policy_authenticate(SessionRow *row, TimestampTz now)
 	session_policy_extend(row, now);
 }
 
+/* Revokes the session; its row stays for "session.revoked_retention". */
 void
 session_policy_revoke(SessionRow *row, const SessionSettings *settings,
 					  text *reason, TimestampTz now)
 {
 	row->revoked_at = now;
 	row->revoked_reason = reason;
-	row->purge_at = round_up_to_hour(time_after(now, SECONDS(settings->revoked_retention)));
+	row->purge_at =
+		round_up_to_hour(time_after(now, SECONDS(settings->revoked_retention)));
 }
 
+/* Returns a setting's value as the text of a cookie. */
 static SessionCookieText
 setting_text(const char *value)
 {
@@ -398,6 +436,7 @@ setting_text(const char *value)
 	return result;
 }
 
+/* Returns the cookie of the settings, without value and max_age. */
 SessionCookie
 session_policy_cookie(const SessionSettings *settings)
 {

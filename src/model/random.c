@@ -7,6 +7,7 @@
 #include "crypto/crypto.h"
 #include "model/random.h"
 
+/* Fills memory with random bytes, or raises an error. */
 void
 session_random_bytes(void *out, size_t len)
 {

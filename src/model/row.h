@@ -1,10 +1,10 @@
 /*
  * row.h
- *	  One session as the engine sees it: a row of session.sessions.
+ *	  A session: a row of session.sessions.
  *
- * Variable-length members point into memory of the context the row was read
- * in and may have short headers; NULL stands for SQL NULL.  None is stored
- * out of line, so a row can be used after the table is closed.
+ * Variable-length members point into the memory context in which the row was
+ * read, and may have short headers.  NULL stands for SQL NULL.  No member is
+ * stored out of line, so a row can be used after the table is closed.
  */
 #ifndef SESSION_ROW_H
 #define SESSION_ROW_H
@@ -16,13 +16,13 @@
 
 #include "crypto/crypto.h"
 
-/* A point in time that is not there: SQL NULL. */
+/* The value of a time that is SQL NULL. */
 #define SESSION_NO_TIME DT_NOBEGIN
 
 typedef struct SessionRow
 {
 	ItemPointerData tid;		/* the version that was read */
-	bool		uncommitted;	/* and is of the running transaction */
+	bool		uncommitted;	/* which this transaction has written */
 
 	pg_uuid_t	id;				/* public, safe to log */
 	uint8		token_hash[SESSION_SHA256_BYTES];
@@ -32,7 +32,7 @@ typedef struct SessionRow
 	text	   *tenant_id;
 	text	   *role;
 	int32		auth_level;		/* factors proven; 0 = anonymous */
-	struct varlena *data;		/* jsonb, perhaps compressed */
+	struct varlena *data;		/* jsonb, may be compressed */
 	inet	   *ip;
 	text	   *user_agent;
 

@@ -2,10 +2,19 @@
  * database.c
  *	  What the backends share about each database that uses the library.
  *
- * Rules: the table of databases has a fixed size.  A database has its entry
- * from the first use of our tables there until it is dropped, so a backend
- * looks up the entry of its own database once.  Counters start at zero when the
- * server starts.
+ * Rules:
+ * - The table of databases has a fixed size.  A database has its entry from
+ *	 the first use of our tables there until it is dropped, so a backend looks
+ *	 up the entry of its own database once.
+ * - Counters start at zero when the server starts.
+ * - The lock protects the entries, with these exceptions:
+ *
+ *	 counts, use_lost_at		are atomic
+ *	 evidence_minute, evidence	are protected by the lock of audit/evidence.c
+ *	 present, sealed			are written under the lock; a backend reads
+ *								those of its own database without it
+ *	 cleaned_at					is written under the lock; the worker that
+ *								alone writes it reads it without
  */
 #include "postgres.h"
 
@@ -21,19 +30,20 @@
 
 typedef struct Databases
 {
-	LWLockPadded *lock;			/* protects the entries, except their atomics */
+	LWLockPadded *lock;			/* see the banner for what it protects */
 	pg_atomic_uint32 workers;	/* SessionWorkers */
-	/* 1 = the launcher has had a worker look at every database */
+	/* 1 = a worker has visited every database since the server started */
 	pg_atomic_uint32 all_visited;
 	SessionDatabase entries[SESSION_DATABASES];
 } Databases;
 
 static Databases *databases = NULL;
 
-/* This backend's database, once it was found, or that there is no room for it. */
+/* The entry of this backend's database, or that there is no room for one. */
 static SessionDatabase *mine = NULL;
 static bool no_room = false;
 
+/* Requests the shared memory of the table of databases. */
 void
 session_database_shmem_request(void)
 {
@@ -41,6 +51,7 @@ session_database_shmem_request(void)
 	RequestNamedLWLockTranche(TRANCHE, 1);
 }
 
+/* Initializes the table of databases. */
 static void
 make_databases(void)
 {
@@ -56,6 +67,7 @@ make_databases(void)
 	}
 }
 
+/* Creates the table of databases, or finds it in shared memory. */
 void
 session_database_shmem_init(void)
 {
@@ -66,6 +78,7 @@ session_database_shmem_init(void)
 		make_databases();
 }
 
+/* Returns whether there is shared memory. */
 bool
 session_database_is_shared(void)
 {
@@ -76,7 +89,7 @@ session_database_is_shared(void)
  * Entries
  */
 
-/* Takes a free entry for this database; NULL when there is none. */
+/* Takes a free entry for this database; NULL if all are in use. */
 static SessionDatabase *
 take_entry(void)
 {
@@ -107,6 +120,7 @@ take_entry(void)
 	return NULL;
 }
 
+/* Returns the entry of a database, or NULL.  The lock is held. */
 static SessionDatabase *
 find_database(Oid database)
 {
@@ -116,6 +130,7 @@ find_database(Oid database)
 	return NULL;
 }
 
+/* Notes that this database uses the library; true if that is news. */
 bool
 session_database_attach(void)
 {
@@ -135,18 +150,21 @@ session_database_attach(void)
 	return true;
 }
 
+/* Returns the entry of this database; NULL when there is none. */
 SessionDatabase *
 session_database_current(void)
 {
 	return mine;
 }
 
+/* Adds one to a counter of this database. */
 void
 session_database_count(SessionCounter which)
 {
 	session_database_count_many(which, 1);
 }
 
+/* Adds to a counter of this database. */
 void
 session_database_count_many(SessionCounter which, int64 count)
 {
@@ -154,13 +172,14 @@ session_database_count_many(SessionCounter which, int64 count)
 		pg_atomic_fetch_add_u64(&mine->counts[which], count);
 }
 
+/* Returns the value of a counter of a database. */
 uint64
 session_database_counter_value(SessionDatabase *database, SessionCounter which)
 {
 	return pg_atomic_read_u64(&database->counts[which]);
 }
 
-/* A clock that is set back must not take back what was lost. */
+/* Raises use_lost_at.  It never goes back, not even when the clock does. */
 static void
 raise_use_lost_at(SessionDatabase *database, TimestampTz at)
 {
@@ -172,6 +191,7 @@ raise_use_lost_at(SessionDatabase *database, TimestampTz at)
 		;
 }
 
+/* Notes that a use in this database was not recorded at a time. */
 void
 session_database_note_lost_use(TimestampTz at)
 {
@@ -179,6 +199,7 @@ session_database_note_lost_use(TimestampTz at)
 		raise_use_lost_at(mine, at);
 }
 
+/* Notes that uses in any database may not have been recorded at a time. */
 void
 session_database_note_all_lost_use(TimestampTz at)
 {
@@ -186,6 +207,7 @@ session_database_note_all_lost_use(TimestampTz at)
 		raise_use_lost_at(&databases->entries[i], at);
 }
 
+/* Returns whether every use in this database after a time is recorded. */
 bool
 session_database_has_uses_since(TimestampTz since)
 {
@@ -193,6 +215,7 @@ session_database_has_uses_since(TimestampTz since)
 		since > (TimestampTz) pg_atomic_read_u64(&mine->use_lost_at);
 }
 
+/* Returns copies of the entries of all databases. */
 List *
 session_database_list(void)
 {
@@ -209,6 +232,7 @@ session_database_list(void)
 	return result;
 }
 
+/* Stores the state of a round of upkeep in this database. */
 void
 session_database_note_round(const SessionRound *round, bool unfinished,
 							TimestampTz cleaned_at)
@@ -224,6 +248,7 @@ session_database_note_round(const SessionRound *round, bool unfinished,
 	LWLockRelease(&databases->lock->lock);
 }
 
+/* Sets whether this database has the extension. */
 void
 session_database_set_present(bool present)
 {
@@ -236,6 +261,9 @@ session_database_set_present(bool present)
 	LWLockRelease(&databases->lock->lock);
 }
 
+/*
+ * Sets fresh[i] for tables that are not in "warned", and replaces that list.
+ */
 static void
 replace_warned(Oid *warned, const Oid *tables, int count, bool *fresh)
 {
@@ -250,6 +278,7 @@ replace_warned(Oid *warned, const Oid *tables, int count, bool *fresh)
 		warned[j] = j < count ? tables[j] : InvalidOid;
 }
 
+/* Remembers tables that upkeep warns about, and tells which are new. */
 void
 session_database_remember_warned(const Oid *tables, int count, bool *fresh)
 {
@@ -265,6 +294,7 @@ session_database_remember_warned(const Oid *tables, int count, bool *fresh)
 	LWLockRelease(&databases->lock->lock);
 }
 
+/* Counts a round in this database that failed before it began. */
 void
 session_database_note_round_failed(void)
 {
@@ -277,6 +307,7 @@ session_database_note_round_failed(void)
 	LWLockRelease(&databases->lock->lock);
 }
 
+/* Counts an error for a worker that died during a round. */
 void
 session_database_note_worker_died(Oid database, TimestampTz since)
 {
@@ -293,6 +324,7 @@ session_database_note_worker_died(Oid database, TimestampTz since)
 	LWLockRelease(&databases->lock->lock);
 }
 
+/* Notes whether this database has sealed keys. */
 void
 session_database_set_sealed(bool sealed)
 {
@@ -303,6 +335,7 @@ session_database_set_sealed(bool sealed)
 	LWLockRelease(&databases->lock->lock);
 }
 
+/* Returns another database with sealed keys; InvalidOid if none. */
 Oid
 session_database_find_other_sealed(void)
 {
@@ -323,6 +356,7 @@ session_database_find_other_sealed(void)
 	return found;
 }
 
+/* Returns true for the first call in this database. */
 bool
 session_database_is_first_key_check(void)
 {
@@ -337,30 +371,35 @@ session_database_is_first_key_check(void)
 	return first;
 }
 
+/* Notes that a worker has visited every database. */
 void
 session_database_set_all_visited(void)
 {
 	pg_atomic_write_u32(&databases->all_visited, 1);
 }
 
+/* Returns whether a worker has visited every database. */
 bool
 session_database_all_visited(void)
 {
 	return pg_atomic_read_u32(&databases->all_visited) != 0;
 }
 
+/* Sets what the launcher knows about slots for workers. */
 void
 session_database_set_workers(SessionWorkers workers)
 {
 	pg_atomic_write_u32(&databases->workers, workers);
 }
 
+/* Returns what the launcher knows about slots for workers. */
 SessionWorkers
 session_database_workers(void)
 {
 	return (SessionWorkers) pg_atomic_read_u32(&databases->workers);
 }
 
+/* Frees the entry of a database that was dropped. */
 void
 session_database_forget(Oid database)
 {

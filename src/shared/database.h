@@ -2,9 +2,9 @@
  * database.h
  *	  What the backends share about each database that uses the library.
  *
- * Without preloading there is no shared memory: session_database_current returns
- * NULL, counting and noting do nothing, and questions about what was noted get
- * the answer "not known".
+ * Without preloading there is no shared memory.  Then session_database_current
+ * returns NULL, the functions that count or note do nothing, and
+ * session_database_has_uses_since returns false.
  */
 #ifndef SESSION_DATABASE_H
 #define SESSION_DATABASE_H
@@ -18,42 +18,42 @@
 /* What is counted for each database, since the server started. */
 typedef enum SessionCounter
 {
-	/* looks at a session token, by what came of it, as SessionStatus */
+	/* validations of a session token, one counter for each SessionStatus */
 	SESSION_COUNT_STATUS,
 	SESSION_COUNT_CREATED = SESSION_COUNT_STATUS + SESSION_ACTIVE + 1,
-	SESSION_COUNT_REFRESHED,	/* by either kind of token */
+	SESSION_COUNT_REFRESHED,	/* by a session token or a refresh token */
 	SESSION_COUNT_REGENERATED,
 	SESSION_COUNT_ENDED,		/* for any reason, the next two included */
 	SESSION_COUNT_EVICTED,
 	SESSION_COUNT_REFRESH_REUSED,	/* ended by an old refresh token */
-	SESSION_COUNT_SNAPSHOT_ACCEPTED,	/* snapshots, without a look at the
-										 * row */
-	SESSION_COUNT_SNAPSHOT_CHECKED, /* snapshots not yet due that asked the
-									 * row */
-	SESSION_COUNT_ACTIVITY_DROPPED, /* uses that found no room in shared
-									 * memory */
+	SESSION_COUNT_SNAPSHOT_ACCEPTED,	/* without reading the row */
+	SESSION_COUNT_SNAPSHOT_CHECKED, /* against the row, before their ttl */
+	SESSION_COUNT_ACTIVITY_DROPPED, /* uses without room in shared memory */
 	SESSION_COUNTERS
 } SessionCounter;
 
-/* The last round of upkeep in a database. */
+/* A round of upkeep in a database. */
 typedef struct SessionRound
 {
-	TimestampTz started_at;		/* SESSION_NO_TIME = there was none */
-	TimestampTz finished_at;	/* before started_at = it runs, or died */
-	int64		written;		/* rows that got their activity */
+	TimestampTz started_at;		/* SESSION_NO_TIME = no round yet */
+	TimestampTz finished_at;	/* before started_at = running, or died */
+	int64		written;		/* rows whose activity was written */
 	int64		deleted;		/* rows of dead sessions */
-	int64		evidence;		/* events of shared memory that got written */
-	int64		trimmed;		/* entries of the denylist, and events */
+	int64		evidence;		/* queued events that were written */
+	int64		trimmed;		/* denylist entries and events deleted */
 	int64		errors;			/* batches that failed */
 } SessionRound;
 
-/* How many tables of a database are remembered as warned of. */
+/* Most tables of a database that are remembered as warned about. */
 #define SESSION_DATABASE_WARNED 32
 
-/* Kinds of evidence, each of which has room and a budget of its own. */
+/* Kinds of evidence, each with its own room and budget. */
 #define SESSION_EVIDENCE_KINDS 4
 
-/* A database that uses the library. */
+/*
+ * A database that uses the library.  shared/database.c says which lock
+ * protects which member.
+ */
 typedef struct SessionDatabase
 {
 	Oid			database;		/* InvalidOid = free */
@@ -63,28 +63,27 @@ typedef struct SessionDatabase
 	SessionRound last;
 	int64		rounds;
 	int64		errors;			/* in all rounds */
-	bool		sealed;			/* has keys that are sealed, as far as is
-								 * known */
-	bool		key_checked;	/* a worker has looked at the master key */
-	int64		evidence_minute;	/* when evidence was last queued, and */
-	int			evidence[SESSION_EVIDENCE_KINDS];	/* how much in it */
-	pg_atomic_uint64 use_lost_at;	/* every use after that is known */
-	Oid			warned[SESSION_DATABASE_WARNED];	/* bound tables */
+	bool		sealed;			/* has sealed keys, as far as is known */
+	bool		key_checked;	/* a worker has checked the master key */
+	int64		evidence_minute;	/* when evidence was last queued */
+	int			evidence[SESSION_EVIDENCE_KINDS];	/* queued in that minute */
+	pg_atomic_uint64 use_lost_at;	/* every use after that is recorded */
+	Oid			warned[SESSION_DATABASE_WARNED];	/* tables warned about */
 	pg_atomic_uint64 counts[SESSION_COUNTERS];
 } SessionDatabase;
 
 /* Whether upkeep can run, as far as the launcher knows. */
 typedef enum SessionWorkers
 {
-	SESSION_WORKERS_NO_LAUNCHER,	/* it has not started */
+	SESSION_WORKERS_NO_LAUNCHER,	/* the launcher has not started */
 	SESSION_WORKERS_OK,
-	SESSION_WORKERS_NO_SLOT		/* it found none for a worker */
+	SESSION_WORKERS_NO_SLOT		/* there was no free slot for a worker */
 }			SessionWorkers;
 
-/* How many databases can be looked after. */
+/* Most databases that are looked after. */
 #define SESSION_DATABASES 1024
 
-/* Shared memory of this module: how much to ask for, and making it. */
+/* Requests the shared memory of this module, and creates it. */
 extern void session_database_shmem_request(void);
 extern void session_database_shmem_init(void);
 
@@ -92,69 +91,86 @@ extern void session_database_shmem_init(void);
 extern bool session_database_is_shared(void);
 
 /*
- * Notes that this database uses the library.  Returns true when that was not
- * known; costs nothing when it was.
+ * Notes that this database uses the library.  Returns whether that was unknown
+ * before; a call for a known database takes no lock.
  */
 extern bool session_database_attach(void);
 
-/* The entry of this database; NULL when there is none. */
+/* Returns the entry of this database; NULL when there is none. */
 extern SessionDatabase *session_database_current(void);
 
-/* Counts one; how much was counted in a database. */
+/* Adds one to a counter of this database. */
 extern void session_database_count(SessionCounter which);
+
+/* Adds to a counter of this database. */
 extern void session_database_count_many(SessionCounter which, int64 count);
-extern uint64 session_database_counter_value(SessionDatabase *database, SessionCounter which);
+
+/* Returns the value of a counter of a database. */
+extern uint64 session_database_counter_value(SessionDatabase *database,
+											 SessionCounter which);
 
 /*
  * Notes that a use of a session of this database, or of every database, was
- * not recorded at some moment.
+ * not recorded at some time.
  */
 extern void session_database_note_lost_use(TimestampTz at);
 extern void session_database_note_all_lost_use(TimestampTz at);
 
 /*
- * Returns whether every use of a session here after a moment is recorded, as far
- * as this server's own uses go; see session_revocation_has_uses_since.
+ * Returns whether every use of a session of this database after a time is
+ * recorded, considering this run of the server only; see
+ * session_revocation_has_uses_since.
  */
 extern bool session_database_has_uses_since(TimestampTz since);
 
-/* Copies of the entries of all databases, a list of SessionDatabase. */
+/*
+ * Returns copies of the entries of all databases, a list of SessionDatabase.
+ */
 extern List *session_database_list(void);
 
-/* Writes down how a round in this database goes. */
-extern void session_database_note_round(const SessionRound *round, bool unfinished,
+/* Stores the state of a round of upkeep in this database. */
+extern void session_database_note_round(const SessionRound *round,
+										bool unfinished,
 										TimestampTz cleaned_at);
 
 /* Sets whether this database has the extension, as far as is known. */
 extern void session_database_set_present(bool present);
 
 /*
- * Remembers the tables, at most SESSION_DATABASE_WARNED, that there is to warn
- * of, and tells which of them were not among those of the last time.  Without
- * shared memory it is this backend that remembers.
+ * Remembers the tables that upkeep warns about, at most
+ * SESSION_DATABASE_WARNED.  Sets fresh[i] for each table that was not among
+ * those of the previous call.  Without shared memory the backend remembers
+ * them for itself.
  */
-extern void session_database_remember_warned(const Oid *tables, int count, bool *fresh);
+extern void session_database_remember_warned(const Oid *tables, int count,
+											 bool *fresh);
 
-/* Notes that a round in this database failed before it began. */
+/* Counts a round in this database that failed before it began. */
 extern void session_database_note_round_failed(void);
 
-/* Notes that whoever did a round in a database since then died of it. */
+/*
+ * Counts an error for a worker that died during a round in a database, if that
+ * round began at or after a time.
+ */
 extern void session_database_note_worker_died(Oid database, TimestampTz since);
 
 /*
- * Notes whether this database has keys that are sealed.  Without an entry for
- * it, does nothing.
+ * Notes whether this database has sealed keys.  Does nothing when the database
+ * has no entry.
  */
 extern void session_database_set_sealed(bool sealed);
 
-/* Returns another database that has keys that are sealed; InvalidOid = none. */
+/* Returns another database that has sealed keys; InvalidOid when none has. */
 extern Oid	session_database_find_other_sealed(void);
 
-/* True the first time it is called in this database since the server started. */
+/*
+ * Returns true for the first call in this database since the server started,
+ * and false for later ones.  The first caller checks the master key.
+ */
 extern bool session_database_is_first_key_check(void);
 
 /*
- * Notes, and tells, that the launcher has had a worker look at every database
+ * Notes, and returns, that the launcher has started a worker in every database
  * since the server started.
  */
 extern void session_database_set_all_visited(void);

@@ -2,9 +2,17 @@
  * idmap.c
  *	  A hash of fixed size in shared memory, by database and session id.
  *
- * Rules: a part has its own entries, chains and list of free entries, all
- * linked by number; nothing is ever allocated.  Ids spread evenly over the
- * parts, so the first part is full when nearly all are.
+ * Rules:
+ * - A part has its own entries, chains and list of free entries, all linked by
+ *	 number.  Nothing is allocated after the start.
+ * - Ids spread evenly over the parts, so the parts fill up at about the same
+ *	 time.
+ *
+ * It is not dynahash, which cannot scan one partition under its own lock, as
+ * making room in a full part needs.  It is not shared/window.c, which
+ * overwrites entries when it needs room: an entry here stays until its owner
+ * removes it.  It is not the queue of audit/evidence.c, whose entries have an
+ * order and are not looked up by their key.
  */
 #include "postgres.h"
 
@@ -13,10 +21,10 @@
 
 #include "shared/idmap.h"
 
-/* Fewer entries than this are not worth a lock. */
+/* A part has at least this many entries. */
 #define MIN_PART_ENTRIES 256
 
-/* A part by itself in a cache line. */
+/* A part, padded to a cache line of its own. */
 typedef union SessionIdPart
 {
 	struct
@@ -27,16 +35,19 @@ typedef union SessionIdPart
 	char		pad[PG_CACHE_LINE_SIZE];
 } SessionIdPart;
 
+/* Returns the number of parts, each with a lock, for some entries. */
 int
 session_idmap_locks(int entries)
 {
 	int			nparts = 1;
 
-	while (nparts < SESSION_IDMAP_PARTS && entries / (nparts * 2) >= MIN_PART_ENTRIES)
+	while (nparts < SESSION_IDMAP_PARTS &&
+		   entries / (nparts * 2) >= MIN_PART_ENTRIES)
 		nparts *= 2;
 	return nparts;
 }
 
+/* Returns the number of entries in each part. */
 static int
 part_entries(int entries)
 {
@@ -45,6 +56,7 @@ part_entries(int entries)
 	return (entries + nparts - 1) / nparts;
 }
 
+/* Returns the memory that a map of some entries takes. */
 Size
 session_idmap_size(int entries, Size entry_size)
 {
@@ -56,6 +68,7 @@ session_idmap_size(int entries, Size entry_size)
 		CACHELINEALIGN(total * MAXALIGN(entry_size));
 }
 
+/* Returns entry number n of a part. */
 static SessionIdEntry *
 entry_at(const SessionIdMap *map, int part, int32 n)
 {
@@ -64,6 +77,7 @@ entry_at(const SessionIdMap *map, int part, int32 n)
 		 ((Size) part * map->part_entries + n) * map->entry_size);
 }
 
+/* Makes an empty map in memory of that size. */
 void
 session_idmap_init(SessionIdMap *map, void *memory, int entries,
 				   Size entry_size, LWLockPadded *locks)
@@ -95,6 +109,7 @@ session_idmap_init(SessionIdMap *map, void *memory, int entries,
 	}
 }
 
+/* Locks the part of a session of this database, and sets the slot. */
 void
 session_idmap_lock(SessionIdMap *map, SessionIdSlot *slot,
 				   const pg_uuid_t *id, LWLockMode mode)
@@ -111,13 +126,14 @@ session_idmap_lock(SessionIdMap *map, SessionIdSlot *slot,
 	LWLockAcquire(&map->locks[slot->part].lock, mode);
 }
 
+/* Releases the lock of a slot's part. */
 void
 session_idmap_unlock(const SessionIdSlot *slot)
 {
 	LWLockRelease(&slot->map->locks[slot->part].lock);
 }
 
-/* Finds the link that leads to a key's entry, or to the end of its chain. */
+/* Returns the link that points to a key's entry, or the end of its chain. */
 static int32 *
 find_link(const SessionIdSlot *slot)
 {
@@ -134,6 +150,7 @@ find_link(const SessionIdSlot *slot)
 	return link;
 }
 
+/* Returns the entry of a slot's key, or NULL. */
 void *
 session_idmap_find(const SessionIdSlot *slot)
 {
@@ -142,6 +159,7 @@ session_idmap_find(const SessionIdSlot *slot)
 	return n < 0 ? NULL : entry_at(slot->map, slot->part, n);
 }
 
+/* Adds an entry for a key that has none; NULL when the part is full. */
 void *
 session_idmap_add(const SessionIdSlot *slot)
 {
@@ -161,7 +179,7 @@ session_idmap_add(const SessionIdSlot *slot)
 	return entry;
 }
 
-/* Takes the entry a link leads to out of its chain. */
+/* Moves the entry that a link points to from its chain to the free list. */
 static void
 unlink_entry(SessionIdMap *map, int part, int32 *link)
 {
@@ -175,6 +193,7 @@ unlink_entry(SessionIdMap *map, int part, int32 *link)
 	map->parts[part].s.used--;
 }
 
+/* Removes the entry of a slot's key, if there is one. */
 void
 session_idmap_remove(const SessionIdSlot *slot)
 {
@@ -184,6 +203,7 @@ session_idmap_remove(const SessionIdSlot *slot)
 		unlink_entry(slot->map, slot->part, link);
 }
 
+/* Visits the entries of a part, and removes those that "visit" says. */
 static void
 visit_part(SessionIdMap *map, int part, SessionIdVisit visit, void *arg)
 {
@@ -205,6 +225,7 @@ visit_part(SessionIdMap *map, int part, SessionIdVisit visit, void *arg)
 	}
 }
 
+/* Visits the entries of a slot's part, which is locked. */
 void
 session_idmap_visit_part(const SessionIdSlot *slot, SessionIdVisit visit,
 						 void *arg)
@@ -212,6 +233,7 @@ session_idmap_visit_part(const SessionIdSlot *slot, SessionIdVisit visit,
 	visit_part(slot->map, slot->part, visit, arg);
 }
 
+/* Visits all entries, locking a part at a time. */
 void
 session_idmap_visit(SessionIdMap *map, LWLockMode mode, SessionIdVisit visit,
 					void *arg)
@@ -224,18 +246,21 @@ session_idmap_visit(SessionIdMap *map, LWLockMode mode, SessionIdVisit visit,
 	}
 }
 
+/* Visitor: returns whether an entry belongs to a database. */
 static bool
 is_of_database(void *entry, void *arg)
 {
 	return ((SessionIdEntry *) entry)->key.database == *(Oid *) arg;
 }
 
+/* Removes the entries of a database. */
 void
 session_idmap_forget(SessionIdMap *map, Oid database)
 {
 	session_idmap_visit(map, LW_EXCLUSIVE, is_of_database, &database);
 }
 
+/* Returns the number of entries in use, without taking locks. */
 int
 session_idmap_used(const SessionIdMap *map)
 {
@@ -246,6 +271,7 @@ session_idmap_used(const SessionIdMap *map)
 	return used;
 }
 
+/* Returns the number of all entries. */
 int
 session_idmap_room(const SessionIdMap *map)
 {

@@ -2,9 +2,9 @@
  * idmap.h
  *	  A hash of fixed size in shared memory, by database and session id.
  *
- * It is cut into parts with a lock each.  Whoever calls holds the lock of a
- * key's part, shared to look and exclusive to change what is there, and does
- * nothing meanwhile that could fail.
+ * The hash is cut into parts, each with its own lock.  session_idmap_lock
+ * takes the lock of a key's part: shared to read, exclusive to change entries.
+ * While the lock is held, the caller calls nothing that can raise an error.
  */
 #ifndef SESSION_IDMAP_H
 #define SESSION_IDMAP_H
@@ -12,7 +12,7 @@
 #include "storage/lwlock.h"
 #include "utils/uuid.h"
 
-/* Parts at most: enough that requests of that many processors hardly meet. */
+/* Most parts: requests on that many processors rarely wait for each other. */
 #define SESSION_IDMAP_PARTS 64
 
 typedef struct SessionIdKey
@@ -21,25 +21,25 @@ typedef struct SessionIdKey
 	pg_uuid_t	id;
 } SessionIdKey;
 
-/* What every entry begins with. */
+/* The head of every entry. */
 typedef struct SessionIdEntry
 {
-	int32		next;			/* in its chain or among the free, -1 = last */
+	int32		next;			/* in its chain or free list, -1 = last */
 	SessionIdKey key;
 } SessionIdEntry;
 
 typedef struct SessionIdMap
 {
 	int			nparts;
-	int			part_entries;	/* how many fit into each part */
+	int			part_entries;	/* entries in each part */
 	Size		entry_size;
-	LWLockPadded *locks;		/* one a part */
+	LWLockPadded *locks;		/* one for each part */
 	union SessionIdPart *parts;
-	int32	   *heads;			/* part_entries chains a part */
+	int32	   *heads;			/* part_entries chains in each part */
 	char	   *entries;
 } SessionIdMap;
 
-/* Where a key is, while the lock of its part is held. */
+/* Where a key belongs, while the lock of its part is held. */
 typedef struct SessionIdSlot
 {
 	SessionIdMap *map;
@@ -48,7 +48,7 @@ typedef struct SessionIdSlot
 	int32	   *head;
 } SessionIdSlot;
 
-/* How many locks, and how much memory, for so many entries. */
+/* Return the number of locks, and the memory, that a map of a size needs. */
 extern int	session_idmap_locks(int entries);
 extern Size session_idmap_size(int entries, Size entry_size);
 
@@ -56,33 +56,43 @@ extern Size session_idmap_size(int entries, Size entry_size);
 extern void session_idmap_init(SessionIdMap *map, void *memory, int entries,
 							   Size entry_size, LWLockPadded *locks);
 
-/* Locks the part of a session of this database. */
+/* Locks the part of a session of this database, and sets the slot. */
 extern void session_idmap_lock(SessionIdMap *map, SessionIdSlot *slot,
 							   const pg_uuid_t *id, LWLockMode mode);
+
+/* Releases the lock of a slot's part. */
 extern void session_idmap_unlock(const SessionIdSlot *slot);
 
-/* The entry at a place, or NULL. */
+/* Returns the entry of a slot's key, or NULL. */
 extern void *session_idmap_find(const SessionIdSlot *slot);
 
-/* Adds an entry that is not there; NULL when its part is full. */
+/*
+ * Adds an entry for a key that has none, with all members zero.  Returns NULL
+ * when the part is full.
+ */
 extern void *session_idmap_add(const SessionIdSlot *slot);
+
+/* Removes the entry of a slot's key, if there is one. */
 extern void session_idmap_remove(const SessionIdSlot *slot);
 
-/* Looks at an entry; true = remove it (with an exclusive lock only). */
+/*
+ * Called for an entry; returns whether to remove it.  Only a visit with an
+ * exclusive lock may remove entries.
+ */
 typedef bool (*SessionIdVisit) (void *entry, void *arg);
 
-/* Visits the entries of the part of a place that is locked. */
+/* Visits the entries of a slot's part, which is locked. */
 extern void session_idmap_visit_part(const SessionIdSlot *slot,
 									 SessionIdVisit visit, void *arg);
 
-/* Visits all entries, a part at a time. */
+/* Visits all entries, locking a part at a time. */
 extern void session_idmap_visit(SessionIdMap *map, LWLockMode mode,
 								SessionIdVisit visit, void *arg);
 
 /* Removes the entries of a database. */
 extern void session_idmap_forget(SessionIdMap *map, Oid database);
 
-/* How many entries are in use, and how many there can be. */
+/* Return the number of entries in use, and of all entries. */
 extern int	session_idmap_used(const SessionIdMap *map);
 extern int	session_idmap_room(const SessionIdMap *map);
 

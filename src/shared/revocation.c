@@ -1,29 +1,52 @@
 /*
  * revocation.c
- *	  Which snapshots of sessions must not be believed without asking the row.
+ *	  The snapshots of sessions that must be checked against the row.
+ *
+ * A snapshot is a cookie that is accepted for "session.cookie_cache_ttl"
+ * without reading the session's row.  This module keeps, in shared memory, the
+ * sessions for which the row must be read.
  *
  * Rules:
- * - Whatever ends a session, changes what a snapshot says of it or gives it
- *	 another token is noted in shared memory before the commit, so a backend
- *	 that begins to look after the commit finds it.  While the transaction runs,
- *	 the row is asked.  After the commit it is asked for as long as a snapshot
- *	 from before could be believed, unless a snapshot is for the new token.
- *	 After a rollback too, if the session was noted before, which costs a
- *	 look-up and changes nothing.
- * - A token that a session had before it is given again only by hand.  Then
- *	 there may be snapshots that say what was true the first time, so those for
- *	 this token ask the row as well.
- * - The time starts when the commit is visible to everybody: a snapshot can be
- *	 minted from the old row until then.
- * - A session is noted by the transaction that changes its row; another can
- *	 only take over when the first has ended or rolled that change back, and
- *	 then the first has nothing more to say about it.  A prepared transaction
- *	 leaves its notes behind until it is seen to have ended.
- * - What found no room has every snapshot ask the row.
- * - Only what was noted since the server started, or was promoted, is known:
- *	 older snapshots ask the row, on a standby all do, and while transactions
- *	 that were prepared before are there.  TRUNCATE begins a new era as well,
- *	 in place of a note for every session.
+ * - A transaction that ends a session, changes what its snapshots say or gives
+ *	 it another token, notes the session here before it commits.  A backend
+ *	 that checks a snapshot after the commit finds the entry.
+ * - What an entry means depends on the transaction that noted it:
+ *
+ *	 transaction		snapshots that are checked against the row
+ *	 runs				all
+ *	 has committed		those for other tokens than the new one, until no
+ *						snapshot from before the commit can be valid
+ *	 was rolled back	all, as long as after a commit, if the session had an
+ *						entry before; otherwise none, the entry is removed
+ *
+ * - That time starts when the commit is visible to all backends, because a
+ *	 snapshot can be made from the old row until then.
+ * - A session gets a token that it had earlier only if an administrator writes
+ *	 it into the row.  Snapshots from the first time may still exist, so those
+ *	 for such a token are checked, too.
+ * - One transaction at a time owns an entry: the one that has changed the row.
+ *	 Another can change the row, and take the entry over, only when the first
+ *	 has ended or has rolled its change back to a savepoint.  The first then
+ *	 leaves the entry alone.
+ * - When an entry finds no room, all snapshots are checked.
+ * - Entries exist only since the server started or was promoted.  All
+ *	 snapshots from before are checked: they name another era.  All snapshots
+ *	 are checked on a standby, and while transactions exist that were prepared
+ *	 before.  TRUNCATE begins a new era instead of noting every session.
+ *
+ * What happens to the notes of a transaction:
+ *
+ *	 commit				entries get the new token and an end
+ *	 abort				new entries are removed, others get an end
+ *	 savepoint rollback	entries stay, without a new token, because a note does
+ *						not say in which subtransaction it was made
+ *	 prepare			entries stay; a sweep sees that the transaction ended
+ *
+ * The other modules with transaction callbacks need the opposite at some of
+ * these events, so they share no mechanism: a note too many only costs a read
+ * of the row here, while audit/evidence.c must put back exactly what a
+ * savepoint undid, engine/activity.c publishes only what was committed, and
+ * table/keyring.c keeps two flags.
  */
 #include "postgres.h"
 
@@ -48,21 +71,24 @@
 #include "shared/idmap.h"
 #include "shared/revocation.h"
 
-/* Earlier tokens of a session that are told apart; with more the row is asked. */
+/*
+ * Most earlier tokens of a session that an entry holds.  With more of them,
+ * every snapshot is checked.
+ */
 #define EARLIER_TOKENS 6
 
 typedef struct Revocation
 {
 	SessionIdEntry head;
-	TransactionId xid;			/* who noted it and has not ended, if valid */
-	bool		prepared;		/* it was prepared, and does not say when */
-	bool		fresh;			/* there was no entry before it */
+	TransactionId xid;			/* its owner; invalid once that has ended */
+	bool		prepared;		/* the owner was prepared */
+	bool		fresh;			/* the owner has added the entry */
 	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
 													 * empty */
 	uint32		earlier[EARLIER_TOKENS];	/* hashes of the digests of
 											 * earlier tokens */
 	int			earlier_count;	/* EARLIER_TOKENS + 1 = there were more */
-	TimestampTz until;			/* when to forget it, unless xid is valid */
+	TimestampTz until;			/* when to remove it, if xid is invalid */
 } Revocation;
 
 #define TRANCHE "session_revocation"
@@ -70,38 +96,40 @@ typedef struct Revocation
 typedef struct Revocations
 {
 	SessionIdMap map;
-	/* Sweeping a part is in vain before; protected by its lock. */
+	/* A sweep of a part finds nothing before; protected by the part's lock. */
 	TimestampTz sweep_at[SESSION_IDMAP_PARTS];
 
-	/* What is in the snapshots that need not ask the row; 0 = none yet. */
+	/* The present era, which snapshots name; 0 = none yet. */
 	pg_atomic_uint32 era;
-	/* The longest time a snapshot made here is believed; 0 = none was made. */
+	/* The longest validity of a snapshot, in usec; 0 = none was made. */
 	pg_atomic_uint64 longest_ttl;
-	/* Transactions under way whose revocations found no room. */
+	/* Transactions that have not ended and whose notes found no room. */
 	pg_atomic_uint32 overflowing;
 
-	/* Protects what follows, and changes of the era. */
+	/* Protects "waiting" and "wait_for", and is held to change the era. */
 	LWLockPadded *lock;
 
 	/*
-	 * How many of those have not said when they end: until all before an id
-	 * have.
+	 * How many of the overflowing are prepared transactions, whose end is not
+	 * reported here.  They count until all transactions before an id have
+	 * ended.
 	 */
 	uint32		waiting;
 	TransactionId wait_for;
-	/* Until then every snapshot asks the row. */
+	/* Until then all snapshots are checked. */
 	pg_atomic_uint64 overflowed_until;
-	/* How many of those there were, since the server started. */
+	/* Transactions whose notes found no room, since the server started. */
 	pg_atomic_uint64 overflows;
 } Revocations;
 
 static Revocations *revocations = NULL;
 
-/* What this transaction noted. */
+/* What this transaction has noted about a session. */
 typedef struct Note
 {
 	pg_uuid_t	id;
-	char		digest[SESSION_DIGEST_CHARS + 1];
+	char		digest[SESSION_DIGEST_CHARS + 1];	/* of the new token, or
+													 * empty */
 } Note;
 
 static Note *notes = NULL;
@@ -110,6 +138,7 @@ static int	allocated = 0;
 static bool overflows = false;
 static TransactionId noting_xid = InvalidTransactionId;
 
+/* Requests the shared memory of the set. */
 void
 session_revocation_shmem_request(void)
 {
@@ -120,6 +149,7 @@ session_revocation_shmem_request(void)
 	RequestNamedLWLockTranche(TRANCHE, session_idmap_locks(entries) + 1);
 }
 
+/* Initializes the set. */
 static void
 make_revocations(void)
 {
@@ -144,6 +174,7 @@ make_revocations(void)
 		revocations->sweep_at[i] = SESSION_NO_TIME;
 }
 
+/* Creates the set in shared memory, or finds it there. */
 void
 session_revocation_shmem_init(void)
 {
@@ -155,19 +186,21 @@ session_revocation_shmem_init(void)
 		make_revocations();
 }
 
+/* Removes the sessions of a database that was dropped. */
 void
 session_revocation_forget(Oid database)
 {
 	session_idmap_forget(&revocations->map, database);
 }
 
+/* Returns how many transactions found no room. */
 uint64
 session_revocation_overflows(void)
 {
 	return pg_atomic_read_u64(&revocations->overflows);
 }
 
-/* Raises a shared number. */
+/* Raises a shared number to a value, unless it is higher. */
 static void
 raise_number(pg_atomic_uint64 *number, uint64 value)
 {
@@ -177,7 +210,7 @@ raise_number(pg_atomic_uint64 *number, uint64 value)
 		;
 }
 
-/* Until when a snapshot minted before now may be believed. */
+/* Returns until when a snapshot that was made before now can be valid. */
 static TimestampTz
 end_of_validity(void)
 {
@@ -186,23 +219,24 @@ end_of_validity(void)
 }
 
 /*
- * Forgetting
+ * Removing entries
  */
 
+/* Most prepared transactions that a sweep looks up. */
 #define PREPARED 64
 
-/* A part that is full is not swept more often. */
+/* The shortest time between two sweeps of a full part. */
 #define SWEEP_EVERY USECS_PER_SEC
 
 typedef struct Sweep
 {
 	TimestampTz now;
-	TimestampTz next;			/* when more may be over */
+	TimestampTz next;			/* when the next entry expires */
 	int			count;
-	TransactionId prepared[PREPARED];	/* some that were */
+	TransactionId prepared[PREPARED];	/* owners that were prepared */
 } Sweep;
 
-/* Notes the transaction of an entry if it was prepared. */
+/* Adds the owner of an entry to the sweep if it was prepared. */
 static void
 note_prepared(const Revocation *revocation, Sweep *sweep)
 {
@@ -214,7 +248,7 @@ note_prepared(const Revocation *revocation, Sweep *sweep)
 	sweep->prepared[sweep->count++] = revocation->xid;
 }
 
-/* Has an entry become useless? */
+/* Visitor: returns whether no valid snapshot can contradict an entry. */
 static bool
 is_revocation_over(void *entry, void *arg)
 {
@@ -231,8 +265,9 @@ is_revocation_over(void *entry, void *arg)
 }
 
 /*
- * Makes room in a part that is full, unless that is in vain: an entry whose
- * transaction goes on is kept for a time from its end.
+ * Removes expired entries of a full part.  Returns false without a look if
+ * none can have expired since the last sweep: an entry whose owner has not
+ * ended expires a whole validity after that end.
  */
 static bool
 sweep_part(const SessionIdSlot *slot)
@@ -248,7 +283,9 @@ sweep_part(const SessionIdSlot *slot)
 	return true;
 }
 
-/* Lets go what a prepared transaction that has ended left behind. */
+/*
+ * Visitor: gives an end to an entry of a prepared transaction that has ended.
+ */
 static bool
 end_prepared(void *entry, void *arg)
 {
@@ -264,8 +301,8 @@ end_prepared(void *entry, void *arg)
 }
 
 /*
- * Has all snapshots ask the row until every transaction has ended that has an
- * id now; with the lock held.
+ * Has all snapshots checked until every transaction that has an id now has
+ * ended.  The lock is held.
  */
 static void
 wait_for_running(void)
@@ -275,6 +312,7 @@ wait_for_running(void)
 	pg_atomic_fetch_add_u32(&revocations->overflowing, 1);
 }
 
+/* Returns whether all snapshots are checked until transactions end. */
 bool
 session_revocation_is_waiting(void)
 {
@@ -286,7 +324,10 @@ session_revocation_is_waiting(void)
 	return waits;
 }
 
-/* Have they ended? */
+/*
+ * Ends the wait of wait_for_running if those transactions have ended.  All
+ * snapshots made before are then checked for as long as they are valid.
+ */
 static void
 end_waiting(void)
 {
@@ -296,7 +337,8 @@ end_waiting(void)
 	if (revocations->waiting > 0 &&
 		TransactionIdFollowsOrEquals(oldest, revocations->wait_for))
 	{
-		raise_number(&revocations->overflowed_until, (uint64) end_of_validity());
+		raise_number(&revocations->overflowed_until,
+					 (uint64) end_of_validity());
 		pg_atomic_fetch_sub_u32(&revocations->overflowing,
 								revocations->waiting);
 		revocations->waiting = 0;
@@ -304,6 +346,7 @@ end_waiting(void)
 	LWLockRelease(&revocations->lock->lock);
 }
 
+/* Removes the entries that no valid snapshot can contradict any more. */
 void
 session_revocation_sweep(void)
 {
@@ -319,16 +362,17 @@ session_revocation_sweep(void)
 }
 
 /*
- * Tokens that a session had
+ * Earlier tokens of a session
  */
 
+/* Returns the hash by which an entry holds the digest of a token. */
 static uint32
 hash_digest(const char *digest)
 {
 	return hash_bytes((const unsigned char *) digest, (int) strlen(digest));
 }
 
-/* Returns whether a session may have had a token before. */
+/* Returns whether a session may have had a token earlier. */
 static bool
 may_have_had(const Revocation *entry, uint32 token)
 {
@@ -338,6 +382,7 @@ may_have_had(const Revocation *entry, uint32 token)
 	return entry->earlier_count > EARLIER_TOKENS;
 }
 
+/* Adds a token to the earlier ones of an entry. */
 static void
 add_earlier(Revocation *entry, uint32 token)
 {
@@ -348,7 +393,10 @@ add_earlier(Revocation *entry, uint32 token)
 	entry->earlier_count++;
 }
 
-/* Says for which token snapshots are believed: none, if there were others. */
+/*
+ * Sets the token whose snapshots are accepted.  None are, if the session had
+ * this token earlier.
+ */
 static void
 set_digest(Revocation *entry, const char *digest)
 {
@@ -358,12 +406,13 @@ set_digest(Revocation *entry, const char *digest)
 }
 
 /*
- * When a transaction ends
+ * The end of a transaction
  */
 
 /*
- * Settles what was noted of one session.  It was noted several times if the
- * entry is not ours any more: the last note comes first and is what counts.
+ * Gives the entry of a note an end, or removes it.  Notes are settled from the
+ * last to the first, so of several notes of a session the last one counts:
+ * after that, this transaction does not own the entry any more.
  */
 static void
 settle_note(const Note *note, bool committed, TimestampTz until)
@@ -387,6 +436,7 @@ settle_note(const Note *note, bool committed, TimestampTz until)
 	session_idmap_unlock(&slot);
 }
 
+/* Forgets the notes of this transaction. */
 static void
 reset_notes(void)
 {
@@ -396,6 +446,7 @@ reset_notes(void)
 	overflows = false;
 }
 
+/* Settles all notes, and the overflow, of a transaction that has ended. */
 static void
 settle_notes(bool committed)
 {
@@ -413,8 +464,9 @@ settle_notes(bool committed)
 }
 
 /*
- * Nobody says when a prepared transaction ends.  It is looked after in the set,
- * or by itself where it found no room there.
+ * Leaves the entries of a transaction that was prepared to the sweeps, because
+ * no callback reports its end.  If it overflowed, all snapshots are checked
+ * until the transactions running now have ended.
  */
 static void
 mark_prepared(void)
@@ -441,6 +493,7 @@ mark_prepared(void)
 	reset_notes();
 }
 
+/* Transaction callback; the banner says what it does at each event. */
 static void
 revocation_at_transaction_end(XactEvent event, void *arg)
 {
@@ -454,7 +507,10 @@ revocation_at_transaction_end(XactEvent event, void *arg)
 		mark_prepared();
 }
 
-/* Nothing says which of the new tokens were given since the savepoint. */
+/*
+ * Subtransaction callback.  Drops the new tokens of all notes at a rollback to
+ * a savepoint, because the notes do not say which were given after it.
+ */
 static void
 revocation_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 							SubTransactionId parent, void *arg)
@@ -466,10 +522,10 @@ revocation_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
 }
 
 /*
- * Noting
+ * Adding entries
  */
 
-/* Has the end of the transaction reported here. */
+/* Registers the callbacks, and gets the id of the transaction. */
 static void
 watch_transaction(void)
 {
@@ -484,6 +540,10 @@ watch_transaction(void)
 	noting_xid = GetTopTransactionId();
 }
 
+/*
+ * Returns the entry of a session, which may be new.  Sweeps a full part once.
+ * Returns NULL when there is no room.
+ */
 static Revocation *
 add_entry(const SessionIdSlot *slot)
 {
@@ -505,7 +565,7 @@ add_entry(const SessionIdSlot *slot)
 	return entry;
 }
 
-/* Has all snapshots ask the row, because one note found no room. */
+/* Has all snapshots checked, because a note found no room. */
 static void
 note_overflow(void)
 {
@@ -514,6 +574,7 @@ note_overflow(void)
 	pg_atomic_fetch_add_u64(&revocations->overflows, 1);
 }
 
+/* Notes that this transaction has changed or ended a session. */
 void
 session_revocation_note_change(const pg_uuid_t *id, const char *earlier,
 							   const char *digest)
@@ -523,7 +584,7 @@ session_revocation_note_change(const pg_uuid_t *id, const char *earlier,
 	Revocation *entry;
 	Note	   *note;
 
-	/* When all snapshots ask the row, those of one session do. */
+	/* While all snapshots are checked, those of this session are. */
 	if (revocations == NULL || overflows)
 		return;
 	watch_transaction();
@@ -551,9 +612,10 @@ session_revocation_note_change(const pg_uuid_t *id, const char *earlier,
 }
 
 /*
- * Asking
+ * Eras, and checking snapshots
  */
 
+/* Returns a random era. */
 static uint32
 make_era(void)
 {
@@ -564,13 +626,13 @@ make_era(void)
 		era % (SESSION_LAST_ERA - SESSION_FIRST_ERA + 1);
 }
 
-/* Begins the first era; with the lock held. */
+/* Begins the first era.  The lock is held. */
 static void
 begin_era(uint32 era)
 {
 	TransactionId next = ReadNextTransactionId();
 
-	/* One that was prepared before may end a session after. */
+	/* A transaction that was prepared before may end a session later. */
 	if (TransactionIdPrecedes(session_compat_oldest_active(), next))
 		wait_for_running();
 	session_database_note_all_lost_use(GetCurrentTimestamp());
@@ -578,6 +640,7 @@ begin_era(uint32 era)
 	pg_atomic_write_u32(&revocations->era, era);
 }
 
+/* Begins an era, unless there is one or this is a standby. */
 void
 session_revocation_begin_era(void)
 {
@@ -594,8 +657,9 @@ session_revocation_begin_era(void)
 }
 
 /*
- * No row can be read between this and the end of the transaction that empties
- * the table, so a snapshot of the new era is of a row that is there.
+ * Begins a new era because the table is emptied.  No row can be read until the
+ * transaction that empties it ends, so all snapshots of the new era are made
+ * from rows that exist then.
  */
 void
 session_revocation_note_truncate(void)
@@ -608,13 +672,13 @@ session_revocation_note_truncate(void)
 	LWLockAcquire(&revocations->lock->lock, LW_EXCLUSIVE);
 	if (pg_atomic_read_u32(&revocations->era) == era)
 		era = era == SESSION_LAST_ERA ? SESSION_FIRST_ERA : era + 1;
-	/* Without an era no snapshot is believed. */
+	/* Without an era all snapshots are checked. */
 	if (pg_atomic_read_u32(&revocations->era) != 0)
 		pg_atomic_write_u32(&revocations->era, era);
 	LWLockRelease(&revocations->lock->lock);
 }
 
-/* 0 = a standby's, or none. */
+/* Returns the present era, begun if necessary; 0 on a standby. */
 static uint32
 current_era(void)
 {
@@ -622,6 +686,7 @@ current_era(void)
 	return RecoveryInProgress() ? 0 : pg_atomic_read_u32(&revocations->era);
 }
 
+/* Notes that a snapshot may be made.  Returns the era. */
 uint32
 session_revocation_note_snapshot(int seconds)
 {
@@ -631,6 +696,7 @@ session_revocation_note_snapshot(int seconds)
 	return current_era();
 }
 
+/* Returns whether all snapshots are checked because a note found no room. */
 static bool
 is_overflowed(void)
 {
@@ -641,6 +707,7 @@ is_overflowed(void)
 		(TimestampTz) pg_atomic_read_u64(&revocations->overflowed_until);
 }
 
+/* Returns whether a session's entry has its snapshots of a token checked. */
 static bool
 requires_row(const pg_uuid_t *id, const char *digest)
 {
@@ -657,6 +724,7 @@ requires_row(const pg_uuid_t *id, const char *digest)
 	return check;
 }
 
+/* Returns whether a snapshot's era is not the present one. */
 bool
 session_revocation_is_outdated(uint32 era)
 {
@@ -664,17 +732,19 @@ session_revocation_is_outdated(uint32 era)
 		era != current_era();
 }
 
+/* Returns whether a snapshot must be checked against the row. */
 bool
 session_revocation_must_check_row(const pg_uuid_t *id, const char *digest,
 								  uint32 era)
 {
 	if (revocations == NULL)
 		return false;
-	/* Of what happened in another era, nothing is known. */
+	/* There are no entries for what happened before this era. */
 	return era == 0 || era != current_era() || is_overflowed() ||
 		requires_row(id, digest);
 }
 
+/* Returns whether every use in this database after a time is recorded. */
 bool
 session_revocation_has_uses_since(TimestampTz since)
 {

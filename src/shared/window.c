@@ -1,14 +1,20 @@
 /*
  * window.c
- *	  How often something happened within a minute.
+ *	  Counts how often something happened within a minute.
  *
  * Rules:
  * - The table has a fixed size, and each kind has a part of it.
- * - A key has one bucket of a few windows that it can be in, by a hash with a
- *	 random seed that no client knows.
- * - A bucket that is full gives up a window whose minute is over, or else the
- *	 one that counted least: many addresses that do little do not hide one that
- *	 does much.
+ * - A key belongs to one bucket of a few windows, chosen by a hash with a
+ *	 random seed, so that a client cannot choose keys that share a bucket.
+ * - A new key in a full bucket replaces a window whose minute is over, or else
+ *	 the one with the lowest count.  So many addresses with few events do not
+ *	 hide one with many.
+ *
+ * It is neither shared/idmap.c nor dynahash: those keep an entry until it is
+ * removed, and refuse a new one when they are full.  A window may be
+ * overwritten at any time, and a new key always finds room with a look at one
+ * bucket.  It is not the queue of audit/evidence.c, which keeps events and not
+ * counts.
  */
 #include "postgres.h"
 
@@ -24,7 +30,7 @@
 
 #include "shared/window.h"
 
-/* Of each kind. */
+/* Buckets of each kind. */
 #define SHARED_BUCKETS 512
 #define LOCAL_BUCKETS 16
 
@@ -48,13 +54,14 @@ typedef struct Bucket
 typedef struct Windows
 {
 	uint64		seed;
-	int			nbuckets;		/* of each kind */
+	int			nbuckets;		/* for each kind */
 	Bucket		buckets[FLEXIBLE_ARRAY_MEMBER];
 } Windows;
 
 static Windows *table = NULL;
-static LWLockPadded *locks = NULL;	/* NULL = the table is this backend's */
+static LWLockPadded *locks = NULL;	/* NULL = the table is backend-local */
 
+/* Returns the size of a table, in bytes. */
 static Size
 table_size(int nbuckets)
 {
@@ -62,6 +69,7 @@ table_size(int nbuckets)
 		SESSION_WINDOW_KINDS * nbuckets * sizeof(Bucket);
 }
 
+/* Initializes a table. */
 static void
 make_windows(Windows *windows, int nbuckets)
 {
@@ -71,6 +79,7 @@ make_windows(Windows *windows, int nbuckets)
 		windows->seed = (uint64) GetCurrentTimestamp();
 }
 
+/* Requests the shared memory of the windows. */
 void
 session_window_shmem_request(void)
 {
@@ -78,6 +87,7 @@ session_window_shmem_request(void)
 	RequestNamedLWLockTranche(TRANCHE, LOCKS);
 }
 
+/* Creates the windows in shared memory, or finds them there. */
 void
 session_window_shmem_init(void)
 {
@@ -89,7 +99,10 @@ session_window_shmem_init(void)
 	locks = GetNamedLWLockTranche(TRANCHE);
 }
 
-/* Finds and locks the bucket of a key. */
+/*
+ * Returns the bucket of a key, locked if the table is shared.  Creates the
+ * table of this backend on the first call without shared memory.
+ */
 static Bucket *
 lock_bucket(const SessionWindowKey *key, LWLock **lock)
 {
@@ -115,6 +128,7 @@ lock_bucket(const SessionWindowKey *key, LWLock **lock)
 						   hash % table->nbuckets];
 }
 
+/* Releases the lock of a bucket, if the table is shared. */
 static void
 unlock_bucket(LWLock *lock)
 {
@@ -122,7 +136,7 @@ unlock_bucket(LWLock *lock)
 		LWLockRelease(lock);
 }
 
-/* Is the minute over, or the clock back before it? */
+/* Returns whether a window's minute is over, or the clock was set back. */
 static bool
 is_window_over(const Window *window, TimestampTz now)
 {
@@ -130,6 +144,7 @@ is_window_over(const Window *window, TimestampTz now)
 		now - window->began_at >= USECS_PER_MINUTE;
 }
 
+/* Returns the window of a key, or NULL. */
 static Window *
 find_window(Bucket *bucket, const SessionWindowKey *key)
 {
@@ -144,7 +159,10 @@ find_window(Bucket *bucket, const SessionWindowKey *key)
 	return NULL;
 }
 
-/* The window that there is least to lose of. */
+/*
+ * Returns the window that a new key replaces: one that is over, or the one
+ * with the lowest count, or the oldest of those.
+ */
 static Window *
 find_replaceable(Bucket *bucket, TimestampTz now)
 {
@@ -164,6 +182,7 @@ find_replaceable(Bucket *bucket, TimestampTz now)
 	return result;
 }
 
+/* Counts an event; true if it is the one that exceeds the limit. */
 bool
 session_window_exceeds(const SessionWindowKey *key, TimestampTz now,
 					   int limit, int *count)
@@ -195,6 +214,7 @@ session_window_exceeds(const SessionWindowKey *key, TimestampTz now,
 	return result;
 }
 
+/* Returns the number of events of a minute, at least "least". */
 int
 session_window_count(const SessionWindowKey *key, TimestampTz at, int least)
 {

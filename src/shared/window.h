@@ -1,10 +1,10 @@
 /*
  * window.h
- *	  How often something happened within a minute.
+ *	  Counts how often something happened within a minute.
  *
- * Counted for the whole server when the library is preloaded, and otherwise by
- * each backend for itself.  Each kind has windows of its own, so that counting
- * many things of one kind does not displace what is counted of another.
+ * With preloading the counts are those of the whole server, otherwise each
+ * backend has its own.  Each kind has its own windows, so many events of one
+ * kind do not displace the counts of another.
  */
 #ifndef SESSION_WINDOW_H
 #define SESSION_WINDOW_H
@@ -14,7 +14,10 @@
 
 #define SESSION_WINDOW_KINDS 4
 
-/* What is counted; without padding, and zero where there is nothing to say. */
+/*
+ * What is counted.  Keys are compared as bytes: the struct has no padding, and
+ * members that do not apply are zero.
+ */
 typedef struct SessionWindowKey
 {
 	Oid			database;
@@ -25,17 +28,21 @@ typedef struct SessionWindowKey
 } SessionWindowKey;
 
 /*
- * Counts one more.  True if that is the one, within a minute that begins with
- * the first, that makes it more than limit; *count is how many there were.
+ * Counts one event, and sets *count to the number of events in the minute that
+ * began with the first one.  Returns true once a minute: for the event that
+ * takes the count past the limit.
  */
 extern bool session_window_exceeds(const SessionWindowKey *key,
 								   TimestampTz now, int limit, int *count);
 
-/* How many there were in the minute that had begun at some time; or least. */
+/*
+ * Returns the number of events in the minute that "at" is in, or "least" if
+ * that is larger or the minute is not known any more.
+ */
 extern int	session_window_count(const SessionWindowKey *key, TimestampTz at,
 								 int least);
 
-/* Asks for the shared memory, and makes it. */
+/* Requests the shared memory of this module, and creates it. */
 extern void session_window_shmem_request(void);
 extern void session_window_shmem_init(void);
 

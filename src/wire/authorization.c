@@ -2,9 +2,9 @@
  * authorization.c
  *	  The value of the Authorization header.
  *
- * Rules: the scheme alone decides for whom a credential is.  What follows the
- * scheme Bearer is not checked to be a b64token: the caller's parser refuses
- * what is not a token, and counts it as a credential that failed.
+ * Rules: only a credential with the scheme Bearer is ours.  What follows the
+ * scheme is not checked to be a b64token: the caller's parser rejects any text
+ * that is not a token, and counts it as a failed credential.
  */
 #include "postgres.h"
 
@@ -13,13 +13,14 @@
 #define SCHEME "Bearer"
 #define SCHEME_LEN (sizeof(SCHEME) - 1)
 
-/* Optional white space, which is around a field value and not part of it. */
+/* Returns whether a character is white space around a field value. */
 static bool
 is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
 
+/* Finds the token of the scheme Bearer in an Authorization header. */
 bool
 session_authorization_bearer(const char **token, size_t *token_len,
 							 const char *value, size_t len)

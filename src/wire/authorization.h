@@ -2,7 +2,7 @@
  * authorization.h
  *	  The value of the Authorization header.
  *
- * Nothing here raises or allocates.
+ * The function raises no errors and allocates nothing.
  */
 #ifndef SESSION_AUTHORIZATION_H
 #define SESSION_AUTHORIZATION_H
@@ -11,8 +11,8 @@
 
 /*
  * Finds the token of the scheme Bearer (RFC 9110 section 11.6.2, RFC 6750
- * section 2.1), which points into the value and may be anything but empty.
- * Returns false for another scheme, and for Bearer without a token.
+ * section 2.1).  *token points into the value and is not empty, but may be any
+ * text.  Returns false for another scheme, and for Bearer without a token.
  */
 extern pg_nodiscard bool session_authorization_bearer(const char **token,
 													  size_t *token_len,

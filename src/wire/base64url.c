@@ -1,23 +1,23 @@
 /*
  * base64url.c
- *	  Strict base64url in time that depends on the length alone.
+ *	  Strict base64url in a time that depends on the length alone.
  *
- * Rules: what passes through here is often a secret, so characters are mapped
- * by arithmetic instead of tables and branches.  Exactly one text stands for
- * a sequence of bytes: no padding, no stray bits.
+ * Rules: the bytes are often secret, so characters are mapped by arithmetic
+ * instead of tables and branches.  Exactly one text stands for a sequence of
+ * bytes: there is no padding, and unused bits are zero.
  */
 #include "postgres.h"
 
 #include "wire/base64url.h"
 
-/* All ones when lo <= c <= hi, else zero; c, lo and hi are below 256. */
+/* Returns all ones if lo <= c <= hi, else zero; all are below 256. */
 static inline uint32
 in_range(uint32 c, uint32 lo, uint32 hi)
 {
 	return ((lo - 1 - c) & (c - hi - 1)) >> 8;
 }
 
-/* The character for a value of 0 to 63. */
+/* Returns the character for a value of 0 to 63. */
 static inline char
 to_char(uint32 v)
 {
@@ -29,7 +29,7 @@ to_char(uint32 v)
 		 (in_range(v, 63, 63) & '_'));
 }
 
-/* The value of a character, or a number above 63. */
+/* Returns the value of a character, or a number above 63. */
 static inline uint32
 to_value(char ch)
 {
@@ -49,6 +49,7 @@ to_value(char ch)
 			(~known & 64)) & 0xFF;
 }
 
+/* Writes bytes as base64url. */
 void
 session_base64url_encode(char *out, const uint8 *in, size_t len)
 {
@@ -69,6 +70,7 @@ session_base64url_encode(char *out, const uint8 *in, size_t len)
 		*out = to_char((bits << (6 - held)) & 63);
 }
 
+/* Reads base64url; false for any text that encoding does not write. */
 bool
 session_base64url_decode(uint8 *out, const char *in, size_t len)
 {

@@ -1,11 +1,11 @@
 /*
  * claims.c
- *	  Reading a JSON object on PostgreSQL's own lexer.
+ *	  Reads a JSON object with PostgreSQL's own lexer.
  *
- * Rules: nothing is raised, whatever the text is.  The grammar is walked here
- * and not by pg_parse_json because that one raises when its stack runs out,
- * counts levels only after it has gone down, and in some encodings raises for
- * an escape; the lexer does none of that as long as it leaves escapes alone.
+ * Rules: no text raises an error.  So the grammar is parsed here and not by
+ * pg_parse_json, which raises an error when its stack runs out, counts levels
+ * only after it has gone down, and in some encodings raises an error for an
+ * escape.  The lexer does none of that as long as it does not process escapes.
  */
 #include "postgres.h"
 
@@ -24,18 +24,19 @@ typedef struct Reader
 	JsonLexContext lex;
 	SessionMember *members;
 	int			count;
-	char	   *room;			/* for the next unescaped string */
+	char	   *room;			/* where the next unescaped string goes */
 } Reader;
 
 static bool read_value(Reader *reader, int depth);
 
+/* Reads the next token; false for invalid JSON. */
 static inline bool
 next_token(Reader *reader)
 {
 	return json_lex(&reader->lex) == JSON_SUCCESS;
 }
 
-/* The value of four hexadecimal digits; false when they are not four. */
+/* Reads four hexadecimal digits. */
 static bool
 read_hex(pg_wchar *code, const char *in, const char *end)
 {
@@ -53,7 +54,7 @@ read_hex(pg_wchar *code, const char *in, const char *end)
 	return true;
 }
 
-/* Read what follows \u, a second half included. */
+/* Reads the digits after \u, and the second half of a surrogate pair. */
 static bool
 read_code(pg_wchar *code, const char **in, const char *end)
 {
@@ -74,7 +75,7 @@ read_code(pg_wchar *code, const char **in, const char *end)
 	return true;
 }
 
-/* Undo the escape after a backslash. */
+/* Reads an escape, after its backslash, and writes its character. */
 static bool
 read_escape(char **out, const char **in, const char *end)
 {
@@ -103,8 +104,8 @@ read_escape(char **out, const char **in, const char *end)
 }
 
 /*
- * Unescape the string that is the current token into the room; its quotes
- * leave enough for the terminator.
+ * Unescapes the string that is the current token into the room.  The quotes of
+ * the token leave enough room for the terminator.
  */
 static bool
 read_string(Reader *reader, const char **string)
@@ -156,7 +157,7 @@ check_number(const Reader *reader)
 	return end - exponent <= SESSION_EXPONENT_DIGITS;
 }
 
-/* The value of the number that is the current token, if it is an integer. */
+/* Reads the current number if it is an integer of 64 bits. */
 static bool
 read_integer(const Reader *reader, int64 *integer)
 {
@@ -205,8 +206,8 @@ read_exponent(const Reader *reader)
 }
 
 /*
- * Reads the current number, rounded up to a whole one, without going through
- * floating point.  False if it is below zero or does not fit.
+ * Reads the current number, rounded up to an integer, without floating point.
+ * Returns false if it is negative or does not fit.
  */
 static bool
 read_decimal(const Reader *reader, int64 *integer)
@@ -238,6 +239,7 @@ read_decimal(const Reader *reader, int64 *integer)
 	return !fraction || !pg_add_s64_overflow(*integer, 1, integer);
 }
 
+/* Reads the current number as the value of a member. */
 static bool
 read_number(const Reader *reader, SessionMember *member)
 {
@@ -252,7 +254,10 @@ read_number(const Reader *reader, SessionMember *member)
 	return true;
 }
 
-/* Read the name that is the current token, and add a member to the object. */
+/*
+ * Reads the name that is the current token, and adds a member.  Returns false
+ * if there are too many members or one has the name.
+ */
 static bool
 read_name(Reader *reader)
 {
@@ -269,6 +274,7 @@ read_name(Reader *reader)
 	return true;
 }
 
+/* Reads a member: a name, a colon and a value. */
 static bool
 read_member(Reader *reader, int depth)
 {
@@ -282,7 +288,7 @@ read_member(Reader *reader, int depth)
 		next_token(reader) && read_value(reader, depth);
 }
 
-/* Read what is between brackets, and one token more. */
+/* Reads the items between brackets, and the token behind them. */
 static bool
 read_items(Reader *reader, int depth, JsonTokenType end,
 		   bool (*read_item) (Reader *, int))
@@ -301,7 +307,9 @@ read_items(Reader *reader, int depth, JsonTokenType end,
 	return false;
 }
 
-/* Read the value that the current token starts, and one token more. */
+/*
+ * Reads the value that starts with the current token, and the token behind it.
+ */
 static bool
 read_value(Reader *reader, int depth)
 {
@@ -332,6 +340,7 @@ read_value(Reader *reader, int depth)
 	}
 }
 
+/* Reads the top-level members of a JSON object. */
 bool
 session_claims_read(SessionMember *members, int *count, const char *json,
 					size_t len)
@@ -357,7 +366,7 @@ session_claims_read(SessionMember *members, int *count, const char *json,
 	return ok;
 }
 
-/* The first name is where the strings begin. */
+/* Frees the strings, which begin with the name of the first member. */
 void
 session_claims_free(SessionMember *members, int count)
 {
@@ -365,6 +374,7 @@ session_claims_free(SessionMember *members, int count)
 		pfree(unconstify(char *, members[0].name));
 }
 
+/* Returns the member of a name, or NULL. */
 const SessionMember *
 session_claims_find(const SessionMember *members, int count, const char *name)
 {
@@ -377,8 +387,8 @@ session_claims_find(const SessionMember *members, int count, const char *name)
 }
 
 /*
- * Returns whether a time is missing, or between the two.  A strict one is an
- * integer.
+ * Returns whether a time is missing or within a range.  If strict, it must be
+ * an integer.
  */
 static bool
 time_between(const SessionMember *member, int64 low, int64 high, bool strict)
@@ -390,6 +400,7 @@ time_between(const SessionMember *member, int64 low, int64 high, bool strict)
 		 member->integer <= Min(high, MAX_TIME));
 }
 
+/* Returns whether exp, nbf and iat allow the payload to be used. */
 bool
 session_claims_in_time(const SessionMember *members, int count, int64 now,
 					   int64 leeway, bool strict)

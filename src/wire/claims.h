@@ -1,6 +1,6 @@
 /*
  * claims.h
- *	  What a proven payload, or a header that is yet to be proven, says.
+ *	  The members of a JSON object: a proven payload, or an unproven header.
  */
 #ifndef SESSION_CLAIMS_H
 #define SESSION_CLAIMS_H
@@ -9,8 +9,8 @@
 typedef enum SessionJsonKind
 {
 	SESSION_JSON_STRING,
-	SESSION_JSON_INTEGER,		/* without fraction or exponent, in 64 bits */
-	SESSION_JSON_DECIMAL,		/* with one of them; not negative, in 64 bits */
+	SESSION_JSON_INTEGER,		/* no fraction or exponent, fits 64 bits */
+	SESSION_JSON_DECIMAL,		/* with one of them, not negative, fits */
 	SESSION_JSON_NUMBER,		/* any other number */
 	SESSION_JSON_OTHER			/* object, array, true, false, null */
 } SessionJsonKind;
@@ -20,7 +20,7 @@ typedef struct SessionMember
 {
 	const char *name;			/* unescaped UTF-8, NUL-terminated */
 	SessionJsonKind kind;
-	const char *string;			/* likewise, of a string */
+	const char *string;			/* of a string, like the name */
 	int64		integer;		/* of an integer; a decimal rounded up */
 } SessionMember;
 
@@ -35,31 +35,37 @@ typedef struct SessionMember
 #define SESSION_EXPONENT_DIGITS 3
 
 /*
- * Reads the top-level members of a JSON object that is the whole text.  False
- * for anything that is not strictly that: invalid JSON or UTF-8, a name that
- * occurs twice, a NUL character, half a surrogate pair, nesting deeper than
- * SESSION_JSON_DEPTH, too many members, more than SESSION_CODEC_CHARS bytes, a
- * number that is absurdly long or large.  What is accepted can be made a jsonb
- * without an error in a database whose encoding is UTF-8.
+ * Reads the top-level members of a JSON object that is the whole text.  In a
+ * database whose encoding is UTF-8, jsonb accepts every text that is accepted
+ * here.  Returns false for
  *
- * Strings are allocated with palloc, all in one piece that
- * session_claims_free gives back; there are none when the result is false.
+ * - invalid JSON or UTF-8, and JSON that is not an object,
+ * - a top-level name that occurs twice, and too many top-level members,
+ * - a NUL character, and half a surrogate pair,
+ * - nesting deeper than SESSION_JSON_DEPTH,
+ * - more than SESSION_CODEC_CHARS bytes,
+ * - a number longer than SESSION_NUMBER_CHARS, or with a longer exponent than
+ *	 SESSION_EXPONENT_DIGITS.
+ *
+ * The strings are allocated with palloc as one chunk, which
+ * session_claims_free frees.  Nothing is allocated when the result is false.
  */
 extern pg_nodiscard bool session_claims_read(SessionMember *members,
 											 int *count, const char *json,
 											 size_t len);
 
+/* Frees the strings of the members that were read. */
 extern void session_claims_free(SessionMember *members, int count);
 
-/* NULL when there is no such member. */
+/* Returns the member of a name, or NULL. */
 extern const SessionMember *session_claims_find(const SessionMember *members,
 												int count, const char *name);
 
 /*
- * Returns whether exp, nbf and iat allow the payload to be used.  Times are
- * seconds since 1970, between 0 and 2^40.  nbf and iat may be leeway seconds
- * ahead of now, exp less than that behind, so that without leeway a payload is
- * over at exp.
+ * Returns whether exp, nbf and iat allow the payload to be used.  Times are in
+ * seconds since 1970, between 0 and 2^40.  nbf and iat may be "leeway" seconds
+ * ahead of now, and exp less than "leeway" seconds behind it.  So without
+ * leeway a payload expires at exp.
  *
  * A strict payload must have exp, and integers only.  Otherwise exp may be
  * missing, and a time may have a fraction or an exponent (RFC 7519 section 2).

@@ -6,7 +6,7 @@
 
 #include "wire/codec.h"
 
-/* An encoding, and how many dots are in each of its values. */
+/* An encoding, and the number of dots in each of its values. */
 typedef struct Entry
 {
 	const SessionCodec *codec;
@@ -20,6 +20,7 @@ static const Entry codecs[] = {
 	{&session_codec_sealed, 0},
 };
 
+/* Returns the encoding of a name, or NULL. */
 const SessionCodec *
 session_codec_find(const char *name, size_t len)
 {
@@ -32,6 +33,7 @@ session_codec_find(const char *name, size_t len)
 	return NULL;
 }
 
+/* Returns the encoding that a value can be in, or NULL. */
 const SessionCodec *
 session_codec_of(const char *value, size_t len)
 {
@@ -49,6 +51,7 @@ session_codec_of(const char *value, size_t len)
 	return NULL;
 }
 
+/* Returns whether a text can be the id of a key. */
 bool
 session_codec_kid_valid(const char *kid)
 {

@@ -2,15 +2,17 @@
  * codec_common.c
  *	  What the encodings share: parts, keys, headers.
  *
- * Rules: a derived key is made for one call and wiped in it.  Keys made here
- * are never used as they are; the label that separates what is derived from
- * them starts with the encoding and cannot be written in two ways, because
- * no encoding's name contains a colon.
+ * Rules:
+ * - A derived key is made for one call, and wiped in it.
+ * - A key of ours is never used directly: a key for the encoding and the
+ *	 purpose is derived from it.  The label of the derivation is unambiguous,
+ *	 because no encoding's name contains a colon.
  */
 #include "postgres.h"
 
 #include "wire/codec_common.h"
 
+/* Returns whether the value of a payload is short enough to be decoded. */
 bool
 session_codec_fits(const SessionCodec *codec, size_t payload_len)
 {
@@ -18,6 +20,7 @@ session_codec_fits(const SessionCodec *codec, size_t payload_len)
 		codec->bound(payload_len) <= SESSION_CODEC_CHARS;
 }
 
+/* Returns whether key and purpose are within the limits. */
 bool
 session_codec_key_usable(const SessionCodecKey *key, const char *purpose)
 {
@@ -25,6 +28,7 @@ session_codec_key_usable(const SessionCodecKey *key, const char *purpose)
 		strlen(purpose) <= SESSION_PURPOSE_BYTES;
 }
 
+/* Splits a value at its dots; false unless it has "count" parts. */
 bool
 session_codec_split(SessionPart *parts, int count, const char *value,
 					size_t len)
@@ -37,7 +41,7 @@ session_codec_split(SessionPart *parts, int count, const char *value,
 	{
 		const char *dot = memchr(value, '.', end - value);
 
-		/* A dot must be where parts follow, and nowhere else. */
+		/* All parts but the last are followed by a dot. */
 		if ((dot != NULL) != (i < count - 1))
 			return false;
 		parts[i].chars = value;
@@ -47,6 +51,7 @@ session_codec_split(SessionPart *parts, int count, const char *value,
 	return true;
 }
 
+/* Writes bytes as base64url.  Returns the place behind them. */
 char *
 session_codec_put(char *out, const void *bytes, size_t len)
 {
@@ -54,6 +59,7 @@ session_codec_put(char *out, const void *bytes, size_t len)
 	return out + SESSION_BASE64URL_CHARS(len);
 }
 
+/* Decodes a part; false unless it stands for exactly "len" bytes. */
 bool
 session_codec_get(uint8 *out, size_t len, SessionPart part)
 {
@@ -61,6 +67,7 @@ session_codec_get(uint8 *out, size_t len, SessionPart part)
 		session_base64url_decode(out, part.chars, part.len);
 }
 
+/* Writes the label of an encoding and a purpose.  Returns its length. */
 size_t
 session_codec_label(char label[SESSION_LABEL_BYTES], const char *encoding,
 					const char *purpose)
@@ -69,6 +76,7 @@ session_codec_label(char label[SESSION_LABEL_BYTES], const char *encoding,
 							 encoding, purpose);
 }
 
+/* Derives the key of an encoding and a purpose. */
 bool
 session_codec_derive(uint8 out[SESSION_KEY_BYTES], const char *encoding,
 					 const char *purpose, const SessionCodecKey *key)
@@ -83,6 +91,7 @@ session_codec_derive(uint8 out[SESSION_KEY_BYTES], const char *encoding,
 									  NULL, 0, key->secret, key->secret_len);
 }
 
+/* Computes HMAC-SHA-256 with the derived key, or an imported one. */
 bool
 session_codec_mac(uint8 mac[SESSION_SHA256_BYTES], const char *in, size_t len,
 				  const char *encoding, const char *purpose,
@@ -101,6 +110,7 @@ session_codec_mac(uint8 mac[SESSION_SHA256_BYTES], const char *in, size_t len,
 	return ok;
 }
 
+/* Reads a JOSE header; false if it changes what the rest means. */
 bool
 session_codec_header(SessionHeader *header, SessionPart part)
 {
@@ -120,6 +130,7 @@ session_codec_header(SessionHeader *header, SessionPart part)
 	return false;
 }
 
+/* Returns whether a member of the header is a given string. */
 bool
 session_codec_header_has(const SessionHeader *header, const char *name,
 						 const char *string, bool optional)

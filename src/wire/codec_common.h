@@ -10,13 +10,13 @@
 #include "wire/claims.h"
 #include "wire/codec.h"
 
-/* Longest header that is looked at, in bytes. */
+/* Longest header that is read, in bytes. */
 #define SESSION_HEADER_BYTES 1024
 
-/* Longest text that separates keys, in bytes. */
+/* Longest label of a derivation, in bytes. */
 #define SESSION_LABEL_BYTES (64 + SESSION_PURPOSE_BYTES)
 
-/* What is between two dots. */
+/* A part of a value, between two dots. */
 typedef struct SessionPart
 {
 	const char *chars;
@@ -30,45 +30,55 @@ typedef struct SessionHeader
 	int			count;
 } SessionHeader;
 
-/* Will the value of a payload be short enough to be decoded? */
+/* Returns whether the value of a payload is short enough to be decoded. */
 extern bool session_codec_fits(const SessionCodec *codec, size_t payload_len);
 
-/* Is the key long enough, and the purpose not too long? */
+/* Returns whether the key is long enough, and the purpose not too long. */
 extern bool session_codec_key_usable(const SessionCodecKey *key,
 									 const char *purpose);
 
-/* False unless the value has exactly count parts and an allowed length. */
+/*
+ * Splits a value at its dots.  Returns false unless it has exactly "count"
+ * parts and an allowed length.
+ */
 extern bool session_codec_split(SessionPart *parts, int count,
 								const char *value, size_t len);
 
-/* Writes bytes as base64url and gives the place behind them. */
+/* Writes bytes as base64url.  Returns the place behind them. */
 extern char *session_codec_put(char *out, const void *bytes, size_t len);
 
-/* False unless the part stands for exactly len bytes. */
+/* Decodes a part.  Returns false unless it stands for exactly "len" bytes. */
 extern bool session_codec_get(uint8 *out, size_t len, SessionPart part);
 
-/* The name of an encoding and a purpose; gives its length. */
+/* Writes the label of an encoding and a purpose.  Returns its length. */
 extern size_t session_codec_label(char label[SESSION_LABEL_BYTES],
 								  const char *encoding, const char *purpose);
 
-/* A key of 32 bytes for one encoding and one purpose; wipe it after use. */
+/*
+ * Derives a key of 32 bytes for an encoding and a purpose.  The caller wipes
+ * it after use.
+ */
 extern bool session_codec_derive(uint8 out[SESSION_KEY_BYTES],
 								 const char *encoding, const char *purpose,
 								 const SessionCodecKey *key);
 
-/* HMAC-SHA-256 with the derived key, or with an imported one as it is. */
+/* Computes HMAC-SHA-256 with the derived key, or with an imported key. */
 extern bool session_codec_mac(uint8 mac[SESSION_SHA256_BYTES],
 							  const char *in, size_t len,
 							  const char *encoding, const char *purpose,
 							  const SessionCodecKey *key);
 
 /*
- * Reads a JOSE header.  False when it is not one, or has members that change
- * what the rest means: crit, zip, b64.  Free its members after use.
+ * Reads a JOSE header.  Returns false when it is invalid, or has members that
+ * change the meaning of the rest: crit, zip, b64.  The caller frees the
+ * members after use.
  */
 extern bool session_codec_header(SessionHeader *header, SessionPart part);
 
-/* Has the header this string under the name, or nothing where that is fine? */
+/*
+ * Returns whether the member of a name is a given string, or is missing and
+ * optional.
+ */
 extern bool session_codec_header_has(const SessionHeader *header, const char *name,
 									 const char *string, bool optional);
 

@@ -2,8 +2,9 @@
  * codec_compact.c
  *	  base64url(payload) "." base64url(HMAC-SHA-256 over the first part).
  *
- * The shape is that of bete7512/goauth, whose key is used as it is when it is
- * imported.  A value names no key.  The MAC is looked at before the payload.
+ * The format is that of bete7512/goauth, whose imported keys are used
+ * directly.  A value names no key.  The MAC is checked before the payload is
+ * read.
  */
 #include "postgres.h"
 

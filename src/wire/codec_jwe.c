@@ -1,15 +1,17 @@
 /*
  * codec_jwe.c
- *	  JWE compact serialization with alg "dir" (RFC 7516), as Auth.js 5 has it.
+ *	  JWE compact serialization with alg "dir" (RFC 7516), as in Auth.js 5.
  *
- * The key is HKDF-SHA-256 of the secret, for imported and own secrets alike;
- * its salt is the purpose, which in Auth.js is the cookie's name.  The key id
- * is the thumbprint (RFC 7638) of the derived key, so it differs from purpose
- * to purpose.
+ * The key is derived by HKDF-SHA-256 from the secret, whether that is imported
+ * or ours.  The salt is the purpose, which in Auth.js is the cookie's name.
+ * The key id is the thumbprint (RFC 7638) of the derived key, so it differs
+ * between purposes.
  *
- * Rules: A256CBC-HS512 is what is written.  A256GCM is read with an imported
- * key only: nobody writes it with a key of ours, and there its key would be
- * half of the other's.  The tag is looked at before anything is decrypted.
+ * Rules: the value is written with A256CBC-HS512.  A256GCM is read with an
+ * imported key only: no value of ours uses it, and the key for it would be the
+ * first half of the key for A256CBC-HS512.  With A256CBC-HS512 the tag is
+ * checked before anything is decrypted, with A256GCM before anything that was
+ * decrypted is used.
  */
 #include "postgres.h"
 
@@ -22,14 +24,14 @@
 #define KEY_INFO "Auth.js Generated Encryption Key (%s)"
 #define KEY_INFO_BYTES (sizeof(KEY_INFO) + SESSION_PURPOSE_BYTES)
 
-/* The members in the order that RFC 7638 wants. */
+/* The members in the order that RFC 7638 requires. */
 #define THUMBPRINT "{\"k\":\"%s\",\"kty\":\"oct\"}"
 
 #define HEADER "{\"alg\":\"dir\",\"enc\":\"" ENC_CBC "\",\"kid\":\"%s\"}"
 #define MAX_KID_CHARS SESSION_BASE64URL_CHARS(SESSION_SHA512_BYTES)
 #define HEADER_BYTES (sizeof(HEADER) + MAX_KID_CHARS)
 
-/* Where what is in a JWE. */
+/* The parts of a JWE. */
 enum
 {
 	HEADER_PART,
@@ -40,7 +42,7 @@ enum
 	PARTS
 };
 
-/* What the cipher works with. */
+/* The derived key, and its id. */
 typedef struct ContentKey
 {
 	bool		gcm;
@@ -57,13 +59,17 @@ jwe_bound(size_t payload_len)
 		SESSION_BASE64URL_CHARS(SESSION_CBC_TAG_BYTES);
 }
 
+/* Returns the size of the key, which depends on the cipher. */
 static size_t
 key_bytes(const ContentKey *content)
 {
 	return content->gcm ? SESSION_GCM_KEY_BYTES : SESSION_CBC_KEY_BYTES;
 }
 
-/* The thumbprint of the key, with the hash that Auth.js takes for its size. */
+/*
+ * Sets the id to the thumbprint of the key, with the hash that Auth.js uses
+ * for a key of that size.
+ */
 static bool
 make_kid(ContentKey *content)
 {
@@ -86,7 +92,7 @@ make_kid(ContentKey *content)
 	return ok;
 }
 
-/* Derive the key for a purpose, for either cipher. */
+/* Derives the key of a purpose, for either cipher. */
 static bool
 make_content_key(ContentKey *content, bool gcm, const char *purpose,
 				 const SessionCodecKey *key)
@@ -105,8 +111,8 @@ make_content_key(ContentKey *content, bool gcm, const char *purpose,
 }
 
 /*
- * Encrypt the payload and write the parts behind the header.  The ciphertext
- * is made at the end of the room that its characters take.
+ * Encrypts the payload and writes the parts behind the header.  The ciphertext
+ * is written to the end of the room of its characters, and encoded in place.
  */
 static bool
 put_parts(char *out, size_t *out_len, char *end, const char *payload,
@@ -157,7 +163,7 @@ jwe_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
 	return ok;
 }
 
-/* Make the key that the header asks for, if it may be asked for. */
+/* Derives the key that the header asks for, if it may ask for that key. */
 static bool
 read_header(ContentKey *content, SessionPart part, const char *purpose,
 			const SessionCodecKey *key)
@@ -191,7 +197,7 @@ jwe_names(const char *value, size_t len, const char *purpose,
 	return ok;
 }
 
-/* Prove and decrypt the ciphertext that is in out. */
+/* Checks the tag of the ciphertext in "out", and decrypts it in place. */
 static bool
 open_body(char *out, size_t *out_len, size_t body_len,
 		  const SessionPart *parts, const ContentKey *content)

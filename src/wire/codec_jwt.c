@@ -2,11 +2,14 @@
  * codec_jwt.c
  *	  JWS compact serialization with HS256 (RFC 7515, RFC 7519).
  *
- * Rules: the algorithm is HS256 because the key is for that; the header can
- * only agree.  It must name this key and say that it is a JWT; only for an
- * imported key may it leave these out.  Members it may have besides are not
- * looked at, except those that change what the rest means.  The MAC is looked
- * at before the payload.
+ * Rules:
+ * - The algorithm comes from the key, so it is HS256.  A header that names
+ *	 another algorithm is rejected.
+ * - The header names this key, and says that the value is a JWT.  Only with an
+ *	 imported key may it leave these out.
+ * - Other members of the header are ignored, except those that change the
+ *	 meaning of the rest.
+ * - The MAC is checked before the payload is read.
  */
 #include "postgres.h"
 
@@ -27,7 +30,10 @@ jwt_bound(size_t payload_len)
 		SESSION_BASE64URL_CHARS(MAC_BYTES);
 }
 
-/* Write the header, and give the place behind it; NULL for an unusable kid. */
+/*
+ * Writes the header.  Returns the place behind it, or NULL if the key's id
+ * cannot be written.
+ */
 static char *
 put_jwt_header(char *out, const SessionCodecKey *key)
 {
@@ -89,7 +95,7 @@ is_jwt(const SessionHeader *header, const SessionCodecKey *key)
 	return pg_strcasecmp(type, "JWT") == 0;
 }
 
-/* Does the header agree with what the key is for? */
+/* Returns whether the header agrees with the key. */
 static bool
 check_header(SessionPart part, const SessionCodecKey *key)
 {

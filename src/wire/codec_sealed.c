@@ -2,9 +2,10 @@
  * codec_sealed.c
  *	  base64url(nonce || ciphertext || tag) with AES-256-GCM.
  *
- * The key is derived, and encoding and purpose are authenticated with it.  An
- * imported key of exactly 32 bytes is rockstar's: used as it is, nothing
- * authenticated besides, the text padded.  A value names no key.
+ * The key is derived, and encoding and purpose are authenticated as associated
+ * data.  An imported key of exactly 32 bytes follows the format of rockstar:
+ * it is used directly, there is no associated data, and the text is padded.  A
+ * value names no key.
  */
 #include "postgres.h"
 
@@ -13,7 +14,7 @@
 #define NAME "sealed"
 #define EXTRA_BYTES (SESSION_GCM_NONCE_BYTES + SESSION_GCM_TAG_BYTES)
 
-/* What the cipher works with. */
+/* The key and the associated data. */
 typedef struct ContentKey
 {
 	bool		padded;
@@ -28,6 +29,7 @@ sealed_bound(size_t payload_len)
 	return (payload_len + EXTRA_BYTES + 2) / 3 * 4;
 }
 
+/* Derives the key, or takes that of rockstar, and sets the associated data. */
 static bool
 sealed_make_key(ContentKey *content, const char *purpose, const SessionCodecKey *key)
 {
@@ -47,7 +49,10 @@ sealed_make_key(ContentKey *content, const char *purpose, const SessionCodecKey 
 	return true;
 }
 
-/* The three pieces are put together at the end of the room they take. */
+/*
+ * Encrypts the payload and writes the value.  Nonce, ciphertext and tag are
+ * written to the end of the room of their characters, and encoded in place.
+ */
 static bool
 sealed_seal(char *out, size_t *out_len, const char *payload, size_t payload_len,
 			const ContentKey *content)
@@ -93,7 +98,7 @@ sealed_names(const char *value, size_t len, const char *purpose,
 	return true;
 }
 
-/* Take off the padding; false when it is not what the length asks for. */
+/* Removes the padding; false when the length is no multiple of four. */
 static bool
 strip_padding(const char *value, size_t *len)
 {
@@ -104,6 +109,7 @@ strip_padding(const char *value, size_t *len)
 	return true;
 }
 
+/* Decodes and decrypts a value without padding. */
 static bool
 sealed_unseal(char *out, size_t *out_len, const char *value, size_t len,
 			  const ContentKey *content)

@@ -1,13 +1,15 @@
 /*
  * cookie_header.c
- *	  Checking and writing Set-Cookie, and reading Cookie.
+ *	  Checks and writes Set-Cookie, and reads Cookie.
  *
- * Rules: nothing is sent but printable ASCII from the classes below, so no
- * value can end its attribute or its header.  Reading looks at every byte a
- * fixed number of times and keeps nothing but where the cookies of one name
- * are.  What is read is given back as it came: quotes belong to the value, as
- * RFC 6265 section 5 has it, and nothing is decoded, because every second
- * spelling of a value is a way around somebody's look at the first.
+ * Rules:
+ * - Only printable ASCII of the classes below is sent, so no value can end its
+ *	 attribute or its header.
+ * - Reading visits every byte a fixed number of times, and keeps only where
+ *	 the cookies of one name are.
+ * - A value is returned as it was received.  Quotes belong to the value, as in
+ *	 RFC 6265 section 5.  Nothing is decoded, because a second spelling of a
+ *	 value could pass a filter that knows only the first.
  */
 #include "postgres.h"
 
@@ -18,7 +20,7 @@
 #define LAST_CHUNK (SESSION_COOKIE_CHUNKS - 1)
 #define NOT_OURS (-2)
 
-/* The most that is beside the value. */
+/* Most bytes of a cookie beside its value. */
 #define OVERHEAD_BYTES \
 	(SESSION_COOKIE_NAME_BYTES + sizeof(".99=") + \
 	 SESSION_COOKIE_PATH_BYTES + sizeof("; Path=") + \
@@ -37,7 +39,9 @@ static const char *const same_site_names[] = {
 	[SESSION_SAME_SITE_NONE] = "None",
 };
 
-/* What browsers ask of cookies by the start of their names, in any case. */
+/*
+ * What browsers require of cookies with a prefix in their names, in any case.
+ */
 static const struct
 {
 	const char *prefix;
@@ -56,6 +60,7 @@ static const struct
  * Checking
  */
 
+/* Returns whether a character is an ASCII letter or digit. */
 static bool
 is_alnum(char c)
 {
@@ -63,7 +68,7 @@ is_alnum(char c)
 		(c >= 'a' && c <= 'z');
 }
 
-/* cookie-octet of RFC 6265 section 4.1.1. */
+/* Returns whether it is a cookie-octet of RFC 6265 section 4.1.1. */
 static bool
 is_cookie_octet(char c)
 {
@@ -71,6 +76,7 @@ is_cookie_octet(char c)
 		c != '\\';
 }
 
+/* Returns whether all characters of a text are cookie-octets. */
 static bool
 are_cookie_octets(const SessionCookieText *text)
 {
@@ -82,7 +88,7 @@ are_cookie_octets(const SessionCookieText *text)
 	return true;
 }
 
-/* token of RFC 9110 section 5.6.2. */
+/* Returns whether it is a token of RFC 9110 section 5.6.2. */
 bool
 session_cookie_header_is_name(const SessionCookieText *name)
 {
@@ -96,11 +102,14 @@ session_cookie_header_is_name(const SessionCookieText *name)
 	return name->len > 0;
 }
 
-/* The name of a host by RFC 1123 section 2.1, an IPv4 address included. */
+/*
+ * Returns whether it is the name of a host by RFC 1123 section 2.1, or an IPv4
+ * address.
+ */
 static bool
 is_host(const SessionCookieText *host)
 {
-	size_t		label = 0;		/* length of it so far */
+	size_t		label = 0;		/* length of the label so far */
 	char		last = '.';
 
 	if (host->len > SESSION_COOKIE_DOMAIN_BYTES)
@@ -123,6 +132,7 @@ is_host(const SessionCookieText *host)
 	return last != '.' && last != '-';
 }
 
+/* Returns whether a text starts with a prefix, in any case. */
 static bool
 starts_with(const SessionCookieText *text, const char *prefix)
 {
@@ -131,6 +141,7 @@ starts_with(const SessionCookieText *text, const char *prefix)
 	return text->len >= len && pg_strncasecmp(text->chars, prefix, len) == 0;
 }
 
+/* Checks a cookie against the prefix of its name. */
 static SessionCookieFault
 check_prefix(const SessionCookie *cookie)
 {
@@ -152,7 +163,7 @@ check_prefix(const SessionCookie *cookie)
 	return SESSION_COOKIE_OK;
 }
 
-/* Does a name, or a kind of cookie, ask for what the cookie has not? */
+/* Checks what the attributes of a cookie, and its name, require of others. */
 static SessionCookieFault
 check_together(const SessionCookie *cookie)
 {
@@ -167,6 +178,7 @@ check_together(const SessionCookie *cookie)
 	return SESSION_COOKIE_OK;
 }
 
+/* Returns what keeps a cookie from being sent, or SESSION_COOKIE_OK. */
 SessionCookieFault
 session_cookie_header_check(const SessionCookie *cookie)
 {
@@ -191,6 +203,7 @@ session_cookie_header_check(const SessionCookie *cookie)
 	return check_together(cookie);
 }
 
+/* Reads a value of SameSite, in any case. */
 bool
 session_cookie_header_same_site(SessionSameSite *same_site,
 								const SessionCookieText *text)
@@ -211,13 +224,14 @@ session_cookie_header_same_site(SessionSameSite *same_site,
  * Writing
  */
 
-/* A header as it grows; with nowhere to write to, it is only measured. */
+/* A header that is being written; if out is NULL, it is only measured. */
 typedef struct Line
 {
 	char	   *out;
 	size_t		len;
 } Line;
 
+/* Appends characters. */
 static void
 put_chars(Line *line, const char *chars, size_t len)
 {
@@ -226,12 +240,14 @@ put_chars(Line *line, const char *chars, size_t len)
 	line->len += len;
 }
 
+/* Appends a string. */
 static void
 put_string(Line *line, const char *chars)
 {
 	put_chars(line, chars, strlen(chars));
 }
 
+/* Appends an attribute, unless its text is empty. */
 static void
 put_cookie_text(Line *line, const char *attribute, const SessionCookieText *text)
 {
@@ -241,6 +257,7 @@ put_cookie_text(Line *line, const char *attribute, const SessionCookieText *text
 	put_chars(line, text->chars, text->len);
 }
 
+/* Appends the name of a cookie, or of one of its chunks. */
 static void
 put_name(Line *line, const SessionCookieText *name, int chunk)
 {
@@ -257,7 +274,10 @@ put_name(Line *line, const SessionCookieText *name, int chunk)
 	put_chars(line, &digit, 1);
 }
 
-/* Expires goes with removals only, for clients that do not know Max-Age. */
+/*
+ * Appends Max-Age.  A removal has Expires as well, for clients that do not
+ * know Max-Age.
+ */
 static void
 put_max_age(Line *line, int64 max_age)
 {
@@ -271,6 +291,7 @@ put_max_age(Line *line, int64 max_age)
 		put_string(line, "; Expires=" EPOCH);
 }
 
+/* Appends all attributes of a cookie. */
 static void
 put_attributes(Line *line, const SessionCookie *cookie)
 {
@@ -287,7 +308,7 @@ put_attributes(Line *line, const SessionCookie *cookie)
 		put_string(line, "; Partitioned");
 }
 
-/* Bytes of the value that one cookie takes, under the name of a chunk. */
+/* Returns how many bytes of the value fit into one cookie or chunk. */
 static size_t
 value_room(const SessionCookie *cookie, int chunk)
 {
@@ -299,6 +320,7 @@ value_room(const SessionCookie *cookie, int chunk)
 	return SESSION_COOKIE_BYTES - line.len;
 }
 
+/* Returns in how many cookies a value is sent; 0 = it is too long. */
 int
 session_cookie_header_chunks(const SessionCookie *cookie)
 {
@@ -311,6 +333,7 @@ session_cookie_header_chunks(const SessionCookie *cookie)
 	return (int) ((cookie->value.len + each - 1) / each);
 }
 
+/* Writes the value of a Set-Cookie header.  Returns its length. */
 size_t
 session_cookie_header_write(char *out, const SessionCookie *cookie, int chunk)
 {
@@ -337,6 +360,7 @@ session_cookie_header_write(char *out, const SessionCookie *cookie, int chunk)
  * Reading
  */
 
+/* Returns a text without the blanks around it. */
 static SessionCookieText
 trim_blanks(const char *start, const char *end)
 {
@@ -352,8 +376,8 @@ trim_blanks(const char *start, const char *end)
 }
 
 /*
- * Takes the next "name=value" off the header; false at its end.  Pairs without
- * "=" are passed over.  A semicolon ends a pair even between quotes.
+ * Takes the next "name=value" off the header; false at its end.  Skips pairs
+ * without "=".  A semicolon ends a pair even between quotes.
  */
 static bool
 next_pair(SessionCookieText *name, SessionCookieText *value,
@@ -380,6 +404,7 @@ next_pair(SessionCookieText *name, SessionCookieText *value,
 	return false;
 }
 
+/* Returns the value of a digit, or NOT_OURS. */
 static int
 read_digit(char c)
 {
@@ -387,8 +412,9 @@ read_digit(char c)
 }
 
 /*
- * Which part of the wanted cookie goes by the name?  A number has no leading
- * zeroes, so every chunk has one name only.
+ * Returns which part of the wanted cookie has the name: the number of a chunk,
+ * SESSION_COOKIE_WHOLE, or NOT_OURS.  A number has no leading zeroes, so every
+ * chunk has only one name.
  */
 static int
 find_part(const SessionCookieText *name, const SessionCookieText *wanted)
@@ -414,6 +440,7 @@ find_part(const SessionCookieText *name, const SessionCookieText *wanted)
 	return tens > 0 && ones >= 0 ? tens * 10 + ones : NOT_OURS;
 }
 
+/* Finds the cookie of a name, and its chunks, in a Cookie header. */
 void
 session_cookie_header_find(SessionCookieFound *found,
 						   const SessionCookieText *header,
@@ -438,6 +465,7 @@ session_cookie_header_find(SessionCookieFound *found,
 	}
 }
 
+/* Sets the length of the value found; false when there is none. */
 bool
 session_cookie_header_value_len(const SessionCookieFound *found, size_t *len)
 {
@@ -456,6 +484,7 @@ session_cookie_header_value_len(const SessionCookieFound *found, size_t *len)
 	return count > 0;
 }
 
+/* Writes the value found. */
 void
 session_cookie_header_value(char *out, const SessionCookieFound *found)
 {

@@ -5,7 +5,7 @@
 #ifndef SESSION_HEX_H
 #define SESSION_HEX_H
 
-/* The value of a digit in either case, or -1. */
+/* Returns the value of a digit in either case, or -1. */
 static inline int
 session_hex_digit(char c)
 {

@@ -1,9 +1,9 @@
 /*
  * path.c
- *	  Which paths of requests are meant by a list of patterns.
+ *	  Matches paths of requests with a list of patterns.
  *
- * Rules: the list guards something, so where there is a doubt about a path it
- * is meant.
+ * Rules: the list protects resources, so a path that servers may resolve in
+ * different ways matches every list.
  */
 #include "postgres.h"
 
@@ -12,10 +12,10 @@
 
 #define SEPARATORS ", \t\r\n"
 
-/* Longer than any that a server would take. */
+/* Longest path, longer than web servers accept. */
 #define PATH_CHARS 8192
 
-/* The next pattern of the list; false when there is none. */
+/* Takes the next pattern off the list; false at its end. */
 static bool
 next_pattern(const char **list, const char **pattern, size_t *len)
 {
@@ -25,7 +25,7 @@ next_pattern(const char **list, const char **pattern, size_t *len)
 	return *len > 0;
 }
 
-/* Undoes an escape at *i; false where servers differ about what it is. */
+/* Decodes the escape at *i; false if servers decode it in different ways. */
 static bool
 unescape_char(char *c, const char *path, size_t len, size_t *i)
 {
@@ -39,7 +39,7 @@ unescape_char(char *c, const char *path, size_t len, size_t *i)
 	return strchr("/\\%", *c) == NULL && *c != '\0';
 }
 
-/* Has it a segment that stands for another place? */
+/* Returns whether a path has a segment "." or "..". */
 static bool
 has_dots(const char *path, size_t len)
 {
@@ -57,7 +57,10 @@ has_dots(const char *path, size_t len)
 	return false;
 }
 
-/* Writes the path as a server would resolve it; false where that is open. */
+/*
+ * Writes the path as a server resolves it; false if servers may resolve it in
+ * different ways.
+ */
 static bool
 resolve_path(char *out, size_t *out_len, const char *path, size_t len)
 {
@@ -80,12 +83,13 @@ resolve_path(char *out, size_t *out_len, const char *path, size_t len)
 	return n > 0 && out[0] == '/' && !has_dots(out, n);
 }
 
+/* Returns whether a resolved path matches a pattern. */
 static bool
 matches_pattern(const char *pattern, size_t pattern_len, const char *path, size_t len)
 {
 	if (pattern[pattern_len - 1] == '*')
 	{
-		/* Without the star and, where nothing follows, without the slash. */
+		/* All below the last slash, and the path without that slash. */
 		size_t		stem = pattern_len - 1;
 
 		return (len >= stem && memcmp(path, pattern, stem) == 0) ||
@@ -96,7 +100,10 @@ matches_pattern(const char *pattern, size_t pattern_len, const char *path, size_
 	return len == pattern_len && memcmp(path, pattern, len) == 0;
 }
 
-/* Is the pattern, but for a star or slash at its end, a path as resolved? */
+/*
+ * Returns whether a pattern, without a star or slash at its end, is a resolved
+ * path.
+ */
 static bool
 can_match(const char *pattern, size_t len)
 {
@@ -114,6 +121,7 @@ can_match(const char *pattern, size_t len)
 	return resolved_len == len && memcmp(resolved, pattern, len) == 0;
 }
 
+/* Returns whether every pattern of a list can match a path. */
 bool
 session_path_list_valid(const char *list)
 {
@@ -129,6 +137,7 @@ session_path_list_valid(const char *list)
 	return true;
 }
 
+/* Returns whether a pattern of the list matches a path. */
 bool
 session_path_listed(const char *list, const char *path, size_t len)
 {

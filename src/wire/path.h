@@ -1,22 +1,23 @@
 /*
  * path.h
- *	  Which paths of requests are meant by a list of patterns.
+ *	  Matches paths of requests with a list of patterns.
  *
- * A pattern is a path, or a path and "/" followed by "*" for everything below
- * it, itself included.  Patterns are separated by commas and blanks.
+ * A pattern is a path, or a path followed by "/" and "*", which matches the
+ * path and all paths below it.  Patterns are separated by commas and blanks.
  */
 #ifndef SESSION_PATH_H
 #define SESSION_PATH_H
 
 #include "c.h"
 
-/* Is every pattern of the list one that can match? */
+/* Returns whether every pattern of the list can match a path. */
 extern bool session_path_list_valid(const char *list);
 
 /*
- * Is the path meant?  It is compared as a server would resolve it: escapes
- * undone, slashes in a row as one, none at the end, no query.  What a server
- * might resolve otherwise, such as "..", is meant by any list but an empty one.
+ * Returns whether a pattern of the list matches the path.  The path is
+ * compared as a server resolves it: escapes decoded, several slashes as one,
+ * no slash at the end, no query.  A path that servers may resolve in different
+ * ways, such as one with "..", matches every list that is not empty.
  */
 extern bool session_path_listed(const char *list, const char *path,
 								size_t len);

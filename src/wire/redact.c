@@ -1,22 +1,27 @@
 /*
  * redact.c
- *	  Finding tokens and cookies in texts.
+ *	  Finds tokens and cookies in texts.
  *
- * Rules: nothing is allocated, nothing raises, and the time is linear in the
- * size of the text.  When in doubt, it is a token: the public id of something
- * that is none says nothing, and a word less in the log does no harm.
+ * Rules: nothing is allocated, no error is raised, and the time is linear in
+ * the size of the text.  A text that may be a token is redacted: a word
+ * missing in the log does no harm.
  *
- * A part of a token has more characters than the 22 of the public id, so some
- * of the secret, and fewer than 64.  It comes of parameters, names and JSON
- * that the server cuts.  Words can look like that, ST_SimplifyPreserveTopology
- * does, so such a part counts only when it has capitals, small letters and
- * digits all three, or the mark of a cut behind it, or nothing behind it or
- * many characters, and no letter, digit or underscore in front of it.
+ * The server shortens parameters, names and JSON, so a text may contain the
+ * beginning of a token.  It matters if it has more than the 22 characters of
+ * the public id, and so some of the secret; it has fewer than 64.  Words can
+ * look like that, for example ST_SimplifyPreserveTopology, so such a part is
+ * redacted only if one of these is true:
+ *
+ * - It has capitals, small letters and digits.
+ * - The mark of a cut follows it.
+ * - No letter, digit or underscore precedes it, and either it ends the text or
+ *	 it has at least 40 characters.
  *
  * A cookie that carries its own proof is base64url of a JSON object, which
- * begins with {" and so with eyJ, and up to four parts behind dots.  It counts
- * when one of these is too long for a word: the MAC, or what a cut leaves of
- * it.  One that is sealed has no such shape.
+ * begins with {" and so is encoded with eyJ at the beginning, and up to four
+ * parts after dots.  It is redacted if one of these parts is too long for a
+ * word: the MAC, or the rest of it that a cut leaves.  A sealed cookie has no
+ * such form.
  */
 #include "postgres.h"
 
@@ -26,25 +31,25 @@
 #include "wire/token.h"
 
 #define PREFIX_CHARS 3
-#define ID_CHARS 22				/* the last has bits of the secret, too */
+#define ID_CHARS 22				/* the last one has bits of the secret */
 #define UUID_CHARS 36
 #define PAYLOAD_CHARS (SESSION_TOKEN_CHARS - PREFIX_CHARS)
 #define LONG_CHARS 40			/* longer than words get */
 
-#define CUT "..."				/* how the server marks it */
+#define CUT "..."				/* the server's mark of a cut */
 #define REDACTED "(redacted)"
 
-#define OBJECT "eyJ"			/* how base64url of an object begins */
-#define OBJECT_CHARS 16			/* fewer are no header or payload */
-#define PARTS 4					/* behind the first */
+#define OBJECT "eyJ"			/* the beginning of an object in base64url */
+#define OBJECT_CHARS 16			/* shortest header or payload */
+#define PARTS 4					/* most parts after the first */
 
 /*
- * Where something to look at may be: st_, hexadecimal of s or r, a cut or the
- * end of a part.
+ * Characters at which a secret may be found: the _ of st_, the 7 of s or r in
+ * hexadecimal, the dot of a cut or at the end of a part.
  */
 #define MARKS "_7."
 
-/* Characters of base64url, one after the other. */
+/* A run of characters of base64url. */
 typedef struct Run
 {
 	size_t		chars;
@@ -54,7 +59,7 @@ typedef struct Run
 	bool		has_digit;
 } Run;
 
-/* What is replaced, and by what. */
+/* A secret in the text, and the text that replaces it. */
 typedef struct Secret
 {
 	const char *start;
@@ -63,7 +68,10 @@ typedef struct Secret
 	size_t		shown_chars;
 } Secret;
 
-/* The character that one byte, or two hexadecimal digits, stand for. */
+/*
+ * Returns the character that one byte (width 1) or two hexadecimal digits
+ * (width 2) stand for.
+ */
 static int
 char_at(const char *p, int width)
 {
@@ -76,6 +84,8 @@ char_at(const char *p, int width)
 	low = high < 0 ? -1 : session_hex_digit(p[1]);
 	return low < 0 ? 0 : high << 4 | low;
 }
+
+/* Classes of ASCII characters, in every locale. */
 
 static bool
 is_upper(int c)
@@ -101,6 +111,7 @@ is_word(int c)
 	return is_upper(c) || is_lower(c) || is_digit(c) || c == '_';
 }
 
+/* Returns the run that starts at p. */
 static Run
 measure_spelling(const char *p, int width)
 {
@@ -115,20 +126,21 @@ measure_spelling(const char *p, int width)
 		run.chars++;
 		p += width;
 	}
-	/* A cut may leave half of a character. */
+	/* A cut may leave one of two hexadecimal digits. */
 	if (width == 2 && session_hex_digit(*p) >= 0 && session_hex_digit(p[1]) < 0)
 		p++;
 	run.end = p;
 	return run;
 }
 
+/* Returns whether a run has capitals, small letters and digits. */
 static bool
 looks_random(const Run *run)
 {
 	return run->has_upper && run->has_lower && run->has_digit;
 }
 
-/* Is that the first character of a word, as far as one can tell? */
+/* Returns whether no letter, digit or underscore precedes p. */
 static bool
 begins_word(const char *text, const char *p, int width)
 {
@@ -139,7 +151,7 @@ begins_word(const char *text, const char *p, int width)
 	return before == 0 || !is_word((unsigned char) p[-1]);
 }
 
-/* Is that a public id, as written in the place of a token? */
+/* Returns whether a run is a public id, as redacting writes it. */
 static bool
 is_uuid(const char *p, int width, const Run *run)
 {
@@ -156,7 +168,9 @@ is_uuid(const char *p, int width, const Run *run)
 	return true;
 }
 
-/* Is what follows the prefix at p a token, or enough of one? */
+/*
+ * Returns whether the run after the prefix at p is a token or a part of one.
+ */
 static bool
 is_secret(const char *text, const char *p, int width, const Run *run)
 {
@@ -170,7 +184,7 @@ is_secret(const char *text, const char *p, int width, const Run *run)
 		(run->chars >= LONG_CHARS || *run->end == '\0');
 }
 
-/* Shows the prefix and the public id. */
+/* Replaces a token by its prefix and public id. */
 static void
 show_id(Secret *secret, const char *p, int width)
 {
@@ -197,7 +211,7 @@ show_id(Secret *secret, const char *p, int width)
 	secret->shown_chars = out - secret->shown;
 }
 
-/* A token in text whose prefix is at p. */
+/* Finds a token whose prefix is at p. */
 static bool
 match_token(Secret *secret, const char *text, const char *p, int width)
 {
@@ -217,7 +231,7 @@ match_token(Secret *secret, const char *text, const char *p, int width)
 	return true;
 }
 
-/* Replaces all of something that has no public id. */
+/* Replaces a secret that has no public id. */
 static void
 show_redacted(Secret *secret)
 {
@@ -233,7 +247,7 @@ is_no_word(const Run *run)
 		(run->chars >= LONG_CHARS || looks_random(run));
 }
 
-/* The end of a token of which a cut took the beginning. */
+/* Finds the end of a token whose beginning was cut off. */
 static bool
 match_tail(Secret *secret, const char *p)
 {
@@ -250,7 +264,7 @@ match_tail(Secret *secret, const char *p)
 	return true;
 }
 
-/* Returns where an object begins in the run that ends at p; NULL if not. */
+/* Returns where an object begins in the run that ends at p, or NULL. */
 static const char *
 find_object(const char *p, const char *from)
 {
@@ -267,7 +281,7 @@ find_object(const char *p, const char *from)
 	return object != NULL && p - object >= OBJECT_CHARS ? object : NULL;
 }
 
-/* A cookie whose first part ends at p. */
+/* Finds a cookie whose first part ends at p. */
 static bool
 match_cookie(Secret *secret, const char *from, const char *p)
 {
@@ -287,7 +301,7 @@ match_cookie(Secret *secret, const char *from, const char *p)
 	return secret->end != NULL;
 }
 
-/* Finds the first one in text that does not begin before from. */
+/* Finds the first secret in the text that does not begin before "from". */
 static bool
 find_secret(Secret *secret, const char *text, const char *from)
 {
@@ -304,6 +318,7 @@ find_secret(Secret *secret, const char *text, const char *from)
 	return false;
 }
 
+/* Returns the size of the redacted text; 0 when nothing is redacted. */
 size_t
 session_redact_size(const char *text)
 {
@@ -319,6 +334,7 @@ session_redact_size(const char *text)
 	return from == text ? 0 : size + strlen(from) + 1;
 }
 
+/* Writes the redacted text. */
 void
 session_redact_write(char *out, const char *text)
 {

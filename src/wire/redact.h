@@ -1,26 +1,26 @@
 /*
  * redact.h
- *	  Texts that may hold tokens and cookies, without what is secret in them.
+ *	  Removes tokens and cookies from texts.
  *
- * A token of either kind becomes st_ or rt_ and its public id as a uuid.
- * Found, and never mind what stands around it, is a prefix with 64 characters
- * of base64url or more behind it; the same in the hexadecimal of a bytea; and
- * what a cut leaves of a token.  Everything of base64url that follows goes
- * too.  See redact.c for what a cut leaves.
+ * A token of either kind is replaced by st_ or rt_ and its public id as a
+ * uuid.  A token is a prefix that is followed by at least 64 characters of
+ * base64url, whatever surrounds it; the same in the hexadecimal of a bytea;
+ * and the part of a token that a cut leaves, as described in redact.c.  All
+ * characters of base64url that follow are removed as well.
  *
- * A compact, jwt or jwe cookie, snapshot or JWT becomes (redacted).  Those that
- * are sealed cannot be told from other text.
+ * A compact, jwt or jwe cookie, snapshot or JWT is replaced by (redacted).  A
+ * sealed one cannot be told from other text.
  */
 #ifndef SESSION_REDACT_H
 #define SESSION_REDACT_H
 
 /*
- * The room that the text without its tokens and cookies takes, with the
- * terminator; 0 when there is none in it.
+ * Returns the size of the redacted text with its terminator; 0 when nothing
+ * has to be redacted.
  */
 extern size_t session_redact_size(const char *text);
 
-/* Writes that; out has the room. */
+/* Writes the redacted text; out has the size of session_redact_size. */
 extern void session_redact_write(char *out, const char *text);
 
 #endif							/* SESSION_REDACT_H */

@@ -1,9 +1,9 @@
 /*
  * token.c
- *	  Parsing and writing session tokens.
+ *	  Reads and writes session tokens and refresh tokens.
  *
- * Rules: the length is looked at first, so junk of any size costs one
- * comparison; a token that does not parse leaves nothing behind.
+ * Rules: the length is checked first, so a text of any other length costs one
+ * comparison.  A token that does not parse is wiped.
  */
 #include "postgres.h"
 
@@ -24,6 +24,7 @@ StaticAssertDecl(sizeof(SessionToken) == PAYLOAD_BYTES,
 StaticAssertDecl(sizeof(SessionRefreshToken) == PAYLOAD_BYTES,
 				 "SessionRefreshToken must have no padding");
 
+/* Reads a token of a kind into its bytes. */
 static bool
 parse_token(uint8 *payload, const char *prefix, const char *chars, size_t len)
 {
@@ -36,6 +37,7 @@ parse_token(uint8 *payload, const char *prefix, const char *chars, size_t len)
 	return false;
 }
 
+/* Writes a token of a kind from its bytes. */
 static void
 format_token(char *out, const char *prefix, const uint8 *payload)
 {
@@ -43,12 +45,14 @@ format_token(char *out, const char *prefix, const uint8 *payload)
 	session_base64url_encode(out + PREFIX_CHARS, payload, PAYLOAD_BYTES);
 }
 
+/* Reads a session token; false for any other text. */
 bool
 session_token_parse(SessionToken *token, const char *chars, size_t len)
 {
 	return parse_token((uint8 *) token, SESSION_PREFIX, chars, len);
 }
 
+/* Reads a refresh token; false for any other text. */
 bool
 session_token_parse_refresh(SessionRefreshToken *token, const char *chars,
 							size_t len)
@@ -56,18 +60,21 @@ session_token_parse_refresh(SessionRefreshToken *token, const char *chars,
 	return parse_token((uint8 *) token, REFRESH_PREFIX, chars, len);
 }
 
+/* Writes a session token. */
 void
 session_token_format(char *out, const SessionToken *token)
 {
 	format_token(out, SESSION_PREFIX, (const uint8 *) token);
 }
 
+/* Writes a refresh token. */
 void
 session_token_format_refresh(char *out, const SessionRefreshToken *token)
 {
 	format_token(out, REFRESH_PREFIX, (const uint8 *) token);
 }
 
+/* Returns the generation of a refresh token. */
 uint32
 session_token_generation(const SessionRefreshToken *token)
 {
@@ -76,7 +83,7 @@ session_token_generation(const SessionRefreshToken *token)
 	return (uint32) g[0] << 24 | (uint32) g[1] << 16 | (uint32) g[2] << 8 | g[3];
 }
 
-/* One of the two values of a generation, told apart by what it is for. */
+/* Derives one of the two values of a generation; "use" says which. */
 static bool
 derive_bytes(uint8 out[SESSION_SHA256_BYTES], const char *use,
 			 const SessionRefreshToken *refresh, const uint8 *key)
@@ -90,6 +97,7 @@ derive_bytes(uint8 out[SESSION_SHA256_BYTES], const char *use,
 									  SESSION_SECRET_BYTES);
 }
 
+/* Derives the tokens of a generation from the session's key. */
 bool
 session_token_derive(SessionToken *token, SessionRefreshToken *refresh,
 					 const uint8 id[SESSION_ID_BYTES], uint32 generation,
@@ -109,6 +117,7 @@ session_token_derive(SessionToken *token, SessionRefreshToken *refresh,
 	return ok;
 }
 
+/* Makes a UUIDv7 from a time and random bytes. */
 void
 session_token_make_id(uint8 id[SESSION_ID_BYTES], uint64 unix_us)
 {
@@ -122,6 +131,7 @@ session_token_make_id(uint8 id[SESSION_ID_BYTES], uint64 unix_us)
 	id[8] = (uint8) (0x80 | (id[8] & 0x3F));
 }
 
+/* Reads a UUID of 36 characters; false for any other text. */
 bool
 session_token_parse_id(uint8 id[SESSION_ID_BYTES], const char *chars,
 					   size_t len)

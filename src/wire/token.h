@@ -1,9 +1,10 @@
 /*
  * token.h
- *	  The session token and the ids it carries.
+ *	  The session token, the refresh token, and the id that both carry.
  *
- * st_ + base64url(id || secret): 67 characters that are safe in a cookie, a
- * header and a URL.  The id is public; the secret is what authenticates.
+ * A session token is st_ + base64url(id || secret): 67 characters that are
+ * safe in a cookie, a header and a URL.  The id is public; the secret
+ * authenticates.
  */
 #ifndef SESSION_TOKEN_H
 #define SESSION_TOKEN_H
@@ -18,17 +19,21 @@ typedef struct SessionToken
 	uint8		secret[SESSION_SECRET_BYTES];	/* wipe after use */
 } SessionToken;
 
-/* False, with the token wiped, for anything that is not exactly a token. */
+/*
+ * Reads a session token.  Returns false, with the token wiped, for any other
+ * text.
+ */
 extern pg_nodiscard bool session_token_parse(SessionToken *token,
 											 const char *chars, size_t len);
 
-/* Writes SESSION_TOKEN_CHARS characters, no terminator. */
+/* Writes SESSION_TOKEN_CHARS characters without a terminator. */
 extern void session_token_format(char *out, const SessionToken *token);
 
 /*
- * The refresh token: rt_ + base64url(id || generation || MAC), as long as the
- * session token.  Both are derived from a key that belongs to the session, so
- * those of a generation can be given again without being stored.
+ * A refresh token is rt_ + base64url(id || generation || MAC), as long as a
+ * session token.  The tokens of a refreshable session are derived from a key
+ * that belongs to the session, so those of a generation can be given again
+ * without being stored.
  */
 #define SESSION_MAC_BYTES 28
 
@@ -39,23 +44,32 @@ typedef struct SessionRefreshToken
 	uint8		mac[SESSION_MAC_BYTES]; /* wipe after use */
 } SessionRefreshToken;
 
+/*
+ * Reads a refresh token.  Returns false, with the token wiped, for any other
+ * text.  The MAC is not checked.
+ */
 extern pg_nodiscard bool session_token_parse_refresh(SessionRefreshToken *token,
 													 const char *chars,
 													 size_t len);
 
+/* Writes SESSION_TOKEN_CHARS characters without a terminator. */
 extern void session_token_format_refresh(char *out,
 										 const SessionRefreshToken *token);
 
+/* Returns the generation of a refresh token. */
 extern uint32 session_token_generation(const SessionRefreshToken *token);
 
-/* Derives the tokens of a generation from the session's key. */
+/*
+ * Derives the tokens of a generation from the session's key.  Returns false
+ * when OpenSSL refuses.
+ */
 extern pg_nodiscard bool session_token_derive(SessionToken *token,
 											  SessionRefreshToken *refresh,
 											  const uint8 id[SESSION_ID_BYTES],
 											  uint32 generation,
 											  const uint8 key[SESSION_SECRET_BYTES]);
 
-/* Reads a UUID of 36 characters; false for anything else. */
+/* Reads a UUID of 36 characters; false for any other text. */
 extern pg_nodiscard bool session_token_parse_id(uint8 id[SESSION_ID_BYTES],
 												const char *chars, size_t len);
 

@@ -1,10 +1,12 @@
--- Activity: when it is written down that a session was used, and when not.
+-- Activity: when the use of a session is recorded and when it is written to
+-- the row.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- What calls do to a session that was last seen so long ago.  Is it seen now, was the row written
--- by the call?  If not, does a round of upkeep write it?
+-- Returns the effect of a call on a session that was last used a span ago:
+-- whether the call is seen as a use, and whether the call or the next round of
+-- upkeep ("flushed") wrote it to the row.
 CREATE FUNCTION pg_temp.after(call text, span interval, idle_timeout interval = '0')
 RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -28,11 +30,12 @@ BEGIN
 END
 $$;
 
--- Validation never writes.  Upkeep does, once the last time is session.update_age ago, 10 minutes.
+-- Validation never writes.  Upkeep does, once the last use in the row is
+-- session.update_age (10 minutes) ago.
 SELECT span, pg_temp.after('session_validate(token)', span)
   FROM unnest(ARRAY['2 minutes', '9 minutes 50 seconds', '10 minutes', '1 hour']::interval[]) AS span;
 
--- Written once, it is not written again.
+-- A use that is written is not written again.
 DELETE FROM session.sessions;
 SELECT id, token FROM session_create('alice') \gset
 CALL pg_temp.pass('11 minutes');
@@ -50,7 +53,7 @@ SELECT ctid = :'ctid' AND last_seen_at = :'last_seen_at' AS untouched,
   FROM session.sessions AS s;
 DELETE FROM session.sessions;
 
--- The age is a setting; at zero every round writes.
+-- The age is a setting; with zero every round writes.
 SET session.update_age = '1h';
 SELECT span, pg_temp.after('session_validate(token)', span)
   FROM unnest(ARRAY['59 minutes 50 seconds', '1 hour']::interval[]) AS span;
@@ -59,14 +62,14 @@ SELECT span, pg_temp.after('session_validate(token)', span)
   FROM unnest(ARRAY['0', '1 second']::interval[]) AS span;
 RESET session.update_age;
 
--- Half the idle timeout is used where that is shorter.
+-- If half the idle timeout is shorter than the age, it is used instead.
 SELECT idle_timeout, span, pg_temp.after('session_validate(token)', span::interval, idle_timeout::interval)
   FROM (VALUES ('4 minutes', '1 minute 50 seconds'), ('4 minutes', '2 minutes'),
                ('20 minutes', '9 minutes 50 seconds'), ('20 minutes', '10 minutes'),
                ('10 hours', '9 minutes 50 seconds'), ('10 hours', '10 minutes'))
        AS t (idle_timeout, span);
 
--- So a session that is used does not end, however rarely activity is written.
+-- Therefore a session in use does not end, however long session.update_age is.
 SET session.update_age = '1d';
 CREATE TEMP TABLE made AS SELECT token FROM session_create('alice', idle_timeout => '2 minutes');
 DO $$
@@ -81,7 +84,8 @@ SELECT session_status(token) FROM made;
 DELETE FROM session.sessions;
 RESET session.update_age;
 
--- What counts as use, at once or throttled, and what does not.
+-- The calls that count as a use, written at once or throttled, and those that
+-- do not count.
 SELECT call, pg_temp.after(call, '5 minutes') AS "after 5 minutes",
        pg_temp.after(call, '15 minutes') AS "after 15 minutes"
   FROM unnest(ARRAY[
@@ -101,7 +105,7 @@ SELECT call, pg_temp.after(call, '5 minutes') AS "after 5 minutes",
     $$session_is_expired(token)$$,
     $$session_list('alice')$$]) AS call;
 
--- What is flushed moves purge_at along, and nothing else.
+-- Writing activity updates last_seen_at and purge_at and no other column.
 DELETE FROM session.sessions;
 SELECT id, token FROM session_create('alice', idle_timeout => '2 hours') \gset
 CALL pg_temp.pass('90 minutes');
@@ -117,7 +121,8 @@ SELECT session_cleanup();
 TABLE changed;
 SELECT purge_at - date_trunc('hour', last_seen_at) IN ('3 hours', '4 hours') AS follows FROM session.sessions;
 
--- A validation shows what it has just recorded, and so do those that look.
+-- session_validate returns the use that it has just recorded, and so do
+-- session_get and session_list.
 CALL pg_temp.pass('90 minutes');
 SELECT pg_temp.is_recent(last_seen_at) AS seen, expires_at - last_seen_at AS ends_after
   FROM session_validate(:'token');
@@ -127,7 +132,8 @@ SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_list('alice');
 
--- A session that is alive in shared memory only is not purged, nor found idle, nor makes way for another.
+-- A session that is live only because of a use in shared memory is not purged,
+-- does not idle out, and counts for the limit.
 UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 day', purge_at = clock_timestamp() - interval '1 hour';
 SELECT session_status(:'token');
 BEGIN;
@@ -139,7 +145,8 @@ SET session.on_limit = reject;
 SELECT pg_temp.error_of($$session_create('alice', max_sessions => 1)$$);
 RESET session.on_limit;
 
--- One that ended does not come back, whatever is known of its use.
+-- A session that ended does not become live again, whatever is recorded about
+-- its use.
 SELECT session_revoke(:'token');
 SELECT session_status(:'token'), session_cleanup(), (SELECT revoked_reason FROM session.sessions);
 SELECT count(*) AS valid FROM session_validate(:'token');
@@ -147,7 +154,8 @@ DELETE FROM session.sessions;
 SELECT id, token FROM session_create('alice', id => :'id', idle_timeout => '10 minutes') \gset
 SELECT count(*) AS valid FROM session_validate(:'token');
 
--- What is known of a session is not said of a later one of its id.
+-- A recorded use of a session does not count for a later session with the same
+-- id.
 DELETE FROM session.sessions;
 BEGIN;
 SELECT token AS undone FROM session_create('mallory', id => :'id') \gset
@@ -158,7 +166,8 @@ UPDATE session.sessions SET last_seen_at = last_seen_at - interval '11 minutes';
 SELECT session_status(:'token'), session_status(:'undone');
 DELETE FROM session.sessions;
 
--- A time that a clock which was ahead left behind is corrected, by validation too.
+-- A last_seen_at in the future, left by a clock that was ahead, is corrected,
+-- also by validation.
 SELECT id, token FROM session_create('alice') \gset
 UPDATE session.sessions SET last_seen_at = clock_timestamp() + interval '5 minutes';
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
@@ -169,7 +178,8 @@ SELECT session_touch(:'token'), session_data_set(:'token', 'a', '1');
 SELECT last_seen_at > clock_timestamp() AS ahead FROM session.sessions;
 DELETE FROM session.sessions;
 
--- In a READ ONLY transaction validation works, is remembered, and writes nothing.
+-- In a READ ONLY transaction validation works, records the use in shared
+-- memory and writes nothing.
 SELECT id, token FROM session_create('alice', idle_timeout => '2 hours') \gset
 CALL pg_temp.pass('1 hour');
 SELECT ctid FROM session.sessions \gset
@@ -188,7 +198,7 @@ RESET default_transaction_read_only;
 SELECT ctid = :'ctid' AS untouched FROM session.sessions;
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
 
--- Not even the transaction gets an id, whatever there is to remember.
+-- Validation assigns no transaction id, even if there is a use to record.
 BEGIN READ ONLY;
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT pg_current_xact_id_if_assigned() IS NULL AS no_xid;
@@ -201,8 +211,8 @@ SELECT session_status(:'token'), session_data(:'token');
 SELECT pg_current_xact_id_if_assigned() IS NULL AS no_xid;
 COMMIT;
 
--- A use is remembered even if the transaction is rolled back: it was one.  What a round wrote that
--- is rolled back is not lost.
+-- A use counts even if its transaction rolls back.  If a round of upkeep rolls
+-- back, the uses that it wrote are not lost.
 CALL pg_temp.pass('1 hour');
 BEGIN;
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_validate(:'token');
@@ -215,13 +225,13 @@ ROLLBACK;
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session.sessions;
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'id');
 
--- Touch is not throttled, and writes the row.
+-- session_touch is not throttled: it writes the row.
 SELECT session_touch(:'token');
 SELECT ctid FROM session.sessions \gset
 SELECT session_touch(:'token');
 SELECT ctid <> :'ctid' AS written, pg_temp.is_recent(last_seen_at) AS seen FROM session.sessions;
 
--- Unlike validation, it needs a transaction that may write.
+-- Unlike validation, session_touch needs a transaction that may write.
 \set VERBOSITY sqlstate
 BEGIN READ ONLY;
 SELECT session_touch(:'token');

@@ -1,11 +1,13 @@
--- Tables of users: who goes from one loses the sessions, in the same transaction.
+-- Bound tables of users: a user who is removed from one loses all sessions, in
+-- the same transaction.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 CREATE TABLE users (id int PRIMARY KEY, name text, active boolean DEFAULT true);
 INSERT INTO users (id, name) SELECT n, 'user ' || n FROM generate_series(1, 9) AS n;
 
--- Users have two sessions each, in different tenants; others, and nobody, one.
+-- Each user has two sessions in different tenants.  There are also sessions of
+-- users outside the table and an anonymous one.
 CREATE PROCEDURE pg_temp.log_in(ids text)
 LANGUAGE sql AS $$
     DELETE FROM session.sessions;
@@ -14,7 +16,7 @@ LANGUAGE sql AS $$
     SELECT session_create('stranger'), session_create();
 $$;
 
--- Whose sessions are live, and why not.
+-- The live sessions, and the reasons why the others ended.
 CREATE FUNCTION pg_temp.live() RETURNS TABLE (live text, reasons text)
 LANGUAGE sql AS $$
     SELECT string_agg(coalesce(user_id, '-'), ' ' ORDER BY user_id) FILTER (WHERE revoked_at IS NULL),
@@ -23,11 +25,11 @@ LANGUAGE sql AS $$
 $$;
 CALL pg_temp.log_in('{1,2,3}');
 
--- Before it is bound, a table has no effect.
+-- A table has no effect before it is bound.
 DELETE FROM users WHERE id = 1;
 SELECT * FROM pg_temp.live();
 
--- Deleting a user ends the sessions, and rolling that back does not.
+-- Deleting a user revokes the sessions; a rollback undoes it.
 SELECT session_bind_users('users', 'id', 'active');
 BEGIN;
 DELETE FROM users WHERE id = 2;
@@ -43,7 +45,8 @@ SELECT * FROM pg_temp.live();
 DELETE FROM users WHERE id IN (2, 7);
 SELECT * FROM pg_temp.live();
 
--- So does another id; other columns, and the same id again, do not.
+-- Changing the id does the same.  Changing other columns, or setting the same
+-- id again, does not.
 CALL pg_temp.log_in('{3,4,5}');
 UPDATE users SET name = name || '!';
 UPDATE users SET id = id, active = active, name = 'x';
@@ -54,7 +57,8 @@ SELECT * FROM pg_temp.live();
 INSERT INTO users (id) VALUES (4) ON CONFLICT (id) DO UPDATE SET id = 44;
 SELECT * FROM pg_temp.live();
 
--- So does turning the active column off, to false or to NULL; on, or off again, does not.
+-- Changing the active column to false or NULL revokes the sessions.  Changing
+-- it to true, or to false again, does not.
 CALL pg_temp.log_in('{5,6,33}');
 UPDATE users SET active = false WHERE id = 5;
 SELECT * FROM pg_temp.live();
@@ -66,7 +70,7 @@ UPDATE users SET active = false WHERE id = 6;
 UPDATE users SET active = true;
 SELECT * FROM pg_temp.live();
 
--- What a trigger of the application makes of an update counts.
+-- A change that a trigger of the application makes during an update counts.
 CREATE FUNCTION banned() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.active := NEW.name <> 'banned';
@@ -77,7 +81,7 @@ UPDATE users SET name = 'banned' WHERE id = 5;
 SELECT * FROM pg_temp.live();
 DROP TRIGGER banned ON users;
 
--- A generated column will do, too.
+-- The active column may be a generated column.
 CREATE TABLE members (id text, left_at date, active boolean GENERATED ALWAYS AS (left_at IS NULL) STORED);
 SELECT session_bind_users('members', 'id', 'active');
 INSERT INTO members VALUES ('ada'), ('bob');
@@ -86,7 +90,7 @@ UPDATE members SET left_at = '2020-01-01' WHERE id = 'ada';
 SELECT * FROM pg_temp.live();
 DROP TABLE members;
 
--- Emptying the table ends the sessions of all who are in it, and no others'.
+-- TRUNCATE revokes the sessions of all users in the table and no others.
 CALL pg_temp.log_in('{5,6,33,333}');
 BEGIN;
 TRUNCATE users;
@@ -101,7 +105,7 @@ SELECT * FROM pg_temp.live();
 DELETE FROM session.sessions;
 TRUNCATE users;
 
--- However the connection replicates.
+-- This holds for every session_replication_role.
 INSERT INTO users SELECT generate_series(1, 5);
 CALL pg_temp.log_in('{1,2,3,4,5}');
 SET session_replication_role = replica;
@@ -109,7 +113,8 @@ DELETE FROM users WHERE id = 1;
 RESET session_replication_role;
 SELECT * FROM pg_temp.live();
 
--- Columns may be renamed, and the table, and put behind others that are dropped.
+-- Columns and the table may be renamed, and columns may stand behind dropped
+-- ones.
 ALTER TABLE users RENAME id TO "the ""Id""";
 ALTER TABLE users RENAME active TO "On";
 ALTER TABLE users ADD COLUMN id text DEFAULT 'none';
@@ -122,7 +127,8 @@ SELECT * FROM pg_temp.live();
 TRUNCATE "of Users"."my Users";
 SELECT * FROM pg_temp.live();
 
--- Binding again replaces what was said before; unbinding ends it, whatever the triggers' names.
+-- Binding again replaces the earlier binding; unbinding ends it, whatever the
+-- names of the triggers are.
 SELECT session_bind_users('"of Users"."my Users"', 'the "Id"', 'On');
 SELECT session_bind_users('"of Users"."my Users"', 'id');
 SELECT pg_get_triggerdef(oid), tgenabled FROM pg_trigger
@@ -139,7 +145,8 @@ TRUNCATE "of Users"."my Users";
 SELECT * FROM pg_temp.live();
 SELECT count(*) AS triggers FROM pg_trigger WHERE tgfoid = 'session.session_users_changed'::regproc;
 
--- A column that matters is not dropped without a word; with its triggers, the table is as unbound.
+-- A column of the binding cannot be dropped without CASCADE; with its triggers
+-- gone, the table is not bound.
 SELECT session_bind_users('"of Users"."my Users"', 'the "Id"', 'On');
 \set VERBOSITY terse
 ALTER TABLE "of Users"."my Users" DROP COLUMN "On";
@@ -152,7 +159,8 @@ SET client_min_messages = warning;
 DROP SCHEMA "of Users" CASCADE;
 RESET client_min_messages;
 
--- Any type will do: the id is what the type writes, or its cast to text.
+-- The id may have any type: the user_id is the output of the type or its cast
+-- to text.
 CREATE DOMAIN id_domain AS varchar(40) CHECK (value <> '');
 CREATE TYPE id_enum AS ENUM ('ada', 'bob', 'carol', 'dave');
 CREATE DOMAIN id_flag AS boolean;
@@ -181,7 +189,7 @@ CALL pg_temp.try_type('id_enum', '{ada,bob,carol,dave}');
 CALL pg_temp.try_type('numeric', '{1.0,1.00,3,4}');
 CALL pg_temp.try_type('inet', '{192.0.2.1,192.0.2.2,192.0.2.3/24,::1}');
 
--- Where a cast to text is not what the type writes, either will do.
+-- If a cast to text differs from the output of the type, both forms match.
 CREATE TABLE padded (id char(8));
 INSERT INTO padded VALUES ('ada'), ('bob');
 SELECT session_bind_users('padded', 'id');
@@ -205,7 +213,7 @@ SELECT pg_temp.error_of('session_bind_users(''loose'', ''a'')');
 SELECT pg_temp.error_of('session_bind_users(''loose'', ''b'')');
 SELECT pg_temp.error_of('session_bind_users(''loose'', ''c'')');
 SELECT session_bind_users('loose', 'a');
--- The remedy.
+-- Instead, a generated column with a deterministic collation can be bound.
 ALTER TABLE loose ADD COLUMN id text COLLATE "C" GENERATED ALWAYS AS (lower(a::text)) STORED;
 SELECT session_bind_users('loose', 'id');
 INSERT INTO loose (a) VALUES ('Ada'), ('Bob');
@@ -217,7 +225,8 @@ DROP TABLE loose;
 DROP EXTENSION citext CASCADE;
 \endif
 
--- A collation under which different texts are equal is refused, wherever the column has it from.
+-- A collation in which different texts are equal is refused, whether it comes
+-- from the column or from its domain.
 CREATE COLLATION loosely (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE COLLATION strictly (provider = icu, locale = 'und', deterministic = true);
 CREATE DOMAIN id_loose AS text COLLATE loosely;
@@ -234,7 +243,7 @@ DROP TABLE loose;
 DROP DOMAIN id_loose;
 DROP COLLATION loosely, strictly;
 
--- An id that no session can have is no error.
+-- An id that cannot be the user_id of a session is not an error.
 CREATE TABLE users (id text, active boolean);
 SELECT session_bind_users('users', 'id', 'active');
 INSERT INTO users VALUES (repeat('x', 100000), true), ('', true), (NULL, true);
@@ -244,7 +253,7 @@ UPDATE users SET id = NULL;
 DELETE FROM users;
 SELECT * FROM pg_temp.live();
 
--- Partitions are part of a table, those that come later too.
+-- Partitions of a table are bound too, including those that are created later.
 CREATE TABLE parts (region text, id int, active boolean) PARTITION BY LIST (region);
 CREATE TABLE parts_eu (id int, gone int, active boolean, region text);
 ALTER TABLE parts_eu DROP COLUMN gone;
@@ -267,7 +276,8 @@ SELECT session_unbind_users('parts_eu');
 SELECT session_unbind_users('parts');
 DROP TABLE parts;
 
--- What is no table, or has rows in others, is refused, as are columns that are not there.
+-- Objects that are not tables, tables with child tables, and columns that do
+-- not exist are refused.
 CREATE TABLE child () INHERITS (users);
 CREATE TABLE plain (id int, "Id" int, active boolean, flag text);
 CREATE VIEW v AS SELECT * FROM plain;
@@ -310,7 +320,8 @@ DROP TABLE child;
 DROP FOREIGN DATA WRAPPER nothing CASCADE;
 DROP SEQUENCE s;
 
--- Bound tables are listed, with what keeps their changes from ending sessions; upkeep warns once.
+-- session.bound_tables lists the bound tables and why some changes end no
+-- session; upkeep warns once.
 SELECT users, owner = current_user AS own, id_column, active_column, enabled, problems FROM session.bound_tables;
 CREATE TABLE later (id int, ok boolean);
 SELECT session_bind_users('later', 'id', 'ok');
@@ -359,7 +370,7 @@ SELECT session_unbind_users(users) FROM session.bound_tables WHERE users::text L
 DROP TABLE later CASCADE;
 DROP TABLE shares;
 
--- The caller needs the right to put a trigger on the table, as well as the level.
+-- The caller needs the privilege TRIGGER on the table as well as the level.
 CREATE ROLE regress_session_admin;
 CREATE ROLE regress_session_app;
 SELECT session_grant('regress_session_admin', 'admin'), session_grant('regress_session_app', 'app');
@@ -377,8 +388,9 @@ SET ROLE regress_session_admin;
 SELECT session_bind_users('plain', 'id', 'active');
 SELECT current_user;
 
--- Whoever changes the table needs no right to sessions.  Nobody can put the trigger on a table of
--- their own, or whoever can make one could log others out.
+-- A role that changes the table needs no privilege on sessions.  Only
+-- session_bind_users can create the trigger: otherwise the owner of any table
+-- could log out other users.
 RESET ROLE;
 GRANT CREATE ON SCHEMA public TO regress_session_app;
 GRANT USAGE ON SCHEMA session TO regress_session_app;
@@ -394,7 +406,7 @@ RESET ROLE;
 SELECT * FROM pg_temp.live();
 SELECT session.session_users_changed();
 
--- A trigger made by hand that says no column ends nothing.
+-- A trigger created by hand without columns revokes nothing.
 CREATE TRIGGER t AFTER DELETE ON fake FOR EACH ROW EXECUTE FUNCTION session.session_users_changed();
 CALL pg_temp.log_in('{1}');
 INSERT INTO fake VALUES ('1');
@@ -404,7 +416,8 @@ DROP TABLE fake;
 DROP OWNED BY regress_session_admin, regress_session_app;
 DROP ROLE regress_session_admin, regress_session_app;
 
--- Whoever deletes may print ids in another way than whoever logged in with the default settings.
+-- A role that deletes a user may have other output settings than the role that
+-- created the session under default settings.
 DELETE FROM session.sessions;
 SET datestyle = 'ISO';
 SET intervalstyle = 'postgres';
@@ -447,7 +460,8 @@ RESET datestyle;
 RESET intervalstyle;
 DROP TABLE printed;
 
--- A cast that somebody makes for a type is not called; what the type prints counts.
+-- A cast that a user has defined for a type is not called; the output of the
+-- type counts.
 CREATE TYPE mood AS ENUM ('happy', 'sad', 'lost');
 CREATE TABLE moods (id mood);
 INSERT INTO moods VALUES ('happy'), ('sad'), ('lost');
@@ -469,7 +483,7 @@ SELECT * FROM pg_temp.live();
 DROP TABLE moods;
 DROP TYPE mood CASCADE;
 
--- What is not here cannot be read before it is emptied, so it is not emptied.
+-- Rows of a foreign table cannot be read before TRUNCATE, so TRUNCATE fails.
 CREATE EXTENSION postgres_fdw;
 CREATE SERVER nowhere FOREIGN DATA WRAPPER postgres_fdw;
 CREATE TABLE spread (id int) PARTITION BY LIST (id);
@@ -485,8 +499,8 @@ SELECT * FROM pg_temp.live();
 DROP TABLE spread;
 DROP EXTENSION postgres_fdw CASCADE;
 
--- Dropping a table leaves nothing, nor does dropping the extension, to which bound tables are no
--- obstacle.
+-- Dropping a bound table leaves nothing behind, and a bound table does not
+-- prevent DROP EXTENSION.
 DROP TABLE users;
 SELECT session_bind_users('plain', 'id');
 SELECT tgrelid::regclass, tgname FROM pg_trigger WHERE tgfoid = 'session.session_users_changed'::regproc ORDER BY 1, 2;

@@ -1,21 +1,24 @@
--- Binding: a session holds only where it was created, if the administrator wants that.
+-- Binding: if the administrator wants it, a session is valid only from the
+-- address or user agent for which it was created.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- What a session made with one address is worth from another.
+-- The status of a session that was created with one address, for a request
+-- from another address.
 CREATE FUNCTION pg_temp.status_from(created inet, presented inet) RETURNS text
 LANGUAGE sql AS $$
     SELECT session_status((session_create(ip => created)).token, presented)
 $$;
 
--- By default a session holds everywhere.
+-- By default a session is valid from everywhere.
 SELECT token FROM session_create('alice', ip => '192.0.2.10', user_agent => 'Firefox') \gset
 SELECT session_status(:'token') AS nowhere,
        session_status(:'token', '198.51.100.1', 'curl') AS elsewhere;
 SELECT count(*) AS rows FROM session_validate(:'token', '198.51.100.1', 'curl');
 
--- The binding is that of the moment of the call, also for sessions made before.
+-- The setting at the moment of the call decides, also for sessions created
+-- before.
 SET session.bind_ip = exact;
 SELECT session_status(:'token', '192.0.2.10') AS here,
        session_status(:'token', '192.0.2.11') AS elsewhere,
@@ -23,7 +26,7 @@ SELECT session_status(:'token', '192.0.2.10') AS here,
 RESET session.bind_ip;
 SELECT session_status(:'token', '192.0.2.11') AS elsewhere;
 
--- Exact means the same address, whichever way it is written.
+-- exact requires the same address, in any notation.
 SET session.bind_ip = exact;
 SELECT created, presented, pg_temp.status_from(created::inet, presented::inet) AS status
   FROM (VALUES ('192.0.2.10', '192.0.2.10'),
@@ -43,7 +46,8 @@ SELECT created, presented, pg_temp.status_from(created::inet, presented::inet) A
                ('2001:db8::1', '192.0.2.10'),
                ('192.0.2.10', '2001:db8::1')) AS t (created, presented);
 
--- Subnet means the same leading 24 bits of IPv4, 64 of IPv6.
+-- subnet requires the same leading 24 bits of an IPv4 address, or 64 bits of
+-- an IPv6 address.
 SET session.bind_ip = subnet;
 SELECT created, presented, pg_temp.status_from(created::inet, presented::inet) AS status
   FROM (VALUES ('192.0.2.10', '192.0.2.10'),
@@ -58,7 +62,7 @@ SELECT created, presented, pg_temp.status_from(created::inet, presented::inet) A
                ('2001:db8:1:2::1', '2001:db9:1:2::1'),
                ('192.0.2.10', 'c000:20a::')) AS t (created, presented);
 
--- The prefixes are settings; not only full bytes count.
+-- The prefixes are settings, and need not be full bytes.
 SELECT set_config('session.bind_ip_prefix_v4', bits::text, false) AS bits,
        pg_temp.status_from('192.0.2.128', '192.0.2.129') AS "one bit in 32",
        pg_temp.status_from('192.0.2.128', '192.0.2.255') AS "one bit in 26",
@@ -74,7 +78,8 @@ SELECT set_config('session.bind_ip_prefix_v6', bits::text, false) AS bits,
        pg_temp.status_from('2001:db8::2', 'a001:db8::2') AS "one bit in 1"
   FROM unnest(ARRAY[128, 127, 65, 64, 63, 41, 40, 39, 1, 0]) AS bits;
 
--- Zero bits of one family still are not those of the other.
+-- Addresses of different families never match, not even with a prefix of zero
+-- bits.
 SET session.bind_ip_prefix_v4 = 0;
 SET session.bind_ip_prefix_v6 = 0;
 SELECT pg_temp.status_from('192.0.2.10', '203.0.113.9') AS same_family,
@@ -83,18 +88,19 @@ SELECT pg_temp.status_from('192.0.2.10', '203.0.113.9') AS same_family,
 RESET session.bind_ip_prefix_v4;
 RESET session.bind_ip_prefix_v6;
 
--- With binding on, a call that does not say the address is a mismatch.
+-- With binding on, a call without an address is a mismatch.
 SELECT token FROM session_create('bob', ip => '192.0.2.10') \gset
 SELECT session_status(:'token') AS status, session_status(:'token', '192.0.2.1') AS from_there,
        session_is_valid(:'token') AS is_valid, session_is_expired(:'token') AS is_expired;
 SELECT count(*) AS rows FROM session_validate(:'token');
 SELECT count(*) AS rows FROM session_validate(:'token', '192.0.2.1');
 
--- Functions that take no address do not look at the binding.
+-- Functions that take no address do not check the binding.
 SELECT session_touch(:'token') AS touch, session_data(:'token') AS data,
        session_data_set(:'token', 'k', '1') AS data_set;
 
--- Refreshing does, by either kind of token, and not saying it is a mismatch there too.
+-- session_refresh checks it for both kinds of token, and a missing address is
+-- a mismatch there too.
 SELECT token AS r_token, refresh_token AS r_1 FROM session_create('ruth', ip => '192.0.2.10', refreshable => true) \gset
 SELECT what, (SELECT count(*) FROM session_refresh(t)) AS nowhere,
        (SELECT count(*) FROM session_refresh(t, '198.51.100.1')) AS elsewhere,
@@ -102,17 +108,20 @@ SELECT what, (SELECT count(*) FROM session_refresh(t)) AS nowhere,
   FROM (VALUES ('session token', :'token'), ('refresh token', :'r_1')) AS v (what, t) ORDER BY what DESC;
 SELECT session_status(:'r_token', '192.0.2.10') AS replaced, revoked_reason FROM session.sessions WHERE user_id = 'ruth';
 
--- Within the grace, the pair is given again where the session is bound to, and nowhere else.
+-- Within the grace period, the same pair is returned only for the bound
+-- address.
 SELECT (SELECT count(*) FROM session_refresh(:'r_1', '198.51.100.1')) AS elsewhere,
        (SELECT count(*) FROM session_refresh(:'r_1', '192.0.2.10')) AS here;
 SELECT b.refresh_token AS r_3 FROM session_refresh(:'r_1', '192.0.2.10') AS a, session_refresh(a.refresh_token, '192.0.2.10') AS b \gset
 
--- Reuse ends the session wherever it comes from: that is when a thief is noticed.
+-- Reuse of a refresh token revokes the session for any address, because it
+-- shows that the token was stolen.
 SELECT count(*) AS refreshed FROM session_refresh(:'r_1', '203.0.113.66', 'wget');
 SELECT revoked_reason FROM session.sessions WHERE user_id = 'ruth';
 SELECT count(*) AS refreshed FROM session_refresh(:'r_3', '192.0.2.10');
 
--- A session without an address holds nowhere, and is not made.
+-- A session without an address is valid from nowhere, and cannot be created
+-- while binding is on.
 SELECT pg_temp.error_of('session_create()');
 RESET session.bind_ip;
 SELECT token FROM session_create() \gset
@@ -123,7 +132,7 @@ SELECT pg_temp.error_of('session_create()');
 SELECT session_status(:'token', '192.0.2.10') AS somewhere, session_status(:'token') AS nowhere;
 RESET session.bind_ip;
 
--- The user agent is compared byte by byte, as far as it is kept.
+-- The user agent is compared byte by byte, up to the length that is stored.
 SET session.bind_user_agent = on;
 SELECT token FROM session_create('alice', user_agent => 'Firefox/1') \gset
 SELECT what, session_status(:'token', user_agent => presented) AS status
@@ -144,7 +153,7 @@ SELECT session_status(:'token', user_agent => repeat('x', 2000)) AS same,
 SELECT token FROM session_create(user_agent => '') \gset
 SELECT session_status(:'token', user_agent => '') AS empty, session_status(:'token') AS "null";
 
--- Both bindings together must hold.
+-- With both bindings on, both must match.
 SET session.bind_ip = subnet;
 SELECT token FROM session_create('carol', ip => '192.0.2.10', user_agent => 'Firefox') \gset
 SELECT session_status(:'token', '192.0.2.11', 'Firefox') AS both,
@@ -155,14 +164,15 @@ SELECT pg_temp.error_of($$ session_create(user_agent => 'Firefox') $$),
        pg_temp.error_of($$ session_create(ip => '192.0.2.10') $$);
 RESET session.bind_user_agent;
 
--- A mismatch by default only rejects: it leaves no trace in the row.
+-- By default a mismatch only rejects the call and does not change the row.
 SELECT ctid, xmin FROM session.sessions WHERE user_id = 'carol' \gset
 SELECT count(*) AS rows FROM session_validate(:'token', '198.51.100.1');
 SELECT ctid = :'ctid' AND xmin = :'xmin' AS untouched, revoked_reason
   FROM session.sessions WHERE user_id = 'carol';
 SELECT session_status(:'token', '192.0.2.10');
 
--- With revoke it ends the session, when that is validated; asking for the status does not.
+-- With session.on_mismatch = revoke, a mismatch in session_validate revokes
+-- the session; session_status does not.
 SET session.on_mismatch = revoke;
 SELECT session_status(:'token', '198.51.100.1'), session_is_valid(:'token');
 SELECT session_status(:'token', '192.0.2.10');
@@ -171,33 +181,34 @@ SELECT session_status(:'token', '192.0.2.10');
 SELECT pg_temp.is_recent(revoked_at) AS revoked_now, revoked_reason
   FROM session.sessions WHERE user_id = 'carol';
 
--- So it does when refreshing, with either kind of token.
+-- A mismatch in session_refresh does so too, with both kinds of token.
 SELECT token AS plain FROM session_create('sam', ip => '192.0.2.10') \gset
 SELECT refresh_token AS refreshable FROM session_create('sam', ip => '192.0.2.10', refreshable => true) \gset
 SELECT count(*) AS refreshed FROM unnest(ARRAY[:'plain', :'refreshable']) AS t, session_refresh(t, '198.51.100.1');
 SELECT revoked_reason, count(*) FROM session.sessions WHERE user_id = 'sam' GROUP BY revoked_reason;
 SELECT count(*) AS refreshed FROM unnest(ARRAY[:'plain', :'refreshable']) AS t, session_refresh(t, '192.0.2.10');
 
--- An address that is not said is a mismatch for that as well.
+-- A missing address is a mismatch here as well.
 SELECT token FROM session_create('dave', ip => '192.0.2.10') \gset
 SELECT count(*) AS rows FROM session_validate(:'token');
 SELECT session_status(:'token', '192.0.2.10');
 
--- It takes the right token: a stranger who knows the id ends nothing.
+-- Revoking needs the right token: a client that only knows the id cannot
+-- revoke the session.
 SELECT token FROM session_create('erin', ip => '192.0.2.10') \gset
 SELECT pg_temp.token_of(set_bit(bytes, 383, 1 - get_bit(bytes, 383))) AS guess
   FROM pg_temp.bytes_of(:'token') AS bytes \gset
 SELECT count(*) AS rows FROM session_validate(:'guess', '198.51.100.1');
 SELECT session_status(:'token', '192.0.2.10');
 
--- Where nothing can be written, revoke only rejects.
+-- In a READ ONLY transaction, revoke only rejects.
 BEGIN READ ONLY;
 SELECT count(*) AS rows FROM session_validate(:'token', '198.51.100.1');
 SELECT count(*) AS rows FROM session_validate(:'token', '192.0.2.10');
 COMMIT;
 SELECT session_status(:'token', '192.0.2.10');
 
--- A session that is over is said to be over, from wherever it comes.
+-- The status of an ended session is that it has ended, from any address.
 SELECT session_revoke(:'token');
 SELECT session_status(:'token', '198.51.100.1');
 SELECT token FROM session_create('frank', ip => '192.0.2.10', lifetime => '1 hour') \gset

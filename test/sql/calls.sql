@@ -1,10 +1,10 @@
--- Calls: functions work wherever SQL allows one, with one row or none.
+-- Calls: the functions work wherever SQL allows a call, with one row or none.
 CREATE EXTENSION session;
 SELECT id, token FROM session_create('alice', '{"a": 1}') \gset
 SELECT token AS other FROM session_create('bob') \gset
 \set unknown 'st_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
--- In FROM, alone, with other names for the columns, and numbered.
+-- In FROM: alone, with other column names, and WITH ORDINALITY.
 SELECT user_id, status FROM session_validate(:'token');
 SELECT status FROM session_validate(:'unknown');
 SELECT s, u FROM session_validate(:'token') AS v (i, s, u) WHERE i = :'id';
@@ -21,7 +21,7 @@ SELECT n, user_id FROM tokens, session_validate(token) ORDER BY n;
 SELECT n, user_id FROM tokens LEFT JOIN session_validate(token) ON true ORDER BY n;
 SELECT n, (SELECT user_id FROM session_validate(token)) AS user_id FROM tokens ORDER BY n;
 
--- In the target list: a row or none.
+-- In the target list: one row or none.
 SELECT (session_validate(:'token')).user_id;
 SELECT (session_validate(:'unknown')).user_id;
 SELECT n, (session_validate(token)).user_id FROM tokens ORDER BY n;
@@ -31,7 +31,7 @@ SELECT session_validate(:'token') IS NULL AS is_null;
 SELECT n, (session_validate(token)).user_id, generate_series(1, 3) FROM tokens WHERE n IN (1, 2);
 SELECT (session_list('alice')).user_id, (session_get(:'id')).status;
 
--- As a value that is stored, compared, and turned into JSON.
+-- As a value that is stored, compared and converted to JSON.
 CREATE TEMP TABLE kept AS SELECT v FROM session_validate(:'token') AS v;
 SELECT (v).user_id, to_jsonb(v) ->> 'status' AS status,
        (SELECT array_agg(k) FROM jsonb_object_keys(to_jsonb(v)) AS k) @> ARRAY['id', 'data', 'current'] AS keys
@@ -98,7 +98,7 @@ SELECT n FROM tokens WHERE session_is_valid(token) ORDER BY n;
 SELECT n FROM tokens WHERE EXISTS (SELECT FROM session_validate(token)) ORDER BY n;
 DROP VIEW sessions_of_alice;
 
--- With a LIMIT, and with results that nobody reads.
+-- With a LIMIT, and with results that are not fetched.
 SELECT user_id FROM tokens, session_validate(token) ORDER BY n LIMIT 1;
 SELECT count(*) FROM tokens, session_validate(token);
 SELECT FROM session_list('alice') LIMIT 1;
@@ -106,13 +106,14 @@ SELECT FROM session_list('alice') LIMIT 1;
 -- Ten thousand times in one statement.
 SELECT count(*) AS valid FROM generate_series(1, 10000), LATERAL session_validate(:'token');
 
--- One that binds a session, wherever it is called, counts for what is called after it.
+-- A call that binds a session affects the calls evaluated after it, wherever
+-- it stands in the statement.
 SELECT n, session_authenticate(token), session_user_id() FROM (TABLE tokens ORDER BY n) AS tokens;
 WITH bound AS MATERIALIZED (SELECT session_authenticate(:'token') AS bound) SELECT session_user_id(), bound FROM bound;
 SELECT session_user_id(), s.user_id, current FROM session_authenticate(:'token') AS a, LATERAL session_mine() AS s WHERE a;
 SELECT n FROM tokens WHERE session_authenticate(token) ORDER BY n;
 
--- Each call counts for itself: what one changes, the next one in the statement sees.
+-- Each call sees what earlier calls in the same statement have changed.
 SELECT session_data_set(:'token', 'n', to_jsonb(n)) AS set, session_data_get(:'token', 'n') AS got
   FROM generate_series(1, 3) AS n;
 SELECT session_status(:'other') AS before, session_revoke(:'other') AS revoked, session_status(:'other') AS after;

@@ -1,4 +1,5 @@
--- The claims function: what it adds to snapshots and tokens, what it cannot, and how it fails.
+-- The claims function: which claims it adds to snapshots and JWTs, which it
+-- cannot set, and how it fails.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -6,7 +7,7 @@ SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::t
 CREATE SCHEMA regress_session_claims;
 SELECT id, token FROM session_create('alice', '{"plan": "gold"}', 'acme', 'customer', '192.0.2.1', 'Firefox', auth_level => 2) \gset
 
--- What a snapshot and a token say, besides their times and what is random.
+-- The claims of a snapshot and a JWT, without times and random values.
 CREATE FUNCTION pg_temp.snapshot(token text) RETURNS jsonb
 LANGUAGE sql AS $$
     SELECT convert_from(decode(rpad(translate(part, '-_', '+/'), (length(part) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb
@@ -28,10 +29,11 @@ BEGIN
 END
 $$;
 
--- Without one there is what the session says.
+-- Without a claims function there are only the claims of the session.
 SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token');
 
--- It gets the session as session_info shows it, and adds what it returns.
+-- The function receives the session as session_info and adds the claims that
+-- it returns.
 CREATE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_build_object('plan', s.data -> 'plan', 'who', s.user_id, 'in', s.tenant_id, 'as', s.role, 'at', s.auth_level,
                               'from', host(s.ip), 'with', s.user_agent, 'status', s.status,
@@ -43,7 +45,7 @@ SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token');
 SELECT pg_temp.jwt(:'token', '{"plan": "of the call", "more": 1}') ->> 'plan' AS plan;
 SELECT source, user_id, role FROM session_cookie_validate(session_cookie_issue(:'token'));
 
--- It has no say in cookies that the application makes, and is not asked to validate.
+-- It is not called for cookies that the application makes, nor for validation.
 SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) - '{iat,exp,jti}'::text[] AS cookie;
 SELECT session_cookie_issue(:'token') AS cookie \gset
 CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -56,7 +58,8 @@ SELECT source FROM session_cookie_validate(:'cookie', true, :'token');
 SELECT count(*) AS valid FROM session_validate(:'token');
 SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) - '{iat,exp,jti}'::text[] AS cookie;
 
--- Its error is that of minting, and of nothing else; without a live session it is not called.
+-- Its error is an error of making a snapshot or a JWT, and of no other call.
+-- Without a live session it is not called.
 \set SHOW_CONTEXT never
 SELECT session_cookie_issue(:'token');
 SELECT session_jwt(:'token');
@@ -64,7 +67,8 @@ SELECT session_cookie_issue('junk'), session_jwt('junk'), session_cookie_issue(N
 SELECT session_status(:'token');
 \set VERBOSITY sqlstate
 
--- What it returns cannot replace the claims that are set here, nor set one of them where the session has none.
+-- It cannot replace the claims that the extension sets, nor set one that the
+-- session does not have.
 CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_object_agg(name, 'mallory') || '{"added": true}'
       FROM unnest('{sid,sub,uid,tid,role,lvl,aut,tok,end,era,iat,exp,nbf,jti}'::text[]) AS name
@@ -77,12 +81,14 @@ BEGIN;
 SELECT session_authenticate(:'token'), session_claims() - 'sid' AS claims;
 COMMIT;
 
--- Where the session says nothing, neither does the function.
+-- For an anonymous session, the claims that it does not have stay absent even
+-- if the function returns them.
 SELECT token AS visit FROM session_create() \gset
 SELECT pg_temp.snapshot(:'visit'), pg_temp.jwt(:'visit');
 SELECT user_id, tenant_id, role, auth_level FROM session_cookie_validate(session_cookie_issue(:'visit'));
 
--- An issuer and an audience are its to say: iss and aud of the call come before them, and audience before both.
+-- The function may set an issuer and an audience: iss and aud in the argument
+-- claims take precedence over it, and the argument audience over both.
 CREATE OR REPLACE FUNCTION regress_session_claims.add(s session_info) RETURNS jsonb LANGUAGE sql AS
 $$SELECT '{"iss": "function", "aud": ["function"]}'::jsonb$$;
 SELECT pg_temp.snapshot(:'visit'), pg_temp.jwt(:'visit');
@@ -92,7 +98,7 @@ BEGIN;
 SELECT session_authenticate(:'visit'), session_claims() - 'sid' AS claims;
 COMMIT;
 
--- NULL adds nothing; what is not an object is an error.
+-- NULL adds nothing; a value that is not an object is an error.
 CREATE FUNCTION regress_session_claims.nothing(s session_info) RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb';
 CREATE FUNCTION regress_session_claims.empty(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
 CREATE FUNCTION regress_session_claims.list(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '[1]'::jsonb$$;
@@ -106,7 +112,8 @@ SELECT name, w.* FROM unnest('{nothing,empty,list,text,json_null,huge,divides,"\
 SET session.claims_function = 'regress_session_claims.nothing';
 SELECT pg_temp.snapshot(:'token'), pg_temp.jwt(:'token', '{"more": 1}');
 
--- A name that is none, or of something else, is an error that says what it must be.
+-- An invalid name, or the name of another kind of function, is an error that
+-- says what it must be.
 CREATE FUNCTION regress_session_claims.takes_text(s text) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
 CREATE FUNCTION regress_session_claims.takes_record(s record) RETURNS jsonb LANGUAGE plpgsql AS $$BEGIN RETURN '{}'; END$$;
 CREATE FUNCTION regress_session_claims.takes_credentials(s session_credentials) RETURNS jsonb LANGUAGE sql AS $$SELECT '{}'::jsonb$$;
@@ -129,7 +136,7 @@ SET session.claims_function = 'regress_session_claims.gives_json';
 SELECT session_jwt(:'token');
 \set VERBOSITY sqlstate
 
--- Other functions of its name do not matter.
+-- Other functions of the same name do not matter.
 CREATE FUNCTION regress_session_claims.overloaded(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": true}'::jsonb$$;
 CREATE FUNCTION regress_session_claims.overloaded() RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
 CREATE FUNCTION regress_session_claims.overloaded(s text) RETURNS jsonb LANGUAGE sql AS $$SELECT '{"mine": false}'::jsonb$$;
@@ -144,7 +151,9 @@ COMMIT;
 SELECT pg_temp.snapshot(:'token') -> 'mine' AS snapshot, pg_temp.jwt(:'token') -> 'mine' AS jwt;
 SET session.claims_function = '';
 
--- It runs with the rights of whoever mints, who need not be allowed to call it or to know its schema; SECURITY DEFINER gives its owner's.
+-- The function runs with the rights of the extension's caller, who needs no
+-- privilege to call it or to use its schema; SECURITY DEFINER makes it run as
+-- its owner.
 CREATE ROLE regress_session_app;
 SELECT session_grant('regress_session_app', 'app');
 CREATE TABLE regress_session_claims.plans AS SELECT 'alice' AS user_id, 'gold' AS plan;
@@ -172,13 +181,14 @@ SELECT pg_temp.snapshot(:'token') -> 'plan' AS plan;
 SET session.claims_function = '';
 RESET ROLE;
 
--- Whose search_path it is does not matter.
+-- The search_path of the caller does not matter.
 SET search_path = pg_temp;
 SELECT session_jwt IS NOT NULL AS minted FROM public.session_jwt(:'token');
 RESET search_path;
 
--- Nothing of the caller's takes the place of what it names without a schema: not a temporary table, not an operator, and not by its
--- search_path; nor are settings left that it makes.
+-- A name without a schema never resolves to an object of the caller: neither
+-- to a temporary table nor to an operator, nor through the search_path.
+-- Settings that the function changes are restored.
 CREATE FUNCTION regress_session_claims.careless(s session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     SET LOCAL application_name = 'careless';
@@ -199,7 +209,7 @@ RESET search_path;
 DROP OPERATOR pg_temp.+ (int, int);
 DROP TABLE pg_temp.pg_class;
 
--- What it does is part of the transaction.
+-- Its effects are part of the transaction.
 CREATE TABLE regress_session_claims.minted (user_id text);
 CREATE FUNCTION regress_session_claims.count(s session_info) RETURNS jsonb LANGUAGE sql AS
 'INSERT INTO regress_session_claims.minted VALUES (s.user_id) RETURNING jsonb_build_object(''nth'', (SELECT count(*) + 1 FROM regress_session_claims.minted))';
@@ -213,7 +223,7 @@ BEGIN READ ONLY;
 SELECT session_jwt(:'token');
 ROLLBACK;
 
--- Neither a set nor an aggregate adds claims.
+-- A set-returning function and an aggregate are refused.
 CREATE FUNCTION regress_session_claims.many(s session_info) RETURNS SETOF jsonb LANGUAGE sql AS
 'SELECT jsonb_build_object(''n'', n) FROM generate_series(1, 2) AS n';
 SET session.claims_function = 'regress_session_claims.many';

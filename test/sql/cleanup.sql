@@ -1,15 +1,17 @@
--- Cleaning up: rows of dead sessions go, no others, and only when their time has come.
+-- Cleanup: deletes the rows of ended sessions, no others, and only when they
+-- are due.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- With nothing to do, nothing is done.
+-- Without anything to do, it does nothing.
 SELECT session_cleanup();
 SELECT count(session_create('alice')) AS made FROM generate_series(1, 5);
 SELECT session_cleanup();
 SELECT count(*) AS sessions FROM session.sessions;
 
--- However many are live, that is a probe of an index of each table, in which nothing is found.
+-- With any number of live sessions, that costs one index probe per table that
+-- finds nothing.
 INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
 SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', now(), now(), 'infinity', 'infinity' FROM generate_series(1, 2000) AS n;
 SET session.log_events = 'all';
@@ -25,7 +27,7 @@ SELECT relname, s.seq_scan - l.seq_scan AS seq_scans, s.idx_scan - l.idx_scan AS
 COMMIT;
 DELETE FROM session.sessions WHERE user_id IS NULL OR user_id = 'alice' AND id NOT IN (SELECT id FROM session.sessions WHERE user_id = 'alice' LIMIT 5);
 
--- A dead row stays until its purge_at.
+-- The row of an ended session stays until its purge_at.
 SELECT id FROM session_create('bob', lifetime => '1 hour') \gset
 CALL pg_temp.pass('1 hour');
 UPDATE session.sessions SET purge_at = clock_timestamp() + interval '1 minute' WHERE id = :'id';
@@ -36,12 +38,12 @@ SELECT session_cleanup();
 SELECT count(*) AS left FROM session_get(:'id');
 SELECT count(*) AS sessions FROM session.sessions;
 
--- purge_at is a hint, not the verdict: a session that is alive is never deleted.
+-- purge_at alone does not decide: a live session is never deleted.
 UPDATE session.sessions SET purge_at = clock_timestamp() - interval '1 day';
 SELECT session_cleanup();
 SELECT count(*) AS sessions FROM session.sessions;
 
--- Expired, idle and revoked ones go.
+-- Expired, idle and revoked sessions are deleted.
 DELETE FROM session.sessions;
 SELECT id FROM session_create('live') \gset
 SELECT id FROM session_create('expired', lifetime => '1 hour') \gset
@@ -51,7 +53,8 @@ CALL pg_temp.pass('3 hours');
 SELECT session_cleanup();
 SELECT user_id FROM session.sessions ORDER BY user_id;
 
--- The tombstone of a revoked session stays for session.revoked_retention, a day.
+-- The tombstone of a revoked session is kept for session.revoked_retention,
+-- one day.
 CALL pg_temp.pass('20 hours');
 SELECT session_cleanup();
 SELECT user_id FROM session.sessions ORDER BY user_id;
@@ -59,7 +62,7 @@ CALL pg_temp.pass('2 hours');
 SELECT session_cleanup();
 SELECT count(*) AS sessions FROM session.sessions;
 
--- Afterwards the token is unknown.
+-- After that the status of the token is unknown.
 SELECT token FROM session_create('alice') \gset
 SELECT session_revoke(:'token'), session_status(:'token');
 CALL pg_temp.pass('26 hours');
@@ -67,14 +70,14 @@ SELECT session_status(:'token');
 SELECT session_cleanup();
 SELECT session_status(:'token');
 
--- The id is free again.
+-- The id can be used again.
 SELECT id FROM session_create('alice', lifetime => '1 minute', id => '7d444840-9dc0-41d1-b245-5ffdce74fad2') \gset
 CALL pg_temp.pass('2 hours');
 SELECT session_cleanup();
 SELECT count(*) AS made FROM session_create('bob', id => :'id');
 DELETE FROM session.sessions;
 
--- max_rows is how many rows go at most; NULL means all.
+-- max_rows is the maximum number of rows deleted; NULL means all.
 CREATE PROCEDURE pg_temp.make_dead(n int) LANGUAGE sql AS $$
     SELECT count(session_create(lifetime => '1 minute')) FROM generate_series(1, n);
     CALL pg_temp.pass('2 hours');
@@ -86,7 +89,7 @@ SELECT count(*) AS sessions FROM session.sessions;
 SELECT session_cleanup(NULL) AS rest, session_cleanup() AS again, session_cleanup(5) AS five;
 SELECT count(*) AS sessions FROM session.sessions;
 
--- Batches of any size add up to the same.
+-- Batches of any size delete the same rows in total.
 SET session.cleanup_batch = 1;
 CALL pg_temp.make_dead(25);
 SELECT session_cleanup(3), session_cleanup();
@@ -101,7 +104,7 @@ SELECT session_cleanup(24), session_cleanup();
 RESET session.cleanup_batch;
 SELECT count(*) AS sessions FROM session.sessions;
 
--- The live ones in between do not stop it.
+-- Live sessions between them do not stop it.
 SET session.cleanup_batch = 2;
 CALL pg_temp.make_dead(20);
 UPDATE session.sessions SET expires_at = 'infinity'
@@ -111,21 +114,21 @@ RESET session.cleanup_batch;
 SELECT count(*) AS sessions FROM session.sessions;
 DELETE FROM session.sessions;
 
--- Those whose time came first go first.
+-- Rows that have been due for longest are deleted first.
 SELECT count(session_create('user' || n, lifetime => n * interval '1 hour')) AS made
   FROM generate_series(1, 6) AS n;
 CALL pg_temp.pass('1 day');
 SELECT session_cleanup(4);
 SELECT user_id FROM session.sessions ORDER BY user_id;
 
--- It is part of the transaction it is called in.
+-- A cleanup is part of the transaction in which it is called.
 BEGIN;
 SELECT session_cleanup();
 ROLLBACK;
 SELECT count(*) AS sessions FROM session.sessions;
 SELECT session_cleanup();
 
--- A publication of all tables stops none of it.
+-- A publication FOR ALL TABLES does not prevent any of it.
 SET client_min_messages = error;
 CREATE PUBLICATION regress_session_all FOR ALL TABLES;
 RESET client_min_messages;
@@ -151,7 +154,8 @@ SELECT * FROM session_cleanup();
 SELECT * FROM due;
 DROP PUBLICATION regress_session_all;
 
--- A step that fails keeps no other from being done: it is a WARNING, and in the result.
+-- A step that fails does not stop the others; it is reported as a WARNING and
+-- in the result.
 CREATE FUNCTION public.regress_session_fail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'failed in %', TG_TABLE_NAME USING detail = 'A detail.', hint = 'A hint.';
@@ -175,7 +179,8 @@ RESET client_min_messages;
 SELECT sessions, denylist, events > 0 AS events, origins FROM due;
 DROP TRIGGER fail ON session.events;
 DROP TRIGGER fail ON session.sessions;
--- So is a table that cannot be worked with, or that does not give its rows away.
+-- The same holds for a table that the extension cannot work with, or whose
+-- rows cannot be deleted.
 CALL pg_temp.make_due();
 CREATE TABLE public.child () INHERITS (session.origins);
 CREATE RULE keep AS ON DELETE TO session.denylist DO INSTEAD NOTHING;
@@ -189,7 +194,8 @@ DROP TRIGGER keep ON session.events;
 SELECT * FROM session_cleanup();
 SELECT * FROM due;
 
--- A row that cannot be deleted keeps no other from it, and is tried again an hour later.
+-- A row that cannot be deleted does not prevent the deletion of others, and is
+-- tried again an hour later.
 CREATE TABLE public.kept (id uuid REFERENCES session.sessions);
 CALL pg_temp.make_dead(50);
 INSERT INTO public.kept SELECT id FROM session.sessions ORDER BY id LIMIT 2;
@@ -204,7 +210,7 @@ DROP TABLE public.kept;
 UPDATE session.sessions SET purge_at = now();
 SELECT * FROM session_cleanup();
 
--- What tells it to stop is an error.
+-- A cancel request is an error.
 CREATE FUNCTION public.regress_session_slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN OLD; END';
 CREATE TRIGGER slow BEFORE DELETE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.regress_session_slow();
 CALL pg_temp.make_dead(2);
@@ -219,13 +225,13 @@ RESET session.log_events;
 DROP VIEW due;
 DROP FUNCTION public.regress_session_fail(), public.regress_session_keep(), public.regress_session_slow();
 
--- Less than one row is a mistake.
+-- A max_rows of less than one is an error.
 SELECT max_rows, pg_temp.error_of(format('session_cleanup(%s)', max_rows)) AS error
   FROM unnest(ARRAY[0, -1, -2147483648, 2147483647]) AS max_rows;
 \set VERBOSITY sqlstate
 SELECT session_cleanup(0);
 
--- Nothing can be deleted where nothing can be written.
+-- A READ ONLY transaction cannot delete rows.
 BEGIN READ ONLY;
 SELECT session_cleanup();
 ROLLBACK;

@@ -1,10 +1,11 @@
--- The context: who is behind a transaction, for as long as it lasts, and from nobody but the session
--- whose token was shown.
+-- The context: the identity of a transaction.  It lasts as long as the
+-- transaction, and only a session whose token was passed can set it.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- A role that was granted nothing, one that may make functions, and how a binding is told.
+-- A role without privileges, a role that may create functions, and a function
+-- that shows the identity.
 CREATE ROLE regress_session_web;
 CREATE SCHEMA regress_session_own AUTHORIZATION regress_session_web;
 CREATE FUNCTION pg_temp.who() RETURNS text LANGUAGE plpgsql AS $$
@@ -17,11 +18,11 @@ SELECT id AS bob_id, token AS bob FROM session_create('bob') \gset
 SELECT id AS visit_id, token AS visit FROM session_create() \gset
 SET ROLE regress_session_web;
 
--- Before there is one, there is nobody.
+-- Before a session is bound, there is no identity.
 SELECT session_id(), session_user_id(), session_tenant_id(), session_role(), session_auth_level(),
        session_authenticated_at(), session_claims(), session_claim('sub');
 
--- A token binds its session, and anybody may show one.
+-- A token binds its session; any role may pass one.
 BEGIN;
 SELECT session_authenticate(:'alice');
 SELECT session_id() = :'alice_id' AS id, session_user_id(), session_tenant_id(), session_role(), session_auth_level(),
@@ -33,14 +34,15 @@ SELECT session_claim('sid') = :'alice_id' AS id;
 COMMIT;
 SELECT pg_temp.who();
 
--- What is not there is NULL; an anonymous session has proven nothing.
+-- Missing values are NULL; an anonymous session has proven no factor.
 BEGIN;
 SELECT session_authenticate(:'visit');
 SELECT session_id() = :'visit_id' AS id, session_user_id(), session_tenant_id(), session_role(), session_auth_level(),
        session_authenticated_at(), session_claims() - 'sid' AS claims;
 COMMIT;
 
--- It is over with the transaction, whichever way that ends, and with the statement that is one.
+-- The identity ends with the transaction, however it ends, and with a
+-- statement that is a transaction of its own.
 BEGIN;
 SELECT session_authenticate(:'alice');
 ROLLBACK;
@@ -58,7 +60,7 @@ COMMIT AND CHAIN;
 SELECT pg_temp.who();
 COMMIT;
 
--- It works where nothing may be written, at every level.
+-- Binding works in READ ONLY transactions and at every isolation level.
 BEGIN READ ONLY;
 SELECT session_authenticate(:'alice'), pg_temp.who();
 COMMIT;
@@ -66,7 +68,7 @@ BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY DEFERRABLE;
 SELECT session_authenticate(:'alice'), pg_temp.who();
 COMMIT;
 
--- Savepoints take back what was bound since.
+-- Rolling back to a savepoint restores the identity from before it.
 BEGIN;
 SELECT session_authenticate(:'alice');
 SAVEPOINT a;
@@ -91,7 +93,7 @@ ROLLBACK TO a;
 SELECT pg_temp.who();
 COMMIT;
 
--- So do the blocks of PL/pgSQL that fail.
+-- So does a PL/pgSQL block that fails.
 CREATE FUNCTION pg_temp.fail_as(token text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     inner_who text;
@@ -110,7 +112,7 @@ SELECT session_authenticate(:'alice');
 SELECT pg_temp.fail_as(:'bob'), pg_temp.fail_as(NULL), pg_temp.who();
 COMMIT;
 
--- The last token counts, and one that is not good leaves nobody.
+-- The last token counts, and an invalid token clears the identity.
 RESET ROLE;
 SELECT token AS revoked, session_revoke(token) FROM session_create('carol') \gset
 SELECT id AS over_id, token AS expired, refresh_token FROM session_create('carol', refreshable => true) \gset
@@ -129,7 +131,8 @@ SET ROLE regress_session_web;
 SELECT what, session_authenticate(:'alice') AS good, pg_temp.who() AS then, session_authenticate(token) AS bad, pg_temp.who() AS now
   FROM (TABLE bad ORDER BY n) AS bad;
 
--- It is bound to an address and an agent as any validation is, and counts as use.
+-- Binding to an address and a user agent is checked as in session_validate,
+-- and the call counts as a use.
 RESET ROLE;
 SELECT id AS bound_id, token AS bound FROM session_create('dave', ip => '192.0.2.10', user_agent => 'Firefox') \gset
 BEGIN;
@@ -144,7 +147,8 @@ SELECT session_authenticate(:'bound', '192.0.2.10', 'Firefox'), pg_temp.who();
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM session_get(:'bound_id');
 ROLLBACK;
 
--- While one is bound, it is the current one, whatever else is looked at.
+-- While a session is bound, it is the current one, even if other sessions are
+-- validated or listed.
 BEGIN;
 SELECT user_id, current FROM session_validate(:'bob');
 SELECT session_authenticate(:'alice');
@@ -153,7 +157,8 @@ SELECT user_id, current FROM session_list('alice');
 COMMIT;
 SELECT user_id, current FROM session_list('alice');
 
--- What a row says later is not known until the token is shown again.
+-- Later changes of the row do not change the identity until the token is
+-- passed again.
 BEGIN;
 SELECT session_authenticate(:'bob'), pg_temp.who();
 UPDATE session.sessions SET role = 'admin', auth_level = 3 WHERE id = :'bob_id';
@@ -163,7 +168,7 @@ SELECT session_revoke(:'bob'), pg_temp.who();
 SELECT session_authenticate(:'bob'), pg_temp.who();
 ROLLBACK;
 
--- Whatever an identity is made of, it is read as it was written.
+-- An identity is returned unchanged, whatever characters it consists of.
 BEGIN;
 CREATE TEMP TABLE names AS
 SELECT n, name, (session_create(name, tenant_id => name, role => left(name, 20))).token
@@ -175,8 +180,10 @@ SELECT n, session_authenticate(token), session_user_id() = name AS user_id, sess
 DROP TABLE names;
 ROLLBACK;
 
--- A function with a SET clause of another setting binds for good; one with this setting is a room of
--- its own, and so is one that is left by an error.
+-- An identity that is bound in a function with a SET clause for another
+-- setting stays bound after the function.  With a SET clause for
+-- session.context, or if the function raises an error, the identity from
+-- before is restored.
 CREATE FUNCTION pg_temp.other(token text) RETURNS text LANGUAGE plpgsql SET work_mem = '1MB'
 AS 'BEGIN PERFORM session_authenticate(token); RETURN pg_temp.who(); END';
 CREATE FUNCTION pg_temp.room(token text) RETURNS text LANGUAGE plpgsql SET session.context = ''
@@ -195,7 +202,7 @@ COMMIT;
 SELECT pg_temp.other(:'alice'), pg_temp.who();
 SELECT pg_temp.who();
 
--- Whoever is bound can be forgotten, for the rest of the transaction or of a savepoint.
+-- The identity can be cleared for the rest of the transaction or savepoint.
 BEGIN;
 SELECT session_authenticate(:'alice');
 SAVEPOINT s;
@@ -218,7 +225,7 @@ COMMIT;
 SELECT pg_temp.who();
 DISCARD ALL;
 
--- DISCARD takes the helpers along.
+-- DISCARD ALL dropped the helpers, so they are created again.
 \i :here/sql/include/helpers.sql
 CREATE FUNCTION pg_temp.who() RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -226,7 +233,8 @@ BEGIN
 END
 $$;
 
--- The setting itself shows which session it is, to whoever asks for it by name, and no more.
+-- SHOW and current_setting return the id of the bound session and nothing
+-- else.
 SET ROLE regress_session_web;
 SHOW session.context;
 SELECT count(*) AS listed FROM pg_settings WHERE name = 'session.context';
@@ -236,8 +244,9 @@ SELECT current_setting('session.context') = :'alice_id' AS shown;
 SELECT count(*) AS listed FROM pg_settings WHERE name = 'session.context';
 COMMIT;
 
--- Nothing that a role can do gives it a value: not one that would be good, not one that was shown,
--- not one that is nearly nothing.  Nor can those who have more to say.
+-- No statement of a role can give the setting a value: neither a valid one,
+-- nor the one shown, nor a nearly empty one.  The same holds for roles with
+-- more privileges.
 RESET ROLE;
 CREATE FUNCTION regress_session_own.definer(value text, local boolean) RETURNS text LANGUAGE sql SECURITY DEFINER
 AS $$ SELECT set_config('session.context', value, local) $$;
@@ -286,7 +295,8 @@ CREATE FUNCTION regress_session_own.trigger() RETURNS trigger LANGUAGE plpgsql
 AS $$ BEGIN NEW.value := set_config('session.context', NEW.value, true); RETURN NEW; END $$;
 CREATE TRIGGER t BEFORE INSERT ON regress_session_own.triggered FOR EACH ROW EXECUTE FUNCTION regress_session_own.trigger();
 
--- Tries all of them, each with every value; what was done is told as who is behind it then.
+-- Runs all attempts with every value; the result of a successful one is the
+-- identity after it.
 CREATE FUNCTION pg_temp.tried() RETURNS TABLE (n bigint, outcome text, tries bigint) LANGUAGE sql AS $$
     SELECT n, outcome, count(*)
       FROM (SELECT a.n, CASE WHEN outcome = 'done' THEN 'done, then ' || pg_temp.who()
@@ -302,7 +312,7 @@ SELECT * FROM pg_temp.tried();
 COMMIT;
 SELECT pg_temp.who();
 
--- With somebody bound it is the same, and who it is stays.
+-- With a session bound the results are the same, and the identity stays.
 BEGIN;
 SELECT session_authenticate(:'alice');
 SELECT outcome, sum(tries) AS tries FROM pg_temp.tried() GROUP BY outcome ORDER BY outcome COLLATE "C";
@@ -316,14 +326,14 @@ SELECT pg_temp.who();
 COMMIT;
 SELECT pg_temp.who(), regress_session_own.mine();
 
--- What is kept from when nobody was there is nobody.
+-- SET session.context FROM CURRENT without a bound session stores no identity.
 ALTER FUNCTION regress_session_own.mine() SET session.context FROM CURRENT;
 BEGIN;
 SELECT session_authenticate(:'alice');
 SELECT regress_session_own.mine(), session_user_id();
 COMMIT;
 
--- A superuser cannot either.
+-- A superuser cannot set it either.
 RESET ROLE;
 BEGIN;
 SELECT outcome, sum(tries) AS tries FROM pg_temp.tried() GROUP BY outcome ORDER BY outcome COLLATE "C";
@@ -336,7 +346,8 @@ SET session.context = 'admin';
 SELECT count(*) AS kept FROM pg_db_role_setting, unnest(setconfig) AS s WHERE s LIKE 'session.context=%';
 SELECT DISTINCT s AS kept FROM pg_proc, unnest(proconfig) AS s WHERE s LIKE 'session.context=%';
 
--- What a reader said stays what it was when somebody else is bound before the row is shown.
+-- The result of a reader does not change if another session is bound before
+-- the row is returned.
 SELECT session_user_id() AS one, session_authenticate(:'alice') AS is_bound, session_user_id() AS two, session_claim('sub') AS sub,
        session_authenticate(:'bob') AS is_bound, session_user_id() AS three, session_claim('sub') AS sub, session_authenticate(NULL) AS is_bound,
        session_user_id() AS four, session_claims() AS claims;
@@ -359,7 +370,7 @@ SELECT first.user_id, first.id = :'alice_id' AS id, first.claims ->> 'sub' AS su
  GROUP BY first.user_id, first.id, first.claims, first.claim;
 COMMIT;
 
--- So it is in PL/pgSQL, whose expressions live as long as a transaction.
+-- The same holds in PL/pgSQL, whose expressions live as long as a transaction.
 CREATE FUNCTION pg_temp.turns() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     turn record;
@@ -378,7 +389,8 @@ END
 $$;
 SELECT pg_temp.turns();
 
--- And in prepared statements, whose plans are older than who asks.
+-- The same holds in prepared statements, whose plans are older than the
+-- identity.
 PREPARE who AS SELECT session_user_id(), session_claims() ->> 'sub' AS sub, n FROM generate_series(1, 2) AS n WHERE session_user_id() IS NOT NULL;
 SET plan_cache_mode = force_generic_plan;
 BEGIN;
@@ -391,7 +403,7 @@ EXECUTE who;
 RESET plan_cache_mode;
 DEALLOCATE who;
 
--- A cursor answers for whoever is bound when a row is fetched.
+-- A cursor uses the identity at the time a row is fetched.
 BEGIN;
 SELECT session_authenticate(:'alice');
 DECLARE c CURSOR FOR SELECT n, session_user_id(), session_claims() ->> 'sub' AS sub FROM generate_series(1, 4) AS n;
@@ -402,7 +414,8 @@ SELECT session_authenticate(NULL);
 FETCH 1 FROM c;
 COMMIT;
 
--- One that outlives its transaction was filled within it.
+-- A cursor WITH HOLD was filled within its transaction and keeps that
+-- identity.
 BEGIN;
 SELECT session_authenticate(:'alice');
 DECLARE c CURSOR WITH HOLD FOR SELECT n, session_user_id() FROM generate_series(1, 2) AS n;
@@ -411,7 +424,7 @@ FETCH ALL FROM c;
 CLOSE c;
 SELECT pg_temp.who();
 
--- What is put off until the transaction ends still knows who it is for.
+-- Deferred triggers at the end of the transaction still have the identity.
 CREATE TABLE regress_session_own.done (by text);
 CREATE TABLE regress_session_own.noted (by text, claim text);
 CREATE FUNCTION regress_session_own.note() RETURNS trigger LANGUAGE plpgsql
@@ -426,7 +439,7 @@ COMMIT;
 TABLE regress_session_own.noted;
 SELECT pg_temp.who();
 
--- A procedure that commits has to show the token again.
+-- A procedure that commits must pass the token again.
 CREATE PROCEDURE pg_temp.work(token text) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM session_authenticate(token);
@@ -440,7 +453,8 @@ END
 $$;
 CALL pg_temp.work(:'alice');
 
--- Policies go by it: what is somebody's is seen, changed and added by them alone.
+-- Policies use the identity: only the owner of a row can read, change and add
+-- it.
 CREATE TABLE regress_session_own.todo (owner text, what text);
 INSERT INTO regress_session_own.todo SELECT 'user' || n, 'work' FROM generate_series(1, 5000) AS n;
 INSERT INTO regress_session_own.todo VALUES ('alice', 'tea'), ('alice', 'cake'), ('bob', 'beer'), (NULL, 'lost');
@@ -475,7 +489,8 @@ EXECUTE mine;
 INSERT INTO regress_session_own.todo VALUES (NULL, 'nobody''s');
 \set VERBOSITY default
 
--- An index on the owner is used, also with a condition that might tell about others' rows.
+-- An index on the owner is used, also together with a condition that could
+-- leak other users' rows.
 CREATE FUNCTION regress_session_own.peek(owner text) RETURNS boolean LANGUAGE plpgsql COST 0.0000001
 AS $$ BEGIN RAISE NOTICE 'saw %', owner; RETURN true; END $$;
 EXPLAIN (COSTS OFF) SELECT * FROM regress_session_own.todo;
@@ -485,7 +500,7 @@ SELECT count(*) FROM regress_session_own.todo WHERE regress_session_own.peek(own
 COMMIT;
 RESET ROLE;
 
--- Without its tables, nobody is bound any more.
+-- Without the tables of the extension, no session can be bound.
 BEGIN;
 SELECT session_authenticate(:'alice');
 DROP EXTENSION session CASCADE;

@@ -1,13 +1,13 @@
--- Headers of cookies: what is sent, what is refused, and what is read.
+-- Headers of cookies: what is sent, refused and read.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- Without arguments a cookie is as the settings have it.
+-- Without arguments, the settings determine the attributes.
 SELECT session_cookie_header('abc');
 SELECT session_cookie_header('');
 
--- Every option, on and off.
+-- Every attribute, on and off.
 CREATE FUNCTION pg_temp.headers_of(arguments text) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -26,14 +26,14 @@ SELECT option, header FROM unnest(ARRAY[
     pg_temp.headers_of($$'v', $$ || CASE WHEN option LIKE 'name%' THEN '' ELSE $$'sid', $$ END || option) AS header;
 SELECT session_cookie_header('v', '__Secure-sid', '400 days', '/app', 'example.com', true, true, 'none', true);
 
--- Max-Age: whole seconds, never more than asked for, from zero to 400 days.
+-- Max-Age: whole seconds, rounded down, from zero to 400 days.
 SELECT age, substring(h FROM 'Max-Age=[0-9]+') AS max_age
   FROM unnest(ARRAY['0', '0.9 s', '1 s', '1.999999 s', '1 month', '1 year', '400 days', '9600 hours 0.5 s']::interval[]) AS age,
        session_cookie_header('v', max_age => age) AS h;
 SELECT age, pg_temp.error_of(format('session_cookie_header(''v'', max_age => %L)', age)) AS error
   FROM unnest(ARRAY['-0.000001 s', '-1 day', '400 days 1 s', '13 months 11 days', '178000000 years']::interval[]) AS age;
 
--- The settings are the defaults; arguments outrank them.
+-- The settings are defaults; arguments take precedence.
 BEGIN;
 SET LOCAL session.cookie_name = 'other';
 SET LOCAL session.cookie_path = '/shop';
@@ -47,7 +47,7 @@ SELECT session_cookie_read('__Host-session=1; other=2');
 SELECT session_cookie_header('v', '__Host-a', NULL, '/', '', true, true, 'none');
 ROLLBACK;
 
--- What browsers would refuse is an error that names the argument.
+-- Attributes that browsers would refuse are errors that name the argument.
 SELECT call, pg_temp.error_of(format('session_cookie_header(''v'', %s)', call)) AS error
   FROM unnest(ARRAY[
     $$'__Host-a', secure => false$$,
@@ -66,7 +66,7 @@ SELECT call, pg_temp.error_of(format('session_cookie_header(''v'', %s)', call)) 
     $$'a', same_site => 'none', secure => false$$,
     $$'a', partitioned => true, secure => false$$]) AS call;
 
--- So is what no header can hold.
+-- So are characters that a header cannot contain.
 SELECT call, pg_temp.error_of(format('session_cookie_header(''v'', %s)', call)) AS error
   FROM unnest(ARRAY[
     $$''$$, $$'a b'$$, $$'a=b'$$, $$'a;b'$$, $$E'a\r\nb'$$, $$E'\xc3\xa4'$$, $$repeat('a', 1025)$$,
@@ -80,7 +80,7 @@ SELECT session_cookie_header('not; good');
 SELECT session_cookie_header('v', domain => 'example.com');
 SELECT session_cookie_header(repeat('x', 500000));
 
--- Of all characters that a text can have, a value may hold 90.
+-- Of all characters of a text, 90 are allowed in a value.
 SELECT string_agg(c, '' ORDER BY n) AS accepted, count(*)
   FROM generate_series(1, 255) AS n, chr(n) AS c
  WHERE pg_temp.error_of(format('session_cookie_header(%L)', 'a' || c || 'b')) IS NULL;
@@ -88,7 +88,7 @@ SELECT DISTINCT left(pg_temp.error_of(format('session_cookie_header(%L)', c || '
   FROM generate_series(1, 255) AS n, chr(n) AS c
  WHERE n <= 32 OR n >= 127 OR c IN ('"', ',', ';', '\');
 
--- Settings are checked when they are used, and the error names them.
+-- Settings are checked when they are used, and the error names the setting.
 BEGIN;
 SET LOCAL session.cookie_domain = 'example.com';
 SELECT pg_temp.error_of('session_cookie_header(''v'')');
@@ -108,12 +108,14 @@ SELECT pg_temp.error_of('session_cookie_header(''v'')');
 SELECT pg_temp.error_of('session_cookie_clear(''__Secure-a'')');
 ROLLBACK;
 
--- A header has 4096 bytes at most, attributes included; a longer value takes chunks.
+-- A header has at most 4096 bytes including its attributes; a longer value is
+-- split into chunks.
 SELECT n, length(h), left(h, 20) AS header FROM (VALUES (3993), (4038), (4039), (9000)) AS v (n),
        session_cookie_header(repeat('x', n), 'sid', '1 h', domain => 'example.com') AS h;
 SELECT count(*), max(length(h)) FROM session_cookie_header(repeat('x', 405000), 's') AS h;
 
--- What a browser keeps of some headers, and sends back.
+-- Returns the Cookie header that a browser sends after it has received some
+-- Set-Cookie headers.
 CREATE FUNCTION pg_temp.sent_back(headers text[]) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -136,7 +138,7 @@ SELECT count(*) AS lengths,
        count(*) FILTER (WHERE session_cookie_read(pg_temp.sent_back(ARRAY(SELECT session_cookie_header(v)))) = v) AS came_back
   FROM lengths, LATERAL (SELECT substr(repeat('0123456789abcdefghij', 1001), 1 + n % 20, n) AS v) AS value;
 
--- A value replaces another of whatever length, and clearing leaves none of it.
+-- A value replaces another one of any length, and clearing removes all of it.
 SELECT old, new,
        session_cookie_read(pg_temp.sent_back(
            ARRAY(SELECT session_cookie_header(repeat('o', old))) ||
@@ -146,19 +148,21 @@ SELECT old, new,
            ARRAY(SELECT session_cookie_header(repeat('o', old))) ||
            ARRAY(SELECT session_cookie_clear(cookie_header => pg_temp.sent_back(ARRAY(SELECT session_cookie_header(repeat('o', old))))))) IS NULL AS cleared
   FROM (VALUES (10, 10), (10, 9000), (9000, 10), (20000, 9000), (9000, 20000)) AS v (old, new);
--- One that grows or stops being in chunks needs no clearing for that.
+-- A value that grows, or that no longer needs chunks, needs no clearing
+-- before.
 SELECT old, new,
        session_cookie_read(pg_temp.sent_back(
            ARRAY(SELECT session_cookie_header(repeat('o', old))) ||
            ARRAY(SELECT session_cookie_header(repeat('n', new))))) = repeat('n', new) AS replaced
   FROM (VALUES (10, 10), (10, 9000), (9000, 10), (9000, 20000)) AS v (old, new);
 
--- Clearing: the cookie, and the chunks in the request; nothing else of the request comes back.
+-- session_cookie_clear removes the cookie and those chunks that the request
+-- has; no other text of the request is returned.
 SELECT session_cookie_clear();
 SELECT session_cookie_clear('sid', NULL);
 SELECT session_cookie_clear('sid', 'sid=1; other=2; sid.0=a; sid.11=b; sid.0=c; sid.03=d; sid.100=e; sid.x=f; SID.1=g; sid-x=h; sid.2');
 SELECT session_cookie_clear('sid', E'sid.1\r\nSet-Cookie: a=b; sid.2 \r\n=x; sid.3\n');
--- The cookie with the snapshot goes too, where the request has it.
+-- It also removes the cookie with the snapshot, if the request has it.
 SELECT session_cookie_clear('sid', 'sid=1; sid-cache=2; sid-cache.0=3; sid-cache.7=4; sid-cached=5; SID-cache=6; sid-cache-cache=7');
 SELECT session_cookie_clear(cookie_header => '__Host-session=1; __Host-session-cache=2');
 SELECT session_cookie_clear('sid', 'sid=1; sid-cache');
@@ -166,7 +170,7 @@ SELECT count(*) FROM session_cookie_clear(repeat('s', 1024), 'a=b; ' || repeat('
 SELECT count(*) FROM session_cookie_clear('sid', (SELECT string_agg('sid.' || n, '=;') FROM generate_series(0, 1000) AS n) || '=');
 SELECT pg_temp.error_of('session_cookie_clear(''a b'')');
 
--- Reading: exactly the name, or its chunks without a gap.
+-- session_cookie_read finds exactly the name, or its chunks without a gap.
 \pset null (null)
 SELECT header, session_cookie_read(header, 's') AS value FROM unnest(ARRAY[
     's=1', 'a=0; s=1', 'a=0;s=1;', '  s  =  1  ', 's=1=2==', 's=', 's=""', 's="1 2"', 's=%20', 's=1; s=2',
@@ -179,13 +183,13 @@ SELECT session_cookie_read('__Host-session=1; session=2'), session_cookie_read('
 SELECT pg_temp.error_of('session_cookie_read(''a=b'', ''a=b'')');
 SELECT pg_temp.error_of('session_cookie_read(NULL, '''')');
 
--- Junk is no error, however much of it there is.
+-- Junk of any length causes no error.
 SELECT junk, session_cookie_read(repeat(junk, 10000000 / length(junk)), 's') IS NULL AS nothing,
        session_cookie_read(repeat(junk, 10000000 / length(junk)) || ';s=1', 's') AS found,
        (SELECT count(*) FROM session_cookie_clear('s', repeat(junk, 10000000 / length(junk)))) AS cleared
   FROM unnest(ARRAY[';', '=', ' ', 's', 's;', 's.', 's.1', '"', '=;', 'a=b;', E's\n=;']) AS junk;
 
--- They are everyone's, read settings and nothing else, and run in parallel workers.
+-- These functions are public, read only settings, and run in parallel workers.
 SELECT proname, provolatile, proparallel, proisstrict, proretset, proacl
   FROM extension_functions WHERE proname IN ('session_cookie_header', 'session_cookie_clear', 'session_cookie_read')
  ORDER BY proname COLLATE "C";

@@ -1,11 +1,13 @@
--- Cookies that carry their own proof: every encoding, those of other systems, and what is refused.
+-- Cookies that carry their own proof: all encodings, the formats of other
+-- systems, and what is refused.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
 CREATE TEMP VIEW encodings AS
 SELECT n, encoding FROM unnest('{compact,jwt,jwe,sealed}'::text[]) WITH ORDINALITY AS t (encoding, n);
--- What a cookie says besides its times; NULL when it is not accepted.
+-- Returns the claims of a cookie without its times; NULL if it is not
+-- accepted.
 CREATE FUNCTION pg_temp.opened(cookie text, purpose text DEFAULT 'session') RETURNS jsonb
 LANGUAGE sql AS $$
     SELECT session_cookie_decode(cookie, purpose) - '{iat,exp,jti}'::text[]
@@ -18,7 +20,8 @@ CREATE FUNCTION pg_temp.from_base64url(value text) RETURNS bytea
 LANGUAGE sql AS $$
     SELECT decode(rpad(translate(value, '-_', '+/'), (length(value) + 3) / 4 * 4, '='), 'base64')
 $$;
--- HMAC-SHA-256 of RFC 2104 on what the server has, for a key of at most 64 bytes.
+-- HMAC-SHA-256 of RFC 2104, computed with functions of the server, for a key
+-- of at most 64 bytes.
 CREATE FUNCTION pg_temp.hmac(message bytea, key bytea) RETURNS bytea
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -32,7 +35,8 @@ BEGIN
     RETURN sha256(outer_pad || sha256(inner_pad || message));
 END
 $$;
--- What another system would make of a text with a secret of ours.
+-- Returns the cookie that another system would make of a text with a shared
+-- secret.
 CREATE FUNCTION pg_temp.signed(message text, secret text) RETURNS text
 LANGUAGE sql AS $$
     SELECT message || '.' || pg_temp.base64url(pg_temp.hmac(convert_to(message, 'UTF8'), convert_to(secret, 'UTF8')))
@@ -45,13 +49,13 @@ CREATE FUNCTION pg_temp.jwt(header text, payload text, secret text) RETURNS text
 LANGUAGE sql AS $$
     SELECT pg_temp.signed(pg_temp.base64url(convert_to(header, 'UTF8')) || '.' || pg_temp.base64url(convert_to(payload, 'UTF8')), secret)
 $$;
--- Seconds since 1970, so many from now.
+-- Returns a time some seconds from now, in seconds since 1970.
 CREATE FUNCTION pg_temp.in_seconds(n int) RETURNS bigint
 LANGUAGE sql AS $$
     SELECT floor(extract(epoch FROM clock_timestamp()))::bigint + n
 $$;
 
--- What goes in comes out, in every encoding.
+-- Decoding returns the encoded payload, in every encoding.
 SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,mfa,other}'::text[]) AS purpose;
 CREATE TEMP TABLE payloads AS
 SELECT payload::jsonb FROM unnest(ARRAY[
@@ -63,11 +67,13 @@ SELECT encoding, count(*) AS payloads,
        count(*) FILTER (WHERE pg_temp.opened(session_cookie_encode(payload, encoding)) = payload) AS same
   FROM payloads, encodings GROUP BY n, encoding ORDER BY n;
 
--- An encoding is known by its shape; nothing in it needs quoting.
+-- The encoding is recognized by the form of the cookie; no character in it
+-- needs quoting.
 SELECT encoding, cookie ~ '^[A-Za-z0-9_.-]+$' AS plain, length(cookie) - length(replace(cookie, '.', '')) AS dots
   FROM encodings, session_cookie_encode('{"a": 1}', encoding) AS cookie ORDER BY n;
 
--- The payload gets iat, exp and jti, which it must not have; nothing else is added.
+-- Encoding adds iat, exp and jti, which the payload must not contain, and
+-- nothing else.
 SELECT encoding, payload ->> 'a' AS a,
        (payload ->> 'iat')::bigint - pg_temp.in_seconds(0) BETWEEN -60 AND 0 AS made_now,
        (payload ->> 'exp')::bigint - (payload ->> 'iat')::bigint AS ttl,
@@ -87,12 +93,13 @@ SELECT ttl, (payload ->> 'exp')::bigint - (payload ->> 'iat')::bigint AS seconds
        session_cookie_decode(session_cookie_encode('{}', ttl => ttl)) AS payload;
 SELECT count(DISTINCT session_cookie_decode(session_cookie_encode('{}')) ->> 'jti') AS jtis FROM generate_series(1, 1000);
 
--- What is inside compact and jwt can be read, of jwe and sealed it cannot.
+-- The payload of compact and jwt is readable, that of jwe and sealed is not.
 SELECT encoding, count(*) FILTER (WHERE position('readable'::bytea IN pg_temp.from_base64url(part)) > 0) AS readable
   FROM encodings, session_cookie_encode('{"a": "readable"}', encoding) AS cookie, unnest(string_to_array(cookie, '.')) AS part
  GROUP BY n, encoding ORDER BY n;
 
--- Sizes in characters: of the least that names a session, and of snapshots with more and more in them.
+-- Sizes in characters: of the smallest payload that names a session, and of
+-- snapshots with more and more claims.
 SELECT encoding, length(session_cookie_encode('{"sid": "0193a5c0-7e1f-7c3a-9a51-3f1b7c2d4e5f"}', encoding)) AS characters
   FROM encodings ORDER BY n;
 SELECT token AS small FROM session_create('42') \gset
@@ -100,7 +107,7 @@ SELECT token FROM session_create('0193a5c0-7e1f-7c3a-9a51-3f1b7c2d4e5f', tenant_
 SELECT encoding, length(session_cookie_issue(:'small', encoding)) AS small, length(session_cookie_issue(:'token', encoding)) AS larger
   FROM encodings ORDER BY n;
 
--- Every character counts: with another one in any place, left out or added, it is refused.
+-- A cookie with any character replaced, removed or added is refused.
 CREATE TEMP TABLE good AS
 SELECT n, encoding, session_cookie_encode('{"a": 1}', encoding) AS cookie FROM encodings;
 SELECT encoding, bool_and(length(cookie) < 1000) AS tried_all,
@@ -112,13 +119,14 @@ SELECT encoding, bool_and(length(cookie) < 1000) AS tried_all,
        count(session_cookie_decode(overlay(cookie PLACING ' ' FROM p FOR 0))) AS spaced
   FROM good, generate_series(1, length(cookie)) AS p GROUP BY n, encoding ORDER BY n;
 
--- So do the bits that the last character of a part does not need.
+-- So is a cookie in which the unused bits of the last character of a part are
+-- set.
 SELECT encoding, count(other) AS others, count(session_cookie_decode(other)) AS accepted
   FROM good, unnest(string_to_array('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/', NULL)) AS c,
        overlay(cookie PLACING c FROM length(cookie)) AS other
  WHERE other <> cookie GROUP BY n, encoding ORDER BY n;
 
--- Junk is NULL, whatever it is, and false to revoke.
+-- Decoding junk of any kind returns NULL, and revoking it returns false.
 CREATE TEMP TABLE junk (what text, cookie text);
 INSERT INTO junk VALUES
     ('NULL', NULL), ('nothing', ''), ('a dot', '.'), ('two dots', '..'), ('four dots', '....'), ('five dots', '.....'),
@@ -167,7 +175,8 @@ SELECT encoding, size > 40000 AS large, length(cookie) <= 65536 AS within, lengt
   FROM encodings, pg_temp.largest(encoding) AS size, session_cookie_encode(jsonb_build_object('a', repeat('x', size)), encoding) AS cookie
  ORDER BY n;
 
--- An MFA challenge: proven once with a password, good for its purpose alone, and for minutes.
+-- Example: an MFA challenge, issued after the password was checked, for one
+-- purpose and a few minutes.
 SELECT session_cookie_encode('{"sub": "42", "factor": "totp"}', 'jwe', '5 minutes', 'mfa') AS challenge \gset
 SELECT payload ->> 'sub' AS sub, payload ->> 'factor' AS factor, (payload ->> 'exp')::bigint - (payload ->> 'iat')::bigint AS seconds
   FROM session_cookie_decode(:'challenge', 'mfa') AS payload;
@@ -179,7 +188,8 @@ SELECT session_cookie_decode(:'challenge') AS decoded, session_status(:'challeng
 SELECT session_cookie_revoke(:'challenge') AS as_session, session_cookie_revoke(:'challenge', 'mfa') AS as_challenge,
        session_cookie_decode(:'challenge', 'mfa');
 
--- A revoked cookie is denied until it would have expired; others are not.
+-- A revoked cookie is on the denylist until it would have expired; other
+-- cookies are not affected.
 TRUNCATE session.denylist;
 SELECT session_cookie_encode('{"a": 1}', 'jwt', '1 hour') AS cookie, session_cookie_encode('{"a": 1}', 'jwt', '1 hour') AS twin \gset
 SELECT session_cookie_decode(:'cookie') AS payload \gset
@@ -189,7 +199,8 @@ SELECT octet_length(hash) AS bytes, expires_at - to_timestamp((:'payload'::jsonb
        hash = sha256(convert_to(E'session\njti\n' || (:'payload'::jsonb ->> 'jti'), 'UTF8')) AS is_sha256
   FROM session.denylist;
 
--- The clean-up takes what is past, and nothing sooner.
+-- session_cleanup deletes expired denylist entries, and none before they
+-- expire.
 SELECT session_cleanup();
 SELECT count(*) AS denied FROM session.denylist;
 SELECT session_cookie_revoke(:'twin');
@@ -213,7 +224,8 @@ COMMIT;
 SELECT session_cookie_decode(:'cookie');
 TRUNCATE session.denylist;
 
--- Auth.js 5: with the application's AUTH_SECRET imported, its cookies are ours, for both names and ciphers.
+-- Auth.js 5: with the AUTH_SECRET of the application imported, its cookies are
+-- accepted, for both cookie names and both ciphers.
 CREATE TEMP TABLE authjs (purpose text, enc text, cookie text);
 INSERT INTO authjs VALUES
     ('authjs.session-token', 'A256CBC-HS512', 'eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2Q0JDLUhTNTEyIiwia2lkIjoiZS0zcVBvTFl4T3dueHUzOGM1aE5Ba1F2ak5JNUIxdmFTdy1vRUYzVExWNnhiOGFsbFktcDN2akphOW81WjFNeU1SSWtoV0cxV0tNZG9BQldCbW9UTWcifQ..AAECAwQFBgcICQoLDA0ODw.MbkmrF6RPLmGCRiBDgnUqILf_w5Ttc0xWXB0ztN3WtajFNptPozqG0yA6cR4FzVarjex7bsh06y7wZuUn5JQXNaGYYZ0XUyL8BuXfhgV239flVra1TaSMsZRez6P5yJ9R3IAEA2vN8bf6UtAOmBYj9WcKsjXvbK8zN6ChjKYe5bTqhEo_SMPQZNhaQ7hV7LP.EmJ5ihU6CBJgeGqyMlFvvesEFrP9Hhf0aJc8cCxRJxw'),
@@ -226,11 +238,13 @@ SELECT purpose, enc, session_cookie_decode(cookie, purpose) FROM authjs ORDER BY
 SELECT count(session_cookie_decode(cookie, p)) AS under_another_name
   FROM authjs, unnest('{session,mfa,authjs.session-token,__Secure-authjs.session-token}'::text[]) AS p WHERE p <> purpose;
 
--- One made here has the same header, and so the same kid; decoding it here says nothing new.
+-- A cookie made here has the same header and so the same kid; decoding it
+-- returns the same claims.
 SELECT split_part(session_cookie_encode('{"sub": "42"}', 'jwe', purpose => purpose), '.', 1) = split_part(cookie, '.', 1) AS same_header
   FROM authjs WHERE enc = 'A256CBC-HS512';
 
--- Rotating AUTH_SECRET: the newest makes, those before still open; the order of the secrets is no matter.
+-- Rotating AUTH_SECRET: the newest secret signs, earlier ones still verify,
+-- and the order of the secrets does not matter.
 SELECT count(session_key_import('a newer secret of the application', NULL, purpose)) AS keys
   FROM (SELECT DISTINCT purpose FROM authjs) AS p;
 SELECT count(session_cookie_decode(cookie, purpose)) AS old_ones FROM authjs;
@@ -244,7 +258,8 @@ ROLLBACK;
 SELECT count(session_key_retire(kid)) AS retired FROM session.key_ring WHERE purpose ~ 'authjs' AND NOT signs;
 SELECT count(session_cookie_decode(cookie, purpose)) AS old_ones FROM authjs;
 
--- What Auth.js does not write is not read: another alg or enc, more in the header, another number of parts.
+-- Forms that Auth.js does not write are refused: another alg or enc, more
+-- header fields, another number of parts.
 SELECT count(session_key_import('correct horse battery staple 0123456789', NULL, purpose)) AS keys
   FROM (SELECT DISTINCT purpose FROM authjs) AS p;
 SELECT header, count(session_cookie_decode(pg_temp.base64url(convert_to(header, 'UTF8')) || substr(cookie, strpos(cookie, '.')), purpose)) AS accepted
@@ -256,10 +271,10 @@ SELECT header, count(session_cookie_decode(pg_temp.base64url(convert_to(header, 
 SELECT count(*) AS tried, count(session_cookie_decode(overlay(cookie PLACING CASE substr(cookie, p, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM p), purpose)) AS accepted
   FROM authjs, generate_series(1, length(cookie)) AS p WHERE purpose = 'authjs.session-token';
 
--- next-auth 4 has another salt, and so another key.
+-- next-auth 4 has another salt, and therefore another key.
 SELECT session_cookie_decode('eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAECAwQFBgcICQoL.3g2-SjKZZ0l6W5MgByEcUO6g-jkuO1LBSFpMEnReBjdeRpbw6PjsDbUw9odPKJW40_uT0W4J0g2rkSNPDniSo3CRkjGnPgK3CL_jTnXoBSaukgZFqGS90Xt09w.SdbDCzU_BVuznsRhK81rRQ', 'authjs.session-token');
 
--- goauth: compact and jwt, with its key as it is.
+-- goauth: compact and jwt, with the key used unchanged.
 SELECT 'test-secret-key-for-session-cookies' AS secret \gset
 SELECT session_key_import(:'secret', 'goauth', 'goauth_session_web');
 SELECT session_cookie_decode('eyJzaWQiOiJzZXNzLTEyMy1hYmMiLCJ1aWQiOiJ1c2VyLTQ1Ni1kZWYiLCJleHAiOjQxMDI0NDQ4MDAsImlhdCI6MTcwMDAwMDAwMH0.Hj_9qvfGxS6ngeDExNTVksgf62Yc1vvPRi4MQCP1Nbc', 'goauth_session_web') AS compact;
@@ -273,7 +288,8 @@ SELECT session_cookie_encode('{"sid": "s", "uid": "u"}', 'jwt', purpose => 'goau
 SELECT convert_from(pg_temp.from_base64url(split_part(:'made', '.', 1)), 'UTF8') AS header,
        pg_temp.signed(split_part(:'made', '.', 1) || '.' || split_part(:'made', '.', 2), :'secret') = :'made' AS signed_as_theirs;
 
--- rockstar: sealed, the id of a session and nothing else, with its 32 bytes as they are.
+-- rockstar: sealed, only the id of a session, with the 32 bytes of the key
+-- used unchanged.
 SELECT session_key_import('0123456789abcdef0123456789abcdef', 'rockstar', 'rockstar_session');
 SELECT session_cookie_decode('AAECAwQFBgcICQoLXoDID_Qp4J8j8EVm7tAEyBTQyVZaEGRF', 'rockstar_session');
 SELECT pg_temp.opened(made, 'rockstar_session') AS made, length(made) % 4 AS unpadded
@@ -285,7 +301,8 @@ SELECT session_cookie_revoke('AAECAwQFBgcICQoLXoDID_Qp4J8j8EVm7tAEyBTQyVZaEGRF',
        session_cookie_decode('AAECAwQFBgcICQoLXoDID_Qp4J8j8EVm7tAEyBTQyVZaEGRF', 'rockstar_session');
 SELECT expires_at FROM session.denylist WHERE expires_at = 'infinity';
 
--- With a key of theirs, what is signed right and says something wrong is refused just so.
+-- With an imported key too, a cookie with a correct signature and wrong
+-- content is refused.
 CREATE TEMP TABLE claims (good boolean DEFAULT false, payload text);
 INSERT INTO claims (good, payload) VALUES
     (true, '{"a":1}'), (true, '{"a":1,"exp":4102444800,"iat":1700000000,"nbf":1700000000}'), (true, ' { "a" : 1 } '), (true, '{"exp":4102444800}'),
@@ -313,11 +330,12 @@ SELECT left(payload, 40) AS misjudged FROM judged WHERE compact <> good OR jwt <
 SELECT count(*) FILTER (WHERE session_cookie_revoke(pg_temp.compact(convert_to(payload, 'UTF8'), :'secret'), 'goauth_session_web')) AS revoked
   FROM claims WHERE NOT good;
 
--- Bytes that are no UTF-8 are refused, too.
+-- Bytes that are not UTF-8 are refused too.
 SELECT bytes, session_cookie_decode(pg_temp.compact('{"a":"' || bytes || '"}', :'secret'), 'goauth_session_web') AS decoded
   FROM unnest(ARRAY['\x41', '\x80', '\xc0af', '\xeda080', '\xf5808080', '\xff']::bytea[]) AS bytes;
 
--- The header agrees with the key or is refused, whatever it says and however it is signed.
+-- A cookie whose header does not agree with the key is refused, whatever else
+-- the header says and however it is signed.
 SELECT header, pg_temp.opened(pg_temp.jwt(header, '{"a":1}', :'secret'), 'goauth_session_web') IS NOT NULL AS accepted
   FROM unnest(ARRAY[
     '{"alg":"HS256"}', '{"alg":"HS256","typ":"JWT"}', '{"typ":"JWT","alg":"HS256"}', '{"alg":"HS256","typ":"jwt"}', '{"alg":"HS256","typ":"application/JWT"}', '{"alg":"HS256","kid":"goauth"}', '{"alg":"HS256","x":1}',
@@ -330,7 +348,8 @@ SELECT header, pg_temp.opened(pg_temp.jwt(header, '{"a":1}', :'secret'), 'goauth
 SELECT pg_temp.base64url(convert_to('{"alg":"none"}', 'UTF8')) || '.' || pg_temp.base64url(convert_to('{"a":1}', 'UTF8')) || '.' AS none \gset
 SELECT session_cookie_decode(:'none', 'goauth_session_web') AS unsigned, session_cookie_decode(:'none') AS ours;
 
--- What is signed is the text as it came: padding, blanks and a character with idle bits are refused.
+-- The signature covers the received text: padding, blanks and a character with
+-- unused bits are refused.
 SELECT part, accepted IS NOT NULL AS accepted
   FROM unnest(ARRAY['eyJhIjoxfQ', 'eyJhIjoxfQ==', 'eyJhIjoxfQ=', 'eyJhIjoxfR', 'eyJhIjoxfQ ', 'eyJhIjox fQ', 'eyJhIjoxfQ' || E'\n', 'eyJhIjoxf', 'eyJhIj+xfQ', 'eyJhIj/xfQ', 'eyJhIj%3DfQ']) AS part,
        session_cookie_decode(pg_temp.signed(part, 'test-secret-key-for-session-cookies'), 'goauth_session_web') AS accepted;
@@ -340,7 +359,7 @@ SELECT what, session_cookie_decode(value, 'goauth_session_web') AS decoded
                        ('no payload', substr(good, 11)), ('a part more', good || '.eyJ9'), ('signed with another secret', pg_temp.signed('eyJhIjoxfQ', 'another-secret-key-for-session-cookies'))) AS t (what, value)
  ORDER BY what COLLATE "C";
 
--- What is signed in one encoding is not accepted in the shape of another.
+-- A cookie signed in one encoding is not accepted in the form of another.
 SELECT what, session_cookie_decode(value, 'goauth_session_web') AS decoded
   FROM (VALUES ('compact without its MAC', split_part(pg_temp.signed('eyJhIjoxfQ', :'secret'), '.', 1)),
                ('compact with another part', 'e30.' || pg_temp.signed('eyJhIjoxfQ', :'secret')),
@@ -349,7 +368,8 @@ SELECT what, session_cookie_decode(value, 'goauth_session_web') AS decoded
                ('jwt with parts of a jwe', pg_temp.jwt('{"alg":"HS256"}', '{"a":1}', :'secret') || '..')) AS t (what, value)
  ORDER BY what COLLATE "C";
 
--- Denying goes by purpose and jti: in whatever encoding, but for no other purpose; without a jti, by what is said.
+-- The denylist is keyed by purpose and jti, in any encoding but for no other
+-- purpose; without a jti, by the payload.
 TRUNCATE session.denylist;
 SELECT session_key_import(:'secret', 'elsewhere', 'elsewhere');
 SELECT pg_temp.compact('{"jti":"one"}', :'secret') AS one, pg_temp.jwt('{"alg":"HS256"}', '{"jti":"one","b":2}', :'secret') AS one_too,
@@ -360,13 +380,15 @@ SELECT session_cookie_decode(:'one', 'goauth_session_web') AS one, session_cooki
        session_cookie_decode(:'none', 'goauth_session_web') AS none, session_cookie_decode(:'none_too', 'goauth_session_web') AS none_too;
 SELECT count(*) AS denied, bool_and(expires_at = 'infinity') AS for_ever FROM session.denylist;
 
--- Of several with a jti, the one that lives longest says until when; revoking another changes nothing.
+-- Of several cookies with the same jti, the entry expires with the one that
+-- lives longest; revoking another one changes nothing.
 TRUNCATE session.denylist;
 SELECT exp, session_cookie_revoke(pg_temp.compact(convert_to(format('{"jti":"one","exp":%s}', exp), 'UTF8'), :'secret'), 'goauth_session_web') AS revoked
   FROM unnest('{4102444800,4102444800,4102444700,4102444900}'::bigint[]) WITH ORDINALITY AS t (exp, n) ORDER BY n;
 SELECT extract(epoch FROM expires_at)::bigint AS denied_until FROM session.denylist;
 
--- A cookie is decoded where nothing can be written, and by a retired key it is not.
+-- A cookie can be decoded in a READ ONLY transaction; one made with a retired
+-- key is not accepted.
 BEGIN READ ONLY;
 SELECT session_cookie_decode(:'two', 'goauth_session_web');
 SELECT session_cookie_revoke(:'two', 'goauth_session_web');
@@ -374,7 +396,8 @@ ROLLBACK;
 SELECT session_key_retire('goauth');
 SELECT session_cookie_decode(:'two', 'goauth_session_web'), session_cookie_revoke(:'two', 'goauth_session_web');
 
--- A forged cookie is a failed credential, and one that is over, or denied, is not.
+-- A forged cookie counts as a failed credential; an expired or denied one does
+-- not.
 SELECT session_cleanup() IS NOT NULL AS cleaned;
 SET session.strategy = 'stateless';
 SET session.cookie_name = 'elsewhere';

@@ -1,30 +1,31 @@
--- Creating sessions: arguments, defaults, ids and mistakes.
+-- Creating sessions: arguments, defaults, ids and errors.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- Without arguments the session is anonymous, and the settings decide the rest.
+-- Without arguments the session is anonymous, and the settings determine the
+-- rest.
 SELECT * FROM session_create() \gset
 SELECT user_id, tenant_id, role, auth_level, data, ip, user_agent,
        authenticated_at, refreshed_at, expires_at - created_at AS lifetime,
        idle_timeout, max_expires_at, revoked_at, revoked_reason
   FROM session.sessions \gx
 
--- The credentials are those of the row, and there is no refresh token.
+-- The credentials match the row, and there is no refresh token.
 SELECT id = :'id' AS same_id, expires_at = :'expires_at' AS same_deadline,
        pg_temp.is_recent(created_at) AS made_now,
        last_seen_at = created_at AS seen_when_made
   FROM session.sessions;
 SELECT refresh_token, refresh_expires_at FROM session_create();
 
--- What only a refreshable session has is not there.
+-- The columns of refreshable sessions are NULL.
 SELECT count(*) AS rows, count(refresh_key) AS keys,
        count(refresh_generation) AS generations,
        count(refresh_expires_at) AS deadlines, count(rotated_at) AS rotations
   FROM session.sessions;
 DELETE FROM session.sessions;
 
--- Every argument reaches the row.
+-- Every argument is stored in the row.
 SELECT * FROM session_create(
     user_id => 'alice',
     data => '{"cart": [1, 2], "theme": null}',
@@ -43,14 +44,15 @@ SELECT id, user_id, tenant_id, role, auth_level, data, ip, user_agent,
        expires_at - created_at AS lifetime, idle_timeout
   FROM session.sessions \gx
 
--- The session that validates is the same.
+-- session_validate returns the same session.
 SELECT id = :'id' AS same_id, status, user_id, tenant_id, role, auth_level,
        data, ip, user_agent, pg_temp.is_recent(created_at) AS made_now,
        authenticated_at = created_at AS authenticated_when_made,
        expires_at - last_seen_at AS ends_after, current
   FROM session_validate(:'token') \gx
 
--- The deadline that is returned is the effective one: here the idle timeout, from this use on.
+-- The returned deadline is the effective one: here the idle timeout, from this
+-- use on.
 SELECT expires_at - last_seen_at AS ends_after, pg_temp.is_recent(last_seen_at) AS seen_now FROM session_validate(:'token');
 DELETE FROM session.sessions;
 
@@ -81,35 +83,37 @@ SELECT count(*) AS ids,
   FROM session.sessions
  GROUP BY version, variant, has_time;
 
--- They sort by time of creation, also within a millisecond.
+-- Ids sort by time of creation, also within a millisecond.
 SELECT count(*) AS out_of_order
   FROM (SELECT id < lag(id) OVER (ORDER BY created_at, id) AS is_lower
           FROM session.sessions) AS ordered
  WHERE is_lower;
 
--- The rest is random: the last 62 bits are never the same.
+-- The rest of an id is random: its last 62 bits are never the same.
 SELECT count(DISTINCT right(id::text, 15)) AS tails FROM session.sessions;
 DELETE FROM session.sessions;
 
--- The caller's own id is taken as it is, a UUIDv4 too.
+-- The id of the caller is used unchanged, also if it is a UUIDv4.
 SELECT id, token FROM session_create('alice', id => '9c5b94b1-35ad-49bb-b118-8e8fc24abf80') \gset
 SELECT :'id' AS id, session_status(:'token');
 
--- An id that is taken is a unique violation, and the first session stays.
+-- An id that exists is a unique violation, and the first session is not
+-- changed.
 \set SHOW_CONTEXT never
 SELECT id FROM session_create('bob', id => '9c5b94b1-35ad-49bb-b118-8e8fc24abf80');
 \set VERBOSITY sqlstate
 SELECT id FROM session_create('bob', id => :'id');
 SELECT user_id FROM session_validate(:'token');
 
--- It is taken as long as there is a row of it, also after the session's end.
+-- The id exists as long as there is a row with it, also after the end of the
+-- session.
 SELECT session_revoke(:'token');
 SELECT id FROM session_create('bob', id => :'id');
 SELECT count(*) AS sessions, count(*) FILTER (WHERE user_id = 'bob') AS of_bob
   FROM session.sessions;
 DELETE FROM session.sessions;
 
--- A mistake of the application is an error that names the argument.
+-- An invalid argument is an error that names it.
 SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, arguments
   FROM unnest(ARRAY[
     $$ user_id => '' $$,
@@ -138,7 +142,7 @@ SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, argumen
     $$ 'alice', auth_level => -1 $$,
     $$ max_sessions => -1 $$]) AS arguments;
 
--- What is just within the bounds is not.
+-- Values just within the limits are accepted.
 SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, arguments
   FROM unnest(ARRAY[
     $$ repeat('x', 1024), tenant_id => repeat('y', 1024), role => repeat('z', 63) $$,
@@ -155,11 +159,11 @@ SELECT pg_temp.error_of('session_create(' || arguments || ')') AS error, argumen
     $$ refreshable => true $$,
     $$ refreshable => true, lifetime => '68 years' $$]) AS arguments;
 
--- A failed call leaves nothing behind: there are these and no others.
+-- A failed call creates no session: there are only these.
 SELECT count(*) AS sessions FROM session.sessions;
 DELETE FROM session.sessions;
 
--- The details say how much is allowed.
+-- The detail of an error gives the limit.
 \set VERBOSITY default
 SELECT id FROM session_create('');
 SELECT id FROM session_create(repeat('x', 1025));
@@ -167,12 +171,12 @@ SELECT id FROM session_create(data => jsonb_build_object('k', repeat('x', 65536)
 SELECT id FROM session_create(id => 'no uuid');
 \set VERBOSITY sqlstate
 
--- Names are compared byte by byte, whatever they hold.
+-- Names are compared byte by byte and may contain any character.
 SELECT token FROM session_create(E'O\'Brien \\ "x"; -- ü', tenant_id => ' ') \gset
 SELECT user_id = E'O\'Brien \\ "x"; -- ü' AS user_id, tenant_id = ' ' AS tenant_id
   FROM session_validate(:'token');
 
--- Intervals are lengths: a month is 30 days and a day is 24 hours.
+-- Intervals have fixed lengths: a month is 30 days and a day is 24 hours.
 SELECT id FROM session_create(lifetime => '1 month 2 days 3 hours') \gset
 SELECT expires_at - created_at AS lifetime FROM session.sessions WHERE id = :'id';
 DELETE FROM session.sessions;
@@ -183,19 +187,20 @@ SELECT extract(epoch FROM expires_at - created_at) / 3600 / 24 AS days
 SET TimeZone = 'UTC';
 DELETE FROM session.sessions;
 
--- A user agent is cut to 1024 bytes.
+-- A user agent is truncated to 1024 bytes.
 SELECT id FROM session_create(user_agent => 'A' || repeat('x', 5000)) \gset
 SELECT octet_length(user_agent) AS bytes, left(user_agent, 2) AS start
   FROM session.sessions;
 DELETE FROM session.sessions;
 
--- A character that would be cut in two goes as a whole, where the encoding has such.
+-- In a multibyte encoding, truncation removes whole characters.
 SELECT id FROM session_create(user_agent => 'A' || repeat('é', 600)) \gset
 SELECT octet_length(user_agent) = CASE getdatabaseencoding() WHEN 'UTF8' THEN 1023 ELSE 1024 END AS whole
   FROM session.sessions;
 DELETE FROM session.sessions;
 
--- A session is there for its own transaction, and gone when that rolls back.
+-- A new session is visible in its own transaction and is gone after a
+-- rollback.
 BEGIN;
 SELECT token FROM session_create('alice') \gset
 SELECT session_status(:'token');
@@ -208,7 +213,7 @@ ROLLBACK TO before;
 SELECT session_status(:'token');
 COMMIT;
 
--- It cannot be made where nothing can be written.
+-- A READ ONLY transaction cannot create a session.
 BEGIN READ ONLY;
 SELECT id FROM session_create('alice');
 ROLLBACK;

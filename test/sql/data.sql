@@ -1,27 +1,29 @@
--- Data: the application's own state in a session, by key and as a whole.
+-- Data: the application's own state in a session, accessed by key and as a
+-- whole.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 \pset null '(null)'
 
--- A session starts with the data it is given, by default none.
+-- A session starts with the data passed to session_create, by default an empty
+-- object.
 SELECT session_data(token) FROM session_create();
 SELECT token FROM session_create('alice', '{"theme": "dark", "cart": [1, 2]}') \gset
 SELECT session_data(:'token');
 
--- Keys are read and set one by one, and the others stay.
+-- Keys are read and set one by one, and other keys stay.
 SELECT session_data_get(:'token', 'theme'), session_data_get(:'token', 'cart');
 SELECT session_data_set(:'token', 'theme', '"light"');
 SELECT session_data_set(:'token', 'language', '"de"');
 SELECT session_data(:'token');
 
--- The row, the validation and the listings show the same.
+-- The row, session_validate and the lists return the same data.
 SELECT s.data = v.data AS validated, s.data = l.data AS listed, s.data = g.data AS got
   FROM session.sessions s, session_validate(:'token') v, session_list('alice') l,
        session_get(s.id) g
  WHERE s.user_id = 'alice';
 
--- Any JSON value can be one, and comes back as it went in.
+-- A value may be any JSON value, and is returned unchanged.
 SELECT session_data_set(:'token', 'value', value) AS set,
        session_data_get(:'token', 'value') IS NOT DISTINCT FROM value AS same, value
   FROM unnest(ARRAY['"text"', '""', '1', '-0.50', '1e100', '123456789012345678901234567890',
@@ -31,7 +33,7 @@ SELECT session_data_set(:'token', 'value', value) AS set,
 -- An unknown key is NULL, a JSON null is 'null'.
 SELECT session_data_get(:'token', 'value') AS null_value, session_data_get(:'token', 'nothing') AS no_key;
 
--- Keys are taken as they are: no paths, no positions, no case folding.
+-- Keys are used literally: no paths, no positions, no case folding.
 SELECT session_data_clear(:'token');
 CREATE TEMP TABLE keys (n serial, key text);
 INSERT INTO keys (key) VALUES
@@ -49,30 +51,31 @@ SELECT session_data(:'token');
 SELECT session_data_set(:'token', 'a', '{"b": [1, 2]}');
 SELECT session_data_get(:'token', 'a.b'), session_data_get(:'token', '{a,b}'), session_data_get(:'token', 'b');
 
--- Pop removes a key and returns what it held, once.
+-- session_data_pop removes a key and returns its value, once.
 SELECT session_data_save(:'token', '{"flash": "saved", "nothing": null, "x": 1}');
 SELECT session_data_pop(:'token', 'flash') AS first, session_data_pop(:'token', 'flash') AS second;
 SELECT session_data_pop(:'token', 'nothing') AS first, session_data_pop(:'token', 'nothing') AS second;
 SELECT session_data(:'token');
 
--- Delete is true for a live session, with or without the key.
+-- session_data_delete returns true for a live session, with or without the
+-- key.
 SELECT session_data_delete(:'token', 'x') AS there, session_data_delete(:'token', 'x') AS gone;
 SELECT session_data(:'token');
 
--- Save puts an object in place of all that was there.
+-- session_data_save replaces all data with an object.
 SELECT session_data_save(:'token', '{"a": 1, "b": 2}');
 SELECT session_data_save(:'token', '{"b": 3}');
 SELECT session_data(:'token');
 
--- Clear leaves nothing.
+-- session_data_clear removes all keys.
 SELECT session_data_clear(:'token');
 SELECT session_data(:'token');
 
--- Of a session that does not exist, there is none.
+-- A session that does not exist has no data.
 SELECT pg_temp.token_of(decode(repeat('00', 48), 'hex')) AS nobody \gset
 SELECT * FROM pg_temp.answers(:'nobody') WHERE function LIKE 'session_data%';
 
--- Mistakes of the application are errors that name the argument, also without a session.
+-- Invalid arguments are errors that name the argument, also without a session.
 SELECT call, pg_temp.error_of(replace(call, 'token', quote_literal(:'token'))) AS error,
        pg_temp.error_of(replace(call, 'token', 'NULL')) AS without_token
   FROM unnest(ARRAY[
@@ -88,7 +91,7 @@ SELECT call, pg_temp.error_of(replace(call, 'token', quote_literal(:'token'))) A
     $$session_data_save(token, 'null')$$]) AS call;
 SELECT session_data(:'token');
 
--- The limit is the size of the jsonb value: exactly that much is allowed.
+-- The limit is the size of the jsonb value; exactly that size is allowed.
 SET session.max_data_size = '1kB';
 SELECT length, pg_column_size(data) - 4 AS bytes,
        pg_temp.error_of(format('session_data_save(%L, %L)', :'token', data)) AS save,
@@ -97,10 +100,10 @@ SELECT length, pg_column_size(data) - 4 AS bytes,
   FROM generate_series(1010, 1012) AS length,
        jsonb_build_object('k', repeat('x', length)) AS data;
 
--- What was too large changed nothing.
+-- A write that was too large changes nothing.
 SELECT length(session_data_get(:'token', 'k') #>> '{}') AS length;
 
--- It is the whole that counts, not the one value.
+-- The size of all data counts, not that of one value.
 SELECT session_data_save(:'token', jsonb_build_object('a', repeat('x', 600)));
 \set VERBOSITY sqlstate
 SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 600)));
@@ -111,7 +114,7 @@ SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 600)));
 SELECT session_data_set(:'token', 'a', to_jsonb(repeat('x', 700)));
 SELECT session_data_set(:'token', repeat('b', 600), '1');
 
--- Compression does not stretch it.
+-- Compression does not increase the limit.
 RESET session.max_data_size;
 SELECT session_data_set(:'token', 'a', to_jsonb(repeat('x', 70000)));
 SELECT session_data_set(:'token', 'a', to_jsonb(repeat('x', 60000)));
@@ -119,7 +122,8 @@ SELECT pg_column_size(data) < 2000 AS is_compressed, pg_column_size(data || '{}'
   FROM session.sessions WHERE user_id = 'alice';
 SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 10000)));
 
--- Under a limit that was lowered, data can be read and made smaller, but not written.
+-- After the limit was lowered, data can be read and made smaller, but not
+-- written.
 SET session.max_data_size = '1kB';
 SELECT length(session_data_get(:'token', 'a') #>> '{}') AS length;
 SELECT session_data_set(:'token', 'b', '1');
@@ -127,7 +131,8 @@ SELECT session_data_delete(:'token', 'b'), session_data_delete(:'token', 'a');
 SELECT session_data_set(:'token', 'b', '1');
 RESET session.max_data_size;
 
--- Large data that does not compress is kept out of line and comes back whole.
+-- Large data that does not compress is stored out of line and returned
+-- unchanged.
 SELECT string_agg(encode(sha256(n::text::bytea), 'hex'), '') AS large
   FROM generate_series(1, 900) AS n \gset
 SELECT session_data_set(:'token', 'large', to_jsonb(:'large'::text));
@@ -143,7 +148,8 @@ SELECT session_data_set(:'token', 'small', '1');
 SELECT session_data_pop(:'token', 'large') #>> '{}' = :'large' AS popped;
 SELECT session_data(:'token');
 
--- What comes out as it went in is not written again; what does not, is.
+-- A write that does not change the data does not write the row; a write that
+-- does, does.
 CREATE FUNCTION pg_temp.writes(call text, token text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -192,7 +198,7 @@ SELECT (SELECT count(*) FROM jsonb_object_keys(data)) AS keys,
        data -> 'k1' AS k1, data -> 'k2' AS k2, data -> 'k3' AS k3, data -> 'k4' AS k4
   FROM session_data(:'token') AS data;
 
--- Where nothing can be written, data can be read.
+-- Data can be read in a READ ONLY transaction.
 BEGIN READ ONLY;
 SELECT session_data_get(:'token', 'k5'), (session_data(:'token')) -> 'k6' AS k6;
 SELECT session_data_set(:'token', 'k5', '1');

@@ -1,4 +1,5 @@
--- Whatever default privileges say, the installation leaves the owner's privileges and the public ones.
+-- The installation leaves only the privileges of the owner and the public
+-- ones, whatever the default privileges are.
 CREATE ROLE regress_session_anon;
 CREATE ROLE regress_session_other;
 CREATE ROLE regress_session_super SUPERUSER;
@@ -34,7 +35,8 @@ LANGUAGE sql AS $$
       FROM listed, aclexplode(acl) x
 $$;
 
--- The usual defaults: this is how it has to be.
+-- The result with the usual default privileges, which all other cases must
+-- match.
 SET search_path = pg_catalog;
 CREATE EXTENSION session SCHEMA regress_session_api;
 CREATE TEMP TABLE usual AS SELECT * FROM pg_temp.held();
@@ -44,7 +46,8 @@ SELECT object, privilege FROM usual WHERE grantee = 'PUBLIC' AND object NOT LIKE
  ORDER BY object COLLATE "C";
 DROP EXTENSION session;
 
--- Each kind of default privilege, and all of them; prints what differs from the usual.
+-- Each kind of default privilege, and all of them together; prints the
+-- differences from the usual result.
 CREATE PROCEDURE pg_temp.try(settings text[], creator name DEFAULT current_user)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -105,7 +108,8 @@ BEGIN
 END
 $$;
 
--- In a hostile database the roles can do what they can do elsewhere.
+-- In a database with hostile default privileges, the roles have the same
+-- access as elsewhere.
 ALTER DEFAULT PRIVILEGES GRANT ALL ON FUNCTIONS TO regress_session_anon;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO regress_session_anon;
 ALTER DEFAULT PRIVILEGES GRANT ALL ON SCHEMAS TO regress_session_anon;
@@ -131,12 +135,13 @@ SELECT regress_session_api.session_list('alice');
 RESET ROLE;
 \set VERBOSITY default
 
--- Default privileges of later do not reach what is there already.
+-- Default privileges that are set later do not affect existing objects.
 ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM regress_session_anon;
 SELECT * FROM session.privileges;
 DROP EXTENSION session;
 
--- A schema in which other roles may create functions gets a warning; in its owner's hands it does not.
+-- The installation warns of a schema in which other roles may create
+-- functions, and not of one where only its owner may.
 GRANT CREATE ON SCHEMA regress_session_api TO regress_session_super;
 CREATE EXTENSION session SCHEMA regress_session_api;
 DROP EXTENSION session;

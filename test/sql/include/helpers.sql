@@ -1,11 +1,12 @@
--- What several tests use.  All of it is in pg_temp and goes with the connection.
+-- Objects that several tests use, in pg_temp, so they end with the connection.
 \set ECHO none
 
--- Spans of days are taken off timestamps below; no clock may change in between.
+-- The procedure below subtracts days from timestamps, so a time zone without
+-- daylight saving time is needed.
 SET TimeZone = 'UTC';
 
--- Lets time pass: all that is known happened that much earlier, the uses that
--- are not written yet included.
+-- Lets time pass: moves everything recorded about sessions into the past by a
+-- span, including uses that are not written yet.
 CREATE PROCEDURE pg_temp.pass(span interval)
 LANGUAGE sql AS $$
     UPDATE session.sessions SET
@@ -21,26 +22,27 @@ LANGUAGE sql AS $$
         purge_at = purge_at - span
 $$;
 
--- Did that happen within the last minute?  False for never.
+-- Returns whether a time is within the last minute; false for NULL.
 CREATE FUNCTION pg_temp.is_recent(moment timestamptz) RETURNS boolean
 LANGUAGE sql AS $$
     SELECT coalesce(moment > clock_timestamp() - interval '1 minute'
                     AND moment <= clock_timestamp(), false)
 $$;
 
--- A token with these bytes in it.
+-- Returns a token with the given bytes.
 CREATE FUNCTION pg_temp.token_of(bytes bytea) RETURNS text
 LANGUAGE sql AS $$
     SELECT 'st_' || translate(encode(bytes, 'base64'), E'+/\n', '-_')
 $$;
 
--- The bytes in a token: 16 of the id and 32 of the secret.
+-- Returns the bytes of a token: 16 of the id and 32 of the secret.
 CREATE FUNCTION pg_temp.bytes_of(token text) RETURNS bytea
 LANGUAGE sql AS $$
     SELECT decode(translate(substr(token, 4), '-_', '+/'), 'base64')
 $$;
 
--- The functions of the extension, from the catalog, so that none is forgotten.
+-- The functions of the extension, from the catalog, so that tests cover all of
+-- them.
 CREATE TEMP VIEW extension_functions AS
 SELECT p.*
   FROM pg_depend d
@@ -52,7 +54,7 @@ SELECT p.*
    AND e.extname = 'session';
 GRANT SELECT ON extension_functions TO PUBLIC;
 
--- What every function that takes a token says to this one.
+-- Returns the result of every function that takes a token, for this token.
 CREATE FUNCTION pg_temp.answers(token text)
 RETURNS TABLE (function name, answer text)
 LANGUAGE plpgsql AS $$
@@ -85,7 +87,8 @@ BEGIN
 END
 $$;
 
--- What becomes of a statement: done, or SQLSTATE and message of its error.
+-- Returns the outcome of a statement: "done", or SQLSTATE and message of its
+-- error.
 CREATE FUNCTION pg_temp.outcome_of(statement text) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -96,7 +99,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- How a call of a function fails, NULL when it does not.
+-- Returns SQLSTATE and message of the error of a call, or NULL if it succeeds.
 CREATE FUNCTION pg_temp.error_of(call text) RETURNS text
 LANGUAGE sql AS $$
     SELECT nullif(pg_temp.outcome_of('SELECT FROM ' || call), 'done')
