@@ -54,7 +54,7 @@ SELECT pg_temp.ask('anon');
 TABLE now;
 COMMIT;
 
--- What the application has set to something else stays.
+-- A parameter that the application has set to another value keeps it.
 :as_anon
 SET LOCAL work_mem = '7MB';
 SET LOCAL lock_timeout = '9s';
@@ -132,7 +132,7 @@ SELECT pg_temp.ask('nobody');
 SELECT current_setting('app.region') AS region, current_setting('datestyle') AS datestyle;
 COMMIT;
 
--- No role has a say about identity, role, request, transaction and the encoding of the client.
+-- Settings of a role do not change identity, role, request, transaction and client encoding.
 ALTER ROLE regress_session_member SET session.context = '';
 ALTER ROLE regress_session_member SET role = 'regress_session_clerk';
 ALTER ROLE regress_session_member SET session_authorization = 'regress_session_clerk';
@@ -151,7 +151,7 @@ SELECT current_user, session_user, session_user_id(), current_setting('transacti
 COMMIT;
 ALTER ROLE regress_session_member RESET ALL;
 
--- What cannot be set is left out: the value names an object that is gone.
+-- A setting that cannot be applied is skipped: its value names an object that was dropped.
 CREATE SCHEMA gone;
 CREATE TEXT SEARCH CONFIGURATION gone.words (COPY = simple);
 ALTER ROLE regress_session_member SET default_text_search_config = 'gone.words';
@@ -182,7 +182,7 @@ SHOW search_path;
 COMMIT;
 ALTER ROLE regress_session_member RESET ALL;
 
--- Of the search path of the anonymous role, which PostgREST sets over its own, nothing better is known.
+-- PostgREST overwrites the search path of the anonymous role with its own, which stays.
 ALTER ROLE regress_session_anon SET search_path = api, public;
 :as_anon
 SET LOCAL search_path = api, public;

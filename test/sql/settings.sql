@@ -1,7 +1,7 @@
 -- Settings: names, defaults, ranges, and who may change them.
 CREATE EXTENSION session;
 
--- These are all, with what they are by default.
+-- All settings with their defaults.
 SELECT name, boot_val AS setting, unit, vartype, min_val, max_val, enumvals
   FROM pg_settings WHERE name LIKE 'session.%' ORDER BY name COLLATE "C";
 
@@ -18,7 +18,7 @@ SELECT count(*) FILTER (WHERE short_desc = '') AS undescribed,
        string_agg(name, ' ') FILTER (WHERE setting <> boot_val) AS changed
   FROM pg_settings WHERE name LIKE 'session.%';
 
--- What is out of range or of no known name is refused.
+-- A value out of range and an unknown name are errors.
 \set VERBOSITY sqlstate
 SET session.lifetime = 0;
 SET session.lifetime = '-1s';
@@ -63,7 +63,7 @@ ALTER SYSTEM SET session.activity_size = 10000001;
 SET session.lifetme = '1h';
 SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> reset_val;
 
--- An ordinary role does not even see where the master key is.
+-- An ordinary role cannot read where the master key is.
 CREATE ROLE regress_session_nobody;
 SET ROLE regress_session_nobody;
 SHOW session.master_key_file;
@@ -87,7 +87,7 @@ SET session.failure_threshold = 0;
 RESET ROLE;
 DROP ROLE regress_session_nobody;
 
--- The largest values are still good ones: no sum with them overflows.
+-- The largest values work: no sum with them overflows.
 SET session.lifetime = 2147483647;
 SET session.idle_timeout = 2147483647;
 SET session.max_lifetime = 2147483647;

@@ -34,7 +34,7 @@ CALL pg_temp.pass('1 minute');
 SELECT session_status(:'remembered') AS bob;
 DELETE FROM session.sessions;
 
--- Settings are those of the moment of creation.
+-- A session keeps the settings of the moment it was created.
 SELECT token FROM session_create('alice') \gset
 SET session.lifetime = '1min';
 SET session.idle_timeout = '1min';
@@ -60,7 +60,7 @@ SELECT session_status(:'token'), session_is_valid(:'token'), session_is_expired(
 SELECT count(*) AS rows FROM session_validate(:'token');
 DELETE FROM session.sessions;
 
--- Asking for the status is not using.
+-- session_status() is not a use.
 SELECT token FROM session_create('alice') \gset
 CALL pg_temp.pass('29 minutes');
 SELECT session_status(:'token'), session_is_valid(:'token'), session_is_expired(:'token');
@@ -146,7 +146,7 @@ SELECT date_trunc('minute', expires_at - created_at + '30 seconds') AS lifetime,
        pg_temp.is_recent(authenticated_at) AS authenticated_moved
   FROM session.sessions;
 
--- It is the session's own lifetime again and again, whatever the setting is now.
+-- Each refresh uses the session's own lifetime, whatever the setting is now.
 SET session.lifetime = '5min';
 CALL pg_temp.pass('59 minutes');
 SELECT date_trunc('minute', expires_at - clock_timestamp() + '30 seconds') AS ends_in
@@ -160,7 +160,7 @@ SELECT session_status(:'token');
 RESET session.lifetime;
 DELETE FROM session.sessions;
 
--- No refresh carries a session past its cap, or moves the cap.
+-- A refresh does not extend a session past its cap, and does not move the cap.
 SET session.max_lifetime = '100min';
 SELECT token FROM session_create('alice', lifetime => '1 hour') \gset
 TABLE deadlines;
@@ -197,7 +197,7 @@ CALL pg_temp.pass('50 minutes');
 SELECT session_status(:'token');
 DELETE FROM session.sessions;
 
--- The clock runs on within a transaction: what ended since it began is over.
+-- The clock advances within a transaction: a session that expired since it began has expired.
 SELECT token FROM session_create('alice') \gset
 BEGIN;
 SELECT session_status(:'token');
@@ -211,7 +211,7 @@ SELECT last_seen_at > :'begun' AS after_begin, session_status(:'token') FROM ses
 ROLLBACK;
 DELETE FROM session.sessions;
 
--- The moment of the deadline itself is past it.
+-- At the moment of its deadline a session has expired.
 SELECT token FROM session_create('alice') \gset
 UPDATE session.sessions SET expires_at = clock_timestamp();
 SELECT session_status(:'token');
