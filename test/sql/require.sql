@@ -1,4 +1,5 @@
--- Requiring a session: live at this moment, proven well enough and not too long ago.
+-- Requiring a session: live now, with a level that is high enough and an
+-- authentication that is recent enough.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -27,7 +28,8 @@ SELECT call, pg_temp.required(NULL, call) AS nobody, pg_temp.required(:'visit', 
 COMMIT;
 RESET ROLE;
 
--- A requirement that is not met is an error that says why and aborts the caller's statement.
+-- A requirement that is not met is an error that says why and aborts the
+-- caller's statement.
 SELECT session_require();
 BEGIN;
 SELECT session_authenticate(:'alice');
@@ -49,7 +51,8 @@ SELECT session_touch(:'alice'), pg_temp.required(:'alice', 'session_require(1, '
 SELECT count(*) AS refreshed FROM session_refresh(:'alice');
 SELECT pg_temp.required(:'alice', 'session_require(1, ''9 minutes'')') AS refreshed;
 
--- Level and time are read now: a change of the row after authentication counts.
+-- Level and time are read now: a change of the row after authentication
+-- counts.
 BEGIN;
 SELECT session_authenticate(:'alice');
 SELECT pg_temp.error_of('session_require(2, ''1 minute'')') AS before;
@@ -106,7 +109,8 @@ ROLLBACK TO s;
 SELECT session_authenticate(:'made'), pg_temp.error_of('session_require()');
 COMMIT;
 
--- A binding to an address is not checked again: session_authenticate() has checked it.
+-- A binding to an address is not checked again: session_authenticate() has
+-- checked it.
 BEGIN;
 SELECT token AS here FROM session_create('dave', ip => '192.0.2.1') \gset
 SET LOCAL session.bind_ip = 'exact';

@@ -18,14 +18,15 @@ UPDATE session.sessions SET last_seen_at = last_seen_at - interval '2 hours' WHE
 UPDATE session.sessions SET expires_at = expires_at - interval '2 hours', purge_at = purge_at - interval '1 day' WHERE user_id = 'carol';
 SELECT live, idle, expired, revoked, purge_backlog FROM pg_temp.here;
 
--- The master key is needed when the first key is made.  No key is made by looking.
+-- The master key is needed when the first key is created.  Reading the view
+-- creates no key.
 BEGIN;
 SELECT session_key_rotate() IS NOT NULL AS made;
 SELECT master_key FROM pg_temp.here;
 ROLLBACK;
 SELECT master_key FROM pg_temp.here;
 
--- Checks of tokens are counted by their result.
+-- Calls are counted by their result.
 CREATE TEMP TABLE before AS SELECT calls FROM pg_temp.here;
 SELECT session_status(:'live'), session_status('junk'), session_is_valid(:'live');
 SELECT FROM session_validate('st_' || repeat('A', 64));

@@ -1,4 +1,5 @@
--- Where sessions are kept: as the database keeps tables, as a cache, or in a tablespace.
+-- Where sessions are stored: in an ordinary table, in an unlogged one (cache),
+-- or in a tablespace.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -19,8 +20,8 @@ SELECT relname FROM pg_class
 SELECT relname, relpersistence, spcname FROM pg_temp.kept ORDER BY relname COLLATE "C";
 TABLE pg_temp.others;
 
--- Switching keeps every session, moves the table with its indexes and what is stored out of line,
--- and nothing else.
+-- A switch keeps every session.  It moves the table, its indexes and its TOAST
+-- table, and nothing else.
 CREATE TEMP TABLE made AS SELECT (session_create('ada', jsonb_build_object('n', n, 's', repeat(md5(n::text), 1000)))).*
   FROM generate_series(1, 3) AS n;
 SELECT session_data_set(token, 'k', '1') FROM made LIMIT 1;

@@ -1,9 +1,11 @@
--- Tokens: what they look like, what is kept of them, and what is not one.
+-- Tokens: their format, what is stored of them, and which texts are not
+-- tokens.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- A session token is 67 characters that are safe in a cookie, a header and a URL.
+-- A session token has 67 characters, which are safe in a cookie, a header and
+-- a URL.
 SELECT id, token FROM session_create('alice') \gset
 SELECT length(:'token'), :'token' ~ '^st_[A-Za-z0-9_-]{64}$' AS shape;
 
@@ -77,7 +79,8 @@ SELECT function, array_agg(DISTINCT answer) AS answers
   FROM junk, pg_temp.answers(value)
  GROUP BY function ORDER BY function COLLATE "C";
 
--- A malformed text is rejected before a table is opened: here there is no table.
+-- A malformed text is rejected before a table is opened: here there is no
+-- table.
 \set VERBOSITY sqlstate
 BEGIN;
 ALTER TABLE session.sessions RENAME TO out_of_reach;
@@ -92,7 +95,8 @@ SELECT session_refresh(value) FROM junk WHERE what = 'prefix of a refresh token'
 ROLLBACK;
 SELECT session_status(:'token');
 
--- A large text that is stored out of line is not fetched.
+-- A large text that is stored out of line is not fetched.  The last query
+-- fetches it, which shows that the count would notice.
 ALTER TABLE junk ALTER value SET STORAGE EXTERNAL;
 UPDATE junk SET value = value || 'x' WHERE octet_length(value) > 1024 * 1024;
 CREATE TEMP VIEW toast_scans AS
@@ -130,7 +134,8 @@ SELECT pg_temp.token_of(set_bit(bytes, 383, 1 - get_bit(bytes, 383))) AS wrong
   FROM pg_temp.bytes_of(:'token') AS bytes \gset
 SELECT * FROM pg_temp.answers(:'wrong');
 
--- The hash is compared as a whole: with any one bit of it wrong the token is unknown.
+-- The whole hash is compared: if any one bit of it is wrong, the token is
+-- unknown.
 CREATE FUNCTION pg_temp.status_without_bit(session uuid, n int, token text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -160,7 +165,7 @@ SELECT session_status(pg_temp.token_of(uuid_send(id) || token_hash)) AS status
 SELECT session_status(:'token') AS status, data, user_id
   FROM session_validate(:'token');
 
--- The kind of storage of the hash makes no difference.
+-- A hash that is stored out of line validates like any other.
 ALTER TABLE session.sessions SET (toast_tuple_target = 128);
 SELECT string_agg(sha256(n::text::bytea)::text, '') AS long FROM generate_series(1, 16) AS n \gset
 SELECT id AS far, token AS far_token FROM session_create(left(:'long', 1024), tenant_id => right(:'long', 1000), user_agent => :'long') \gset
