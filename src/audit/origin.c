@@ -140,11 +140,11 @@ typedef struct OriginLookup
 	int			which;
 	int64		hash;
 	TimestampTz last;			/* last noted use, or SESSION_NO_TIME */
-}			OriginLookup;
+} OriginLookup;
 
 /* Sets the last use from the rows that a scan returns. */
 static void
-read_last_use(SessionTableScan *scan, OriginLookup * lookup)
+read_last_use(SessionTableScan *scan, OriginLookup *lookup)
 {
 	lookup->last = SESSION_NO_TIME;
 	while (session_table_next(scan))
@@ -159,7 +159,7 @@ read_last_use(SessionTableScan *scan, OriginLookup * lookup)
 
 /* Looks up origins, opening the table and its index once. */
 static void
-look_up(OriginLookup * lookups, int count)
+look_up(OriginLookup *lookups, int count)
 {
 	Relation	rel = session_table_open(&origins, AccessShareLock);
 	SessionTableScan scan;
@@ -197,7 +197,7 @@ note_origin_use(int64 hash, TimestampTz now)
 
 /* Returns whether an origin was used within the retention. */
 static bool
-is_known(const OriginLookup * lookup, TimestampTz now)
+is_known(const OriginLookup *lookup, TimestampTz now)
 {
 	int64		retention = session_settings.event_retention * USECS_PER_SEC;
 
@@ -207,7 +207,7 @@ is_known(const OriginLookup * lookup, TimestampTz now)
 
 /* Returns whether a use must be noted for the origin to stay known. */
 static bool
-is_stale(const OriginLookup * lookup, TimestampTz now)
+is_stale(const OriginLookup *lookup, TimestampTz now)
 {
 	int64		retention = session_settings.event_retention * USECS_PER_SEC;
 
@@ -217,7 +217,7 @@ is_stale(const OriginLookup * lookup, TimestampTz now)
 
 /* Prepares the look-up of an origin of the row's user. */
 static void
-init_lookup(OriginLookup * lookup, const SessionRow *row, int which)
+init_lookup(OriginLookup *lookup, const SessionRow *row, int which)
 {
 	lookup->which = which;
 	lookup->hash = origin_hash(row, which);

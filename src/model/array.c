@@ -18,7 +18,7 @@ void *
 session_array_reserve(void *items, Size count, int *room, Size size,
 					  MemoryContext memory)
 {
-	Size		wanted = Max(count, (Size) Max(*room * 2, FIRST_ROOM));
+	Size		wanted = Max(count, Max((Size) *room * 2, FIRST_ROOM));
 
 	if (items != NULL && count <= (Size) *room)
 		return items;

@@ -78,7 +78,7 @@ typedef enum SessionWorkers
 	SESSION_WORKERS_NO_LAUNCHER,	/* the launcher has not started */
 	SESSION_WORKERS_OK,
 	SESSION_WORKERS_NO_SLOT		/* there was no free slot for a worker */
-}			SessionWorkers;
+} SessionWorkers;
 
 /* Most databases that are looked after. */
 #define SESSION_DATABASES 1024

@@ -37,13 +37,17 @@
 #include "compat.h"
 #include "table/shape.h"
 
+static void refuse_table(const SessionTable *table, const char *detail,
+						 const char *hint) pg_attribute_noreturn();
+static void refuse_version(const SessionTable *table, const char *detail)
+			pg_attribute_noreturn();
+
 /*
  * The kind of table
  */
 
 /* Errors because of the kind of a table; the hint says what to do. */
 static void
-pg_attribute_noreturn()
 refuse_table(const SessionTable *table, const char *detail, const char *hint)
 {
 	ereport(ERROR,
@@ -175,7 +179,6 @@ check_distribution(const SessionTable *table, Relation rel)
 
 /* Errors because a table is not the one that this library was built for. */
 static void
-pg_attribute_noreturn()
 refuse_version(const SessionTable *table, const char *detail)
 {
 	ereport(ERROR,

@@ -1,4 +1,4 @@
--- The catalog: what the extension consists of, and how its parts are declared.
+-- The catalog: the objects of the extension and how they are declared.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -6,11 +6,12 @@ CREATE EXTENSION session;
 \pset format unaligned
 \pset tuples_only on
 
--- The functions: names, the order of their arguments, defaults and results are fixed.
+-- The functions: their names, the order of their arguments, the defaults and
+-- the results are fixed.
 SELECT format('%s(%s) returns %s', proname, pg_get_function_arguments(oid), pg_get_function_result(oid)) AS function
   FROM extension_functions ORDER BY proname COLLATE "C";
 
--- The types and their columns are, too.
+-- The types and their columns are fixed, too.
 SELECT t.typname, string_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum) AS columns
   FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
  WHERE t.oid IN ('session_info'::regtype, 'session_credentials'::regtype)
@@ -18,24 +19,26 @@ SELECT t.typname, string_agg(format('%s %s', a.attname, format_type(a.atttypid, 
 \pset format aligned
 \pset tuples_only off
 
--- A function finds out for itself what is committed now, so it must not be called ahead of time,
--- left out, taken for another call with the same arguments, or run in a parallel worker; those
--- for headers look at settings only, and those that read the context at what is bound already.
+-- A function reads what is committed now.  Therefore it must not be evaluated
+-- in advance, omitted, merged with a call that has the same arguments, or run
+-- in a parallel worker.  Functions for headers read only settings, and
+-- functions that return the context read only what is already bound.
 SELECT l.lanname, p.provolatile, p.proparallel, p.proisstrict, p.prosecdef, p.proleakproof,
        p.proconfig, p.prokind, count(*)
   FROM extension_functions p JOIN pg_language l ON l.oid = p.prolang
  GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6;
 SELECT proname FROM extension_functions WHERE provolatile <> 'v' ORDER BY proname COLLATE "C";
 
--- Its C function has the name that it has in SQL, in our library.
+-- Each C function has the same name as in SQL, and is in the library of the
+-- extension.
 SELECT count(*) AS others FROM extension_functions
  WHERE prosrc <> proname OR probin <> '$libdir/session' OR proname NOT LIKE 'session\_%';
 
--- The planner is told how many rows to expect.
+-- The planner gets an estimate of the number of rows.
 SELECT prorows, array_agg(proname ORDER BY proname COLLATE "C") AS functions
   FROM extension_functions WHERE proretset GROUP BY prorows ORDER BY prorows;
 
--- Everything in the extension has a comment, columns too.
+-- Every object of the extension has a comment, and so has every column.
 CREATE TEMP VIEW uncommented AS
 SELECT pg_describe_object(classid, objid, 0) AS object
   FROM pg_depend d JOIN pg_extension e ON e.oid = d.refobjid
@@ -43,7 +46,7 @@ SELECT pg_describe_object(classid, objid, 0) AS object
    AND coalesce(obj_description(objid, classid::regclass::name), '') = ''
    AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
                     WHERE classid = 'pg_type'::regclass AND t.oid = objid
-                      AND (t.typelem <> 0 OR c.relkind IN ('r', 'v')))  -- made along with others
+                      AND (t.typelem <> 0 OR c.relkind IN ('r', 'v')))  -- created implicitly
 UNION ALL
 SELECT pg_describe_object('pg_class'::regclass, attrelid, attnum)
   FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
@@ -102,11 +105,12 @@ SELECT tgenabled, pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON 
  WHERE relnamespace = 'session'::regnamespace AND NOT tgisinternal ORDER BY tgname;
 \pset format aligned
 
--- Keys, sealed as they are, denied cookies and the history of users are part of a dump.
+-- Keys (stored sealed), denied cookies, events and the known origins of users
+-- are part of a dump.
 SELECT relname FROM pg_extension, unnest(extconfig) AS t JOIN pg_class c ON c.oid = t
  WHERE extname = 'session' ORDER BY relname COLLATE "C";
 
--- The constraints hold even against a superuser.
+-- The constraints apply even to a superuser.
 SELECT id FROM session_create('alice') \gset
 SELECT change, pg_temp.outcome_of('UPDATE session.sessions SET ' || change) AS outcome
   FROM unnest(ARRAY[
@@ -136,14 +140,16 @@ SELECT statement, pg_temp.outcome_of(statement) AS outcome
     'INSERT INTO session.events (id, at, kind) VALUES (1, now(), ''created'')',
     'INSERT INTO session.origins VALUES (1, NULL, 1)', 'INSERT INTO session.origins VALUES (1, now(), NULL)']) AS statement;
 
--- A publication of all tables keeps no row of them from being changed or deleted: each has a replica identity.
+-- A publication of all tables does not prevent updates and deletions: each
+-- table has a replica identity.
 SELECT c.oid::regclass AS without_replica_identity
   FROM pg_class c WHERE c.relnamespace = 'session'::regnamespace AND c.relkind IN ('r', 'p') AND
        CASE c.relreplident WHEN 'n' THEN true WHEN 'f' THEN false
             WHEN 'd' THEN NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
             ELSE NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident) END;
 
--- What activity, data and rotation change is not indexed, so those updates are HOT.
+-- The columns that activity, data and rotation change are not indexed, so
+-- those updates are HOT.
 SELECT a.attname AS indexed
   FROM pg_index i CROSS JOIN unnest(i.indkey) AS k (n)
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.n

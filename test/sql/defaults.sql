@@ -1,4 +1,5 @@
--- NULL for an optional argument means its default, in every function; the functions come from the catalog.
+-- In every function, NULL for an optional argument means its default.  The
+-- test takes the functions from the catalog.
 SET DateStyle = 'ISO';
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
@@ -6,7 +7,8 @@ CREATE EXTENSION session;
 SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt,other}'::text[]) AS purpose;
 CREATE TABLE app_users (id text, active boolean);
 
--- A value for every argument: one that a call needs, and for an optional one another value than its default.
+-- A value for every argument.  The value of an optional argument differs from
+-- its default.
 CREATE TEMP TABLE given (name text PRIMARY KEY, value text);
 INSERT INTO given VALUES
     ('token', 'pg_temp.setting(''token'')'), ('id', '''01890a5d-ac96-774b-bcce-b302099a8057'''), ('user_id', '''alice'''),
@@ -33,7 +35,8 @@ LANGUAGE sql AS $$
     SELECT coalesce((SELECT value FROM given_to WHERE proname = function AND name = argument), (SELECT value FROM given WHERE name = argument))
 $$;
 
--- Every optional argument, and how its function is called without.
+-- Every optional argument, and the arguments that a call of its function
+-- requires.
 CREATE TEMP VIEW optional AS
 SELECT p.proname, a.n, a.name, pg_temp.value_of(p.proname, a.name) AS another,
        (SELECT coalesce(string_agg(format('%I => %s', r.name, pg_temp.value_of(p.proname, r.name)), ', ' ORDER BY r.n), '')
@@ -43,7 +46,8 @@ SELECT p.proname, a.n, a.name, pg_temp.value_of(p.proname, a.name) AS another,
 CREATE FUNCTION pg_temp.call_of(function name, required text, more text DEFAULT NULL) RETURNS text
 LANGUAGE sql AS $$ SELECT format('%s(%s)', function, concat_ws(', ', nullif(required, ''), more)) $$;
 
--- What a call returned and did, without what is random in it; times in steps of four minutes from now.
+-- Replaces random values in a text by placeholders, and times by multiples of
+-- four minutes from now.
 CREATE FUNCTION pg_temp.steady(said text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -86,7 +90,8 @@ EXCEPTION
 END
 $$;
 
--- Two sessions of a user, one that is over, and cookies.
+-- A revoked session, a refreshable session and another session, all of one
+-- user, and cookies.
 SET session.log_events = 'all';
 SELECT set_config('test.ended', token, false) IS NOT NULL AS made FROM session_create('alice');
 SELECT session_revoke(current_setting('test.ended'));
@@ -96,7 +101,9 @@ SELECT set_config('test.token', token, false) IS NOT NULL AND set_config('test.i
 SELECT set_config('test.snapshot', session_cookie_issue(current_setting('test.token')), false) <> '' AS made,
        set_config('test.cookie', session_cookie_encode('{"a": 1}'), false) <> '' AS made;
 
--- Each in a transaction of its own; the snapshot first, because changes of its session that are undone have it ask the row, too.
+-- Each call runs in a transaction of its own.  session_cookie_validate comes
+-- first: after a change of its session was rolled back, a snapshot is also
+-- checked against the row.
 CREATE TEMP TABLE outcomes (proname name, n bigint, name text, usual text, with_null text, with_another text, with_nulls text);
 CREATE PROCEDURE pg_temp.try_all()
 LANGUAGE plpgsql AS $$
@@ -118,8 +125,11 @@ END
 $$;
 CALL pg_temp.try_all();
 
--- fails: what the call without optional arguments does, if it does; is_default: with NULL for this one, and for all, the same happens;
--- seen: with another value something else does, so that the comparison means something.
+-- - fails: the error of the call without optional arguments, if there is one.
+-- - is_default: NULL for this argument, and NULL for all, have the same effect
+--   as omitting it.
+-- - seen: another value has another effect (or raises this error), which shows
+--   that the test can tell a difference.
 SELECT proname, name, CASE WHEN usual ~ '^[0-9A-Z]{5} ' THEN usual END AS fails, with_null = usual AND with_nulls = usual AS is_default,
        CASE WHEN with_another ~ '^[0-9A-Z]{5} ' THEN with_another ELSE (with_another <> usual)::text END AS seen
   FROM outcomes ORDER BY proname COLLATE "C", n;

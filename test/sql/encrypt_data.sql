@@ -1,9 +1,11 @@
--- Data of sessions, sealed at rest: everything works the same, and the row shows nothing.
+-- Encrypted session data: all functions work the same, and the row reveals
+-- nothing.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- How the data of a user is kept: as an object that anybody can read, or as one string.
+-- Returns how the data of a user is stored: as a readable object, or sealed as
+-- one string.
 CREATE FUNCTION pg_temp.kept(name text) RETURNS text
 LANGUAGE sql AS $$
     SELECT CASE jsonb_typeof(data) WHEN 'object' THEN data::text
@@ -15,7 +17,8 @@ LANGUAGE sql AS $$
     SELECT decode(rpad(translate(s, '-_', '+/'), (length(s) + 3) / 4 * 4, '='), 'base64') FROM (SELECT data #>> '{}' AS s) AS t
 $$;
 
--- One life of data, told in a line; switched on or off, it is the same.
+-- Returns the results of all data functions in one line; they are the same
+-- with and without encryption.
 CREATE FUNCTION pg_temp.life(name text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     t text := (session_create(name, '{"cart": ["a secret book"], "n": null}')).token;
@@ -40,7 +43,8 @@ SELECT pg_temp.life('sealed') = :'story' AS same;
 SELECT pg_temp.kept('plain') AS plain, pg_temp.kept('sealed') AS sealed;
 DELETE FROM session.sessions;
 
--- Nothing of it is in the row, and the same twice is never the same bytes.
+-- The row contains no part of the data, and the same data is never encrypted
+-- to the same bytes.
 SELECT id, token FROM session_create('alice', '{"secret": "a rather readable secret"}') \gset
 SELECT id AS twin_id, token AS twin FROM session_create('bob', '{"secret": "a rather readable secret"}') \gset
 SELECT user_id, s::text LIKE '%readable%' AS readable, position('readable'::bytea IN pg_temp.bytes_in(data)) AS found, position('secret'::bytea IN pg_temp.bytes_in(data)) AS found
@@ -53,14 +57,15 @@ SELECT session_data(:'token'), session_data(:'twin');
 SELECT count(*) AS made FROM session_create('carol');
 SELECT pg_temp.kept('carol') AS empty_object;
 
--- Every write seals anew; reading writes nothing.
+-- Every write encrypts again; reading writes nothing.
 SELECT data AS before FROM session.sessions WHERE user_id = 'alice' \gset
 SELECT session_data(:'token'), session_data_get(:'token', 'secret');
 SELECT data = :'before' AS untouched FROM session.sessions WHERE user_id = 'alice';
 SELECT session_data_set(:'token', 'n', '1');
 SELECT data <> :'before' AS changed, pg_temp.kept('alice') FROM session.sessions WHERE user_id = 'alice';
 
--- It belongs to its session: in another row, or changed, it does not open.
+-- Encrypted data belongs to its session: in the row of another session, or
+-- after a change, it cannot be decrypted.
 \set VERBOSITY terse
 BEGIN;
 UPDATE session.sessions SET data = :'before' WHERE user_id = 'bob';
@@ -81,8 +86,9 @@ SELECT damage, pg_temp.outcome_of(format('UPDATE session.sessions SET data = %L 
   FROM unnest(ARRAY['""', '"a"', '"not base64url!"', '"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"', '1', '[1]', '["a"]', 'null', 'true']::jsonb[]) AS damage;
 DELETE FROM session.sessions WHERE user_id = 'carol';
 
--- Switched off, what is sealed stays readable and becomes readable to all with the next write;
--- switched on, what is not is sealed with the next.
+-- With the setting off, encrypted data stays readable for the functions, and
+-- the next write stores it unencrypted.  With the setting on, the next write
+-- encrypts unencrypted data.
 SET session.encrypt_data = off;
 SELECT token AS plain FROM session_create('dave', '{"a": 1}') \gset
 SELECT session_data(:'token'), session_data_get(:'token', 'n'), pg_temp.kept('alice') AS alice, pg_temp.kept('dave') AS dave;
@@ -93,7 +99,8 @@ SELECT session_data(:'token'), session_data(:'plain'), pg_temp.kept('alice') AS 
 SELECT session_data_set(:'plain', 'a', '2'), session_data_pop(:'token', 'n'), session_data(:'plain'), session_data(:'token');
 SELECT pg_temp.kept('alice') AS alice, pg_temp.kept('dave') AS dave;
 
--- Saving it as it is counts as a write where that changes how it is kept.
+-- Saving the same data counts as a write if the setting has changed how it is
+-- stored.
 SET session.encrypt_data = off;
 SELECT token AS dora FROM session_create('dora', '{"same": 1}') \gset
 SET session.encrypt_data = on;
@@ -101,7 +108,8 @@ SELECT session_data_save(:'dora', '{"same": 1}');
 SELECT jsonb_typeof(data) AS kept_as FROM session.sessions WHERE user_id = 'dora';
 DELETE FROM session.sessions WHERE user_id = 'dora';
 
--- What does not write the data leaves it as it was kept, whatever is set.
+-- A function that does not write the data leaves it stored as it was, whatever
+-- the setting is.
 SELECT token AS moved FROM session_regenerate(:'token') \gset
 SET session.encrypt_data = off;
 SELECT token AS moved FROM session_regenerate(:'moved') \gset
@@ -109,7 +117,8 @@ SELECT session_touch(:'moved'), (SELECT count(*) FROM session_refresh(:'moved'))
 SELECT pg_temp.kept('alice') AS alice;
 SET session.encrypt_data = on;
 
--- The limit is that of the data itself, sealed or not.
+-- The limit applies to the data before encryption, so it is the same with the
+-- setting on and off.
 CREATE FUNCTION pg_temp.largest() RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     low int := 0;
@@ -135,7 +144,8 @@ SELECT length(session_data_get(:'plain', 'a') #>> '{}') = :sealed AS kept;
 RESET session.max_data_size;
 SELECT session_data_save(:'plain', jsonb_build_object('a', repeat('x', 60000))), length(session_data_get(:'plain', 'a') #>> '{}');
 
--- A claims function sees it open; a token does not hold it by itself.
+-- A claims function receives the data decrypted; a token does not contain it
+-- by default.
 CREATE FUNCTION public.regress_session_secret(s session_info) RETURNS jsonb LANGUAGE sql AS $$SELECT jsonb_build_object('secret', s.data -> 'secret')$$;
 SELECT session_key_rotate('jwt') IS NOT NULL AS made;
 SELECT session_cookie_decode(session_jwt(:'twin'), 'jwt') -> 'secret' AS secret;
@@ -144,14 +154,15 @@ SELECT session_cookie_decode(session_jwt(:'twin'), 'jwt') -> 'secret' AS secret;
 RESET session.claims_function;
 DROP FUNCTION public.regress_session_secret(session_info);
 
--- A rollback brings back what was, as it was kept.
+-- A rollback restores the data as it was stored before.
 SELECT data AS before FROM session.sessions WHERE user_id = 'bob' \gset
 BEGIN;
 SELECT session_data_clear(:'twin'), session_data(:'twin');
 ROLLBACK;
 SELECT data = :'before' AS as_before, session_data(:'twin') FROM session.sessions WHERE user_id = 'bob';
 
--- It needs no key of the ring, and no rotation or retirement of one touches it.
+-- Encryption of data needs no key of the key ring, and rotating or retiring a
+-- key does not affect it.
 SELECT session_key_rotate() AS kid \gset
 SELECT session_key_retire(:'kid'), session_data(:'twin');
 DELETE FROM session.keys;

@@ -1,4 +1,5 @@
--- Errors: what a caller can provoke says which argument it is about, and shows no statement of ours.
+-- Errors: an error that a caller can provoke names the argument, and shows no
+-- statement of the extension.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -7,7 +8,7 @@ SELECT session_key_rotate() IS NOT NULL AS key;
 SELECT id, token FROM session_create('ada', tenant_id => 'acme') \gset
 SELECT session_cookie_encode('{}') AS cookie \gset
 
--- An id or a kid that is taken.
+-- An id or a kid that exists already.
 SELECT session_create('bob', id => :'id');
 SELECT count(session_create('bob', id => '00000000-0000-4000-8000-00000000000a')) FROM generate_series(1, 2);
 SELECT session_key_import('\x000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 'theirs');
@@ -17,10 +18,11 @@ SELECT session_key_import('\x000102030405060708090a0b0c0d0e0f1011121314151617181
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT session_create('bob', id => :'id');
 ROLLBACK;
--- Nothing is left of those that failed, and they failed before anything came of it.
+-- The failed calls had no effect.
 SELECT count(*) AS sessions FROM session.sessions;
 
--- What fails inside of our statements: a trigger of a user shows its own context, which ends there.
+-- Errors inside statements of the extension: the error of a user's trigger
+-- shows the context of that trigger and no context of the extension.
 CREATE FUNCTION public.regress_session_fail() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'failed by trigger %', TG_NAME USING errcode = 'XX999';
@@ -66,12 +68,12 @@ SELECT relation, timing, count(*) AS failed, count(*) FILTER (WHERE state = 'XX9
        pg_temp.failures(relation, 'CREATE TRIGGER mine ' || timing || ' INSERT OR UPDATE OR DELETE ON session.%I
            FOR EACH ROW EXECUTE FUNCTION public.regress_session_fail()')
  GROUP BY relation, timing ORDER BY relation, timing;
--- As a client sees it.
+-- The error as a client sees it.
 CREATE TRIGGER mine BEFORE INSERT OR UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.regress_session_fail();
 SELECT session_create();
 SELECT session_revoke(:'token');
 DROP TRIGGER mine ON session.sessions;
--- So is a constraint or a rule that a user has added.
+-- The same holds for a constraint or a rule that a user has added.
 SELECT relation, state, message, count(*), bool_or(regexp_replace(context, 'SQL statement "SELECT FROM session_.*', '') <> '') AS show_ours
   FROM unnest(ARRAY['sessions', 'keys', 'denylist', 'events', 'origins']) AS relation,
        unnest(ARRAY['ALTER TABLE session.%1$I ADD CONSTRAINT mine CHECK (false) NOT VALID',
@@ -80,7 +82,8 @@ SELECT relation, state, message, count(*), bool_or(regexp_replace(context, 'SQL 
        pg_temp.failures(relation, ddl)
  GROUP BY relation, state, message ORDER BY relation, state, message;
 
--- A rule or a trigger that has a change do nothing is an error where an answer would be wrong.
+-- If a rule or a trigger suppresses a change, the call fails where its result
+-- would be wrong.
 CREATE FUNCTION public.regress_session_ignore() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 SELECT relation, why, count(*) AS calls, state, message
   FROM unnest(ARRAY['sessions', 'keys', 'denylist', 'events', 'origins']) AS relation,
@@ -95,7 +98,7 @@ SELECT session_revoke(:'token');
 DROP RULE mine ON session.sessions;
 SELECT session_status(:'token');
 SELECT session_revoke(token), session_status(token) FROM session_create();
--- A rule that does something besides is no hindrance.
+-- A rule that does something in addition causes no error.
 CREATE TABLE public.regress_session_log (id uuid);
 CREATE RULE mine AS ON UPDATE TO session.sessions DO ALSO (INSERT INTO public.regress_session_log VALUES (OLD.id); NOTIFY regress_session);
 SELECT session_data_set(:'token', 'a', '1'), session_data(:'token');
@@ -103,7 +106,8 @@ SELECT count(*) AS logged FROM public.regress_session_log WHERE id = :'id';
 DROP RULE mine ON session.sessions;
 DROP TABLE public.regress_session_log;
 
--- Statements that grant, bind and move are ours, too.
+-- Errors in the statements that bind tables and move the storage do not show
+-- the statement either.
 CREATE TABLE public.regress_session_users (id text);
 CREATE TRIGGER session_users_changed AFTER DELETE ON public.regress_session_users FOR EACH ROW EXECUTE FUNCTION public.regress_session_fail();
 SELECT session_bind_users('public.regress_session_users', 'id');

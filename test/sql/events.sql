@@ -1,13 +1,14 @@
--- Events: what happened to which session, if that was asked for, and for as long as it is kept.
+-- Events: what happened to each session, if session.log_events requests it,
+-- kept for session.event_retention.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- What other tests have left behind is no part of this one.
+-- Remove what other tests have left behind.
 SELECT session_cleanup() IS NOT NULL AS cleaned;
 TRUNCATE session.events;
 
--- Every token that is used, so that none can be found in the end.
+-- Every token that the test uses; at its end, no event may contain one.
 CREATE TEMP TABLE tokens (token text);
 CREATE FUNCTION pg_temp.kept(token text) RETURNS text LANGUAGE sql AS $$
     INSERT INTO tokens VALUES (token) RETURNING token
@@ -21,7 +22,7 @@ CREATE PROCEDURE pg_temp.start_over() LANGUAGE sql AS $$
     TRUNCATE session.events, session.origins, session.sessions
 $$;
 
--- By default, ordinary life leaves no trace.
+-- By default, ordinary use of a session writes no events.
 SELECT id, pg_temp.kept(token) AS token
   FROM session_create('alice', ip => '192.0.2.1', user_agent => 'curl') \gset
 SELECT count(*) AS refreshed FROM session_refresh(:'token');
@@ -30,7 +31,7 @@ SELECT session_revoke(:'token');
 SELECT count(*) AS events FROM session.events;
 SELECT count(*) AS origins FROM session.origins;
 
--- All of it can be logged: who, from where, and what.
+-- All of it can be logged: the user, the origin and the details.
 SET session.log_events = 'all';
 SELECT id, pg_temp.kept(token) AS token
   FROM session_create('alice', '{"cart": 1}', 'acme', ip => '192.0.2.1', user_agent => 'curl') \gset
@@ -41,7 +42,7 @@ SELECT count(*) AS sessions FROM session.events WHERE session_id <> :'id';
 TABLE story;
 CALL pg_temp.start_over();
 
--- What changes nothing is no event: reading, use, data, and what was not done.
+-- Reads, uses, changes of data and calls without an effect write no event.
 SELECT pg_temp.kept(token) AS token FROM session_create('alice') \gset
 TRUNCATE session.events;
 SELECT count(*) AS valid FROM session_validate(:'token');
@@ -52,7 +53,8 @@ SELECT session_revoke(:'token'), session_revoke(:'token');
 TABLE story;
 CALL pg_temp.start_over();
 
--- A refreshable session tells its generation; a pair that is given again is no event.
+-- The events of a refreshable session contain its generation; returning the
+-- same pair of tokens again is no event.
 SELECT pg_temp.kept(token) AS token, pg_temp.kept(refresh_token) AS refresh_1
   FROM session_create('alice', ip => '192.0.2.1', refreshable => true) \gset
 SELECT pg_temp.kept(refresh_token) AS refresh_2 FROM session_refresh(:'refresh_1') \gset
@@ -60,14 +62,15 @@ SELECT count(*) AS again FROM session_refresh(:'refresh_1');
 SELECT pg_temp.kept(refresh_token) AS refresh_3 FROM session_refresh(:'refresh_2') \gset
 TABLE story;
 
--- An old one that is used is told as what it is, once, and not as a revocation as well.
--- It has the address and the user agent of the request, not those of the session.
+-- Reuse of an old refresh token is logged as such, once, and not as a
+-- revocation as well.  The event has the address and the user agent of the
+-- request, not those of the session.
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_1', '203.0.113.66', 'wget');
 SELECT session_cleanup();
 SELECT * FROM story WHERE kind NOT IN ('created', 'new_ip', 'refreshed');
 CALL pg_temp.start_over();
 
--- Reasons.
+-- The event of a revocation contains its reason.
 SELECT count(session_create('alice', tenant_id => 'acme', id => id)) AS made
   FROM unnest('{00000000-0000-4000-8000-000000000001,00000000-0000-4000-8000-000000000002,
                 00000000-0000-4000-8000-000000000003,00000000-0000-4000-8000-000000000004}'::uuid[]) AS id;
@@ -79,7 +82,8 @@ SELECT session_revoke_tenant('acme');
 TABLE story;
 CALL pg_temp.start_over();
 
--- A session that makes room for another is evicted, at a login as well.
+-- A session that is revoked to make room for another is logged as evicted,
+-- also if a login caused it.
 SET session.max_sessions = 1;
 SELECT count(session_create('alice')) AS made FROM generate_series(1, 2);
 SELECT pg_temp.kept(token) AS token FROM session_create() \gset
@@ -88,8 +92,9 @@ TABLE story;
 RESET session.max_sessions;
 CALL pg_temp.start_over();
 
--- A request from elsewhere tells where it came from, and that it ended the session if it did.  What
--- comes from other addresses within a minute is counted with the first.
+-- The event of a request from another origin contains that origin, and whether
+-- the request revoked the session.  Requests from other addresses within a
+-- minute are counted in the first event.
 SET session.bind_ip = 'exact';
 SELECT pg_temp.kept(token) AS token
   FROM session_create('alice', ip => '192.0.2.1', user_agent => 'curl') \gset
@@ -107,7 +112,8 @@ RESET session.bind_ip;
 RESET session.on_mismatch;
 CALL pg_temp.start_over();
 
--- A session that ended by itself is told of when it is deleted; one that was revoked was told of.
+-- The end of an expired or idle session is logged when it is deleted.  A
+-- revocation was logged before and is not logged again.
 SELECT count(session_create(name, ip => '192.0.2.1', lifetime => '1 hour')) AS made FROM unnest('{expired,revoked}'::text[]) AS name;
 SELECT count(session_create('idle', idle_timeout => '1 hour', lifetime => '1 year')) AS made;
 SELECT count(session_create('live', lifetime => '1 year')) AS made;
@@ -120,7 +126,8 @@ SELECT kind, "user", ip, detail - 'ended_at' AS detail, recent,
   FROM story ORDER BY "user";
 CALL pg_temp.start_over();
 
--- Only what is in the list is written, as it is when it happens.
+-- Only the kinds in session.log_events are logged; the setting at the time of
+-- the change decides.
 CREATE PROCEDURE pg_temp.live() LANGUAGE plpgsql AS $$
 DECLARE
     s session_credentials := session_create('alice', ip => '192.0.2.1', user_agent => 'curl');
@@ -145,7 +152,8 @@ END
 $$;
 CALL pg_temp.start_over();
 
--- A login from where the user was before is nothing new; another user, tenant, address or agent is.
+-- A login from an address and a user agent that the user has used before is
+-- not new; another user, tenant, address or user agent is.
 SET session.log_events = 'new_ip, new_user_agent';
 CREATE FUNCTION pg_temp.news(arguments text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -177,17 +185,19 @@ SELECT arguments, pg_temp.news(arguments) AS news FROM unnest(ARRAY[
     $$ ip => '192.0.2.9', user_agent => 'lynx' $$,
     $$ 'alice', ip => '192.0.2.9', user_agent => 'lynx' $$]) AS arguments;
 
--- So is the login of a session that had no user, from where it was created; stepping up is no login.
+-- The login of an anonymous session counts too, with the origin from which it
+-- was created; raising the level is no login.
 TRUNCATE session.events;
 SELECT pg_temp.kept(token) AS token FROM session_create(ip => '192.0.2.8', user_agent => 'curl') \gset
 SELECT pg_temp.kept(token) AS token FROM session_regenerate(:'token', 'alice') \gset
 SELECT pg_temp.kept(token) AS token FROM session_regenerate(:'token', 'alice', auth_level => 2) \gset
 TABLE story;
 
--- What is kept of that is no address and no name.
+-- The table of origins contains no addresses and no names.
 SELECT count(*) > 0 AS any, bool_and(pg_temp.is_recent(used_at)) AS recent FROM session.origins;
 
--- Within the retention it stays known by use, without a row for each; after it, it is new again.
+-- An origin stays known if it is used again within the retention, without a
+-- row for each use.  After the retention it is new again.
 TRUNCATE session.origins;
 SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$);
 UPDATE session.origins SET used_at = used_at - interval '22 hours';
@@ -206,7 +216,7 @@ SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$);
 SELECT session_cleanup();
 SELECT count(*) AS rows, bool_and(pg_temp.is_recent(used_at)) AS recent FROM session.origins;
 
--- With no end to the retention, it is known for ever and written once.
+-- With unlimited retention, an origin is known forever and written once.
 SET session.event_retention = 0;
 UPDATE session.origins SET used_at = used_at - interval '30 years';
 SELECT pg_temp.news($$ 'bob', ip => '192.0.2.1' $$), session_cleanup();
@@ -214,7 +224,8 @@ SELECT count(*) AS rows FROM session.origins;
 RESET session.event_retention;
 CALL pg_temp.start_over();
 
--- What a transaction did is undone with its events, but for evidence.
+-- Rolling back a transaction removes its events, except those that are
+-- evidence of an attack.
 SET session.log_events = 'all';
 SET session.bind_ip = 'exact';
 SELECT pg_temp.kept(token) AS token, pg_temp.kept(refresh_token) AS refresh_1
@@ -240,7 +251,8 @@ SELECT session_cleanup();
 SELECT count(*) AS events FROM session.events;
 TRUNCATE session.events;
 
--- A savepoint undoes its own; evidence is written where nothing else may be.
+-- Rolling back to a savepoint removes the events since then.  Evidence is also
+-- written for READ ONLY transactions.
 BEGIN;
 SELECT count(*) AS made FROM session_create('bob', ip => '192.0.2.1');
 SAVEPOINT s;
@@ -256,7 +268,8 @@ SELECT session_cleanup();
 SELECT kind, "user", ip, detail FROM story;
 TRUNCATE session.events;
 
--- It is not lost by a cleanup that is rolled back, as a whole or in part.
+-- Evidence is not lost if the cleanup that wrote it is rolled back, as a whole
+-- or to a savepoint.
 SELECT pg_temp.uses(5);
 BEGIN;
 SELECT session_cleanup();
@@ -285,7 +298,8 @@ SELECT string_agg(ip, ' ') FROM story;
 RESET session.bind_ip;
 CALL pg_temp.start_over();
 
--- More bad tokens from an address than allowed are one event, however many more there are.
+-- If an address sends more invalid tokens than session.failure_threshold, one
+-- event is written, whatever their number.
 SET session.failure_threshold = 5;
 CREATE FUNCTION pg_temp.guess(ip inet, times int) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -304,7 +318,8 @@ TRUNCATE session.events;
 SELECT pg_temp.guess('198.51.100.11', 500) AS at_once;
 TRUNCATE session.events;
 
--- An address is counted by itself, and of IPv6 the /64 as one.
+-- Each address is counted separately; the addresses of an IPv6 /64 are counted
+-- together.
 SELECT pg_temp.guess('198.51.100.12', 5), pg_temp.guess('198.51.100.13', 5),
        pg_temp.guess('::ffff:198.51.100.12', 1) AS same;
 TRUNCATE session.events;
@@ -312,8 +327,9 @@ SELECT count(pg_temp.guess('2001:db8:0:1::'::inet + n, 1)) AS guessed FROM gener
 SELECT pg_temp.guess('2001:db8:0:2::1', 5);
 TRUNCATE session.events;
 
--- Anything that is no token of a session counts, wherever it is presented; what is over does not, nor
--- does what is missing.
+-- Every value that is not the token of a session counts as a failure, in every
+-- function.  The token of an ended session does not count, and neither does an
+-- empty or missing token.
 SELECT id, pg_temp.kept(token) AS token FROM session_create('alice') \gset
 SELECT session_revoke(:'token');
 CREATE FUNCTION pg_temp.counts(token text, ip inet) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -335,7 +351,8 @@ SELECT what, pg_temp.counts(token, '198.51.100.20'::inet + n) AS counts
                (7, 'null', NULL)) AS t (n, what, token);
 TRUNCATE session.events;
 
--- Wrong secrets for one session that exists count for it as well, whatever address they come from.
+-- Wrong secrets for a session that exists are also counted for the session,
+-- whatever addresses they come from.
 SELECT id, pg_temp.kept(token) AS token FROM session_create('alice', tenant_id => 'acme') \gset
 TRUNCATE session.events;
 CREATE FUNCTION pg_temp.guess_of(id uuid, ip inet, times int) RETURNS void LANGUAGE plpgsql AS $$
@@ -354,7 +371,8 @@ SELECT pg_temp.guess_of(:'id', '2001:db8:0:3::', 1);
 SELECT session_id = :'id' AS same, kind, user_id, tenant_id, ip, detail FROM session.events ORDER BY id;
 TRUNCATE session.events;
 
--- There may be no limit, and then there is no event.
+-- With a threshold of zero, or if failures are not in session.log_events, no
+-- event is written.
 SET session.failure_threshold = 0;
 SELECT pg_temp.guess('198.51.100.40', 50) AS unlimited;
 RESET session.failure_threshold;
@@ -363,7 +381,8 @@ SELECT pg_temp.guess('198.51.100.41', 50) AS not_logged;
 SET session.log_events = 'all';
 CALL pg_temp.start_over();
 
--- Events are deleted when they are older than the retention, however many at a time.
+-- Events older than the retention are deleted, whatever session.cleanup_batch
+-- is.
 SET session.cleanup_batch = 3;
 SELECT count(session_create('alice')) AS made FROM generate_series(1, 10);
 UPDATE session.events SET at = at - interval '29 days 23 hours 59 minutes';
@@ -382,7 +401,7 @@ SELECT count(*) AS events FROM session.events;
 RESET session.event_retention;
 RESET session.cleanup_batch;
 
--- Notifications never fail, whatever has to go into them.
+-- Notifications never fail, whatever their content is.
 SET session.notify = on;
 SELECT pg_temp.kept(token) AS token
   FROM session_create(repeat(e'\x01', 1024), tenant_id => repeat('"', 1024), ip => '2001:db8::1', user_agent => repeat('é\', 700)) \gset
@@ -392,7 +411,7 @@ SELECT kind, octet_length(user_id) AS "user", octet_length(tenant_id) AS tenant,
   FROM session.events ORDER BY id;
 RESET session.notify;
 
--- It is the same at every isolation level.
+-- Events are the same at every isolation level.
 TRUNCATE session.events;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) AS events FROM session.events;
@@ -404,7 +423,7 @@ CALL pg_temp.live();
 COMMIT;
 SELECT string_agg(kind, ' ' ORDER BY id) FROM session.events;
 
--- Nothing that was a token, or a part of its secret, or its hash, was ever in an event.
+-- No event ever contained a token, a part of its secret, or its hash.
 CREATE TABLE regress_session_seen (event text);
 CREATE FUNCTION regress_session_see() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -458,7 +477,8 @@ RESET ALL;
 DROP VIEW story;
 DROP TRIGGER see ON session.events;
 DROP TRIGGER see ON session.origins;
--- An address and an agent that are known are known together, too; either may be new by itself.
+-- A known address and a known user agent are also known in combination; each
+-- may be new on its own.
 TRUNCATE session.events;
 SET session.log_events = 'new_ip, new_user_agent';
 SELECT count(session_create('pair', ip => ip, user_agent => agent)) AS logins

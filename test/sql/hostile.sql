@@ -1,14 +1,15 @@
--- Hostile callers: what is in their schemas and settings changes nothing.
+-- Hostile callers: objects in their schemas and their settings change nothing.
 CREATE EXTENSION session;
 CREATE ROLE regress_session_mallory;
 SELECT session_grant('regress_session_mallory', 'admin');
 CREATE SCHEMA evil AUTHORIZATION regress_session_mallory;
 
--- A session that is dead and due waits to be cleaned up.
+-- An ended session whose purge_at has passed waits for cleanup.
 SELECT id FROM session_create('dead') \gset
 UPDATE session.sessions SET expires_at = clock_timestamp(), purge_at = clock_timestamp();
 
--- Mallory makes a twin of every operator and function of pg_catalog that works on our types.
+-- Mallory creates a copy of every operator and function of pg_catalog that
+-- works on the types that the extension uses.
 SET ROLE regress_session_mallory;
 DO $$
 DECLARE
@@ -48,7 +49,8 @@ $$;
 SELECT count(*) > 500 AS many FROM pg_proc WHERE pronamespace = 'evil'::regnamespace;
 SELECT count(*) > 100 AS many FROM pg_operator WHERE oprnamespace = 'evil'::regnamespace;
 
--- And types, tables and one of our own functions, the tables as temporary ones too.
+-- Mallory also creates types, tables and a function of the extension, and the
+-- tables as temporary tables, too.
 DO $$
 DECLARE
     name text;
@@ -65,7 +67,7 @@ $$;
 CREATE FUNCTION evil.session_status(token text, ip inet = NULL, user_agent text = NULL) RETURNS text
 LANGUAGE sql AS 'SELECT ''active''::pg_catalog.text';
 
--- In this search path nearly nothing means what it says.
+-- In this search path, nearly every name refers to an object of Mallory's.
 SET search_path = evil, pg_temp, public, pg_catalog;
 \set VERBOSITY terse
 SELECT 'a'::pg_catalog.text = 'a'::pg_catalog.text;
@@ -73,7 +75,8 @@ SELECT now();
 SELECT NULL::uuid IS NULL AS is_null, count(id) FROM sessions;
 SELECT session_status('junk') AS not_ours;
 
--- Our functions, called by their full names, say and do what they always do.
+-- The functions of the extension, called by their qualified names, work as
+-- always.
 SELECT user_id FROM (SELECT (public.session_create('alice')).id OFFSET 0) AS made, public.session_get(id);
 SELECT id, token FROM public.session_create('bob', '{"a": 1}', 'acme', 'clerk', '192.0.2.10', 'Firefox',
     '1 hour', '10 minutes', 2, false, 2) \gset
@@ -113,11 +116,11 @@ SELECT public.session_grant('regress_session_mallory', 'admin');
 RESET search_path;
 RESET ROLE;
 
--- What they did is in the real table, and nothing is in the others.
+-- Their changes are in the real table, and the other tables are empty.
 SELECT user_id, tenant_id, revoked_reason FROM session.sessions ORDER BY created_at;
 SELECT (SELECT count(*) FROM evil.sessions) AS evil, (SELECT count(*) FROM pg_temp.sessions) AS temporary;
 
--- An installation under that search path works like any other.
+-- An extension installed under that search path works as always.
 DROP EXTENSION session;
 SET search_path = evil, pg_temp, public, pg_catalog;
 CREATE EXTENSION session SCHEMA public;
@@ -129,7 +132,7 @@ DISCARD TEMP;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- One life of a session, told in a line.
+-- Returns the results of a session from creation to cleanup in one line.
 CREATE FUNCTION pg_temp.life() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     visit public.session_credentials;
@@ -149,7 +152,7 @@ END
 $$;
 SELECT pg_temp.life();
 
--- It is the same under every setting that a caller may change.
+-- The results are the same under every setting that a caller may change.
 CREATE FUNCTION pg_temp.life_under(name text, value text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     before text := current_setting(name);
@@ -177,8 +180,8 @@ SELECT name, value, pg_temp.life_under(name, value) = pg_temp.life() AS same
                ('statement_timeout', '1h'), ('lock_timeout', '1h'))
        AS settings (name, value);
 
--- Our own settings are not among these: a caller cannot loosen them, in any way.  (Those of the
--- whole server, nobody can change from a connection.)
+-- A caller cannot change the settings of the extension in any way.  (Those for
+-- the whole server cannot be changed from any connection.)
 SELECT way, left(pg_temp.outcome_of(format(way, name)), 5) AS state, count(*) = max(settings) AS all
   FROM (SELECT name, count(*) OVER () AS settings FROM pg_settings WHERE name LIKE 'session.%' AND context = 'superuser') AS ours,
        unnest(ARRAY['SET %s = DEFAULT', 'SET %s = 1', 'SET LOCAL %s = 1', 'SELECT set_config(''%s'', ''1'', false)',
@@ -194,7 +197,8 @@ SELECT set_config('session.anything.else', '1', false);
 RESET ROLE;
 SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> reset_val;
 
--- Row-level security on the table, should an administrator turn it on, does not stop the extension.
+-- Row-level security on the table, if an administrator enables it, does not
+-- affect the extension.
 BEGIN;
 ALTER TABLE session.sessions ENABLE ROW LEVEL SECURITY;
 ALTER TABLE session.sessions FORCE ROW LEVEL SECURITY;
@@ -204,7 +208,7 @@ SET row_security = off;
 SELECT pg_temp.life();
 ROLLBACK;
 
--- The same when the tables are those of a role that is no superuser.
+-- The same holds if the owner of the table is not a superuser.
 BEGIN;
 CREATE ROLE regress_session_owner;
 GRANT USAGE ON SCHEMA session TO regress_session_owner;
@@ -217,8 +221,9 @@ SET row_security = off;
 SELECT pg_temp.life();
 ROLLBACK;
 
--- What an administrator has attached runs as the owner, and what it calls by a bare name is the
--- server's own, whatever the caller has of that name.
+-- Triggers that an administrator has added run as the owner.  A name without a
+-- schema in them means the object of the server, even if the caller has one of
+-- the same name.
 CREATE SCHEMA trap AUTHORIZATION regress_session_mallory;
 CREATE TABLE public.called (who name, what text);
 GRANT ALL ON public.called TO regress_session_mallory;
@@ -261,7 +266,8 @@ DROP TRIGGER follow ON session.events;
 DROP FUNCTION public.audit, public.follow;
 DROP TABLE public.called;
 
--- A table that only has the name is not trusted, even with all the columns.
+-- A table with the right name and columns is not trusted if it does not belong
+-- to the extension.
 BEGIN;
 CREATE TABLE public.copy (LIKE session.sessions INCLUDING ALL);
 DROP EXTENSION session;

@@ -1,6 +1,8 @@
--- Installing: where things go, what is refused, and that nothing is left behind.
+-- Installation: the schemas that it uses, what it refuses, and that removal is
+-- complete.
 
--- Functions and types go to the schema that is asked for, storage to one of its own.
+-- Functions and types go to the schema that is requested, and the tables to a
+-- schema of their own.
 CREATE SCHEMA regress_session_api;
 CREATE EXTENSION session SCHEMA regress_session_api;
 SELECT DISTINCT n.nspname, d.classid::regclass
@@ -14,7 +16,7 @@ SELECT DISTINCT n.nspname, d.classid::regclass
  WHERE e.extname = 'session' AND d.deptype = 'e'
  ORDER BY n.nspname, classid;
 
--- All of it works there, also when that schema is in nobody's search path.
+-- All functions work in that schema, even if it is not in the search path.
 SET search_path = '';
 SELECT token FROM regress_session_api.session_create('alice') \gset
 SELECT user_id, status FROM regress_session_api.session_validate(:'token');
@@ -45,7 +47,7 @@ SELECT count(*) AS accepted FROM regress_session_api.session_cookie_validate(:'s
 SELECT regress_session_api.session_revoke(:'token'), regress_session_api.session_status(:'token');
 RESET search_path;
 
--- A grant opens that schema and no other.
+-- A grant gives access to that schema and to no other.
 CREATE ROLE regress_session_app;
 SELECT regress_session_api.session_grant('regress_session_app', 'app');
 SELECT has_schema_privilege('regress_session_app', 'regress_session_api', 'USAGE') AS usage,
@@ -55,11 +57,12 @@ SET ROLE regress_session_app;
 SELECT count(*) AS made FROM regress_session_api.session_create('bob');
 RESET ROLE;
 
--- It stays where it is.
+-- The extension cannot be moved to another schema.
 \set VERBOSITY sqlstate
 ALTER EXTENSION session SET SCHEMA public;
 
--- Its parts cannot be dropped one by one, and it cannot be installed twice.
+-- Its objects cannot be dropped individually, and it cannot be installed
+-- twice.
 DROP TABLE session.sessions;
 DROP TABLE session.keys CASCADE;
 DROP TABLE session.denylist;
@@ -72,7 +75,8 @@ DROP SCHEMA session CASCADE;
 DROP FUNCTION regress_session_api.session_validate;
 CREATE EXTENSION session;
 
--- When it goes, everything of it goes, the sessions and the keys too.
+-- Dropping the extension removes all its objects, including the sessions and
+-- the keys.
 SELECT regress_session_api.session_key_rotate() IS NOT NULL AS made;
 SELECT regress_session_api.session_cookie_encode('{"a": 1}') AS cookie \gset
 DROP EXTENSION session;
@@ -82,7 +86,8 @@ SELECT count(*) AS types FROM pg_type WHERE typname LIKE 'session\_%';
 SELECT count(*) AS relations FROM pg_class
  WHERE relname ~ '^(sessions|keys|denylist|events|origins)(_|$)' OR relname = 'key_ring';
 
--- It can come back within the same connection, empty; old tokens are unknown, as are cookies.
+-- It can be installed again in the same connection.  It is empty then, and old
+-- tokens and cookies are unknown.
 CREATE EXTENSION session;
 SELECT session_status(:'token'), session_cookie_decode(:'cookie');
 SELECT session_cookie_encode('{"a": 1}');
@@ -91,7 +96,8 @@ SELECT session_data_set(:'token', 'a', '1'), session_data(:'token'), session_rev
 SELECT count(*) AS sessions FROM session.sessions;
 DROP EXTENSION session;
 
--- It also can within one transaction, and the rollback of all that leaves what was.
+-- It can be dropped and installed in one transaction, and a rollback restores
+-- the previous state.
 CREATE EXTENSION session;
 SELECT token FROM session_create('alice') \gset
 SELECT session_key_rotate() IS NOT NULL AS made;
@@ -110,7 +116,8 @@ SELECT session_status(:'token') AS alice, session_status(:'inner') AS bob,
        session_cookie_decode(:'cookie') -> 'a' AS a, session_cookie_decode(:'inner_cookie') AS b;
 SELECT session_revoke(:'token');
 
--- A schema that is there already may be anybody's: the installation fails and leaves nothing.
+-- A schema that already exists may belong to any role, so the installation
+-- fails and leaves nothing behind.
 DROP EXTENSION session;
 CREATE SCHEMA session;
 CREATE EXTENSION session;
@@ -118,7 +125,8 @@ SELECT count(*) AS functions FROM pg_proc WHERE proname LIKE 'session\_%' AND pr
 SELECT count(*) AS extensions FROM pg_extension WHERE extname = 'session';
 DROP SCHEMA session;
 
--- So may a function or a type of one of the names: it is not replaced.
+-- The same holds for a function or a type with one of its names: it is not
+-- replaced.
 CREATE FUNCTION public.session_revoke(token text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 CREATE EXTENSION session;
 DROP FUNCTION public.session_revoke(text);
@@ -127,7 +135,7 @@ CREATE EXTENSION session;
 DROP TYPE public.session_info;
 SELECT count(*) AS schemas FROM pg_namespace WHERE nspname = 'session';
 
--- Only a superuser installs it, whatever else a role may create.
+-- Only a superuser can install it, whatever else a role may create.
 SET ROLE regress_session_app;
 CREATE EXTENSION session;
 RESET ROLE;

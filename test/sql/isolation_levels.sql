@@ -1,9 +1,11 @@
--- Transactions: every isolation level, READ ONLY, and rollback, seen from one connection.
+-- Transactions: every isolation level, READ ONLY and rollback, in a single
+-- connection.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- One life of a session within one transaction, told in a line.
+-- Returns the results of a session from creation to cleanup, within one
+-- transaction, in one line.
 CREATE FUNCTION pg_temp.life() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     visit session_credentials;
@@ -42,7 +44,8 @@ SELECT count(*) FROM session.sessions;
 SELECT pg_temp.life();
 COMMIT;
 
--- A transaction with an old snapshot sees its own work, also what it did in a savepoint.
+-- A transaction with an old snapshot sees its own changes, including those in
+-- a savepoint.
 SELECT id, token FROM session_create('alice', '{"n": 0}') \gset
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) AS sessions FROM session.sessions;
@@ -57,7 +60,8 @@ SELECT session_data_get(:'token', 'n'), session_data_set(:'token', 'n', '4'), se
 COMMIT;
 SELECT session_data(:'token');
 
--- What a savepoint did is undone with it, whatever it was; the rest stays.
+-- A rollback to a savepoint undoes all changes since then and keeps those
+-- before.
 BEGIN ISOLATION LEVEL SERIALIZABLE;
 SELECT token AS kept FROM session_create('alice') \gset
 SAVEPOINT s;
@@ -73,7 +77,7 @@ COMMIT;
 SELECT session_status(:'token') AS old, session_status(:'regenerated') AS new,
        session_status(:'made') AS made, session_status(:'kept') AS kept;
 
--- So is what a PL/pgSQL block did before an exception.
+-- An exception undoes the changes of its PL/pgSQL block in the same way.
 DO $$
 DECLARE
     made session_credentials := session_create('bob');
@@ -88,7 +92,8 @@ BEGIN
 END
 $$;
 
--- An error in one of our functions leaves the transaction's other work to a savepoint.
+-- After an error in a function of the extension, a rollback to a savepoint
+-- keeps the earlier changes of the transaction.
 \set VERBOSITY sqlstate
 BEGIN;
 SELECT session_data_set(:'token', 'n', '5');
@@ -100,7 +105,8 @@ SELECT session_data_get(:'token', 'n');
 COMMIT;
 SELECT session_data_get(:'token', 'n');
 
--- What works in a READ ONLY transaction with somebody bound, and what says that it cannot.
+-- The functions that work in a READ ONLY transaction with a bound session, and
+-- the errors of those that do not.
 CREATE TABLE to_bind (id text);
 CREATE TABLE bound (id text);
 SELECT session_bind_users('bound', 'id');
@@ -168,7 +174,8 @@ BEGIN READ ONLY;
 TABLE outcomes;
 COMMIT;
 
--- It is the same at every level, and wherever READ ONLY comes from.
+-- The result is the same at every isolation level, and for every way to make a
+-- transaction READ ONLY.
 BEGIN READ ONLY;
 SELECT string_agg(concat(proname, outcome), ' ') AS read_committed FROM outcomes \gset
 COMMIT;
@@ -190,10 +197,11 @@ ROLLBACK TO s;
 SELECT session_data_set(:'token', 'n', '6');
 ROLLBACK;
 
--- None of that wrote anything.
+-- None of these calls wrote anything.
 SELECT ctid = :'ctid' AND xmin = :'xmin' AS untouched FROM session.sessions WHERE id = :'id';
 
--- In a transaction that may write, none of them is an error, but that others have ended the session.
+-- In a transaction that may write, no function fails, except because an
+-- earlier one ended the session.
 BEGIN;
 SELECT count(*) AS functions, count(*) FILTER (WHERE outcome ~ '^\d{5} (?!a session is required)') AS errors FROM outcomes;
 ROLLBACK;

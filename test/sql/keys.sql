@@ -1,9 +1,11 @@
--- The key ring: keys are made, brought in and retired, and each serves one purpose.
+-- The key ring: keys are created, imported and retired, and each key serves
+-- one purpose.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- What a cookie says besides its times; NULL when it is not accepted.
+-- Returns the content of a cookie without its times and id, or NULL if the
+-- cookie is not accepted.
 CREATE FUNCTION pg_temp.opened(cookie text, purpose text DEFAULT 'session') RETURNS jsonb
 LANGUAGE sql AS $$
     SELECT session_cookie_decode(cookie, purpose) - '{iat,exp,jti}'::text[]
@@ -14,7 +16,7 @@ SELECT kid, purpose, imported, activated_at - created_at BETWEEN '0' AND '1 seco
        pg_temp.is_recent(retired_at) AS retired_now, signs
   FROM session.key_ring ORDER BY activated_at;
 
--- Without a key there is no cookie to make, and none is accepted.
+-- Without a key no cookie can be made, and none is accepted.
 SELECT token FROM session_create('alice') \gset
 SELECT call, pg_temp.error_of(format(call, :'token')) AS error
   FROM unnest(ARRAY[
@@ -25,7 +27,8 @@ SELECT call, pg_temp.error_of(format(call, :'token')) AS error
 SELECT session_cookie_encode('{}');
 SELECT session_cookie_decode('e30.47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU');
 
--- A key that is made here has a random name, signs from now on, and is there for a purpose.
+-- A rotation creates a key for one purpose, with a random name, which signs
+-- from then on.
 SELECT session_key_rotate() AS first \gset
 SELECT :'first' ~ '^[A-Za-z0-9_-]{16}$' AS shape;
 SELECT kid = :'first' AS same, purpose, imported, at_once, made_now, retired_now, signs FROM ring;
@@ -33,10 +36,12 @@ SELECT count(DISTINCT session_key_rotate('many')) AS kids FROM generate_series(1
 SELECT signs, count(*) FROM ring WHERE purpose = 'many' GROUP BY signs ORDER BY signs;
 DELETE FROM session.keys WHERE purpose = 'many';
 
--- The master key is outside of the database, where the setting says.
+-- The master key is outside of the database, in the file that the setting
+-- names.
 SELECT pg_read_file(current_setting('session.master_key_file')) ~ '^[0-9a-f]{64}\n$' AS shape;
 
--- A secret is kept sealed: 28 bytes longer, and nothing of it can be seen.
+-- A secret is stored sealed: it is 28 bytes longer, and no part of it is
+-- readable.
 SELECT 'a secret of 36 bytes, quite readable' AS secret \gset
 SELECT session_key_import(:'secret', 'k1', 'sealing'), session_key_import(:'secret', 'k2', 'sealing');
 SELECT kid, octet_length(secret) - octet_length(:'secret'::bytea) AS more,
@@ -48,7 +53,8 @@ SELECT count(DISTINCT secret) AS secrets, count(DISTINCT substr(secret, 1, 12)) 
 SELECT count(*) AS shown FROM session.key_ring r JOIN session.keys k USING (kid)
  WHERE r::text LIKE '%' || encode(substr(secret, 1, 4), 'hex') || '%' OR r::text LIKE '%readable%';
 
--- What is sealed belongs to its name and purpose: elsewhere, or changed, it does not open.
+-- A sealed secret is bound to the name and the purpose of its key.  It does
+-- not open in another row, under another purpose, or after a change.
 SELECT session_cookie_encode('{"a": 1}', purpose => 'sealing') AS cookie \gset
 SELECT pg_temp.opened(:'cookie', 'sealing');
 \set VERBOSITY terse
@@ -78,7 +84,8 @@ ROLLBACK;
 SELECT pg_temp.opened(:'cookie', 'sealing');
 DELETE FROM session.keys WHERE purpose = 'sealing';
 
--- One row is no key: it tells whether the master key is the one that was used first.
+-- One row of session.keys is not a key: with it the server detects a master
+-- key other than the one that sealed the keys.
 SELECT kid, purpose, imported, retired_at IS NOT NULL AS retired FROM session.keys WHERE kid NOT IN (SELECT kid FROM session.key_ring);
 SELECT session_key_retire('session master'),
        pg_temp.error_of($$session_key_import('0123456789abcdef0123456789abcdef', 'session master')$$) AS import,
@@ -93,7 +100,7 @@ DELETE FROM session.keys WHERE kid = 'session master';
 SELECT pg_temp.opened(session_cookie_encode('{"a": 1}'));
 SELECT count(*) AS back FROM session.keys WHERE kid = 'session master';
 
--- After a rotation the new key signs, and what the old one made is good.
+-- After a rotation the new key signs, and cookies of the old key stay valid.
 CREATE TEMP TABLE made AS
 SELECT 'first' AS with_key, encoding, session_cookie_encode(format('{"in": "%s"}', encoding)::jsonb, encoding) AS cookie
   FROM encodings;
@@ -108,14 +115,15 @@ SELECT with_key, convert_from(decode(rpad(translate(split_part(cookie, '.', 1), 
                  ->> 'kid' = CASE with_key WHEN 'first' THEN :'first' ELSE :'second' END AS names_it
   FROM made WHERE encoding = 'jwt';
 
--- A retired key verifies nothing any more; what others made stays good.
+-- Cookies of a retired key are not valid; those of other keys are.
 SELECT session_key_retire(:'first') AS retired, session_key_retire(:'first') AS again,
        session_key_retire('no such key') AS unknown, session_key_retire(NULL) AS "null";
 SELECT kid = :'first' AS first, retired_now, signs FROM ring;
 SELECT with_key, count(pg_temp.opened(cookie)) AS accepted FROM made GROUP BY with_key ORDER BY with_key;
 SELECT bool_or(session_cookie_revoke(cookie)) AS revoked FROM made WHERE with_key = 'first';
 
--- When the newest is retired, the one before it signs again; when all are, none does.
+-- When the newest key is retired, the one before it signs again.  When all
+-- keys are retired, none signs.
 SELECT session_key_rotate() AS third \gset
 SELECT session_key_retire(:'third');
 SELECT kid = :'second' AS second FROM ring WHERE signs;
@@ -125,7 +133,7 @@ SELECT count(*) FILTER (WHERE signs) AS signing, count(*) AS kept FROM ring;
 SELECT session_cookie_encode('{"a": 1}');
 SELECT count(pg_temp.opened(cookie)) AS accepted FROM made;
 
--- Purposes are separate: what is made for one is not accepted for another.
+-- Purposes are separate: a cookie for one is not accepted for another.
 DELETE FROM session.keys;
 SELECT count(session_key_rotate(purpose)) AS keys
   FROM unnest('{session,mfa,jwt,Session,session-cache,__Host-session,!#$%&''*+-.^_`|~}'::text[]) AS purpose;
@@ -139,12 +147,14 @@ SELECT encoding, made.purpose = p.purpose AS same_purpose,
   FROM made, purposes p GROUP BY 1, 2 ORDER BY 1, 2;
 TABLE accepted;
 
--- So they are with one imported secret for several, wherever the format has the purpose in it.
+-- The same holds if several purposes have the same imported secret, for the
+-- formats that contain the purpose.
 DELETE FROM session.keys;
 SELECT count(session_key_import('one secret for several purposes!!', NULL, purpose)) AS keys FROM purposes;
 SELECT * FROM accepted WHERE encoding IN ('jwe', 'sealed');
 
--- An imported key is the newest of its purpose, under the name it is given or one of ours.
+-- An imported key is the newest of its purpose.  Its name is the given one or
+-- a generated one.
 DELETE FROM session.keys;
 SELECT session_key_rotate() IS NOT NULL AS made;
 SELECT session_cookie_encode('{"a": 1}') AS cookie \gset
@@ -153,7 +163,7 @@ SELECT session_key_import('0123456789abcdef0123456789abcdef', NULL, 'other') ~ '
 SELECT kid = 'theirs' AS theirs, purpose, imported, made_now, signs FROM ring;
 SELECT pg_temp.opened(:'cookie') AS before, pg_temp.opened(session_cookie_encode('{"b": 2}')) AS after;
 
--- Mistakes are errors that name the argument.
+-- An invalid argument is an error that names it.
 SELECT call, pg_temp.error_of(call) AS error
   FROM unnest(ARRAY[
     $$session_key_import(NULL)$$,
@@ -184,18 +194,19 @@ SELECT call, pg_temp.error_of(call) AS error
     $$session_key_rotate('ä')$$]) AS call;
 SELECT count(*) AS keys FROM session.key_ring;
 
--- A name is taken for good, also by a key that is retired.
+-- The name of a key cannot be used again, also if the key is retired.
 SELECT session_key_retire('theirs');
 SELECT pg_temp.error_of($$session_key_import('0123456789abcdef0123456789abcdef', 'theirs')$$) AS error;
 
--- What is just within the bounds is no mistake, and the key works.
+-- Values just within the limits are accepted, and the key works.
 SELECT what, octet_length(pg_temp.opened(session_cookie_encode('{"a": 1}', encoding, purpose => what), what)::text) AS bytes
   FROM (VALUES ('short', repeat('s', 32), 'k'), ('long', repeat('s', 1024), '~!#'),
                (repeat('p', 128), repeat('s', 33), repeat('k', 128))) AS t (what, secret, kid),
        session_key_import(convert_to(secret, 'UTF8'), kid, what) AS made, encodings
  WHERE encoding = 'jwt' ORDER BY 1;
 
--- A rotation that is rolled back leaves no trace, and a retirement none either.
+-- A rotation that is rolled back leaves no trace, and neither does a
+-- retirement.
 DELETE FROM session.keys;
 SELECT session_key_rotate() AS kept \gset
 SELECT session_cookie_encode('{"made": "before"}') AS before \gset
@@ -229,7 +240,8 @@ $$;
 \set VERBOSITY sqlstate
 SELECT pg_temp.opened(:'before') AS before, count(*) AS keys FROM session.key_ring;
 
--- However a key goes, it is noticed at once.
+-- A key that is removed from the ring has no effect from the next statement
+-- on, however it was removed.
 BEGIN;
 DELETE FROM session.keys;
 SELECT pg_temp.opened(:'before');

@@ -3,7 +3,8 @@ CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- Makes a session a minute after the last one, and remembers its token by name.
+-- Creates a session one minute after the last one, and stores its token under
+-- a name.
 CREATE TEMP TABLE made (name text PRIMARY KEY, token text);
 CREATE PROCEDURE pg_temp.make(name text, arguments text) LANGUAGE plpgsql AS $$
 BEGIN
@@ -27,7 +28,7 @@ DO $$ BEGIN FOR n IN 1 .. 5 LOOP CALL pg_temp.make('s' || n, $a$ 'alice' $a$); E
 SELECT count(*) FILTER (WHERE status = 'active') AS live FROM state;
 CALL pg_temp.start_over();
 
--- At the limit, the oldest session of the user makes room.
+-- At the limit, the oldest session of the user is evicted.
 SET session.max_sessions = 2;
 CALL pg_temp.make('1st', $$ 'alice' $$);
 CALL pg_temp.make('2nd', $$ 'alice', id => 'ffffffff-ffff-4fff-bfff-ffffffffffff' $$);
@@ -37,14 +38,16 @@ TABLE state;
 CALL pg_temp.make('4th', $$ 'alice', id => '00000000-0000-4000-8000-000000000000' $$);
 TABLE state;
 
--- Oldest is what was created first, whatever its id and its last use.
+-- The oldest session is the one created first, whatever its id and its last
+-- use.
 SELECT session_touch(token) FROM made WHERE name = '3rd';
 SELECT count(*) AS refreshed FROM made, session_refresh(token) WHERE name = '3rd';
 CALL pg_temp.make('5th', $$ 'alice' $$);
 TABLE state;
 CALL pg_temp.start_over();
 
--- The limit is of one user within one tenant; no tenant is one of its own.
+-- The limit holds for one user in one tenant.  Sessions without a tenant count
+-- together, like those of a tenant.
 SET session.max_sessions = 1;
 CALL pg_temp.make('alice', $$ 'alice' $$);
 CALL pg_temp.make('alice at acme', $$ 'alice', tenant_id => 'acme' $$);
@@ -65,7 +68,7 @@ END LOOP; END $$;
 SELECT count(*) FILTER (WHERE status = 'active') AS live FROM state;
 CALL pg_temp.start_over();
 
--- With reject, no session is made beyond the limit.
+-- With on_limit = reject, no session is created beyond the limit.
 SET session.max_sessions = 2;
 SET session.on_limit = reject;
 CALL pg_temp.make('1st', $$ 'alice' $$);
@@ -81,7 +84,8 @@ SELECT count(*) AS made FROM session_create('bob');
 SELECT count(*) AS made FROM session_create('alice', tenant_id => 'acme');
 DELETE FROM session.sessions WHERE user_id = 'bob' OR tenant_id = 'acme';
 
--- Ended sessions do not count, however they ended, though their rows are there.
+-- Ended sessions do not count, however they ended, although their rows still
+-- exist.
 SELECT session_revoke(token) FROM made WHERE name = '1st';
 CALL pg_temp.make('3rd', $$ 'alice', lifetime => '1 hour' $$);
 CALL pg_temp.pass('1 hour');
@@ -101,7 +105,8 @@ CALL pg_temp.make('4th', $$ 'alice' $$);
 TABLE state;
 CALL pg_temp.start_over();
 
--- The max_sessions argument overrides the setting, up, down and off.
+-- The max_sessions argument overrides the setting: it can raise, lower or
+-- remove the limit.
 DO $$ BEGIN FOR n IN 1 .. 4 LOOP
     CALL pg_temp.make('s' || n, $a$ 'alice', max_sessions => 4 $a$);
 END LOOP; END $$;
@@ -120,7 +125,7 @@ SELECT pg_temp.error_of($$ session_create('alice', max_sessions => 1) $$),
        pg_temp.error_of($$ session_create('alice', max_sessions => 2) $$);
 CALL pg_temp.start_over();
 
--- Logging an anonymous session in counts as one more session of the user.
+-- An anonymous session that logs in counts as one more session of the user.
 SET session.max_sessions = 2;
 SET session.on_limit = evict;
 CALL pg_temp.make('visit', 'NULL');
@@ -131,13 +136,15 @@ UPDATE made SET token = (SELECT r.token FROM session_regenerate(made.token, 'ali
 TABLE state;
 SELECT user_id FROM made, session_validate(token) WHERE name = 'visit';
 
--- Regenerating a session that is logged in does not: it counts already.
+-- Regenerating a session that is logged in does not count: the session counts
+-- already.
 UPDATE made SET token = (SELECT r.token FROM session_regenerate(made.token, 'alice', auth_level => 2) AS r)
  WHERE name = 'visit';
 TABLE state;
 CALL pg_temp.start_over();
 
--- With reject a login beyond the limit fails, and the visit goes on.
+-- With on_limit = reject, a login beyond the limit fails, and the anonymous
+-- session stays valid.
 SET session.on_limit = reject;
 CALL pg_temp.make('visit', $$ NULL, tenant_id => 'acme' $$);
 CALL pg_temp.make('1st', $$ 'alice', tenant_id => 'acme' $$);
@@ -146,13 +153,13 @@ SELECT pg_temp.error_of(format('session_regenerate(%L, ''alice'')', token))
   FROM made WHERE name = 'visit';
 SELECT user_id, auth_level FROM made, session_validate(token) WHERE name = 'visit';
 
--- The limit is that of the session's own tenant.
+-- The limit that applies is that of the tenant of the session.
 SELECT count(session_create('bob')) AS made FROM generate_series(1, 2);
 SELECT count(*) AS logged_in
   FROM made, session_regenerate(token, 'bob') WHERE name = 'visit';
 CALL pg_temp.start_over();
 
--- A limit that is reached by what was rolled back is not reached.
+-- Sessions whose creation was rolled back do not count.
 SET session.max_sessions = 1;
 BEGIN;
 SELECT count(*) AS made FROM session_create('alice');
@@ -170,7 +177,7 @@ TABLE state;
 ROLLBACK;
 TABLE state;
 
--- Within one transaction, too, the limit holds.
+-- The limit also holds within one transaction.
 BEGIN;
 SELECT count(session_create('alice', max_sessions => 3)) AS made FROM generate_series(1, 20);
 SELECT count(*) AS listed FROM session_list('alice');

@@ -3,7 +3,8 @@ CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- Sessions of two users in two tenants, each a minute after the one before.
+-- Sessions of two users in two tenants, each created a minute after the one
+-- before.
 CREATE TEMP TABLE made (n int, id uuid, token text);
 CREATE PROCEDURE pg_temp.make(n int, arguments text) LANGUAGE plpgsql AS $$
 BEGIN
@@ -19,11 +20,11 @@ CALL pg_temp.make(5, $$ 'alice', tenant_id => 'acme', data => '{"a": 1}', role =
                         ip => '192.0.2.10', user_agent => 'Firefox', auth_level => 2 $$);
 CALL pg_temp.make(6, $$ NULL, tenant_id => 'acme' $$);
 
--- A user's live sessions are listed newest first, whatever their ids.
+-- The live sessions of a user are listed newest first, whatever their ids.
 SELECT n, status, user_id, tenant_id, role, auth_level, data, ip, user_agent
   FROM session_list('alice') WITH ORDINALITY AS l JOIN made USING (id) ORDER BY ordinality;
 
--- A tenant narrows the list; NULL means all.
+-- A tenant limits the list; NULL means all tenants.
 SELECT array_agg(n ORDER BY ordinality) AS listed, 'acme' AS tenant
   FROM session_list('alice', 'acme') WITH ORDINALITY JOIN made USING (id);
 SELECT array_agg(n ORDER BY ordinality) AS listed, 'bolt' AS tenant
@@ -32,21 +33,22 @@ SELECT count(*) AS listed FROM session_list('alice', 'nowhere');
 SELECT count(*) AS listed FROM session_list('nobody');
 SELECT count(*) AS listed FROM session_list('Alice');
 
--- Sessions of the same moment are in the order of their ids, which have a finer time in them.
+-- Sessions created at the same time are ordered by their ids, which contain a
+-- finer time.
 BEGIN;
 UPDATE session.sessions SET created_at = now();
 SELECT array_agg(n ORDER BY ordinality) AS listed
   FROM session_list('alice') WITH ORDINALITY JOIN made USING (id);
 ROLLBACK;
 
--- Every column is that of the row.
+-- Every column has the value of the row.
 SELECT count(*) AS same
   FROM session_list('alice') l JOIN session.sessions s USING (id)
  WHERE (l.user_id, l.auth_level, l.data, l.created_at, l.authenticated_at, l.last_seen_at, l.expires_at) =
        (s.user_id, s.auth_level, s.data, s.created_at, s.authenticated_at, s.last_seen_at, s.expires_at)
    AND (l.tenant_id, l.role, l.ip, l.user_agent) IS NOT DISTINCT FROM (s.tenant_id, s.role, s.ip, s.user_agent);
 
--- What has ended is listed on request, with what it has come to.
+-- Ended sessions are listed on request, with their status.
 SELECT session_revoke(token) FROM made WHERE n = 1;
 UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = (SELECT id FROM made WHERE n = 2);
 UPDATE session.sessions SET idle_timeout = '1 second' WHERE id = (SELECT id FROM made WHERE n = 4);
@@ -57,14 +59,15 @@ SELECT n, status FROM session_list('alice', 'acme', true) WITH ORDINALITY
   JOIN made USING (id) ORDER BY ordinality;
 SELECT n, status FROM session_list('alice', NULL, NULL) JOIN made USING (id);
 
--- A session can be got by its id, in whatever state.
+-- session_get returns a session by its id, whatever its status.
 SELECT n, status, user_id, tenant_id FROM made, session_get(made.id) ORDER BY n;
 SELECT count(*) AS unknown FROM session_get(gen_random_uuid());
 SELECT count(*) AS "null" FROM session_get(NULL);
 DELETE FROM session.sessions;
 DELETE FROM made;
 
--- The deadline is the effective one: the earlier of the hard deadline and the idle timeout.
+-- expires_at is the effective deadline: the earlier of the absolute deadline
+-- and the idle timeout.
 SELECT id FROM session_create('carol', lifetime => '2 hours') \gset
 SELECT expires_at - created_at AS ends_after FROM session_get(:'id');
 SELECT id, token FROM session_create('carol', lifetime => '2 hours', idle_timeout => '30 minutes') \gset
@@ -80,7 +83,8 @@ SELECT expires_at FROM session_refresh(:'token') \gset
 SELECT expires_at = :'expires_at' AS as_refresh_said FROM session_get(:'id');
 DELETE FROM session.sessions;
 
--- The current one is the session that this transaction proved or made, and no other.
+-- The current session is the one that this transaction validated or created,
+-- and no other.
 CALL pg_temp.make(1, $$ 'alice' $$);
 CALL pg_temp.make(2, $$ 'alice' $$);
 SELECT token FROM made WHERE n = 2 \gset
@@ -92,21 +96,23 @@ SELECT n, current FROM made, session_get(id) ORDER BY n;
 COMMIT;
 SELECT array_agg(n) FILTER (WHERE current) AS current FROM session_list('alice') JOIN made USING (id);
 
--- It is the last one of several.
+-- If there were several, the last one is current.
 BEGIN;
 SELECT count(*) AS valid FROM made, session_validate(made.token) WHERE n = 2;
 SELECT count(*) AS valid FROM made, session_validate(made.token) WHERE n = 1;
 SELECT array_agg(n) FILTER (WHERE current) AS current FROM session_list('alice') JOIN made USING (id);
 COMMIT;
 
--- A failed validation makes none current, nor does asking for the status.
+-- A failed validation makes no session current, and neither does
+-- session_status.
 BEGIN;
 SELECT count(*) AS valid FROM session_validate('st_' || repeat('A', 64));
 SELECT session_status(:'token');
 SELECT array_agg(n) FILTER (WHERE current) AS current FROM session_list('alice') JOIN made USING (id);
 COMMIT;
 
--- Creating, reading data, refreshing and regenerating do.
+-- Creating a session, reading its data, refreshing and regenerating make it
+-- current.
 BEGIN;
 SELECT count(*) FILTER (WHERE current) AS current
   FROM (SELECT (session_create('alice')).id) AS made, session_get(made.id);
@@ -122,10 +128,10 @@ SELECT count(*) AS regenerated FROM session_regenerate(:'token');
 SELECT array_agg(n) FILTER (WHERE current) AS current FROM session_list('alice') JOIN made USING (id);
 ROLLBACK;
 
--- A rollback ends it as well.
+-- After a rollback no session is current.
 SELECT array_agg(n) FILTER (WHERE current) AS current FROM session_list('alice') JOIN made USING (id);
 
--- Being listed is not being used.
+-- Listing a session does not count as a use.
 DELETE FROM session.sessions;
 SELECT id FROM session_create('alice') \gset
 CALL pg_temp.pass('1 hour');
@@ -134,7 +140,7 @@ SELECT count(*) AS listed FROM session_list('alice');
 SELECT count(*) AS got FROM session_get(:'id');
 SELECT ctid = :'ctid' AS untouched FROM session.sessions;
 
--- What is listed changes with the transaction's own work at once.
+-- Changes in the same transaction are listed at once.
 BEGIN;
 SELECT count(session_create('alice')) AS made FROM generate_series(1, 2);
 SELECT count(*) AS listed FROM session_list('alice');
@@ -142,19 +148,19 @@ SELECT session_revoke_user('alice');
 SELECT count(*) AS listed FROM session_list('alice');
 ROLLBACK;
 
--- Nothing of a token is in what is listed.
+-- The list contains no part of a token.
 SELECT id, token FROM session_create('dave', '{"a": 1}') \gset
 SELECT encode(token_hash, 'hex') AS hash FROM session.sessions WHERE user_id = 'dave' \gset
 SELECT strpos(l::text, :'token') + strpos(l::text, substr(:'token', 26)) + strpos(l::text, :'hash') AS found
   FROM session_list('dave') AS l;
 
--- Lists can be read where nothing can be written.
+-- Sessions can be listed in a READ ONLY transaction.
 BEGIN READ ONLY;
 SELECT count(*) AS listed FROM session_list('dave');
 SELECT count(*) AS got FROM session_get(:'id');
 COMMIT;
 
--- Mistakes are errors that name the argument.
+-- An invalid argument is an error that names it.
 SELECT call, pg_temp.error_of(call) AS error
   FROM unnest(ARRAY[
     $$session_list(NULL)$$,

@@ -1,4 +1,5 @@
--- One's own sessions: whoever is bound sees and ends those of the same user and tenant, and no other.
+-- A user's own sessions: with a bound session, a client sees and revokes the
+-- sessions of the same user and tenant, and no others.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -6,7 +7,8 @@ CREATE ROLE regress_session_web;
 CREATE TEMP TABLE made (name text PRIMARY KEY, id uuid, token text);
 GRANT SELECT ON made TO PUBLIC;
 
--- Sessions by name, each a minute younger than the one before.
+-- Creates a session and stores it under a name.  Each is a minute younger than
+-- the one before.
 CREATE FUNCTION pg_temp.make(name text, user_id text, tenant_id text = NULL, refreshable boolean = false) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -28,11 +30,12 @@ UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id IN (pg_temp.
 UPDATE session.sessions SET idle_timeout = '1 minute' WHERE id = pg_temp.id('idle');
 SET ROLE regress_session_web;
 
--- Nobody has none.
+-- Without a bound session the list is empty.
 SELECT count(*) AS listed FROM session_mine();
 SELECT session_revoke_mine(id), session_revoke_others() FROM made WHERE name = 'laptop';
 
--- The newest comes first; what is over is not among them, but what can be refreshed is.
+-- The newest session comes first.  Ended sessions are not listed, but those
+-- that can be refreshed are.
 BEGIN READ ONLY;
 SELECT session_authenticate(pg_temp.token('phone'));
 SELECT status, user_id, tenant_id, role, auth_level, data, ip, user_agent, current
@@ -41,13 +44,13 @@ SELECT created_at = max(created_at) OVER () AS newest, pg_temp.is_recent(last_se
        expires_at > clock_timestamp() AS later FROM session_mine();
 COMMIT;
 
--- An anonymous session sees itself, and not its data either.
+-- An anonymous session lists only itself, and its data is not shown either.
 BEGIN READ ONLY;
 SELECT session_authenticate(pg_temp.token('visit'));
 SELECT id = session_id() AS own, status, user_id, auth_level, data, user_agent, current FROM session_mine();
 COMMIT;
 
--- Each sees its own: of the same user and tenant, to the letter.
+-- Each session lists those with exactly the same user and tenant.
 CREATE FUNCTION pg_temp.listed(token text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM session_authenticate(token);
@@ -56,11 +59,13 @@ END
 $$;
 SELECT name, pg_temp.listed(token) FROM made;
 
--- It is one's own whatever a caller says: these functions have no other argument.
+-- A caller cannot ask for the sessions of another user: the functions have no
+-- argument for it.
 SELECT proname, proargnames FROM extension_functions
  WHERE proname IN ('session_mine', 'session_revoke_mine', 'session_revoke_others', 'session_require') ORDER BY proname COLLATE "C";
 
--- Of the ids there are, those on the list can be ended, and the answer to all the others is the same.
+-- Only ids on the list can be revoked.  For all other ids, known or unknown,
+-- the answer is the same.
 CREATE FUNCTION pg_temp.ends(token text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     found text;
@@ -76,7 +81,7 @@ END
 $$;
 SELECT name, pg_temp.ends(token) FROM made;
 
--- Ending one is immediate, and counts once.
+-- Revoking a session has effect at once, and returns true once.
 BEGIN;
 SELECT session_authenticate(pg_temp.token('phone'));
 SELECT session_revoke_mine(pg_temp.id('laptop')), session_revoke_mine(pg_temp.id('laptop')), session_revoke_mine(pg_temp.id('refreshable'));
@@ -89,7 +94,8 @@ RESET ROLE;
 SELECT name, revoked_reason FROM session.sessions JOIN made USING (id) WHERE revoked_at IS NOT NULL ORDER BY name COLLATE "C";
 ROLLBACK;
 
--- Ending all others leaves the one that asks, other tenants and other users.
+-- session_revoke_others leaves the bound session, other tenants and other
+-- users.
 CREATE FUNCTION pg_temp.others(token text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     story text;
@@ -107,7 +113,7 @@ $$;
 RESET ROLE;
 SELECT name, pg_temp.others(token) FROM made;
 
--- It rolls back with the caller's work.
+-- It rolls back with the caller's transaction.
 SET ROLE regress_session_web;
 BEGIN;
 SELECT session_authenticate(pg_temp.token('phone'));
@@ -115,7 +121,8 @@ SELECT session_revoke_others();
 ROLLBACK;
 SELECT pg_temp.listed(pg_temp.token('phone'));
 
--- Where nothing can be written, nothing is ended, bound or not.
+-- In a READ ONLY transaction nothing is revoked, and both functions fail, with
+-- or without a bound session.
 \set VERBOSITY sqlstate
 BEGIN READ ONLY;
 SELECT session_authenticate(pg_temp.token('phone'));
@@ -130,7 +137,8 @@ ROLLBACK TO s;
 SELECT session_revoke_others();
 ROLLBACK;
 
--- Once the bound session is over, or its token replaced, it has none any more.
+-- After the bound session has ended, or its token was replaced, it lists and
+-- revokes nothing.
 RESET ROLE;
 CREATE FUNCTION pg_temp.after(token text, statement text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -148,7 +156,8 @@ SELECT n, pg_temp.after(pg_temp.token('phone'), format(statement, pg_temp.token(
                (6, 'UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = %2$L'),
                (7, 'SELECT * FROM session_regenerate(%1$L)')) AS ends (n, statement);
 
--- A cookie that is a session by itself has no row, but the rows of its user are its own.
+-- A stateless session has no row, but it lists and revokes the rows of its
+-- user.
 SELECT session_key_rotate() IS NOT NULL AS made;
 CREATE FUNCTION pg_temp.carried(claims jsonb) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -166,7 +175,7 @@ SELECT n, pg_temp.carried(claims)
                (6, jsonb_build_object('sub', 'alice', 'sid', pg_temp.id('phone'))), (7, jsonb_build_object('sid', pg_temp.id('visit')))) AS cookies (n, claims)
  ORDER BY n;
 
--- It can end itself, if it says which it is.
+-- A stateless session can revoke itself if its cookie contains a session id.
 BEGIN;
 SET LOCAL session.strategy = 'stateless';
 SELECT session_cookie_encode('{"sub": "kim", "sid": "01234567-89ab-cdef-0123-456789abcdef"}', 'jwt') AS cookie \gset
@@ -179,7 +188,8 @@ SELECT session_pre_request();
 SELECT session_user_id(), session_cookie_decode(:'cookie') AS decoded;
 COMMIT;
 
--- One at a time, in a join, and with nothing asked of it.
+-- session_mine can be called with LIMIT, in a join, in the select list, and
+-- without columns.
 BEGIN;
 SELECT session_authenticate(pg_temp.token('work'));
 SELECT count(*) AS rows FROM generate_series(1, 3), session_mine();

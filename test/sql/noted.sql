@@ -1,11 +1,12 @@
--- Snapshots hear of every change of session.sessions, whoever makes it: by hand, by a foreign key, by a
--- user's own trigger, under session_replication_role and by TRUNCATE.
+-- Snapshots become invalid with every change of session.sessions, whatever
+-- makes it: a statement, a foreign key, a trigger of the user,
+-- session_replication_role or TRUNCATE.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 SELECT session_key_rotate() IS NOT NULL AS made;
 
--- Sessions with a believed snapshot each, one for each of some names.
+-- Creates a session for each of some names, and a valid snapshot of each.
 CREATE TEMP TABLE made (name text PRIMARY KEY, id uuid, token text, cookie text);
 CREATE FUNCTION pg_temp.make(names text[]) RETURNS void LANGUAGE sql AS $$
     INSERT INTO made
@@ -16,16 +17,17 @@ CREATE FUNCTION pg_temp.issue() RETURNS void LANGUAGE sql AS $$
     UPDATE made SET cookie = session_cookie_issue(token)
 $$;
 
--- Who answers for each snapshot.
+-- Returns for each snapshot the validated identity, and whether it came from
+-- the snapshot ("cookie") or the row ("database").
 CREATE FUNCTION pg_temp.answers() RETURNS TABLE (name text, answer text) LANGUAGE sql AS $$
     SELECT m.name, coalesce((SELECT concat_ws(' ', v.source, v.user_id, v.tenant_id, v.role, v.auth_level) FROM session_cookie_validate(m.cookie, token => m.token) AS v), 'nobody')
       FROM made AS m ORDER BY m.name COLLATE "C"
 $$;
 
--- The triggers fire whatever session_replication_role is.
+-- The triggers fire under every session_replication_role.
 SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'session.sessions'::regclass ORDER BY tgname;
 
--- Each column that a snapshot is made from, or that ends a session.
+-- Each column that a snapshot contains, or that ends a session.
 CREATE TEMP TABLE changes (name text, change text);
 INSERT INTO changes VALUES
     ('untouched', NULL),
@@ -50,7 +52,7 @@ SELECT c.name, pg_temp.outcome_of(format('UPDATE session.sessions SET %s WHERE i
   FROM changes AS c JOIN made USING (name) WHERE change IS NOT NULL ORDER BY c.name COLLATE "C";
 SELECT * FROM pg_temp.answers();
 
--- What makes no snapshot wrong costs none its belief.
+-- Changes that make no snapshot wrong leave the snapshots valid.
 TRUNCATE made, changes;
 INSERT INTO changes VALUES
     ('activity', 'last_seen_at = last_seen_at + interval ''1 second'', purge_at = purge_at + interval ''1 hour'''),
@@ -64,7 +66,8 @@ SELECT c.name, pg_temp.outcome_of(format('UPDATE session.sessions SET %s WHERE i
   FROM changes AS c JOIN made USING (name) ORDER BY c.name COLLATE "C";
 SELECT * FROM pg_temp.answers();
 
--- A new token is believed after a change by hand as after one by us; one that the session had before is not.
+-- After a token was changed by hand, a snapshot for the new token is accepted.
+-- One for a token that the session had before is not.
 TRUNCATE made;
 SELECT pg_temp.make('{back,new}');
 SELECT pg_temp.issue();
@@ -76,7 +79,8 @@ SELECT * FROM pg_temp.answers();
 UPDATE made SET cookie = session_cookie_issue(token) WHERE name = 'new';
 SELECT * FROM pg_temp.answers();
 
--- A new token is never taken for an earlier one; a session that had more than six has its row asked.
+-- A snapshot for a new token is never mistaken for one of an earlier token.
+-- After more than six tokens, the row is looked up instead.
 TRUNCATE made;
 SELECT pg_temp.make(array_agg('s' || n)) FROM generate_series(1, 200) AS n;
 SELECT pg_temp.issue();
@@ -89,7 +93,7 @@ UPDATE made SET token = (SELECT r.token FROM session_regenerate(made.token) AS r
 SELECT pg_temp.issue();
 SELECT split_part(answer, ' ', 1) AS source, count(*) FROM pg_temp.answers() GROUP BY source;
 
--- Changed twice in one transaction, or rolled back to a savepoint.
+-- Rows changed twice in one transaction, and changes that are rolled back.
 TRUNCATE made;
 SELECT pg_temp.make('{aborted,twice,undone}');
 SELECT pg_temp.issue();
@@ -105,7 +109,8 @@ DELETE FROM session.sessions WHERE user_id = 'aborted';
 ROLLBACK;
 SELECT * FROM pg_temp.answers();
 
--- Rows that are deleted: by hand, by the cascade of a foreign key, where triggers are off for replication.
+-- Rows that are deleted: by a statement, by the cascade of a foreign key, and
+-- with session_replication_role = replica.
 TRUNCATE made;
 SELECT pg_temp.make('{cascaded,deleted,moved,replica,untouched}');
 SELECT pg_temp.issue();
@@ -120,13 +125,15 @@ DELETE FROM session.sessions WHERE user_id = 'replica';
 RESET session_replication_role;
 SELECT * FROM pg_temp.answers();
 
--- The row that comes back is another one.
+-- A row that is inserted again with the same id does not make the snapshot
+-- valid.
 INSERT INTO session.sessions (id, token_hash, user_id, role, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
 SELECT id, sha256(substr(pg_temp.bytes_of(token), 17)), 'untouched', 'editor', 1, '{}', now(), now(), 'infinity', 'infinity'
   FROM made WHERE name = 'deleted';
 SELECT * FROM pg_temp.answers() WHERE name = 'deleted';
 
--- TRUNCATE, of the table or of one that it refers to.  A snapshot of a session made since is believed.
+-- TRUNCATE of the table, or of one that it references.  A snapshot of a
+-- session created later is accepted.
 TRUNCATE made;
 INSERT INTO owners VALUES ('emptied');
 SELECT pg_temp.make('{emptied}');
@@ -150,7 +157,7 @@ SELECT * FROM pg_temp.answers();
 TRUNCATE session.sessions;
 SELECT * FROM pg_temp.answers();
 
--- What a user's own trigger makes of a write of ours.
+-- A trigger of the user changes a row during session_touch.
 TRUNCATE made;
 SELECT pg_temp.make('{promoted,touched}');
 SELECT pg_temp.issue();
@@ -165,7 +172,8 @@ SELECT session_touch(token) FROM made;
 SELECT * FROM pg_temp.answers();
 DROP TRIGGER promote ON session.sessions;
 
--- A trigger that does not fire makes whatever has to be noted fail, and nothing else.
+-- If the trigger does not fire, every change that makes a snapshot invalid
+-- fails; other changes succeed.
 TRUNCATE made;
 SELECT pg_temp.make('{kept}');
 \set VERBOSITY default
@@ -191,7 +199,7 @@ SELECT session_revoke(token) FROM made;
 DROP TRIGGER take_back ON session.sessions;
 SELECT session_status(token), session_revoke(token), session_status(token) FROM made;
 
--- The same for keys, which every connection keeps.
+-- The same for keys, which every backend caches.
 ALTER TABLE session.keys DISABLE TRIGGER keys_changed;
 SELECT session_key_rotate();
 SELECT session_key_import(sha256('secret'));
@@ -200,7 +208,7 @@ SELECT session_cleanup();
 ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_changed;
 SELECT count(session_key_rotate()) AS rotated FROM session.key_ring;
 
--- The function is for this table, and for these triggers.
+-- The trigger function works only on this table, and only in these triggers.
 CREATE TABLE fake (LIKE session.sessions);
 CREATE TRIGGER t AFTER DELETE ON fake FOR EACH ROW EXECUTE FUNCTION session.session_sessions_changed();
 CREATE TRIGGER e AFTER TRUNCATE ON fake FOR EACH STATEMENT EXECUTE FUNCTION session.session_sessions_changed();
@@ -216,7 +224,7 @@ UPDATE session.sessions SET role = 'nobody';
 DROP TRIGGER t ON session.sessions;
 SELECT session.session_sessions_changed();
 
--- An idle timeout that is too long to count is none.
+-- An idle timeout too long to be added to a time counts as none.
 SELECT id, token FROM session_create('patient', idle_timeout => '1 hour') \gset
 UPDATE session.sessions SET idle_timeout = '300000 years' WHERE id = :'id';
 SELECT session_status(:'token'), session_revoke(:'token');

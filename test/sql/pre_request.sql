@@ -1,9 +1,11 @@
--- Requests as PostgREST and its like describe them, made by hand: from cookie or header to identity and role.
+-- Requests as PostgREST and similar gateways describe them, simulated: from
+-- cookie or header to identity and role.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- The gate is what a connection logs in as; it may become these, but not the chief.
+-- The connection logs in as gate.  It may become anon, member and clerk, but
+-- not chief.
 CREATE ROLE regress_session_gate NOINHERIT;
 CREATE ROLE regress_session_anon;
 CREATE ROLE regress_session_member;
@@ -32,7 +34,8 @@ SELECT session_revoke(pg_temp.token('revoked'));
 UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = (SELECT id FROM made WHERE name = 'expired');
 SELECT session_key_rotate() IS NOT NULL AS made;
 
--- What a request is told: who is behind it, as which role, and what was added to its response.
+-- Returns what session_pre_request did with a request: the user, the role, and
+-- what was added to the response.
 CREATE FUNCTION pg_temp.asked(cookies text, headers text = NULL, path text = '/todos', response text = NULL) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     added text;
@@ -60,7 +63,8 @@ CREATE FUNCTION pg_temp.with_line(line text) RETURNS text LANGUAGE sql IMMUTABLE
     SELECT jsonb_build_object('accept', '*/*', 'cookie', line)::text
 $$;
 
--- Where a token may be: in the cookie, whole or in chunks, or in the header, which comes first.
+-- A token may be in the cookie, whole or in chunks, or in the header.  The
+-- header comes first.
 CREATE TEMP TABLE requests (n int GENERATED ALWAYS AS IDENTITY, what text, cookies text, headers text);
 GRANT SELECT ON requests TO PUBLIC;
 INSERT INTO requests (what, cookies, headers)
@@ -102,7 +106,8 @@ SELECT r.* FROM (SELECT pg_temp.token('alice') AS a, pg_temp.token('bob') AS b) 
 SELECT what, pg_temp.asked(cookies, headers) FROM (TABLE requests ORDER BY n) AS requests;
 COMMIT;
 
--- It is the same where something may be written, and then counts as use.
+-- The result is the same in a READ WRITE transaction, and the call counts as a
+-- use.
 BEGIN;
 CALL pg_temp.pass('1 hour');
 SET LOCAL SESSION AUTHORIZATION regress_session_gate;
@@ -114,7 +119,8 @@ RESET SESSION AUTHORIZATION;
 SELECT pg_temp.is_recent(last_seen_at) AS seen FROM made, session_get(id) WHERE name = 'alice';
 ROLLBACK;
 
--- A token that is not good, unlike none, can be an error.
+-- With on_invalid = reject, an invalid token is an error.  A missing token is
+-- not.
 SET session.on_invalid = 'reject';
 :as_anon
 SELECT pg_temp.asked(cookies, headers), count(*), array_agg(what ORDER BY n) AS what FROM requests GROUP BY 1 ORDER BY min(n);
@@ -122,8 +128,9 @@ SELECT set_config('request.cookies', pg_temp.with_cookie('junk'), true) IS NOT N
 SELECT session_pre_request();
 COMMIT;
 
--- While the session lives on, the cookie is not removed: the browser may have got the new token while the request with
--- the old one was on its way.  When the session is over, it is.
+-- While the session is live, the cookie is not removed: the browser may have
+-- received the new token while the request with the old one was on its way.
+-- After the session has ended, the cookie is removed (PGRST).
 SELECT token AS late, refresh_token AS late_refresh FROM session_create('late', ip => '192.0.2.10', refreshable => true) \gset
 SELECT token AS next, refresh_token AS next_refresh FROM session_refresh(:'late_refresh') \gset
 SELECT token AS later FROM session_regenerate(:'next') \gset
@@ -151,7 +158,8 @@ SELECT left(pg_temp.asked(pg_temp.with_cookie(:'late')), 5) AS gone;
 COMMIT;
 RESET session.on_invalid;
 
--- Whoever was bound before is not any more, good token or not.
+-- session_pre_request clears an earlier binding, with a valid token or
+-- without.
 BEGIN;
 SELECT session_authenticate(pg_temp.token('alice'));
 SELECT session_pre_request(), session_user_id();
@@ -163,7 +171,7 @@ SELECT session_pre_request(), session_user_id();
 COMMIT;
 SELECT session_user_id(), current_setting('request.cookies') AS cookies;
 
--- The name of the header is a setting; so is that of the cookie.
+-- The names of the header and of the cookie are settings.
 SET session.token_header = 'X-Api-Key';
 :as_anon
 SELECT pg_temp.asked(NULL, pg_temp.with_header(pg_temp.token('alice'))), pg_temp.asked(NULL, jsonb_build_object('x-api-key', pg_temp.token('alice'))::text);
@@ -174,7 +182,8 @@ SELECT pg_temp.asked(NULL, pg_temp.with_header(pg_temp.token('alice'))), pg_temp
        pg_temp.asked(pg_temp.with_cookie(pg_temp.token('alice')));
 COMMIT;
 
--- In the header Authorization a token has the scheme Bearer, in any case; other schemes are for others, and leave the cookie.
+-- In the header Authorization a token has the scheme Bearer, in any case.
+-- Headers with other schemes are ignored, and the cookie is used.
 CREATE FUNCTION pg_temp.with_authorization(value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT jsonb_build_object('authorization', value)::text $$;
 CREATE TEMP TABLE authorizations AS
 SELECT * FROM unnest(ARRAY['Bearer %s', 'bearer %s', 'BEARER   %s', ' Bearer %s ', '%s', E'Bearer\t%s', 'Bearer', 'Bearer ', 'Basic YWxpY2U6eA==', 'Token %s', 'XBearer %s', '',
@@ -203,8 +212,8 @@ SELECT pg_temp.asked(pg_temp.with_cookie(pg_temp.token('alice'))), pg_temp.asked
 COMMIT;
 RESET session.cookie_name;
 
--- The role is the session's, or else that of everybody with a user; nobody becomes what the
--- connection may not be.
+-- The role is that of the session, or else session.authenticated_role if there
+-- is a user.  A request never gets a role that the connection may not set.
 CREATE TEMP VIEW roles AS
 SELECT name, pg_temp.asked(pg_temp.with_cookie(token)) FROM made
  WHERE name IN ('alice', 'clerk', 'chief', 'none', 'missing', 'super', 'visit', 'guest', 'odd', 'revoked') ORDER BY name COLLATE "C";
@@ -240,7 +249,8 @@ SELECT session_pre_request();
 SELECT session_user_id();
 ROLLBACK;
 
--- The role is for the transaction, and follows savepoints.
+-- The role is set for the transaction, and a rollback to a savepoint restores
+-- it.
 :as_anon
 SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('clerk')), true) IS NOT NULL AS set;
 SAVEPOINT s;
@@ -253,7 +263,8 @@ SELECT session_user_id(), session_role(), current_user;
 COMMIT;
 SELECT session_user_id(), current_user = session_user AS own_role;
 
--- Whoever comes second has the role from before the first, not that one.
+-- A second request in the same transaction starts with the role from before
+-- the first request.
 :as_anon
 SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('clerk')), true) IS NOT NULL AS set;
 SELECT session_pre_request();
@@ -273,7 +284,8 @@ SELECT session_pre_request();
 SELECT current_user;
 COMMIT;
 
--- A savepoint brings back who was before, however many came since, and the way back with it.
+-- A rollback to a savepoint restores the identity and the role from before it,
+-- after any number of requests, and also the role to return to.
 :as_anon
 SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('clerk')), true) IS NOT NULL AS set;
 SELECT session_pre_request();
@@ -305,7 +317,7 @@ SELECT session_pre_request();
 SELECT session_user_id(), current_user;
 COMMIT;
 
--- In a function that runs as its owner no role can be set, and so nobody is bound.
+-- A SECURITY DEFINER function cannot set a role, so no session is bound.
 CREATE FUNCTION pg_temp.definer() RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT session_pre_request()';
 :as_anon
 SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('clerk')), true) IS NOT NULL AS set;
@@ -315,8 +327,9 @@ ROLLBACK TO s;
 SELECT session_user_id();
 COMMIT;
 
--- The client's address comes from the header that is named, the agent from its own; both as sessions
--- are bound to them.
+-- The address of the client comes from the header that the setting names, the
+-- user agent from its own header.  Both must match if sessions are bound to
+-- them.
 CREATE TEMP TABLE addresses AS
 SELECT * FROM unnest(ARRAY['192.0.2.10', ' 192.0.2.10', '192.0.2.10:8080', '198.51.100.1, 192.0.2.10', '198.51.100.1,192.0.2.10', '192.0.2.11, 198.51.100.1, 192.0.2.10', '192.0.2.10 ',
                            E'x,\t192.0.2.10\t', '192.0.2.10, 198.51.100.1', '192.0.2.10,', '192.0.2.10/32', '192.0.2.10/24', '192.0.2.010', '192.0.2', '192.0.2.10.1',
@@ -348,7 +361,8 @@ SELECT agent, pg_temp.asked(pg_temp.with_cookie(pg_temp.token('alice')), jsonb_b
 COMMIT;
 RESET session.bind_user_agent;
 
--- With the cache, whoever is asked for without a snapshot is given one, that lives as long as it is good for.
+-- With the strategy cookie_cache, a request without a snapshot gets one.  The
+-- cookie lives as long as the snapshot is valid.
 SET session.strategy = 'cookie_cache';
 :as_anon
 SELECT name, pg_temp.asked(pg_temp.with_cookie(token)) FROM made WHERE name IN ('alice', 'clerk', 'visit', 'revoked', 'expired', 'missing') ORDER BY name COLLATE "C";
@@ -367,7 +381,8 @@ CREATE TEMP TABLE cached AS SELECT name, pg_temp.snapshot(name) AS cache FROM ma
 GRANT SELECT ON cached TO PUBLIC;
 CREATE FUNCTION pg_temp.cache(wanted text) RETURNS text LANGUAGE sql STABLE AS 'SELECT cache FROM cached WHERE name = wanted';
 
--- Beside its snapshot a token is believed, without a look at any table, and says the same.
+-- A token with its snapshot is validated without reading a table, with the
+-- same result.
 CREATE FUNCTION pg_temp.identity_of(cookies text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('request.cookies', cookies, true);
@@ -391,8 +406,8 @@ SELECT count(*), pg_temp.asked(pg_temp.with_cookie(token)) IS NOT NULL AS asked 
 SELECT reads - :before AS reads FROM reads;
 COMMIT;
 
--- So for what is said below it can be told who decided: the row says that the session is over, and
--- snapshots do not hear of it.
+-- The row of alice's session is revoked without invalidating the snapshot.  So
+-- the result shows whether the row or the snapshot decided.
 ALTER TABLE session.sessions DISABLE TRIGGER sessions_changed;
 UPDATE session.sessions SET revoked_at = clock_timestamp(), revoked_reason = 'test' WHERE user_id = 'alice';
 ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_changed;
@@ -422,19 +437,21 @@ TABLE decided;
 COMMIT;
 RESET session.sensitive_paths;
 
--- Who is asked only for that gets no new snapshot, for the one there is good.
+-- If the row was read only because the path is sensitive, there is no new
+-- snapshot: the old one is still valid.
 SET session.sensitive_paths = '/admin';
 :as_anon
 SELECT path, pg_temp.asked(pg_temp.with_cookie(pg_temp.token('bob'), pg_temp.cache('bob')), NULL, path) FROM unnest('{/todos,/admin}'::text[]) AS path;
 COMMIT;
 RESET session.sensitive_paths;
 
--- What could never be meant cannot be set.
+-- A path pattern that could never match as intended cannot be set.
 CREATE FUNCTION pg_temp.set_paths(paths text) RETURNS text LANGUAGE sql AS $$ SELECT pg_temp.outcome_of(format('SET LOCAL session.sensitive_paths = %L', paths)) $$;
 SELECT paths, left(pg_temp.set_paths(paths), 5) AS outcome
   FROM unnest(ARRAY['', '/', '/*', '/a,/b', ' /a , /b/* ', '/a /b', 'a', '/a, b', '*', '/a*', '/*/a', '/a/**', '/a/*/b', '/a/*,/b*']) AS paths;
 
--- Whatever is bound to an address or an agent is up to the row, too, for a snapshot knows neither.
+-- With session.bind_ip or session.bind_user_agent the row decides, because a
+-- snapshot contains neither an address nor a user agent.
 SET session.bind_ip = 'exact';
 SET session.client_ip_header = 'x-real-ip';
 :as_anon
@@ -452,13 +469,15 @@ SELECT pg_temp.asked(pg_temp.with_cookie(pg_temp.token('alice'), pg_temp.cache('
 COMMIT;
 RESET session.bind_user_agent;
 
--- A token in the header is up to the row, whatever snapshot there is.
+-- A token in the header is validated with the row, even if there is a
+-- snapshot.
 :as_anon
 SELECT pg_temp.asked(pg_temp.with_cookie(NULL, pg_temp.cache('alice')), pg_temp.with_header(pg_temp.token('alice'))) AS over,
        pg_temp.asked(pg_temp.with_cookie(NULL, pg_temp.cache('bob')), pg_temp.with_header(pg_temp.token('bob'))) AS live;
 COMMIT;
 
--- A snapshot is worth nothing without the token it was made for, with another, or when one character is another.
+-- A snapshot is not accepted without its token, with another token, or with a
+-- changed character.
 :as_anon
 SELECT pg_temp.asked(pg_temp.with_cookie(NULL, pg_temp.cache('alice'))) AS alone,
        pg_temp.asked(pg_temp.with_cookie('junk', pg_temp.cache('alice'))) AS junk,
@@ -474,14 +493,16 @@ SELECT session_cookie_encode(jsonb_build_object('sid', rtrim(translate(encode(uu
 SELECT pg_temp.asked(pg_temp.with_cookie(pg_temp.token('alice'), :'encoded')) AS encoded;
 COMMIT;
 
--- A token that was replaced cannot be refreshed with; the new one has the old snapshot replaced.
+-- A replaced token gets no new snapshot.  With the new token, the old snapshot
+-- is replaced.
 SELECT token AS bob FROM session_regenerate(pg_temp.token('bob')) \gset
 :as_anon
 SELECT pg_temp.asked(pg_temp.with_cookie(:'bob', pg_temp.cache('bob'))) AS new, pg_temp.asked(pg_temp.with_cookie(pg_temp.token('bob'))) AS old;
 COMMIT;
 UPDATE made SET token = :'bob' WHERE name = 'bob';
 
--- One that is due is not believed, and replaced if the row agrees; it lasts as long as the session at most.
+-- An expired snapshot is not accepted.  It is replaced if the row is valid,
+-- and the new one does not outlive the session.
 CREATE FUNCTION pg_temp.due(wanted text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     session uuid := (SELECT id FROM made WHERE name = wanted);
@@ -512,7 +533,8 @@ UPDATE session.sessions SET expires_at = 'infinity' WHERE user_id = 'bob';
 SELECT substring(pg_temp.asked(pg_temp.with_cookie(pg_temp.token('bob'))) FROM 'Max-Age=(\d+)') AS forever;
 COMMIT;
 
--- The snapshot's cookie is as the settings describe cookies; where it cannot be one, there is none, and the row is asked again.
+-- The snapshot cookie has the attributes of the settings.  If a snapshot
+-- cannot be a cookie, none is set, and the next request reads the row.
 SET session.cookie_name = 'sid';
 SET session.cookie_path = '/api';
 SET session.cookie_domain = 'example.com';
@@ -538,7 +560,8 @@ SELECT pg_temp.asked(pg_temp.with_cookie(:'long')) LIKE repeat('u', 100) || ' as
 COMMIT;
 RESET session.claims_function;
 
--- What others put into the response stays; what cannot be read is left alone.
+-- Headers of the response that others set stay.  A value that cannot be parsed
+-- is not changed.
 :as_anon
 SELECT response, pg_temp.asked(pg_temp.with_cookie(pg_temp.token('bob')), NULL, '/', response)
   FROM unnest(ARRAY[NULL, '', '[]', '[{"X-A": "b"}]', '[{"Set-Cookie": "a=b"}, {"Set-Cookie": "__Host-session-cache=c"}]', '[1, null]', '{}', '{"X-A": "b"}', '"x"', '5', 'null', 'x', '[', '[]]']) AS response;
@@ -549,8 +572,9 @@ RESET session.strategy;
 SELECT pg_temp.asked(pg_temp.with_cookie(pg_temp.token('bob')), NULL, '/', '[{"X-A": "b"}]') AS without_cache;
 COMMIT;
 
--- Without a row, the cookie is the session: a JWT or JWE, for the purpose "session", or with an imported
--- key for that of the cookie's own name.
+-- With the strategy stateless, the cookie is the session: a JWT or JWE for the
+-- purpose "session", or one of an imported key for the purpose with the name
+-- of the cookie.
 SET session.strategy = 'stateless';
 SELECT session_key_rotate('__Host-session') IS NOT NULL AS made, session_key_rotate('other') IS NOT NULL AS made,
        session_key_import('a secret that another system has', 'theirs', 'foreign');
@@ -574,7 +598,8 @@ SELECT session_id(), session_user_id(), session_tenant_id(), session_role(), ses
        session_claim('plan') AS plan, current_user;
 COMMIT;
 
--- One that was denied, is over, is another thing, or differs in one character, is none.
+-- A cookie that is denied, is not such a cookie, or has a changed character,
+-- is not accepted.
 SELECT session_cookie_encode('{"sub": "lee"}', 'jwt') AS denied, session_cookie_encode('{"sub": "lee"}', 'jwt') AS good \gset
 SELECT session_cookie_revoke(:'denied');
 :as_anon
@@ -591,7 +616,8 @@ SELECT session_user_id(), session_cookie_revoke(:'good'), session_user_id();
 SELECT session_pre_request(), session_user_id();
 ROLLBACK;
 
--- What it says is taken as it is; without a user, nothing was proven.
+-- The claims of the cookie are used as they are.  Without a user, the level is
+-- zero.
 CREATE FUNCTION pg_temp.carried(claims jsonb) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM set_config('request.cookies', pg_temp.with_cookie(session_cookie_encode(claims, 'jwt')), true);
@@ -614,8 +640,8 @@ RESET session.strategy;
 SELECT DISTINCT pg_temp.asked(pg_temp.with_cookie(cookie)) AS with_rows FROM carried;
 COMMIT;
 
--- The claims function is asked once for each look at a row, and never beside a snapshot; what it
--- cannot do is say who somebody is.
+-- The claims function is called once for each row that is read, and never for
+-- a snapshot.  It cannot change the identity.
 CREATE SEQUENCE public.calls;
 GRANT USAGE ON SEQUENCE public.calls TO PUBLIC;
 CREATE FUNCTION public.claims(i session_info) RETURNS jsonb LANGUAGE sql AS $$
@@ -652,7 +678,8 @@ SELECT session_claims() - 'sid' AS claims, session_user_id(), session_role(), se
 SELECT nextval('public.calls') - :before - 1 AS calls;
 COMMIT;
 
--- It may fail, return nothing, or look who is there: nobody yet.
+-- The claims function may fail, return NULL, or read the identity, which is
+-- not yet set.
 CREATE FUNCTION public.nothing(i session_info) RETURNS jsonb LANGUAGE sql AS 'SELECT NULL::jsonb';
 CREATE FUNCTION public.looks(i session_info) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('before', public.session_user_id(), 'id', public.session_id()) $$;
 CREATE FUNCTION public.other(i session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -678,7 +705,8 @@ SELECT session_user_id();
 ROLLBACK;
 RESET session.claims_function;
 
--- Whatever a client sends, it is answered, and what cannot be read is as good as not sent.
+-- Every request of a client gets an answer.  What cannot be parsed is ignored
+-- as if it were not sent.
 CREATE TEMP TABLE junk AS
 SELECT * FROM unnest(ARRAY['', ' ', 'x', '{', '}', '{}', '[]', '"x"', '5', 'null', 'true', '{"a"}', '{"a": 1,}', '{"__Host-session"}',
     '{"__Host-session": ""}', '{"__Host-session": null}', '{"__Host-session": true}', '{"__Host-session": 1e1000}', '{"__Host-session": 1e400000}', '{"__Host-session": []}', '{"__Host-session": {"a": 1}}',
@@ -727,7 +755,8 @@ COMMIT;
 RESET session.on_invalid;
 RESET session.strategy;
 
--- Nothing of a request is changed, but what is added to its response.
+-- session_pre_request changes nothing of the request, and only adds to the
+-- response.
 :as_anon
 SELECT set_config('request.cookies', pg_temp.with_cookie(pg_temp.token('bob')), true) = pg_temp.with_cookie(pg_temp.token('bob')) AS set, set_config('request.headers', '{ "a" : 1 }', true), set_config('request.path', '/x', true);
 SELECT session_pre_request();
@@ -735,7 +764,7 @@ SELECT current_setting('request.cookies') = pg_temp.with_cookie(pg_temp.token('b
        current_setting('request.method', true) IS NULL AS none, coalesce(current_setting('response.headers', true), '') AS response;
 COMMIT;
 
--- The use of a snapshot counts, though the row is not looked at.
+-- A request with a snapshot counts as a use, although the row is not read.
 SELECT id, token FROM session_create('walker') \gset
 SET session.strategy = 'cookie_cache';
 BEGIN READ ONLY;
@@ -752,7 +781,9 @@ COMMIT;
 SELECT last_seen_at > :'before' AS noted FROM session_get(:'id');
 RESET session.strategy;
 
--- Asked again in the same transaction, a role that was taken is given back; what was set since, or taken back, stays.
+-- A second call in a transaction restores the role that the first one
+-- replaced.  A role that was set in between stays, and a role change that was
+-- rolled back is not undone again.
 SELECT token AS fresh FROM session_create('carol', role => 'regress_session_clerk') \gset
 :as_anon
 SELECT set_config('request.cookies', pg_temp.with_cookie(:'fresh'), true) IS NOT NULL AS set;

@@ -1,4 +1,4 @@
--- Privileges: nobody may do anything that was not granted.
+-- Privileges: a role may do nothing that was not granted.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -8,7 +8,8 @@ CREATE ROLE regress_session_admin;
 SELECT session_grant('regress_session_app', 'app');
 SELECT session_grant('regress_session_admin', 'admin');
 
--- Does the call of a function, all arguments NULL and somebody bound, get past the privileges of a role?
+-- Returns whether a role may call a function.  The call has NULL arguments and
+-- a bound session.
 SELECT set_config('test.token', token, false) IS NOT NULL AS set FROM session_create('eve');
 CREATE FUNCTION pg_temp.may(role name, function oid) RETURNS boolean
 LANGUAGE plpgsql AS $$
@@ -28,11 +29,12 @@ BEGIN
         outcome := sqlstate;
     END;
     PERFORM set_config('role', 'none', true);
-    RETURN outcome NOT IN ('42501', '42804');  -- a trigger's is no function to call
+    RETURN outcome NOT IN ('42501', '42804');  -- 42804: a trigger function cannot be called
 END
 $$;
 
--- Who may call what, by trying; the catalog says the same.
+-- The functions that each role may call, found by calling them; the catalog
+-- must agree.
 CREATE TEMP TABLE matrix AS
 SELECT p.proname, role, pg_temp.may(role, p.oid) AS may,
        has_function_privilege(role, p.oid, 'EXECUTE') AS granted
@@ -44,14 +46,14 @@ SELECT proname, bool_or(may) FILTER (WHERE role = 'regress_session_nobody') AS n
   FROM matrix GROUP BY proname ORDER BY proname COLLATE "C";
 SELECT count(*) FILTER (WHERE may <> granted) AS contradictions FROM matrix;
 
--- These functions are everyone's: those that read settings and nothing else, and those that act on
--- what a token has bound, or on one that is shown.
+-- PUBLIC may call these functions: those that only read settings, and those
+-- that act on the bound session or on a token that the caller passes.
 SELECT p.proname FROM extension_functions p
  WHERE p.proacl IS NULL
     OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0)
  ORDER BY p.proname COLLATE "C";
 
--- Without a grant, all of them are refused, whatever is passed.
+-- Without a grant all others are refused, whatever the arguments.
 \set VERBOSITY sqlstate
 SELECT token FROM session_create('alice') \gset
 SET ROLE regress_session_nobody;
@@ -83,8 +85,8 @@ SELECT session_revoke_mine(session_id()), session_revoke_others();
 ROLLBACK;
 RESET ROLE;
 
--- Of the schema and what is in it, an administrator may read the events and three views.  A level is
--- recorded as SELECT on a column of session.granted.
+-- In the schema, an administrator may read the events and three views.  A
+-- level is recorded as SELECT on a column of session.granted.
 SELECT role, has_schema_privilege(role, 'session', 'USAGE') AS usage,
        has_schema_privilege(role, 'session', 'CREATE') AS create
   FROM unnest('{regress_session_nobody,regress_session_app,regress_session_admin}'::name[]) AS role;
@@ -102,7 +104,8 @@ SELECT * FROM session.grants ORDER BY role;
 SELECT relkind, array_agg(relname ORDER BY relname COLLATE "C") AS relations
   FROM pg_class WHERE relnamespace = 'session'::regnamespace GROUP BY relkind ORDER BY relkind;
 
--- Not even where the schema is opened to them by mistake.
+-- Administrators get no further even if the schema is opened to PUBLIC by
+-- mistake.
 CREATE TEMP TABLE statements (statement text);
 GRANT SELECT ON statements TO PUBLIC;
 INSERT INTO statements VALUES
@@ -159,7 +162,7 @@ COPY session.keys TO STDOUT;
 RESET ROLE;
 REVOKE USAGE ON SCHEMA session FROM PUBLIC;
 
--- What the planner remembers of the tables is hidden too.
+-- The statistics of the planner about the tables are hidden too.
 SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
 ANALYZE session.sessions, session.keys;
 SELECT tablename, count(*) > 0 AS seen FROM pg_stats WHERE schemaname = 'session'
@@ -168,7 +171,8 @@ SET ROLE regress_session_admin;
 SELECT count(*) > 0 AS seen FROM pg_stats WHERE schemaname = 'session';
 RESET ROLE;
 
--- A role with the level app can do all that an application does, and owns nothing.
+-- A role with the level app can do everything that an application needs, and
+-- owns nothing.
 SET ROLE regress_session_app;
 SELECT id, token FROM session_create('bob', '{"a": 1}', tenant_id => 'acme') \gset
 SELECT user_id, data FROM session_validate(:'token');
@@ -197,7 +201,8 @@ SELECT session_storage('cache');
 SELECT session_grant('regress_session_app', 'admin');
 RESET ROLE;
 
--- A role with the level admin can do that, and what an administrator does.
+-- A role with the level admin can do the same, and what an administrator
+-- needs.
 SET ROLE regress_session_admin;
 SELECT session_status(:'token');
 SELECT user_id, status FROM session_list('bob');
@@ -209,7 +214,7 @@ SELECT session_revoke_id(:'id', 'because'), session_revoke_user('alice'), sessio
 SELECT count(*) >= 0 AS readable FROM session.events;
 RESET ROLE;
 
--- After an error within, the caller is who it was.
+-- After an error in a function, the current role is the caller's again.
 SET ROLE regress_session_app;
 SELECT id FROM session_create('carol', id => :'id');
 SELECT current_user;
@@ -225,12 +230,14 @@ $$;
 SELECT count(*) FROM session.sessions;
 RESET ROLE;
 
--- The right to grant is that of the owner of the tables: where it is missing, that is an error.
+-- session_grant needs the owner of the tables to have the right to grant;
+-- otherwise it is an error.
 BEGIN;
 ALTER TABLE session.sessions OWNER TO regress_session_admin;
 SELECT session_grant('regress_session_nobody', 'app');
 ROLLBACK;
--- Nor is a level what a role has through another, which it may leave.
+-- A level that a role only inherits from another role, which it may leave,
+-- does not count as granted to it.
 BEGIN;
 CREATE ROLE regress_session_member IN ROLE regress_session_admin;
 ALTER FUNCTION session_list OWNER TO regress_session_app;
@@ -239,14 +246,16 @@ ALTER TABLE session.sessions OWNER TO regress_session_admin;
 SELECT session_grant('regress_session_member', 'admin');
 ROLLBACK;
 
--- Granting twice is granting once; what was granted can be taken away.
+-- Granting a level twice has the same effect as granting it once.  Granted
+-- privileges can be revoked.
 SELECT session_grant('regress_session_app', 'app');
 SELECT session_grant('regress_session_admin', 'app');
 SELECT has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS still_admin;
 REVOKE EXECUTE ON FUNCTION session_validate(text, inet, text) FROM regress_session_app;
 SELECT has_function_privilege('regress_session_app', 'session_validate(text, inet, text)', 'EXECUTE') AS may;
 
--- What was granted is taken away by the level none, from the owner of the tables never.
+-- The level none revokes what was granted.  It cannot revoke from the owner of
+-- the tables.
 BEGIN;
 SELECT session_grant('regress_session_admin', 'none');
 SELECT count(*) AS functions FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 'regress_session_admin'::regrole;
@@ -270,8 +279,8 @@ SELECT has_function_privilege('regress_session_admin', 'session_status(text, ine
        has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS admin;
 ROLLBACK;
 
--- Taking a level back leaves nothing, so the role can be dropped; a schema that it could use before
--- stays open.
+-- Revoking a level leaves no dependency, so the role can be dropped.  A schema
+-- that it could use before stays usable.
 CREATE ROLE regress_session_brief;
 SELECT session_grant('regress_session_brief', 'app');
 SELECT session_grant('regress_session_brief', 'admin');
@@ -292,7 +301,7 @@ DROP OWNED BY regress_session_brief;
 SELECT * FROM session.grants WHERE role = 'regress_session_brief';
 DROP ROLE regress_session_brief;
 
--- A level is complete: it needs nothing that PUBLIC has.
+-- A level is complete: it depends on no privilege of PUBLIC.
 BEGIN;
 REVOKE USAGE ON SCHEMA public FROM PUBLIC;
 DO $$
@@ -319,7 +328,8 @@ SELECT session.session_restore_privileges() > 0 AS restored;
 SELECT count(*) AS findings FROM session.privileges;
 ROLLBACK;
 
--- What a GRANT of later opens is seen, with the statement that closes it, and so is what was closed.
+-- Privileges that a later GRANT opened are listed with the statement that
+-- revokes them, and so are missing ones.
 SELECT object, finding, remedy FROM session.privileges;
 BEGIN;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_session_app;
@@ -345,22 +355,24 @@ SELECT session.session_restore_privileges() > 0 AS restored;
 SELECT * FROM session.privileges;
 SELECT * FROM session.grants ORDER BY role;
 ROLLBACK TO s;
--- An administrator sees it too.
+-- An administrator sees them too.
 SET LOCAL ROLE regress_session_admin;
 SELECT count(*) > 0 AS seen FROM session.privileges;
 RESET ROLE;
--- The level none closes all functions to the role.
+-- The level none revokes all functions from the role.
 REVOKE GRANT OPTION FOR EXECUTE ON FUNCTION session_touch FROM regress_session_app CASCADE;
 SELECT session_grant('regress_session_app', 'none');
 SELECT count(*) AS functions FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 'regress_session_app'::regrole;
 ROLLBACK;
 
--- Roles inherit a level from the roles they are in, as any privilege.
+-- Roles inherit a level from the roles that they are members of, like any
+-- privilege.
 CREATE ROLE regress_session_web IN ROLE regress_session_admin;
 SET ROLE regress_session_web;
 SELECT count(*) AS listed FROM session_list('alice');
 
--- An administrator may grant on; whoever was granted a function cannot pass it on.
+-- An administrator may grant levels.  A role with a level cannot grant its
+-- functions to others.
 SELECT session_grant('regress_session_nobody', 'app');
 RESET ROLE;
 SET ROLE regress_session_nobody;
@@ -369,7 +381,8 @@ GRANT EXECUTE ON FUNCTION session_create TO PUBLIC;
 RESET ROLE;
 SELECT count(*) AS public FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 0 AND p.proname = 'session_create';
 
--- A record of a level that another role than the owner made counts for nothing, and makes no administrator.
+-- A record of a level counts only if the owner made it: a record of another
+-- role makes no administrator.
 CREATE ROLE regress_session_forger;
 GRANT USAGE ON SCHEMA session TO regress_session_forger;
 GRANT SELECT ON ALL TABLES IN SCHEMA session TO regress_session_forger WITH GRANT OPTION;
@@ -385,7 +398,8 @@ SELECT session_grant('regress_session_forger', 'app');
 SELECT session_grant('regress_session_forger', 'none');
 SELECT * FROM session.grants WHERE role = 'regress_session_forger';
 
--- What a level gives does not go with another role that had granted the same; one call puts all right.
+-- A role keeps its level when the grants of another role are revoked.  One
+-- call restores everything.
 CREATE ROLE regress_session_second;
 CREATE ROLE regress_session_fed;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_session_second WITH GRANT OPTION;
@@ -397,14 +411,14 @@ SELECT session.session_restore_privileges() > 0 AS restored;
 SELECT has_function_privilege('regress_session_fed', 'session_validate(text, inet, text)', 'EXECUTE') AS still,
        (SELECT count(*) FROM session.privileges) AS findings;
 
--- Any name of a role will do.
+-- A role may have any name.
 CREATE ROLE "regress_session; DROP TABLE ""x""; --";
 CREATE ROLE "regress_session 'quoted' \ and as long as a name can be, ooooo";
 SELECT session_grant(oid, 'app') FROM pg_roles WHERE rolname LIKE 'regress_session%' AND rolname ~ '[; ]';
 SELECT count(*) AS granted FROM pg_roles
  WHERE rolname ~ '^regress_session[; ]' AND has_function_privilege(oid, 'session_status(text, inet, text)', 'EXECUTE');
 
--- Mistakes are errors that name the argument.
+-- An invalid argument is an error that names it.
 SELECT call, pg_temp.error_of(call) AS error
   FROM unnest(ARRAY[
     $$session_grant(NULL, 'app')$$,

@@ -1,9 +1,11 @@
--- Refresh tokens: they rotate, and using one twice ends the session.
+-- Refresh tokens: each use rotates the token, and a second use of a token ends
+-- the session.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- A refresh token with these bytes in it: 16 of the id, 4 of the generation, 28 of the MAC.
+-- Returns a refresh token with these bytes: 16 of the id, 4 of the generation,
+-- 28 of the MAC.
 CREATE FUNCTION pg_temp.refresh_token_of(bytes bytea) RETURNS text
 LANGUAGE sql AS $$
     SELECT 'rt_' || substr(pg_temp.token_of(bytes), 4)
@@ -13,7 +15,7 @@ LANGUAGE sql AS $$
     SELECT get_byte(b, 16) << 24 | get_byte(b, 17) << 16 | get_byte(b, 18) << 8 | get_byte(b, 19)
       FROM pg_temp.bytes_of(token) AS b
 $$;
--- What a row says now, to see whether it changed.
+-- Returns the location and content of a row, to see whether it changed.
 CREATE FUNCTION pg_temp.row_of(session uuid) RETURNS text
 LANGUAGE sql AS $$
     SELECT ctid || s::text FROM session.sessions s WHERE id = session
@@ -22,8 +24,8 @@ CREATE TEMP VIEW ends AS
 SELECT justify_hours(date_trunc('minute', expires_at - clock_timestamp() + '30 seconds')) AS token_ends_in,
        justify_hours(date_trunc('minute', refresh_expires_at - clock_timestamp() + '30 seconds')) AS family_ends_in
   FROM session.sessions ORDER BY created_at;
--- Has the grace of the last rotation end, as if the client had waited so long.  What the server knows
--- of uses begins with its start, so the time is short.
+-- Makes the grace time of the last rotation end, as if the client had waited.
+-- The shift is short, because the server knows only uses since its start.
 CREATE PROCEDURE pg_temp.wait_out_grace()
 LANGUAGE sql AS $$
     UPDATE session.sessions SET rotated_at = rotated_at - interval '1 second', refreshed_at = refreshed_at - interval '1 second',
@@ -33,7 +35,8 @@ SELECT clock_timestamp() AS began \gset
 CREATE TEMP VIEW fate AS
 SELECT user_id, refresh_generation AS generation, revoked_reason FROM session.sessions ORDER BY created_at;
 
--- Creation gives both tokens and both deadlines: those of the settings.
+-- A refreshable session has both tokens and both deadlines, which come from
+-- the settings.
 SELECT * FROM session_create('alice', '{"a": 1}', refreshable => true) \gset
 SELECT length(:'refresh_token'), :'refresh_token' ~ '^rt_[A-Za-z0-9_-]{64}$' AS shape,
        length(:'token'), :'token' ~ '^st_[A-Za-z0-9_-]{64}$' AS shape;
@@ -42,7 +45,8 @@ SELECT expires_at = :'expires_at' AS same_deadline, expires_at - created_at AS l
        refreshed_at, rotated_at, purge_at >= refresh_expires_at AS kept
   FROM session.sessions;
 
--- The token carries the id and the generation; nothing of either token is in the row.
+-- The refresh token contains the id and the generation.  The row contains no
+-- part of either token.
 SELECT encode(substr(pg_temp.bytes_of(:'refresh_token'), 1, 16), 'hex')::uuid = :'id' AS has_id,
        pg_temp.generation_of(:'refresh_token') = refresh_generation AS has_generation,
        octet_length(refresh_key) AS sealed_bytes,
@@ -51,19 +55,22 @@ SELECT encode(substr(pg_temp.bytes_of(:'refresh_token'), 1, 16), 'hex')::uuid = 
   FROM session.sessions s, generate_series(21, 45, 4) AS n
  GROUP BY s.id;
 
--- The session token is one like any other, but it cannot extend its own session.
+-- The session token works like any other, but it cannot extend its own
+-- session.
 SELECT session_status(:'token'), session_data(:'token');
 SELECT pg_temp.row_of(:'id') AS before \gset
 SELECT count(*) AS extended FROM session_refresh(:'token');
 SELECT pg_temp.row_of(:'id') = :'before' AS untouched;
 
--- The refresh token is no session token: nothing takes it but what refreshes and what logs out.
+-- The refresh token is not a session token: only session_refresh and
+-- session_revoke accept it.
 BEGIN;
 SELECT * FROM pg_temp.answers(:'refresh_token');
 TABLE fate;
 ROLLBACK;
 
--- Refreshing gives the next pair.  The token from before is dead at once, the session is the same.
+-- A refresh returns the next pair of tokens.  The old session token is invalid
+-- at once; the session is the same.
 CALL pg_temp.pass('10 minutes');
 SELECT id = :'id' AS same_id, token, refresh_token AS refresh_2, expires_at, refresh_expires_at
   FROM session_refresh(:'refresh_token') \gset next_
@@ -76,7 +83,8 @@ SELECT pg_temp.is_recent(rotated_at) AS rotated_now, pg_temp.is_recent(refreshed
   FROM session.sessions;
 TABLE ends;
 
--- Within the grace time the same token gives the same pair, as often as it is asked, and writes nothing.
+-- Within the grace time the same refresh token returns the same pair, any
+-- number of times, and writes nothing.
 SELECT pg_temp.row_of(:'id') AS before \gset
 SELECT count(*) AS answers, bool_and(r.token = :'next_token' AND r.refresh_token = :'next_refresh_2' AND r.id = :'id'
        AND r.expires_at = :'next_expires_at' AND r.refresh_expires_at = :'next_refresh_expires_at') AS same
@@ -86,7 +94,8 @@ SELECT pg_temp.row_of(:'id') AS before \gset
 SELECT token = :'next_token' AS same FROM session_refresh(:'refresh_token');
 SELECT pg_temp.row_of(:'id') = :'before' AS untouched;
 
--- After it, the session ends: no row, no error, and the end stays.
+-- After the grace time, a second use ends the session.  It returns no row and
+-- no error, and the session stays ended.
 UPDATE session.sessions SET rotated_at = clock_timestamp() - interval '10 seconds';
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 TABLE fate;
@@ -101,7 +110,8 @@ SELECT session_revoke(:'next_refresh_2'), session_revoke(:'next_token');
 TABLE fate;
 DELETE FROM session.sessions;
 
--- A token of an older generation ends it too, also within the grace time of the last one.
+-- A token of an older generation ends the session too, also within the grace
+-- time of the last rotation.
 SELECT id, refresh_token AS g1 FROM session_create('bob', refreshable => true) \gset
 SELECT refresh_token AS g2 FROM session_refresh(:'g1') \gset
 SELECT refresh_token AS g3, token FROM session_refresh(:'g2') \gset
@@ -111,7 +121,7 @@ TABLE fate;
 SELECT count(*) AS refreshed FROM unnest(ARRAY[:'g1', :'g2', :'g3']) AS t, session_refresh(t);
 DELETE FROM session.sessions;
 
--- Without grace time there is no second use.
+-- Without a grace time every second use ends the session.
 SET session.refresh_grace = 0;
 SELECT id, refresh_token AS g1 FROM session_create('carol', refreshable => true) \gset
 SELECT refresh_token AS g2 FROM session_refresh(:'g1') \gset
@@ -120,7 +130,8 @@ TABLE fate;
 RESET session.refresh_grace;
 DELETE FROM session.sessions;
 
--- What ended for another reason does not come back through the grace time either.
+-- A session that ended for another reason is not refreshed within the grace
+-- time either.
 SELECT id, refresh_token AS g1 FROM session_create('dave', refreshable => true) \gset
 SELECT refresh_token AS g2, token FROM session_refresh(:'g1') \gset
 SELECT session_revoke(:'token');
@@ -128,7 +139,8 @@ SELECT count(*) AS refreshed FROM unnest(ARRAY[:'g1', :'g2']) AS t, session_refr
 TABLE fate;
 DELETE FROM session.sessions;
 
--- A token with a wrong bit changes nothing, whichever it is and however often it is tried.
+-- A token with a wrong bit changes nothing, whichever bit it is and however
+-- often it is tried.
 SELECT id, refresh_token AS g1 FROM session_create('erin', refreshable => true) \gset
 SELECT refresh_token AS g2, token FROM session_refresh(:'g1') \gset
 UPDATE session.sessions SET rotated_at = clock_timestamp() - interval '1 hour';
@@ -140,7 +152,8 @@ SELECT count(*) AS tried, count(r) AS refreshed, count(*) FILTER (WHERE session_
   LEFT JOIN session_refresh(wrong) AS r ON r.id IS NOT NULL;
 SELECT pg_temp.row_of(:'id') = :'before' AS untouched, session_status(:'token');
 
--- Nor does the MAC of another generation, of another session, or no refresh token at all.
+-- The MAC of another generation or session is not accepted, nor is anything
+-- that is not a refresh token.
 SELECT refresh_token AS other FROM session_create('frank', refreshable => true) \gset
 SELECT token AS plain FROM session_create('grace') \gset
 SELECT what, count(r) AS refreshed
@@ -165,7 +178,7 @@ SELECT what, count(r) AS refreshed
  GROUP BY what ORDER BY what COLLATE "C";
 SELECT pg_temp.row_of(:'id') = :'before' AS untouched, session_status(:'token');
 
--- They are bad tokens of the address that presents them.
+-- They count as invalid tokens of the address of the client.
 SET session.failure_threshold = 1;
 SELECT count(r) AS refreshed
   FROM (VALUES (pg_temp.refresh_token_of(set_bit(pg_temp.bytes_of(:'g2'), 200, 1 - get_bit(pg_temp.bytes_of(:'g2'), 200)))), ('st_' || substr(:'g2', 4)), ('junk')) AS t (value)
@@ -176,7 +189,8 @@ SELECT kind, ip, (detail ->> 'count')::int >= 2 AS many FROM session.events WHER
 SELECT count(*) AS refreshed FROM session_refresh(:'g2');
 DELETE FROM session.sessions;
 
--- The refresh token works when the session token's time is up, and until the family's is.
+-- The refresh token works after the session token has expired, until the
+-- family expires.
 SELECT id, token, refresh_token FROM session_create('heidi', refreshable => true) \gset
 CALL pg_temp.pass('15 minutes');
 SELECT session_status(:'token'), session_is_expired(:'token');
@@ -203,7 +217,8 @@ CALL pg_temp.pass('2 hours');
 SELECT session_cleanup();
 DELETE FROM session.sessions;
 
--- Refreshing starts the session token's lifetime again, never the family's; both end at the cap.
+-- A refresh restarts the lifetime of the session token, never that of the
+-- family.  Both end at the cap.
 SET session.access_lifetime = '20min';
 SET session.refresh_lifetime = '2h';
 SET session.max_lifetime = '50min';
@@ -230,14 +245,14 @@ RESET session.access_lifetime;
 RESET session.refresh_lifetime;
 DELETE FROM session.sessions;
 
--- Sliding changes nothing about that.
+-- session.sliding makes no difference to that.
 SET session.sliding = on;
 SELECT refresh_token FROM session_create('ivan', refreshable => true) \gset
 TABLE ends;
 RESET session.sliding;
 DELETE FROM session.sessions;
 
--- The idle timeout ends the family; refreshing counts as use.
+-- The idle timeout ends the family.  A refresh counts as a use.
 SELECT token, refresh_token FROM session_create('judy', refreshable => true, idle_timeout => '1 hour') \gset
 CALL pg_temp.pass('50 minutes');
 SELECT token, refresh_token FROM session_refresh(:'refresh_token') \gset
@@ -249,7 +264,8 @@ SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 TABLE fate;
 DELETE FROM session.sessions;
 
--- Regenerating makes new tokens of both kinds and kills the old ones, the grace time included.
+-- Regenerating returns new tokens of both kinds and makes the old ones
+-- invalid, without a grace time.
 SELECT id, token, refresh_token AS g1 FROM session_create('ken', refreshable => true) \gset
 SELECT token AS old, refresh_token AS g2 FROM session_refresh(:'g1') \gset
 SELECT refresh_expires_at AS family_ends FROM session.sessions \gset
@@ -266,14 +282,16 @@ CALL pg_temp.pass('15 minutes');
 SELECT count(*) AS regenerated FROM session_regenerate(:'token');
 DELETE FROM session.sessions;
 
--- Anonymous sessions can be refreshable, and stay so when they log in.
+-- Anonymous sessions can be refreshable, and stay refreshable when they log
+-- in.
 SELECT token FROM session_create(refreshable => true) \gset
 SELECT refresh_token FROM session_regenerate(:'token', 'laura') \gset
 SELECT token FROM session_refresh(:'refresh_token') \gset
 SELECT user_id, auth_level FROM session_validate(:'token');
 DELETE FROM session.sessions;
 
--- Any token of the family logs out, an expired one too; then all of it is over.
+-- Any token of the family revokes the session, even an expired one.  Then all
+-- tokens are invalid.
 CREATE TEMP TABLE families AS
 SELECT n, f.token AS t1, f.refresh_token AS g1, r.token AS t2, r.refresh_token AS g2
   FROM generate_series(1, 4) AS n, session_create('mike' || n, refreshable => true) AS f, session_refresh(f.refresh_token) AS r;
@@ -283,7 +301,8 @@ TABLE fate;
 SELECT count(r) AS refreshed FROM families LEFT JOIN session_refresh(g2) AS r ON r.id IS NOT NULL WHERE n > 1;
 DELETE FROM session.sessions;
 
--- As long as it can be refreshed, a session counts: to list, to limit and to revoke.
+-- A session that can be refreshed is live: it counts for the limit and can be
+-- revoked.
 SELECT refresh_token FROM session_create('nina', tenant_id => 'acme', refreshable => true) \gset
 CALL pg_temp.pass('20 minutes');
 SELECT pg_temp.error_of('session_create(''nina'', tenant_id => ''acme'', max_sessions => 1)') AS error;
@@ -298,7 +317,7 @@ SELECT session_revoke_tenant('acme');
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 DELETE FROM session.sessions;
 
--- What is sealed in one row does not open in another.
+-- The sealed key of one row does not open in another.
 SELECT id, refresh_token FROM session_create('olga', refreshable => true) \gset
 SELECT id AS other FROM session_create('peggy', refreshable => true) \gset
 SELECT pg_temp.row_of(:'id') AS before \gset
@@ -310,7 +329,7 @@ ROLLBACK;
 \set VERBOSITY sqlstate
 SELECT count(DISTINCT refresh_key) AS keys, count(DISTINCT substr(refresh_key, 1, 12)) AS nonces FROM session.sessions;
 
--- A refresh that is rolled back never was.
+-- A refresh that is rolled back has no effect.
 BEGIN;
 SELECT token AS gone, refresh_token AS gone_refresh FROM session_refresh(:'refresh_token') \gset
 SELECT session_status(:'gone');
@@ -319,8 +338,9 @@ SELECT pg_temp.row_of(:'id') = :'before' AS untouched, session_status(:'gone');
 SELECT refresh_token = :'gone_refresh' AS same_as_then FROM session_refresh(:'refresh_token');
 DELETE FROM session.sessions;
 
--- A rotation that was lost, in a failover for instance: the client has newer tokens than the row.
--- The refresh token goes on from where the client is; the one it got the last time is current.
+-- A rotation can be lost, for instance in a failover: then the client has
+-- newer tokens than the row.  The refresh continues at the generation of the
+-- client, whose newest token is accepted.
 SELECT id, token AS t1, refresh_token AS g1 FROM session_create('quentin', refreshable => true) \gset
 CREATE TEMP TABLE before AS SELECT * FROM session.sessions;
 CREATE PROCEDURE pg_temp.fail_over() LANGUAGE sql AS $$
@@ -337,19 +357,21 @@ SELECT pg_temp.generation_of(:'g4') - pg_temp.generation_of(:'g3') AS generation
 TABLE fate;
 SELECT token = :'t4' AS same FROM session_refresh(:'g3');
 
--- Whatever is older than that is reuse: also what the row was at when the rotation was lost.
+-- Every older token is reuse, also the one that was current in the row when
+-- the rotation was lost.
 SELECT count(*) AS refreshed FROM session_refresh(:'g2');
 TABLE fate;
 UPDATE session.sessions SET revoked_at = NULL, revoked_reason = NULL;
 SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 TABLE fate;
 
--- The token that the row is at gives what it gave before the failover.
+-- The token that is current in the row returns the same as before the
+-- failover.
 UPDATE session.sessions SET revoked_at = NULL, revoked_reason = NULL;
 CALL pg_temp.fail_over();
 SELECT refresh_token = :'g2' AS same_as_then FROM session_refresh(:'g1');
 
--- A newer one logs out, and is no use once the session is over.
+-- A newer token can revoke the session.  Afterwards it cannot refresh it.
 CALL pg_temp.fail_over();
 SELECT session_revoke(:'g4');
 SELECT count(*) AS refreshed FROM session_refresh(:'g4');
@@ -357,7 +379,8 @@ TABLE fate;
 DROP TABLE before;
 DELETE FROM session.sessions;
 
--- Generations end before they could begin again: the last one gives nothing, and ends nothing.
+-- Generations do not wrap around: the last one refreshes nothing and does not
+-- end the session.
 SELECT token FROM session_create('rupert', refreshable => true) \gset
 UPDATE session.sessions SET refresh_generation = 2147483645;
 SELECT refresh_token AS last_but_one FROM session_regenerate(:'token') \gset
@@ -371,7 +394,7 @@ SELECT count(*) AS refreshed FROM session_refresh(:'fresh');
 TABLE fate;
 DELETE FROM session.sessions;
 
--- A clock that was set back does not make the grace longer.
+-- A clock that was set back does not extend the grace time.
 SELECT refresh_token AS g1 FROM session_create('sybil', refreshable => true) \gset
 SELECT FROM session_refresh(:'g1');
 UPDATE session.sessions SET rotated_at = rotated_at + interval '1 hour', last_seen_at = last_seen_at + interval '1 hour';
@@ -379,8 +402,10 @@ SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 TABLE fate;
 DELETE FROM session.sessions;
 
--- A client whose answer was lost asks again after the grace, and gets the same pair, with its lifetime
--- begun again; as often as that happens.  Of use is only known what happened since this was begun.
+-- A client that lost the response asks again after the grace time.  It gets
+-- the same pair with a new lifetime, any number of times.  The server knows
+-- only uses since its start, so the test first waits for longer than one shift
+-- of wait_out_grace.
 SET session.refresh_grace = 1;
 SELECT pg_sleep(greatest(0, 1.1 - extract(epoch FROM clock_timestamp() - :'began')));
 SELECT id, refresh_token AS g1 FROM session_create('trent', refreshable => true) \gset
@@ -395,8 +420,8 @@ CALL pg_temp.wait_out_grace();
 SELECT token = :'t2' AS same FROM session_refresh(:'g1');
 SELECT session_status(:'t2');
 
--- Asking what a token is worth is no use of it, and neither is what the server does with the pair
--- in the transaction that hands it out.
+-- session_status does not count as a use of the new pair, and neither does a
+-- call in the transaction that returns the pair.
 CALL pg_temp.wait_out_grace();
 BEGIN;
 SELECT session_status(token) AS new, (SELECT user_id FROM session_validate(token)), session_data(token) FROM session_refresh(:'g1');
@@ -404,12 +429,13 @@ COMMIT;
 CALL pg_temp.wait_out_grace();
 SELECT token = :'t2' AS same FROM session_refresh(:'g1');
 
--- Either token of the pair may be used then.
+-- Both tokens of the pair work then.
 SELECT user_id FROM session_validate(:'t2');
 SELECT count(*) AS refreshed FROM session_refresh(:'g2');
 TABLE fate;
 
--- Once it was, the token before is reuse: by the client, or by a thief.  Each use counts.
+-- After a use of the new pair, the token before it is reuse, by the client or
+-- by a thief.  Each of these calls is a use.
 DELETE FROM session.sessions;
 CREATE TEMP TABLE uses AS
 SELECT n, use, first.refresh_token AS old, pair.token AS new
@@ -431,7 +457,7 @@ END
 $$;
 SELECT use, (SELECT count(*) FROM session_refresh(old)) AS refreshed FROM uses ORDER BY n;
 
--- Also a use that writes nothing.
+-- A use in a READ ONLY transaction counts too.
 SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
 SELECT token AS t2 FROM session_refresh(:'g1') \gset
 CALL pg_temp.wait_out_grace();
@@ -441,7 +467,7 @@ ROLLBACK;
 SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 DELETE FROM session.sessions;
 
--- And one of a snapshot that was handed out together with the pair.
+-- So does a use of a snapshot that was issued together with the pair.
 SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
 SELECT session_cookie_issue(token) AS cookie, token AS t2 FROM session_refresh(:'g1') \gset
 CALL pg_temp.wait_out_grace();
@@ -451,7 +477,8 @@ CALL pg_temp.wait_out_grace();
 SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 DELETE FROM session.sessions;
 
--- A JWT that was handed out together with the pair is one: it is used where nothing sees it.
+-- Issuing a JWT together with the pair counts as a use, because the use of a
+-- JWT cannot be observed.
 SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
 SELECT session_key_rotate('jwt') IS NOT NULL AS made;
 SELECT session_jwt(token) IS NOT NULL AS minted FROM session_refresh(:'g1');
@@ -459,7 +486,8 @@ CALL pg_temp.wait_out_grace();
 SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 DELETE FROM session.sessions;
 
--- So is one of a pair that was given once more, and one after a refresh that a savepoint undid.
+-- A use counts in the transaction that returns the pair again, and also after
+-- a refresh that was rolled back to a savepoint.
 SELECT refresh_token AS g1 FROM session_create('victor', refreshable => true) \gset
 SELECT token AS t2 FROM session_refresh(:'g1') \gset
 BEGIN;
@@ -481,14 +509,15 @@ CALL pg_temp.wait_out_grace();
 SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 DELETE FROM session.sessions;
 
--- What is not known counts as a use: here, what happened before the server started.
+-- If the server cannot know of uses, it assumes one: here, the rotation was
+-- before the server started.
 SELECT refresh_token AS g1 FROM session_create('wendy', refreshable => true) \gset
 SELECT FROM session_refresh(:'g1');
 UPDATE session.sessions SET rotated_at = rotated_at - interval '1 year', last_seen_at = last_seen_at - interval '1 year';
 SELECT count(*) AS refreshed FROM session_refresh(:'g1');
 DELETE FROM session.sessions;
 
--- Without a grace there is no second use, however late.
+-- Without a grace time there is no second use, however late it is.
 SET session.refresh_grace = 0;
 SELECT refresh_token AS g1 FROM session_create('xenia', refreshable => true) \gset
 SELECT FROM session_refresh(:'g1');
@@ -498,7 +527,8 @@ RESET session.refresh_grace;
 DELETE FROM session.sessions;
 SELECT refresh_token FROM session_create('olga', refreshable => true) \gset
 
--- Nothing is refreshed where nothing can be written, not even the same pair again.
+-- In a READ ONLY transaction nothing is refreshed, not even to return the same
+-- pair again.
 BEGIN READ ONLY;
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_token');
 ROLLBACK;

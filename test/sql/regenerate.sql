@@ -1,4 +1,5 @@
--- Regenerating: a new token for the same session, at login and on every change of privilege.
+-- Regenerating: a new token for the same session, at login and on every change
+-- of privilege.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -10,7 +11,7 @@ SELECT user_id, pg_temp.is_recent(created_at) AS created,
        date_trunc('minute', expires_at - clock_timestamp() + '30 seconds') AS ends_in
   FROM session.sessions ORDER BY created_at;
 
--- An anonymous visitor fills a cart, and still has it after logging in.
+-- An anonymous visitor fills a cart and keeps it after the login.
 SELECT id, token AS visit FROM session_create(
     data => '{"cart": ["book"]}', tenant_id => 'acme', ip => '192.0.2.10',
     user_agent => 'Firefox', lifetime => '1 hour') \gset
@@ -24,11 +25,12 @@ SELECT id = :'id' AS same_id, status, user_id, tenant_id, role, auth_level, data
        user_agent, pg_temp.is_recent(authenticated_at) AS authenticated_now, current
   FROM session_validate(:'login');
 
--- The old token is dead from then on: the session is not known by it.
+-- The old token is invalid from then on.
 SELECT session_status(:'visit') AS old, session_status(:'login') AS new;
 SELECT * FROM pg_temp.answers(:'visit');
 
--- The new token has nothing of the old one but the id, and only its hash is stored.
+-- The new token has only the id in common with the old one, and only its hash
+-- is stored.
 SELECT pg_temp.bytes_of(:'visit') AS old_bytes, pg_temp.bytes_of(:'login') AS new_bytes \gset
 SELECT substr(:'old_bytes'::bytea, 1, 16) = substr(:'new_bytes'::bytea, 1, 16) AS same_id,
        count(*) FILTER (WHERE get_byte(:'old_bytes', n) = get_byte(:'new_bytes', n)) < 8 AS new_secret
@@ -36,10 +38,11 @@ SELECT substr(:'old_bytes'::bytea, 1, 16) = substr(:'new_bytes'::bytea, 1, 16) A
 SELECT count(*) AS rows, bool_and(token_hash = sha256(substr(:'new_bytes'::bytea, 17))) AS is_sha256
   FROM session.sessions;
 
--- Logging in starts the lifetime again and moves no time of creation.
+-- A login restarts the lifetime and does not change the time of creation.
 TABLE now_set;
 
--- With nothing but a token, it gets another one and nothing else changes.
+-- Without further arguments, the session gets another token and nothing else
+-- changes.
 CALL pg_temp.pass('20 minutes');
 SELECT token AS rotated FROM session_regenerate(:'login') \gset
 SELECT session_status(:'login') AS old, session_status(:'rotated') AS new;
@@ -52,19 +55,19 @@ SELECT session_status(:'rotated') AS old, session_status(:'promoted') AS new;
 SELECT user_id, role, auth_level FROM session_validate(:'promoted');
 TABLE now_set;
 
--- A second factor is one: it starts the lifetime again.
+-- A higher level is an authentication: it restarts the lifetime.
 SELECT token AS proven FROM session_regenerate(:'promoted', auth_level => 2) \gset
 SELECT session_status(:'promoted') AS old, session_status(:'proven') AS new;
 SELECT user_id, role, auth_level FROM session_validate(:'proven');
 TABLE now_set;
 
--- So is proving the same level again.
+-- Proving the same level again is an authentication too.
 CALL pg_temp.pass('20 minutes');
 SELECT token AS again FROM session_regenerate(:'proven', 'alice', 'admin', 2) \gset
 SELECT user_id, role, auth_level FROM session_validate(:'again');
 TABLE now_set;
 
--- Stepping down to a lower level proves nothing, and starts nothing again.
+-- A lower level is not an authentication and restarts nothing.
 CALL pg_temp.pass('20 minutes');
 SELECT token AS lower FROM session_regenerate(:'again', auth_level => 1) \gset
 SELECT user_id, role, auth_level FROM session_validate(:'lower');
@@ -73,7 +76,7 @@ SELECT token AS lower FROM session_regenerate(:'lower', auth_level => 0) \gset
 SELECT user_id, role, auth_level FROM session_validate(:'lower');
 TABLE now_set;
 
--- It is the session's own user or nobody's: another's is an error, and nothing happens.
+-- Another user than that of the session is an error, and changes nothing.
 SELECT pg_temp.error_of(format('session_regenerate(%L, ''bob'')', :'lower')) AS bob,
        pg_temp.error_of(format('session_regenerate(%L, ''alice2'')', :'lower')) AS longer,
        pg_temp.error_of(format('session_regenerate(%L, ''alic'')', :'lower')) AS shorter,
@@ -85,7 +88,7 @@ SELECT count(*) FROM session_regenerate(:'lower', 'bob');
 SELECT user_id, session_status(:'lower') FROM session_validate(:'lower');
 DELETE FROM session.sessions;
 
--- Each token is good until the next one, through a long chain.
+-- In a long chain, each token is valid until the next one.
 SELECT token AS first FROM session_create('alice') \gset
 CREATE TEMP TABLE chain AS
 WITH RECURSIVE chain (n, token) AS (
@@ -98,24 +101,25 @@ SELECT session_status(token) AS status, count(DISTINCT token) AS tokens, max(n) 
 SELECT count(*) AS rows FROM session.sessions;
 DELETE FROM session.sessions;
 
--- No one has proven anything in an anonymous session, so it has no level but zero.
+-- An anonymous session is not authenticated, so its level can only be zero.
 SELECT token FROM session_create() \gset
 SELECT auth_level, pg_temp.error_of(format('session_regenerate(%L, auth_level => %s)', :'token', auth_level)) AS error
   FROM generate_series(2, 0, -1) AS auth_level;
 SELECT user_id, auth_level, authenticated_at FROM session.sessions;
 DELETE FROM session.sessions;
 
--- A role it may have.
+-- An anonymous session may have a role.
 SELECT token FROM session_create(role => 'visitor') \gset
 SELECT token FROM session_regenerate(:'token', role => 'guest') \gset
 SELECT user_id, role, auth_level, authenticated_at FROM session_validate(:'token');
 
--- Login and level can be set at once.
+-- The user and the level can be set in one call.
 SELECT token FROM session_regenerate(:'token', 'alice', 'customer', 3) \gset
 SELECT user_id, role, auth_level FROM session_validate(:'token');
 DELETE FROM session.sessions;
 
--- Neither the cap nor the time of creation moves, however often.
+-- Neither the cap nor the time of creation changes, however often a session is
+-- regenerated.
 SET session.max_lifetime = '90min';
 SELECT token FROM session_create(lifetime => '1 hour') \gset
 CALL pg_temp.pass('50 minutes');
@@ -131,7 +135,7 @@ SELECT count(*) AS rows FROM session_regenerate(:'token');
 RESET session.max_lifetime;
 DELETE FROM session.sessions;
 
--- It counts as use: the idle timeout starts again.
+-- Regenerating counts as a use: the idle timeout restarts.
 SELECT token FROM session_create('alice', idle_timeout => '30 minutes') \gset
 CALL pg_temp.pass('25 minutes');
 SELECT token FROM session_regenerate(:'token') \gset
@@ -139,7 +143,7 @@ CALL pg_temp.pass('25 minutes');
 SELECT session_status(:'token');
 DELETE FROM session.sessions;
 
--- Mistakes of the application are errors that name the argument, also without a token.
+-- An invalid argument is an error that names it, also without a token.
 SELECT arguments, pg_temp.error_of('session_regenerate(' || arguments || ')') AS error
   FROM unnest(ARRAY[
     $$NULL, user_id => ''$$,
@@ -149,7 +153,7 @@ SELECT arguments, pg_temp.error_of('session_regenerate(' || arguments || ')') AS
     $$NULL, role => repeat('x', 64)$$,
     $$NULL, user_id => 'alice', role => 'customer', auth_level => 1$$]) AS arguments;
 
--- A rollback brings the old token back and the new one never was.
+-- After a rollback the old token is valid again and the new one is not.
 SELECT token AS old FROM session_create('alice') \gset
 BEGIN;
 SELECT token AS new FROM session_regenerate(:'old') \gset
@@ -157,7 +161,7 @@ SELECT session_status(:'old') AS old, session_status(:'new') AS new;
 ROLLBACK;
 SELECT session_status(:'old') AS old, session_status(:'new') AS new;
 
--- It cannot be done where nothing can be written.
+-- Regenerating fails in a READ ONLY transaction.
 BEGIN READ ONLY;
 SELECT count(*) FROM session_regenerate(:'old');
 ROLLBACK;

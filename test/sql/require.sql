@@ -1,4 +1,5 @@
--- Requiring a session: live at this moment, proven well enough and not too long ago.
+-- Requiring a session: live now, with a level that is high enough and an
+-- authentication that is recent enough.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -7,7 +8,7 @@ SELECT id AS alice_id, token AS alice FROM session_create('alice') \gset
 SELECT id AS bob_id, token AS bob FROM session_create('bob', auth_level => 2) \gset
 SELECT id AS visit_id, token AS visit FROM session_create() \gset
 
--- What a requirement says to the session of a token: met, or how it is not.
+-- Whether the session of a token meets a requirement, or why not.
 CREATE FUNCTION pg_temp.required(token text, call text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM session_authenticate(token);
@@ -27,7 +28,8 @@ SELECT call, pg_temp.required(NULL, call) AS nobody, pg_temp.required(:'visit', 
 COMMIT;
 RESET ROLE;
 
--- It is an error that says why, and ends what the caller was about to do.
+-- A requirement that is not met is an error that says why and aborts the
+-- caller's statement.
 SELECT session_require();
 BEGIN;
 SELECT session_authenticate(:'alice');
@@ -35,7 +37,7 @@ SELECT session_require(2);
 SELECT session_user_id();
 ROLLBACK;
 
--- How long ago somebody proved who they are counts, not how long they have been here.
+-- The time of authentication counts, not the age of the session.
 CALL pg_temp.pass('10 minutes');
 CREATE TEMP TABLE ages AS
 SELECT n, age FROM unnest('{NULL,0,1 second,9 minutes,11 minutes,1 month,1000 years}'::interval[]) WITH ORDINALITY AS t (age, n);
@@ -49,7 +51,8 @@ SELECT session_touch(:'alice'), pg_temp.required(:'alice', 'session_require(1, '
 SELECT count(*) AS refreshed FROM session_refresh(:'alice');
 SELECT pg_temp.required(:'alice', 'session_require(1, ''9 minutes'')') AS refreshed;
 
--- Both are those of this moment: what changes in the row after the token was shown counts.
+-- Level and time are read now: a change of the row after authentication
+-- counts.
 BEGIN;
 SELECT session_authenticate(:'alice');
 SELECT pg_temp.error_of('session_require(2, ''1 minute'')') AS before;
@@ -61,7 +64,7 @@ UPDATE session.sessions SET authenticated_at = clock_timestamp() - interval '2 m
 SELECT pg_temp.error_of('session_require(1, ''1 minute'')') AS aged;
 ROLLBACK;
 
--- So is whether the session lives, and has the same token still.
+-- Whether the session is live and still has the same token is read now, too.
 CREATE TEMP TABLE ends AS
 SELECT * FROM (VALUES
     (1, 'nothing', 'SELECT'),
@@ -97,7 +100,7 @@ SELECT count(*) AS logged_in FROM session_regenerate(:'visit', 'alice');
 SELECT session_user_id(), pg_temp.error_of('session_require(0)') AS anonymous;
 ROLLBACK;
 
--- A session that is undone with a savepoint was none.
+-- A session whose creation was rolled back to a savepoint does not count.
 BEGIN;
 SAVEPOINT s;
 SELECT token AS made, session_authenticate(token) FROM session_create('carol') \gset
@@ -106,7 +109,8 @@ ROLLBACK TO s;
 SELECT session_authenticate(:'made'), pg_temp.error_of('session_require()');
 COMMIT;
 
--- A binding to an address does not matter here: the token was shown with one.
+-- A binding to an address is not checked again: session_authenticate() has
+-- checked it.
 BEGIN;
 SELECT token AS here FROM session_create('dave', ip => '192.0.2.1') \gset
 SET LOCAL session.bind_ip = 'exact';
@@ -114,7 +118,7 @@ SELECT session_authenticate(:'here', '192.0.2.1');
 SELECT session_require();
 ROLLBACK;
 
--- Where a cookie is all there is, it is looked for among the denied, and at its time.
+-- A stateless identity is checked against the denylist and its expiry.
 SELECT session_key_rotate() IS NOT NULL AS made;
 BEGIN;
 SET LOCAL session.strategy = 'stateless';
@@ -137,7 +141,7 @@ SELECT session_pre_request();
 SELECT session_authenticated_at(), pg_temp.error_of('session_require(1)'), pg_temp.error_of('session_require(1, ''1000 years'')');
 COMMIT;
 
--- What cannot be meant is an error of its own, whoever asks.
+-- An argument outside its range is an error, with and without a session.
 SELECT call, pg_temp.required(:'alice', call) AS outcome, coalesce(pg_temp.error_of(call), 'met') AS bound, pg_temp.required(NULL, call) AS nobody
   FROM (VALUES (1, 'session_require(-1)'), (2, 'session_require(-2147483648, NULL)'), (3, 'session_require(1, ''-1 second'')'),
                (4, 'session_require(1, ''1000000 years'')'), (5, 'session_require(NULL, NULL)')) AS calls (n, call);

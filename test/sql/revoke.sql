@@ -10,7 +10,7 @@ SELECT session_status(:'token') AS status, session_is_valid(:'token') AS is_vali
        session_is_expired(:'token') AS is_expired,
        (SELECT count(*) FROM session_validate(:'token')) AS rows;
 
--- What stays is a tombstone: the row, with the time and the reason.
+-- The row stays as a tombstone with the time and the reason.
 SELECT user_id, data, pg_temp.is_recent(revoked_at) AS revoked_now, revoked_reason
   FROM session.sessions;
 
@@ -36,7 +36,7 @@ SELECT session_revoke_id(:'id', 'stolen laptop'), session_status(:'token');
 SELECT revoked_reason FROM session.sessions WHERE id = :'id';
 SELECT session_revoke_id(NULL) AS "null", session_revoke_id(gen_random_uuid()) AS unknown;
 
--- A user's sessions end together, and those of others do not.
+-- Revoking a user ends all sessions of that user and no others.
 DELETE FROM session.sessions;
 CREATE TEMP TABLE made AS
 SELECT n, user_id, tenant_id, made.id, made.token
@@ -55,7 +55,7 @@ SELECT session_revoke_user('alice');
 TABLE ended;
 ROLLBACK;
 
--- In one tenant, if one is named.
+-- With a tenant, only the sessions in that tenant end.
 BEGIN;
 SELECT session_revoke_user('alice', 'acme');
 TABLE ended;
@@ -63,7 +63,7 @@ SELECT session_revoke_user('alice', 'acme') AS again, session_revoke_user('alice
 TABLE ended;
 ROLLBACK;
 
--- All but one, if one is named: "log out everywhere else".
+-- With an exception, all sessions but that one end: "log out everywhere else".
 BEGIN;
 SELECT session_revoke_user('alice', except_id => id) FROM made WHERE n = 3;
 TABLE ended;
@@ -73,7 +73,7 @@ SELECT session_revoke_user('alice', 'acme', id) FROM made WHERE n = 3;
 TABLE ended;
 ROLLBACK;
 
--- An exception that is somebody else's or nobody's saves none.
+-- An exception that is another user's or no session at all keeps none of them.
 BEGIN;
 SELECT session_revoke_user('alice', except_id => id) FROM made WHERE n = 5;
 TABLE ended;
@@ -83,14 +83,14 @@ SELECT session_revoke_user('alice', except_id => gen_random_uuid());
 TABLE ended;
 ROLLBACK;
 
--- A tenant's sessions end together, those of anonymous visitors too.
+-- Revoking a tenant ends all its sessions, anonymous ones too.
 BEGIN;
 SELECT session_revoke_tenant('acme');
 TABLE ended;
 SELECT session_revoke_tenant('acme') AS again;
 ROLLBACK;
 
--- Nobody's sessions are none.
+-- Users and tenants without sessions: the result is 0.
 SELECT session_revoke_user('nobody') AS unknown_user,
        session_revoke_user('alice', 'nowhere') AS not_there,
        session_revoke_user('acme', 'acme') AS tenant_as_user,
@@ -98,7 +98,7 @@ SELECT session_revoke_user('nobody') AS unknown_user,
        session_revoke_tenant('alice') AS user_as_tenant;
 TABLE ended;
 
--- What ended before is not counted, and keeps the reason it had.
+-- A session that had ended before is not counted and keeps its reason.
 BEGIN;
 SELECT session_revoke(token) FROM made WHERE n = 1;
 UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = (SELECT id FROM made WHERE n = 2);
@@ -110,7 +110,7 @@ ROLLBACK;
 TABLE ended;
 DROP VIEW ended;
 
--- Mistakes are errors that name the argument: NULL is refused rather than taken for all.
+-- Invalid arguments are errors that name the argument: NULL does not mean all.
 SELECT call, pg_temp.error_of(call) AS error
   FROM unnest(ARRAY[
     $$session_revoke_user(NULL)$$,
@@ -127,7 +127,7 @@ SELECT call, pg_temp.error_of(call) AS error
     $$session_revoke_id(gen_random_uuid(), repeat('x', 256))$$]) AS call;
 SELECT count(*) AS sessions, count(revoked_at) AS revoked FROM session.sessions;
 
--- Nothing brings a session back that is over, and nothing of it can be read or changed.
+-- A session that has ended cannot be revived, read or changed.
 DELETE FROM session.sessions;
 DELETE FROM made;
 INSERT INTO made SELECT n, end_of, NULL, s.id, s.token
@@ -147,15 +147,15 @@ SELECT user_id, array_agg(pg_temp.error_of(format('session_regenerate(%L, %L, au
 SELECT user_id, session_revoke_id(id) AS by_id, session_revoke_user(user_id) AS by_user
   FROM made ORDER BY n;
 
--- The rows are those from before, not even written again.
+-- The rows are unchanged: they were not written again.
 SELECT count(*) AS rows, bool_and(s.ctid = place AND s::text = content) AS untouched
   FROM session.sessions s JOIN before USING (id);
 
--- A session that is revoked and past its time is revoked.
+-- A session that is both revoked and expired is reported as revoked.
 UPDATE session.sessions SET expires_at = clock_timestamp();
 SELECT user_id, session_status(token) FROM made ORDER BY n;
 
--- A revocation is part of the transaction it is made in.
+-- A revocation commits or rolls back with its transaction.
 SELECT id, token FROM session_create('alice') \gset
 BEGIN;
 SELECT session_revoke(:'token'), session_status(:'token');
@@ -170,7 +170,7 @@ SELECT session_revoke_user('alice'), session_status(:'token');
 COMMIT;
 SELECT session_status(:'token');
 
--- Nothing can be revoked where nothing can be written.
+-- A READ ONLY transaction cannot revoke.
 \set VERBOSITY sqlstate
 SELECT id, token FROM session_create('alice', tenant_id => 'acme') \gset
 BEGIN READ ONLY;

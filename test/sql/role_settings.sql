@@ -1,7 +1,10 @@
--- session_pre_request() applies ALTER ROLE ... SET of the role that it switches to, with the rights of the client, and undoes it.
+-- session_pre_request() applies the settings of the role that it switches to
+-- (ALTER ROLE ... SET) with the client's privileges, and undoes them.
 CREATE EXTENSION session;
 
--- The gate is what a connection logs in as.  PostgREST sets what is stored for the anonymous role, in lower case, and then that role.
+-- The role "gate" is the login role of the gateway.  PostgREST applies the
+-- settings of the anonymous role, with names in lower case, and then switches
+-- to that role.
 CREATE ROLE regress_session_gate NOINHERIT;
 CREATE ROLE regress_session_anon;
 CREATE ROLE regress_session_member;
@@ -31,7 +34,8 @@ SELECT CASE current_user WHEN :'superuser' THEN 'superuser' ELSE replace(current
        current_setting('work_mem') AS work_mem, current_setting('application_name') AS application_name;
 GRANT SELECT ON now TO PUBLIC;
 
--- A parameter of the new role is set, and one that only the anonymous role sets goes back to what the connection has.
+-- A parameter that the new role sets gets its value.  One that only the
+-- anonymous role sets goes back to the value of the connection.
 SET work_mem = '5MB';
 TABLE now;
 :as_anon
@@ -46,7 +50,8 @@ TABLE now;
 COMMIT;
 RESET work_mem;
 
--- A request without a session keeps those of the anonymous role; so does a session that has this role.
+-- A request without a session keeps the settings of the anonymous role, and so
+-- does a session with that role.
 :as_anon
 SELECT pg_temp.ask('nobody');
 TABLE now;
@@ -54,7 +59,7 @@ SELECT pg_temp.ask('anon');
 TABLE now;
 COMMIT;
 
--- What the application has set to something else stays.
+-- A parameter that the application has set to another value keeps it.
 :as_anon
 SET LOCAL work_mem = '7MB';
 SET LOCAL lock_timeout = '9s';
@@ -62,7 +67,8 @@ SELECT pg_temp.ask('clerk');
 TABLE now;
 COMMIT;
 
--- The next request of the transaction has what was before, and savepoints are followed.
+-- The next request in the transaction starts with the earlier values, also
+-- after a rollback to a savepoint.
 :as_anon
 SELECT pg_temp.ask('member');
 TABLE now;
@@ -94,7 +100,8 @@ TABLE now;
 COMMIT;
 TABLE now;
 
--- Settings of the role in this database come last, and those in another do not count.
+-- Settings of the role in this database override its others.  Those in another
+-- database are ignored.
 SELECT format('ALTER ROLE regress_session_member IN DATABASE %I SET statement_timeout = %L', current_database(), '9s') \gexec
 ALTER ROLE regress_session_member IN DATABASE postgres SET lock_timeout = '5s';
 :as_anon
@@ -104,7 +111,8 @@ COMMIT;
 ALTER ROLE regress_session_member IN DATABASE postgres RESET ALL;
 SELECT format('ALTER ROLE regress_session_member IN DATABASE %I RESET ALL', current_database()) \gexec
 
--- A parameter that takes a right to set is set where the login role or the new role has that right, whoever stored it.
+-- A parameter that needs a privilege is set if the login role or the new role
+-- has that privilege.  It does not matter which role stored it.
 ALTER ROLE regress_session_member SET log_min_duration_statement = '1h';
 ALTER ROLE regress_session_member SET log_min_messages = 'fatal';
 ALTER ROLE regress_session_member SET temp_file_limit = '1GB';
@@ -122,7 +130,8 @@ ALTER ROLE regress_session_member RESET log_min_duration_statement;
 ALTER ROLE regress_session_member RESET log_min_messages;
 ALTER ROLE regress_session_member RESET temp_file_limit;
 
--- A parameter of an application is one like any other, and what a role writes in another case, too.
+-- Parameters of an application are set too, and names may be written in upper
+-- or lower case.
 ALTER ROLE regress_session_member SET app.region = 'Europe';
 ALTER ROLE regress_session_member SET "DateStyle" = 'German';
 :as_anon
@@ -132,7 +141,8 @@ SELECT pg_temp.ask('nobody');
 SELECT current_setting('app.region') AS region, current_setting('datestyle') AS datestyle;
 COMMIT;
 
--- No role has a say about identity, role, request, transaction and the encoding of the client.
+-- Settings of a role do not change identity, role, request, transaction and
+-- client encoding.
 ALTER ROLE regress_session_member SET session.context = '';
 ALTER ROLE regress_session_member SET role = 'regress_session_clerk';
 ALTER ROLE regress_session_member SET session_authorization = 'regress_session_clerk';
@@ -151,7 +161,8 @@ SELECT current_user, session_user, session_user_id(), current_setting('transacti
 COMMIT;
 ALTER ROLE regress_session_member RESET ALL;
 
--- What cannot be set is left out: the value names an object that is gone.
+-- A setting that cannot be applied is skipped: its value names an object that
+-- was dropped.
 CREATE SCHEMA gone;
 CREATE TEXT SEARCH CONFIGURATION gone.words (COPY = simple);
 ALTER ROLE regress_session_member SET default_text_search_config = 'gone.words';
@@ -170,7 +181,8 @@ TABLE now;
 COMMIT;
 ALTER ROLE regress_session_member RESET ALL;
 
--- A search path is set, but not by a function that has one of its own: it ends with the function.
+-- A search path is set.  In a function with a search path of its own it ends
+-- with the function.
 ALTER ROLE regress_session_member SET search_path = api, public;
 CREATE FUNCTION pg_temp.ask_with_path(wanted text) RETURNS void LANGUAGE sql SET search_path = public, pg_temp AS $$ SELECT pg_temp.ask(wanted) $$;
 :as_anon
@@ -182,7 +194,8 @@ SHOW search_path;
 COMMIT;
 ALTER ROLE regress_session_member RESET ALL;
 
--- Of the search path of the anonymous role, which PostgREST sets over its own, nothing better is known.
+-- PostgREST overwrites the search path of the anonymous role with its own,
+-- which stays.
 ALTER ROLE regress_session_anon SET search_path = api, public;
 :as_anon
 SET LOCAL search_path = api, public;

@@ -1,24 +1,25 @@
 -- Settings: names, defaults, ranges, and who may change them.
 CREATE EXTENSION session;
 
--- These are all, with what they are by default.
+-- All settings with their defaults.
 SELECT name, boot_val AS setting, unit, vartype, min_val, max_val, enumvals
   FROM pg_settings WHERE name LIKE 'session.%' ORDER BY name COLLATE "C";
 
--- They read in units that people use; the launcher has been told to stay out of the way.
+-- They are shown in units.  The test server sets a long session.naptime, so
+-- that the launcher does not interfere.
 SELECT name, current_setting(name) AS value
   FROM pg_settings WHERE name LIKE 'session.%' AND unit IS NOT NULL
  ORDER BY name COLLATE "C";
 
--- Each has a description, and none can be changed by just anyone; where the master key comes
--- from and when upkeep is done is for the whole server.
+-- Each has a description, and only a superuser can change it.  The settings of
+-- the master key and of the times of upkeep are for the whole server.
 SELECT name, context FROM pg_settings WHERE name LIKE 'session.%' AND context <> 'superuser' ORDER BY name COLLATE "C";
 SELECT count(*) FILTER (WHERE short_desc = '') AS undescribed,
        count(*) FILTER (WHERE context NOT IN ('superuser', 'sighup', 'postmaster')) AS for_anyone,
        string_agg(name, ' ') FILTER (WHERE setting <> boot_val) AS changed
   FROM pg_settings WHERE name LIKE 'session.%';
 
--- What is out of range or of no known name is refused.
+-- A value out of range and an unknown name are errors.
 \set VERBOSITY sqlstate
 SET session.lifetime = 0;
 SET session.lifetime = '-1s';
@@ -63,7 +64,7 @@ ALTER SYSTEM SET session.activity_size = 10000001;
 SET session.lifetme = '1h';
 SELECT count(*) AS changed FROM pg_settings WHERE name LIKE 'session.%' AND setting <> reset_val;
 
--- An ordinary role does not even see where the master key is.
+-- An ordinary role cannot read where the master key is.
 CREATE ROLE regress_session_nobody;
 SET ROLE regress_session_nobody;
 SHOW session.master_key_file;
@@ -87,7 +88,7 @@ SET session.failure_threshold = 0;
 RESET ROLE;
 DROP ROLE regress_session_nobody;
 
--- The largest values are still good ones: no sum with them overflows.
+-- The largest values work: no sum with them overflows.
 SET session.lifetime = 2147483647;
 SET session.idle_timeout = 2147483647;
 SET session.max_lifetime = 2147483647;
@@ -117,7 +118,8 @@ SELECT session_cleanup();
 SELECT count(*) > 0 AS events FROM session.events;
 RESET ALL;
 
--- The list of events has one word for each, in any order and case, or one for all of them.
+-- The list of events has a word for each kind, in any order and case; all
+-- stands for all of them.
 SET session.log_events = revoked, Created, revoked;
 SHOW session.log_events;
 SET session.log_events = '';
@@ -130,7 +132,7 @@ SET session.log_events = 'created revoked';
 \set VERBOSITY sqlstate
 RESET session.log_events;
 
--- They take part in transactions and in functions like any other.
+-- They follow transactions and SET clauses of functions like other settings.
 BEGIN;
 SET LOCAL session.lifetime = '1h';
 SELECT expires_at - created_at AS lifetime FROM (SELECT (session_create()).id) AS made, session_get(id);

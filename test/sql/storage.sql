@@ -1,4 +1,5 @@
--- Where sessions are kept: as the database keeps tables, as a cache, or in a tablespace.
+-- Where sessions are stored: in an ordinary table, in an unlogged one (cache),
+-- or in a tablespace.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -19,8 +20,8 @@ SELECT relname FROM pg_class
 SELECT relname, relpersistence, spcname FROM pg_temp.kept ORDER BY relname COLLATE "C";
 TABLE pg_temp.others;
 
--- Switching keeps every session, moves the table with its indexes and what is stored out of line,
--- and nothing else.
+-- A switch keeps every session.  It moves the table, its indexes and its TOAST
+-- table, and nothing else.
 CREATE TEMP TABLE made AS SELECT (session_create('ada', jsonb_build_object('n', n, 's', repeat(md5(n::text), 1000)))).*
   FROM generate_series(1, 3) AS n;
 SELECT session_data_set(token, 'k', '1') FROM made LIMIT 1;
@@ -48,7 +49,7 @@ SELECT * FROM pg_temp.move('filesystem', 'regress_session T');
 SELECT * FROM pg_temp.move('database');
 SELECT * FROM pg_temp.move('database');
 
--- All works, whatever the kind, and switching can be undone.
+-- Everything works with each kind of storage, and a switch can be undone.
 BEGIN;
 SELECT session_storage('cache');
 SELECT token FROM session_create('bob') \gset
@@ -61,7 +62,7 @@ SELECT session_data_set(:'token', 'a', '1'), session_touch(:'token'), session_re
 SELECT count(*) AS listed FROM session_list('bob', include_ended => true);
 SELECT session_cleanup();
 
--- Mistakes are errors that name the argument.
+-- Invalid arguments are errors that name the argument.
 SELECT call, pg_temp.error_of(call) AS error
   FROM unnest(ARRAY[
     $$session_storage(NULL)$$,
@@ -78,7 +79,7 @@ BEGIN READ ONLY;
 SELECT session_storage('database');
 ROLLBACK;
 
--- It is the owner of the tables who needs the right to the tablespace, not the caller.
+-- The owner of the tables needs CREATE on the tablespace, not the caller.
 CREATE ROLE regress_session_admin;
 CREATE ROLE regress_session_owner;
 SELECT session_grant('regress_session_admin', 'admin');
@@ -93,7 +94,7 @@ GRANT USAGE ON SCHEMA session TO regress_session_owner;
 SELECT pg_temp.error_of($$session_storage('filesystem', 'regress_session T')$$) AS error;
 ALTER TABLE session.sessions OWNER TO CURRENT_USER;
 
--- A tablespace that sessions are in stays, and goes when they do.
+-- A tablespace that contains sessions cannot be dropped until they are moved.
 SELECT session_storage('filesystem', 'regress_session T');
 \set VERBOSITY sqlstate
 DROP TABLESPACE "regress_session T";

@@ -1,10 +1,12 @@
--- Our tables: what may be changed about them, and what is refused with 55000 before it gives a wrong answer.
+-- The extension's tables: which changes of them are allowed, and which are
+-- refused with 55000 before a call could give a wrong answer.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 SET client_min_messages = warning;
 
--- Calls that read or write a table.  Each :t, :c and :u is a token, a cookie and a cookie that was denied.
+-- Calls that read or write a table.  :t is a token, :c a cookie, and :u a
+-- cookie that was denied.
 CREATE TEMP TABLE calls (relation text, call text);
 INSERT INTO calls VALUES
     ('sessions', 'session_status(:t)'), ('sessions', 'session_validate(:t)'), ('sessions', 'session_create()'),
@@ -26,7 +28,7 @@ SELECT session_cookie_revoke(:'denied');
 SET session.log_events = 'all';
 CREATE TEMP TABLE tok AS SELECT :'token' AS t, :'cookie' AS c, :'denied' AS u;
 
--- What becomes of the calls of a table after some DDL, which is rolled back.
+-- Returns the result of each call after some DDL, which is rolled back.
 CREATE FUNCTION pg_temp.with_shape(relation text, ddl text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -60,10 +62,11 @@ BEGIN
 END
 $$;
 
--- As they are made, all of the calls work.
+-- With the tables as installed, all calls work.
 SELECT relation, count(*) AS calls, pg_temp.with_shape(relation, '') FROM calls GROUP BY relation ORDER BY relation;
 
--- What is no ordinary table of the extension is refused by every one of them, whichever table it is.
+-- Each of the tables must be an ordinary table of the extension: otherwise
+-- every call that uses it fails.
 CREATE FOREIGN DATA WRAPPER regress_session_wrapper;
 CREATE SERVER regress_session_server FOREIGN DATA WRAPPER regress_session_wrapper;
 CREATE ACCESS METHOD regress_session_heap TYPE TABLE HANDLER heap_tableam_handler;
@@ -95,7 +98,8 @@ INSERT INTO shapes (shape, ddl) VALUES
 SELECT shape, relation, pg_temp.with_shape(relation, ddl)
   FROM shapes, (SELECT DISTINCT relation FROM calls) AS r ORDER BY n, relation;
 
--- A role that may make tables cannot have sessions refused with one of that name.
+-- A role that may create tables cannot make calls fail with a table of the
+-- same name.
 CREATE ROLE regress_session_maker;
 CREATE SCHEMA regress_session_maker AUTHORIZATION regress_session_maker;
 SELECT pg_temp.with_shape('sessions', 'SET LOCAL ROLE regress_session_maker;
@@ -105,7 +109,8 @@ SELECT pg_temp.with_shape('sessions', 'SET LOCAL ROLE regress_session_maker;
 DROP SCHEMA regress_session_maker;
 DROP ROLE regress_session_maker;
 
--- Every column of every table is needed, by its name, with its type, NOT NULL and collation.
+-- Every column of every table is needed, by its name, with its type, NOT NULL
+-- and collation.
 SELECT a.attrelid::regclass, count(*) AS columns,
        count(*) FILTER (WHERE pg_temp.with_shape(relname, format('ALTER TABLE session.%%t RENAME %I TO other', attname))
              LIKE format('55000 %%. It has no column "%s".', attname)) AS named,
@@ -123,7 +128,8 @@ SELECT a.attrelid::regclass, count(*) AS columns,
 SELECT pg_temp.with_shape('sessions', 'ALTER TABLE session.%t ALTER user_agent TYPE varchar(1024)');
 SELECT pg_temp.with_shape('sessions', 'ALTER TABLE session.%t DROP user_agent, ADD user_agent text COLLATE "C" GENERATED ALWAYS AS (''x'') STORED');
 
--- So is every index that is not for people, whatever it is called; an invalid one is none.
+-- Every index that the code uses is needed, whatever its name; an invalid
+-- index does not count.
 CREATE TEMP TABLE needed AS
 SELECT c.relname AS relation, i.indexrelid::regclass AS index, coalesce(k.conname, '') AS constraint,
        pg_get_indexdef(i.indexrelid) AS definition
@@ -167,7 +173,7 @@ DROP INDEX session.origins_hash_idx;
 SELECT session_create('ada', ip => '192.0.2.1');
 ROLLBACK;
 
--- Columns that were dropped, and columns and indexes that a user adds, are not ours.
+-- Dropped columns, and columns and indexes that a user has added, are ignored.
 DO $$
 DECLARE
     r text;
@@ -183,7 +189,7 @@ $$;
 SELECT relation, count(*) AS calls, pg_temp.with_shape(relation, '') FROM calls GROUP BY relation ORDER BY relation;
 SELECT user_id, tenant_id, status FROM session_validate(:'token');
 SELECT session_cookie_decode(:'cookie') IS NOT NULL AS good, session_cookie_decode(:'denied') IS NULL AS denied;
--- One of ours may come back behind them.
+-- A column of the extension may be added again behind them.
 ALTER TABLE session.sessions DROP COLUMN user_agent;
 ALTER TABLE session.sessions ADD COLUMN user_agent text COLLATE "C" DEFAULT 'before';
 SELECT token, id FROM session_create('bob', user_agent => 'after', data => '{"a": 1}') \gset
@@ -193,7 +199,7 @@ SELECT session_data_set(:'token', 'b', '2'), session_revoke(:'token'), session_s
 SELECT extra, user_agent, data FROM session.sessions WHERE id = :'id';
 UPDATE session.sessions SET purge_at = now() - interval '1 day' WHERE id = :'id';
 SELECT session_cleanup();
--- One that has to be given a value cannot be filled by us.
+-- session_create() fails if a user's column is NOT NULL without a default.
 SET session.log_events = '';
 ALTER TABLE session.sessions ALTER extra DROP DEFAULT;
 SELECT pg_temp.error_of('session_create(''carol'')');

@@ -1,4 +1,4 @@
--- Timeouts: absolute, idle, sliding, the cap, and what moves them.
+-- Timeouts: absolute, idle and sliding, the cap, and what changes them.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -34,7 +34,7 @@ CALL pg_temp.pass('1 minute');
 SELECT session_status(:'remembered') AS bob;
 DELETE FROM session.sessions;
 
--- Settings are those of the moment of creation.
+-- A session keeps the settings of the moment it was created.
 SELECT token FROM session_create('alice') \gset
 SET session.lifetime = '1min';
 SET session.idle_timeout = '1min';
@@ -47,7 +47,7 @@ RESET session.idle_timeout;
 RESET session.max_lifetime;
 DELETE FROM session.sessions;
 
--- An idle timeout ends a session that is not used for so long; use starts it again.
+-- A session that is not used for its idle timeout ends; every use restarts it.
 SET session.idle_timeout = '30min';
 SELECT token FROM session_create('alice') \gset
 TABLE deadlines;
@@ -60,7 +60,7 @@ SELECT session_status(:'token'), session_is_valid(:'token'), session_is_expired(
 SELECT count(*) AS rows FROM session_validate(:'token');
 DELETE FROM session.sessions;
 
--- Asking for the status is not using.
+-- session_status() is not a use.
 SELECT token FROM session_create('alice') \gset
 CALL pg_temp.pass('29 minutes');
 SELECT session_status(:'token'), session_is_valid(:'token'), session_is_expired(:'token');
@@ -82,7 +82,8 @@ SELECT session_status(:'short') AS alice, session_status(:'long') AS bob, sessio
 RESET session.idle_timeout;
 DELETE FROM session.sessions;
 
--- A session that uses its idle timeout to the full still meets its hard deadline.
+-- A session whose uses are as far apart as its idle timeout allows still ends
+-- at its hard deadline.
 SELECT token FROM session_create('alice', lifetime => '1 hour', idle_timeout => '50 minutes') \gset
 CALL pg_temp.pass('40 minutes');
 SELECT expires_at - created_at AS ends_after FROM session_validate(:'token');
@@ -90,7 +91,8 @@ CALL pg_temp.pass('20 minutes');
 SELECT session_status(:'token');
 DELETE FROM session.sessions;
 
--- With sliding, the lifetime starts again with every use and there is no hard deadline.
+-- With sliding, every use restarts the lifetime, and there is no hard
+-- deadline.
 SET session.sliding = on;
 SELECT token FROM session_create('alice', lifetime => '1 hour') \gset
 SELECT user_id, expires_at, idle_timeout, max_expires_at FROM session.sessions;
@@ -103,7 +105,8 @@ CALL pg_temp.pass('1 minute');
 SELECT session_status(:'token');
 DELETE FROM session.sessions;
 
--- Then the lifetime setting is the idle timeout, unless a shorter one is asked for.
+-- Then the lifetime setting is the idle timeout, unless the call gives a
+-- shorter one.
 SELECT id FROM session_create('default') \gset
 SELECT id FROM session_create('shorter', idle_timeout => '1 hour') \gset
 SELECT id FROM session_create('longer', idle_timeout => '48 hours') \gset
@@ -146,7 +149,7 @@ SELECT date_trunc('minute', expires_at - created_at + '30 seconds') AS lifetime,
        pg_temp.is_recent(authenticated_at) AS authenticated_moved
   FROM session.sessions;
 
--- It is the session's own lifetime again and again, whatever the setting is now.
+-- Each refresh uses the session's own lifetime, whatever the setting is now.
 SET session.lifetime = '5min';
 CALL pg_temp.pass('59 minutes');
 SELECT date_trunc('minute', expires_at - clock_timestamp() + '30 seconds') AS ends_in
@@ -160,7 +163,7 @@ SELECT session_status(:'token');
 RESET session.lifetime;
 DELETE FROM session.sessions;
 
--- No refresh carries a session past its cap, or moves the cap.
+-- A refresh does not extend a session past its cap, and does not move the cap.
 SET session.max_lifetime = '100min';
 SELECT token FROM session_create('alice', lifetime => '1 hour') \gset
 TABLE deadlines;
@@ -197,7 +200,7 @@ CALL pg_temp.pass('50 minutes');
 SELECT session_status(:'token');
 DELETE FROM session.sessions;
 
--- The clock runs on within a transaction: what ended since it began is over.
+-- The clock advances within a transaction: a session can expire while it runs.
 SELECT token FROM session_create('alice') \gset
 BEGIN;
 SELECT session_status(:'token');
@@ -211,13 +214,14 @@ SELECT last_seen_at > :'begun' AS after_begin, session_status(:'token') FROM ses
 ROLLBACK;
 DELETE FROM session.sessions;
 
--- The moment of the deadline itself is past it.
+-- At the moment of its deadline a session has expired.
 SELECT token FROM session_create('alice') \gset
 UPDATE session.sessions SET expires_at = clock_timestamp();
 SELECT session_status(:'token');
 DELETE FROM session.sessions;
 
--- purge_at is the effective deadline, rounded up to the hour, and one more where use moves it.
+-- purge_at is the effective deadline, rounded up to the hour.  If uses move
+-- the deadline, it is an hour later.
 SELECT token FROM session_create('alice', lifetime => '100 minutes') \gset
 SELECT id FROM session_create('bob', lifetime => '10 days', idle_timeout => '7 hours') \gset
 SELECT user_id, purge_at = date_trunc('hour', purge_at) AS on_the_hour,
@@ -228,7 +232,8 @@ SELECT user_id, purge_at = date_trunc('hour', purge_at) AS on_the_hour,
  ORDER BY user_id;
 DELETE FROM session.sessions WHERE user_id = 'bob';
 
--- Where purge_at has to move, it moves an hour further, and then stays for that hour.
+-- When purge_at must move, it moves an hour further, and then stays for that
+-- hour.
 UPDATE session.sessions SET expires_at = date_trunc('hour', expires_at) + '5 hours';
 SELECT session_touch(:'token');
 SELECT purge_at - expires_at AS rounded_by FROM session.sessions;
@@ -236,7 +241,7 @@ UPDATE session.sessions SET expires_at = expires_at + '1 microsecond';
 SELECT session_touch(:'token');
 SELECT purge_at - expires_at AS rounded_by FROM session.sessions;
 
--- It follows the deadline, and only from hour to hour.
+-- It follows the deadline, in steps of an hour.
 UPDATE session.sessions SET idle_timeout = '6 hours', expires_at = 'infinity';
 SELECT session_touch(:'token');
 SELECT purge_at - date_trunc('hour', last_seen_at) IN ('7 hours', '8 hours') AS follows FROM session.sessions;

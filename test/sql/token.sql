@@ -1,9 +1,11 @@
--- Tokens: what they look like, what is kept of them, and what is not one.
+-- Tokens: their format, what is stored of them, and which texts are not
+-- tokens.
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 
--- A session token is 67 characters that are safe in a cookie, a header and a URL.
+-- A session token has 67 characters, which are safe in a cookie, a header and
+-- a URL.
 SELECT id, token FROM session_create('alice') \gset
 SELECT length(:'token'), :'token' ~ '^st_[A-Za-z0-9_-]{64}$' AS shape;
 
@@ -26,7 +28,7 @@ WITH made AS (SELECT substr(pg_temp.bytes_of((session_create()).token), 17) AS s
 SELECT count(DISTINCT substr(s, n, 8)) AS distinct_quarters
   FROM made, generate_series(1, 25, 8) AS n;
 
--- What a client can send instead of a token: it is malformed, whatever it is.
+-- Texts that are not tokens are malformed.
 CREATE TEMP TABLE junk (n serial, what text, value text);
 INSERT INTO junk (what, value) VALUES
     ('NULL', NULL),
@@ -72,12 +74,13 @@ SELECT count(*) AS texts, array_agg(DISTINCT session_status(t)) AS status
           FROM generate_series(1, 127) AS c, generate_series(4, 67) AS p
          WHERE chr(c) !~ '[A-Za-z0-9_-]') AS texts;
 
--- To all functions such a text is data, not an error.
+-- No function raises an error for such a text.
 SELECT function, array_agg(DISTINCT answer) AS answers
   FROM junk, pg_temp.answers(value)
  GROUP BY function ORDER BY function COLLATE "C";
 
--- What is malformed is turned away before any table is opened: here there is none to open.
+-- A malformed text is rejected before a table is opened: here there is no
+-- table.
 \set VERBOSITY sqlstate
 BEGIN;
 ALTER TABLE session.sessions RENAME TO out_of_reach;
@@ -92,7 +95,8 @@ SELECT session_refresh(value) FROM junk WHERE what = 'prefix of a refresh token'
 ROLLBACK;
 SELECT session_status(:'token');
 
--- Junk that is stored out of line is not even fetched; looking into it would be seen.
+-- A large text that is stored out of line is not fetched.  The last query
+-- fetches it, which shows that the count would notice.
 ALTER TABLE junk ALTER value SET STORAGE EXTERNAL;
 UPDATE junk SET value = value || 'x' WHERE octet_length(value) > 1024 * 1024;
 CREATE TEMP VIEW toast_scans AS
@@ -130,7 +134,8 @@ SELECT pg_temp.token_of(set_bit(bytes, 383, 1 - get_bit(bytes, 383))) AS wrong
   FROM pg_temp.bytes_of(:'token') AS bytes \gset
 SELECT * FROM pg_temp.answers(:'wrong');
 
--- The hash is compared as a whole: with any one bit of it wrong the token is unknown.
+-- The whole hash is compared: if any one bit of it is wrong, the token is
+-- unknown.
 CREATE FUNCTION pg_temp.status_without_bit(session uuid, n int, token text) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -152,15 +157,15 @@ SELECT status, count(*) AS bits
 SELECT session_status('st_' || upper(substr(:'token', 4))) AS upper,
        session_status('st_' || lower(substr(:'token', 4))) AS lower;
 
--- The hash is not the secret: what a stolen table holds does not log in.
+-- The stored hash is not the secret: a stolen table cannot be used to log in.
 SELECT session_status(pg_temp.token_of(uuid_send(id) || token_hash)) AS status
   FROM session.sessions WHERE id = :'id';
 
--- All of that left the session as it was.
+-- The session is unchanged after all of that.
 SELECT session_status(:'token') AS status, data, user_id
   FROM session_validate(:'token');
 
--- Where the hash is kept makes no difference.
+-- A hash that is stored out of line validates like any other.
 ALTER TABLE session.sessions SET (toast_tuple_target = 128);
 SELECT string_agg(sha256(n::text::bytea)::text, '') AS long FROM generate_series(1, 16) AS n \gset
 SELECT id AS far, token AS far_token FROM session_create(left(:'long', 1024), tenant_id => right(:'long', 1000), user_agent => :'long') \gset
@@ -168,7 +173,7 @@ UPDATE session.sessions SET token_hash = token_hash WHERE id = :'far';
 SELECT pg_relation_size(reltoastrelid) > 0 AS out_of_line FROM pg_class WHERE oid = 'session.sessions'::regclass;
 SELECT session_status(:'far_token');
 
--- Nobody gets a row of another shape than it was made for, even if the type was altered.
+-- A caller never gets a row of another shape, even if the type was altered.
 ALTER TYPE session_info ADD ATTRIBUTE more text;
 ALTER TYPE session_credentials ADD ATTRIBUTE more text;
 \set VERBOSITY sqlstate
