@@ -19,7 +19,7 @@
 #define SESSION_DIGEST_CHARS SESSION_BASE64URL_CHARS(SESSION_DIGEST_BYTES)
 
 /* Raises the error for OpenSSL refusing to compute a hash. */
-extern void session_digest_fail(void) pg_attribute_noreturn();
+_Noreturn extern void session_digest_fail(void);
 
 /*
  * Computes the SHA-256 of some bytes.  Raises an error when OpenSSL refuses.

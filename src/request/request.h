@@ -67,6 +67,6 @@ extern char *session_request_snapshot_name(void);
  * Raises the error for a request whose credential is not valid.  It tells a
  * browser to delete the cookie, because every request with it would fail.
  */
-extern void session_request_refuse(void) pg_attribute_noreturn();
+_Noreturn extern void session_request_refuse(void);
 
 #endif							/* SESSION_REQUEST_H */

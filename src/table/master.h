@@ -51,6 +51,6 @@ extern bool session_master_is_command(void);
 extern void session_master_warn(SessionMasterState state);
 
 /* Errors because a value was sealed with another master key. */
-extern void session_master_mismatch(void) pg_attribute_noreturn();
+_Noreturn extern void session_master_mismatch(void);
 
 #endif							/* SESSION_MASTER_H */

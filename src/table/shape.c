@@ -37,10 +37,10 @@
 #include "compat.h"
 #include "table/shape.h"
 
-static void refuse_table(const SessionTable *table, const char *detail,
-						 const char *hint) pg_attribute_noreturn();
-static void refuse_version(const SessionTable *table, const char *detail)
-			pg_attribute_noreturn();
+_Noreturn static void refuse_table(const SessionTable *table,
+								   const char *detail, const char *hint);
+_Noreturn static void refuse_version(const SessionTable *table,
+									 const char *detail);
 
 /*
  * The kind of table
