@@ -1,166 +1,171 @@
+-- The tour of scripts/quickstart, in sections. scripts/tour.pl turns it into
+-- a script for psql that shows each statement before its result.
 --
--- A tour of session: the calls of an application and their results. Values
--- such as :'ada' are what the client keeps in its cookie.
+--   "-- # "     begins a section: its heading, and below it a line that says
+--               what happens
+--   "-- $1 = "  binds the parameters of the next statement
 --
+-- A section fits a screen of 80 columns and 24 lines. The token of a user is
+-- printed in one place only: as the cookie that a browser gets.
+
+-- # Install, as a superuser
+-- The library is preloaded. The functions have a schema of their own.
+SHOW shared_preload_libraries;
 CREATE SCHEMA auth;
 CREATE EXTENSION session SCHEMA auth;
-ALTER DATABASE :"DBNAME" SET search_path = auth, public;
-SET search_path = auth, public;
+GRANT USAGE ON SCHEMA auth TO PUBLIC;
+ALTER DATABASE shop SET search_path = public, auth;
+ALTER DATABASE shop SET session.log_events = 'all';
+SELECT auth.session_grant('shop', 'app'),               -- the application
+       auth.session_grant('shop_backoffice', 'admin');  -- its administrators
 
--- The application connects as a role that owns nothing. It gets a level of
--- functions, and no access to the tables.
-CREATE ROLE shop LOGIN;
-SELECT session_grant('shop', 'app');
-SELECT session_grant('shop', 'admin');
-SET ROLE shop;
-
---
--- 1. Log in. Users of two tenants, from different addresses. The token goes
--- into a cookie. The table stores only its hash.
---
-SELECT id AS ada_id, token AS ada FROM session_create(
-    user_id => 'ada', tenant_id => 'acme', role => 'member',
-    ip => '198.51.100.7', user_agent => 'Firefox/145',
-    data => '{"theme": "dark"}') \gset
-\echo :ada
-SELECT token AS bob FROM session_create('bob', tenant_id => 'acme',
-    ip => '203.0.113.20', user_agent => 'Safari/26') \gset
-SELECT token AS eve FROM session_create('eve', tenant_id => 'globex',
-    ip => '2001:db8::17', user_agent => 'Chrome/146') \gset
-
---
--- 2. Validate the token in every request. A live session is one row, anything
--- else none.
---
-SELECT user_id, tenant_id, role, data, expires_at
-FROM session_validate(:'ada', ip => '198.51.100.7', user_agent => 'Firefox/145');
-SELECT user_id FROM session_validate('st_not-a-token');
-
--- The reason is for the application, not for the client.
-SELECT session_status(:'ada'), session_status('st_not-a-token');
-
---
--- 3. A cart filled before login. An anonymous session has data too. It keeps
--- the data and its id when it gets a user. The token changes, so an attacker
--- who knew the old one is not logged in now.
---
-SELECT id AS guest_id, token AS guest FROM session_create(
-    ip => '192.0.2.44', user_agent => 'Firefox/145') \gset
-SELECT session_data_set(:'guest', 'cart', '[{"sku": "tea", "n": 2}]');
-SELECT token AS zoe, id = :'guest_id' AS same_id
-FROM session_regenerate(:'guest', user_id => 'zoe') \gset
-SELECT session_status(:'guest') AS before_login, session_status(:'zoe') AS after_login;
-SELECT session_data_get(:'zoe', 'cart');
-
---
--- 4. Data, one key at a time. Four clients write four keys of one session at
--- the same time, ten times each. No write is lost.
---
-RESET ROLE;
-\setenv TOUR_TOKEN :zoe
-\! for key in a b c d; do for n in 1 2 3 4 5 6 7 8 9 10; do echo "SELECT session_data_set('$TOUR_TOKEN', '$key', '$n');"; done | psql -X -q -o /dev/null & done; wait
-SET ROLE shop;
-SELECT session_data(:'zoe');
-SELECT session_data_pop(:'zoe', 'cart') AS checked_out;
-SELECT session_data_delete(:'zoe', 'a'), session_data_get(:'zoe', 'a') IS NULL AS gone;
-
---
--- 5. More privileges, another token: ada presents a second factor and becomes
--- an administrator. The id and the data stay.
---
-SELECT token AS ada2 FROM session_regenerate(:'ada', role => 'manager', auth_level => 2) \gset
-SELECT session_status(:'ada') AS old_token, session_status(:'ada2') AS new_token;
-SELECT role, auth_level, data FROM session_validate(:'ada2');
-
---
--- 6. A limit of three sessions a user: the oldest session of bob is evicted.
---
-SELECT token AS bob_phone  FROM session_create('bob', tenant_id => 'acme', max_sessions => 3) \gset
-SELECT token AS bob_tablet FROM session_create('bob', tenant_id => 'acme', max_sessions => 3) \gset
-SELECT token AS bob_tv     FROM session_create('bob', tenant_id => 'acme', max_sessions => 3) \gset
-SELECT session_status(:'bob') AS oldest, session_status(:'bob_tv') AS newest;
-
---
--- 7. Time. A session expires at its hard deadline, or when it is idle for too
--- long. (Settings: session.lifetime, session.idle_timeout, session.sliding.)
---
-SELECT token AS short FROM session_create('ada', tenant_id => 'acme', lifetime => '0.2 s') \gset
-SELECT token AS idle FROM session_create('ada', tenant_id => 'acme', idle_timeout => '0.2 s') \gset
-SELECT session_status(:'short'), session_status(:'idle');
-SELECT pg_sleep(0.3);
-SELECT session_status(:'short'), session_status(:'idle');
-SELECT session_is_valid(:'short'), session_is_expired(:'short');
--- A refresh restarts the lifetime of a live session. It does not revive one
--- that has ended.
-SELECT expires_at > now() + interval '23 h' AS extended FROM session_refresh(:'ada2');
-SELECT count(*) AS refreshed FROM session_refresh(:'short');
-
---
--- 8. "Your devices": the newest first, the current one marked.
---
+-- # Log in
+-- The application checks the password, then creates a session.
+\connect - shop
 BEGIN;
-SELECT user_id FROM session_validate(:'bob_tv');
-SELECT status, ip, user_agent, created_at::time(0), current
-FROM session_list('bob', include_ended => true);
+-- $1 = 'ada', $2 = '198.51.100.7', $3 = 'Firefox/145'
+SELECT token AS cookie
+FROM session_create($1, ip => $2, user_agent => $3) \gset
 COMMIT;
 
---
--- 9. Revoke one session, all but one, and those of a whole tenant. A
--- revocation commits or rolls back with the caller's own work.
---
-SELECT session_revoke(:'bob_phone') AS logged_out;
-SELECT session_status(:'bob_phone');
-SELECT id AS tv_id FROM session_validate(:'bob_tv') \gset
-SELECT session_revoke_user('bob', except_id => :'tv_id') AS others_ended;
-SELECT session_status(:'bob_tablet') AS tablet, session_status(:'bob_tv') AS tv;
+-- After COMMIT, the browser gets the token as a cookie.
+-- $1 = :'cookie'
+SELECT session_cookie_header($1) AS header \gset
+\echo Set-Cookie: :header
+
+-- # Validate the token in every request
+-- A valid token gives one row. Any other value gives none, and no error.
+-- $1 = :'cookie', $2 = '198.51.100.7', $3 = 'Firefox/145'
+SELECT user_id, expires_at
+FROM session_validate($1, ip => $2, user_agent => $3);
+-- $1 = 'st_not-a-token'
+SELECT user_id FROM session_validate($1);
+-- The reason is for the application, not for the client.
+-- $1 = 'st_not-a-token'
+SELECT session_status($1);
+
+-- # Row-level security: a table of notes, made by its owner
+-- A policy compares the owner of a row with the user of the session.
+\connect - postgres
+CREATE TABLE note (owner text, body text);
+ALTER TABLE note ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON note USING (owner = session_user_id());
+GRANT SELECT ON note TO shop;
+INSERT INTO note VALUES ('ada', 'from ada'), ('bob', 'from bob');
+\connect - shop
+
+-- # Row-level security: a request
+-- The session is the identity of one transaction. ada sees only her notes.
 BEGIN;
-SELECT session_revoke_id(:'ada_id', reason => 'password changed');
-SELECT session_status(:'ada2');
+-- $1 = :'cookie'
+SELECT session_authenticate($1);
+SELECT * FROM note;
+COMMIT;
+SELECT count(*) AS notes_without_identity FROM note;
+
+-- # Keep the cart when a visitor logs in
+-- A session can have data and no user. It keeps its data and gets a new token.
+SELECT token AS visitor FROM session_create(ip => '192.0.2.44') \gset
+-- $1 = :'visitor', $2 = 'cart', $3 = '["tea"]'
+SELECT session_data_set($1, $2, $3);
+-- $1 = :'visitor', $2 = 'zoe'
+SELECT token AS zoe FROM session_regenerate($1, user_id => $2) \gset
+-- $1 = :'visitor', $2 = :'zoe'
+SELECT session_status($1) AS old_token, session_status($2) AS new_token,
+       session_data_get($2, 'cart') AS cart;
+
+-- # Ask for a second factor
+-- An important action requires a higher level. A new token comes with it.
+-- $1 = :'cookie'
+SELECT token AS cookie FROM session_regenerate($1, auth_level => 2) \gset
+BEGIN;
+-- $1 = :'cookie'
+SELECT session_authenticate($1);
+-- This would raise an error at level 1, or after five minutes.
+SELECT session_require(auth_level => 2, max_age => '5 min');
+COMMIT;
+
+-- # Limit the sessions of a user
+-- With at most two sessions, the third login ends the oldest session.
+SELECT token AS tv FROM session_create('bob', max_sessions => 2) \gset
+SELECT token AS phone FROM session_create('bob', max_sessions => 2) \gset
+SELECT token AS tablet FROM session_create('bob', max_sessions => 2) \gset
+-- $1 = :'tv', $2 = :'phone', $3 = :'tablet'
+SELECT session_status($1) AS tv, session_status($2) AS phone,
+       session_status($3) AS tablet;
+
+-- # Show "your devices", and log the others out
+-- A session can list and end the other sessions of its user.
+BEGIN;
+-- $1 = :'phone'
+SELECT session_authenticate($1);
+SELECT status, created_at::timestamp(0), current FROM session_mine();
+SELECT session_revoke_others();
+COMMIT;
+
+-- # End a session when time is up
+-- A session ends at its deadline, or when it is not used for too long.
+SELECT token AS short
+FROM session_create('ada', lifetime => '0.2 s') \gset
+SELECT token AS idle
+FROM session_create('ada', idle_timeout => '0.2 s') \gset
+SELECT pg_sleep(0.3);
+-- $1 = :'short', $2 = :'idle'
+SELECT session_status($1) AS short, session_status($2) AS idle;
+\connect - shop_backoffice
+
+-- # Change a password
+-- Revocation commits or rolls back with the rest of the transaction.
+BEGIN;
+SELECT session_revoke_user('ada') AS ended;
 ROLLBACK;
-SELECT session_status(:'ada2');
-SELECT session_revoke_tenant('acme') AS ended;
-SELECT session_status(:'ada2') AS ada_acme, session_status(:'eve') AS eve_globex;
+SELECT count(*) AS still_live FROM session_list('ada');
+BEGIN;
+SELECT session_revoke_user('ada') AS ended;
+COMMIT;
 
---
--- 10. Refresh tokens: a short-lived session token, and a refresh token that
--- gets the next pair. Two calls at the same time get the same pair. Reuse
--- later revokes the session.
---
-SELECT token AS access, refresh_token AS refresh, id AS kim_id
+-- # Refresh tokens
+-- Each is good for one new pair. An old one means theft: the session ends.
+\connect - shop
+SELECT refresh_token AS first
 FROM session_create('kim', refreshable => true) \gset
-SELECT token AS access2, refresh_token AS refresh2 FROM session_refresh(:'refresh') \gset
-SELECT token = :'access2' AND refresh_token = :'refresh2' AS same_pair FROM session_refresh(:'refresh');
-SELECT session_status(:'access') AS before, session_status(:'access2') AS after;
-RESET ROLE;
-UPDATE session.sessions SET rotated_at = rotated_at - interval '1 minute' WHERE id = :'kim_id';
-SET ROLE shop;
-SELECT count(*) AS given FROM session_refresh(:'refresh');
-SELECT session_status(:'access2') AS after_reuse;
+-- $1 = :'first'
+SELECT refresh_token AS second FROM session_refresh($1) \gset
+-- $1 = :'second'
+SELECT token AS access FROM session_refresh($1) \gset
+-- $1 = :'first'
+SELECT count(*) AS pairs FROM session_refresh($1);
+-- $1 = :'access'
+SELECT session_status($1);
 
---
--- 11. Cookies: the header, and a snapshot that skips the lookup of the
--- session.
---
-SELECT session_cookie_header(:'eve', max_age => '1 day');
-SELECT session_cookie_read('theme=dark; __Host-session=' || :'eve') = :'eve' AS read_back;
-RESET ROLE;
-SELECT session_key_rotate() IS NOT NULL AS key_made;
-SET ROLE shop;
-SELECT session_cookie_issue(:'eve') AS snapshot \gset
-SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot');
-SELECT user_id, tenant_id, source FROM session_cookie_validate(:'snapshot', sensitive => true, token => :'eve');
-SELECT session_cookie_decode(session_cookie_encode('{"challenge": 7}', 'jwe', '5 min')) - 'jti' AS claims;
+-- # Make a signing key
+-- Keys are an administrator's work. They are stored encrypted.
+\connect - shop_backoffice
+SELECT session_key_rotate() IS NOT NULL AS made;
+\connect - shop
 
---
--- 12. What is stored. Nothing in the table can be used to log in.
---
-RESET ROLE;
-SELECT user_id, tenant_id, left(encode(token_hash, 'hex'), 16) || '...' AS token_hash,
-       revoked_reason, purge_at
-FROM session.sessions ORDER BY created_at;
+-- # Skip the lookup with a snapshot cookie
+-- For five minutes, no table is read, unless the session is revoked.
+-- $1 = :'zoe'
+SELECT session_cookie_issue($1) AS snapshot \gset
+-- $1 = :'snapshot', $2 = :'zoe'
+SELECT user_id, source FROM session_cookie_validate($1, token => $2);
+-- $1 = :'zoe'
+SELECT session_revoke($1);
+-- $1 = :'snapshot', $2 = :'zoe'
+SELECT user_id, source FROM session_cookie_validate($1, token => $2);
 
--- Rows of dead sessions are deleted in batches once purge_at has come. Instead
--- of waiting, move it for the two that expired.
-UPDATE session.sessions SET purge_at = now() WHERE expires_at < now() OR idle_timeout < '1 s';
-SELECT * FROM session_cleanup();
-SELECT session_status(:'short');
+-- # Know what happened
+-- Administrators read the events.
+\connect - shop_backoffice
+SELECT kind, user_id, host(ip) AS ip, detail
+FROM session.events
+WHERE kind IN ('evicted', 'revoked')
+ORDER BY at, id;
+
+-- # What is stored, as a superuser
+-- The table has hashes of secrets. A copy of it cannot be used to log in.
+\connect - postgres
+SELECT user_id, revoked_reason, left(encode(token_hash, 'hex'), 24) AS hash
+FROM session.sessions
+ORDER BY created_at LIMIT 5;
