@@ -4,13 +4,17 @@
 # passed and failed to 0.
 
 # check NAME COMMAND...: runs the command and counts one test. The output is in
-# the file $output, and is shown if the command fails.
+# the file $output, and is shown if the command fails. Says how long it took if
+# that is 5 seconds or more.
 check() {
 	name=$1
 	shift
+	check_begun=$(date +%s)
 	if "$@" >"$output" 2>&1; then
 		passed=$((passed + 1))
-		echo "ok   $name" >&2
+		check_took=$(($(date +%s) - check_begun))
+		[ $check_took -ge 5 ] && check_took=" ($check_took s)" || check_took=
+		echo "ok   $name$check_took" >&2
 	else
 		failed=$((failed + 1))
 		cat "$output" >&2

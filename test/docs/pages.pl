@@ -3,6 +3,12 @@
 # the output that is shown, and checks the links.  Prints TAP.
 #
 #   pages.pl BINDIR DATA WORK [PAGE...]
+#   pages.pl --first PAGE            prints the page's first SQL block, with the
+#                                    SQL that a comment says to run before it
+#   pages.pl --compare PAGE FILE     fails unless FILE has the output that the
+#                                    page shows for its first SQL block
+#
+# The last two are for scripts/package-test, which has a server of its own.
 #
 # BINDIR has the server's programs, DATA is a data directory that initdb has
 # made and that nothing uses, and WORK is an empty directory.  Reads the
@@ -35,10 +41,15 @@ use File::Basename qw(dirname);
 use File::Find qw(find);
 use File::Spec;
 
+my $first = @ARGV && $ARGV[0] =~ /^--(first|compare)$/ ? $1 : '';
+shift if $first;
 my ($bin, $data, $work, @pages) = @ARGV;
-die "usage: pages.pl BINDIR DATA WORK [PAGE...]\n" unless defined $work;
+die "usage: pages.pl BINDIR DATA WORK [PAGE...]\n"
+  . "       pages.pl --first PAGE\n"
+  . "       pages.pl --compare PAGE FILE\n"
+  unless $first ? @ARGV == ($first eq 'first' ? 1 : 2) : defined $work;
 my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
-chdir $root or die "$root: $!\n";
+chdir $root or die "$root: $!\n" unless $first;
 
 my ($count, $failures) = (0, 0);
 
@@ -290,6 +301,24 @@ sub test_page
 			"shown:\n$block->{shown}real:\n" . $part{"block $i"})
 		  if defined $block->{shown};
 	}
+}
+
+# Prints the first SQL block of a page, or compares its output.
+sub first_block
+{
+	my ($page, $file) = @_;
+	my ($blocks) = blocks($page);
+	my $block = $blocks->[0] or die "$page: no SQL block\n";
+	if (!defined $file) { print "$block->{before}$block->{sql}"; }
+	elsif (defined $block->{shown} && !matches(slurp($file), $block->{shown}))
+	{
+		die "$page:$block->{line}: shown:\n$block->{shown}real:\n" . slurp($file);
+	}
+}
+if ($first)
+{
+	first_block(@ARGV);
+	exit;
 }
 
 #
