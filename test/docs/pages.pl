@@ -35,11 +35,16 @@
 #   <!-- test: fresh -->          run it, and what follows, in a new database
 #   <!-- test: sql                run this SQL first; its output is not shown,
 #   SELECT ... -->                and its end is the end of the comment
+#
+# Blocks in other languages are tested by programs.pl.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
 use File::Find qw(find);
 use File::Spec;
+use FindBin;
+use lib $FindBin::Bin;
+use Page;
 
 my $first = @ARGV && $ARGV[0] =~ /^--(first|compare)$/ ? $1 : '';
 shift if $first;
@@ -50,84 +55,7 @@ die "usage: pages.pl BINDIR DATA WORK [PAGE...]\n"
   unless $first ? @ARGV == ($first eq 'first' ? 1 : 2) : defined $work;
 my $root = File::Spec->rel2abs(dirname(__FILE__) . '/../..');
 chdir $root or die "$root: $!\n" unless $first;
-
-my ($count, $failures) = (0, 0);
-
-# Prints the result of one test, with what went wrong.
-sub result
-{
-	my ($title, @problems) = @_;
-	$count++;
-	$failures++ if @problems;
-	print @problems ? 'not ok' : 'ok', " $count - $title\n";
-	print map { "# $_\n" } map { split /\n/ } @problems;
-	return !@problems;
-}
-
-sub slurp
-{
-	my $file = shift;
-	open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
-	local $/;
-	return scalar <$in>;
-}
 binmode STDOUT, ':encoding(UTF-8)';
-
-#
-# Pages: a page is a list of pieces, in order.
-#
-
-# Splits a page into pieces: fence (language, text), test (a directive),
-# heading and prose.
-sub pieces
-{
-	my $file = shift;
-	my (@pieces, $fence, $comment);
-	my $line = 0;
-	for my $text (split /\n/, slurp($file), -1)
-	{
-		$line++;
-		if ($fence)
-		{
-			if ($text =~ /^\s*\Q$fence->{mark}\E\s*$/)
-			{
-				push @pieces, $fence;
-				undef $fence;
-				next;
-			}
-			$text =~ s/^\Q$fence->{indent}\E//;
-			$fence->{text} .= "$text\n";
-		}
-		elsif ($comment)
-		{
-			$comment->{text} .= "\n" . ($text =~ s/\s*-->.*//sr);
-			next unless $text =~ /-->/;
-			push @pieces, $comment;
-			undef $comment;
-		}
-		elsif ($text =~ /^(\s*)(```+)\s*(\w*)/)
-		{
-			$fence = { kind => 'fence', indent => $1, mark => $2,
-				language => $3, line => $line, text => '' };
-		}
-		elsif ($text =~ /^\s*<!-- test: (.*?)(?:\s*-->)?\s*$/)
-		{
-			my $piece = { kind => 'test', line => $line, text => $1 };
-			if ($text =~ /-->/) { push @pieces, $piece; }
-			else { $comment = $piece; }
-		}
-		elsif ($text =~ /^(#+)\s+(.*?)\s*$/)
-		{
-			push @pieces, { kind => 'heading', text => $2, line => $line };
-		}
-		elsif ($text =~ /\S/)
-		{
-			push @pieces, { kind => 'prose', text => $text, line => $line };
-		}
-	}
-	die "$file: a block or comment is not closed\n" if $fence || $comment;
-	return @pieces;
-}
 
 #
 # SQL
@@ -138,10 +66,14 @@ sub pieces
 sub blocks
 {
 	my $file = shift;
-	my (@blocks, @tests, $last, @problems);
+	my (@blocks, @tests, $last, $program, @problems);
 	for my $piece (pieces($file))
 	{
 		if ($piece->{kind} eq 'test') { push @tests, $piece; }
+		elsif ($piece->{kind} eq 'program')
+		{
+			$program = 1;
+		}
 		elsif ($piece->{kind} eq 'heading') { undef $last; }
 		elsif ($piece->{kind} eq 'prose')
 		{
@@ -181,46 +113,11 @@ sub blocks
 			}
 			$last->{shown} = $piece->{text};
 		}
-		else { undef $last; }
+		# The output of a program is compared by programs.pl.
+		else { $last = $program ? {} : undef; }
+		undef $program if $piece->{kind} eq 'fence';
 	}
 	return (\@blocks, \@problems);
-}
-
-# Makes lines comparable.
-sub normal
-{
-	my $text = shift;
-	for ($text)
-	{
-		s{\b(st|rt)_(?:[A-Za-z0-9_-]{64}|\.\.\.)}{<token>}g;
-		s/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/<uuid>/g;
-		s/\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:?\d\d)?|Z)?/<time>/g;
-		s/-{3,}/---/g;
-		s/[ \t]+/ /g;
-		s/^ | $//mg;
-		s/\n{2,}/\n/g;
-		s/^\n+|\n+$//g;
-	}
-	# A rule of dashes depends on the width of the values.
-	$text =~ s/^-*(\+-*)*$/$& =~ s{-+}{-}gr/mge;
-	return $text;
-}
-
-# Returns whether output is what a page shows.
-sub matches
-{
-	my ($output, $shown) = map { normal($_) } @_;
-	$output =~ s/^\(\d+ rows?\)\n?//mg unless $shown =~ /^\(\d+ rows?\)$/m;
-	$output =~ s/\n\z//;
-	my $pattern = join '\n',
-	  map { $_ eq '...' ? '(?:.*(?:\n.*)*)' : join '.*', map { quotemeta } split /\.\.\./, $_, -1 }
-	  split /\n/, $shown;
-	return $output =~ /\A$pattern\z/;
-}
-
-sub run
-{
-	system(@_) == 0 or die "@_ failed\n";
 }
 
 # Runs the blocks of a page and tests each.
@@ -431,5 +328,4 @@ if (!@pages)
 	@pages = ('README.md', grep { m{^docs/} && $_ !~ $notes } @all);
 }
 test_page($_) for @pages;
-print "1..$count\n";
-exit($failures ? 1 : 0);
+finish();
