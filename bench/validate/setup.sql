@@ -36,6 +36,8 @@ CREATE TABLE "session" (
 ALTER TABLE "session" ADD CONSTRAINT "session_pkey" PRIMARY KEY ("sid");
 CREATE INDEX "IDX_session_expire" ON "session" ("expire");
 GRANT SELECT ON "session" TO bench_app;
+GRANT USAGE ON SCHEMA session TO bench_app;
+GRANT SELECT ON session.sessions TO bench_app;
 
 CREATE FUNCTION bench.sid(n int) RETURNS text LANGUAGE sql IMMUTABLE
 RETURN md5('sid' || n::text);
