@@ -402,7 +402,7 @@ test("a session's role gets the same settings that PostgREST applies for a JWT",
 	}
 });
 
-// docs/gateways.md documents this.
+// docs/guides/postgrest.md documents this.
 withServer("PostgREST reads the header Authorization itself, and rejects a session token in it", { strategy: "database", token_header: "authorization" }, async (web) => {
 	const ada = await login("ada");
 	const answer = await web.ask("/rpc/whoami", { headers: { authorization: `Bearer ${ada.token}` } });
