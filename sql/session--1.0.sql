@@ -713,7 +713,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_refresh(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_refresh(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'For a session token: restarts the lifetime of a live session, up to its cap.  For a refresh token: returns the next session token and refresh token.  One that was just replaced returns the same pair again; any other that was replaced returns no row and revokes the session.
+'For the token of a live session that is not refreshable: restarts its lifetime, up to its cap.  For a refresh token: returns the next session token and refresh token.  One that was just replaced returns the same pair again; any other that was replaced returns no row and revokes the session.
 Errors: 55000 if a refresh token is used and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_regenerate(

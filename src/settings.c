@@ -371,7 +371,7 @@ define_upkeep(void)
 					  process_shared_preload_libraries_in_progress ?
 					  PGC_POSTMASTER : PGC_SIGHUP, 0,
 					  "Sets how many sessions shared memory has room for.",
-					  "Each takes 136 bytes.  Only used when the library is "
+					  "Each takes about 150 bytes.  Only used when the library is "
 					  "preloaded.");
 	define_server_int("session.naptime", &s->naptime, 1, DAY,
 					  PGC_SIGHUP, GUC_UNIT_S,
