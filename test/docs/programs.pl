@@ -122,16 +122,17 @@ sub programs
 	return @programs;
 }
 
-# Starts a command with its output in a file, and returns its process id.
+# Starts a command that prints to a handle, and returns its process id.  It is
+# the leader of a process group, so its children can be killed with it.
 sub start
 {
-	my ($output, @command) = @_;
+	my ($out, @command) = @_;
 	my $pid = fork // die "fork: $!\n";
 	return $pid if $pid;
 	setpgrp;
 	open STDIN, '<', '/dev/null';
-	open STDOUT, '>', $output;
-	open STDERR, '>&', \*STDOUT;
+	open STDOUT, '>&', $out;
+	open STDERR, '>&', $out;
 	exec @command or die "$command[0]: $!\n";
 }
 
@@ -149,8 +150,9 @@ sub drive
 	my @problems;
 	my $check = sub {
 		my ($title, $response, $status, $content) = @_;
-		push @problems, "$title: status $response->{status}\n$response->{content}"
-		  unless $response->{status} =~ $status && $response->{content} =~ $content;
+		my $text = $response->{content} // '';
+		push @problems, "$title: status $response->{status}\n$text"
+		  unless $response->{status} =~ $status && $text =~ $content;
 	};
 	my @form = (name => 'ada', password => 'analytical engine');
 	my $me = sub { $http->get("$url/me", { headers => { Cookie => shift } }) };
@@ -161,30 +163,41 @@ sub drive
 	my $response = $http->post_form("$url/login", \@form);
 	$check->('log in', $response, qr/^(20|30)\d$/, qr//);
 	my ($line, @more) = map { ref ? @$_ : $_ } $response->{headers}{'set-cookie'} // '';
-	my ($cookie) = $line =~ /^(__Host-session=st_[\w-]{64}); Path=\/;(?=.*; Secure)(?=.*; HttpOnly)/;
+	my ($cookie) = $line =~ /^(__Host-session=st_[\w-]{64}); Path=\/(?=.*; Secure)(?=.*; HttpOnly)/;
 	return (@problems, "log in: Set-Cookie: $line @more") if !$cookie || @more;
 	$check->('a page', $me->("theme=dark; $cookie"), qr/^200$/, qr/ada/);
 	$check->('a forged cookie', $me->($cookie =~ s/.$/-/r . 'x'), qr/^401$/, qr//);
 	$response = $http->request('POST', "$url/logout", { headers => { Cookie => $cookie } });
 	$check->('log out', $response, qr/^(20|30)\d$/, qr//);
 	$line = $response->{headers}{'set-cookie'} // '';
-	push @problems, "log out: Set-Cookie: $line" unless $line =~ /^__Host-session=;.*Max-Age=0/;
+	push @problems, "log out: Set-Cookie: $line"
+	  unless $line =~ /^__Host-session=;.*Max-Age=0/;
 	$check->('the cookie after the log-out', $me->($cookie), qr/^401$/, qr//);
 	return @problems;
 }
 
-# Waits until an application has printed its address and accepts connections.
-sub address
+# Starts a web application, which prints its address when it listens, and makes
+# the requests of drive().  Returns what went wrong.
+sub serve
 {
-	my ($output, $pid) = @_;
-	for (1 .. 400)
+	my @command = @_;
+	pipe my $printed, my $in or die "pipe: $!\n";
+	my $pid = start($in, @command);
+	close $in;
+	my ($log, $url) = ('');
+	local $SIG{ALRM} = sub { kill KILL => -$pid };
+	alarm 60;
+	while (!$url && defined(my $line = <$printed>))
 	{
-		my ($url, $port) = slurp($output) =~ m{(http://127\.0\.0\.1:(\d+))};
-		return $url if $port && IO::Socket::INET->new("127.0.0.1:$port");
-		return if waitpid($pid, 1) > 0;
-		select undef, undef, undef, 0.05;
+		$log .= $line;
+		($url) = $line =~ m{(http://127\.0\.0\.1:\d+)};
 	}
-	return;
+	alarm 0;
+	my @problems = $url ? drive($url) : 'it does not start';
+	kill KILL => -$pid;
+	waitpid $pid, 0;
+	push @problems, $log . join '', <$printed> if @problems;
+	return @problems;
 }
 
 # Runs a program and tests it.
@@ -199,18 +212,17 @@ SELECT token FROM session_create('ada', data => '{"cart": ["tea"]}', ip => '198.
 SQL
 	spew("$work/run/$file", $program->{code});
 	my $output = "$work/output";
-	my $pid = start($output, @command, "$work/run/$file");
 	if ($program->{serve})
 	{
-		my $url = address($output, $pid);
-		@problems = $url ? drive($url) : 'it does not start';
-		kill KILL => -$pid;
-		waitpid $pid, 0;
-		push @problems, slurp($output) if @problems;
+		push @command, '-S', '127.0.0.1:' . free_port()
+		  if $program->{language} eq 'php';
+		@problems = serve(@command, "$work/run/$file");
 	}
 	else
 	{
-		waitpid $pid, 0;
+		my $output = "$work/output";
+		open my $out, '>', $output or die "$output: $!\n";
+		waitpid start($out, @command, "$work/run/$file"), 0;
 		my $real = slurp($output);
 		push @problems, 'it fails', $real if $?;
 		push @problems, "shown:\n$program->{shown}real:\n$real"
