@@ -59,7 +59,7 @@ remove_chroot() {
 		kill -KILL $processes 2>/dev/null || :
 		sleep 0.5
 	done
-	umount "$chroot/proc" "$chroot/dev/shm" 2>/dev/null || :
+	umount "$chroot/proc" "$chroot/dev/shm" "$chroot/dev/pts" 2>/dev/null || :
 	if grep -q " $chroot/" /proc/mounts; then
 		echo "still mounted, so kept: $chroot" >&2
 	else
@@ -93,11 +93,14 @@ make_chroot() {
 	rm -f "$chroot.log"
 	printf '#!/bin/sh\nexit 101\n' >"$chroot/usr/sbin/policy-rc.d"
 	chmod +x "$chroot/usr/sbin/policy-rc.d"
-	# The chroot need not survive a crash, and has no /dev/pts.
+	# The chroot need not survive a crash, and the installation needs no terminal.
 	echo force-unsafe-io >"$chroot/etc/dpkg/dpkg.cfg.d/session"
 	echo 'Dpkg::Use-Pty "false";' >"$chroot/etc/apt/apt.conf.d/99session"
 	mount -t proc proc "$chroot/proc"
 	mount -t tmpfs tmpfs "$chroot/dev/shm"
+	mkdir -p "$chroot/dev/pts"
+	mount -t devpts -o newinstance,ptmxmode=666 devpts "$chroot/dev/pts"
+	ln -sf pts/ptmx "$chroot/dev/ptmx"
 
 	# Write the file as Debian's installer does: localhost has an address of
 	# each family.
