@@ -16,8 +16,6 @@
 #                             and then answers requests.  See drive().
 #   <!-- program: run in FILE -->   it is a part of a program: it takes the
 #                             place of the line BLOCK of a file in around/
-#   <!-- program: sql         SQL that the superuser runs in the database
-#   ... -->                   before the block
 #   <!-- program: sql -->     in front of a ```sql block: run that SQL, too
 #
 # Each page has a database "shop", in which the schema auth has the extension
@@ -88,10 +86,9 @@ sub programs
 	{
 		if ($piece->{kind} eq 'program')
 		{
-			my ($word, $around, $text) = $piece->{text} =~ /^(run|serve|sql)(?: in (\S+))?(?:\n(.*))?$/s
+			my ($word, $around) = $piece->{text} =~ /^(run|serve|sql)(?: in (\S+))?$/
 			  or die "$page:$piece->{line}: unknown: $piece->{text}\n";
-			if ($word eq 'sql' && defined $text) { $sql .= "$text\n"; }
-			else { $next{$word} = $around ? slurp("$here/around/$around") : "BLOCK\n"; }
+			$next{$word} = $around ? slurp("$here/around/$around") : "BLOCK\n";
 		}
 		elsif ($piece->{kind} eq 'heading') { undef $last; }
 		elsif ($piece->{kind} ne 'fence') { next; }
@@ -137,7 +134,8 @@ sub start
 }
 
 # Makes the requests of one visit: a wrong password, a log-in, a page with the
-# cookie, the log-out, and the cookie again, which must not be good any more.
+# cookie, a second log-in, which ends the first session, the log-out, and the
+# cookie again, which must not be good any more.
 # The application has
 #   POST /login    name and password as a form; 401 if they are wrong
 #   GET /me        answers with the user's name; 401 if nobody is logged in
@@ -167,6 +165,11 @@ sub drive
 	return (@problems, "log in: Set-Cookie: $line @more") if !$cookie || @more;
 	$check->('a page', $me->("theme=dark; $cookie"), qr/^200$/, qr/ada/);
 	$check->('a forged cookie', $me->($cookie =~ s/.$/-/r . 'x'), qr/^401$/, qr//);
+	$response = $http->post_form("$url/login", \@form, { headers => { Cookie => $cookie } });
+	my $old = $cookie;
+	($cookie) = ($response->{headers}{'set-cookie'} // '') =~ /^(__Host-session=st_[\w-]{64});/;
+	return (@problems, 'a second log-in gives no cookie') if !$cookie;
+	$check->('the cookie after a second log-in', $me->($old), qr/^401$/, qr//);
 	$response = $http->request('POST', "$url/logout", { headers => { Cookie => $cookie } });
 	$check->('log out', $response, qr/^(20|30)\d$/, qr//);
 	$line = $response->{headers}{'set-cookie'} // '';
@@ -211,7 +214,6 @@ sub test_program
 SELECT token FROM session_create('ada', data => '{"cart": ["tea"]}', ip => '198.51.100.7');
 SQL
 	spew("$work/run/$file", $program->{code});
-	my $output = "$work/output";
 	if ($program->{serve})
 	{
 		push @command, '-S', '127.0.0.1:' . free_port()
