@@ -15,18 +15,14 @@ use strict;
 use warnings;
 use File::Basename qw(dirname);
 use File::Find qw(find);
+use FindBin;
+use lib $FindBin::Bin;
+use Page;
 
 my $root = shift // dirname(__FILE__) . '/../..';
 chdir $root or die "$root: $!\n";
 my $page = 'docs/faq.md';
 
-sub slurp
-{
-	my $file = shift;
-	open my $in, '<:encoding(UTF-8)', $file or die "$file: $!\n";
-	local $/;
-	return scalar <$in>;
-}
 binmode STDOUT, ':encoding(UTF-8)';
 
 # Texts in which the parts that printf fills in are "...".
@@ -117,15 +113,7 @@ for my $quote (@quoted)
 	push @problems, "line $where: not in src/ or sql/: $text"
 	  unless exists_in_sources(normal($text));
 }
-my $count = 0;
-sub result
-{
-	my ($title, @wrong) = @_;
-	$count++;
-	print @wrong ? 'not ok' : 'ok', " $count - $title\n", map { "# $_\n" } @wrong;
-	return scalar @wrong;
-}
-my $failures = result("$page: the texts of errors are those of the sources", @problems);
+result("$page: the texts of errors are those of the sources", @problems);
 
 # A text that begins with "..." may be quoted with that part filled in.
 @problems = ();
@@ -137,6 +125,5 @@ for my $text (sort keys %message)
 	push @problems, "$message{$text}: $text"
 	  unless grep { /\A$pattern\z/ } keys %quoted;
 }
-$failures += result("$page: every error of the sources is on the page", @problems);
-print "1..$count\n";
-exit($failures ? 1 : 0);
+result("$page: every error of the sources is on the page", @problems);
+finish();
