@@ -323,8 +323,12 @@ CREATE TABLE session.events
     tenant_id  pg_catalog.text COLLATE pg_catalog."C",
     ip         pg_catalog.inet,
     user_agent pg_catalog.text COLLATE pg_catalog."C",
+    actor      pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+    actor_kind pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
     detail     pg_catalog.jsonb,
-    CONSTRAINT events_pkey PRIMARY KEY (at, id)
+    CONSTRAINT events_pkey PRIMARY KEY (at, id),
+    CONSTRAINT events_actor_kind_check
+        CHECK (actor_kind OPERATOR(pg_catalog.=) ANY (ARRAY['user', 'role', 'worker']))
 );
 
 CREATE INDEX events_user_id_idx ON session.events (user_id, at);
@@ -334,25 +338,29 @@ SELECT pg_catalog.pg_extension_config_dump('session.events', '');
 SELECT pg_catalog.pg_extension_config_dump('session.events_id_seq', '');
 
 COMMENT ON TABLE session.events IS
-'Events of sessions, of the kinds that session.log_events lists, kept for session.event_retention.  Never contains a token.';
+'Events of sessions and of administration, of the kinds that session.log_events lists, kept for session.event_retention.  Never contains a token.';
 COMMENT ON COLUMN session.events.id IS
 'Ascending number, mostly in the order of at.  A transaction that rolls back leaves a gap.';
 COMMENT ON COLUMN session.events.at IS
 'When the event happened, by the server''s clock; for expired, when the row of the session was deleted.';
 COMMENT ON COLUMN session.events.kind IS
-'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, new_ip, new_user_agent or failures.';
+'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, new_ip, new_user_agent, failures, accessed or administration.';
 COMMENT ON COLUMN session.events.session_id IS
-'Public id of the session; NULL for failures of an address.';
+'Public id of the session; NULL for failures of an address and for administration.';
 COMMENT ON COLUMN session.events.user_id IS
-'User of the session; NULL for an anonymous session, for failures of an address, and if the session no longer existed when the event was written.';
+'User of the session, or whom an administration is about; NULL for an anonymous session, for failures of an address, and if the session no longer existed when the event was written.';
 COMMENT ON COLUMN session.events.tenant_id IS
-'Tenant of the session; NULL if it has none, and in the cases in which user_id is NULL.';
+'Tenant of the session, or the one that an administration is about; NULL if there is none, and in the cases in which user_id is NULL.';
 COMMENT ON COLUMN session.events.ip IS
 'For created, refresh_reuse, binding_mismatch and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address from which the session was created.';
 COMMENT ON COLUMN session.events.user_agent IS
 'For created, refresh_reuse and binding_mismatch: user agent of the request, if the call passed it.  Otherwise the user agent with which the session was created.';
+COMMENT ON COLUMN session.events.actor IS
+'Who caused the event, as actor_kind says: a user_id, the name of a database role (its OID if it was dropped before the event was written), or session worker.';
+COMMENT ON COLUMN session.events.actor_kind IS
+'user: the user of the identity that was bound.  role: no user was bound, and the client had this role.  worker: upkeep in the background.';
 COMMENT ON COLUMN session.events.detail IS
-'A JSON object whose keys depend on kind.  revoked: reason.  refreshed: generation, for a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  refresh_reuse, binding_mismatch and failures: count, the number so far in that minute.';
+'A JSON object whose keys depend on kind.  revoked, evicted: reason.  refreshed: generation, for a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  accessed: last_seen_at.  administration: action and what it changed.  refresh_reuse, binding_mismatch and failures: count, the number so far in that minute.';
 COMMENT ON SEQUENCE session.events_id_seq IS
 'Numbers the events.';
 COMMENT ON INDEX session.events_pkey IS

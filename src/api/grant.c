@@ -26,6 +26,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -38,8 +39,10 @@
 #include "utils/syscache.h"
 
 #include "api/api.h"
+#include "audit/event.h"
 #include "compat.h"
 #include "engine/levels.h"
+#include "model/json.h"
 #include "table/authority.h"
 #include "table/statement.h"
 #include "table/store.h"
@@ -415,6 +418,18 @@ set_level(const Grantee *role, int levels)
 	record_grant(levels == LEVELS_OF_ADMIN ? "admin" : "app", role);
 }
 
+/* Writes an event about the level that a role was given. */
+static void
+note_level(Oid role, const text *level)
+{
+	Jsonb	   *detail = session_json_with_text(session_json_empty(), "level",
+												level);
+	text	   *name = cstring_to_text(GetUserNameFromId(role, false));
+
+	detail = session_json_with_text(detail, "role", name);
+	session_event_administration("level_granted", NULL, NULL, detail);
+}
+
 /* Gives a role a level, or takes all levels from it. */
 Datum
 session_grant(PG_FUNCTION_ARGS)
@@ -425,6 +440,7 @@ session_grant(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("session_grant()");
 	session_levels_lock();
 	set_level(&role, levels);
+	note_level(role.oid, PG_GETARG_TEXT_PP(1));
 	PG_RETURN_VOID();
 }
 
@@ -591,5 +607,10 @@ session_restore_privileges(PG_FUNCTION_ARGS)
 	warn_about_schema(schema);
 	SPI_finish();
 	session_authority_give_back(&before);
+	if (count > 0 && !creating_extension)
+		session_event_administration("privileges_restored", NULL, NULL,
+									 session_json_with_int(session_json_empty(),
+														   "statements",
+														   count));
 	PG_RETURN_INT64(count);
 }

@@ -15,7 +15,9 @@
 #include "utils/builtins.h"
 
 #include "api/api.h"
+#include "audit/event.h"
 #include "compat.h"
+#include "model/json.h"
 #include "table/keyring.h"
 #include "wire/codec.h"
 
@@ -24,14 +26,29 @@ PG_FUNCTION_INFO_V1(session_key_import);
 PG_FUNCTION_INFO_V1(session_key_retire);
 PG_FUNCTION_INFO_V1(session_keys_changed);
 
+/* Writes an event about a key, without its secret. */
+static void
+note_key(const char *action, const char *kid, const char *purpose)
+{
+	Jsonb	   *detail = session_json_with_text(session_json_empty(), "kid",
+												cstring_to_text(kid));
+
+	detail = session_json_with_text(detail, "purpose",
+									cstring_to_text(purpose));
+	session_event_administration(action, NULL, NULL, detail);
+}
+
 /* Generates a key of a purpose, which signs from then on. */
 Datum
 session_key_rotate(PG_FUNCTION_ARGS)
 {
 	char	   *purpose = session_arg_purpose(fcinfo, 0);
+	char	   *kid;
 
 	PreventCommandIfReadOnly("session_key_rotate()");
-	PG_RETURN_TEXT_P(cstring_to_text(session_keyring_rotate(purpose)));
+	kid = session_keyring_rotate(purpose);
+	note_key("key_rotated", kid, purpose);
+	PG_RETURN_TEXT_P(cstring_to_text(kid));
 }
 
 /*
@@ -79,6 +96,7 @@ session_key_import(PG_FUNCTION_ARGS)
 						SESSION_IMPORT_BYTES)));
 	kid = session_keyring_import((const uint8 *) VARDATA_ANY(secret),
 								 VARSIZE_ANY_EXHDR(secret), kid, purpose);
+	note_key("key_imported", kid, purpose);
 	PG_RETURN_TEXT_P(cstring_to_text(kid));
 }
 
@@ -86,10 +104,18 @@ session_key_import(PG_FUNCTION_ARGS)
 Datum
 session_key_retire(PG_FUNCTION_ARGS)
 {
+	char	   *kid;
+	char	   *purpose;
+
 	PreventCommandIfReadOnly("session_key_retire()");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	PG_RETURN_BOOL(session_keyring_retire(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+	kid = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	purpose = session_keyring_purpose(kid);
+	if (purpose == NULL || !session_keyring_retire(kid))
+		PG_RETURN_BOOL(false);
+	note_key("key_retired", kid, purpose);
+	PG_RETURN_BOOL(true);
 }
 
 /* Returns how the table of keys was changed. */

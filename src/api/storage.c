@@ -11,7 +11,9 @@
 #include "utils/builtins.h"
 
 #include "api/api.h"
+#include "audit/event.h"
 #include "compat.h"
+#include "model/json.h"
 #include "table/storage.h"
 
 PG_FUNCTION_INFO_V1(session_storage);
@@ -35,11 +37,25 @@ arg_kind(FunctionCallInfo fcinfo, int n)
 			 errmsg("kind must be \"database\", \"cache\" or \"filesystem\"")));
 }
 
+/* Writes an event about where sessions were moved. */
+static void
+note_storage(const text *kind, const char *tablespace)
+{
+	Jsonb	   *detail = session_json_with_text(session_json_empty(), "kind",
+												kind);
+
+	if (tablespace != NULL)
+		detail = session_json_with_text(detail, "tablespace",
+										cstring_to_text(tablespace));
+	session_event_administration("storage_changed", NULL, NULL, detail);
+}
+
 /* Moves sessions to another kind of storage. */
 Datum
 session_storage(PG_FUNCTION_ARGS)
 {
 	SessionStorage kind = arg_kind(fcinfo, 0);
+	const char *tablespace = NULL;
 
 	if (kind == SESSION_STORAGE_FILESYSTEM)
 		session_arg_required(fcinfo, 1, "tablespace");
@@ -48,7 +64,9 @@ session_storage(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("tablespace must be null unless kind is \"filesystem\"")));
 	PreventCommandIfReadOnly("session_storage()");
-	session_storage_move(kind, PG_ARGISNULL(1) ? NULL :
-						 NameStr(*PG_GETARG_NAME(1)));
+	if (!PG_ARGISNULL(1))
+		tablespace = NameStr(*PG_GETARG_NAME(1));
+	session_storage_move(kind, tablespace);
+	note_storage(PG_GETARG_TEXT_PP(0), tablespace);
 	PG_RETURN_VOID();
 }

@@ -8,6 +8,7 @@
  * - A kind of event that is not logged costs the test of a bit.
  * - No token, hash or key is in an event.  Its texts are those of the row, and
  *	 the reason that the caller gave.
+ * - Every event has an actor; see actor.c.
  * - A notification that would be too long is shortened, so its length never
  *	 raises an error.
  */
@@ -52,6 +53,8 @@ enum
 	COL_TENANT_ID,
 	COL_IP,
 	COL_USER_AGENT,
+	COL_ACTOR,
+	COL_ACTOR_KIND,
 	COL_DETAIL,
 	N_COLUMNS
 };
@@ -65,6 +68,8 @@ static const SessionColumn columns[N_COLUMNS] = {
 	[COL_TENANT_ID] = {"tenant_id", TEXTOID, false},
 	[COL_IP] = {"ip", INETOID, false},
 	[COL_USER_AGENT] = {"user_agent", TEXTOID, false},
+	[COL_ACTOR] = {"actor", TEXTOID, true},
+	[COL_ACTOR_KIND] = {"actor_kind", TEXTOID, true},
 	[COL_DETAIL] = {"detail", JSONBOID, false},
 };
 
@@ -89,10 +94,10 @@ static SessionTable events = {
 static SessionStatement insert_statement = {
 	.table = &events,
 	.sql = "INSERT INTO session.events (at, kind, session_id, user_id,"
-	" tenant_id, ip, user_agent, detail)"
-	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+	" tenant_id, ip, user_agent, actor, actor_kind, detail)"
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 	.types = {TIMESTAMPTZOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, INETOID,
-	TEXTOID, JSONBOID}
+	TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 
 static const char *const kind_names[SESSION_EVENT_KINDS] = {
@@ -107,6 +112,8 @@ static const char *const kind_names[SESSION_EVENT_KINDS] = {
 	[SESSION_EVENT_NEW_IP] = "new_ip",
 	[SESSION_EVENT_NEW_USER_AGENT] = "new_user_agent",
 	[SESSION_EVENT_FAILURES] = "failures",
+	[SESSION_EVENT_ACCESSED] = "accessed",
+	[SESSION_EVENT_ADMINISTRATION] = "administration",
 };
 
 /* Returns the OID of the table of events. */
@@ -155,7 +162,7 @@ parse_kinds(List *names, uint32 *kinds)
 			GUC_check_errhint("Available values: created, refreshed, regenerated, "
 							  "revoked, evicted, expired, refresh_reuse, "
 							  "binding_mismatch, new_ip, new_user_agent, "
-							  "failures, all.");
+							  "failures, accessed, administration, all.");
 			return false;
 		}
 		*kinds |= bits;
@@ -205,7 +212,7 @@ session_event_init(void)
 							   "stands for all kinds.",
 							   &setting,
 							   "evicted, refresh_reuse, binding_mismatch, "
-							   "failures", PGC_SUSET, GUC_LIST_INPUT,
+							   "failures, administration", PGC_SUSET, GUC_LIST_INPUT,
 							   check_kinds, assign_kinds, NULL);
 }
 
@@ -262,7 +269,7 @@ put_json_output(StringInfo json, const char *name, PGFunction output,
  * not cut).
  */
 static char *
-make_payload(const SessionEvent *event, int max)
+make_payload(const SessionEvent *event, const SessionActor *actor, int max)
 {
 	StringInfoData json;
 	char		at[MAXDATELEN + 1];
@@ -278,7 +285,9 @@ make_payload(const SessionEvent *event, int max)
 	put_json_text(&json, "tenant_id", event->tenant_id, max);
 	put_json_output(&json, "ip", inet_out, event->ip);
 	put_json_text(&json, "user_agent", event->user_agent, max);
-	appendStringInfoString(&json, ", \"detail\": ");
+	put_json_text(&json, "actor", actor->name, max);
+	appendStringInfo(&json, ", \"actor_kind\": \"%s\", \"detail\": ",
+					 session_actor_kind_name(actor->kind));
 	if (event->detail == NULL)
 		appendStringInfoString(&json, "null");
 	else
@@ -292,12 +301,12 @@ make_payload(const SessionEvent *event, int max)
 
 /* Sends an event as a notification. */
 static void
-notify(const SessionEvent *event)
+notify(const SessionEvent *event, const SessionActor *actor)
 {
-	char	   *json = make_payload(event, 0);
+	char	   *json = make_payload(event, actor, 0);
 
 	if (strlen(json) > PAYLOAD_BYTES)
-		json = make_payload(event, CUT_BYTES);
+		json = make_payload(event, actor, CUT_BYTES);
 	if (strlen(json) <= PAYLOAD_BYTES)
 		Async_Notify(CHANNEL, json);
 }
@@ -306,12 +315,31 @@ notify(const SessionEvent *event)
  * Writing
  */
 
-/* Sets the value of a column; NULL stands for SQL NULL. */
+/* Sets the values of the columns after the id. */
 static void
-put_column_value(Datum *value, char *null, const void *pointer)
+put_columns(Datum *values, char *nulls, const SessionEvent *event,
+			const SessionActor *actor)
 {
-	*value = PointerGetDatum(pointer);
-	*null = pointer == NULL ? 'n' : ' ';
+	const void *const pointers[N_COLUMNS] = {
+		[COL_KIND] = cstring_to_text(kind_names[event->kind]),
+		[COL_SESSION_ID] = event->session_id,
+		[COL_USER_ID] = event->user_id,
+		[COL_TENANT_ID] = event->tenant_id,
+		[COL_IP] = event->ip,
+		[COL_USER_AGENT] = event->user_agent,
+		[COL_ACTOR] = actor->name,
+		[COL_ACTOR_KIND] =
+		cstring_to_text(session_actor_kind_name(actor->kind)),
+		[COL_DETAIL] = event->detail,
+	};
+
+	for (int i = COL_AT + 1; i < N_COLUMNS; i++)
+	{
+		values[i - 1] = PointerGetDatum(pointers[i]);
+		nulls[i - 1] = pointers[i] == NULL ? 'n' : ' ';
+	}
+	values[COL_AT - 1] = TimestampTzGetDatum(event->at);
+	nulls[COL_AT - 1] = ' ';
 }
 
 /* Returns whether this transaction may write events. */
@@ -325,31 +353,22 @@ session_event_possible(void)
 void
 session_event_write(const SessionEvent *event)
 {
+	SessionActor actor;
 	Datum		values[N_COLUMNS - 1];
 	char		nulls[N_COLUMNS - 1];
 	uint64		written;
 
 	if (!session_event_possible())
 		return;
-	values[COL_AT - 1] = TimestampTzGetDatum(event->at);
-	nulls[COL_AT - 1] = ' ';
-	put_column_value(&values[COL_KIND - 1], &nulls[COL_KIND - 1],
-					 cstring_to_text(kind_names[event->kind]));
-	put_column_value(&values[COL_SESSION_ID - 1], &nulls[COL_SESSION_ID - 1],
-					 event->session_id);
-	put_column_value(&values[COL_USER_ID - 1], &nulls[COL_USER_ID - 1],
-					 event->user_id);
-	put_column_value(&values[COL_TENANT_ID - 1], &nulls[COL_TENANT_ID - 1],
-					 event->tenant_id);
-	put_column_value(&values[COL_IP - 1], &nulls[COL_IP - 1], event->ip);
-	put_column_value(&values[COL_USER_AGENT - 1], &nulls[COL_USER_AGENT - 1],
-					 event->user_agent);
-	put_column_value(&values[COL_DETAIL - 1], &nulls[COL_DETAIL - 1],
-					 event->detail);
+	if (event->actor != NULL)
+		actor = *event->actor;
+	else
+		session_actor_current(&actor);
+	put_columns(values, nulls, event, &actor);
 	written = session_table_execute(&insert_statement, values, nulls);
 	session_table_expect(&events, written, 1);
 	if (event->notify)
-		notify(event);
+		notify(event, &actor);
 }
 
 /*
@@ -555,6 +574,17 @@ detail_text(const char *name, const text *value)
 	return session_json_with_text(session_json_empty(), name, value);
 }
 
+/* Returns the detail with a time added, in UTC. */
+static Jsonb *
+with_time(Jsonb *detail, const char *name, TimestampTz at)
+{
+	char		chars[MAXDATELEN + 1];
+	int			utc = 0;
+
+	JsonEncodeDateTime(chars, TimestampTzGetDatum(at), TIMESTAMPTZOID, &utc);
+	return session_json_with_text(detail, name, cstring_to_text(chars));
+}
+
 /* Writes that a session was revoked or evicted, by the reason in its row. */
 void
 session_event_revoked(const SessionRow *row)
@@ -564,29 +594,64 @@ session_event_revoked(const SessionRow *row)
 	if (is_text(row->revoked_reason, "evicted"))
 		kind = SESSION_EVENT_EVICTED;
 	if (session_event_wanted(kind))
-		note_event(kind, row, kind == SESSION_EVENT_EVICTED ? NULL :
-				   detail_text("reason", row->revoked_reason), row->revoked_at);
+		note_event(kind, row, detail_text("reason", row->revoked_reason),
+				   row->revoked_at);
 }
 
 /* Writes that a session expired, before its row is deleted. */
 void
 session_event_purged(SessionRow *row, TimestampTz now)
 {
-	char		ended_at[MAXDATELEN + 1];
-	int			utc = 0;
 	Jsonb	   *detail;
 
 	if (!session_event_wanted(SESSION_EVENT_EXPIRED) ||
 		row->revoked_at != SESSION_NO_TIME)
 		return;
-	JsonEncodeDateTime(ended_at, TimestampTzGetDatum(session_policy_end(row)),
-					   TIMESTAMPTZOID, &utc);
 	detail = detail_text("status",
 						 cstring_to_text(session_policy_life(row, now) == SESSION_IDLE ?
 										 "idle" : "expired"));
-	detail = session_json_with_text(detail, "ended_at",
-									cstring_to_text(ended_at));
-	note_event(SESSION_EVENT_EXPIRED, row, detail, now);
+	note_event(SESSION_EVENT_EXPIRED, row,
+			   with_time(detail, "ended_at", session_policy_end(row)), now);
+}
+
+/* Writes that a session was used, unless that was written recently. */
+void
+session_event_accessed(const SessionRow *row)
+{
+	TimestampTz now;
+
+	if (!session_event_wanted(SESSION_EVENT_ACCESSED))
+		return;
+	now = GetCurrentTimestamp();
+	if (session_policy_touch_is_news(row, &session_settings, now))
+		note_event(SESSION_EVENT_ACCESSED, row,
+				   with_time(session_json_empty(), "last_seen_at",
+							 row->last_seen_at), now);
+}
+
+/*
+ * Administration
+ */
+
+/* Writes that an administrator changed something. */
+void
+session_event_administration(const char *action, text *user_id,
+							 text *tenant_id, Jsonb *detail)
+{
+	SessionEvent event = {
+		.kind = SESSION_EVENT_ADMINISTRATION,
+		.user_id = user_id,
+		.tenant_id = tenant_id,
+		.notify = session_settings.notify
+	};
+
+	if (!session_event_wanted(SESSION_EVENT_ADMINISTRATION))
+		return;
+	event.at = GetCurrentTimestamp();
+	event.detail = detail_text("action", cstring_to_text(action));
+	if (detail != NULL)
+		event.detail = session_json_merged(event.detail, detail);
+	session_event_write(&event);
 }
 
 /*

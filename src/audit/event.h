@@ -3,7 +3,7 @@
  *	  The audit log: what happened to which session.
  *
  * The functions for the kinds of events, session_event_created to
- * session_event_purged, write nothing if "session.log_events" does not list
+ * session_event_accessed, write nothing if "session.log_events" does not list
  * the kind.
  */
 #ifndef SESSION_EVENT_H
@@ -11,6 +11,7 @@
 
 #include "utils/jsonb.h"
 
+#include "audit/actor.h"
 #include "model/row.h"
 #include "table/budget.h"
 
@@ -27,6 +28,8 @@ typedef enum SessionEventKind
 	SESSION_EVENT_NEW_IP,
 	SESSION_EVENT_NEW_USER_AGENT,
 	SESSION_EVENT_FAILURES,
+	SESSION_EVENT_ACCESSED,
+	SESSION_EVENT_ADMINISTRATION,
 	SESSION_EVENT_KINDS
 } SessionEventKind;
 
@@ -40,6 +43,7 @@ typedef struct SessionEvent
 	text	   *tenant_id;
 	inet	   *ip;
 	text	   *user_agent;
+	const SessionActor *actor;	/* NULL = who acts now */
 	Jsonb	   *detail;
 	bool		notify;			/* also send a notification */
 } SessionEvent;
@@ -98,6 +102,27 @@ extern void session_event_revoked(const SessionRow *row);
  * deleted.  Does nothing for a session that was revoked.
  */
 extern void session_event_purged(SessionRow *row, TimestampTz now);
+
+/*
+ * Writes that a session was used, when its row has just been written with that
+ * use.  Does nothing if the last use that the row had before is of the same
+ * interval; see session_policy_touch_is_news.
+ */
+extern void session_event_accessed(const SessionRow *row);
+
+/*
+ * Writes that an administrator changed something, or looked at what is kept
+ * about a user: an event of the kind "administration" with the action in its
+ * detail, for instance "key_rotated".  Does nothing if "session.log_events"
+ * does not list the kind, or if this transaction may not write.
+ *
+ * user_id and tenant_id say whom the action is about; NULL = nobody in
+ * particular.  The detail adds members to the action and may be NULL.  It has
+ * no secret, and its texts are short, because a notification has room for
+ * about 3 kB of it.
+ */
+extern void session_event_administration(const char *action, text *user_id,
+										 text *tenant_id, Jsonb *detail);
 
 /*
  * Deletes events that are older than "session.event_retention", at most

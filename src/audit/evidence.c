@@ -17,6 +17,8 @@
  *	 including those that other transactions have not committed yet.
  * - An entry holds only the id of its session.  The texts are read from the
  *	 row, if that still exists, when the entry is written.
+ * - The actor of an event is the one of the failure, not the one that writes
+ *	 the entry.
  * - The transaction that writes entries takes them out of the queue:
  *
  *	 commit				the entries are gone
@@ -49,6 +51,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "audit/actor.h"
 #include "audit/event.h"
 #include "audit/evidence.h"
 #include "model/array.h"
@@ -107,6 +110,7 @@ typedef struct Entry
 	uint64		number;			/* in the order of arrival; see below */
 	TimestampTz at;
 	int			count;			/* events in that minute, at that time */
+	SessionActorNote actor;
 	bool		notify;
 	TimestampTz try_at;			/* not to be written before */
 	bool		has_ip;
@@ -173,8 +177,11 @@ write_entry(const Entry *entry)
 		.at = entry->at,
 		.notify = entry->notify
 	};
+	SessionActor actor;
 	SessionRow	row;
 
+	session_actor_of_note(&actor, &entry->actor);
+	event.actor = &actor;
 	if (entry->key.kind != FAILURE)
 		event.session_id = &entry->key.id;
 	if (event.session_id != NULL && session_store_read(&entry->key.id, &row))
@@ -577,6 +584,7 @@ note_evidence(Entry *entry, int limit)
 	entry->try_at = SESSION_NO_TIME;
 	entry->key.database = MyDatabaseId;
 	entry->notify = session_settings.notify;
+	session_actor_note(&entry->actor);
 
 	/*
 	 * Without a queue, a transaction that may not write only counts.  A later

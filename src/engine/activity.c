@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "audit/event.h"
 #include "engine/activity.h"
 #include "model/array.h"
 #include "model/policy.h"
@@ -277,6 +278,7 @@ write_row_now(SessionRow *row, TimestampTz now)
 		return false;
 	session_policy_touch(row, now);
 	session_store_save_activity(row);
+	session_event_accessed(row);
 	return true;
 }
 
@@ -525,6 +527,7 @@ write_one(const SessionUse *found)
 		return false;
 	session_policy_touch(&row, found->seen_at);
 	session_store_save_activity(&row);
+	session_event_accessed(&row);
 	return true;
 }
 

@@ -24,6 +24,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "audit/actor.h"
 #include "compat.h"
 #include "engine/context.h"
 
@@ -222,6 +223,13 @@ show_context(void)
 											   UUIDPGetDatum(&bound->id)));
 }
 
+/* Returns the user of the bound identity, or NULL. */
+static const text *
+bound_user_id(void)
+{
+	return bound == NULL ? NULL : bound->user_id;
+}
+
 /* Defines the setting that keeps a bound identity. */
 void
 session_context_init(void)
@@ -233,6 +241,7 @@ session_context_init(void)
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE |
 							   GUC_DISALLOW_IN_FILE,
 							   check_context, assign_context, show_context);
+	session_actor_set_user_source(bound_user_id);
 }
 
 static void

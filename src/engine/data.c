@@ -18,6 +18,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "audit/event.h"
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/content.h"
@@ -73,6 +74,7 @@ write_data(SessionRow *row, Jsonb *old, Jsonb *data)
 	row->data = session_content_stored(row, data);
 	session_policy_touch(row, now);
 	session_store_save_data(row);
+	session_event_accessed(row);
 }
 
 /* Returns the data without a key. */

@@ -480,6 +480,7 @@ session_lifecycle_touch(const SessionToken *token)
 		return false;
 	session_policy_touch(&row, GetCurrentTimestamp());
 	session_store_save_activity(&row);
+	session_event_accessed(&row);
 	return true;
 }
 

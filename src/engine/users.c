@@ -56,9 +56,11 @@
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
+#include "audit/event.h"
 #include "compat.h"
 #include "engine/lifecycle.h"
 #include "engine/users.h"
+#include "model/json.h"
 #include "shared/database.h"
 #include "table/authority.h"
 #include "table/statement.h"
@@ -686,6 +688,28 @@ replace_triggers(Relation table, const char *id, const char *active)
 	return names != NIL;
 }
 
+/*
+ * Writes an event about a binding: the table, with its schema, and its columns
+ * if there are any.
+ */
+static void
+note_binding(const char *action, Oid users, const char *id,
+			 const char *active)
+{
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(users)),
+												  get_rel_name(users));
+	Jsonb	   *detail = session_json_with_text(session_json_empty(), "table",
+												cstring_to_text(name));
+
+	if (id != NULL)
+		detail = session_json_with_text(detail, "id_column",
+										cstring_to_text(id));
+	if (active != NULL)
+		detail = session_json_with_text(detail, "active_column",
+										cstring_to_text(active));
+	session_event_administration(action, NULL, NULL, detail);
+}
+
 /* Binds a table of users. */
 void
 session_users_bind(Oid users, const char *id, const char *active)
@@ -695,6 +719,7 @@ session_users_bind(Oid users, const char *id, const char *active)
 	check_kind(table);
 	check_columns(table, id, active);
 	(void) replace_triggers(table, id, active);
+	note_binding("users_bound", users, id, active);
 }
 
 /* Removes the binding of a table of users. */
@@ -705,6 +730,7 @@ session_users_unbind(Oid users)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s\" is not bound", get_rel_name(users))));
+	note_binding("users_unbound", users, NULL, NULL);
 }
 
 /*

@@ -275,6 +275,17 @@ session_policy_touch_due(const SessionRow *row,
 		now >= time_after(row->last_seen_at, age);
 }
 
+/* Returns whether now is in another interval than the stored last use. */
+bool
+session_policy_touch_is_news(const SessionRow *row,
+							 const SessionSettings *settings, TimestampTz now)
+{
+	int64		age = session_policy_touch_age(row, settings);
+
+	return age == 0 || (now - row->created_at) / age !=
+		(row->stored_seen_at - row->created_at) / age;
+}
+
 /*
  * Moves purge_at to or after the end of the session.  The column is indexed,
  * so an update that moves it is not HOT.  So when it has to move, it moves one

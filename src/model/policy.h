@@ -112,6 +112,17 @@ extern bool session_policy_touch_due(const SessionRow *row,
 									 TimestampTz now);
 
 /*
+ * Time since the creation of a session is divided into intervals as long as
+ * session_policy_touch_age.  Returns whether now is in another interval than
+ * the last use that the row had when it was read.  So of the uses that are
+ * written into the row, however often that is, about one in each interval is
+ * worth an event.
+ */
+extern bool session_policy_touch_is_news(const SessionRow *row,
+										 const SessionSettings *settings,
+										 TimestampTz now);
+
+/*
  * Sets all times of a new session.  "authenticated" says whether a user has
  * logged in.
  */

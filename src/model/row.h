@@ -40,6 +40,7 @@ typedef struct SessionRow
 	TimestampTz authenticated_at;	/* SESSION_NO_TIME = anonymous */
 	TimestampTz refreshed_at;	/* SESSION_NO_TIME = never */
 	TimestampTz last_seen_at;
+	TimestampTz stored_seen_at; /* last_seen_at as it was read */
 	TimestampTz expires_at;		/* DT_NOEND = no hard deadline */
 	int64		idle_timeout;	/* microseconds; 0 = none */
 	TimestampTz max_expires_at; /* SESSION_NO_TIME = no cap */

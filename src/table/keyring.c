@@ -246,6 +246,21 @@ has_key(const char *kid, bool retired_too)
 	return found;
 }
 
+/* Returns the purpose of a key, retired or not; NULL if there is none. */
+char *
+session_keyring_purpose(const char *kid)
+{
+	Relation	rel = session_table_open(&keys, AccessShareLock);
+	char	   *purpose = NULL;
+	SessionTableScan scan;
+
+	if (begin_kid(&scan, rel, kid))
+		purpose = TextDatumGetCString(key_value(scan.slot, COL_PURPOSE));
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+	return purpose;
+}
+
 /* Derives the sealing key of a use from the master key. */
 static void
 derive_sealer(Sealer *sealer, const char *use, const uint8 *master)

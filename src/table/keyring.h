@@ -46,6 +46,9 @@ extern char *session_keyring_rotate(const char *purpose);
 extern char *session_keyring_import(const uint8 *secret, size_t len,
 									const char *kid, const char *purpose);
 
+/* Returns the purpose of a key, retired or not; NULL if there is none. */
+extern char *session_keyring_purpose(const char *kid);
+
 /* Retires a key.  Returns false if there is none or it was retired already. */
 extern bool session_keyring_retire(const char *kid);
 

@@ -232,6 +232,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->authenticated_at = TIME_OR_NONE(COL_AUTHENTICATED_AT);
 	row->refreshed_at = TIME_OR_NONE(COL_REFRESHED_AT);
 	row->last_seen_at = DatumGetTimestampTz(v[COL_LAST_SEEN_AT]);
+	row->stored_seen_at = row->last_seen_at;
 	row->expires_at = DatumGetTimestampTz(v[COL_EXPIRES_AT]);
 	/* An interval that is too long to count in never ends a session. */
 	if (null[COL_IDLE_TIMEOUT] ||

@@ -34,6 +34,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "audit/actor.h"
 #include "audit/evidence.h"
 #include "compat.h"
 #include "engine/activity.h"
@@ -44,7 +45,7 @@
 #include "worker/round.h"
 
 #define LAUNCHER "session launcher"
-#define WORKER "session worker"
+#define WORKER SESSION_ACTOR_WORKER_NAME
 
 /*
  * When no slot for a worker is free, the launcher tries again after

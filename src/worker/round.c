@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "audit/actor.h"
 #include "engine/shmem.h"
 #include "engine/upkeep.h"
 #include "shared/database.h"
@@ -321,6 +322,7 @@ session_round_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(DatumGetObjectId(arg),
 											  InvalidOid, 0);
 	set_worker_options();
+	session_actor_set_worker();
 	/* An error of attaching would be an error of every step. */
 	if (!prepare_round(attach_database) || session_database_current() == NULL)
 		return;

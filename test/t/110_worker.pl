@@ -220,7 +220,7 @@ my %work = (
 	'trimming the denylist' => q{INSERT INTO session.denylist SELECT sha256(n::text::bytea), '2020-01-01 UTC' FROM generate_series(1, 1000) AS n},
 	'trimming events' => q{
 		ALTER TABLE session.events DISABLE TRIGGER slow;
-		INSERT INTO session.events (at, kind) SELECT '2020-01-01 UTC', 'created' FROM generate_series(1, 1000) AS n;
+		INSERT INTO session.events (at, kind, actor, actor_kind) SELECT '2020-01-01 UTC', 'created', 'test', 'role' FROM generate_series(1, 1000) AS n;
 		ALTER TABLE session.events ENABLE TRIGGER slow},
 	'trimming origins' => q{INSERT INTO session.origins SELECT n, '2020-01-01 UTC', n FROM generate_series(1, 1000) AS n},
 	'writing activity' => q{
@@ -263,7 +263,7 @@ query(
 	CREATE FUNCTION public.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'failed'; END $$;
 	CREATE TRIGGER fail BEFORE DELETE ON session.denylist FOR EACH ROW EXECUTE FUNCTION public.fail();
 	INSERT INTO session.denylist VALUES (sha256('a'), '2020-01-01 UTC');
-	INSERT INTO session.events (at, kind) SELECT '2020-01-01 UTC', 'created' FROM generate_series(1, 10);
+	INSERT INTO session.events (at, kind, actor, actor_kind) SELECT '2020-01-01 UTC', 'created', 'test', 'role' FROM generate_series(1, 10);
 	INSERT INTO session.origins SELECT n, '2020-01-01 UTC', n FROM generate_series(1, 10) AS n;
 });
 make_dead('a', 10);

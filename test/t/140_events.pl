@@ -84,6 +84,8 @@ is_deeply(
 		tenant_id => 'acme',
 		ip => '192.0.2.1',
 		user_agent => "a\\b\nc",
+		actor => $node->safe_psql('postgres', 'SELECT session_user'),
+		actor_kind => 'role',
 		detail => undef
 	},
 	'the notification has every column of the event');

@@ -195,6 +195,44 @@ test_extend(void)
 	}
 }
 
+/* Which of the uses that are written are worth an event. */
+static void
+test_touch_news(void)
+{
+	static const struct
+	{
+		TimestampTz stored;
+		TimestampTz now;
+		int			update_age; /* in seconds */
+		int64		idle_timeout;
+		bool		news;
+		const char *what;
+	}			cases[] = {
+		{ZERO, ZERO + 10 * MINUTE - 1, 600, 0, false, "the interval of the creation"},
+		{ZERO, ZERO + 10 * MINUTE, 600, 0, true, "the next interval"},
+		{ZERO + 9 * MINUTE, ZERO + 11 * MINUTE, 600, 0, true, "another interval, soon after"},
+		{ZERO + 11 * MINUTE, ZERO + 12 * MINUTE, 600, 0, false, "the same interval"},
+		{ZERO + 11 * MINUTE, ZERO + 10 * DAY, 600, 0, true, "a much later interval"},
+		{ZERO + 5 * MINUTE, ZERO + 6 * MINUTE, 600, 2 * MINUTE, true, "an interval of half the idle timeout"},
+		{ZERO + 5 * MINUTE, ZERO + 6 * MINUTE - 1, 600, 2 * MINUTE, false, "the same half of the idle timeout"},
+		{ZERO, ZERO, 0, 0, true, "any time, with update_age 0"},
+	};
+
+	for (size_t i = 0; i < lengthof(cases); i++)
+	{
+		SessionSettings settings = defaults;
+		SessionRow	row = {
+			.created_at = ZERO,
+			.stored_seen_at = cases[i].stored,
+			.idle_timeout = cases[i].idle_timeout
+		};
+
+		settings.update_age = cases[i].update_age;
+		tap_ok(session_policy_touch_is_news(&row, &settings, cases[i].now) ==
+			   cases[i].news, cases[i].what);
+	}
+}
+
 /* When activity is written, and when a row may be purged. */
 static void
 test_touch(void)
@@ -614,6 +652,7 @@ main(void)
 	test_open();
 	test_extend();
 	test_touch();
+	test_touch_news();
 	test_binding();
 	test_belongs();
 	test_usecs();
