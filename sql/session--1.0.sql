@@ -103,7 +103,7 @@ COMMENT ON COLUMN session.sessions.auth_level IS
 COMMENT ON COLUMN session.sessions.data IS
 'Data of the application, a JSON object, or a JSON string if it was sealed with session.encrypt_data.';
 COMMENT ON COLUMN session.sessions.ip IS
-'Client address from which the session was created.';
+'Client address from which the session was created, or what session.store_ip stores of it.';
 COMMENT ON COLUMN session.sessions.user_agent IS
 'User agent with which the session was created, truncated to 1024 bytes.';
 COMMENT ON COLUMN session.sessions.created_at IS
@@ -352,7 +352,7 @@ COMMENT ON COLUMN session.events.user_id IS
 COMMENT ON COLUMN session.events.tenant_id IS
 'Tenant of the session, or the one that an administration is about; NULL if there is none, and in the cases in which user_id is NULL.';
 COMMENT ON COLUMN session.events.ip IS
-'For created, refresh_reuse, binding_mismatch and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address from which the session was created.';
+'For created, refresh_reuse, binding_mismatch and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address from which the session was created.  Stored as session.store_ip says.';
 COMMENT ON COLUMN session.events.user_agent IS
 'For created, refresh_reuse and binding_mismatch: user agent of the request, if the call passed it.  Otherwise the user agent with which the session was created.';
 COMMENT ON COLUMN session.events.actor IS
@@ -1174,6 +1174,17 @@ COMMENT ON FUNCTION @extschema@.session_revoke_id(pg_catalog.uuid, pg_catalog.te
 'Revokes the session with a public id, with a reason of at most 256 bytes (default: admin).  Returns false unless the session was live.
 Errors: 22023 for an empty reason, 54000 for a reason of more than 256 bytes.';
 
+CREATE FUNCTION @extschema@.session_revoke_ids(
+    ids pg_catalog.uuid[],
+    reason pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.int8
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_revoke_ids';
+REVOKE ALL ON FUNCTION @extschema@.session_revoke_ids(pg_catalog.uuid[], pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_revoke_ids(pg_catalog.uuid[], pg_catalog.text) IS
+'Revokes the live ones of the sessions with these public ids, as session_revoke_id does.  Returns the number revoked.  Ignores elements that are NULL, occur twice or are not those of a session; an array that is NULL revokes nothing.
+Errors: 22023 for an empty reason, 54000 for a reason of more than 256 bytes.';
+
 CREATE FUNCTION @extschema@.session_revoke_user(
     user_id pg_catalog.text,
     tenant_id pg_catalog.text DEFAULT NULL,
@@ -1255,6 +1266,173 @@ REVOKE ALL ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.
 COMMENT ON FUNCTION @extschema@.session_grant(pg_catalog.regrole, pg_catalog.text) IS
 'Gives a role a level: app, or admin, which includes app; none revokes all levels.  A level is added to the levels that the role has.
 Errors: 22004 for NULL; 22023 for another level, and for revoking from the owner of the tables; 42704 for a role that does not exist; 42501 if the owner of the tables may not grant; 25006 in a READ ONLY transaction.';
+
+/*
+ * All sessions, for administrators.  The columns of the table are in it as
+ * they are, so that filters on them use its indexes.  A computed column costs
+ * only statements that select it, and its COST makes the planner compute it
+ * after a sort with a limit, for the rows of the result alone.  The WHERE
+ * clause does not depend on the rows: it is evaluated once, before any is read.
+ */
+CREATE FUNCTION session.session_directory_ready(relation pg_catalog.regclass)
+RETURNS pg_catalog.bool
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_directory_ready';
+REVOKE ALL ON FUNCTION session.session_directory_ready(pg_catalog.regclass) FROM PUBLIC;
+COMMENT ON FUNCTION session.session_directory_ready(pg_catalog.regclass) IS
+'Returns true.  Used by the view session.directory.
+Errors: 55000 if the table is not the one that the functions of the extension read, or if they cannot work with it.';
+
+CREATE FUNCTION session.session_directory_status(
+    id pg_catalog.uuid,
+    tenant_id pg_catalog.text,
+    role pg_catalog.text,
+    created_at pg_catalog.timestamptz,
+    authenticated_at pg_catalog.timestamptz,
+    refreshed_at pg_catalog.timestamptz,
+    last_seen_at pg_catalog.timestamptz,
+    expires_at pg_catalog.timestamptz,
+    idle_timeout pg_catalog.interval,
+    refresh_expires_at pg_catalog.timestamptz,
+    revoked_at pg_catalog.timestamptz)
+RETURNS pg_catalog.text
+COST 100
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_directory_status';
+REVOKE ALL ON FUNCTION session.session_directory_status(
+    pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
+    pg_catalog.timestamptz, pg_catalog.timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION session.session_directory_status(
+    pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
+    pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+'Returns the status of the session whose row has these values.  Used by the view session.directory.';
+
+CREATE FUNCTION session.session_directory_seen(
+    id pg_catalog.uuid,
+    created_at pg_catalog.timestamptz,
+    last_seen_at pg_catalog.timestamptz)
+RETURNS pg_catalog.timestamptz
+COST 100
+LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_directory_seen';
+REVOKE ALL ON FUNCTION session.session_directory_seen(
+    pg_catalog.uuid, pg_catalog.timestamptz, pg_catalog.timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION session.session_directory_seen(
+    pg_catalog.uuid, pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+'Returns when the session whose row has these values was last used.  Used by the view session.directory.';
+
+CREATE FUNCTION session.session_directory_ends(
+    id pg_catalog.uuid,
+    tenant_id pg_catalog.text,
+    role pg_catalog.text,
+    created_at pg_catalog.timestamptz,
+    authenticated_at pg_catalog.timestamptz,
+    refreshed_at pg_catalog.timestamptz,
+    last_seen_at pg_catalog.timestamptz,
+    expires_at pg_catalog.timestamptz,
+    idle_timeout pg_catalog.interval,
+    refresh_expires_at pg_catalog.timestamptz,
+    revoked_at pg_catalog.timestamptz)
+RETURNS pg_catalog.timestamptz
+COST 100
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_directory_ends';
+REVOKE ALL ON FUNCTION session.session_directory_ends(
+    pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
+    pg_catalog.timestamptz, pg_catalog.timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION session.session_directory_ends(
+    pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
+    pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+'Returns when the session whose row has these values ends if it is not used again.  Used by the view session.directory.';
+
+CREATE FUNCTION session.session_directory_data(id pg_catalog.uuid, data pg_catalog.jsonb)
+RETURNS pg_catalog.jsonb
+COST 100
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_directory_data';
+REVOKE ALL ON FUNCTION session.session_directory_data(pg_catalog.uuid, pg_catalog.jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION session.session_directory_data(pg_catalog.uuid, pg_catalog.jsonb) IS
+'Returns the data of a session as its row has it, opened if it is sealed.  Used by the view session.directory.
+Errors: 55000 as in session_validate.';
+
+CREATE FUNCTION session.session_directory_current(id pg_catalog.uuid)
+RETURNS pg_catalog.bool
+COST 100
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'session_directory_current';
+REVOKE ALL ON FUNCTION session.session_directory_current(pg_catalog.uuid) FROM PUBLIC;
+COMMENT ON FUNCTION session.session_directory_current(pg_catalog.uuid) IS
+'Returns whether this transaction validated or created the session.  Used by the view session.directory.';
+
+CREATE VIEW session.directory AS
+    SELECT s.id,
+           session.session_directory_status(
+               s.id, s.tenant_id, s.role, s.created_at, s.authenticated_at,
+               s.refreshed_at, s.last_seen_at, s.expires_at, s.idle_timeout,
+               s.refresh_expires_at, s.revoked_at) AS status,
+           s.user_id,
+           s.tenant_id,
+           s.role,
+           s.auth_level,
+           CASE WHEN (SELECT pg_catalog.has_function_privilege(
+                          '@extschema@.session_get(pg_catalog.uuid)'::pg_catalog.regprocedure,
+                          'EXECUTE'))
+                THEN session.session_directory_data(s.id, s.data)
+           END AS data,
+           s.ip,
+           s.user_agent,
+           s.created_at,
+           s.authenticated_at,
+           session.session_directory_seen(
+               s.id, s.created_at, s.last_seen_at) AS last_seen_at,
+           session.session_directory_ends(
+               s.id, s.tenant_id, s.role, s.created_at, s.authenticated_at,
+               s.refreshed_at, s.last_seen_at, s.expires_at, s.idle_timeout,
+               s.refresh_expires_at, s.revoked_at) AS expires_at,
+           session.session_directory_current(s.id) AS current
+    FROM ONLY session.sessions s
+    WHERE session.session_directory_ready('session.sessions'::pg_catalog.regclass);
+
+REVOKE ALL ON TABLE session.directory FROM PUBLIC;
+COMMENT ON VIEW session.directory IS
+'All sessions whose rows are not deleted yet, with the columns of session_info, to be filtered, sorted and paged with plain SQL.  As in any query, the rows are those of the statement''s snapshot.  Readable by administrators.
+Errors: 55000 as in session_get.';
+COMMENT ON COLUMN session.directory.id IS
+'Public id of the session, safe to log and to show.';
+COMMENT ON COLUMN session.directory.status IS
+'active, revoked, expired or idle, as session_get returns it.  Never binding, because that depends on a request.';
+COMMENT ON COLUMN session.directory.user_id IS
+'The user; NULL = anonymous session.';
+COMMENT ON COLUMN session.directory.tenant_id IS
+'The tenant that the user belongs to; NULL = none.';
+COMMENT ON COLUMN session.directory.role IS
+'Database role for row-level security; NULL = none.';
+COMMENT ON COLUMN session.directory.auth_level IS
+'Number of authentication factors that were proven; 0 = anonymous.';
+COMMENT ON COLUMN session.directory.data IS
+'Data of the application, a JSON object; NULL if the current role may not call session_get, which returns it too.';
+COMMENT ON COLUMN session.directory.ip IS
+'Client address from which the session was created, as far as session.store_ip stores it.';
+COMMENT ON COLUMN session.directory.user_agent IS
+'User agent with which the session was created.';
+COMMENT ON COLUMN session.directory.created_at IS
+'When the session was created.';
+COMMENT ON COLUMN session.directory.authenticated_at IS
+'When the user last authenticated; NULL = anonymous.';
+COMMENT ON COLUMN session.directory.last_seen_at IS
+'When the session was last used, as far as this server knows.';
+COMMENT ON COLUMN session.directory.expires_at IS
+'When the session ends if it is not used again.';
+COMMENT ON COLUMN session.directory.current IS
+'Whether this transaction validated or created the session.';
 
 /*
  * Privileges of roles.  The statements below use unqualified names for objects

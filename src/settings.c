@@ -32,6 +32,7 @@ SessionSettings session_settings = {
 	.bind_ip = SESSION_BIND_OFF,
 	.bind_ip_prefix_v4 = 24,
 	.bind_ip_prefix_v6 = 64,
+	.store_ip = SESSION_STORE_IP_FULL,
 	.on_mismatch = SESSION_MISMATCH_REJECT,
 	.max_data_size = 64 * 1024,
 	.access_lifetime = 15 * MINUTE,
@@ -64,6 +65,13 @@ static const struct config_enum_entry bind_ip_options[] = {
 	{"off", SESSION_BIND_OFF, false},
 	{"subnet", SESSION_BIND_SUBNET, false},
 	{"exact", SESSION_BIND_EXACT, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry store_ip_options[] = {
+	{"full", SESSION_STORE_IP_FULL, false},
+	{"subnet", SESSION_STORE_IP_SUBNET, false},
+	{"off", SESSION_STORE_IP_OFF, false},
 	{NULL, 0, false}
 };
 
@@ -351,6 +359,12 @@ define_binding(void)
 			   "Sets how many leading bits of two IPv6 addresses make them "
 			   "one subnet.",
 			   NULL);
+	define_enum("session.store_ip", &s->store_ip, store_ip_options,
+				"Sets what sessions and events store of an address.",
+				"With \"subnet\" the bits after those that "
+				"\"session.bind_ip_prefix_v4\" and "
+				"\"session.bind_ip_prefix_v6\" count are zero, with "
+				"\"off\" nothing is stored.");
 	define_bool("session.bind_user_agent", &s->bind_user_agent,
 				"Requires the user agent that the session was created with.",
 				NULL);

@@ -20,6 +20,13 @@ typedef enum SessionBindIp
 	SESSION_BIND_EXACT
 } SessionBindIp;
 
+typedef enum SessionStoreIp
+{
+	SESSION_STORE_IP_FULL,
+	SESSION_STORE_IP_SUBNET,
+	SESSION_STORE_IP_OFF
+} SessionStoreIp;
+
 typedef enum SessionOnMismatch
 {
 	SESSION_MISMATCH_REJECT,
@@ -63,6 +70,7 @@ typedef struct SessionSettings
 	int			bind_ip_prefix_v4;
 	int			bind_ip_prefix_v6;
 	bool		bind_user_agent;
+	int			store_ip;		/* SessionStoreIp */
 	int			on_mismatch;	/* SessionOnMismatch */
 	int			max_data_size;
 

@@ -3,7 +3,7 @@
  *	  SQL entry points: sessions by id, user and tenant, and upkeep.
  *
  *	  session_get			session_list		session_revoke_id
- *	  session_revoke_user	session_revoke_tenant
+ *	  session_revoke_ids	session_revoke_user	session_revoke_tenant
  *	  session_cleanup
  *
  * Rules: no function here takes or returns a token.  A user or tenant that is
@@ -31,6 +31,7 @@
 PG_FUNCTION_INFO_V1(session_get);
 PG_FUNCTION_INFO_V1(session_list);
 PG_FUNCTION_INFO_V1(session_revoke_id);
+PG_FUNCTION_INFO_V1(session_revoke_ids);
 PG_FUNCTION_INFO_V1(session_revoke_user);
 PG_FUNCTION_INFO_V1(session_revoke_tenant);
 PG_FUNCTION_INFO_V1(session_cleanup);
@@ -87,19 +88,57 @@ session_list(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+/* Returns the reason of a revocation, "admin" for SQL NULL. */
+static text *
+reason_or_admin(FunctionCallInfo fcinfo, int n)
+{
+	text	   *reason = session_arg_name(fcinfo, n, "reason",
+										  SESSION_REASON_BYTES);
+
+	return reason == NULL ? cstring_to_text("admin") : reason;
+}
+
 /* Revokes a session by its id. */
 Datum
 session_revoke_id(PG_FUNCTION_ARGS)
 {
-	text	   *reason = session_arg_name(fcinfo, 1, "reason",
-										  SESSION_REASON_BYTES);
+	text	   *reason = reason_or_admin(fcinfo, 1);
 
 	PreventCommandIfReadOnly("session_revoke_id()");
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
-	if (reason == NULL)
-		reason = cstring_to_text("admin");
 	PG_RETURN_BOOL(session_lifecycle_revoke_id(PG_GETARG_UUID_P(0), reason));
+}
+
+/* Adds the elements of an array that are not NULL. */
+static void
+add_array(SessionIds *ids, ArrayType * array)
+{
+	ArrayIterator elements = array_create_iterator(array, 0, NULL);
+	Datum		value;
+	bool		null;
+
+	while (array_iterate(elements, &value, &null))
+		if (!null)
+			session_store_add_id(ids, DatumGetUUIDP(value));
+	array_free_iterator(elements);
+}
+
+/*
+ * Revokes the sessions with these ids.  NULL is what array_agg() returns where
+ * no session was selected, so it revokes nothing.
+ */
+Datum
+session_revoke_ids(PG_FUNCTION_ARGS)
+{
+	text	   *reason = reason_or_admin(fcinfo, 1);
+	SessionIds	ids = {0};
+
+	PreventCommandIfReadOnly("session_revoke_ids()");
+	if (!PG_ARGISNULL(0))
+		add_array(&ids, PG_GETARG_ARRAYTYPE_P(0));
+	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, text_to_cstring(reason),
+												 NULL));
 }
 
 /* Revokes the sessions of a user, but not `except`. */

@@ -48,10 +48,29 @@ arg_data(FunctionCallInfo fcinfo, int n)
 	return data;
 }
 
+/* Errors if too little of an address is stored to compare it later. */
+static void
+check_ip_stored(void)
+{
+	if (session_settings.bind_ip != SESSION_BIND_OFF &&
+		session_settings.store_ip == SESSION_STORE_IP_OFF)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"session.bind_ip\" must be off while "
+						"\"session.store_ip\" is off")));
+	if (session_settings.bind_ip == SESSION_BIND_EXACT &&
+		session_settings.store_ip == SESSION_STORE_IP_SUBNET)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"session.bind_ip\" must not be exact while "
+						"\"session.store_ip\" is subnet")));
+}
+
 /* Errors if the session would fail the check of its binding at every use. */
 static void
 check_bindable(const SessionCreateOptions *options)
 {
+	check_ip_stored();
 	if (session_settings.bind_ip != SESSION_BIND_OFF && options->ip == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -353,22 +353,25 @@ session_event_possible(void)
 void
 session_event_write(const SessionEvent *event)
 {
+	SessionEvent stored = *event;
 	SessionActor actor;
+	inet		room;
 	Datum		values[N_COLUMNS - 1];
 	char		nulls[N_COLUMNS - 1];
 	uint64		written;
 
 	if (!session_event_possible())
 		return;
+	stored.ip = session_policy_stored_ip(event->ip, &session_settings, &room);
 	if (event->actor != NULL)
 		actor = *event->actor;
 	else
 		session_actor_current(&actor);
-	put_columns(values, nulls, event, &actor);
+	put_columns(values, nulls, &stored, &actor);
 	written = session_table_execute(&insert_statement, values, nulls);
 	session_table_expect(&events, written, 1);
 	if (event->notify)
-		notify(event, &actor);
+		notify(&stored, &actor);
 }
 
 /*

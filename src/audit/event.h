@@ -41,7 +41,7 @@ typedef struct SessionEvent
 	const pg_uuid_t *session_id;
 	text	   *user_id;
 	text	   *tenant_id;
-	inet	   *ip;
+	const inet *ip;				/* stored as "session.store_ip" says */
 	text	   *user_agent;
 	const SessionActor *actor;	/* NULL = who acts now */
 	Jsonb	   *detail;

@@ -196,7 +196,7 @@ write_entry(const Entry *entry)
 		}
 	}
 	if (entry->has_ip)
-		event.ip = unconstify(inet *, &entry->ip);
+		event.ip = &entry->ip;
 	if (entry->user_agent[0] != '\0')
 		event.user_agent = cstring_to_text(entry->user_agent);
 	event.detail = session_json_with_int(session_json_empty(), "count",
@@ -529,17 +529,20 @@ write_evidence_now(const Entry *entry)
 		.kind = kind->event,
 		.at = entry->at,
 		.session_id = entry->key.kind == FAILURE ? NULL : &entry->key.id,
-		.ip = entry->has_ip ? unconstify(inet *, &entry->ip) : NULL
+		.ip = entry->has_ip ? &entry->ip : NULL
 	};
 
 	if (session_event_is_news(&event, USECS_PER_MINUTE, kind->budget))
 		write_entry(entry);
 }
 
-/* Sets the address of an entry. */
+/* Sets the address of an entry, as far as it may be stored. */
 static void
 set_ip(Entry *entry, const inet *ip)
 {
+	inet		room;
+
+	ip = session_policy_stored_ip(ip, &session_settings, &room);
 	if (ip == NULL)
 		return;
 	entry->has_ip = true;

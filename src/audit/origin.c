@@ -227,25 +227,31 @@ init_lookup(OriginLookup *lookup, const SessionRow *row, int which)
 int
 session_origin_news(const SessionRow *row, int which, TimestampTz now)
 {
+	SessionRow	stored = *row;
+	inet		room;
 	OriginLookup pair;
 	OriginLookup lookups[2];
 	int			count = 0;
 	int			news = 0;
 
-	if (row->ip == NULL)
+	/* The hash of a full IPv4 address would give it away. */
+	stored.ip = unconstify(inet *,
+						   session_policy_stored_ip(row->ip, &session_settings,
+													&room));
+	if (stored.ip == NULL)
 		which &= ~SESSION_ORIGIN_IP;
-	if (row->user_agent == NULL)
+	if (stored.user_agent == NULL)
 		which &= ~SESSION_ORIGIN_USER_AGENT;
 	if (which == 0)
 		return 0;
-	init_lookup(&pair, row, which);
+	init_lookup(&pair, &stored, which);
 	look_up(&pair, 1);
 	if (!is_stale(&pair, now))
 		return 0;
 	if ((which & SESSION_ORIGIN_IP) != 0)
-		init_lookup(&lookups[count++], row, SESSION_ORIGIN_IP);
+		init_lookup(&lookups[count++], &stored, SESSION_ORIGIN_IP);
 	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
-		init_lookup(&lookups[count++], row, SESSION_ORIGIN_USER_AGENT);
+		init_lookup(&lookups[count++], &stored, SESSION_ORIGIN_USER_AGENT);
 	look_up(lookups, count);
 	for (int i = 0; i < count; i++)
 	{

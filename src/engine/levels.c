@@ -87,6 +87,12 @@ static const Entry functions[] = {
 
 	{"session_bind_users", ADMIN},
 	{"session_cleanup", ADMIN},
+	{"session_directory_current", ADMIN},
+	{"session_directory_data", ADMIN},
+	{"session_directory_ends", ADMIN},
+	{"session_directory_ready", ADMIN},
+	{"session_directory_seen", ADMIN},
+	{"session_directory_status", ADMIN},
 	{"session_get", ADMIN},
 	{"session_grant", ADMIN},
 	{"session_key_import", ADMIN},
@@ -95,6 +101,7 @@ static const Entry functions[] = {
 	{"session_levels", ADMIN | MONITOR},
 	{"session_list", ADMIN},
 	{"session_revoke_id", ADMIN},
+	{"session_revoke_ids", ADMIN},
 	{"session_revoke_tenant", ADMIN},
 	{"session_revoke_user", ADMIN},
 	{"session_stats", MONITOR},
@@ -105,6 +112,7 @@ static const Entry functions[] = {
 /* Tables and views. */
 static const Entry relations[] = {
 	{"bound_tables", ADMIN | MONITOR},
+	{"directory", ADMIN},
 	{"events", ADMIN},
 	{"grants", ADMIN | MONITOR},
 	{"privileges", ADMIN | MONITOR},

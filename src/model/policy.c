@@ -168,6 +168,46 @@ session_policy_network(const inet *ip, int *len)
 	return bytes;
 }
 
+/* Sets the bits of an address after the leading ones to zero. */
+static void
+clear_host_bits(uint8 *bytes, int len, int bits)
+{
+	for (int i = 0; i < len; i++)
+	{
+		int			kept = Max(0, Min(8, bits - i * 8));
+
+		bytes[i] &= (uint8) (0xFF00 >> kept);
+	}
+}
+
+/* Returns what is stored of an address; *room holds a network. */
+const inet *
+session_policy_stored_ip(const inet *ip, const SessionSettings *settings,
+						 inet *room)
+{
+	inet_struct *network = &room->inet_data;
+	int			len;
+	int			prefix;
+
+	if (ip == NULL || settings->store_ip == SESSION_STORE_IP_OFF)
+		return NULL;
+	if (settings->store_ip == SESSION_STORE_IP_FULL)
+		return ip;
+	(void) session_policy_address(ip, &len);
+	prefix = len == 4 ? settings->bind_ip_prefix_v4 :
+		settings->bind_ip_prefix_v6;
+	/* An IPv4 address inside IPv6 stays IPv6. */
+	prefix += ip_maxbits(ip) - len * 8;
+
+	memset(room, 0, sizeof(*room));
+	network->family = ip_family(ip);
+	network->bits = Min(ip_bits(ip), prefix);
+	memcpy(network->ipaddr, ip_addr(ip), ip_addrsize(ip));
+	clear_host_bits(network->ipaddr, ip_addrsize(ip), network->bits);
+	SET_INET_VARSIZE(room);
+	return room;
+}
+
 /* Returns whether two addresses agree in their leading bits. */
 static bool
 same_prefix(const uint8 *a, const uint8 *b, int bits)

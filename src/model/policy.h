@@ -74,6 +74,14 @@ extern const uint8 *session_policy_address(const inet *ip, int *len);
  */
 extern const uint8 *session_policy_network(const inet *ip, int *len);
 
+/*
+ * Returns what is stored of an address, as "session.store_ip" says: the
+ * address, its network in *room, or NULL.  To apply it twice changes nothing.
+ */
+extern const inet *session_policy_stored_ip(const inet *ip,
+											const SessionSettings *settings,
+											inet *room);
+
 /* Returns whether sessions are bound to an address or a user agent. */
 extern bool session_policy_requires_binding(const SessionSettings *settings);
 

@@ -152,6 +152,17 @@ session_store_is_here(void)
 	return here;
 }
 
+/* Returns whether a relation is the table of sessions. */
+bool
+session_store_is(Oid relid)
+{
+	Relation	table = session_table_open(&sessions, AccessShareLock);
+	bool		same = RelationGetRelid(table) == relid;
+
+	table_close(table, AccessShareLock);
+	return same;
+}
+
 /* Opens the table; errors if it has no files. */
 static Relation
 open_table(LOCKMODE mode)
@@ -189,6 +200,16 @@ fetch_value(Datum value)
 	if (VARATT_IS_EXTERNAL(stored))
 		return detoast_external_attr(stored);
 	return stored;
+}
+
+/* Returns an idle timeout in microseconds. */
+int64
+session_store_idle_timeout(const Interval *interval)
+{
+	int64		usecs;
+
+	/* An interval that is too long to count in never ends a session. */
+	return session_policy_usecs(&usecs, interval) ? usecs : 0;
 }
 
 /*
@@ -234,11 +255,8 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->last_seen_at = DatumGetTimestampTz(v[COL_LAST_SEEN_AT]);
 	row->stored_seen_at = row->last_seen_at;
 	row->expires_at = DatumGetTimestampTz(v[COL_EXPIRES_AT]);
-	/* An interval that is too long to count in never ends a session. */
-	if (null[COL_IDLE_TIMEOUT] ||
-		!session_policy_usecs(&row->idle_timeout,
-							  DatumGetIntervalP(v[COL_IDLE_TIMEOUT])))
-		row->idle_timeout = 0;
+	row->idle_timeout = null[COL_IDLE_TIMEOUT] ? 0 :
+		session_store_idle_timeout(DatumGetIntervalP(v[COL_IDLE_TIMEOUT]));
 	row->max_expires_at = TIME_OR_NONE(COL_MAX_EXPIRES_AT);
 	row->refresh_key = BYTEA_OR_NULL(COL_REFRESH_KEY);
 	row->refresh_generation = null[COL_REFRESH_GENERATION] ? 0 :
@@ -571,11 +589,7 @@ session_store_lock_user(const text *user_id, const text *tenant_id)
 void
 session_store_check_table(Relation rel)
 {
-	Relation	table = session_table_open(&sessions, AccessShareLock);
-	bool		same = RelationGetRelid(rel) == RelationGetRelid(table);
-
-	table_close(table, AccessShareLock);
-	if (!same)
+	if (!session_store_is(RelationGetRelid(rel)))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("table \"%s\" is not \"session.sessions\"",
@@ -817,7 +831,10 @@ column_value(const SessionRow *row, int column, bool *null)
 		case COL_DATA:
 			return pointer_value(row->data, null);
 		case COL_IP:
-			return pointer_value(row->ip, null);
+			return pointer_value(session_policy_stored_ip(row->ip,
+														  &session_settings,
+														  palloc_object(inet)),
+								 null);
 		case COL_USER_AGENT:
 			return pointer_value(row->user_agent, null);
 		case COL_CREATED_AT:

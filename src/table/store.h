@@ -91,6 +91,12 @@ extern void session_store_lock_user(const text *user_id,
 									const text *tenant_id);
 
 /*
+ * Returns an idle timeout in microseconds.  One that is too long to count in
+ * never ends a session, so it is 0.
+ */
+extern int64 session_store_idle_timeout(const Interval *interval);
+
+/*
  * For triggers on the table.
  */
 
@@ -167,6 +173,9 @@ extern int	session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids,
  * no files.
  */
 extern bool session_store_is_here(void);
+
+/* Returns whether a relation is the table of sessions. */
+extern bool session_store_is(Oid relid);
 
 /* Is called for each row of a sample. */
 typedef void (*SessionStoreVisit) (SessionRow *row, void *arg);

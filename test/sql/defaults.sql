@@ -14,7 +14,7 @@ INSERT INTO given VALUES
     ('token', 'pg_temp.setting(''token'')'), ('id', '''01890a5d-ac96-774b-bcce-b302099a8057'''), ('user_id', '''alice'''),
     ('data', '''{"cart": 1}'''), ('tenant_id', '''other'''), ('role', '''other'''), ('ip', '''192.0.2.2'''), ('user_agent', '''other'''),
     ('lifetime', '''1 hour'''), ('idle_timeout', '''1 hour'''), ('auth_level', '3'), ('refreshable', 'true'), ('max_sessions', '1'),
-    ('include_ended', 'true'), ('except_id', 'pg_temp.setting(''id'')::uuid'), ('reason', '''other'''), ('max_rows', '1'),
+    ('include_ended', 'true'), ('except_id', 'pg_temp.setting(''id'')::uuid'), ('ids', 'ARRAY[pg_temp.setting(''id'')::uuid]'), ('reason', '''other'''), ('max_rows', '1'),
     ('payload', '''{"a": 1}'''), ('encoding', '''jwe'''), ('ttl', '''1 hour'''), ('purpose', '''other'''), ('sensitive', 'true'),
     ('claims', '''{"a": 1}'''), ('audience', '''other'''), ('max_age', '''0'''), ('value', '''v'''), ('name', '''sid'''),
     ('path', '''/app'''), ('domain', '''example.com'''), ('secure', 'false'), ('http_only', 'false'), ('same_site', '''strict'''),

@@ -127,7 +127,10 @@ BEGIN
                                                WHEN 'data' THEN '''{}'''
                                                WHEN 'user_id' THEN '''alice'''
                                                WHEN 'tenant_id' THEN '''acme'''
-                                               WHEN 'role' THEN 'current_user::regrole'
+                                               WHEN 'ids' THEN 'ARRAY[$2]'
+                                               WHEN 'role' THEN
+                                                   CASE p.proname WHEN 'session_grant'
+                                                        THEN 'current_user::regrole' ELSE 'NULL' END
                                                WHEN 'level' THEN '''app'''
                                                WHEN 'payload' THEN '''{"n": 5}'''
                                                WHEN 'cookie' THEN
@@ -141,7 +144,10 @@ BEGIN
                                                         THEN '''to_bind''' ELSE '''bound''' END
                                                WHEN 'id_column' THEN '''id'''
                                                WHEN 'kind' THEN '''database'''
-                                               WHEN 'kid' THEN '''no such kid''' END, ', ')
+                                               WHEN 'kid' THEN '''no such kid'''
+                                               WHEN 'relation' THEN '''session.sessions'''
+                                               WHEN 'idle_timeout' THEN '''1 hour'''
+                                               ELSE CASE WHEN name LIKE '%\_at' THEN 'now()' END END, ', ')
                      FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
                     WHERE a.n <= p.pronargs - p.pronargdefaults OR (a.n <= p.pronargs AND a.name = 'token')))
       INTO call FROM extension_functions p WHERE p.oid = function;

@@ -377,6 +377,85 @@ test_binding(void)
 	}
 }
 
+/* Returns an address with a length of its network. */
+static const inet *
+with_bits(const inet *ip, int bits)
+{
+	unconstify(inet *, ip)->inet_data.bits = bits;
+	return ip;
+}
+
+/* What is stored of an address. */
+static void
+test_stored_ip(void)
+{
+	const struct
+	{
+		const char *title;
+		int			store_ip;
+		int			prefix_v4;
+		int			prefix_v6;
+		const inet *given;
+		const inet *stored;
+	}			rows[] =
+	{
+		{"full stores the address",
+		SESSION_STORE_IP_FULL, 24, 64, V4(10, 1, 2, 3), V4(10, 1, 2, 3)},
+		{"off stores nothing",
+		SESSION_STORE_IP_OFF, 24, 64, V4(10, 1, 2, 3), NULL},
+		{"no address stays none",
+		SESSION_STORE_IP_SUBNET, 24, 64, NULL, NULL},
+		{"subnet stores the network of an IPv4 address",
+			SESSION_STORE_IP_SUBNET, 24, 64, V4(10, 1, 2, 3),
+		with_bits(V4(10, 1, 2, 0), 24)},
+		{"a prefix within a byte cuts the byte",
+			SESSION_STORE_IP_SUBNET, 13, 64, V4(10, 255, 2, 3),
+		with_bits(V4(10, 248, 0, 0), 13)},
+		{"a prefix of 0 stores no bit",
+			SESSION_STORE_IP_SUBNET, 0, 64, V4(10, 1, 2, 3),
+		with_bits(V4(0, 0, 0, 0), 0)},
+		{"a prefix of 32 stores the address",
+		SESSION_STORE_IP_SUBNET, 32, 64, V4(10, 1, 2, 3), V4(10, 1, 2, 3)},
+		{"a network that is wider than the prefix stays as wide",
+			SESSION_STORE_IP_SUBNET, 24, 64, with_bits(V4(10, 1, 2, 3), 8),
+		with_bits(V4(10, 0, 0, 0), 8)},
+		{"subnet stores the network of an IPv6 address",
+			SESSION_STORE_IP_SUBNET, 24, 64, V6(1, 2, 3),
+		with_bits(V6(1, 2, 0), 64)},
+		{"an IPv6 prefix is not that of IPv4",
+			SESSION_STORE_IP_SUBNET, 24, 56, V6(1, 2, 3),
+		with_bits(V6(1, 0, 0), 56)},
+		{"an IPv4-mapped address has the prefix of IPv4, within IPv6",
+			SESSION_STORE_IP_SUBNET, 24, 64, MAPPED(10, 1, 2, 3),
+		with_bits(MAPPED(10, 1, 2, 0), 120)},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionSettings settings = {
+			.store_ip = rows[i].store_ip,
+			.bind_ip_prefix_v4 = rows[i].prefix_v4,
+			.bind_ip_prefix_v6 = rows[i].prefix_v6
+		};
+		inet		room;
+		inet		again;
+		const inet *stored = session_policy_stored_ip(rows[i].given, &settings, &room);
+
+		tap_ok(stored == NULL ? rows[i].stored == NULL :
+			   rows[i].stored != NULL &&
+			   VARSIZE(stored) == VARSIZE(rows[i].stored) &&
+			   memcmp(stored, rows[i].stored, VARSIZE(stored)) == 0,
+			   rows[i].title);
+		if (stored != NULL)
+		{
+			const inet *twice = session_policy_stored_ip(stored, &settings, &again);
+
+			tap_ok(memcmp(stored, twice, VARSIZE(stored)) == 0,
+				   "to reduce it again changes nothing");
+		}
+	}
+}
+
 /* Makes a text of the characters; NULL stays NULL. */
 static text *
 name(const char *chars)
@@ -654,6 +733,7 @@ main(void)
 	test_touch();
 	test_touch_news();
 	test_binding();
+	test_stored_ip();
 	test_belongs();
 	test_usecs();
 	test_refreshable();
