@@ -829,6 +829,46 @@ COMMENT ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.js
 'Replaces the data of a session with a JSON object.  Returns false unless the session is live.
 Errors: 22004 for NULL, 22023 for JSON that is not an object, 54000 for more than session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
+CREATE FUNCTION @extschema@.session_data_merge(
+    token pg_catalog.text,
+    patch pg_catalog.jsonb)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_data_merge';
+REVOKE ALL ON FUNCTION @extschema@.session_data_merge(pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_merge(pg_catalog.text, pg_catalog.jsonb) IS
+'Changes the data of a session by a merge patch (RFC 7396): a null removes its key, objects are merged key by key, other values replace.  Returns false unless the session is live.
+Errors: 22004 for NULL, 22023 for JSON that is not an object, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_data_append(
+    token pg_catalog.text,
+    key pg_catalog.text,
+    value pg_catalog.jsonb)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_data_append';
+REVOKE ALL ON FUNCTION @extschema@.session_data_append(
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_append(
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+'Adds a value to the array under a key in the data of a session; makes the array if there is no such key.  Returns false unless the session is live.
+Errors: 22004 for a NULL key or value, 22023 if the key has a value that is no array, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_data_replace(
+    token pg_catalog.text,
+    key pg_catalog.text,
+    expected pg_catalog.jsonb,
+    value pg_catalog.jsonb)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_data_replace';
+REVOKE ALL ON FUNCTION @extschema@.session_data_replace(
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_replace(
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb) IS
+'Sets a key in the data of a session if it has the expected value: NULL for no such key.  A NULL value removes the key.  Returns whether it did; false also unless the session is live.
+Errors: 22004 for a NULL key, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
+
 /*
  * Cookies that carry their own proof.  Level: app.
  */

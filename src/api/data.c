@@ -4,7 +4,8 @@
  *
  *	  session_data			session_data_get	session_data_pop
  *	  session_data_set		session_data_delete	session_data_clear
- *	  session_data_save
+ *	  session_data_save		session_data_merge	session_data_append
+ *	  session_data_replace
  *
  * Rules: a token that is not that of an active session gives NULL or false.  A
  * missing key gives NULL too; a key with a JSON null gives 'null'.
@@ -29,6 +30,9 @@ PG_FUNCTION_INFO_V1(session_data_set);
 PG_FUNCTION_INFO_V1(session_data_delete);
 PG_FUNCTION_INFO_V1(session_data_clear);
 PG_FUNCTION_INFO_V1(session_data_save);
+PG_FUNCTION_INFO_V1(session_data_merge);
+PG_FUNCTION_INFO_V1(session_data_append);
+PG_FUNCTION_INFO_V1(session_data_replace);
 
 /* Returns the argument "key"; errors if it is NULL. */
 static text *
@@ -142,7 +146,7 @@ replace_data(FunctionCallInfo fcinfo, Jsonb *data)
 
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	live = session_data_replace(&token, data);
+	live = session_data_write(&token, data);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(live);
 }
@@ -166,4 +170,75 @@ session_data_save(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("session_data_save()");
 	session_content_check(data);
 	return replace_data(fcinfo, data);
+}
+
+/* Returns the argument "patch"; errors unless it is an object. */
+static Jsonb *
+arg_patch(FunctionCallInfo fcinfo)
+{
+	Jsonb	   *patch = arg_jsonb(fcinfo, 1, "patch");
+
+	if (!JB_ROOT_IS_OBJECT(patch))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("patch must be a JSON object")));
+	return patch;
+}
+
+/* Changes the data by a merge patch (RFC 7396). */
+Datum
+session_data_merge(PG_FUNCTION_ARGS)
+{
+	Jsonb	   *patch = arg_patch(fcinfo);
+	SessionToken token;
+	bool		live;
+
+	PreventCommandIfReadOnly("session_data_merge()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	live = session_data_patch(&token, patch);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(live);
+}
+
+/* Adds an element to the array under a key. */
+Datum
+session_data_append(PG_FUNCTION_ARGS)
+{
+	text	   *key = arg_key(fcinfo);
+	Jsonb	   *value = arg_jsonb(fcinfo, 2, "value");
+	SessionToken token;
+	bool		live;
+
+	PreventCommandIfReadOnly("session_data_append()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	live = session_data_add_element(&token, key, value);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(live);
+}
+
+/* Returns a jsonb argument, NULL for SQL NULL. */
+static Jsonb *
+arg_optional(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : PG_GETARG_JSONB_P(n);
+}
+
+/* Sets a key to a value if it has the expected one. */
+Datum
+session_data_replace(PG_FUNCTION_ARGS)
+{
+	text	   *key = arg_key(fcinfo);
+	Jsonb	   *expected = arg_optional(fcinfo, 2);
+	Jsonb	   *value = arg_optional(fcinfo, 3);
+	SessionToken token;
+	bool		replaced;
+
+	PreventCommandIfReadOnly("session_data_replace()");
+	if (!session_arg_token(fcinfo, 0, &token))
+		PG_RETURN_BOOL(false);
+	replaced = session_data_compare_and_set(&token, key, expected, value);
+	session_crypto_wipe(&token, sizeof(token));
+	PG_RETURN_BOOL(replaced);
 }

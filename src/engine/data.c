@@ -24,6 +24,7 @@
 #include "engine/content.h"
 #include "engine/data.h"
 #include "engine/lifecycle.h"
+#include "model/json.h"
 #include "table/store.h"
 
 /* Returns the value of a key, NULL if there is none. */
@@ -150,12 +151,98 @@ session_data_remove_key(const SessionToken *token, text *key)
 
 /* Replaces the whole data. */
 bool
-session_data_replace(const SessionToken *token, Jsonb *data)
+session_data_write(const SessionToken *token, Jsonb *data)
 {
 	SessionRow	row;
 
 	if (!session_lifecycle_hold(token, &row))
 		return false;
 	write_data(&row, session_content_of(&row), data);
+	return true;
+}
+
+/* Changes the data by a merge patch. */
+bool
+session_data_patch(const SessionToken *token, Jsonb *patch)
+{
+	SessionRow	row;
+	Jsonb	   *old;
+	Jsonb	   *data;
+
+	if (!session_lifecycle_hold(token, &row))
+		return false;
+	old = session_content_of(&row);
+	data = session_json_patched(old, patch);
+	/* As session_data_remove_key, a patch may make too large data smaller. */
+	if (VARSIZE(data) > VARSIZE(old))
+		session_content_check(data);
+	write_data(&row, old, data);
+	return true;
+}
+
+/* Returns the array under a key, an empty one if there is no such key. */
+static Jsonb *
+array_of(Jsonb *data, const text *key)
+{
+	Jsonb	   *value = value_of(data, key);
+
+	if (value == NULL)
+		return session_json_empty_array();
+	if (!JB_ROOT_IS_ARRAY(value) || JB_ROOT_IS_SCALAR(value))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key has a value that is not a JSON array")));
+	return value;
+}
+
+/* Adds an element to the array under a key. */
+bool
+session_data_add_element(const SessionToken *token, text *key, Jsonb *element)
+{
+	SessionRow	row;
+	Jsonb	   *old;
+	Jsonb	   *array;
+	Jsonb	   *data;
+
+	if (!session_lifecycle_hold(token, &row))
+		return false;
+	old = session_content_of(&row);
+	array = session_json_with_element(array_of(old, key), element);
+	data = with_key(old, key, array);
+	session_content_check(data);
+	write_data(&row, old, data);
+	return true;
+}
+
+/* Returns whether a value is the expected one; NULL is no value. */
+static bool
+has_expected(Jsonb *value, Jsonb *expected)
+{
+	if (value == NULL || expected == NULL)
+		return value == expected;
+	return session_json_equal(value, expected);
+}
+
+/* Sets a key to a value if it has the expected one. */
+bool
+session_data_compare_and_set(const SessionToken *token, text *key,
+							 Jsonb *expected, Jsonb *value)
+{
+	SessionRow	row;
+	Jsonb	   *old;
+	Jsonb	   *data;
+
+	if (!session_lifecycle_hold(token, &row))
+		return false;
+	old = session_content_of(&row);
+	if (!has_expected(value_of(old, key), expected))
+	{
+		session_activity_record(&row, GetCurrentTimestamp());
+		return false;
+	}
+	data = value == NULL ? without_key(old, key) : with_key(old, key, value);
+	if (value != NULL)
+		session_content_check(data);
+	write_data(&row, old, data);
 	return true;
 }

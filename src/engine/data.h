@@ -31,6 +31,29 @@ extern bool session_data_write_key(const SessionToken *token, text *key,
 extern bool session_data_remove_key(const SessionToken *token, text *key);
 
 /* Replaces the data.  The caller has called session_content_check. */
-extern bool session_data_replace(const SessionToken *token, Jsonb *data);
+extern bool session_data_write(const SessionToken *token, Jsonb *data);
+
+/*
+ * Changes the data by a merge patch (RFC 7396), which must be an object.
+ * Errors with 54000 if the data becomes larger, and too large.
+ */
+extern bool session_data_patch(const SessionToken *token, Jsonb *patch);
+
+/*
+ * Adds an element to the array under a key, which is made if there is no such
+ * key.  Errors with 22023 if the key has another value, and with 54000 if the
+ * data becomes too large.
+ */
+extern bool session_data_add_element(const SessionToken *token, text *key,
+									 Jsonb *element);
+
+/*
+ * Sets a key to a value if it has the expected one.  An expected value of NULL
+ * is the absence of the key, and a new value of NULL removes it.  Returns
+ * whether the key had the expected value.  Errors with 54000 if the data
+ * becomes too large.
+ */
+extern bool session_data_compare_and_set(const SessionToken *token, text *key,
+										 Jsonb *expected, Jsonb *value);
 
 #endif							/* SESSION_DATA_H */

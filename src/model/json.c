@@ -11,6 +11,7 @@
 #include <limits.h>
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -82,6 +83,149 @@ session_json_without(Jsonb *object, const char *name)
 	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete,
 											  JsonbPGetDatum(object),
 											  CStringGetTextDatum(name)));
+}
+
+/* Returns the value of a member, NULL if there is none or no object. */
+static JsonbValue *
+member_of(JsonbContainer *object, JsonbValue *name, JsonbValue *scratch)
+{
+	if (object == NULL)
+		return NULL;
+	return getKeyJsonValueFromContainer(object, name->val.string.val,
+										name->val.string.len, scratch);
+}
+
+/* Returns the container of a value that is an object, NULL for any other. */
+static JsonbContainer *
+object_of(JsonbValue *value)
+{
+	if (value == NULL || value->type != jbvBinary ||
+		!JsonContainerIsObject(value->val.binary.data))
+		return NULL;
+	return value->val.binary.data;
+}
+
+static JsonbValue *push_patched(JsonbParseState **state,
+								JsonbContainer *object, JsonbContainer *patch);
+
+/*
+ * Adds a member of a patch that is not null to the result.  The value is what
+ * the patched object has under the name, NULL if it has nothing.
+ */
+static void
+push_change(JsonbParseState **state, JsonbValue *name, JsonbValue *value,
+			JsonbValue *change)
+{
+	JsonbContainer *patch = object_of(change);
+
+	pushJsonbValue(state, WJB_KEY, name);
+	if (patch != NULL)
+		push_patched(state, object_of(value), patch);
+	else
+		pushJsonbValue(state, WJB_VALUE, change);
+}
+
+/* Adds the members of an object, as a patch changes them, to the result. */
+static void
+push_members(JsonbParseState **state, JsonbContainer *object,
+			 JsonbContainer *patch)
+{
+	JsonbIterator *members = JsonbIteratorInit(object);
+	JsonbValue	name;
+	JsonbValue	value;
+	JsonbValue	scratch;
+
+	(void) JsonbIteratorNext(&members, &name, true);
+	while (JsonbIteratorNext(&members, &name, true) == WJB_KEY)
+	{
+		JsonbValue *change = member_of(patch, &name, &scratch);
+
+		(void) JsonbIteratorNext(&members, &value, true);
+		if (change == NULL)
+		{
+			pushJsonbValue(state, WJB_KEY, &name);
+			pushJsonbValue(state, WJB_VALUE, &value);
+		}
+		else if (change->type != jbvNull)
+			push_change(state, &name, &value, change);
+	}
+}
+
+/* Adds the members of a patch whose names the object lacks to the result. */
+static void
+push_new_members(JsonbParseState **state, JsonbContainer *object,
+				 JsonbContainer *patch)
+{
+	JsonbIterator *members = JsonbIteratorInit(patch);
+	JsonbValue	name;
+	JsonbValue	change;
+	JsonbValue	scratch;
+
+	(void) JsonbIteratorNext(&members, &name, true);
+	while (JsonbIteratorNext(&members, &name, true) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&members, &change, true);
+		if (change.type != jbvNull &&
+			member_of(object, &name, &scratch) == NULL)
+			push_change(state, &name, NULL, &change);
+	}
+}
+
+/*
+ * Adds an object, as a patch changes it, to the result and returns it.  The
+ * object is NULL where the patch makes a new one.
+ */
+static JsonbValue *
+push_patched(JsonbParseState **state, JsonbContainer *object,
+			 JsonbContainer *patch)
+{
+	/* The patch can be nested as deeply as jsonb allows. */
+	check_stack_depth();
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	if (object != NULL)
+		push_members(state, object, patch);
+	push_new_members(state, object, patch);
+	return pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/* Returns the object changed by a merge patch (RFC 7396, section 2). */
+Jsonb *
+session_json_patched(Jsonb *object, Jsonb *patch)
+{
+	JsonbParseState *state = NULL;
+
+	return JsonbValueToJsonb(push_patched(&state, &object->root,
+										  &patch->root));
+}
+
+/* Returns an array without elements. */
+Jsonb *
+session_json_empty_array(void)
+{
+	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("[]")));
+}
+
+/* Returns the array with a value as its new last element. */
+Jsonb *
+session_json_with_element(Jsonb *array, Jsonb *value)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	element;
+	JsonbValue *last;
+
+	/* jsonb_concat would add the elements of an array one by one. */
+	JsonbToJsonbValue(value, &element);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	pushJsonbValue(&state, WJB_ELEM, &element);
+	last = pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	return session_json_merged(array, JsonbValueToJsonb(last));
+}
+
+/* Returns whether two values are equal. */
+bool
+session_json_equal(Jsonb *a, Jsonb *b)
+{
+	return compareJsonbContainers(&a->root, &b->root) == 0;
 }
 
 /* Returns the JSON text of a value. */

@@ -26,6 +26,22 @@ extern Jsonb *session_json_without(Jsonb *object, const char *name);
 extern Jsonb *session_json_merged(Jsonb *first, Jsonb *second);
 
 /*
+ * Returns the object changed by a merge patch as RFC 7396 defines it: a null
+ * removes the member of its name, an object is merged with the member, and any
+ * other value replaces it.  Both arguments must be objects.
+ */
+extern Jsonb *session_json_patched(Jsonb *object, Jsonb *patch);
+
+/* Returns the array with a value as its new last element. */
+extern Jsonb *session_json_with_element(Jsonb *array, Jsonb *value);
+
+/* Returns an array without elements. */
+extern Jsonb *session_json_empty_array(void);
+
+/* Returns whether two values are equal, as the operator = does. */
+extern bool session_json_equal(Jsonb *a, Jsonb *b);
+
+/*
  * Returns a member as text, as the operator ->> does: the characters of a
  * string, the JSON of any other value.  Returns NULL for a name that the
  * object does not have and for a JSON null.

@@ -71,6 +71,74 @@ SELECT session_data(:'token');
 SELECT session_data_clear(:'token');
 SELECT session_data(:'token');
 
+-- session_data_merge changes the data by a merge patch: a null removes its
+-- key, objects are merged, and other values replace.
+SELECT session_data_save(:'token', '{"theme": "dark", "seen": ["a"], "address": {"city": "Bonn", "zip": "53111"}}');
+SELECT session_data_merge(:'token', '{"theme": null, "seen": ["b"], "address": {"zip": null, "street": {"no": 1}}, "new": {"x": null}}');
+SELECT session_data(:'token');
+SELECT session_data_merge(:'token', '{}'), session_data_merge(:'token', '{"address": "none", "nothing": null}');
+SELECT session_data(:'token');
+
+-- The examples of RFC 7396, appendix A: under a key, and as the whole data
+-- where original and patch are objects.
+CREATE TEMP TABLE rfc7396 (n serial, original jsonb, patch jsonb, result jsonb);
+INSERT INTO rfc7396 (original, patch, result) VALUES
+    ('{"a":"b"}', '{"a":"c"}', '{"a":"c"}'),
+    ('{"a":"b"}', '{"b":"c"}', '{"a":"b", "b":"c"}'),
+    ('{"a":"b"}', '{"a":null}', '{}'),
+    ('{"a":"b", "b":"c"}', '{"a":null}', '{"b":"c"}'),
+    ('{"a":["b"]}', '{"a":"c"}', '{"a":"c"}'),
+    ('{"a":"c"}', '{"a":["b"]}', '{"a":["b"]}'),
+    ('{"a": {"b": "c"}}', '{"a": {"b": "d", "c": null}}', '{"a": {"b": "d"}}'),
+    ('{"a": [{"b":"c"}]}', '{"a": [1]}', '{"a": [1]}'),
+    ('["a","b"]', '["c","d"]', '["c","d"]'),
+    ('{"a":"b"}', '["c"]', '["c"]'),
+    ('{"a":"foo"}', 'null', 'null'),
+    ('{"a":"foo"}', '"bar"', '"bar"'),
+    ('{"e":null}', '{"a":1}', '{"e":null, "a":1}'),
+    ('[1,2]', '{"a":"b", "c":null}', '{"a":"b"}'),
+    ('{}', '{"a":{"bb":{"ccc":null}}}', '{"a":{"bb":{}}}');
+SELECT n, (session_data_save(:'token', jsonb_build_object('k', original, 'other', 1)) AND
+           session_data_merge(:'token', jsonb_build_object('k', patch))) AS merged,
+       session_data(:'token') = jsonb_build_object('other', 1) ||
+       CASE WHEN patch = 'null' THEN '{}' ELSE jsonb_build_object('k', result) END AS under_key,
+       CASE WHEN jsonb_typeof(original) = 'object' AND jsonb_typeof(patch) = 'object'
+            THEN session_data_save(:'token', original) AND session_data_merge(:'token', patch)
+                 AND session_data(:'token') = result END AS whole
+  FROM rfc7396 ORDER BY n;
+
+-- A patch can be deep, within the server's limit.
+CREATE TEMP TABLE deep AS
+SELECT n, (repeat('{"a":', n) || '1' || repeat('}', n))::jsonb AS patch FROM (VALUES (100), (2000)) AS deep (n);
+SELECT session_data_save(:'token', '{"a": {"b": 2}}');
+SELECT session_data_merge(:'token', patch) AS merged, session_data(:'token') = jsonb_set(patch, '{a,b}', '2') AS right
+  FROM deep WHERE n = 100;
+SET max_stack_depth = '100kB';
+SELECT pg_temp.error_of(format('session_data_merge(%L, (SELECT patch FROM deep WHERE n = 2000))', :'token')) AS error;
+RESET max_stack_depth;
+
+-- session_data_append adds one value to an array, and makes the array.
+SELECT session_data_clear(:'token');
+SELECT value, session_data_append(:'token', 'a', value) AS appended
+  FROM unnest(ARRAY['1', '"two"', '[3, 4]', '[]', '{"five": 5}', 'null', 'true']::jsonb[]) AS value;
+SELECT session_data(:'token');
+
+-- A key that has another value is an error, and nothing changes.
+SELECT value, pg_temp.error_of(format('session_data_append(%L, ''k'', ''1'')', :'token')) AS error
+  FROM unnest(ARRAY['null', '"text"', '1', 'true', '{}', '{"0": 1}']::jsonb[]) AS value
+ WHERE session_data_set(:'token', 'k', value);
+SELECT session_data_get(:'token', 'k');
+
+-- session_data_replace sets a key that has the expected value. An expected
+-- NULL is no such key, and a NULL value removes the key.
+SELECT session_data_save(:'token', '{"n": 1, "null": null, "o": {"a": 1, "b": [1, 2]}}');
+SELECT key, expected, value, session_data_replace(:'token', key, expected, value) AS replaced, session_data(:'token') AS data
+  FROM (VALUES ('n', '2'::jsonb, '3'::jsonb), ('n', '1.0', '2'), ('n', '1', '3'), ('n', NULL, '4'), ('n', 'null', '4'),
+               ('new', 'null', '1'), ('new', NULL, '1'), ('new', NULL, '2'), ('new', '1', NULL), ('new', '1', NULL), ('new', NULL, NULL),
+               ('null', NULL, '1'), ('null', 'null', '"x"'), ('null', '"x"', 'null'), ('null', 'null', NULL),
+               ('o', '{"b": [2, 1], "a": 1}', '1'), ('o', '{"b": [1, 2]}', '1'), ('o', '{"b": [1, 2], "a": 1}', '[]'), ('o', '{}', '1'), ('o', '[]', '{}'))
+    AS calls (key, expected, value);
+
 -- A session that does not exist has no data.
 SELECT pg_temp.token_of(decode(repeat('00', 48), 'hex')) AS nobody \gset
 SELECT * FROM pg_temp.answers(:'nobody') WHERE function LIKE 'session_data%';
@@ -88,7 +156,13 @@ SELECT call, pg_temp.error_of(replace(call, 'token', quote_literal(:'token'))) A
     $$session_data_save(token, '[]')$$,
     $$session_data_save(token, '"text"')$$,
     $$session_data_save(token, '1')$$,
-    $$session_data_save(token, 'null')$$]) AS call;
+    $$session_data_save(token, 'null')$$,
+    $$session_data_merge(token, NULL)$$,
+    $$session_data_merge(token, '[]')$$,
+    $$session_data_merge(token, 'null')$$,
+    $$session_data_append(token, NULL, '1')$$,
+    $$session_data_append(token, 'k', NULL)$$,
+    $$session_data_replace(token, NULL, '1', '2')$$]) AS call;
 SELECT session_data(:'token');
 
 -- The limit is the size of the jsonb value; exactly that size is allowed.
@@ -113,6 +187,10 @@ SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 600)));
 \set VERBOSITY sqlstate
 SELECT session_data_set(:'token', 'a', to_jsonb(repeat('x', 700)));
 SELECT session_data_set(:'token', repeat('b', 600), '1');
+SELECT session_data_merge(:'token', jsonb_build_object('b', jsonb_build_object('c', repeat('x', 600))));
+SELECT session_data_append(:'token', 'b', to_jsonb(repeat('x', 600)));
+SELECT session_data_replace(:'token', 'b', NULL, to_jsonb(repeat('x', 600)));
+SELECT session_data_replace(:'token', 'b', '1', to_jsonb(repeat('x', 600))) AS not_expected;
 
 -- Compression does not increase the limit.
 RESET session.max_data_size;
@@ -127,6 +205,11 @@ SELECT session_data_set(:'token', 'b', to_jsonb(repeat('x', 10000)));
 SET session.max_data_size = '1kB';
 SELECT length(session_data_get(:'token', 'a') #>> '{}') AS length;
 SELECT session_data_set(:'token', 'b', '1');
+SELECT session_data_merge(:'token', '{"b": 1}');
+SELECT session_data_append(:'token', 'b', '1');
+SELECT session_data_replace(:'token', 'b', NULL, '1');
+SELECT session_data_merge(:'token', jsonb_build_object('a', repeat('x', 50000), 'c', null)) AS smaller;
+SELECT session_data_replace(:'token', 'c', NULL, NULL), session_data_merge(:'token', '{"c": null}');
 SELECT session_data_delete(:'token', 'b'), session_data_delete(:'token', 'a');
 SELECT session_data_set(:'token', 'b', '1');
 RESET session.max_data_size;
@@ -182,7 +265,47 @@ SELECT call, pg_temp.writes(call, :'token') AS writes
     $$session_data_clear(token)$$,
     $$session_data_save(token, '{}')$$,
     $$session_data_set(token, 'a', '1')$$,
+    $$session_data_clear(token)$$,
+    $$session_data_merge(token, '{"a": 1, "b": {"c": 2}, "d": null}')$$,
+    $$session_data_merge(token, '{"a": 1, "b": {"c": 2, "e": null}}')$$,
+    $$session_data_merge(token, '{"b": {"c": null}}')$$,
+    $$session_data_append(token, 'list', '1')$$,
+    $$session_data_append(token, 'list', '1')$$,
+    $$session_data_replace(token, 'a', '1', '2')$$,
+    $$session_data_replace(token, 'a', '1', '3')$$,
+    $$session_data_replace(token, 'a', '2', '2')$$,
+    $$session_data_replace(token, 'a', '2', NULL)$$,
+    $$session_data_replace(token, 'a', NULL, NULL)$$,
     $$session_data_clear(token)$$]) AS call;
+
+-- Every call that changes the data makes one version of the row.
+BEGIN;
+CREATE TEMP TABLE versions (n serial, call text, rows_updated bigint);
+DO $$
+DECLARE
+    alice text := (SELECT token FROM session_create('alice'));
+    statement text;
+    before bigint;
+BEGIN
+    FOREACH statement IN ARRAY ARRAY[
+        'session_data_merge(%L, ''{"a": {"b": 1}}'')',
+        'session_data_append(%L, ''list'', ''1'')',
+        'session_data_append(%L, ''list'', ''2'')',
+        'session_data_replace(%L, ''n'', NULL, ''1'')',
+        'session_data_replace(%L, ''n'', ''1'', ''2'')',
+        'session_data_replace(%L, ''n'', ''1'', ''2'')',
+        'session_data_replace(%L, ''n'', ''2'', NULL)',
+        'session_data_merge(%L, ''{"a": null}'')']
+    LOOP
+        before := pg_stat_get_xact_tuples_updated('session.sessions'::regclass);
+        EXECUTE 'SELECT ' || format(statement, alice);
+        INSERT INTO versions (call, rows_updated)
+        VALUES (replace(statement, '%L', 'token'), pg_stat_get_xact_tuples_updated('session.sessions'::regclass) - before);
+    END LOOP;
+END
+$$;
+SELECT call, rows_updated FROM versions ORDER BY n;
+ROLLBACK;
 
 -- Several changes in one statement and in one transaction add up.
 SELECT count(*) FILTER (WHERE session_data_set(:'token', 'k' || n, to_jsonb(n))) AS set
@@ -203,5 +326,14 @@ BEGIN READ ONLY;
 SELECT session_data_get(:'token', 'k5'), (session_data(:'token')) -> 'k6' AS k6;
 SELECT session_data_set(:'token', 'k5', '1');
 ROLLBACK;
+
+-- Changes roll back with the transaction, and see each other within it.
+BEGIN;
+SELECT session_data_replace(:'token', 'k5', '5', '6'), session_data_replace(:'token', 'k5', '5', '7'),
+       session_data_append(:'token', 'log', '1'), session_data_append(:'token', 'log', '2'),
+       session_data_merge(:'token', '{"k6": null}');
+SELECT data -> 'k5' AS k5, data -> 'k6' AS k6, data -> 'log' AS log FROM session_data(:'token') AS data;
+ROLLBACK;
+SELECT data -> 'k5' AS k5, data -> 'k6' AS k6, data -> 'log' AS log FROM session_data(:'token') AS data;
 
 DROP EXTENSION session;

@@ -29,6 +29,8 @@ BEGIN
     story := story || session_data_set(t, 'theme', '"dark"')::text || session_data(t)::text;
     story := story || session_data_pop(t, 'n')::text || coalesce(session_data_pop(t, 'n')::text, 'nothing');
     story := story || session_data_delete(t, 'cart')::text || session_data_delete(t, 'cart')::text || session_data(t)::text;
+    story := story || session_data_merge(t, '{"user": {"name": "ü", "x": null}}')::text || session_data_append(t, 'list', '[1]')::text || session_data_append(t, 'list', '"€"')::text;
+    story := story || session_data_replace(t, 'theme', '"dark"', '"light"')::text || session_data_replace(t, 'theme', '"dark"', '"none"')::text || session_data(t)::text;
     story := story || session_data_save(t, '{"ü": ["€", 1.50, {"a": {}}]}')::text || session_data(t)::text;
     t := (session_regenerate(t)).token;
     story := story || (SELECT data::text FROM session_validate(t)) || (SELECT data::text FROM session_list(name)) || (SELECT g.data::text FROM session_list(name) AS l, session_get(l.id) AS g);

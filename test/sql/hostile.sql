@@ -90,6 +90,8 @@ SELECT user_id, role, auth_level FROM public.session_get(:'id_2');
 SELECT public.session_data_set(:'token', 'b', '2') AS set, public.session_data_get(:'token', 'b') AS get,
        public.session_data_delete(:'token', 'a') AS delete, public.session_data(:'token') AS data,
        public.session_data_pop(:'token', 'b') AS pop, public.session_data_save(:'token', '{"c": 3}') AS save,
+       public.session_data_merge(:'token', '{"d": {"e": 1}}') AS merge, public.session_data_append(:'token', 'f', '1') AS append,
+       public.session_data_replace(:'token', 'c', '3', NULL) AS replace, public.session_data(:'token') AS data,
        public.session_data_clear(:'token') AS clear, public.session_data(:'token') AS data;
 SELECT user_id, status, current FROM public.session_list('bob');
 SELECT id AS id_3, token AS token_3 FROM public.session_create('bob', tenant_id => 'acme', max_sessions => 2) \gset

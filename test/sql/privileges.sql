@@ -181,7 +181,8 @@ SELECT id = :'id' AS same_id FROM session_refresh(:'token');
 SELECT token FROM session_regenerate(:'token', 'bob', 'clerk', 2) \gset
 SELECT session_data_set(:'token', 'b', '2'), session_data_get(:'token', 'b'), session_data(:'token'),
        session_data_pop(:'token', 'b'), session_data_delete(:'token', 'a'),
-       session_data_save(:'token', '{"c": 3}'), session_data_clear(:'token');
+       session_data_save(:'token', '{"c": 3}'), session_data_merge(:'token', '{"d": 4}'),
+       session_data_append(:'token', 'e', '5'), session_data_replace(:'token', 'c', '3', NULL), session_data_clear(:'token');
 SELECT session_cookie_encode('{"a": 1}') AS cookie, session_cookie_issue(:'token') AS snapshot \gset
 SELECT session_cookie_decode(:'cookie') -> 'a' AS a, session_cookie_revoke(:'cookie'), session_cookie_decode(:'cookie');
 SELECT id = :'id' AS same_id, source FROM session_cookie_validate(:'snapshot');

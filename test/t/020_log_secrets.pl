@@ -185,6 +185,9 @@ my @changes = (
 	q{session_data_set(:token, 'k', '2')},
 	q{session_data_delete(:token, 'k')},
 	q{session_data_save(:token, '{"k": 3}')},
+	q{session_data_merge(:token, '{"k": {"l": 4}}')},
+	q{session_data_append(:token, 'list', '5')},
+	q{session_data_replace(:token, 'list', '[5]', NULL)},
 	'session_data_clear(:token)',
 	q{session_regenerate(:token, NULL, 'editor', 2)},
 	'session_revoke(:token)');
@@ -209,8 +212,8 @@ my @cookie_calls = (@cookie_looks, @cookie_changes);
 # Arguments that are not secret. A new argument fails the test below: decide
 # whether it is secret, and add it here or to the calls.
 my @harmless = qw(active_column audience auth_level authenticated_at claims created_at data
-  domain encoding except_id expires_at http_only id id_column idle_timeout ids include_ended ip
-  key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned path
+  domain encoding except_id expected expires_at http_only id id_column idle_timeout ids include_ended ip
+  key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned patch path
   payload purpose reason refresh_expires_at refreshable refreshed_at relation revoked_at role
   same_site secure sensitive tablespace tenant_id ttl user_agent user_id users);
 my %expected;
@@ -471,9 +474,17 @@ my @failures = (
 	[ '22004', 'session_data_pop(:token, NULL)' ],
 	[ '22004', 'session_data_delete(:token, NULL)' ],
 	[ '22004', 'session_data_save(:token, NULL)' ],
+	[ '22004', 'session_data_merge(:token, NULL)' ],
+	[ '22004', q{session_data_append(:token, NULL, '1')} ],
+	[ '22004', q{session_data_replace(:token, NULL, '1', '2')} ],
 	[ '22004', 'passed_on(:token)' ],
 	[ '22023', q{session_data_save(:token, '[1]')} ],
+	[ '22023', q{session_data_merge(:token, '[1]')} ],
+	[ '22023', q{session_data_set(:token, 'k', '1'), session_data_append(:token, 'k', '1')} ],
 	[ '54000', q{session_data_set(:token, 'k', to_jsonb(repeat('x', 70000)))} ],
+	[ '54000', q{session_data_merge(:token, jsonb_build_object('k', repeat('x', 70000)))} ],
+	[ '54000', q{session_data_append(:token, 'list', to_jsonb(repeat('x', 70000)))} ],
+	[ '54000', q{session_data_replace(:token, 'new', NULL, to_jsonb(repeat('x', 70000)))} ],
 	[ '54000', q{session_data_save(:token, jsonb_build_object('k', repeat('x', 70000)))} ],
 	[ '22023', q{session_regenerate(:token, 'mallory')} ],
 	[ '22023', q{session_regenerate(:token, '')} ],

@@ -66,7 +66,10 @@ my $life = q{
 	SELECT session_data_get(:'t1', 'theme'), session_data_pop(:'t1', 'cart'),
 		session_data(:'t1');
 	SELECT session_data_delete(:'t1', 'theme'), session_data_save(:'t1', '{"a": 1}'),
-		session_data_clear(:'t1'), session_data(:'t1');
+		session_data_merge(:'t1', '{"a": null, "b": {"c": 1}}'),
+		session_data_append(:'t1', 'list', '1'),
+		session_data_replace(:'t1', 'n', NULL, '2'), session_data(:'t1');
+	SELECT session_data_clear(:'t1'), session_data(:'t1');
 	SELECT session_revoke(:'t1'), session_status(:'t1');
 	SELECT count(*) FROM session_validate(:'t1');
 };
@@ -78,7 +81,8 @@ t|alice|2|{"cart": [1], "theme": "dark"}
 t
 t|t
 "dark"|[1]|{"theme": "dark"}
-t|t|t|{}
+t|t|t|t|t|{"b": {"c": 1}, "n": 2, "list": [1]}
+t|{}
 t|revoked
 0
 OUT

@@ -67,7 +67,9 @@ BEGIN
                                       WHEN 'token' THEN '$1'
                                       WHEN 'key' THEN '''theme'''
                                       WHEN 'value' THEN '''"dark"'''
+                                      WHEN 'expected' THEN '''"dark"'''
                                       WHEN 'data' THEN '''{"theme": "dark"}'''
+                                      WHEN 'patch' THEN '''{"theme": "dark"}'''
                                   END, ', ' ORDER BY a.n)
                   FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
                  WHERE a.n <= p.pronargs - p.pronargdefaults) AS arguments
