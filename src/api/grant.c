@@ -418,16 +418,18 @@ set_level(const Grantee *role, int levels)
 	record_grant(levels == LEVELS_OF_ADMIN ? "admin" : "app", role);
 }
 
-/* Writes an event about the level that a role was given. */
+/* Writes an event: a role was given a level, or all were taken from it. */
 static void
-note_level(Oid role, const text *level)
+note_level(Oid role, const text *level, int levels)
 {
-	Jsonb	   *detail = session_json_with_text(session_json_empty(), "level",
-												level);
 	text	   *name = cstring_to_text(GetUserNameFromId(role, false));
+	Jsonb	   *detail = session_json_with_text(session_json_empty(), "role",
+												name);
 
-	detail = session_json_with_text(detail, "role", name);
-	session_event_administration("level_granted", NULL, NULL, detail);
+	if (levels != 0)
+		detail = session_json_with_text(detail, "level", level);
+	session_event_administration(levels != 0 ? "level_granted" :
+								 "levels_revoked", NULL, NULL, detail);
 }
 
 /* Gives a role a level, or takes all levels from it. */
@@ -440,7 +442,7 @@ session_grant(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("session_grant()");
 	session_levels_lock();
 	set_level(&role, levels);
-	note_level(role.oid, PG_GETARG_TEXT_PP(1));
+	note_level(role.oid, PG_GETARG_TEXT_PP(1), levels);
 	PG_RETURN_VOID();
 }
 

@@ -601,6 +601,36 @@ session_event_revoked(const SessionRow *row)
 				   row->revoked_at);
 }
 
+/* Longest user or tenant of a session, and so of an event. */
+#define NAME_BYTES 1024
+
+/* Returns a claim of a cookie, or NULL if it is longer than a name can be. */
+static text *
+name_in_claim(text *value)
+{
+	return value == NULL || VARSIZE_ANY_EXHDR(value) > NAME_BYTES ? NULL :
+		value;
+}
+
+/* Writes that a cookie that is a session by itself was denied. */
+void
+session_event_denied(const pg_uuid_t *id, text *user_id, text *tenant_id)
+{
+	SessionEvent event = {
+		.kind = SESSION_EVENT_REVOKED,
+		.session_id = id,
+		.user_id = name_in_claim(user_id),
+		.tenant_id = name_in_claim(tenant_id),
+		.notify = session_settings.notify
+	};
+
+	if (!session_event_wanted(SESSION_EVENT_REVOKED))
+		return;
+	event.at = GetCurrentTimestamp();
+	event.detail = detail_text("reason", cstring_to_text("logout"));
+	session_event_write(&event);
+}
+
 /* Writes that a session expired, before its row is deleted. */
 void
 session_event_purged(SessionRow *row, TimestampTz now)

@@ -98,6 +98,14 @@ extern void session_event_regenerated(const SessionRow *row, bool login);
 extern void session_event_revoked(const SessionRow *row);
 
 /*
+ * Writes that a cookie that is a session by itself was denied before it
+ * expired, with the id and the texts of its claims; NULL = unknown.  A text
+ * that is too long for a column is left out.
+ */
+extern void session_event_denied(const pg_uuid_t *id, text *user_id,
+								 text *tenant_id);
+
+/*
  * Writes that a session expired or became idle; its row is about to be
  * deleted.  Does nothing for a session that was revoked.
  */

@@ -20,6 +20,7 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
+#include "audit/event.h"
 #include "compat.h"
 #include "cookie/cookie.h"
 #include "cookie/proof.h"
@@ -249,6 +250,21 @@ session_cookie_identify(const char *value, size_t len, const char *purpose,
 	return SESSION_ACTIVE;
 }
 
+/* Writes an event about a cookie that was denied. */
+static void
+note_denied(const SessionProof *proof)
+{
+	SessionIdentity identity = {0};
+	Jsonb	   *claims = NULL;
+
+	if (!is_bare_id(proof))
+		claims = session_json_parse(proof->payload, proof->len);
+	if (claims != NULL)
+		(void) fill_identity(&identity, proof, claims);
+	session_event_denied(identity.has_id ? &identity.id : NULL,
+						 identity.user_id, identity.tenant_id);
+}
+
 /* Denies a cookie that is valid now until it expires. */
 bool
 session_cookie_deny(const char *value, size_t len, const char *purpose)
@@ -265,7 +281,10 @@ session_cookie_deny(const char *value, size_t len, const char *purpose)
 		return false;
 	key = denylist_key_of_cookie(&proof, purpose);
 	expires = session_proof_date(&proof, "exp", -1);
-	return session_denylist_add(&key, expires < 0 ? DT_NOEND :
-								session_proof_time(expires +
-												   SESSION_PROOF_LEEWAY));
+	if (!session_denylist_add(&key, expires < 0 ? DT_NOEND :
+							  session_proof_time(expires +
+												 SESSION_PROOF_LEEWAY)))
+		return false;
+	note_denied(&proof);
+	return true;
 }

@@ -554,6 +554,7 @@ static void
 end_reused(SessionRow *row, const SessionBinding *binding, TimestampTz now)
 {
 	end_held(row, cstring_to_text("refresh_reuse"), now);
+	session_event_revoked(row);
 	session_evidence_reuse(row, binding);
 	session_database_count(SESSION_COUNT_REFRESH_REUSED);
 }

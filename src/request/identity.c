@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "audit/event.h"
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
@@ -110,17 +111,29 @@ session_identity_sessions(const SessionIdentity *identity)
 								 SESSION_STORE_ONE_TENANT);
 }
 
+/* Denies the cookie of an identity without a row. */
+static bool
+deny_own_cookie(const SessionIdentity *identity)
+{
+	SessionDenylistKey key;
+
+	if (!session_denylist_parse_key(&key, identity->proof) ||
+		!session_denylist_add(&key, identity->expires_at))
+		return false;
+	session_event_denied(&identity->id, identity->user_id,
+						 identity->tenant_id);
+	return true;
+}
+
 /* Revokes one of the identity's sessions, or denies its own cookie. */
 bool
 session_identity_revoke(const SessionIdentity *identity, const pg_uuid_t *id)
 {
 	bool		own = is_own_id(identity, id);
-	SessionDenylistKey key;
 	SessionRow	row;
 
 	if (own && !identity->has_row)
-		return session_denylist_parse_key(&key, identity->proof) &&
-			session_denylist_add(&key, identity->expires_at);
+		return deny_own_cookie(identity);
 	/* Check without a lock first: only a row to be revoked is waited for. */
 	if (!session_store_read_without_data(id, &row) || !owns_row(identity, &row))
 		return false;

@@ -62,9 +62,9 @@ SELECT count(*) AS again FROM session_refresh(:'refresh_1');
 SELECT pg_temp.kept(refresh_token) AS refresh_3 FROM session_refresh(:'refresh_2') \gset
 TABLE story;
 
--- Reuse of an old refresh token is logged as such, once, and not as a
--- revocation as well.  The event has the address and the user agent of the
--- request, not those of the session.
+-- Reuse of an old refresh token is logged as such, once, with the address and
+-- the user agent of the request, not those of the session.  The revocation is
+-- an event like any other.
 SELECT count(*) AS refreshed FROM session_refresh(:'refresh_1', '203.0.113.66', 'wget');
 SELECT session_cleanup();
 SELECT * FROM story WHERE kind NOT IN ('created', 'new_ip', 'refreshed');
