@@ -272,6 +272,85 @@ COMMENT ON TRIGGER keys_emptied ON session.keys IS
 'Makes the loss of all keys take effect in every backend when the table is truncated.';
 
 /*
+ * Rules for the sessions of a tenant, a role, both or everybody.  They are
+ * configuration and part of a dump, the end of earlier sessions included.  The
+ * id is the replica identity: tenant and role may be NULL.
+ */
+CREATE TABLE session.policies
+(
+    id              pg_catalog.uuid DEFAULT pg_catalog.gen_random_uuid() NOT NULL,
+    tenant_id       pg_catalog.text COLLATE pg_catalog."C",
+    role            pg_catalog.text COLLATE pg_catalog."C",
+    lifetime        pg_catalog.interval,
+    idle_timeout    pg_catalog.interval,
+    max_sessions    pg_catalog.int4,
+    bind_ip         pg_catalog.text COLLATE pg_catalog."C",
+    bind_user_agent pg_catalog.bool,
+    valid_after     pg_catalog.timestamptz,
+    CONSTRAINT policies_pkey PRIMARY KEY (id),
+    CONSTRAINT policies_scope_is_unique
+        UNIQUE NULLS NOT DISTINCT (tenant_id, role),
+    CONSTRAINT policies_lifetime_is_positive
+        CHECK (lifetime OPERATOR(pg_catalog.>) INTERVAL '0'),
+    CONSTRAINT policies_idle_timeout_is_not_negative
+        CHECK (idle_timeout OPERATOR(pg_catalog.>=) INTERVAL '0'),
+    CONSTRAINT policies_max_sessions_is_not_negative
+        CHECK (max_sessions OPERATOR(pg_catalog.>=) 0),
+    CONSTRAINT policies_bind_ip_is_known
+        CHECK (bind_ip OPERATOR(pg_catalog.=)
+               ANY (ARRAY['off', 'subnet', 'exact'])),
+    CONSTRAINT policies_valid_after_is_finite
+        CHECK (pg_catalog.isfinite(valid_after))
+);
+
+REVOKE ALL ON TABLE session.policies FROM PUBLIC;
+SELECT pg_catalog.pg_extension_config_dump('session.policies', '');
+
+COMMENT ON TABLE session.policies IS
+'Rules for the sessions of a tenant, a role, both or everybody.  They hold for live sessions from the commit of a change on.  About each point, the most specific row with a value counts: tenant and role, tenant, role, everybody, then the settings.  Readable by administrators.';
+COMMENT ON INDEX session.policies_scope_is_unique IS
+'Makes sure that a tenant and a role, either of which may be NULL, have one row.';
+COMMENT ON COLUMN session.policies.id IS
+'Identifies the row in logical replication.';
+COMMENT ON COLUMN session.policies.tenant_id IS
+'The tenant whose sessions the row is about; NULL = any or none.';
+COMMENT ON COLUMN session.policies.role IS
+'The role whose sessions the row is about; NULL = any or none.';
+COMMENT ON COLUMN session.policies.lifetime IS
+'How long a session may live: from when its lifetime last started, a refreshable one from its creation.  A shorter lifetime of its own counts.  NULL = no rule.';
+COMMENT ON COLUMN session.policies.idle_timeout IS
+'How long a session may stay unused.  A shorter timeout of its own counts.  0 = without limit; NULL = no rule.';
+COMMENT ON COLUMN session.policies.max_sessions IS
+'How many live sessions a user may have in a tenant when one of this role is added.  A lower limit of the call counts.  0 = without limit; NULL = no rule.';
+COMMENT ON COLUMN session.policies.bind_ip IS
+'How the address of a request must agree with that of the session: off, subnet or exact, as in session.bind_ip; NULL = no rule.';
+COMMENT ON COLUMN session.policies.bind_user_agent IS
+'Whether the user agent of a request must be that of the session, as in session.bind_user_agent; NULL = no rule.';
+COMMENT ON COLUMN session.policies.valid_after IS
+'Sessions that were created at or before this time are over, as are snapshots, cookies and JWTs of that time; of all rows that match a session, the latest counts.  session_revoke_all moves it; NULL = no rule.';
+
+CREATE FUNCTION session.session_policies_changed()
+RETURNS pg_catalog.trigger
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_policies_changed';
+REVOKE ALL ON FUNCTION session.session_policies_changed() FROM PUBLIC;
+COMMENT ON FUNCTION session.session_policies_changed() IS
+'Makes every backend read the policies again when the change commits, and makes that commit flush its WAL to disk.';
+
+CREATE TRIGGER policies_changed
+    AFTER INSERT OR UPDATE OR DELETE ON session.policies
+    FOR EACH ROW EXECUTE FUNCTION session.session_policies_changed();
+CREATE TRIGGER policies_emptied
+    AFTER TRUNCATE ON session.policies
+    FOR EACH STATEMENT EXECUTE FUNCTION session.session_policies_changed();
+ALTER TABLE session.policies ENABLE ALWAYS TRIGGER policies_changed;
+ALTER TABLE session.policies ENABLE ALWAYS TRIGGER policies_emptied;
+COMMENT ON TRIGGER policies_changed ON session.policies IS
+'Makes a change of policies take effect in every backend, whatever statement makes the change.';
+COMMENT ON TRIGGER policies_emptied ON session.policies IS
+'Makes the loss of all policies take effect in every backend when the table is truncated.';
+
+/*
  * Cookies that carry their own proof and were revoked.
  */
 CREATE TABLE session.denylist
@@ -1247,6 +1326,44 @@ REVOKE ALL ON FUNCTION @extschema@.session_revoke_tenant(pg_catalog.text) FROM P
 COMMENT ON FUNCTION @extschema@.session_revoke_tenant(pg_catalog.text) IS
 'Revokes the live sessions of a tenant.  Returns the number revoked.
 Errors: 22004 for NULL, 22023 for an empty name, 54000 for a name that is too long.';
+
+CREATE FUNCTION @extschema@.session_revoke_all(
+    reason pg_catalog.text DEFAULT NULL,
+    tenant_id pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.timestamptz
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_revoke_all';
+REVOKE ALL ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) IS
+'Ends every session created so far, of a tenant or (tenant_id NULL) of everybody, by one row of session.policies, whatever their number; also refresh tokens, snapshots, cookies and JWTs.  Later ones live.  reason (default: admin) goes to the event log.  Returns the time up to which sessions are over.
+Errors: 22023 for empty texts, 54000 for texts that are too long.';
+
+CREATE FUNCTION @extschema@.session_policy_set(
+    tenant_id pg_catalog.text DEFAULT NULL,
+    role pg_catalog.text DEFAULT NULL,
+    lifetime pg_catalog.interval DEFAULT NULL,
+    idle_timeout pg_catalog.interval DEFAULT NULL,
+    max_sessions pg_catalog.int4 DEFAULT NULL,
+    bind_ip pg_catalog.text DEFAULT NULL,
+    bind_user_agent pg_catalog.bool DEFAULT NULL)
+RETURNS pg_catalog.void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_policy_set';
+REVOKE ALL ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) IS
+'Sets the rules for sessions of a tenant, a role, both or (both NULL) everybody, in place of those it had; NULL = no rule.  They hold for live sessions from the commit on and never lengthen one.  idle_timeout and max_sessions 0 = none; bind_ip: off, subnet or exact.
+Errors: 22023 for no rule and bad values, 54000 for names that are too long.';
+
+CREATE FUNCTION @extschema@.session_policy_drop(
+    tenant_id pg_catalog.text DEFAULT NULL,
+    role pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_policy_drop';
+REVOKE ALL ON FUNCTION @extschema@.session_policy_drop(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_policy_drop(pg_catalog.text, pg_catalog.text) IS
+'Removes the rules that session_policy_set has set for exactly this tenant and role.  Sessions that session_revoke_all has ended stay ended.  Returns false if there were none.
+Errors: 22023 for empty names, 54000 for names that are too long.';
 
 CREATE FUNCTION @extschema@.session_cleanup(
     max_rows pg_catalog.int4 DEFAULT NULL,

@@ -26,6 +26,7 @@
 #include "engine/content.h"
 #include "engine/context.h"
 #include "engine/info.h"
+#include "table/policies.h"
 #include "table/store.h"
 
 PG_FUNCTION_INFO_V1(session_directory_ready);
@@ -82,6 +83,7 @@ arg_life(FunctionCallInfo fcinfo, SessionRow *row)
 	row->refresh_expires_at = arg_time(fcinfo, 9);
 	row->rotated_at = SESSION_NO_TIME;
 	row->revoked_at = arg_time(fcinfo, 10);
+	session_policies_find(&row->rules, row->tenant_id, row->role);
 	session_activity_overlay(row);
 	return true;
 }

@@ -24,6 +24,7 @@
 #include "engine/info.h"
 #include "engine/lifecycle.h"
 #include "model/json.h"
+#include "table/policies.h"
 
 PG_FUNCTION_INFO_V1(session_create);
 PG_FUNCTION_INFO_V1(session_validate);
@@ -50,15 +51,15 @@ arg_data(FunctionCallInfo fcinfo, int n)
 
 /* Errors if too little of an address is stored to compare it later. */
 static void
-check_ip_stored(void)
+check_ip_stored(SessionBindIp how)
 {
-	if (session_settings.bind_ip != SESSION_BIND_OFF &&
+	if (how != SESSION_BIND_OFF &&
 		session_settings.store_ip == SESSION_STORE_IP_OFF)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("\"session.bind_ip\" must be off while "
 						"\"session.store_ip\" is off")));
-	if (session_settings.bind_ip == SESSION_BIND_EXACT &&
+	if (how == SESSION_BIND_EXACT &&
 		session_settings.store_ip == SESSION_STORE_IP_SUBNET)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -66,20 +67,38 @@ check_ip_stored(void)
 						"\"session.store_ip\" is subnet")));
 }
 
+/* Adds a hint to an error about a setting that a policy overrides. */
+static int
+hint_at_policy(const SessionRules *rules, int rule)
+{
+	if ((rules->says & rule) == 0)
+		return 0;
+	return errhint("A policy for its tenant or role overrides the setting; "
+				   "see the table session.policies.");
+}
+
 /* Errors if the session would fail the check of its binding at every use. */
 static void
 check_bindable(const SessionCreateOptions *options)
 {
-	check_ip_stored();
-	if (session_settings.bind_ip != SESSION_BIND_OFF && options->ip == NULL)
+	SessionRules rules;
+	SessionBindIp how;
+
+	session_policies_find(&rules, options->tenant_id, options->role);
+	how = session_policy_bind_ip(&rules, &session_settings);
+	check_ip_stored(how);
+	if (how != SESSION_BIND_OFF && options->ip == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("ip must not be null while \"session.bind_ip\" is on")));
-	if (session_settings.bind_user_agent && options->user_agent == NULL)
+				 errmsg("ip must not be null while \"session.bind_ip\" is on"),
+				 hint_at_policy(&rules, SESSION_RULE_BIND_IP)));
+	if (session_policy_bind_user_agent(&rules, &session_settings) &&
+		options->user_agent == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("user_agent must not be null while "
-						"\"session.bind_user_agent\" is on")));
+						"\"session.bind_user_agent\" is on"),
+				 hint_at_policy(&rules, SESSION_RULE_BIND_USER_AGENT)));
 }
 
 /* Creates a session and returns its tokens. */

@@ -638,7 +638,7 @@ session_event_purged(SessionRow *row, TimestampTz now)
 	Jsonb	   *detail;
 
 	if (!session_event_wanted(SESSION_EVENT_EXPIRED) ||
-		row->revoked_at != SESSION_NO_TIME)
+		session_policy_life(row, now) == SESSION_REVOKED)
 		return;
 	detail = detail_text("status",
 						 cstring_to_text(session_policy_life(row, now) == SESSION_IDLE ?

@@ -8,6 +8,8 @@
  * - A cookie is denied by its jti, and one without a jti by its payload.
  * - A payload without claims is accepted only where a foreign system sealed a
  *	 bare session id.
+ * - A policy ends a cookie by its tenant, its role and the time at which it
+ *	 was issued.
  * - A cookie that is a session by itself is a jwt or jwe.  Its identity has no
  *	 row; it ends when the cookie expires or is denied.
  */
@@ -27,6 +29,7 @@
 #include "model/digest.h"
 #include "model/json.h"
 #include "table/denylist.h"
+#include "table/policies.h"
 #include "wire/token.h"
 
 /* Mints a cookie from an object that has no iat, exp and jti. */
@@ -34,10 +37,14 @@ text *
 session_cookie_mint(Jsonb *payload, const SessionCodec *codec, int64 ttl,
 					const char *purpose)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	SessionCodecKey key = session_proof_signer(purpose, false);
+	SessionRules rules;
+	TimestampTz now;
 	Jsonb	   *claims;
 
+	session_policies_find(&rules, session_json_member(payload, "tid", 3),
+						  session_json_member(payload, "role", 4));
+	now = session_proof_creation(&rules);
 	claims = session_proof_with_times(payload, now,
 									  session_proof_seconds(now) + ttl);
 	claims = session_proof_with_jti(claims);
@@ -84,21 +91,42 @@ is_bare_id(const SessionProof *proof)
 	return true;
 }
 
+/*
+ * Checks the times of a proven cookie; without claims it has none.  The clock
+ * counts as not earlier than the second that a cookie names that was made
+ * after others were ended.
+ */
+static SessionStatus
+check_times(const SessionProof *proof, bool has_claims)
+{
+	int64		now = session_proof_seconds(GetCurrentTimestamp());
+	int64		earliest;
+	SessionRules rules;
+
+	session_proof_rules(proof, &rules);
+	earliest = session_proof_earliest(&rules);
+	if (session_proof_issued(proof) < earliest)
+		return SESSION_REVOKED;
+	if (!has_claims || session_proof_in_time(proof, Max(now, earliest)))
+		return SESSION_ACTIVE;
+	return SESSION_EXPIRED;
+}
+
 /* Proves a cookie and checks its times, but not the denylist. */
 static SessionStatus
 open_undenied(SessionProof *proof, const char *value, size_t len,
 			  const char *purpose)
 {
-	int64		now;
 	SessionStatus status = session_proof_verify(proof, value, len, purpose,
 												purpose, false);
+	bool		has_claims;
 
 	if (status != SESSION_ACTIVE)
 		return status;
-	if (!session_proof_read_claims(proof))
-		return is_bare_id(proof) ? SESSION_ACTIVE : SESSION_UNKNOWN;
-	now = session_proof_seconds(GetCurrentTimestamp());
-	return session_proof_in_time(proof, now) ? SESSION_ACTIVE : SESSION_EXPIRED;
+	has_claims = session_proof_read_claims(proof);
+	if (!has_claims && !is_bare_id(proof))
+		return SESSION_UNKNOWN;
+	return check_times(proof, has_claims);
 }
 
 /* Proves a cookie, and checks its times and the denylist. */
@@ -216,6 +244,7 @@ fill_identity(SessionIdentity *identity, const SessionProof *proof,
 		identity->auth_level = (int32) Max(0, Min(INT_MAX, level));
 		identity->authenticated_at = authenticated_claim(proof);
 	}
+	identity->issued_at = session_proof_issued(proof);
 	identity->expires_at = expires < 0 ? DT_NOEND :
 		session_proof_time(expires +
 						   (proof->imported ? SESSION_PROOF_LEEWAY : 0));

@@ -39,7 +39,7 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 		return NULL;
 	added = session_claims_without_reserved(session_claims_added(&row));
 	claims = session_json_merged(added, claims);
-	now = GetCurrentTimestamp();
+	now = session_proof_creation(&row.rules);
 	session_identity_of_row(&identity, &row);
 	expires = Min(session_proof_seconds(identity.expires_at),
 				  session_proof_seconds(now) + ttl);

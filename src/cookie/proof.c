@@ -24,6 +24,7 @@
 #include "settings.h"
 #include "shared/database.h"
 #include "table/keyring.h"
+#include "table/policies.h"
 
 /* Seconds between 1970 and 2000. */
 #define UNIX_EPOCH_SECONDS \
@@ -93,6 +94,26 @@ session_proof_with_times(Jsonb *claims, TimestampTz now, int64 expires)
 {
 	claims = session_json_with_int(claims, "iat", session_proof_seconds(now));
 	return session_json_with_int(claims, "exp", expires);
+}
+
+/* Returns the earliest iat, in seconds, that the rules have not ended. */
+int64
+session_proof_earliest(const SessionRules *rules)
+{
+	if ((rules->says & SESSION_RULE_VALID_AFTER) == 0)
+		return PG_INT64_MIN;
+	return session_proof_seconds(rules->valid_after) + 1;
+}
+
+/* Returns the time at which a cookie is made now. */
+TimestampTz
+session_proof_creation(const SessionRules *rules)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		earliest = session_proof_earliest(rules);
+
+	return session_proof_seconds(now) < earliest ?
+		session_proof_time(earliest) : now;
 }
 
 /* Returns a random UUID of version 4. */
@@ -198,6 +219,35 @@ session_proof_read_claims(SessionProof *proof)
 		return true;
 	proof->count = 0;
 	return false;
+}
+
+/* Returns the iat of the claims in seconds, rounded down. */
+int64
+session_proof_issued(const SessionProof *proof)
+{
+	const SessionMember *member = session_claims_find(proof->members,
+													  proof->count, "iat");
+
+	/* The fraction of a decimal was rounded up. */
+	if (member != NULL && member->kind == SESSION_JSON_DECIMAL)
+		return member->integer - 1;
+	return session_proof_integer(proof, "iat", PG_INT64_MIN);
+}
+
+/* Sets the rules for the tenant and role in the claims. */
+void
+session_proof_rules(const SessionProof *proof, SessionRules *rules)
+{
+	Jsonb	   *claims = NULL;
+
+	/* The claims are converted only if there are policies at all. */
+	if (session_policies_fingerprint()[0] != '\0' && proof->count > 0)
+		claims = session_json_parse(proof->payload, proof->len);
+	if (claims == NULL)
+		session_policies_find(rules, NULL, NULL);
+	else
+		session_policies_find(rules, session_json_member(claims, "tid", 3),
+							  session_json_member(claims, "role", 4));
 }
 
 /* Returns whether the times in the claims allow its use at a time. */

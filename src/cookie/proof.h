@@ -46,6 +46,19 @@ extern SessionCodecKey session_proof_signer(const char *ring, bool derive);
 extern Jsonb *session_proof_with_times(Jsonb *claims, TimestampTz now,
 									   int64 expires);
 
+/*
+ * Returns the earliest iat, in seconds, that the rules have not ended; the
+ * least number if they have ended none.  iat is a whole second, so what is
+ * made in the second in which others are ended names the next one.
+ */
+extern int64 session_proof_earliest(const SessionRules *rules);
+
+/*
+ * Returns the time at which a cookie is made now: that of the clock, or the
+ * beginning of the earliest second that the rules have not ended.
+ */
+extern TimestampTz session_proof_creation(const SessionRules *rules);
+
 /* Returns the claims with a random jti. */
 extern Jsonb *session_proof_with_jti(Jsonb *claims);
 
@@ -70,6 +83,18 @@ extern SessionStatus session_proof_verify(SessionProof *proof,
 
 /* Reads the claims; returns false when the payload is not a JSON object. */
 extern bool session_proof_read_claims(SessionProof *proof);
+
+/*
+ * Returns the iat of the claims in seconds, rounded down; the least number for
+ * any other or none, so that it is earlier than any time.
+ */
+extern int64 session_proof_issued(const SessionProof *proof);
+
+/*
+ * Sets the rules for the tenant and role in the claims; both may be missing.
+ */
+extern void session_proof_rules(const SessionProof *proof,
+								SessionRules *rules);
 
 /*
  * Returns whether the times in the claims allow its use at a time, in seconds.

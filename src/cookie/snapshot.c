@@ -11,6 +11,9 @@
  * - It is valid without its row until it is due, "session.cookie_cache_ttl"
  *	 after the row was read.  That time counts from before the row was read, so
  *	 a session that ended since is not accepted for longer than the ttl.
+ * - It carries a fingerprint of the policies from before its row was read.
+ *	 Where the policies are others, the row decides.  So a change of them
+ *	 reaches every snapshot when it commits, whatever was under way then.
  * - It names the era of the server.  Shared memory knows which sessions were
  *	 changed or ended in this era.  For a snapshot of one of them, and for one
  *	 of another era or of none, the row decides.
@@ -63,6 +66,8 @@ session_snapshot_time(void)
 
 	time.era = session_revocation_note_snapshot(session_settings.cookie_cache_ttl);
 	time.read_at = GetCurrentTimestamp();
+	strlcpy(time.policies, session_policies_fingerprint(),
+			sizeof(time.policies));
 	return time;
 }
 
@@ -90,10 +95,11 @@ due_time(const SessionRow *row, const SessionSnapshotTime *time)
  *	uid		user, if any					tid		tenant, if any
  *	role	role, if any					lvl		auth_level, unless 1
  *	aut		authenticated_at, if any		end		deadline, if any
- *	era		era of the server, if any
+ *	era		era of the server, if any		pol		policies, if any
  */
 static Jsonb *
-snapshot_claims(Jsonb *claims, const SessionIdentity *identity, uint32 era)
+snapshot_claims(Jsonb *claims, const SessionIdentity *identity, uint32 era,
+				const char *fingerprint)
 {
 	claims = session_identity_write_claims(claims, identity,
 										   SESSION_IDENTITY_SHORT);
@@ -106,6 +112,9 @@ snapshot_claims(Jsonb *claims, const SessionIdentity *identity, uint32 era)
 									   session_proof_seconds(identity->expires_at));
 	if (era != 0)
 		claims = session_json_with_int(claims, "era", era);
+	if (fingerprint[0] != '\0')
+		claims = session_json_with_text(claims, "pol",
+										cstring_to_text(fingerprint));
 	return claims;
 }
 
@@ -123,7 +132,7 @@ session_snapshot_mint_of_row(const SessionRow *row,
 
 	session_identity_of_row(&identity, row);
 	claims = snapshot_claims(session_claims_without_reserved(added), &identity,
-							 era);
+							 era, time->policies);
 	claims = session_proof_with_times(claims, time->read_at,
 									  session_proof_seconds(due_time(row, time)));
 	/* Fetch the signer last: the claims function may reload the ring. */
@@ -233,20 +242,44 @@ fill_from_claims(SessionSnapshot *snapshot, const SessionProof *proof,
 	snapshot->should_refresh = (now - issued) * 5 >= (due - issued) * 4;
 }
 
+/* Returns whether policies were changed since the snapshot was made. */
+static bool
+has_other_policies(const SessionProof *proof)
+{
+	const char *made = session_proof_string(proof, "pol");
+
+	return strcmp(made == NULL ? "" : made,
+				  session_policies_fingerprint()) != 0;
+}
+
 /* Returns whether the row must decide although the snapshot is not due. */
 static bool
 must_check_row(const SessionProof *proof, SessionSnapshot *snapshot)
 {
 	int64		era = session_proof_integer(proof, "era", 0);
+	bool		changed = has_other_policies(proof);
 	bool		must_check = session_revocation_must_check_row(&snapshot->identity.id,
 															   session_proof_string(proof, "tok"),
 															   (uint32) era);
 
-	/* A new snapshot would be of the present era. */
-	if (must_check && session_revocation_is_outdated((uint32) era))
+	/* A new snapshot would be of the present era and policies. */
+	if (changed ||
+		(must_check && session_revocation_is_outdated((uint32) era)))
 		snapshot->should_refresh = true;
+	must_check = must_check || changed;
 	session_database_count(must_check ? SESSION_COUNT_SNAPSHOT_CHECKED : SESSION_COUNT_SNAPSHOT_ACCEPTED);
 	return must_check;
+}
+
+/* Returns whether the session is bound to an address or a user agent. */
+bool
+session_snapshot_is_bound(const SessionSnapshot *snapshot)
+{
+	SessionRules rules;
+
+	session_policies_find(&rules, snapshot->identity.tenant_id,
+						  snapshot->identity.role);
+	return session_policy_requires_binding(&rules, &session_settings);
 }
 
 /* Reads a snapshot and no table; returns false when it is none, or is due. */
@@ -323,7 +356,7 @@ session_snapshot_resolve(const char *value, size_t len,
 	 * should_refresh stays as the age of the snapshot says: the row may have
 	 * to decide about a new snapshot as well.
 	 */
-	if (session_policy_requires_binding(&session_settings) ||
+	if (session_snapshot_is_bound(snapshot) ||
 		must_check_row(&proof, snapshot))
 		return fill_from_row(snapshot, request);
 	session_activity_again(&identity->id, GetCurrentTimestamp());

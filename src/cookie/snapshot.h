@@ -9,14 +9,17 @@
 
 #include "model/identity.h"
 #include "model/policy.h"
+#include "table/policies.h"
 #include "wire/codec.h"
 #include "wire/token.h"
 
-/* The time and the era in which a row was read that a snapshot is made of. */
+/* What holds for a snapshot from before its row was read. */
 typedef struct SessionSnapshotTime
 {
 	TimestampTz read_at;		/* not after the row was read */
 	uint32		era;			/* see shared/revocation.h */
+	/* Of the policies before the row was read; see table/policies.h. */
+	char		policies[SESSION_FINGERPRINT_CHARS + 1];
 } SessionSnapshotTime;
 
 /* Returns the time for a row.  Call it before the row is read. */
@@ -67,6 +70,12 @@ extern bool session_snapshot_read(const char *value, size_t len,
 								  SessionSnapshot *snapshot);
 
 /*
+ * Returns whether the session is bound to an address or a user agent, which a
+ * snapshot does not contain.  Then the row decides.
+ */
+extern bool session_snapshot_is_bound(const SessionSnapshot *snapshot);
+
+/*
  * Returns the claims of a snapshot that the claims function had added to it.
  */
 extern Jsonb *session_snapshot_added(const SessionSnapshot *snapshot);
@@ -89,8 +98,9 @@ typedef struct SessionSnapshotRequest
  *
  *	- the snapshot is not due
  *	- its session was not ended, changed or rotated since
+ *	- no policy was changed since
  *	- the request is not sensitive
- *	- sessions are not bound to an address or a user agent
+ *	- its session is not bound to an address or a user agent
  *	- the token, if one is given, is the one that the snapshot was made for
  */
 extern bool session_snapshot_resolve(const char *value, size_t len,

@@ -24,6 +24,7 @@
 #include "engine/change.h"
 #include "model/policy.h"
 #include "table/keyring.h"
+#include "table/policies.h"
 #include "table/store.h"
 
 /* Returns whether a session is active, recorded activity included. */
@@ -69,4 +70,5 @@ session_change_check_triggers(void)
 {
 	session_store_check_triggers();
 	session_keyring_check_triggers();
+	session_policies_check_triggers();
 }

@@ -41,7 +41,7 @@ session_claims_without_reserved(Jsonb *claims)
 {
 	static const char *const reserved[] = {
 		"sid", "sub", "uid", "tid", "role", "lvl", "aut", "tok", "end", "era",
-		"iat", "exp", "nbf", "jti"
+		"pol", "iat", "exp", "nbf", "jti"
 	};
 
 	for (size_t i = 0; i < lengthof(reserved); i++)

@@ -82,6 +82,7 @@ serialize_identity(const SessionIdentity *identity)
 	put_number(&out, identity->auth_level);
 	put_number(&out, identity->authenticated_at);
 	put_number(&out, identity->expires_at);
+	put_number(&out, identity->issued_at);
 	put_context_text(&out, identity->user_id);
 	put_context_text(&out, identity->tenant_id);
 	put_context_text(&out, identity->role);
@@ -164,6 +165,7 @@ parse_identity(const char *source)
 	identity->auth_level = (int32) take_number(&reader);
 	identity->authenticated_at = take_number(&reader);
 	identity->expires_at = take_number(&reader);
+	identity->issued_at = take_number(&reader);
 	identity->user_id = take_context_text(&reader);
 	identity->tenant_id = take_context_text(&reader);
 	identity->role = take_context_text(&reader);

@@ -103,6 +103,9 @@ static const Entry functions[] = {
 	{"session_key_rotate", ADMIN},
 	{"session_levels", ADMIN | MONITOR},
 	{"session_list", ADMIN},
+	{"session_policy_drop", ADMIN},
+	{"session_policy_set", ADMIN},
+	{"session_revoke_all", ADMIN},
 	{"session_revoke_id", ADMIN},
 	{"session_revoke_ids", ADMIN},
 	{"session_revoke_tenant", ADMIN},
@@ -118,6 +121,7 @@ static const Entry relations[] = {
 	{"directory", ADMIN},
 	{"events", ADMIN},
 	{"grants", ADMIN | MONITOR},
+	{"policies", ADMIN},
 	{"privileges", ADMIN | MONITOR},
 	{"stats", MONITOR},
 };

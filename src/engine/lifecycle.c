@@ -37,6 +37,7 @@
 #include "model/random.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
+#include "table/policies.h"
 #include "table/store.h"
 
 /* Microseconds between 1970 and 2000. */
@@ -337,15 +338,20 @@ keep_live(List *rows)
 }
 
 /*
- * Returns the limit on a user's sessions, 0 if there is none.  If there is
- * one, locks the user and tenant, so that no other transaction adds a session
- * of that user until this one ends.
+ * Returns the limit on a user's sessions when one of a role is added, 0 if
+ * there is none.  `asked` is what the caller asks for, or -1.  If there is a
+ * limit, locks the user and tenant, so that no other transaction adds a
+ * session of that user until this one ends.
  */
 static int
-hold_user(const text *user_id, const text *tenant_id, int limit)
+hold_user(const text *user_id, const text *tenant_id, const text *role,
+		  int asked)
 {
-	if (limit < 0)
-		limit = session_settings.max_sessions;
+	SessionRules rules;
+	int			limit;
+
+	session_policies_find(&rules, tenant_id, role);
+	limit = session_policy_limit(&rules, &session_settings, asked);
 	if (limit == 0 || user_id == NULL)
 		return 0;
 	session_store_lock_user(user_id, tenant_id);
@@ -439,7 +445,8 @@ session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
 	/* 1 is the default of the argument, so it may not have been asked for. */
 	if (options->auth_level != 1)
 		check_level(options->user_id, options->auth_level);
-	limit = hold_user(options->user_id, options->tenant_id, options->max_sessions);
+	limit = hold_user(options->user_id, options->tenant_id, options->role,
+					  options->max_sessions);
 	evict_sessions(find_surplus(options->user_id, options->tenant_id, limit));
 	now = GetCurrentTimestamp();
 
@@ -455,6 +462,7 @@ session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
 	row->tenant_id = options->tenant_id;
 	row->role = options->role;
 	row->auth_level = options->user_id == NULL ? 0 : options->auth_level;
+	session_policies_find(&row->rules, row->tenant_id, row->role);
 	row->data = session_content_stored(row, options->data);
 	row->ip = options->ip;
 	row->user_agent = options->user_agent;
@@ -625,10 +633,28 @@ check_same_user(const SessionRow *row, const text *user_id)
 						 "other user.")));
 }
 
+/*
+ * Applies the rules of the tenant and role that a session has now.  The end of
+ * earlier sessions of that tenant or role does not end it, but the end of
+ * those that it was one of before does, even in this moment.
+ */
+static void
+adopt_rules(SessionRow *row, const SessionRow *before)
+{
+	SessionRules left;
+
+	/* In this order: what has ended everybody must not look new. */
+	session_policies_find(&row->rules, row->tenant_id, row->role);
+	session_policies_find(&left, before->tenant_id, before->role);
+	if (!session_policy_has_ended(&left, row->created_at))
+		session_policy_move(row);
+}
+
 /* Applies a change of user, role and level to a row. */
 static void
 apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 {
+	SessionRow	before = *row;
 	bool		proves = row->user_id == NULL && change->user_id != NULL;
 
 	if (proves)
@@ -638,6 +664,7 @@ apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 	}
 	if (change->role != NULL)
 		row->role = change->role;
+	adopt_rules(row, &before);
 	if (change->auth_level >= 0)
 	{
 		check_level(row->user_id, change->auth_level);
@@ -670,7 +697,9 @@ session_lifecycle_regenerate(const SessionToken *token,
 	}
 	if (change->user_id != NULL && row->user_id == NULL)
 	{
-		int			limit = hold_user(change->user_id, row->tenant_id, -1);
+		int			limit = hold_user(change->user_id, row->tenant_id,
+									  change->role != NULL ? change->role :
+									  row->role, -1);
 
 		/* The session may have ended during the wait. */
 		if (find_session(token, row) != SESSION_ACTIVE)

@@ -27,6 +27,8 @@ typedef struct SessionIdentity
 	TimestampTz authenticated_at;	/* SESSION_NO_TIME = not known */
 	TimestampTz expires_at;		/* deadline of the session token or the
 								 * cookie; DT_NOEND = none */
+	int64		issued_at;		/* of a cookie, in seconds since 1970; the
+								 * least number = not known */
 	text	   *claims;			/* a JSON object, in the server's encoding */
 
 	/*

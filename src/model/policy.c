@@ -63,6 +63,86 @@ round_up_to_hour(TimestampTz moment)
 }
 
 /*
+ * Rules
+ */
+
+/* Adds what a row says to what more specific rows say. */
+void
+session_policy_add_rules(SessionRules *rules, const SessionRules *row)
+{
+	int			news = row->says & ~rules->says;
+
+	if ((news & SESSION_RULE_LIFETIME) != 0)
+		rules->lifetime = row->lifetime;
+	if ((news & SESSION_RULE_IDLE_TIMEOUT) != 0)
+		rules->idle_timeout = row->idle_timeout;
+	if ((news & SESSION_RULE_MAX_SESSIONS) != 0)
+		rules->max_sessions = row->max_sessions;
+	if ((news & SESSION_RULE_BIND_IP) != 0)
+		rules->bind_ip = row->bind_ip;
+	if ((news & SESSION_RULE_BIND_USER_AGENT) != 0)
+		rules->bind_user_agent = row->bind_user_agent;
+	if ((news & SESSION_RULE_VALID_AFTER) != 0)
+		rules->valid_after = row->valid_after;
+	else if ((row->says & SESSION_RULE_VALID_AFTER) != 0)
+		rules->valid_after = Max(rules->valid_after, row->valid_after);
+	rules->says |= news;
+}
+
+/* Returns whether the rules have ended what was created at a time. */
+bool
+session_policy_has_ended(const SessionRules *rules, TimestampTz created_at)
+{
+	return (rules->says & SESSION_RULE_VALID_AFTER) != 0 &&
+		created_at <= rules->valid_after;
+}
+
+/* Returns the time at which a session is created now. */
+TimestampTz
+session_policy_creation(const SessionRules *rules, TimestampTz now)
+{
+	if (session_policy_has_ended(rules, now))
+		return time_after(rules->valid_after, 1);
+	return now;
+}
+
+/* Returns the limit on a user's sessions, 0 for none. */
+int
+session_policy_limit(const SessionRules *rules,
+					 const SessionSettings *settings, int asked)
+{
+	bool		ruled = (rules->says & SESSION_RULE_MAX_SESSIONS) != 0;
+
+	if (asked < 0)
+		return ruled ? rules->max_sessions : settings->max_sessions;
+	if (!ruled || rules->max_sessions == 0)
+		return asked;
+	return asked == 0 ? rules->max_sessions : Min(asked, rules->max_sessions);
+}
+
+/* Returns how addresses are compared. */
+SessionBindIp
+session_policy_bind_ip(const SessionRules *rules,
+					   const SessionSettings *settings)
+{
+	return (rules->says & SESSION_RULE_BIND_IP) != 0 ? rules->bind_ip :
+		settings->bind_ip;
+}
+
+/* Returns whether user agents are compared. */
+bool
+session_policy_bind_user_agent(const SessionRules *rules,
+							   const SessionSettings *settings)
+{
+	return (rules->says & SESSION_RULE_BIND_USER_AGENT) != 0 ?
+		rules->bind_user_agent : settings->bind_user_agent;
+}
+
+/*
+ * Life
+ */
+
+/*
  * Returns a deadline, or the session's cap or last refresh if that is earlier.
  */
 static TimestampTz
@@ -82,27 +162,60 @@ is_refreshable(const SessionRow *row)
 	return row->refresh_expires_at != SESSION_NO_TIME;
 }
 
-/* Returns the earlier of a hard deadline and the end of the idle timeout. */
+/* Returns the last hard deadline that the session itself has. */
 static TimestampTz
-cap_at_idle(const SessionRow *row, TimestampTz deadline)
+own_deadline(const SessionRow *row)
 {
-	if (row->idle_timeout == 0)
+	return is_refreshable(row) ? row->refresh_expires_at : row->expires_at;
+}
+
+/*
+ * Returns a hard deadline, or the end of the lifetime that the rules give the
+ * session if that is earlier.  The lifetime starts again with a refresh, but
+ * not that of a refreshable session, whose refreshes only replace its tokens.
+ */
+static TimestampTz
+cap_at_rules(const SessionRow *row, TimestampTz deadline)
+{
+	TimestampTz start = row->created_at;
+
+	if (row->rules.lifetime == 0)
 		return deadline;
-	return Min(deadline, time_after(row->last_seen_at, row->idle_timeout));
+	if (!is_refreshable(row))
+		start = Max(start, row->refreshed_at);
+	return Min(deadline, time_after(start, row->rules.lifetime));
+}
+
+/* Returns the idle timeout of the session or its rules; 0 = none. */
+static int64
+idle_timeout(const SessionRow *row)
+{
+	if (row->idle_timeout == 0 || row->rules.idle_timeout == 0)
+		return Max(row->idle_timeout, row->rules.idle_timeout);
+	return Min(row->idle_timeout, row->rules.idle_timeout);
+}
+
+/* Returns the earlier of a hard deadline and the end of an idle timeout. */
+static TimestampTz
+cap_at_idle(const SessionRow *row, TimestampTz deadline, int64 idle)
+{
+	if (idle == 0)
+		return deadline;
+	return Min(deadline, time_after(row->last_seen_at, idle));
 }
 
 /* Returns the status of a session, by the last deadline it can reach. */
 SessionStatus
 session_policy_life(const SessionRow *row, TimestampTz now)
 {
-	TimestampTz end = is_refreshable(row) ? row->refresh_expires_at :
-	row->expires_at;
+	TimestampTz end = cap_at_rules(row, own_deadline(row));
 
-	if (row->revoked_at != SESSION_NO_TIME)
+	if (row->revoked_at != SESSION_NO_TIME ||
+		session_policy_has_ended(&row->rules, row->created_at))
 		return SESSION_REVOKED;
 	if (now >= end)
 		return SESSION_EXPIRED;
-	if (now >= cap_at_idle(row, end))
+	if (now >= cap_at_idle(row, end, idle_timeout(row)))
 		return SESSION_IDLE;
 	return SESSION_ACTIVE;
 }
@@ -113,7 +226,7 @@ session_policy_status(const SessionRow *row, TimestampTz now)
 {
 	SessionStatus life = session_policy_life(row, now);
 
-	if (life == SESSION_ACTIVE && now >= row->expires_at)
+	if (life == SESSION_ACTIVE && now >= cap_at_rules(row, row->expires_at))
 		return SESSION_EXPIRED;
 	return life;
 }
@@ -122,15 +235,16 @@ session_policy_status(const SessionRow *row, TimestampTz now)
 TimestampTz
 session_policy_deadline(const SessionRow *row)
 {
-	return cap_at_idle(row, row->expires_at);
+	return cap_at_idle(row, cap_at_rules(row, row->expires_at),
+					   idle_timeout(row));
 }
 
 /* Returns when the session ends, if it is not used again. */
 TimestampTz
 session_policy_end(const SessionRow *row)
 {
-	return cap_at_idle(row, is_refreshable(row) ? row->refresh_expires_at :
-					   row->expires_at);
+	return cap_at_idle(row, cap_at_rules(row, own_deadline(row)),
+					   idle_timeout(row));
 }
 
 /*
@@ -221,10 +335,12 @@ same_prefix(const uint8 *a, const uint8 *b, int bits)
 }
 
 /*
- * Returns whether two addresses are the same, as "session.bind_ip" compares.
+ * Returns whether two addresses are the same, as "session.bind_ip" or a policy
+ * compares.
  */
 static bool
-same_address(const inet *a, const inet *b, const SessionSettings *settings)
+same_address(const inet *a, const inet *b, SessionBindIp how,
+			 const SessionSettings *settings)
 {
 	int			a_len;
 	int			b_len;
@@ -238,7 +354,7 @@ same_address(const inet *a, const inet *b, const SessionSettings *settings)
 	b_bytes = session_policy_address(b, &b_len);
 	if (a_len != b_len)
 		return false;
-	if (settings->bind_ip == SESSION_BIND_EXACT)
+	if (how == SESSION_BIND_EXACT)
 		bits = a_len * 8;
 	else
 		bits = a_len == 4 ? settings->bind_ip_prefix_v4 :
@@ -256,11 +372,13 @@ same_text(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
-/* Returns whether sessions are bound to an address or a user agent. */
+/* Returns whether a session is bound to an address or a user agent. */
 bool
-session_policy_requires_binding(const SessionSettings *settings)
+session_policy_requires_binding(const SessionRules *rules,
+								const SessionSettings *settings)
 {
-	return settings->bind_ip != SESSION_BIND_OFF || settings->bind_user_agent;
+	return session_policy_bind_ip(rules, settings) != SESSION_BIND_OFF ||
+		session_policy_bind_user_agent(rules, settings);
 }
 
 /* Returns whether a request matches the binding of its session. */
@@ -269,10 +387,12 @@ session_policy_matches_binding(const SessionRow *row,
 							   const SessionSettings *settings,
 							   const SessionBinding *binding)
 {
-	if (settings->bind_ip != SESSION_BIND_OFF &&
-		!same_address(row->ip, binding->ip, settings))
+	SessionBindIp how = session_policy_bind_ip(&row->rules, settings);
+
+	if (how != SESSION_BIND_OFF &&
+		!same_address(row->ip, binding->ip, how, settings))
 		return false;
-	return !settings->bind_user_agent ||
+	return !session_policy_bind_user_agent(&row->rules, settings) ||
 		same_text(row->user_agent, binding->user_agent);
 }
 
@@ -293,10 +413,11 @@ session_policy_touch_age(const SessionRow *row,
 						 const SessionSettings *settings)
 {
 	int64		age = SECONDS(settings->update_age);
+	int64		idle = idle_timeout(row);
 
 	/* A session in use must not become idle because a use was not written. */
-	if (row->idle_timeout != 0)
-		age = Min(age, row->idle_timeout / 2);
+	if (idle != 0)
+		age = Min(age, idle / 2);
 	return age;
 }
 
@@ -327,6 +448,16 @@ session_policy_touch_is_news(const SessionRow *row,
 }
 
 /*
+ * Returns when the session would end without rules.  The row stays until then:
+ * rules change, and the row does not change with them.
+ */
+static TimestampTz
+own_end(const SessionRow *row)
+{
+	return cap_at_idle(row, own_deadline(row), row->idle_timeout);
+}
+
+/*
  * Moves purge_at to or after the end of the session.  The column is indexed,
  * so an update that moves it is not HOT.  So when it has to move, it moves one
  * hour further than necessary, and a session in constant use moves it only
@@ -335,7 +466,7 @@ session_policy_touch_is_news(const SessionRow *row,
 static void
 set_purge_at(SessionRow *row)
 {
-	TimestampTz end = session_policy_end(row);
+	TimestampTz end = own_end(row);
 
 	if (row->purge_at < round_up_to_hour(end))
 		row->purge_at = round_up_to_hour(time_after(end, USECS_PER_HOUR));
@@ -350,6 +481,7 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	int64		lifetime = lifetimes->lifetime;
 	int64		idle = lifetimes->idle_timeout;
 
+	now = session_policy_creation(&row->rules, now);
 	if (lifetime == 0)
 		lifetime = SECONDS(lifetimes->refreshable ? settings->access_lifetime :
 						   settings->lifetime);
@@ -381,8 +513,15 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	row->idle_timeout = idle;
 	/* Uses move the end of a session with an idle timeout: leave an hour. */
 	row->purge_at =
-		round_up_to_hour(time_after(session_policy_end(row),
+		round_up_to_hour(time_after(own_end(row),
 									idle == 0 ? 0 : USECS_PER_HOUR));
+}
+
+/* Makes a session one that was created after the end of earlier ones. */
+void
+session_policy_move(SessionRow *row)
+{
+	row->created_at = session_policy_creation(&row->rules, row->created_at);
 }
 
 /* Records a use of the session. */

@@ -50,6 +50,50 @@ extern pg_nodiscard bool session_policy_usecs(int64 *usecs,
 											  const Interval *interval);
 
 /*
+ * Rules
+ *
+ * What rows of session.policies say about a session.  About each point the
+ * most specific row that says something about it counts: that of the tenant
+ * and the role, of the tenant, of the role, of everybody, and then the
+ * settings.  valid_after is the exception: the latest of all rows counts, so
+ * that the row of a tenant does not undo the end of all sessions.
+ */
+
+/*
+ * Adds what a row says to what more specific rows say.
+ */
+extern void session_policy_add_rules(SessionRules *rules,
+									 const SessionRules *row);
+
+/*
+ * Returns whether the rules have ended what was created, or issued, at a time.
+ */
+extern bool session_policy_has_ended(const SessionRules *rules,
+									 TimestampTz created_at);
+
+/*
+ * Returns the time at which a session is created now: later than the end of
+ * earlier ones, even if the clock was set back.
+ */
+extern TimestampTz session_policy_creation(const SessionRules *rules,
+										   TimestampTz now);
+
+/*
+ * Returns the limit on a user's sessions, 0 for none.  `asked` is what the
+ * caller asks for, or -1.  It does not raise the limit of the rules.
+ */
+extern int	session_policy_limit(const SessionRules *rules,
+								 const SessionSettings *settings, int asked);
+
+/* Returns how addresses are compared. */
+extern SessionBindIp session_policy_bind_ip(const SessionRules *rules,
+											const SessionSettings *settings);
+
+/* Returns whether user agents are compared. */
+extern bool session_policy_bind_user_agent(const SessionRules *rules,
+										   const SessionSettings *settings);
+
+/*
  * Returns whether the session is alive, or why not.  A refreshable session is
  * alive while it can be refreshed, even after its session token has expired.
  * Never returns SESSION_BINDING.
@@ -82,12 +126,14 @@ extern const inet *session_policy_stored_ip(const inet *ip,
 											const SessionSettings *settings,
 											inet *room);
 
-/* Returns whether sessions are bound to an address or a user agent. */
-extern bool session_policy_requires_binding(const SessionSettings *settings);
+/* Returns whether a session is bound to an address or a user agent. */
+extern bool session_policy_requires_binding(const SessionRules *rules,
+											const SessionSettings *settings);
 
 /*
  * Returns whether a request matches the binding of a session: the address and
- * user agent that it was created with, as far as the settings compare them.
+ * user agent that it was created with, as far as its rules and the settings
+ * compare them.
  */
 extern bool session_policy_matches_binding(const SessionRow *row,
 										   const SessionSettings *settings,
@@ -131,13 +177,19 @@ extern bool session_policy_touch_is_news(const SessionRow *row,
 										 TimestampTz now);
 
 /*
- * Sets all times of a new session.  "authenticated" says whether a user has
- * logged in.
+ * Sets all times of a new session, whose rules are set.  "authenticated" says
+ * whether a user has logged in.
  */
 extern void session_policy_open(SessionRow *row,
 								const SessionSettings *settings,
 								const SessionLifetimes *lifetimes,
 								bool authenticated, TimestampTz now);
+
+/*
+ * Makes a session, whose tenant or role has changed, one that was created
+ * after the end of earlier sessions of that tenant and role.
+ */
+extern void session_policy_move(SessionRow *row);
 
 /* Records a use of the session. */
 extern void session_policy_touch(SessionRow *row, TimestampTz now);

@@ -19,6 +19,29 @@
 /* The value of a time that is SQL NULL. */
 #define SESSION_NO_TIME DT_NOBEGIN
 
+/* What rows of session.policies can say about a session; bits of a set. */
+#define SESSION_RULE_LIFETIME 0x01
+#define SESSION_RULE_IDLE_TIMEOUT 0x02
+#define SESSION_RULE_MAX_SESSIONS 0x04
+#define SESSION_RULE_BIND_IP 0x08
+#define SESSION_RULE_BIND_USER_AGENT 0x10
+#define SESSION_RULE_VALID_AFTER 0x20
+
+/*
+ * What one row of session.policies says, or what all rows that apply to a
+ * session say together.  Zeros say nothing.
+ */
+typedef struct SessionRules
+{
+	int			says;			/* the members below that are set */
+	int64		lifetime;		/* microseconds */
+	int64		idle_timeout;	/* microseconds; 0 = none */
+	int32		max_sessions;	/* 0 = no limit */
+	int			bind_ip;		/* SessionBindIp */
+	bool		bind_user_agent;
+	TimestampTz valid_after;	/* sessions created until then are over */
+} SessionRules;
+
 typedef struct SessionRow
 {
 	ItemPointerData tid;		/* the version that was read */
@@ -53,6 +76,8 @@ typedef struct SessionRow
 	TimestampTz revoked_at;		/* SESSION_NO_TIME = not revoked */
 	text	   *revoked_reason;
 	TimestampTz purge_at;
+
+	SessionRules rules;			/* of its tenant and role when it was read */
 } SessionRow;
 
 #endif							/* SESSION_ROW_H */

@@ -17,12 +17,14 @@
 
 #include "audit/event.h"
 #include "compat.h"
+#include "cookie/proof.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
 #include "engine/lifecycle.h"
 #include "model/policy.h"
 #include "request/identity.h"
 #include "table/denylist.h"
+#include "table/policies.h"
 #include "table/store.h"
 
 /* Sets the claims of an identity with a row. */
@@ -54,13 +56,16 @@ row_holds(SessionIdentity *identity)
 	return true;
 }
 
-/* Returns whether the cookie has neither expired nor been denied. */
+/* Returns whether the cookie has not expired, been ended or been denied. */
 static bool
 cookie_holds(const SessionIdentity *identity)
 {
 	SessionDenylistKey key;
+	SessionRules rules;
 
+	session_policies_find(&rules, identity->tenant_id, identity->role);
 	return GetCurrentTimestamp() < identity->expires_at &&
+		identity->issued_at >= session_proof_earliest(&rules) &&
 		session_denylist_parse_key(&key, identity->proof) &&
 		!session_denylist_has(&key);
 }

@@ -9,7 +9,7 @@
  * Rules:
  * - A credential that cannot be proven is invalid, and raises no error.
  * - A snapshot counts only beside the token it was made for, and never on a
- *	 sensitive path.  It does not count either while sessions are bound to an
+ *	 sensitive path.  It does not count either while its session is bound to an
  *	 address or a user agent, because it does not contain them.
  */
 #include "postgres.h"
@@ -67,7 +67,8 @@ prove_by_row(const SessionRequest *request, const SessionToken *token,
 	added = session_claims_added(&row);
 	session_identity_of_row(identity, &row);
 	session_identity_complete(identity, added);
-	if (want_snapshot)
+	if (want_snapshot &&
+		!session_policy_requires_binding(&row.rules, &session_settings))
 		send_snapshot(&row, &time, added);
 	return SESSION_PROVE_PROVEN;
 }
@@ -109,7 +110,8 @@ prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
 	bool		fresh = read_snapshot(request, token, &snapshot) &&
 	!snapshot.should_refresh;
 
-	if (!fresh || snapshot.must_check_row || is_sensitive())
+	if (!fresh || snapshot.must_check_row || is_sensitive() ||
+		session_snapshot_is_bound(&snapshot))
 		return prove_by_row(request, token, identity, !fresh);
 	session_activity_again(&snapshot.identity.id, GetCurrentTimestamp());
 	*identity = snapshot.identity;
@@ -166,7 +168,7 @@ session_prove_request(SessionIdentity *identity)
 		return SESSION_PROVE_INVALID;
 	}
 	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
-		!request.from_header && !session_policy_requires_binding(&session_settings))
+		!request.from_header)
 		verdict = prove_by_snapshot(&request, &token, identity);
 	else
 		verdict = prove_by_row(&request, &token, identity, false);

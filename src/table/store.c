@@ -45,6 +45,7 @@
 #include "model/digest.h"
 #include "model/policy.h"
 #include "shared/revocation.h"
+#include "table/policies.h"
 #include "table/store.h"
 #include "table/table.h"
 
@@ -214,7 +215,8 @@ session_store_idle_timeout(const Interval *interval)
 
 /*
  * Fills the row from the slot's tuple, which is copied into the current memory
- * context.  The data is left out where only the life of the session matters.
+ * context, and sets the rules that apply to it now.  The data is left out
+ * where only the life of the session matters.
  */
 static void
 load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
@@ -266,6 +268,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->revoked_at = TIME_OR_NONE(COL_REVOKED_AT);
 	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
 	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
+	session_policies_find(&row->rules, row->tenant_id, row->role);
 
 #undef TEXT_OR_NULL
 #undef BYTEA_OR_NULL
@@ -755,7 +758,8 @@ static RowStatement data_statement = {
 static const int state_params[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_ROLE, COL_AUTH_LEVEL,
 	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
-	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT
+	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT,
+	COL_CREATED_AT
 };
 
 static RowStatement state_statement = {
@@ -765,7 +769,7 @@ static RowStatement state_statement = {
 	.statement.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
 	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
 	" last_seen_at = $8, expires_at = $9, purge_at = $10, refresh_key = $11,"
-	" refresh_generation = $12, rotated_at = $13"
+	" refresh_generation = $12, rotated_at = $13, created_at = $14"
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 

@@ -26,6 +26,7 @@ INSERT INTO given_to VALUES
     ('session_refresh', 'token', 'pg_temp.setting(''refresh_token'')'), ('session_regenerate', 'user_id', '''bob'''),
     ('session_revoke_id', 'id', 'pg_temp.setting(''id'')::uuid'), ('session_cookie_header', 'name', '''__Secure-other'''),
     ('session_cookie_validate', 'cookie', 'pg_temp.setting(''snapshot'')'), ('session_cookie_validate', 'token', 'pg_temp.setting(''ended'')'),
+    ('session_policy_set', 'bind_ip', '''exact'''), ('session_policy_set', 'bind_user_agent', 'true'),
     ('session_cookie_decode', 'cookie', 'pg_temp.setting(''cookie'')'),
     ('session_cookie_revoke', 'cookie', 'pg_temp.setting(''cookie'')');
 CREATE FUNCTION pg_temp.setting(name text) RETURNS text LANGUAGE sql AS $$ SELECT current_setting('test.' || name) $$;
@@ -82,6 +83,7 @@ BEGIN
         (SELECT string_agg(to_jsonb(t)::text, E'\n' ORDER BY t.purpose, t.created_at) FROM session.keys AS t),
         (SELECT string_agg((to_jsonb(t) - 'id')::text, E'\n' ORDER BY t.id) FROM session.events AS t),
         (SELECT string_agg(to_jsonb(t)::text, E'\n') FROM session.denylist AS t),
+        (SELECT string_agg((to_jsonb(t) - 'id')::text, E'\n' ORDER BY t.tenant_id, t.role) FROM session.policies AS t),
         (SELECT string_agg(pg_get_triggerdef(t.oid), E'\n' ORDER BY t.tgname) FROM pg_trigger AS t WHERE t.tgrelid = 'app_users'::regclass));
     RAISE EXCEPTION USING ERRCODE = 'RB000', MESSAGE = pg_temp.steady(said);
 EXCEPTION
@@ -100,6 +102,8 @@ SELECT set_config('test.token', token, false) IS NOT NULL AND set_config('test.i
   FROM session_create('alice', '{"a": 1}', 'acme', current_user, '192.0.2.1', 'Firefox');
 SELECT set_config('test.snapshot', session_cookie_issue(current_setting('test.token')), false) <> '' AS made,
        set_config('test.cookie', session_cookie_encode('{"a": 1}'), false) <> '' AS made;
+SELECT count(session_policy_set(tenant_id, role, max_sessions => 1000)) AS policies
+  FROM (VALUES (NULL, NULL), ('other', NULL), (NULL, 'other')) AS p (tenant_id, role);
 
 -- Each call runs in a transaction of its own.  session_cookie_validate comes
 -- first: after a change of its session was rolled back, a snapshot is also

@@ -133,6 +133,7 @@ BEGIN
                                                WHEN 'role' THEN
                                                    CASE p.proname WHEN 'session_grant'
                                                         THEN 'current_user::regrole' ELSE 'NULL' END
+                                               WHEN 'lifetime' THEN '''1 hour'''
                                                WHEN 'level' THEN '''app'''
                                                WHEN 'payload' THEN '''{"n": 5}'''
                                                WHEN 'cookie' THEN
@@ -151,7 +152,9 @@ BEGIN
                                                WHEN 'idle_timeout' THEN '''1 hour'''
                                                ELSE CASE WHEN name LIKE '%\_at' THEN 'now()' END END, ', ')
                      FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
-                    WHERE a.n <= p.pronargs - p.pronargdefaults OR (a.n <= p.pronargs AND a.name = 'token')))
+                    WHERE a.n <= p.pronargs - p.pronargdefaults OR (a.n <= p.pronargs AND a.name = 'token')
+                       -- A policy, and the end of all sessions, of another tenant.
+                       OR (p.proname ~ 'policy_set|revoke_all' AND a.name IN ('tenant_id', 'lifetime'))))
       INTO call FROM extension_functions p WHERE p.oid = function;
     PERFORM session_authenticate(token);
     EXECUTE call INTO answer USING token, id;
@@ -165,7 +168,7 @@ SELECT p.proname,
        CASE WHEN outcome ~ '^[\w-]+(\.[\w-]*){1,4}$' THEN 'a cookie'
             WHEN outcome ~ '^{"n": 5, .*"jti": ' THEN 'a payload'
             WHEN outcome ~ '^(a row, ){9}' THEN 'many rows'
-            WHEN p.prorettype = 'timestamptz'::regtype AND outcome <> 'NULL' THEN 'a time'
+            WHEN p.prorettype = 'timestamptz'::regtype AND outcome !~ '^(NULL$|[0-9A-Z]{5} )' THEN 'a time'
             ELSE replace(outcome, current_setting('test.id'), 'the id') END AS outcome
   FROM extension_functions p,
        pg_temp.call(p.oid, current_setting('test.token'), current_setting('test.id')::uuid) AS outcome

@@ -18,6 +18,9 @@ INSERT INTO calls VALUES
     ('keys', 'session_cookie_decode(:c)'), ('keys', 'session_create(refreshable => true)'),
     ('denylist', 'session_cookie_revoke(:c)'), ('denylist', 'session_cookie_decode(:c)'),
     ('denylist', 'session_cookie_decode(:u)'),
+    ('policies', 'session_validate(:t)'), ('policies', 'session_policy_set(lifetime => ''1 hour'')'),
+    ('policies', 'session_policy_drop()'), ('policies', 'session_revoke_all(tenant_id => ''other'')'),
+    ('policies', 'session_cookie_decode(:c)'),
     ('events', 'session_create(''ada'')'), ('events', 'session_revoke(:t)'),
     ('origins', 'session_create(''ada'', ip => ''192.0.2.1'')');
 
@@ -138,7 +141,7 @@ CREATE TEMP TABLE needed AS
 SELECT c.relname AS relation, i.indexrelid::regclass AS index, coalesce(k.conname, '') AS constraint,
        pg_get_indexdef(i.indexrelid) AS definition
   FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid LEFT JOIN pg_constraint k ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid
- WHERE c.relnamespace = 'session'::regnamespace AND i.indexrelid <> 'session.events_user_id_idx'::regclass;
+ WHERE c.relnamespace = 'session'::regnamespace AND i.indexrelid <> ALL ('{session.events_user_id_idx,session.policies_pkey}'::regclass[]);
 CREATE FUNCTION pg_temp.dropping(n needed) RETURNS text LANGUAGE sql AS $$
     SELECT CASE n.constraint WHEN '' THEN 'DROP INDEX ' || n.index
                 ELSE format('ALTER TABLE session.%%t DROP CONSTRAINT %I', n.constraint) END || ';'

@@ -724,6 +724,300 @@ test_rotation(void)
 	}
 }
 
+/* A row of session.policies, NULL where it says nothing. */
+typedef struct RuleCase
+{
+	const char *title;
+	SessionRules rows[4];		/* most specific first */
+	SessionRules sum;
+} RuleCase;
+
+#define LIFE(n) {.says = SESSION_RULE_LIFETIME,.lifetime = (n)}
+#define IDLE(n) {.says = SESSION_RULE_IDLE_TIMEOUT,.idle_timeout = (n)}
+#define MOST(n) {.says = SESSION_RULE_MAX_SESSIONS,.max_sessions = (n)}
+#define BIND(how) {.says = SESSION_RULE_BIND_IP,.bind_ip = SESSION_BIND_##how}
+#define AGENT(on) {.says = SESSION_RULE_BIND_USER_AGENT,.bind_user_agent = (on)}
+#define AFTER(at) {.says = SESSION_RULE_VALID_AFTER,.valid_after = (at)}
+#define NOTHING {.says = 0}
+
+/* Which row of session.policies counts for each point. */
+static void
+test_precedence(void)
+{
+	static const RuleCase rows[] =
+	{
+		{"no row says nothing",
+		{NOTHING, NOTHING, NOTHING, NOTHING}, NOTHING},
+		{"the row of the tenant and the role counts first",
+		{LIFE(1), LIFE(2), LIFE(3), LIFE(4)}, LIFE(1)},
+		{"the row of the tenant counts second",
+		{NOTHING, LIFE(2), LIFE(3), LIFE(4)}, LIFE(2)},
+		{"the row of the role counts third",
+		{NOTHING, NOTHING, LIFE(3), LIFE(4)}, LIFE(3)},
+		{"the row of everybody counts last",
+		{NOTHING, NOTHING, NOTHING, LIFE(4)}, LIFE(4)},
+		{"a longer lifetime of a more specific row counts",
+		{NOTHING, LIFE(9), NOTHING, LIFE(4)}, LIFE(9)},
+		{"no idle timeout of a more specific row counts",
+		{IDLE(0), IDLE(5), NOTHING, NOTHING}, IDLE(0)},
+		{"no limit of a more specific row counts",
+		{NOTHING, MOST(0), NOTHING, MOST(3)}, MOST(0)},
+		{"a looser binding of a more specific row counts",
+		{NOTHING, BIND(OFF), BIND(EXACT), BIND(SUBNET)}, BIND(OFF)},
+		{"no binding of a more specific row counts",
+		{NOTHING, AGENT(false), NOTHING, AGENT(true)}, AGENT(false)},
+		{"the latest end of all rows counts: of everybody",
+		{AFTER(1), AFTER(3), AFTER(2), AFTER(4)}, AFTER(4)},
+		{"the latest end of all rows counts: of the tenant",
+		{NOTHING, AFTER(5), AFTER(2), AFTER(4)}, AFTER(5)},
+		{"an end before 2000 counts as well",
+		{NOTHING, AFTER(-5), NOTHING, NOTHING}, AFTER(-5)},
+		{"each point counts for itself",
+			{
+				LIFE(1), IDLE(2), BIND(EXACT),
+				{
+					.says = SESSION_RULE_LIFETIME | SESSION_RULE_IDLE_TIMEOUT |
+					SESSION_RULE_MAX_SESSIONS | SESSION_RULE_BIND_IP |
+					SESSION_RULE_BIND_USER_AGENT | SESSION_RULE_VALID_AFTER,
+					.lifetime = 7,.idle_timeout = 7,.max_sessions = 7,
+					.bind_ip = SESSION_BIND_OFF,.bind_user_agent = true,
+					.valid_after = 7
+				}
+			},
+			{
+				.says = SESSION_RULE_LIFETIME | SESSION_RULE_IDLE_TIMEOUT |
+				SESSION_RULE_MAX_SESSIONS | SESSION_RULE_BIND_IP |
+				SESSION_RULE_BIND_USER_AGENT | SESSION_RULE_VALID_AFTER,
+				.lifetime = 1,.idle_timeout = 2,.max_sessions = 7,
+				.bind_ip = SESSION_BIND_EXACT,.bind_user_agent = true,
+				.valid_after = 7
+			}
+		},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		const SessionRules *want = &rows[i].sum;
+		SessionRules sum = {0};
+
+		for (size_t n = 0; n < lengthof(rows[i].rows); n++)
+			session_policy_add_rules(&sum, &rows[i].rows[n]);
+		tap_ok(sum.says == want->says && sum.lifetime == want->lifetime &&
+			   sum.idle_timeout == want->idle_timeout &&
+			   sum.max_sessions == want->max_sessions &&
+			   sum.bind_ip == want->bind_ip &&
+			   sum.bind_user_agent == want->bind_user_agent &&
+			   sum.valid_after == want->valid_after, rows[i].title);
+	}
+}
+
+/* The smaller of the deadlines of a session and of its rules. */
+static void
+test_minimum(void)
+{
+	static const struct
+	{
+		const char *title;
+		int64		expires_at;
+		int64		idle_timeout;
+		int64		refreshed_at;
+		int64		refresh_expires_at;
+		int64		lifetime;	/* of the rules; 0 = none */
+		int64		rule_idle;	/* of the rules; 0 = none */
+		int64		deadline;	/* of the session token */
+		int64		end;		/* of the session */
+	}			rows[] =
+	{
+		{"without rules the session's own deadline counts",
+		ZERO + 100, 0, NONE, NONE, 0, 0, ZERO + 100, ZERO + 100},
+		{"a shorter lifetime of the rules counts",
+		ZERO + 100, 0, NONE, NONE, 60, 0, ZERO + 60, ZERO + 60},
+		{"a longer lifetime of the rules lengthens nothing",
+		ZERO + 100, 0, NONE, NONE, 200, 0, ZERO + 100, ZERO + 100},
+		{"the lifetime of the rules starts with the last refresh",
+		ZERO + 190, 0, ZERO + 90, NONE, 60, 0, ZERO + 150, ZERO + 150},
+		{"a sliding session gets a hard deadline",
+		DT_NOEND, 30, NONE, NONE, 20, 0, ZERO + 20, ZERO + 20},
+		{"a sliding session keeps a shorter idle timeout",
+		DT_NOEND, 30, NONE, NONE, 60, 0, ZERO + 30, ZERO + 30},
+		{"a shorter idle timeout of the rules counts",
+		ZERO + 100, 30, NONE, NONE, 0, 20, ZERO + 20, ZERO + 20},
+		{"a longer idle timeout of the rules lengthens nothing",
+		ZERO + 100, 30, NONE, NONE, 0, 40, ZERO + 30, ZERO + 30},
+		{"a session without an idle timeout gets that of the rules",
+		ZERO + 100, 0, NONE, NONE, 0, 40, ZERO + 40, ZERO + 40},
+		{"rules without an idle timeout leave the session its own",
+		ZERO + 100, 30, NONE, NONE, 60, 0, ZERO + 30, ZERO + 30},
+		{"the lifetime of the rules caps both deadlines if refreshable",
+		ZERO + 100, 0, NONE, ZERO + 900, 60, 0, ZERO + 60, ZERO + 60},
+		{"a refreshable session ends by its creation, not by its refresh",
+			ZERO + 190, 0, ZERO + 90, ZERO + 900, 150, 0, ZERO + 150,
+		ZERO + 150},
+		{"the lifetime of the rules leaves a shorter session token",
+			ZERO + 100, 0, NONE, ZERO + 900, 300, 0, ZERO + 100,
+		ZERO + 300},
+		{"a lifetime past the end of time does not overflow",
+			DT_NOEND, 0, NONE, NONE, PG_INT64_MAX, PG_INT64_MAX, DT_NOEND,
+		DT_NOEND},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionRow	row = {
+			.created_at = ZERO,
+			.last_seen_at = ZERO,
+			.refreshed_at = rows[i].refreshed_at,
+			.expires_at = rows[i].expires_at,
+			.idle_timeout = rows[i].idle_timeout,
+			.max_expires_at = NONE,
+			.refresh_expires_at = rows[i].refresh_expires_at,
+			.revoked_at = NONE,
+			.rules = {
+				.says = SESSION_RULE_LIFETIME | SESSION_RULE_IDLE_TIMEOUT,
+				.lifetime = rows[i].lifetime,
+				.idle_timeout = rows[i].rule_idle,
+			},
+		};
+
+		tap_ok(session_policy_deadline(&row) == rows[i].deadline &&
+			   session_policy_end(&row) == rows[i].end &&
+			   session_policy_status(&row, rows[i].deadline - 1) ==
+			   SESSION_ACTIVE &&
+			   (TIMESTAMP_NOT_FINITE(rows[i].deadline) ||
+				session_policy_status(&row, rows[i].deadline) !=
+				SESSION_ACTIVE) &&
+			   session_policy_life(&row, rows[i].end - 1) == SESSION_ACTIVE &&
+			   (TIMESTAMP_NOT_FINITE(rows[i].end) ||
+				session_policy_life(&row, rows[i].end) != SESSION_ACTIVE),
+			   rows[i].title);
+	}
+}
+
+/* What rules do to a session besides its deadlines. */
+static void
+test_rules(void)
+{
+	SessionSettings settings = defaults;
+	SessionLifetimes lifetimes = {.lifetime = DAY,.idle_timeout = 0};
+	SessionRules cut = AFTER(ZERO);
+	SessionRules nothing = NOTHING;
+	SessionRow	row = {0};
+
+	tap_ok(!session_policy_has_ended(&nothing, DT_NOBEGIN + 1) &&
+		   session_policy_has_ended(&cut, ZERO) &&
+		   !session_policy_has_ended(&cut, ZERO + 1),
+		   "what was created at valid_after has ended, and not what is later");
+	tap_ok(session_policy_creation(&cut, ZERO + 5) == ZERO + 5 &&
+		   session_policy_creation(&cut, ZERO) == ZERO + 1 &&
+		   session_policy_creation(&cut, ZERO - DAY) == ZERO + 1 &&
+		   session_policy_creation(&nothing, ZERO) == ZERO,
+		   "a session is created after valid_after, even if the clock is not");
+
+	row.rules = cut;
+	session_policy_open(&row, &settings, &lifetimes, true, ZERO - HOUR);
+	tap_ok(row.created_at == ZERO + 1 && row.last_seen_at == ZERO + 1 &&
+		   row.authenticated_at == ZERO + 1 &&
+		   row.expires_at == ZERO + 1 + DAY &&
+		   session_policy_life(&row, ZERO - HOUR) == SESSION_ACTIVE,
+		   "a new session lives although the clock was set back");
+	row.rules.valid_after = ZERO + 1;
+	tap_ok(session_policy_life(&row, ZERO + 2) == SESSION_REVOKED &&
+		   session_policy_status(&row, ZERO + 2) == SESSION_REVOKED &&
+		   session_policy_life(&row, ZERO + 2 * DAY) == SESSION_REVOKED,
+		   "a session that valid_after has ended is revoked, also later");
+	session_policy_move(&row);
+	tap_ok(row.created_at == ZERO + 2 &&
+		   session_policy_life(&row, ZERO + 2) == SESSION_ACTIVE,
+		   "a session that comes to a tenant lives");
+
+	row.rules = nothing;
+	session_policy_open(&row, &settings, &lifetimes, true, ZERO);
+	row.rules = (SessionRules) LIFE(HOUR);
+	session_policy_touch(&row, ZERO + MINUTE);
+	tap_ok(row.purge_at == ZERO + DAY,
+		   "the row stays until the session's own deadline");
+	session_policy_extend(&row, ZERO + MINUTE);
+	tap_ok(row.expires_at == ZERO + MINUTE + DAY &&
+		   session_policy_deadline(&row) == ZERO + MINUTE + HOUR,
+		   "a refresh restarts both lifetimes");
+	row.rules = (SessionRules) IDLE(MINUTE);
+	tap_ok(session_policy_touch_age(&row, &settings) == 30 * S,
+		   "uses are written within half the idle timeout of the rules");
+}
+
+/* The limit on the sessions of a user. */
+static void
+test_limit(void)
+{
+	static const struct
+	{
+		const char *title;
+		SessionRules rules;
+		int			setting;
+		int			asked;
+		int			limit;
+	}			rows[] =
+	{
+		{"the setting counts first", NOTHING, 3, -1, 3},
+		{"the call counts before the setting", NOTHING, 3, 5, 5},
+		{"a call can ask for no limit", NOTHING, 3, 0, 0},
+		{"the rules count before the setting", MOST(2), 3, -1, 2},
+		{"the rules can raise the setting", MOST(9), 3, -1, 9},
+		{"the rules can set no limit", MOST(0), 3, -1, 0},
+		{"a call can ask for less than the rules", MOST(4), 3, 1, 1},
+		{"a call cannot ask for more than the rules", MOST(4), 3, 8, 4},
+		{"a call cannot ask for no limit against the rules",
+		MOST(4), 3, 0, 4},
+		{"a call can set a limit where the rules set none",
+		MOST(0), 3, 5, 5},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionSettings settings = {.max_sessions = rows[i].setting};
+
+		tap_ok(session_policy_limit(&rows[i].rules, &settings,
+									rows[i].asked) == rows[i].limit,
+			   rows[i].title);
+	}
+}
+
+/* Whether rules and settings bind a session. */
+static void
+test_bound(void)
+{
+	SessionSettings loose = defaults;
+	SessionSettings tight = defaults;
+	SessionRules nothing = NOTHING;
+	SessionRules off = BIND(OFF);
+	SessionRules exact = BIND(EXACT);
+	SessionRules agent = AGENT(true);
+	SessionRules no_agent = AGENT(false);
+	SessionRow	row = {.ip = V4(10, 0, 0, 1)};
+	SessionBinding neighbour = {.ip = V4(10, 0, 0, 2)};
+
+	tight.bind_ip = SESSION_BIND_EXACT;
+	tight.bind_user_agent = true;
+	tap_ok(!session_policy_requires_binding(&nothing, &loose) &&
+		   session_policy_requires_binding(&nothing, &tight) &&
+		   session_policy_requires_binding(&exact, &loose) &&
+		   session_policy_requires_binding(&agent, &loose) &&
+		   session_policy_requires_binding(&off, &tight),
+		   "rules bind sessions beside the settings");
+	off.says |= no_agent.says;
+	tap_ok(!session_policy_requires_binding(&off, &tight),
+		   "rules can turn the binding of the settings off");
+	row.rules = exact;
+	tap_ok(!session_policy_matches_binding(&row, &loose, &neighbour),
+		   "a session is bound by its rules");
+	row.rules = off;
+	tap_ok(session_policy_matches_binding(&row, &tight, &neighbour),
+		   "a session is not bound against its rules");
+	row.rules = agent;
+	tap_ok(!session_policy_matches_binding(&row, &loose, &neighbour),
+		   "a session is bound to its user agent by its rules");
+}
+
 int
 main(void)
 {
@@ -738,5 +1032,10 @@ main(void)
 	test_usecs();
 	test_refreshable();
 	test_rotation();
+	test_precedence();
+	test_minimum();
+	test_rules();
+	test_limit();
+	test_bound();
 	return tap_done();
 }

@@ -19,7 +19,8 @@ LANGUAGE sql AS $$
         refresh_expires_at = refresh_expires_at - span,
         rotated_at = rotated_at - span,
         revoked_at = revoked_at - span,
-        purge_at = purge_at - span
+        purge_at = purge_at - span;
+    UPDATE session.policies SET valid_after = valid_after - span
 $$;
 
 -- Returns whether a time is within the last minute; false for NULL.
