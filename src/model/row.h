@@ -34,7 +34,7 @@
 typedef struct SessionRules
 {
 	int			says;			/* the members below that are set */
-	int64		lifetime;		/* microseconds */
+	int64		lifetime;		/* microseconds; 0 = without limit */
 	int64		idle_timeout;	/* microseconds; 0 = none */
 	int32		max_sessions;	/* 0 = no limit */
 	int			bind_ip;		/* SessionBindIp */

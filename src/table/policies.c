@@ -208,23 +208,29 @@ session_policies_bind_ip_name(int value)
 	return bind_ip_names[value];
 }
 
+/* Returns an interval in microseconds; 0 if it is too long to ever end. */
+static int64
+read_length(Datum interval)
+{
+	int64		usecs;
+
+	return session_policy_usecs(&usecs, DatumGetIntervalP(interval)) ? usecs : 0;
+}
+
 /* Sets what a row says from its values. */
 static void
 read_rules(SessionRules *rules, const Datum *values, const bool *nulls)
 {
-	/* An interval that is too long to count in ends no session. */
-	if (!nulls[COL_LIFETIME] &&
-		session_policy_usecs(&rules->lifetime,
-							 DatumGetIntervalP(values[COL_LIFETIME])))
+	if (!nulls[COL_LIFETIME])
+	{
 		rules->says |= SESSION_RULE_LIFETIME;
-	else
-		rules->lifetime = 0;
-	if (!nulls[COL_IDLE_TIMEOUT] &&
-		session_policy_usecs(&rules->idle_timeout,
-							 DatumGetIntervalP(values[COL_IDLE_TIMEOUT])))
+		rules->lifetime = read_length(values[COL_LIFETIME]);
+	}
+	if (!nulls[COL_IDLE_TIMEOUT])
+	{
 		rules->says |= SESSION_RULE_IDLE_TIMEOUT;
-	else
-		rules->idle_timeout = 0;
+		rules->idle_timeout = read_length(values[COL_IDLE_TIMEOUT]);
+	}
 	if (!nulls[COL_MAX_SESSIONS])
 	{
 		rules->says |= SESSION_RULE_MAX_SESSIONS;
