@@ -240,5 +240,5 @@ SELECT count(*) FROM session.policies;
 RESET ROLE;
 DROP VIEW pg_temp.rows;
 DROP EXTENSION session;
-DROP ROLE regress_session_admin;
-DROP ROLE regress_session_app;
+DROP OWNED BY regress_session_admin, regress_session_app;
+DROP ROLE regress_session_admin, regress_session_app;

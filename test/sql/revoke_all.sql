@@ -168,7 +168,7 @@ SELECT session_revoke_all('an incident', 'acme') IS NOT NULL AS acme, session_re
 SELECT deleted FROM session_cleanup();
 CALL pg_temp.pass('3 hours');
 SELECT deleted FROM session_cleanup();
-SELECT kind, tenant_id, actor_kind, detail - 'valid_after' AS detail FROM session.events WHERE kind <> 'created' ORDER BY at, id;
+SELECT kind, tenant_id, actor_kind, detail - 'valid_after' AS detail FROM session.events WHERE kind IN ('administration', 'expired', 'revoked') ORDER BY at, id;
 RESET session.log_events;
 
 -- Arguments.
