@@ -1218,6 +1218,20 @@ COMMENT ON FUNCTION @extschema@.session_cookie_read(
 Errors: 22023 for an invalid cookie name; none for any content of the Cookie header.';
 
 /*
+ * The address of the client, as proxies write it.  Level: public.
+ */
+
+CREATE FUNCTION @extschema@.session_ip(
+    forwarded pg_catalog.text,
+    hops pg_catalog.int4 DEFAULT 1)
+RETURNS pg_catalog.inet
+LANGUAGE C IMMUTABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_ip';
+COMMENT ON FUNCTION @extschema@.session_ip(pg_catalog.text, pg_catalog.int4) IS
+'Returns the client''s address from the value of X-Forwarded-For, Forwarded or X-Real-IP: element number hops from the right, where hops is the number of trusted proxies. IPv4-mapped IPv6 becomes IPv4; ports and zones are left out. NULL if that element is missing or no address.
+Errors: 22023 if hops is less than 1; none for any content of the header.';
+
+/*
  * The key ring.  Level: admin.
  */
 

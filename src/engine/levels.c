@@ -53,6 +53,7 @@ static const Entry functions[] = {
 	{"session_cookie_header", PUBLIC},
 	{"session_cookie_read", PUBLIC},
 	{"session_id", PUBLIC},
+	{"session_ip", PUBLIC},
 	{"session_mine", PUBLIC},
 	{"session_pre_request", PUBLIC},
 	{"session_require", PUBLIC},

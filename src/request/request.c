@@ -11,8 +11,6 @@
  */
 #include "postgres.h"
 
-#include <sys/socket.h>
-
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -25,6 +23,7 @@
 #include "crypto/crypto.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
+#include "model/address.h"
 #include "model/json.h"
 #include "request/request.h"
 #include "settings.h"
@@ -193,73 +192,18 @@ session_request_token(const SessionRequest *request, SessionToken *token)
 							   VARSIZE_ANY_EXHDR(request->credential));
 }
 
-static bool
-is_port(const char *port)
-{
-	return *port != '\0' && port[strspn(port, "0123456789")] == '\0';
-}
-
 /*
- * Returns the last address of a list, which the nearest proxy added, without a
- * port and without the brackets that go with a port.  NULL when it has no such
- * form.
+ * Returns the client's address: the last in its header, which the nearest
+ * proxy wrote.  NULL when it is not known.
  */
-static char *
-last_address(const text *list)
-{
-	char	   *all = text_to_cstring(list);
-	char	   *last = strrchr(all, ',');
-	char	   *port;
-
-	last = last == NULL ? all : last + 1;
-	last += strspn(last, " \t");
-	last[strcspn(last, " \t")] = '\0';
-	if (last[0] == '[')
-	{
-		port = strchr(++last, ']');
-		if (port == NULL)
-			return NULL;
-		*port++ = '\0';
-		if (*port == '\0')
-			return last;
-	}
-	else
-	{
-		port = strchr(last, ':');
-		/* With more than one colon, it is an address without a port. */
-		if (port == NULL || strchr(port + 1, ':') != NULL)
-			return last;
-	}
-	if (*port != ':' || !is_port(port + 1))
-		return NULL;
-	*port = '\0';
-	return last;
-}
-
-/* Returns the client's address; NULL when it is not known. */
 inet *
 session_request_client_ip(const SessionRequest *request)
 {
 	text	   *value = header_value(request, session_settings.client_ip_header);
-	char	   *address;
-	bool		v6;
-	inet	   *ip;
 
-	if (value == NULL)
-		return NULL;
-	address = last_address(value);
-	/* The type inet would raise an error, and accept a netmask. */
-	if (address == NULL || strchr(address, '/') != NULL)
-		return NULL;
-	v6 = strchr(address, ':') != NULL;
-	ip = palloc0(sizeof(inet));
-	ip_family(ip) = v6 ? PGSQL_AF_INET6 : PGSQL_AF_INET;
-	ip_bits(ip) = ip_maxbits(ip);
-	if (pg_inet_net_pton(ip_family(ip), address, ip_addr(ip), -1) !=
-		ip_maxbits(ip))
-		return NULL;
-	SET_INET_VARSIZE(ip);
-	return ip;
+	return value == NULL ? NULL :
+		session_address_forwarded(VARDATA_ANY(value),
+								  VARSIZE_ANY_EXHDR(value), 1);
 }
 
 /* Returns the client's address and user agent. */

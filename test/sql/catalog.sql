@@ -21,8 +21,9 @@ SELECT t.typname, string_agg(format('%s %s', a.attname, format_type(a.atttypid, 
 
 -- A function reads what is committed now.  Therefore it must not be evaluated
 -- in advance, omitted, merged with a call that has the same arguments, or run
--- in a parallel worker.  Functions for headers read only settings, and
--- functions that return the context read only what is already bound.
+-- in a parallel worker.  Functions for headers read only settings, session_ip
+-- reads only its arguments, and functions that return the context read only
+-- what is already bound.
 SELECT l.lanname, p.provolatile, p.proparallel, p.proisstrict, p.prosecdef, p.proleakproof,
        p.proconfig, p.prokind, count(*)
   FROM extension_functions p JOIN pg_language l ON l.oid = p.prolang

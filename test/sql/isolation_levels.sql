@@ -141,6 +141,7 @@ BEGIN
                                                         THEN 'current_setting(''test.snapshot'')'
                                                         ELSE 'current_setting(''test.cookie'')' END
                                                WHEN 'cookie_header' THEN '''__Host-session=v'''
+                                               WHEN 'forwarded' THEN '''192.0.2.1'''
                                                WHEN 'secret' THEN '''0123456789abcdef0123456789abcdef'''
                                                WHEN 'users' THEN
                                                    CASE p.proname WHEN 'session_bind_users'

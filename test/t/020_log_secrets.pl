@@ -212,7 +212,7 @@ my @cookie_calls = (@cookie_looks, @cookie_changes);
 # Arguments that are not secret. A new argument fails the test below: decide
 # whether it is secret, and add it here or to the calls.
 my @harmless = qw(active_column audience auth_level authenticated_at claims created_at data
-  domain encoding except_id expected expires_at http_only id id_column idle_timeout ids include_ended ip
+  domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip
   key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned patch path
   payload purpose reason refresh_expires_at refreshable refreshed_at relation revoked_at role
   same_site secure sensitive tablespace tenant_id ttl user_agent user_id users);

@@ -134,6 +134,7 @@ my %calls = (
 	session_cookie_header => [ "session_cookie_header('value' || N)", 'set' ],
 	session_cookie_clear => [ "session_cookie_clear('name' || N)", 'set' ],
 	session_cookie_read => [ "session_cookie_read('a=b; c=' || N, 'c')" ],
+	session_ip => [ "session_ip('192.0.2.1, for=192.0.2.2;by=' || N)" ],
 	session_validate => [ "session_validate($token)", 'set' ],
 	session_status => [ "session_status($token) || session_status('junk') || session_status(overlay($token PLACING 'aaaaaaa' FROM 40))" ],
 	(map { $_ => [ "$_($token)" ] } qw(session_is_valid session_is_expired session_data)),
