@@ -155,7 +155,7 @@ my %calls = (
 	session_data_delete => [ "session_data_delete($token, 'j')", 'write' ],
 	session_data_clear => [ "session_data_clear($token)", 'write' ],
 	session_data_merge => [ "session_data_merge($token, jsonb_build_object('k', jsonb_build_object('l', N)))", 'write' ],
-	session_data_append => [ "session_data_append($token, 'list', to_jsonb(N)) AND session_data_delete($token, 'list')", 'write' ],
+	session_data_append => [ q{session_data_append((session_create('user ' || N)).token, 'k', '1')}, 'write' ],
 	session_data_replace => [ "session_data_replace($token, 'k', session_data_get($token, 'k'), to_jsonb(N))", 'write' ],
 	session_data_save => [ "session_data_save($token, '{\"k\": 1}')", 'write' ],
 );
