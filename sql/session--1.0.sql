@@ -456,9 +456,10 @@ COMMENT ON INDEX session.events_user_id_idx IS
  */
 CREATE TABLE session.origins
 (
-    hash    pg_catalog.int8 NOT NULL,
-    used_at pg_catalog.timestamptz NOT NULL,
-    nonce   pg_catalog.int8 NOT NULL,
+    hash      pg_catalog.int8 NOT NULL,
+    user_hash pg_catalog.int8 NOT NULL,
+    used_at   pg_catalog.timestamptz NOT NULL,
+    nonce     pg_catalog.int8 NOT NULL,
     CONSTRAINT origins_pkey PRIMARY KEY (used_at, nonce)
 );
 
@@ -471,6 +472,8 @@ COMMENT ON TABLE session.origins IS
 'Addresses and user agents that users have logged in with, kept for session.event_retention.';
 COMMENT ON COLUMN session.origins.hash IS
 'First 64 bits of a SHA-256 of the user, the tenant and the address (of IPv6 the /64) or user agent.';
+COMMENT ON COLUMN session.origins.user_hash IS
+'First 64 bits of a SHA-256 of the user, by which session_erase finds the rows.';
 COMMENT ON COLUMN session.origins.used_at IS
 'When the user logged in with it.  A later login adds another row once 1/32 of session.event_retention has passed.';
 COMMENT ON COLUMN session.origins.nonce IS
@@ -1378,6 +1381,24 @@ REVOKE ALL ON FUNCTION @extschema@.session_policy_drop(pg_catalog.text, pg_catal
 COMMENT ON FUNCTION @extschema@.session_policy_drop(pg_catalog.text, pg_catalog.text) IS
 'Removes the rules that session_policy_set has set for exactly this tenant and role.  Sessions that session_revoke_all has ended stay ended.  Returns false if there were none.
 Errors: 22023 for empty names, 54000 for names that are too long.';
+
+CREATE FUNCTION @extschema@.session_export(user_id pg_catalog.text)
+RETURNS pg_catalog.jsonb
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_export';
+REVOKE ALL ON FUNCTION @extschema@.session_export(pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_export(pg_catalog.text) IS
+'Returns everything that is kept about a user, in all tenants, as a JSON object with the arrays sessions, events, acts and origins.  Contains no secrets.
+Errors: 22004 for NULL, 22023 for an empty user_id, 54000 for one that is too long or a result that is too large, 55000 as in session_validate.';
+
+CREATE FUNCTION @extschema@.session_erase(user_id pg_catalog.text)
+RETURNS pg_catalog.int8
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_erase';
+REVOKE ALL ON FUNCTION @extschema@.session_erase(pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_erase(pg_catalog.text) IS
+'Ends the sessions of a user in all tenants, and deletes their rows, their events and the origins of the user.  Events that the user caused lose their actor.  Returns the number of rows deleted.
+Errors: 22004 for NULL, 22023 for an empty user_id, 54000 for one that is too long.';
 
 CREATE FUNCTION @extschema@.session_cleanup(
     max_rows pg_catalog.int4 DEFAULT NULL,

@@ -688,6 +688,85 @@ session_event_administration(const char *action, text *user_id,
 }
 
 /*
+ * Of one user
+ *
+ * An event of a session belongs to the user of that session, even if the
+ * session had no user yet.  The sessions are those that exist and those that
+ * other events of the user name.
+ */
+
+#define OF_USERS_SESSIONS "user_id IS NULL AND session_id IN" \
+	" (SELECT pg_catalog.unnest($2) UNION ALL" \
+	" SELECT o.session_id FROM ONLY session.events o" \
+	" WHERE o.user_id OPERATOR(pg_catalog.=) $1)"
+#define BY_USER "actor_kind OPERATOR(pg_catalog.=) 'user'" \
+	" AND actor OPERATOR(pg_catalog.=) $1"
+
+static SessionStatement export_statement = {
+	.table = &events,
+	.sql = "SELECT pg_catalog.jsonb_build_object('events',"
+	" (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.to_jsonb(e)"
+	" ORDER BY e.at, e.id), '[]') FROM ONLY session.events e"
+	" WHERE user_id OPERATOR(pg_catalog.=) $1 OR " OF_USERS_SESSIONS "),"
+	" 'acts',"
+	" (SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object("
+	" 'at', at, 'kind', kind, 'detail', detail)"
+	" ORDER BY at, id), '[]') FROM ONLY session.events"
+	" WHERE " BY_USER " AND user_id IS DISTINCT FROM $1))",
+	.types = {TEXTOID, UUIDARRAYOID}
+};
+
+static SessionStatement erase_anonymous_statement = {
+	.table = &events,
+	.sql = "DELETE FROM ONLY session.events WHERE " OF_USERS_SESSIONS,
+	.types = {TEXTOID, UUIDARRAYOID}
+};
+
+static SessionStatement erase_statement = {
+	.table = &events,
+	.sql = "DELETE FROM ONLY session.events"
+	" WHERE user_id OPERATOR(pg_catalog.=) $1",
+	.types = {TEXTOID}
+};
+
+/* No user's id is empty, so the empty actor is no user. */
+static SessionStatement erase_actor_statement = {
+	.table = &events,
+	.sql = "UPDATE ONLY session.events SET actor = '' WHERE " BY_USER,
+	.types = {TEXTOID}
+};
+
+/* Returns what the events keep about a user. */
+Jsonb *
+session_event_export(text *user_id, ArrayType *ids)
+{
+	Datum		values[] = {PointerGetDatum(user_id), PointerGetDatum(ids)};
+
+	return session_table_fetch(&export_statement, values, NULL);
+}
+
+/* Deletes the events of a user; returns their number. */
+uint64
+session_event_erase(text *user_id, ArrayType *ids)
+{
+	Datum		values[] = {PointerGetDatum(user_id), PointerGetDatum(ids)};
+	uint64		deleted;
+
+	/* The first statement needs the rows that the second one deletes. */
+	deleted = session_table_execute(&erase_anonymous_statement, values, NULL);
+	return deleted + session_table_execute(&erase_statement, values, NULL);
+}
+
+/* Makes the actor of events nameless where it is this user. */
+void
+session_event_erase_actor(text *user_id)
+{
+	Datum		value = PointerGetDatum(user_id);
+
+	(void) session_table_execute(&erase_actor_statement, &value, NULL);
+}
+
+/*
  * Upkeep
  */
 

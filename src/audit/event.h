@@ -9,6 +9,7 @@
 #ifndef SESSION_EVENT_H
 #define SESSION_EVENT_H
 
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 #include "audit/actor.h"
@@ -131,6 +132,23 @@ extern void session_event_accessed(const SessionRow *row);
  */
 extern void session_event_administration(const char *action, text *user_id,
 										 text *tenant_id, Jsonb *detail);
+
+/*
+ * Returns what is kept about a user as an object: the array "events" has the
+ * events of the user's sessions and those about the user, and "acts" what the
+ * user did to others, without them.  The ids, an array of uuid, are those of
+ * the user's sessions.
+ */
+extern Jsonb *session_event_export(text *user_id, ArrayType *ids);
+
+/*
+ * Deletes the events of a user's sessions and those about the user.  Returns
+ * the number deleted.
+ */
+extern uint64 session_event_erase(text *user_id, ArrayType *ids);
+
+/* Makes the actor of events nameless where it is this user. */
+extern void session_event_erase_actor(text *user_id);
 
 /*
  * Deletes events that are older than "session.event_retention", at most

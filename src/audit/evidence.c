@@ -415,11 +415,13 @@ compare_numbers(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Finds the entries of this database that are due.  Returns their number. */
-int
-session_evidence_find(int limit, uint64 *numbers)
+/*
+ * Finds the entries of this database that are due at a time.  Returns their
+ * number.
+ */
+static int
+find_due(TimestampTz now, int limit, uint64 *numbers)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	int			count = 0;
 
 	if (queue == NULL || !session_event_possible())
@@ -439,6 +441,13 @@ session_evidence_find(int limit, uint64 *numbers)
 	return count;
 }
 
+/* Finds the entries of this database that are due.  Returns their number. */
+int
+session_evidence_find(int limit, uint64 *numbers)
+{
+	return find_due(GetCurrentTimestamp(), limit, numbers);
+}
+
 /* Writes entries of the queue as events.  Returns the number written. */
 int
 session_evidence_write(const uint64 *numbers, int count)
@@ -455,6 +464,17 @@ session_evidence_write(const uint64 *numbers, int count)
 		write_entry(&entry);
 	}
 	return count;
+}
+
+/* Writes all entries of this database, also those that were put off. */
+void
+session_evidence_flush(void)
+{
+	uint64	   *numbers = palloc_array(uint64, ENTRIES);
+	int			count = find_due(DT_NOEND, ENTRIES, numbers);
+
+	(void) session_evidence_write(numbers, count);
+	pfree(numbers);
 }
 
 /*

@@ -53,6 +53,9 @@ extern int	session_evidence_find(int limit, uint64 *numbers);
  */
 extern int	session_evidence_write(const uint64 *numbers, int count);
 
+/* Writes all entries of this database, as session_evidence_write does. */
+extern void session_evidence_flush(void);
+
 /*
  * Puts off an entry that could not be written, for a minute.  Drops it if it
  * is older than an hour.

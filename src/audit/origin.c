@@ -41,6 +41,7 @@
 enum
 {
 	COL_HASH,
+	COL_USER_HASH,
 	COL_USED_AT,
 	COL_NONCE,
 	N_COLUMNS
@@ -48,6 +49,7 @@ enum
 
 static const SessionColumn columns[N_COLUMNS] = {
 	[COL_HASH] = {"hash", INT8OID, true},
+	[COL_USER_HASH] = {"user_hash", INT8OID, true},
 	[COL_USED_AT] = {"used_at", TIMESTAMPTZOID, true},
 	[COL_NONCE] = {"nonce", INT8OID, true},
 };
@@ -73,9 +75,9 @@ static SessionTable origins = {
 
 static SessionStatement insert_statement = {
 	.table = &origins,
-	.sql = "INSERT INTO session.origins (hash, used_at, nonce)"
-	" VALUES ($1, $2, $3)",
-	.types = {INT8OID, TIMESTAMPTZOID, INT8OID}
+	.sql = "INSERT INTO session.origins (hash, user_hash, used_at, nonce)"
+	" VALUES ($1, $2, $3, $4)",
+	.types = {INT8OID, INT8OID, TIMESTAMPTZOID, INT8OID}
 };
 
 /* Appends a part with its length, so that no two lists of parts look alike. */
@@ -99,6 +101,32 @@ put_text_part(StringInfo whole, const text *value)
 		put_part(whole, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 }
 
+/* Returns the first 64 bits of the SHA-256 of a list of parts. */
+static int64
+hash_parts(StringInfo whole)
+{
+	uint8		digest[SESSION_SHA256_BYTES];
+	uint64		hash;
+
+	session_digest_sha256(digest, whole->data, whole->len);
+	pfree(whole->data);
+	/* Independent of the byte order, so that a dump fits every machine. */
+	memcpy(&hash, digest, sizeof(hash));
+	return (int64) pg_ntoh64(hash);
+}
+
+/* Returns the hash of a user, in whichever tenant. */
+static int64
+hash_user(const text *user_id)
+{
+	StringInfoData whole;
+
+	initStringInfo(&whole);
+	put_part(&whole, "user", strlen("user"));
+	put_text_part(&whole, user_id);
+	return hash_parts(&whole);
+}
+
 /*
  * Returns the hash of an origin of the row's user: of one kind, or the pair.
  */
@@ -110,9 +138,7 @@ origin_hash(const SessionRow *row, int which)
 		[SESSION_ORIGIN_USER_AGENT] = "user_agent",
 		[SESSION_ORIGIN_IP | SESSION_ORIGIN_USER_AGENT] = "both"
 	};
-	uint8		digest[SESSION_SHA256_BYTES];
 	StringInfoData whole;
-	uint64		hash;
 
 	initStringInfo(&whole);
 	put_part(&whole, kinds[which], strlen(kinds[which]));
@@ -127,11 +153,7 @@ origin_hash(const SessionRow *row, int which)
 	}
 	if ((which & SESSION_ORIGIN_USER_AGENT) != 0)
 		put_text_part(&whole, row->user_agent);
-	session_digest_sha256(digest, whole.data, whole.len);
-	pfree(whole.data);
-	/* Independent of the byte order, so that a dump fits every machine. */
-	memcpy(&hash, digest, sizeof(hash));
-	return (int64) pg_ntoh64(hash);
+	return hash_parts(&whole);
 }
 
 /* A look-up of an origin, and its result. */
@@ -179,17 +201,18 @@ look_up(OriginLookup *lookups, int count)
 	table_close(rel, AccessShareLock);
 }
 
-/* Writes that an origin was used. */
+/* Writes that an origin of a user was used. */
 static void
-note_origin_use(int64 hash, TimestampTz now)
+note_origin_use(int64 hash, const text *user_id, TimestampTz now)
 {
 	int64		nonce;
-	Datum		values[3];
+	Datum		values[4];
 
 	session_random_bytes(&nonce, sizeof(nonce));
 	values[0] = Int64GetDatum(hash);
-	values[1] = TimestampTzGetDatum(now);
-	values[2] = Int64GetDatum(nonce);
+	values[1] = Int64GetDatum(hash_user(user_id));
+	values[2] = TimestampTzGetDatum(now);
+	values[3] = Int64GetDatum(nonce);
 	session_table_expect(&origins,
 						 session_table_execute(&insert_statement, values, NULL),
 						 1);
@@ -258,11 +281,51 @@ session_origin_news(const SessionRow *row, int which, TimestampTz now)
 		if (!is_known(&lookups[i], now))
 			news |= lookups[i].which;
 		if (is_stale(&lookups[i], now))
-			note_origin_use(lookups[i].hash, now);
+			note_origin_use(lookups[i].hash, row->user_id, now);
 	}
 	if (count > 1)
-		note_origin_use(pair.hash, now);
+		note_origin_use(pair.hash, row->user_id, now);
 	return news;
+}
+
+/*
+ * Of one user.  There is no index for this, because each one would make logins
+ * slower.
+ */
+
+static SessionStatement export_statement = {
+	.table = &origins,
+	.sql = "SELECT pg_catalog.jsonb_build_object('origins',"
+	" coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object("
+	" 'hash', hash::pg_catalog.text, 'used_at', used_at)"
+	" ORDER BY used_at, nonce), '[]'))"
+	" FROM ONLY session.origins WHERE user_hash OPERATOR(pg_catalog.=) $1",
+	.types = {INT8OID}
+};
+
+static SessionStatement erase_statement = {
+	.table = &origins,
+	.sql = "DELETE FROM ONLY session.origins"
+	" WHERE user_hash OPERATOR(pg_catalog.=) $1",
+	.types = {INT8OID}
+};
+
+/* Returns the origins of a user as JSON. */
+Jsonb *
+session_origin_export(const text *user_id)
+{
+	Datum		value = Int64GetDatum(hash_user(user_id));
+
+	return session_table_fetch(&export_statement, &value, NULL);
+}
+
+/* Deletes the origins of a user; returns their number. */
+uint64
+session_origin_erase(const text *user_id)
+{
+	Datum		value = Int64GetDatum(hash_user(user_id));
+
+	return session_table_execute(&erase_statement, &value, NULL);
 }
 
 /* Deletes expired origins, at most "limit".  Returns the number deleted. */

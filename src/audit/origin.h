@@ -5,6 +5,8 @@
 #ifndef SESSION_ORIGIN_H
 #define SESSION_ORIGIN_H
 
+#include "utils/jsonb.h"
+
 #include "model/row.h"
 #include "table/budget.h"
 
@@ -18,6 +20,15 @@
  */
 extern int	session_origin_news(const SessionRow *row, int which,
 								TimestampTz now);
+
+/*
+ * Returns the origins of a user, in all tenants, as an object with the array
+ * "origins": hashes, and when they were used.
+ */
+extern Jsonb *session_origin_export(const text *user_id);
+
+/* Deletes the origins of a user in all tenants.  Returns their number. */
+extern uint64 session_origin_erase(const text *user_id);
 
 /*
  * Deletes origins that were used longer ago than "session.event_retention", at

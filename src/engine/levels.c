@@ -97,6 +97,8 @@ static const Entry functions[] = {
 	{"session_directory_ready", ADMIN},
 	{"session_directory_seen", ADMIN},
 	{"session_directory_status", ADMIN},
+	{"session_erase", ADMIN},
+	{"session_export", ADMIN},
 	{"session_get", ADMIN},
 	{"session_grant", ADMIN},
 	{"session_key_import", ADMIN},

@@ -23,6 +23,7 @@
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/resowner.h"
@@ -125,12 +126,66 @@ works_on(const PlannedStmt * command, Oid relid)
 	return rt_fetch(target, command->rtable)->relid == relid;
 }
 
+/* A receiver that keeps the first value of the first row. */
+typedef struct FirstValue
+{
+	DestReceiver receiver;
+	MemoryContext memory;		/* where the value is copied to */
+	bool		found;
+	bool		null;
+	Datum		value;
+} FirstValue;
+
+static bool
+receive_value(TupleTableSlot *slot, DestReceiver *self)
+{
+	FirstValue *first = (FirstValue *) self;
+	Form_pg_attribute attr = TupleDescAttr(slot->tts_tupleDescriptor, 0);
+	MemoryContext caller;
+	Datum		value;
+
+	if (first->found)
+		return true;
+	first->found = true;
+	value = slot_getattr(slot, 1, &first->null);
+	if (first->null)
+		return true;
+	caller = MemoryContextSwitchTo(first->memory);
+	first->value = datumCopy(value, attr->attbyval, attr->attlen);
+	MemoryContextSwitchTo(caller);
+	return true;
+}
+
+static void
+receive_start(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+}
+
+static void
+receive_end(DestReceiver *self)
+{
+}
+
+static void
+init_receiver(FirstValue *first, MemoryContext memory)
+{
+	memset(first, 0, sizeof(*first));
+	first->receiver.receiveSlot = receive_value;
+	first->receiver.rStartup = receive_start;
+	first->receiver.rShutdown = receive_end;
+	first->receiver.rDestroy = receive_end;
+	first->receiver.mydest = DestNone;
+	first->memory = memory;
+	first->null = true;
+}
+
 /*
  * Runs a command over the active snapshot.  Returns the number of rows that it
  * processed.
  */
 static uint64
-run_command(PlannedStmt * command, const char *sql, ParamListInfo params)
+run_command(PlannedStmt * command, const char *sql, ParamListInfo params,
+			DestReceiver *receiver)
 {
 	QueryDesc  *desc;
 	uint64		processed;
@@ -142,7 +197,7 @@ run_command(PlannedStmt * command, const char *sql, ParamListInfo params)
 		return 0;
 	}
 	desc = CreateQueryDesc(command, sql, GetActiveSnapshot(), InvalidSnapshot,
-						   None_Receiver, params, NULL, 0);
+						   receiver, params, NULL, 0);
 	ExecutorStart(desc, 0);
 	session_compat_executor_run(desc);
 	processed = desc->estate->es_processed;
@@ -173,7 +228,7 @@ plan_works_on(const CachedPlan * plan, Oid relid)
  */
 static uint64
 run_commands(const CachedPlan * plan, const char *sql, Oid relid,
-			 ParamListInfo params)
+			 ParamListInfo params, DestReceiver *receiver)
 {
 	uint64		changed = 0;
 	ListCell   *cell;
@@ -186,7 +241,7 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		processed = run_command(command, sql, params);
+		processed = run_command(command, sql, params, receiver);
 		if (works_on(command, relid))
 			changed += processed;
 	}
@@ -201,7 +256,8 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
  * would not invalidate it.
  */
 static uint64
-run_plan(SessionStatement *statement, Oid relid, ParamListInfo params)
+run_plan(SessionStatement *statement, Oid relid, ParamListInfo params,
+		 DestReceiver *receiver)
 {
 	CachedPlan *plan = GetCachedPlan(statement->plan, params,
 									 CurrentResourceOwner, NULL);
@@ -210,7 +266,7 @@ run_plan(SessionStatement *statement, Oid relid, ParamListInfo params)
 
 	if (ours)
 		changed = run_commands(plan, statement->plan->query_string, relid,
-							   params);
+							   params, receiver);
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	if (!ours)
 	{
@@ -220,13 +276,10 @@ run_plan(SessionStatement *statement, Oid relid, ParamListInfo params)
 	return changed;
 }
 
-/*
- * Runs a statement as a role; returns the number of rows of the relation that
- * it changed or locked.
- */
-uint64
-session_statement_execute(SessionStatement *statement, Oid role, Oid relid,
-						  const Datum *values, const char *nulls)
+/* Runs a statement as a role, in memory of its own. */
+static uint64
+execute(SessionStatement *statement, Oid role, Oid relid, const Datum *values,
+		const char *nulls, DestReceiver *receiver)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "session statement",
@@ -241,12 +294,36 @@ session_statement_execute(SessionStatement *statement, Oid role, Oid relid,
 	if (statement->plan == NULL)
 		prepare_statement(statement);
 	changed = run_plan(statement, relid,
-					   make_params(statement, values, nulls));
+					   make_params(statement, values, nulls), receiver);
 	end_hiding(&hiding);
 	session_authority_give_back(&before);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 	return changed;
+}
+
+/*
+ * Runs a statement as a role; returns the number of rows of the relation that
+ * it changed or locked.
+ */
+uint64
+session_statement_execute(SessionStatement *statement, Oid role, Oid relid,
+						  const Datum *values, const char *nulls)
+{
+	return execute(statement, role, relid, values, nulls, None_Receiver);
+}
+
+/* Runs a query as a role; returns the first value of its first row. */
+Datum
+session_statement_fetch(SessionStatement *statement, Oid role, Oid relid,
+						const Datum *values, const char *nulls, bool *null)
+{
+	FirstValue	first;
+
+	init_receiver(&first, CurrentMemoryContext);
+	(void) execute(statement, role, relid, values, nulls, &first.receiver);
+	*null = first.null;
+	return first.value;
 }
 
 static void

@@ -31,6 +31,14 @@ extern uint64 session_statement_execute(SessionStatement *statement, Oid role,
 										const char *nulls);
 
 /*
+ * Runs a query as a role, over what is committed now.  Returns the first value
+ * of its first row, in the current memory context; *null = there is none.
+ */
+extern Datum session_statement_fetch(SessionStatement *statement, Oid role,
+									 Oid relid, const Datum *values,
+									 const char *nulls, bool *null);
+
+/*
  * Runs a utility statement, which is formatted as by printf, as a role.  The
  * attribute is not pg_attribute_printf, because clang does not know the one
  * that the headers of a server built with gcc expand that to.

@@ -989,6 +989,18 @@ delete_rows(Datum *ids, int count)
 						 count);
 }
 
+/* Deletes locked rows. */
+void
+session_store_delete(const pg_uuid_t *ids, int count)
+{
+	Datum	   *values = palloc_array(Datum, count);
+
+	for (int i = 0; i < count; i++)
+		values[i] = UUIDPGetDatum(unconstify(pg_uuid_t *, &ids[i]));
+	delete_rows(values, count);
+	pfree(values);
+}
+
 /*
  * Locks the row of a scan if it is dead and not locked, and calls
  * before_delete for it.  Returns whether it did.  Resets the memory that this
@@ -1095,6 +1107,34 @@ session_store_delete_dead(TimestampTz now, const pg_uuid_t *ids, int count,
 	MemoryContextDelete(work);
 	table_close(table, NoLock);
 	return tried;
+}
+
+/*
+ * A column that a user has added is part of the result.  The list of what is
+ * left out must have every column that proves something.
+ */
+static SessionStatement export_statement = {
+	.table = &sessions,
+	.sql = "SELECT pg_catalog.jsonb_build_object('sessions',"
+	" coalesce(pg_catalog.jsonb_agg("
+	" (pg_catalog.to_jsonb(s) OPERATOR(pg_catalog.-)"
+	" '{token_hash,refresh_key}'::pg_catalog.text[])"
+	" OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object("
+	" 'data', session.session_directory_data(s.id, s.data),"
+	" 'last_seen_at', session.session_directory_seen(s.id, s.created_at,"
+	" s.last_seen_at))"
+	" ORDER BY s.created_at, s.id), '[]'))"
+	" FROM ONLY session.sessions s WHERE s.user_id OPERATOR(pg_catalog.=) $1",
+	.types = {TEXTOID}
+};
+
+/* Returns the sessions of a user as JSON. */
+Jsonb *
+session_store_export(text *user_id)
+{
+	Datum		value = PointerGetDatum(user_id);
+
+	return session_table_fetch(&export_statement, &value, NULL);
 }
 
 /* Visits the rows of a range of pages. */

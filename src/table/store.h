@@ -12,6 +12,7 @@
 
 #include "executor/tuptable.h"
 #include "nodes/pg_list.h"
+#include "utils/jsonb.h"
 #include "utils/relcache.h"
 
 #include "model/row.h"
@@ -150,6 +151,16 @@ extern void session_store_save_end(const SessionRow *row);
 
 /* Returns whether a row whose purge_at has passed is dead. */
 typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
+
+/* Deletes locked rows, whatever they are, and ends no snapshot of them. */
+extern void session_store_delete(const pg_uuid_t *ids, int count);
+
+/*
+ * Returns the sessions of a user in all tenants as an object with the array
+ * "sessions": all columns except those that prove something, with the data
+ * opened.
+ */
+extern Jsonb *session_store_export(text *user_id);
 
 /* Is called for a locked row that is about to be deleted. */
 typedef void (*SessionStoreBeforeDelete) (SessionRow *row, TimestampTz now);

@@ -284,6 +284,25 @@ session_table_execute(SessionStatement *statement, const Datum *values,
 									 values, nulls);
 }
 
+/* Runs a query as the owner of its table; its result is one value. */
+Jsonb *
+session_table_fetch(SessionStatement *statement, const Datum *values,
+					const char *nulls)
+{
+	Relation	rel = session_table_open(statement->table, AccessShareLock);
+	Oid			relid = RelationGetRelid(rel);
+	bool		null;
+	Datum		value;
+
+	table_close(rel, AccessShareLock);
+	value = session_statement_fetch(statement, statement->table->owner, relid,
+									values, nulls, &null);
+	if (null)
+		elog(ERROR, "a query of table \"%s.%s\" has no result",
+			 SESSION_TABLE_SCHEMA, statement->table->name);
+	return DatumGetJsonbP(value);
+}
+
 /* Errors with 55000 unless the expected number of rows was changed. */
 void
 session_table_expect(const SessionTable *table, uint64 changed,

@@ -9,6 +9,7 @@
 #include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
+#include "utils/jsonb.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
 
@@ -97,6 +98,13 @@ extern bool session_table_has_by(SessionTable *table, int index,
  */
 extern uint64 session_table_execute(SessionStatement *statement,
 									const Datum *values, const char *nulls);
+
+/*
+ * Runs a query as the owner of its table, over what is committed now.  Returns
+ * its result, which is one value of type jsonb and never NULL.
+ */
+extern Jsonb *session_table_fetch(SessionStatement *statement,
+								  const Datum *values, const char *nulls);
 
 /*
  * Errors with 55000 unless the expected number of rows was changed.  A rule or

@@ -139,7 +139,7 @@ SELECT statement, pg_temp.outcome_of(statement) AS outcome
     'INSERT INTO session.events (at) VALUES (now())',
     'INSERT INTO session.events (kind) VALUES (''created'')',
     'INSERT INTO session.events (id, at, kind) VALUES (1, now(), ''created'')',
-    'INSERT INTO session.origins VALUES (1, NULL, 1)', 'INSERT INTO session.origins VALUES (1, now(), NULL)']) AS statement;
+    'INSERT INTO session.origins VALUES (1, NULL, now(), 1)', 'INSERT INTO session.origins VALUES (1, 1, NULL, 1)', 'INSERT INTO session.origins VALUES (1, 1, now(), NULL)']) AS statement;
 
 -- A publication of all tables does not prevent updates and deletions: each
 -- table has a replica identity.

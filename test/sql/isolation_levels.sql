@@ -168,6 +168,7 @@ CREATE TEMP VIEW outcomes AS
 SELECT p.proname,
        CASE WHEN outcome ~ '^[\w-]+(\.[\w-]*){1,4}$' THEN 'a cookie'
             WHEN outcome ~ '^{"n": 5, .*"jti": ' THEN 'a payload'
+            WHEN outcome ~ '^{"acts": ' THEN 'an export'
             WHEN outcome ~ '^(a row, ){9}' THEN 'many rows'
             WHEN p.prorettype = 'timestamptz'::regtype AND outcome !~ '^(NULL$|[0-9A-Z]{5} )' THEN 'a time'
             ELSE replace(outcome, current_setting('test.id'), 'the id') END AS outcome

@@ -222,7 +222,7 @@ my %work = (
 		ALTER TABLE session.events DISABLE TRIGGER slow;
 		INSERT INTO session.events (at, kind, actor, actor_kind) SELECT '2020-01-01 UTC', 'created', 'test', 'role' FROM generate_series(1, 1000) AS n;
 		ALTER TABLE session.events ENABLE TRIGGER slow},
-	'trimming origins' => q{INSERT INTO session.origins SELECT n, '2020-01-01 UTC', n FROM generate_series(1, 1000) AS n},
+	'trimming origins' => q{INSERT INTO session.origins SELECT n, n, '2020-01-01 UTC', n FROM generate_series(1, 1000) AS n},
 	'writing activity' => q{
 		CREATE TEMP TABLE tok AS SELECT s.token FROM generate_series(1, 500) AS n, session_create('user' || n, idle_timeout => '2 hours') AS s;
 		ALTER TABLE session.sessions DISABLE TRIGGER slow;
@@ -264,7 +264,7 @@ query(
 	CREATE TRIGGER fail BEFORE DELETE ON session.denylist FOR EACH ROW EXECUTE FUNCTION public.fail();
 	INSERT INTO session.denylist VALUES (sha256('a'), '2020-01-01 UTC');
 	INSERT INTO session.events (at, kind, actor, actor_kind) SELECT '2020-01-01 UTC', 'created', 'test', 'role' FROM generate_series(1, 10);
-	INSERT INTO session.origins SELECT n, '2020-01-01 UTC', n FROM generate_series(1, 10) AS n;
+	INSERT INTO session.origins SELECT n, n, '2020-01-01 UTC', n FROM generate_series(1, 10) AS n;
 });
 make_dead('a', 10);
 until_true('a', $no_dead, 'dead sessions of a published table are deleted');
