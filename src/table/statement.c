@@ -137,7 +137,7 @@ typedef struct FirstValue
 } FirstValue;
 
 static bool
-receive_value(TupleTableSlot *slot, DestReceiver *self)
+receive_value(TupleTableSlot *slot, DestReceiver * self)
 {
 	FirstValue *first = (FirstValue *) self;
 	Form_pg_attribute attr = TupleDescAttr(slot->tts_tupleDescriptor, 0);
@@ -157,12 +157,12 @@ receive_value(TupleTableSlot *slot, DestReceiver *self)
 }
 
 static void
-receive_start(DestReceiver *self, int operation, TupleDesc typeinfo)
+receive_start(DestReceiver * self, int operation, TupleDesc typeinfo)
 {
 }
 
 static void
-receive_end(DestReceiver *self)
+receive_end(DestReceiver * self)
 {
 }
 
@@ -185,7 +185,7 @@ init_receiver(FirstValue *first, MemoryContext memory)
  */
 static uint64
 run_command(PlannedStmt * command, const char *sql, ParamListInfo params,
-			DestReceiver *receiver)
+			DestReceiver * receiver)
 {
 	QueryDesc  *desc;
 	uint64		processed;
@@ -228,7 +228,7 @@ plan_works_on(const CachedPlan * plan, Oid relid)
  */
 static uint64
 run_commands(const CachedPlan * plan, const char *sql, Oid relid,
-			 ParamListInfo params, DestReceiver *receiver)
+			 ParamListInfo params, DestReceiver * receiver)
 {
 	uint64		changed = 0;
 	ListCell   *cell;
@@ -257,7 +257,7 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
  */
 static uint64
 run_plan(SessionStatement *statement, Oid relid, ParamListInfo params,
-		 DestReceiver *receiver)
+		 DestReceiver * receiver)
 {
 	CachedPlan *plan = GetCachedPlan(statement->plan, params,
 									 CurrentResourceOwner, NULL);
@@ -279,7 +279,7 @@ run_plan(SessionStatement *statement, Oid relid, ParamListInfo params,
 /* Runs a statement as a role, in memory of its own. */
 static uint64
 execute(SessionStatement *statement, Oid role, Oid relid, const Datum *values,
-		const char *nulls, DestReceiver *receiver)
+		const char *nulls, DestReceiver * receiver)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "session statement",
