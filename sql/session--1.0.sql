@@ -34,6 +34,7 @@ CREATE TABLE session.sessions
     tenant_id          pg_catalog.text COLLATE pg_catalog."C",
     role               pg_catalog.text COLLATE pg_catalog."C",
     auth_level         pg_catalog.int4 NOT NULL,
+    amr                pg_catalog.text[] COLLATE pg_catalog."C",
     data               pg_catalog.jsonb NOT NULL,
     ip                 pg_catalog.inet,
     user_agent         pg_catalog.text COLLATE pg_catalog."C",
@@ -64,7 +65,7 @@ CREATE TABLE session.sessions
         CHECK (idle_timeout OPERATOR(pg_catalog.>) INTERVAL '0'),
     CONSTRAINT sessions_authenticated_has_user
         CHECK (user_id IS NOT NULL OR
-               (authenticated_at IS NULL AND
+               (authenticated_at IS NULL AND amr IS NULL AND
                 auth_level OPERATOR(pg_catalog.=) 0)),
     CONSTRAINT sessions_refresh_key_is_sealed
         CHECK (pg_catalog.octet_length(refresh_key) OPERATOR(pg_catalog.=) 60),
@@ -100,12 +101,14 @@ COMMENT ON COLUMN session.sessions.role IS
 'Database role for row-level security; NULL = none.';
 COMMENT ON COLUMN session.sessions.auth_level IS
 'Number of authentication factors that were proven: 0 = anonymous, 1 = one factor, 2 = two, and so on.';
+COMMENT ON COLUMN session.sessions.amr IS
+'How the factors were proven, by names of RFC 8176 such as pwd, otp and hwk; NULL = not known.';
 COMMENT ON COLUMN session.sessions.data IS
 'Data of the application, a JSON object, or a JSON string if it was sealed with session.encrypt_data.';
 COMMENT ON COLUMN session.sessions.ip IS
-'Client address from which the session was created, or what session.store_ip stores of it.';
+'Client address of the last login, or from which the session was created, or what session.store_ip stores of it.';
 COMMENT ON COLUMN session.sessions.user_agent IS
-'User agent with which the session was created, truncated to 1024 bytes.';
+'User agent of the last login, or with which the session was created, truncated to 1024 bytes.';
 COMMENT ON COLUMN session.sessions.created_at IS
 'When the session was created; never changes.';
 COMMENT ON COLUMN session.sessions.authenticated_at IS
@@ -131,7 +134,7 @@ COMMENT ON COLUMN session.sessions.rotated_at IS
 COMMENT ON COLUMN session.sessions.revoked_at IS
 'When the session was revoked; NULL = not revoked.  The row of a revoked session (tombstone) is kept for session.revoked_retention.';
 COMMENT ON COLUMN session.sessions.revoked_reason IS
-'Why the session was revoked: logout, admin, user, tenant, evicted, binding_mismatch, refresh_reuse, or a reason that the caller gave; NULL = not revoked.';
+'Why the session was revoked: logout, login, admin, user, tenant, evicted, binding_mismatch, refresh_reuse, or a reason that the caller gave; NULL = not revoked.';
 COMMENT ON COLUMN session.sessions.purge_at IS
 'When the row may be deleted: the end of the session, or session.revoked_retention after it was revoked, rounded up to the hour; the end of a session that can be extended may be followed by one more hour.';
 COMMENT ON INDEX session.sessions_user_id_idx IS
@@ -659,6 +662,7 @@ CREATE TYPE @extschema@.session_info AS
     tenant_id          pg_catalog.text,
     role               pg_catalog.text,
     auth_level         pg_catalog.int4,
+    amr                pg_catalog.text[],
     data               pg_catalog.jsonb,
     ip                 pg_catalog.inet,
     user_agent         pg_catalog.text,
@@ -683,12 +687,14 @@ COMMENT ON COLUMN @extschema@.session_info.role IS
 'Database role for row-level security; NULL = none.';
 COMMENT ON COLUMN @extschema@.session_info.auth_level IS
 'Number of authentication factors that were proven; 0 = anonymous.';
+COMMENT ON COLUMN @extschema@.session_info.amr IS
+'How the factors were proven, by names of RFC 8176 such as pwd, otp and hwk; NULL = not known.';
 COMMENT ON COLUMN @extschema@.session_info.data IS
 'Data of the application, a JSON object; NULL where a function does not show it.';
 COMMENT ON COLUMN @extschema@.session_info.ip IS
-'Client address from which the session was created.';
+'Client address of the last login, or from which the session was created.';
 COMMENT ON COLUMN @extschema@.session_info.user_agent IS
-'User agent with which the session was created.';
+'User agent of the last login, or with which the session was created.';
 COMMENT ON COLUMN @extschema@.session_info.created_at IS
 'When the session was created.';
 COMMENT ON COLUMN @extschema@.session_info.authenticated_at IS
@@ -720,7 +726,9 @@ CREATE FUNCTION @extschema@.session_create(
     auth_level pg_catalog.int4 DEFAULT 1,
     refreshable pg_catalog.bool DEFAULT false,
     max_sessions pg_catalog.int4 DEFAULT NULL,
-    id pg_catalog.uuid DEFAULT NULL)
+    id pg_catalog.uuid DEFAULT NULL,
+    sliding pg_catalog.bool DEFAULT NULL,
+    amr pg_catalog.text[] DEFAULT NULL)
 RETURNS @extschema@.session_credentials
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_create';
@@ -728,15 +736,48 @@ REVOKE ALL ON FUNCTION @extschema@.session_create(
     pg_catalog.text, pg_catalog.jsonb, pg_catalog.text, pg_catalog.text,
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
-    pg_catalog.int4, pg_catalog.uuid) FROM PUBLIC;
+    pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
+    pg_catalog.text[]) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.text, pg_catalog.jsonb, pg_catalog.text, pg_catalog.text,
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
-    pg_catalog.int4, pg_catalog.uuid) IS
+    pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
+    pg_catalog.text[]) IS
 'Creates a session and returns its token (67 characters), id and deadline.
-user_id NULL creates an anonymous session.  lifetime, idle_timeout and max_sessions default to the settings.
+user_id NULL: anonymous.  lifetime, idle_timeout, max_sessions and sliding default to the settings.
 Errors: 22023 and 22004 for invalid and missing arguments; 54000 for what is too large; 53400 if the user has too many sessions; 23505 if the id exists; 55000 if the master key is needed and missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_login(
+    token pg_catalog.text,
+    user_id pg_catalog.text,
+    data pg_catalog.jsonb DEFAULT '{}',
+    tenant_id pg_catalog.text DEFAULT NULL,
+    role pg_catalog.text DEFAULT NULL,
+    ip pg_catalog.inet DEFAULT NULL,
+    user_agent pg_catalog.text DEFAULT NULL,
+    lifetime pg_catalog.interval DEFAULT NULL,
+    idle_timeout pg_catalog.interval DEFAULT NULL,
+    auth_level pg_catalog.int4 DEFAULT 1,
+    refreshable pg_catalog.bool DEFAULT false,
+    max_sessions pg_catalog.int4 DEFAULT NULL,
+    sliding pg_catalog.bool DEFAULT NULL,
+    amr pg_catalog.text[] DEFAULT NULL)
+RETURNS @extschema@.session_credentials
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_login';
+REVOKE ALL ON FUNCTION @extschema@.session_login(
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text,
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
+    pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
+    pg_catalog.int4, pg_catalog.bool, pg_catalog.text[]) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_login(
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text,
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
+    pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
+    pg_catalog.int4, pg_catalog.bool, pg_catalog.text[]) IS
+'Logs a user in and always returns new credentials.  token is the client''s, of any kind or NULL.  A live session that is anonymous or of this user goes on with its id and data; one of another user is ended.
+Errors: 22023 and 22004 for invalid and missing arguments; 54000 for what is too large; 53400 if the user has too many sessions; 55000 if the master key is needed and missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_validate(
     token pg_catalog.text,
@@ -810,17 +851,26 @@ CREATE FUNCTION @extschema@.session_regenerate(
     token pg_catalog.text,
     user_id pg_catalog.text DEFAULT NULL,
     role pg_catalog.text DEFAULT NULL,
-    auth_level pg_catalog.int4 DEFAULT NULL)
+    auth_level pg_catalog.int4 DEFAULT NULL,
+    tenant_id pg_catalog.text DEFAULT NULL,
+    lifetime pg_catalog.interval DEFAULT NULL,
+    ip pg_catalog.inet DEFAULT NULL,
+    user_agent pg_catalog.text DEFAULT NULL,
+    amr pg_catalog.text[] DEFAULT NULL)
 RETURNS SETOF @extschema@.session_credentials
 ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_regenerate';
 REVOKE ALL ON FUNCTION @extschema@.session_regenerate(
-    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4,
+    pg_catalog.text, pg_catalog.interval, pg_catalog.inet, pg_catalog.text,
+    pg_catalog.text[]) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_regenerate(
-    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4) IS
-'Gives a live session a new token; its id and data stay, and the old token becomes invalid.
-user_id logs an anonymous session in; role and auth_level change its privileges.
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4,
+    pg_catalog.text, pg_catalog.interval, pg_catalog.inet, pg_catalog.text,
+    pg_catalog.text[]) IS
+'Gives a live session a new token; id and data stay, the old token becomes invalid.
+user_id logs an anonymous session in.  The other arguments replace what the session has; NULL keeps it.
 Errors: 22023 if the session belongs to another user, and for invalid arguments; 54000 for names that are too large; 53400 as in session_create; 55000 if it is refreshable and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_revoke(token pg_catalog.text)
@@ -1022,6 +1072,7 @@ CREATE FUNCTION @extschema@.session_cookie_validate(
     OUT tenant_id pg_catalog.text,
     OUT role pg_catalog.text,
     OUT auth_level pg_catalog.int4,
+    OUT amr pg_catalog.text[],
     OUT expires_at pg_catalog.timestamptz,
     OUT source pg_catalog.text,
     OUT should_refresh pg_catalog.bool)
@@ -1115,6 +1166,13 @@ AS 'MODULE_PATHNAME', 'session_auth_level';
 COMMENT ON FUNCTION @extschema@.session_auth_level() IS
 'Returns the number of factors proven in the session that is bound to the running transaction, 0 if it is anonymous; NULL if there is none.';
 
+CREATE FUNCTION @extschema@.session_amr()
+RETURNS pg_catalog.text[]
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_amr';
+COMMENT ON FUNCTION @extschema@.session_amr() IS
+'Returns how the user of the session that is bound to the running transaction authenticated, by names of RFC 8176; NULL if there is none or it is not known.';
+
 CREATE FUNCTION @extschema@.session_authenticated_at()
 RETURNS pg_catalog.timestamptz
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
@@ -1138,12 +1196,13 @@ COMMENT ON FUNCTION @extschema@.session_claim(pg_catalog.text) IS
 
 CREATE FUNCTION @extschema@.session_require(
     auth_level pg_catalog.int4 DEFAULT 1,
-    max_age pg_catalog.interval DEFAULT NULL)
+    max_age pg_catalog.interval DEFAULT NULL,
+    amr pg_catalog.text[] DEFAULT NULL)
 RETURNS pg_catalog.void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_require';
-COMMENT ON FUNCTION @extschema@.session_require(pg_catalog.int4, pg_catalog.interval) IS
-'Raises an error unless the session that is bound to the running transaction is live at this moment, has proven at least auth_level factors, and last authenticated at most max_age ago.
+COMMENT ON FUNCTION @extschema@.session_require(pg_catalog.int4, pg_catalog.interval, pg_catalog.text[]) IS
+'Raises an error unless the session that is bound to the running transaction is live at this moment, has proven at least auth_level factors, by one of the methods amr, and last authenticated at most max_age ago.
 Errors: 42501 if the session does not meet the requirements, 22023 for arguments outside their domain.';
 
 CREATE FUNCTION @extschema@.session_mine()
@@ -1574,6 +1633,7 @@ CREATE VIEW session.directory AS
            s.tenant_id,
            s.role,
            s.auth_level,
+           s.amr,
            CASE WHEN (SELECT pg_catalog.has_function_privilege(
                           '@extschema@.session_get(pg_catalog.uuid)'::pg_catalog.regprocedure,
                           'EXECUTE'))
@@ -1609,12 +1669,14 @@ COMMENT ON COLUMN session.directory.role IS
 'Database role for row-level security; NULL = none.';
 COMMENT ON COLUMN session.directory.auth_level IS
 'Number of authentication factors that were proven; 0 = anonymous.';
+COMMENT ON COLUMN session.directory.amr IS
+'How the factors were proven, by names of RFC 8176 such as pwd, otp and hwk; NULL = not known.';
 COMMENT ON COLUMN session.directory.data IS
 'Data of the application, a JSON object; NULL if the current role may not call session_get, which returns it too.';
 COMMENT ON COLUMN session.directory.ip IS
-'Client address from which the session was created, as far as session.store_ip stores it.';
+'Client address of the last login, or from which the session was created, as far as session.store_ip stores it.';
 COMMENT ON COLUMN session.directory.user_agent IS
-'User agent with which the session was created.';
+'User agent of the last login, or with which the session was created.';
 COMMENT ON COLUMN session.directory.created_at IS
 'When the session was created.';
 COMMENT ON COLUMN session.directory.authenticated_at IS

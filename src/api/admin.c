@@ -112,7 +112,7 @@ session_revoke_id(PG_FUNCTION_ARGS)
 
 /* Adds the elements of an array that are not NULL. */
 static void
-add_array(SessionIds *ids, ArrayType * array)
+add_array(SessionIds *ids, ArrayType *array)
 {
 	ArrayIterator elements = array_create_iterator(array, 0, NULL);
 	Datum		value;

@@ -67,6 +67,12 @@ extern char *session_arg_purpose(FunctionCallInfo fcinfo, int n);
 extern void session_arg_required(FunctionCallInfo fcinfo, int n,
 								 const char *name);
 
+/*
+ * Returns the words of an array of authentication methods (see amr.h), NULL
+ * for SQL NULL.  Errors with 22023 if it is not such an array.
+ */
+extern text *session_arg_amr(FunctionCallInfo fcinfo, int n);
+
 /* Returns an address, NULL for SQL NULL. */
 extern inet *session_arg_inet(FunctionCallInfo fcinfo, int n);
 

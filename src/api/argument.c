@@ -18,6 +18,7 @@
 #include "audit/evidence.h"
 #include "compat.h"
 #include "engine/info.h"
+#include "model/amr.h"
 #include "shared/database.h"
 #include "wire/codec.h"
 
@@ -118,6 +119,23 @@ session_arg_purpose(FunctionCallInfo fcinfo, int n)
 					 errmsg("purpose must consist of characters that the name "
 							"of a cookie may have")));
 	return purpose;
+}
+
+/* Returns the words of an array of authentication methods. */
+text *
+session_arg_amr(FunctionCallInfo fcinfo, int n)
+{
+	text	   *words = NULL;
+
+	if (!PG_ARGISNULL(n) &&
+		!session_amr_read(&words, PG_GETARG_ARRAYTYPE_P(n)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amr must be an array of at most %d names",
+						SESSION_AMR_NAMES),
+				 errdetail("A name has 1 to %d printable ASCII characters and "
+						   "no space.", SESSION_AMR_NAME_BYTES)));
+	return words;
 }
 
 /* Returns an address. */

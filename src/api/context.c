@@ -6,7 +6,8 @@
  *	  session_require
  *	  session_id				session_user_id
  *	  session_tenant_id			session_role
- *	  session_auth_level		session_authenticated_at
+ *	  session_auth_level		session_amr
+ *	  session_authenticated_at
  *	  session_claims			session_claim
  *	  session_mine				session_revoke_mine
  *	  session_revoke_others
@@ -32,6 +33,7 @@
 #include "engine/claims.h"
 #include "engine/context.h"
 #include "engine/lifecycle.h"
+#include "model/amr.h"
 #include "model/json.h"
 #include "request/identity.h"
 #include "request/prove.h"
@@ -46,6 +48,7 @@ PG_FUNCTION_INFO_V1(session_user_id);
 PG_FUNCTION_INFO_V1(session_tenant_id);
 PG_FUNCTION_INFO_V1(session_role);
 PG_FUNCTION_INFO_V1(session_auth_level);
+PG_FUNCTION_INFO_V1(session_amr);
 PG_FUNCTION_INFO_V1(session_authenticated_at);
 PG_FUNCTION_INFO_V1(session_claims);
 PG_FUNCTION_INFO_V1(session_claim);
@@ -230,6 +233,18 @@ session_auth_level(PG_FUNCTION_ARGS)
 }
 
 Datum
+session_amr(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+	ArrayType  *methods;
+
+	RETURN_IF_KEPT();
+	methods = identity == NULL ? NULL : session_amr_array(identity->amr);
+	return return_kept(fcinfo, methods,
+					   methods == NULL ? 0 : VARSIZE(methods));
+}
+
+Datum
 session_authenticated_at(PG_FUNCTION_ARGS)
 {
 	const SessionIdentity *identity = session_context_identity();
@@ -325,7 +340,13 @@ session_require(PG_FUNCTION_ARGS)
 {
 	int32		level = session_arg_count(fcinfo, 0, "auth_level", 1);
 	int64		max_age = session_arg_interval(fcinfo, 1, "max_age", 0, -1);
+	text	   *methods = session_arg_amr(fcinfo, 2);
 	SessionIdentity identity;
+
+	if (methods != NULL && VARSIZE_ANY_EXHDR(methods) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amr must not be empty")));
 
 	if (!still_bound(&identity))
 		refuse_requirement("a session is required");
@@ -335,6 +356,8 @@ session_require(PG_FUNCTION_ARGS)
 		(identity.authenticated_at == SESSION_NO_TIME ||
 		 GetCurrentTimestamp() - identity.authenticated_at > max_age))
 		refuse_requirement("a more recent authentication is required");
+	if (methods != NULL && !session_amr_has_any(identity.amr, methods))
+		refuse_requirement("another method of authentication is required");
 	PG_RETURN_VOID();
 }
 

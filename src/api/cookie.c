@@ -30,6 +30,7 @@
 #include "cookie/jwt.h"
 #include "cookie/proof.h"
 #include "cookie/snapshot.h"
+#include "model/amr.h"
 #include "model/json.h"
 
 PG_FUNCTION_INFO_V1(session_cookie_encode);
@@ -47,6 +48,7 @@ enum
 	SNAPSHOT_TENANT_ID,
 	SNAPSHOT_ROLE,
 	SNAPSHOT_AUTH_LEVEL,
+	SNAPSHOT_AMR,
 	SNAPSHOT_EXPIRES_AT,
 	SNAPSHOT_SOURCE,
 	SNAPSHOT_SHOULD_REFRESH,
@@ -59,6 +61,7 @@ static const Oid snapshot_types[SNAPSHOT_COLUMNS] = {
 	[SNAPSHOT_TENANT_ID] = TEXTOID,
 	[SNAPSHOT_ROLE] = TEXTOID,
 	[SNAPSHOT_AUTH_LEVEL] = INT4OID,
+	[SNAPSHOT_AMR] = TEXTARRAYOID,
 	[SNAPSHOT_EXPIRES_AT] = TIMESTAMPTZOID,
 	[SNAPSHOT_SOURCE] = TEXTOID,
 	[SNAPSHOT_SHOULD_REFRESH] = BOOLOID,
@@ -217,6 +220,8 @@ return_snapshot(FunctionCallInfo fcinfo, const SessionSnapshot *snapshot)
 	put_column_text(values, nulls, SNAPSHOT_TENANT_ID, identity->tenant_id);
 	put_column_text(values, nulls, SNAPSHOT_ROLE, identity->role);
 	values[SNAPSHOT_AUTH_LEVEL] = Int32GetDatum(identity->auth_level);
+	values[SNAPSHOT_AMR] = PointerGetDatum(session_amr_array(identity->amr));
+	nulls[SNAPSHOT_AMR] = identity->amr == NULL;
 	values[SNAPSHOT_EXPIRES_AT] = TimestampTzGetDatum(identity->expires_at);
 	values[SNAPSHOT_SOURCE] = CStringGetTextDatum(snapshot->from_row ?
 												  "database" : "cookie");
@@ -264,7 +269,7 @@ session_jwt(PG_FUNCTION_ARGS)
 {
 	/* aud, the last, is set here only if the call has an audience. */
 	static const char *const own[] = {
-		"sid", "sub", "tid", "role", "lvl", "iat", "exp", "jti", "aud"
+		"sid", "sub", "tid", "role", "lvl", "amr", "iat", "exp", "jti", "aud"
 	};
 	int64		ttl = session_arg_interval(fcinfo, 1, "ttl", USECS_PER_SEC,
 										   15 * 60 * USECS_PER_SEC);

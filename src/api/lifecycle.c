@@ -2,9 +2,10 @@
  * lifecycle.c
  *	  SQL entry points: what an application does with one session.
  *
- *	  session_create		session_validate	session_status
- *	  session_is_valid		session_is_expired	session_touch
- *	  session_refresh		session_regenerate	session_revoke
+ *	  session_create		session_login		session_validate
+ *	  session_status		session_is_valid	session_is_expired
+ *	  session_touch			session_refresh		session_regenerate
+ *	  session_revoke
  *
  * Rules:
  * - A token that is malformed, unknown, wrong or expired gives no row, NULL or
@@ -27,6 +28,7 @@
 #include "table/policies.h"
 
 PG_FUNCTION_INFO_V1(session_create);
+PG_FUNCTION_INFO_V1(session_login);
 PG_FUNCTION_INFO_V1(session_validate);
 PG_FUNCTION_INFO_V1(session_status);
 PG_FUNCTION_INFO_V1(session_is_valid);
@@ -101,10 +103,60 @@ check_bindable(const SessionCreateOptions *options)
 				 hint_at_policy(&rules, SESSION_RULE_BIND_USER_AGENT)));
 }
 
+/* Numbers of the arguments that session_create and session_login share. */
+typedef struct AccountArgs
+{
+	int			data;			/* and tenant_id, role, ip, user_agent,
+								 * lifetime, idle_timeout, auth_level,
+								 * refreshable, max_sessions */
+	int			sliding;		/* and amr */
+} AccountArgs;
+
+/* Returns whether the argument "sliding", or the setting, says so. */
+static bool
+arg_sliding(FunctionCallInfo fcinfo, int n, bool refreshable)
+{
+	if (PG_ARGISNULL(n))
+		return session_settings.sliding;
+	if (PG_GETARG_BOOL(n) && refreshable)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("sliding must not be true for a refreshable session")));
+	return PG_GETARG_BOOL(n);
+}
+
+/* Reads what an application asks for in a session, except its user. */
+static void
+arg_account(FunctionCallInfo fcinfo, AccountArgs args,
+			SessionCreateOptions *options)
+{
+	SessionLifetimes *lifetimes = &options->lifetimes;
+	int			n = args.data;
+
+	options->data = arg_data(fcinfo, n++);
+	options->tenant_id = session_arg_name(fcinfo, n++, "tenant_id",
+										  SESSION_NAME_BYTES);
+	options->role = session_arg_name(fcinfo, n++, "role", NAMEDATALEN - 1);
+	options->ip = session_arg_inet(fcinfo, n++);
+	options->user_agent = session_arg_user_agent(fcinfo, n++);
+	lifetimes->lifetime = session_arg_interval(fcinfo, n++, "lifetime", 1, 0);
+	lifetimes->idle_timeout = session_arg_interval(fcinfo, n++, "idle_timeout",
+												   0, -1);
+	options->auth_level = session_arg_count(fcinfo, n++, "auth_level", 1);
+	lifetimes->refreshable = !PG_ARGISNULL(n) && PG_GETARG_BOOL(n);
+	n++;
+	options->max_sessions = session_arg_count(fcinfo, n, "max_sessions", -1);
+	lifetimes->sliding = arg_sliding(fcinfo, args.sliding,
+									 lifetimes->refreshable);
+	options->amr = session_arg_amr(fcinfo, args.sliding + 1);
+	check_bindable(options);
+}
+
 /* Creates a session and returns its tokens. */
 Datum
 session_create(PG_FUNCTION_ARGS)
 {
+	static const AccountArgs args = {.data = 1,.sliding = 12};
 	SessionCreateOptions options = {0};
 	SessionRow	row;
 	SessionCredentials given;
@@ -112,23 +164,38 @@ session_create(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("session_create()");
 	options.user_id = session_arg_name(fcinfo, 0, "user_id", SESSION_NAME_BYTES);
-	options.data = arg_data(fcinfo, 1);
-	options.tenant_id = session_arg_name(fcinfo, 2, "tenant_id",
-										 SESSION_NAME_BYTES);
-	options.role = session_arg_name(fcinfo, 3, "role", NAMEDATALEN - 1);
-	options.ip = session_arg_inet(fcinfo, 4);
-	options.user_agent = session_arg_user_agent(fcinfo, 5);
-	options.lifetimes.lifetime = session_arg_interval(fcinfo, 6, "lifetime", 1, 0);
-	options.lifetimes.idle_timeout = session_arg_interval(fcinfo, 7, "idle_timeout",
-														  0, -1);
-	options.auth_level = session_arg_count(fcinfo, 8, "auth_level", 1);
-	options.lifetimes.refreshable = !PG_ARGISNULL(9) && PG_GETARG_BOOL(9);
-	options.max_sessions = session_arg_count(fcinfo, 10, "max_sessions", -1);
+	arg_account(fcinfo, args, &options);
 	options.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
-	check_bindable(&options);
 
 	session_lifecycle_create(&options, &row, &given);
 	result = session_return_credentials(fcinfo, &row, &given);
+	session_crypto_wipe(&given, sizeof(given));
+	return result;
+}
+
+/* Logs a user in, whatever the token is, and returns new tokens. */
+Datum
+session_login(PG_FUNCTION_ARGS)
+{
+	static const AccountArgs args = {.data = 2,.sliding = 12};
+	SessionCreateOptions options = {0};
+	SessionToken token;
+	bool		has_token;
+	SessionRow	row;
+	SessionCredentials given;
+	Datum		result;
+
+	PreventCommandIfReadOnly("session_login()");
+	session_arg_required(fcinfo, 1, "user_id");
+	options.user_id = session_arg_name(fcinfo, 1, "user_id", SESSION_NAME_BYTES);
+	arg_account(fcinfo, args, &options);
+
+	has_token = session_arg_token(fcinfo, 0, &token);
+	if (!has_token)
+		session_arg_refused(fcinfo, 0, options.ip);
+	session_lifecycle_login(has_token ? &token : NULL, &options, &row, &given);
+	result = session_return_credentials(fcinfo, &row, &given);
+	session_crypto_wipe(&token, sizeof(token));
 	session_crypto_wipe(&given, sizeof(given));
 	return result;
 }
@@ -269,11 +336,11 @@ session_refresh(PG_FUNCTION_ARGS)
 	return result;
 }
 
-/* Changes user, role or level of a session and gives it new tokens. */
+/* Changes whom a session is of, and gives it new tokens. */
 Datum
 session_regenerate(PG_FUNCTION_ARGS)
 {
-	SessionChange change;
+	SessionChange change = {0};
 	SessionToken token;
 	SessionCredentials given;
 	SessionRow	row;
@@ -283,6 +350,11 @@ session_regenerate(PG_FUNCTION_ARGS)
 	change.user_id = session_arg_name(fcinfo, 1, "user_id", SESSION_NAME_BYTES);
 	change.role = session_arg_name(fcinfo, 2, "role", NAMEDATALEN - 1);
 	change.auth_level = session_arg_count(fcinfo, 3, "auth_level", -1);
+	change.tenant_id = session_arg_name(fcinfo, 4, "tenant_id",
+										SESSION_NAME_BYTES);
+	change.lifetime = session_arg_interval(fcinfo, 5, "lifetime", 1, 0);
+	change.binding = arg_binding(fcinfo, 6);
+	change.amr = session_arg_amr(fcinfo, 8);
 	if (!session_arg_token(fcinfo, 0, &token))
 		return session_return_none(fcinfo);
 	if (session_lifecycle_regenerate(&token, &change, &row, &given))

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "cookie/cookie.h"
 #include "cookie/proof.h"
+#include "model/amr.h"
 #include "model/digest.h"
 #include "model/json.h"
 #include "table/denylist.h"
@@ -220,6 +221,39 @@ read_uuid_claim(pg_uuid_t *id, const Jsonb *claims, const char *name)
 }
 
 /*
+ * Returns the words of the claim amr; NULL when it is missing or not an array
+ * of names, which proves no method.
+ */
+static text *
+methods_claim(const Jsonb *claims)
+{
+	JsonbValue	scratch;
+	JsonbValue *found;
+	JsonbValue	name;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	StringInfoData words;
+	int			count = 0;
+
+	found = getKeyJsonValueFromContainer(unconstify(JsonbContainer *,
+													&claims->root),
+										 "amr", strlen("amr"), &scratch);
+	if (found == NULL || found->type != jbvBinary ||
+		!JsonContainerIsArray(found->val.binary.data))
+		return NULL;
+	initStringInfo(&words);
+	iterator = JsonbIteratorInit(found->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE)
+		if (token == WJB_ELEM &&
+			(name.type != jbvString || ++count > SESSION_AMR_NAMES ||
+			 !session_amr_append(&words, name.val.string.val,
+								 name.val.string.len)))
+			return NULL;
+	return words.len == 0 ? NULL :
+		cstring_to_text_with_len(words.data, words.len);
+}
+
+/*
  * Fills an identity from a cookie without a row.  Returns false when sub, tid
  * or role is neither a string nor null.
  */
@@ -242,6 +276,7 @@ fill_identity(SessionIdentity *identity, const SessionProof *proof,
 	if (identity->user_id != NULL)
 	{
 		identity->auth_level = (int32) Max(0, Min(INT_MAX, level));
+		identity->amr = methods_claim(claims);
 		identity->authenticated_at = authenticated_claim(proof);
 	}
 	identity->issued_at = session_proof_issued(proof);

@@ -94,8 +94,9 @@ due_time(const SessionRow *row, const SessionSnapshotTime *time)
  *	sid		the session's id, base64url		tok		digest of its token
  *	uid		user, if any					tid		tenant, if any
  *	role	role, if any					lvl		auth_level, unless 1
- *	aut		authenticated_at, if any		end		deadline, if any
- *	era		era of the server, if any		pol		policies, if any
+ *	amr		its words, if any				aut		authenticated_at, if any
+ *	end		deadline, if any				era		era of the server, if any
+ *	pol		policies, if any
  */
 static Jsonb *
 snapshot_claims(Jsonb *claims, const SessionIdentity *identity, uint32 era,
@@ -234,6 +235,7 @@ fill_from_claims(SessionSnapshot *snapshot, const SessionProof *proof,
 	identity->tenant_id = session_proof_text(proof, "tid");
 	identity->role = session_proof_text(proof, "role");
 	identity->auth_level = (int32) session_proof_integer(proof, "lvl", 1);
+	identity->amr = session_proof_text(proof, "amr");
 	identity->authenticated_at = authenticated < 0 ? SESSION_NO_TIME :
 		session_proof_time(authenticated);
 	identity->expires_at = end < 0 ? DT_NOEND : session_proof_time(end);

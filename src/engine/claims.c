@@ -40,8 +40,8 @@ Jsonb *
 session_claims_without_reserved(Jsonb *claims)
 {
 	static const char *const reserved[] = {
-		"sid", "sub", "uid", "tid", "role", "lvl", "aut", "tok", "end", "era",
-		"pol", "iat", "exp", "nbf", "jti"
+		"sid", "sub", "uid", "tid", "role", "lvl", "amr", "aut", "tok", "end",
+		"era", "pol", "iat", "exp", "nbf", "jti"
 	};
 
 	for (size_t i = 0; i < lengthof(reserved); i++)

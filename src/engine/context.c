@@ -86,6 +86,7 @@ serialize_identity(const SessionIdentity *identity)
 	put_context_text(&out, identity->user_id);
 	put_context_text(&out, identity->tenant_id);
 	put_context_text(&out, identity->role);
+	put_context_text(&out, identity->amr);
 	put_context_text(&out, identity->claims);
 	put_context_text(&out, identity->proof);
 	return out.data;
@@ -149,9 +150,9 @@ take_context_text(IdentityReader *reader)
 static SessionIdentity *
 parse_identity(const char *source)
 {
-	/* Each of the five texts takes a header and padding beside its bytes. */
+	/* Each of the six texts takes a header and padding beside its bytes. */
 	size_t		size = MAXALIGN(sizeof(SessionIdentity)) + strlen(source) +
-	5 * (VARHDRSZ + ALIGNOF_INT);
+	6 * (VARHDRSZ + ALIGNOF_INT);
 	SessionIdentity *identity = session_compat_guc_malloc(size);
 	IdentityReader reader = {.next = source,.valid = true};
 
@@ -169,6 +170,7 @@ parse_identity(const char *source)
 	identity->user_id = take_context_text(&reader);
 	identity->tenant_id = take_context_text(&reader);
 	identity->role = take_context_text(&reader);
+	identity->amr = take_context_text(&reader);
 	identity->claims = take_context_text(&reader);
 	identity->proof = take_context_text(&reader);
 	if (reader.valid && *reader.next == '\0')

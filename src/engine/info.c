@@ -15,11 +15,12 @@
 #include "engine/content.h"
 #include "engine/context.h"
 #include "engine/info.h"
+#include "model/amr.h"
 
 const Oid	session_info_types[SESSION_INFO_COLUMNS] = {
-	UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, JSONBOID, INETOID,
-	TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	BOOLOID
+	UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTARRAYOID,
+	JSONBOID, INETOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID
 };
 
 /* Returns whether a row type has exactly these columns. */
@@ -93,6 +94,8 @@ session_info_values(const SessionRow *row, SessionStatus status,
 	put_info_text(&values[i], &nulls[i], row->tenant_id), i++;
 	put_info_text(&values[i], &nulls[i], row->role), i++;
 	values[i++] = Int32GetDatum(row->auth_level);
+	nulls[i] = row->amr == NULL;
+	values[i++] = PointerGetDatum(session_amr_array(row->amr));
 	nulls[i] = row->data == NULL;
 	values[i++] = row->data == NULL ? (Datum) 0 :
 		JsonbPGetDatum(session_content_of(row));

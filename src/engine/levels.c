@@ -44,6 +44,7 @@ typedef struct Entry
 
 /* *INDENT-OFF* */
 static const Entry functions[] = {
+	{"session_amr", PUBLIC},
 	{"session_auth_level", PUBLIC},
 	{"session_authenticate", PUBLIC},
 	{"session_authenticated_at", PUBLIC},
@@ -69,6 +70,7 @@ static const Entry functions[] = {
 	{"session_cookie_revoke", APP},
 	{"session_cookie_validate", APP},
 	{"session_create", APP},
+	{"session_login", APP},
 	{"session_data", APP},
 	{"session_data_append", APP},
 	{"session_data_clear", APP},

@@ -34,6 +34,7 @@
 #include "engine/lifecycle.h"
 #include "engine/secret.h"
 #include "model/digest.h"
+#include "model/json.h"
 #include "model/random.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
@@ -318,9 +319,12 @@ session_lifecycle_sort(List *rows)
 	list_sort(rows, compare_created);
 }
 
-/* Returns the rows of sessions that can still be used or refreshed. */
+/*
+ * Returns the rows of sessions that can still be used or refreshed, without
+ * that of an id (may be NULL).
+ */
 static List *
-keep_live(List *rows)
+keep_live(List *rows, const pg_uuid_t *except)
 {
 	List	   *live = NIL;
 	TimestampTz now = GetCurrentTimestamp();
@@ -330,6 +334,8 @@ keep_live(List *rows)
 	{
 		SessionRow *row = lfirst(cell);
 
+		if (except != NULL && memcmp(row->id.data, except->data, UUID_LEN) == 0)
+			continue;
 		session_activity_overlay(row);
 		if (session_policy_life(row, now) == SESSION_ACTIVE)
 			live = lappend(live, row);
@@ -360,17 +366,18 @@ hold_user(const text *user_id, const text *tenant_id, const text *role,
 
 /*
  * Lists the sessions that must be evicted so that a user can have one more.
- * Errors with 53400 if "session.on_limit" is "reject".  The user is locked.
+ * The session that will be that one (may be NULL) does not count.  Errors with
+ * 53400 if "session.on_limit" is "reject".  The user is locked.
  */
 static List *
-find_surplus(text *user_id, text *tenant_id, int limit)
+find_surplus(text *user_id, text *tenant_id, int limit, const pg_uuid_t *kept)
 {
 	List	   *live;
 
 	if (limit == 0)
 		return NIL;
 	live = keep_live(session_store_of_user(user_id, tenant_id,
-										   SESSION_STORE_ONE_TENANT));
+										   SESSION_STORE_ONE_TENANT), kept);
 	if (list_length(live) < limit)
 		return NIL;
 	if (session_settings.on_limit == SESSION_LIMIT_REJECT)
@@ -400,11 +407,11 @@ evict_sessions(List *rows)
 }
 
 /*
- * Locks the row of a token.  Before it, locks those of the other sessions
- * whose ids sort before its own, to keep to the order of locking.
+ * Before the row of a token is locked, locks those of the other sessions whose
+ * ids sort before its own, to keep to the order of locking.
  */
-static bool
-hold_among(const SessionToken *token, SessionRow *row, List *others)
+static void
+lock_before(const SessionToken *token, List *others)
 {
 	ListCell   *cell;
 
@@ -417,7 +424,6 @@ hold_among(const SessionToken *token, SessionRow *row, List *others)
 		if (memcmp(other->id.data, token->id, UUID_LEN) < 0)
 			(void) session_store_lock(&other->id, &scratch);
 	}
-	return session_lifecycle_hold(token, row);
 }
 
 /*
@@ -434,38 +440,71 @@ check_level(const text *user_id, int32 auth_level)
 				 errmsg("auth_level must not be set on a session without a user")));
 }
 
-/* Creates a session and returns its tokens. */
-void
-session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
-						 SessionCredentials *given)
+/* Errors if a session without a user, who proved nothing, gets methods. */
+static void
+check_methods(const text *user_id, const text *amr)
 {
-	TimestampTz now;
-	int			limit;
+	if (user_id == NULL && amr != NULL && VARSIZE_ANY_EXHDR(amr) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("amr must not be set on a session without a user")));
+}
 
+/* Returns words, but NULL for no words. */
+static text *
+without_empty(text *words)
+{
+	return words == NULL || VARSIZE_ANY_EXHDR(words) == 0 ? NULL : words;
+}
+
+/* Errors if what an application asks for in a session does not fit. */
+static void
+check_account(const SessionCreateOptions *options)
+{
 	/* 1 is the default of the argument, so it may not have been asked for. */
 	if (options->auth_level != 1)
 		check_level(options->user_id, options->auth_level);
-	limit = hold_user(options->user_id, options->tenant_id, options->role,
-					  options->max_sessions);
-	evict_sessions(find_surplus(options->user_id, options->tenant_id, limit));
-	now = GetCurrentTimestamp();
+	check_methods(options->user_id, options->amr);
+}
 
-	memset(row, 0, sizeof(*row));
-	if (options->id != NULL)
-		row->id = *options->id;
-	else
-	{
-		session_random_bytes(row->id.data, sizeof(row->id.data));
-		session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
-	}
+/* Sets who a session is of, and where from. */
+static void
+set_account(SessionRow *row, const SessionCreateOptions *options)
+{
 	row->user_id = options->user_id;
 	row->tenant_id = options->tenant_id;
 	row->role = options->role;
 	row->auth_level = options->user_id == NULL ? 0 : options->auth_level;
-	session_policies_find(&row->rules, row->tenant_id, row->role);
-	row->data = session_content_stored(row, options->data);
+	row->amr = without_empty(options->amr);
 	row->ip = options->ip;
 	row->user_agent = options->user_agent;
+}
+
+/* Sets the id of a new session. */
+static void
+set_id(SessionRow *row, const SessionCreateOptions *options, TimestampTz now)
+{
+	if (options->id != NULL)
+	{
+		row->id = *options->id;
+		return;
+	}
+	session_random_bytes(row->id.data, sizeof(row->id.data));
+	session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
+}
+
+/* Adds a session, for which there is room, and returns its tokens. */
+static void
+add_session(const SessionCreateOptions *options, SessionRow *row,
+			SessionCredentials *given)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	memset(row, 0, sizeof(*row));
+	set_id(row, options, now);
+	set_account(row, options);
+	session_policies_find(&row->rules, row->tenant_id, row->role);
+	row->data = session_content_stored(row, options->data);
 	session_policy_open(row, &session_settings, &options->lifetimes,
 						options->user_id != NULL, now);
 	session_secret_issue(row, given);
@@ -476,6 +515,21 @@ session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
 	session_event_created(row);
 	session_database_count(SESSION_COUNT_CREATED);
 	session_context_set_proven(&row->id);
+}
+
+/* Creates a session and returns its tokens. */
+void
+session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
+						 SessionCredentials *given)
+{
+	int			limit;
+
+	check_account(options);
+	limit = hold_user(options->user_id, options->tenant_id, options->role,
+					  options->max_sessions);
+	evict_sessions(find_surplus(options->user_id, options->tenant_id, limit,
+								NULL));
+	add_session(options, row, given);
 }
 
 /* Writes the use of an active session into its row at once. */
@@ -650,33 +704,122 @@ adopt_rules(SessionRow *row, const SessionRow *before)
 		session_policy_move(row);
 }
 
-/* Applies a change of user, role and level to a row. */
+/*
+ * Applies a change of level and methods to a row.  Returns whether they are
+ * proof that the user authenticated.
+ */
+static bool
+apply_proof(SessionRow *row, const SessionChange *change)
+{
+	int32		before = row->auth_level;
+	bool		proves = false;
+
+	if (change->auth_level >= 0)
+	{
+		check_level(row->user_id, change->auth_level);
+		row->auth_level = change->auth_level;
+		/* A lower level is no proof, so authenticated_at stays. */
+		proves = row->user_id != NULL && row->auth_level >= before;
+	}
+	check_methods(row->user_id, change->amr);
+	if (change->amr != NULL)
+		row->amr = without_empty(change->amr);
+	else if (row->auth_level < before)
+		row->amr = NULL;		/* which method remains is not known */
+	return proves || (row->auth_level >= before &&
+					  without_empty(change->amr) != NULL);
+}
+
+/* Applies a change to a row. */
 static void
 apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 {
 	SessionRow	before = *row;
-	bool		proves = row->user_id == NULL && change->user_id != NULL;
+	bool		login = row->user_id == NULL && change->user_id != NULL;
+	bool		proves;
 
-	if (proves)
+	if (login)
 	{
 		row->user_id = change->user_id;
 		row->auth_level = 1;
 	}
+	if (change->tenant_id != NULL)
+		row->tenant_id = change->tenant_id;
 	if (change->role != NULL)
 		row->role = change->role;
 	adopt_rules(row, &before);
-	if (change->auth_level >= 0)
-	{
-		check_level(row->user_id, change->auth_level);
-		/* A lower level is no proof, so authenticated_at stays. */
-		proves = proves || (row->user_id != NULL &&
-							change->auth_level >= row->auth_level);
-		row->auth_level = change->auth_level;
-	}
-	if (proves)
+	if (change->binding.ip != NULL)
+		row->ip = unconstify(inet *, change->binding.ip);
+	if (change->binding.user_agent != NULL)
+		row->user_agent = unconstify(text *, change->binding.user_agent);
+	proves = apply_proof(row, change);
+	if (login || proves)
 		session_policy_authenticate(row, now);
 	else
 		session_policy_touch(row, now);
+	if (change->lifetime != 0)
+		session_policy_relive(row, &session_settings, change->lifetime, now);
+}
+
+/* Returns the user that a session will have after a change. */
+static text *
+user_after(const SessionRow *row, const SessionChange *change)
+{
+	return change->user_id != NULL ? change->user_id : row->user_id;
+}
+
+/*
+ * Returns whether a change adds a session to those of its user in a tenant,
+ * which may be limited.
+ */
+static bool
+adds_session(const SessionRow *row, const SessionChange *change)
+{
+	text	   *user_id = user_after(row, change);
+
+	if (user_id == NULL)
+		return false;
+	return !session_policy_is_of_user(row, user_id, change->tenant_id != NULL ?
+									  change->tenant_id : row->tenant_id);
+}
+
+/*
+ * Makes room for a session that changes its user or its tenant: sets *evicted
+ * to the sessions that must end.  Returns false unless the token is active.
+ */
+static bool
+find_evicted(const SessionToken *token, const SessionChange *change,
+			 SessionRow *row, List **evicted)
+{
+	text	   *user_id;
+	text	   *tenant_id;
+	int			limit;
+
+	*evicted = NIL;
+	if (change->user_id == NULL && change->tenant_id == NULL)
+		return true;
+	/* Lock the user before any row, as session_lifecycle_create does. */
+	if (find_session(token, row) != SESSION_ACTIVE)
+		return false;
+	check_same_user(row, change->user_id);
+	if (!adds_session(row, change))
+		return true;
+	user_id = user_after(row, change);
+	tenant_id = change->tenant_id != NULL ? change->tenant_id : row->tenant_id;
+	limit = hold_user(user_id, tenant_id, change->role != NULL ?
+					  change->role : row->role, -1);
+	/* The session may have ended during the wait. */
+	if (find_session(token, row) != SESSION_ACTIVE)
+		return false;
+	*evicted = find_surplus(user_id, tenant_id, limit, &row->id);
+	return true;
+}
+
+/* Returns whether a change says where its request comes from. */
+static bool
+has_binding(const SessionChange *change)
+{
+	return change->binding.ip != NULL || change->binding.user_agent != NULL;
 }
 
 /* Applies a change to an active session and gives it new tokens. */
@@ -685,42 +828,28 @@ session_lifecycle_regenerate(const SessionToken *token,
 							 const SessionChange *change, SessionRow *row,
 							 SessionCredentials *given)
 {
-	List	   *evicted = NIL;
+	List	   *evicted;
 	bool		login;
 
-	/* Lock the user before any row, as session_lifecycle_create does. */
-	if (change->user_id != NULL)
-	{
-		if (find_session(token, row) != SESSION_ACTIVE)
-			return false;
-		check_same_user(row, change->user_id);
-	}
-	if (change->user_id != NULL && row->user_id == NULL)
-	{
-		int			limit = hold_user(change->user_id, row->tenant_id,
-									  change->role != NULL ? change->role :
-									  row->role, -1);
-
-		/* The session may have ended during the wait. */
-		if (find_session(token, row) != SESSION_ACTIVE)
-			return false;
-		evicted = find_surplus(change->user_id, row->tenant_id, limit);
-	}
-	if (!hold_among(token, row, evicted))
+	if (!find_evicted(token, change, row, &evicted))
+		return false;
+	lock_before(token, evicted);
+	if (!hold_from(token, change->binding.ip, row) ||
+		(has_binding(change) && refuse_mismatch(row, &change->binding)))
 		return false;
 	check_same_user(row, change->user_id);
 	evict_sessions(evicted);
 	login = row->user_id == NULL && change->user_id != NULL;
 	apply_change(row, change, GetCurrentTimestamp());
 	session_secret_issue(row, given);
-	session_store_save_state(row);
+	session_store_save_account(row, false);
 	session_event_regenerated(row, login);
 	session_database_count(SESSION_COUNT_REGENERATED);
 	return true;
 }
 
 /*
- * Ending
+ * Logging in
  */
 
 /*
@@ -739,6 +868,135 @@ end_if_alive(SessionRow *row, text *reason)
 	session_event_revoked(row);
 	return true;
 }
+
+/* What a login does with the session of the token that came with it. */
+typedef enum LoginPlan
+{
+	LOGIN_ALONE,				/* there is none */
+	LOGIN_KEEP,					/* goes on with it */
+	LOGIN_END					/* ends it */
+} LoginPlan;
+
+/*
+ * Decides what a login does with the session of a row: keeps an anonymous one
+ * and one of the user, if its session token is active, and ends another that
+ * is alive.
+ */
+static LoginPlan
+plan_for_row(SessionRow *row, const SessionCreateOptions *options)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	SessionBinding binding = {options->ip, options->user_agent};
+
+	if (session_policy_life(row, now) != SESSION_ACTIVE)
+		return LOGIN_ALONE;
+	if (session_policy_status(row, now) == SESSION_ACTIVE &&
+		(row->user_id == NULL ||
+		 session_policy_is_of_user(row, options->user_id, row->tenant_id)) &&
+		session_policy_matches_binding(row, &session_settings, &binding))
+		return LOGIN_KEEP;
+	return LOGIN_END;
+}
+
+/* Finds the session of a token (may be NULL) and decides. */
+static LoginPlan
+plan_login(const SessionToken *token, const SessionCreateOptions *options,
+		   SessionRow *row)
+{
+	if (token == NULL ||
+		find_session_from(token, options->ip, row) == SESSION_UNKNOWN)
+		return LOGIN_ALONE;
+	return plan_for_row(row, options);
+}
+
+/*
+ * Locks the row of the token and decides again, because the session may have
+ * changed before it was locked.
+ */
+static LoginPlan
+replan_login(const SessionToken *token, const SessionCreateOptions *options,
+			 SessionRow *row)
+{
+	if (!session_store_lock(&row->id, row) ||
+		!session_digest_matches(row, token))
+		return LOGIN_ALONE;
+	session_activity_overlay(row);
+	return plan_for_row(row, options);
+}
+
+/* Ends a session, whose row is locked, because its client logs in. */
+static void
+end_before_login(SessionRow *row, const SessionCreateOptions *options)
+{
+	SessionBinding binding = {options->ip, options->user_agent};
+
+	if (!session_policy_matches_binding(row, &session_settings, &binding))
+		session_evidence_mismatch(row, &binding);
+	(void) end_if_alive(row, cstring_to_text("login"));
+}
+
+/* Goes on with a session, whose row is locked, as that of a login. */
+static void
+log_in_held(SessionRow *row, const SessionCreateOptions *options,
+			SessionCredentials *given)
+{
+	SessionRow	before = *row;
+	Jsonb	   *data = session_content_of(row);
+	TimestampTz now = GetCurrentTimestamp();
+
+	data = session_json_merged(data, options->data);
+	session_content_check(data);
+	set_account(row, options);
+	adopt_rules(row, &before);
+	row->data = session_content_stored(row, data);
+	session_policy_reopen(row, &session_settings, &options->lifetimes, now);
+	if (row->refresh_expires_at == SESSION_NO_TIME)
+		row->refresh_key = NULL;
+	session_secret_issue(row, given);
+	session_store_save_account(row, true);
+	session_event_regenerated(row, true);
+	session_database_count(SESSION_COUNT_REGENERATED);
+	session_context_set_proven(&row->id);
+}
+
+/* Logs a user in, whatever the token is, and returns new tokens. */
+void
+session_lifecycle_login(const SessionToken *token,
+						const SessionCreateOptions *options, SessionRow *row,
+						SessionCredentials *given)
+{
+	List	   *evicted;
+	LoginPlan	plan;
+	int			limit;
+
+	check_account(options);
+	/* Lock the user before any row, as session_lifecycle_create does. */
+	limit = hold_user(options->user_id, options->tenant_id, options->role,
+					  options->max_sessions);
+	plan = plan_login(token, options, row);
+	evicted = find_surplus(options->user_id, options->tenant_id, limit,
+						   plan == LOGIN_ALONE ? NULL : &row->id);
+	if (plan != LOGIN_ALONE)
+	{
+		lock_before(token, evicted);
+		plan = replan_login(token, options, row);
+		/* A session that got another token meanwhile counts after all. */
+		if (plan == LOGIN_ALONE)
+			evicted = find_surplus(options->user_id, options->tenant_id,
+								   limit, NULL);
+	}
+	if (plan == LOGIN_END)
+		end_before_login(row, options);
+	evict_sessions(evicted);
+	if (plan == LOGIN_KEEP)
+		log_in_held(row, options, given);
+	else
+		add_session(options, row, given);
+}
+
+/*
+ * Ending
+ */
 
 /*
  * Returns whether a session can still be used or refreshed.  Checked before

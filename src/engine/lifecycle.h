@@ -25,6 +25,7 @@ typedef struct SessionCreateOptions
 	text	   *tenant_id;
 	text	   *role;
 	int32		auth_level;
+	text	   *amr;			/* words, see amr.h */
 	Jsonb	   *data;
 	inet	   *ip;
 	text	   *user_agent;
@@ -32,12 +33,16 @@ typedef struct SessionCreateOptions
 	int			max_sessions;	/* 0 = no limit, -1 = "session.max_sessions" */
 } SessionCreateOptions;
 
-/* What session_lifecycle_regenerate changes; NULL or -1 = no change. */
+/* What session_lifecycle_regenerate changes; NULL, 0 or -1 = no change. */
 typedef struct SessionChange
 {
 	text	   *user_id;
+	text	   *tenant_id;
 	text	   *role;
-	int32		auth_level;
+	int32		auth_level;		/* -1 = no change */
+	text	   *amr;			/* words, see amr.h; empty = none */
+	int64		lifetime;		/* microseconds */
+	SessionBinding binding;
 } SessionChange;
 
 /*
@@ -47,6 +52,23 @@ typedef struct SessionChange
 extern void session_lifecycle_create(const SessionCreateOptions *options,
 									 SessionRow *row,
 									 SessionCredentials *given);
+
+/*
+ * Logs a user in and returns new tokens, whatever the token (may be NULL)
+ * is.  The options say all about the session that results, except that it
+ * keeps the id and the data, with the data of the options merged into them, of
+ *
+ * - an anonymous session that is active, and
+ * - an active session of the user.
+ *
+ * A session of the token that is alive and not kept is ended with the reason
+ * "login".  Limits apply as in session_lifecycle_create; a session of the user
+ * that is kept does not count twice.  The id of the options is not used.
+ */
+extern void session_lifecycle_login(const SessionToken *token,
+									const SessionCreateOptions *options,
+									SessionRow *row,
+									SessionCredentials *given);
 
 /*
  * Readers
@@ -152,7 +174,9 @@ extern bool session_lifecycle_rotate(const SessionRefreshToken *token,
 
 /*
  * Applies a change to an active session and gives it new tokens.  Errors with
- * 22023 if the session already has another user.
+ * 22023 if the session already has another user.  If the change has an
+ * address or a user agent, a binding mismatch is handled as in
+ * session_lifecycle_validate.
  */
 extern bool session_lifecycle_regenerate(const SessionToken *token,
 										 const SessionChange *change,

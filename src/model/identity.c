@@ -8,6 +8,7 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
+#include "model/amr.h"
 #include "model/digest.h"
 #include "model/identity.h"
 #include "model/json.h"
@@ -25,6 +26,7 @@ session_identity_of_row(SessionIdentity *identity, const SessionRow *row)
 	identity->tenant_id = row->tenant_id;
 	identity->role = row->role;
 	identity->auth_level = row->auth_level;
+	identity->amr = row->amr;
 	identity->authenticated_at = row->authenticated_at;
 	identity->expires_at = session_policy_deadline(row);
 	identity->proof = cstring_to_text(session_digest_of_row(row));
@@ -88,7 +90,7 @@ with_optional(Jsonb *claims, const char *name, const text *value)
 		session_json_with_text(claims, name, value);
 }
 
-/* Returns the claims with sid, sub (or uid), tid, role and lvl set. */
+/* Returns the claims with sid, sub (or uid), tid, role, lvl and amr set. */
 Jsonb *
 session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity,
 							  SessionIdentityForm form)
@@ -104,7 +106,12 @@ session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity,
 	claims = with_optional(claims, "role", identity->role);
 	if (!is_short || identity->auth_level != 1)
 		claims = session_json_with_int(claims, "lvl", identity->auth_level);
-	return claims;
+	if (identity->amr == NULL)
+		return claims;
+	if (is_short)
+		return session_json_with_text(claims, "amr", identity->amr);
+	return session_json_with_array(claims, "amr",
+								   session_amr_array(identity->amr));
 }
 
 /* Stores claims in the identity as text in the server's encoding. */

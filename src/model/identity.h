@@ -24,6 +24,7 @@ typedef struct SessionIdentity
 	text	   *tenant_id;
 	text	   *role;
 	int32		auth_level;
+	text	   *amr;			/* words, see amr.h */
 	TimestampTz authenticated_at;	/* SESSION_NO_TIME = not known */
 	TimestampTz expires_at;		/* deadline of the session token or the
 								 * cookie; DT_NOEND = none */
@@ -45,7 +46,8 @@ typedef enum SessionIdentityForm
 	SESSION_IDENTITY_PUBLIC,	/* for services and policies: sid is a UUID,
 								 * the user is in sub */
 	SESSION_IDENTITY_SHORT		/* for snapshots: sid is base64url, the user
-								 * is in uid, a missing lvl means 1 */
+								 * is in uid, a missing lvl means 1, amr is a
+								 * string */
 } SessionIdentityForm;
 
 /* Fills an identity, except its claims, from the row of a live session. */
@@ -61,7 +63,7 @@ extern bool session_identity_is_of_row(const SessionIdentity *identity,
 extern bool session_identity_is_of_token(const SessionIdentity *identity,
 										 const SessionToken *token);
 
-/* Returns the claims with sid, sub (or uid), tid, role and lvl set. */
+/* Returns the claims with sid, sub (or uid), tid, role, lvl and amr set. */
 extern Jsonb *session_identity_write_claims(Jsonb *claims,
 											const SessionIdentity *identity,
 											SessionIdentityForm form);

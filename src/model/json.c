@@ -10,6 +10,7 @@
 
 #include <limits.h>
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -35,22 +36,39 @@ session_json_empty(void)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 }
 
+/* Begins an object whose only member has a name. */
+static void
+begin_member(JsonbParseState **state, const char *name)
+{
+	JsonbValue	key;
+
+	key.type = jbvString;
+	key.val.string.val = unconstify(char *, name);
+	key.val.string.len = strlen(name);
+	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
+	pushJsonbValue(state, WJB_KEY, &key);
+}
+
 /* Returns the object with a member added or replaced. */
 static Jsonb *
 with_value(Jsonb *object, const char *name, JsonbValue *value)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	key;
 	JsonbValue *member;
 
-	key.type = jbvString;
-	key.val.string.val = unconstify(char *, name);
-	key.val.string.len = strlen(name);
-	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
-	pushJsonbValue(&state, WJB_KEY, &key);
+	begin_member(&state, name);
 	pushJsonbValue(&state, WJB_VALUE, value);
 	member = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	return session_json_merged(object, JsonbValueToJsonb(member));
+}
+
+/* Makes a string, which points into the text. */
+static void
+make_string(JsonbValue *string, const text *value)
+{
+	string->type = jbvString;
+	string->val.string.val = VARDATA_ANY(unconstify(text *, value));
+	string->val.string.len = VARSIZE_ANY_EXHDR(value);
 }
 
 /* Returns the object with a string added or replaced. */
@@ -59,10 +77,33 @@ session_json_with_text(Jsonb *object, const char *name, const text *value)
 {
 	JsonbValue	string;
 
-	string.type = jbvString;
-	string.val.string.val = VARDATA_ANY(unconstify(text *, value));
-	string.val.string.len = VARSIZE_ANY_EXHDR(value);
+	make_string(&string, value);
 	return with_value(object, name, &string);
+}
+
+/* Returns the object with an array of strings added or replaced. */
+Jsonb *
+session_json_with_array(Jsonb *object, const char *name, ArrayType *value)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue *member;
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(value, TEXTOID, -1, false, TYPALIGN_INT, &elements,
+					  NULL, &count);
+	begin_member(&state, name);
+	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue	string;
+
+		make_string(&string, DatumGetTextPP(elements[i]));
+		pushJsonbValue(&state, WJB_ELEM, &string);
+	}
+	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
+	member = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	return session_json_merged(object, JsonbValueToJsonb(member));
 }
 
 /* Returns the object with an integer added or replaced. */

@@ -5,6 +5,7 @@
 #ifndef SESSION_JSON_H
 #define SESSION_JSON_H
 
+#include "utils/array.h"
 #include "utils/jsonb.h"
 
 /* Returns an object without members. */
@@ -15,6 +16,10 @@ extern Jsonb *session_json_with_text(Jsonb *object, const char *name,
 									 const text *value);
 extern Jsonb *session_json_with_int(Jsonb *object, const char *name,
 									int64 value);
+
+/* The value is an array of text without NULLs. */
+extern Jsonb *session_json_with_array(Jsonb *object, const char *name,
+									  ArrayType *value);
 
 /* Returns the object without the member of a name. */
 extern Jsonb *session_json_without(Jsonb *object, const char *name);

@@ -504,7 +504,7 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 		row->refresh_expires_at =
 			cap_deadline(row, time_after(now,
 										 SECONDS(settings->refresh_lifetime)));
-	else if (settings->sliding)
+	else if (lifetimes->sliding)
 	{
 		idle = idle == 0 ? lifetime : Min(idle, lifetime);
 		row->expires_at = DT_NOEND;
@@ -596,6 +596,38 @@ session_policy_repeat(SessionRow *row, TimestampTz now)
 {
 	row->rotated_at = now;
 	session_policy_extend(row, now);
+}
+
+/* Sets the times of a session that a login goes on with. */
+void
+session_policy_reopen(SessionRow *row, const SessionSettings *settings,
+					  const SessionLifetimes *lifetimes, TimestampTz now)
+{
+	TimestampTz created_at = row->created_at;
+
+	session_policy_open(row, settings, lifetimes, true, now);
+	row->created_at = created_at;
+	/* The lifetime starts at the later of created_at and refreshed_at. */
+	row->refreshed_at = row->authenticated_at;
+}
+
+/* Gives the session another lifetime, which starts now. */
+void
+session_policy_relive(SessionRow *row, const SessionSettings *settings,
+					  int64 lifetime, TimestampTz now)
+{
+	if (!is_refreshable(row) &&
+		(settings->sliding || row->expires_at == DT_NOEND))
+	{
+		int64		idle = SECONDS(settings->idle_timeout);
+
+		row->idle_timeout = idle == 0 ? lifetime : Min(idle, lifetime);
+		row->expires_at = cap_deadline(row, DT_NOEND);
+	}
+	else
+		row->expires_at = cap_deadline(row, time_after(now, lifetime));
+	row->refreshed_at = now;
+	session_policy_touch(row, now);
 }
 
 /* Records a login, or a further factor, within the session. */

@@ -40,6 +40,7 @@ typedef struct SessionLifetimes
 	int64		lifetime;		/* 0 = that of the settings */
 	int64		idle_timeout;	/* 0 = none, -1 = that of the settings */
 	bool		refreshable;
+	bool		sliding;		/* if not refreshable */
 } SessionLifetimes;
 
 /*
@@ -178,7 +179,7 @@ extern bool session_policy_touch_is_news(const SessionRow *row,
 
 /*
  * Sets all times of a new session, whose rules are set.  "authenticated" says
- * whether a user has logged in.
+ * whether a user has logged in.  The cap counts from now.
  */
 extern void session_policy_open(SessionRow *row,
 								const SessionSettings *settings,
@@ -262,6 +263,25 @@ extern void session_policy_rotate(SessionRow *row, uint32 generation,
 
 /* Gives the row's tokens, which were not used, once more. */
 extern void session_policy_repeat(SessionRow *row, TimestampTz now);
+
+/*
+ * Sets all times of a session that a login goes on with, but created_at, as
+ * those of a new session.
+ */
+extern void session_policy_reopen(SessionRow *row,
+								  const SessionSettings *settings,
+								  const SessionLifetimes *lifetimes,
+								  TimestampTz now);
+
+/*
+ * Gives the session another lifetime, in microseconds, which starts now and
+ * ends at its cap at the latest.  If the session has no hard deadline, or
+ * sessions slide by the settings, the lifetime is its idle timeout, as in a
+ * new session.
+ */
+extern void session_policy_relive(SessionRow *row,
+								  const SessionSettings *settings,
+								  int64 lifetime, TimestampTz now);
 
 /* Records a login, or a further factor, within the session. */
 extern void session_policy_authenticate(SessionRow *row, TimestampTz now);

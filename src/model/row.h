@@ -55,6 +55,7 @@ typedef struct SessionRow
 	text	   *tenant_id;
 	text	   *role;
 	int32		auth_level;		/* factors proven; 0 = anonymous */
+	text	   *amr;			/* how they were proven: words, see amr.h */
 	struct varlena *data;		/* jsonb, may be compressed */
 	inet	   *ip;
 	text	   *user_agent;

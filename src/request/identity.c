@@ -52,6 +52,7 @@ row_holds(SessionIdentity *identity)
 		!session_identity_is_of_row(identity, &row))
 		return false;
 	identity->auth_level = row.auth_level;
+	identity->amr = row.amr;
 	identity->authenticated_at = row.authenticated_at;
 	return true;
 }

@@ -286,7 +286,7 @@ typedef struct StoredSetting
 
 /* Adds the elements "name=value" whose parameter is allowed. */
 static List *
-add_elements(List *settings, ArrayType * array)
+add_elements(List *settings, ArrayType *array)
 {
 	Datum	   *elements;
 	int			n;

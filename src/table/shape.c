@@ -206,7 +206,8 @@ check_membership(const SessionTable *table, Relation rel)
 static Oid
 collation_of(const SessionColumn *column)
 {
-	return column->type == TEXTOID ? C_COLLATION_OID : InvalidOid;
+	return column->type == TEXTOID || column->type == TEXTARRAYOID ?
+		C_COLLATION_OID : InvalidOid;
 }
 
 static void
@@ -218,7 +219,7 @@ check_column(const SessionTable *table, const SessionColumn *column,
 		refuse_version(table, psprintf("Column \"%s\" is not of type %s%s.",
 									   column->name,
 									   format_type_be(column->type),
-									   column->type == TEXTOID ?
+									   OidIsValid(collation_of(column)) ?
 									   " with collation \"C\"" : ""));
 	if (column->required && !attribute->attnotnull)
 		refuse_version(table, psprintf("Column \"%s\" can be null.",

@@ -5,7 +5,7 @@
 #ifndef SESSION_STATEMENT_H
 #define SESSION_STATEMENT_H
 
-#define SESSION_STATEMENT_PARAMS 20
+#define SESSION_STATEMENT_PARAMS 24
 
 /*
  * A statement that changes or locks rows of one of our tables.  A module

@@ -41,6 +41,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model/amr.h"
 #include "model/array.h"
 #include "model/digest.h"
 #include "model/policy.h"
@@ -58,6 +59,7 @@ enum
 	COL_TENANT_ID,
 	COL_ROLE,
 	COL_AUTH_LEVEL,
+	COL_AMR,
 	COL_DATA,
 	COL_IP,
 	COL_USER_AGENT,
@@ -85,6 +87,7 @@ static const SessionColumn columns[N_COLUMNS] = {
 	[COL_TENANT_ID] = {"tenant_id", TEXTOID, false},
 	[COL_ROLE] = {"role", TEXTOID, false},
 	[COL_AUTH_LEVEL] = {"auth_level", INT4OID, true},
+	[COL_AMR] = {"amr", TEXTARRAYOID, false},
 	[COL_DATA] = {"data", JSONBOID, true},
 	[COL_IP] = {"ip", INETOID, false},
 	[COL_USER_AGENT] = {"user_agent", TEXTOID, false},
@@ -214,6 +217,21 @@ session_store_idle_timeout(const Interval *interval)
 }
 
 /*
+ * Returns the words of a column that is an array of names; NULL when it has
+ * none, or is not such an array.
+ */
+static text *
+words_of(Datum value)
+{
+	text	   *words;
+
+	if (!session_amr_read(&words, DatumGetArrayTypeP(value)) ||
+		VARSIZE_ANY_EXHDR(words) == 0)
+		return NULL;
+	return words;
+}
+
+/*
  * Fills the row from the slot's tuple, which is copied into the current memory
  * context, and sets the rules that apply to it now.  The data is left out
  * where only the life of the session matters.
@@ -248,6 +266,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
 	row->role = TEXT_OR_NULL(COL_ROLE);
 	row->auth_level = DatumGetInt32(v[COL_AUTH_LEVEL]);
+	row->amr = null[COL_AMR] ? NULL : words_of(v[COL_AMR]);
 	row->data = with_data ? fetch_value(v[COL_DATA]) : NULL;
 	row->ip = null[COL_IP] ? NULL : DatumGetInetPP(v[COL_IP]);
 	row->user_agent = TEXT_OR_NULL(COL_USER_AGENT);
@@ -610,8 +629,8 @@ session_store_check_triggers(void)
 /* The columns that snapshots contain, or that end a session. */
 static const int snapshot_columns[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
-	COL_AUTH_LEVEL, COL_CREATED_AT, COL_AUTHENTICATED_AT, COL_IDLE_TIMEOUT,
-	COL_REFRESH_EXPIRES_AT, COL_REVOKED_AT
+	COL_AUTH_LEVEL, COL_AMR, COL_CREATED_AT, COL_AUTHENTICATED_AT,
+	COL_IDLE_TIMEOUT, COL_REFRESH_EXPIRES_AT, COL_REVOKED_AT
 };
 
 static bool
@@ -704,18 +723,15 @@ static const int insert_params[] = {
 	COL_AUTH_LEVEL, COL_DATA, COL_IP, COL_USER_AGENT, COL_CREATED_AT,
 	COL_AUTHENTICATED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
 	COL_IDLE_TIMEOUT, COL_MAX_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_KEY,
-	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT
+	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT, COL_AMR
 };
-
-StaticAssertDecl(lengthof(insert_params) <= SESSION_STATEMENT_PARAMS,
-				 "a statement has room for the types of all parameters");
 
 #define INSERT "INSERT INTO session.sessions (id, token_hash, user_id," \
 	" tenant_id, role, auth_level, data, ip, user_agent, created_at," \
 	" authenticated_at, last_seen_at, expires_at, idle_timeout," \
 	" max_expires_at, purge_at, refresh_key, refresh_generation," \
-	" refresh_expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10," \
-	" $11, $12, $13, $14, $15, $16, $17, $18, $19)"
+	" refresh_expires_at, amr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9," \
+	" $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
 
 static RowStatement insert_statement = {
 	.nparams = lengthof(insert_params),
@@ -756,20 +772,51 @@ static RowStatement data_statement = {
 };
 
 static const int state_params[] = {
-	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_ROLE, COL_AUTH_LEVEL,
-	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
-	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT,
-	COL_CREATED_AT
+	COL_ID, COL_TOKEN_HASH, COL_REFRESHED_AT, COL_LAST_SEEN_AT,
+	COL_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_GENERATION, COL_ROTATED_AT
 };
 
 static RowStatement state_statement = {
 	.nparams = lengthof(state_params),
 	.params = state_params,
 	.statement.table = &sessions,
-	.statement.sql = "UPDATE ONLY session.sessions SET token_hash = $2, user_id = $3,"
-	" role = $4, auth_level = $5, authenticated_at = $6, refreshed_at = $7,"
-	" last_seen_at = $8, expires_at = $9, purge_at = $10, refresh_key = $11,"
-	" refresh_generation = $12, rotated_at = $13, created_at = $14"
+	.statement.sql = "UPDATE ONLY session.sessions SET token_hash = $2,"
+	" refreshed_at = $3, last_seen_at = $4, expires_at = $5, purge_at = $6,"
+	" refresh_generation = $7, rotated_at = $8"
+	" WHERE id OPERATOR(pg_catalog.=) $1"
+};
+
+static const int account_params[] = {
+	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_ROLE, COL_AUTH_LEVEL,
+	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
+	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT,
+	COL_TENANT_ID, COL_AMR, COL_IP, COL_USER_AGENT, COL_IDLE_TIMEOUT,
+	COL_MAX_EXPIRES_AT, COL_REFRESH_EXPIRES_AT, COL_CREATED_AT, COL_DATA
+};
+
+StaticAssertDecl(lengthof(account_params) <= SESSION_STATEMENT_PARAMS,
+				 "a statement has room for the types of all parameters");
+
+#define UPDATE_ACCOUNT "UPDATE ONLY session.sessions SET token_hash = $2," \
+	" user_id = $3, role = $4, auth_level = $5, authenticated_at = $6," \
+	" refreshed_at = $7, last_seen_at = $8, expires_at = $9, purge_at = $10," \
+	" refresh_key = $11, refresh_generation = $12, rotated_at = $13," \
+	" tenant_id = $14, amr = $15, ip = $16, user_agent = $17," \
+	" idle_timeout = $18, max_expires_at = $19, refresh_expires_at = $20," \
+	" created_at = $21"
+
+static RowStatement account_statement = {
+	.nparams = lengthof(account_params) - 1,
+	.params = account_params,
+	.statement.table = &sessions,
+	.statement.sql = UPDATE_ACCOUNT " WHERE id OPERATOR(pg_catalog.=) $1"
+};
+
+static RowStatement account_and_data_statement = {
+	.nparams = lengthof(account_params),
+	.params = account_params,
+	.statement.table = &sessions,
+	.statement.sql = UPDATE_ACCOUNT ", data = $22"
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
@@ -832,6 +879,8 @@ column_value(const SessionRow *row, int column, bool *null)
 			return pointer_value(row->role, null);
 		case COL_AUTH_LEVEL:
 			return Int32GetDatum(row->auth_level);
+		case COL_AMR:
+			return pointer_value(session_amr_array(row->amr), null);
 		case COL_DATA:
 			return pointer_value(row->data, null);
 		case COL_IP:
@@ -944,7 +993,15 @@ write_noted(RowStatement *statement, const SessionRow *row)
 	session_table_expect_noted(&sessions, before);
 }
 
-/* Writes what can change of a locked row, except the data and the end. */
+/* Writes what a login can change of a locked row. */
+void
+session_store_save_account(const SessionRow *row, bool with_data)
+{
+	write_noted(with_data ? &account_and_data_statement : &account_statement,
+				row);
+}
+
+/* Writes what a refresh can change of a locked row. */
 void
 session_store_save_state(const SessionRow *row)
 {

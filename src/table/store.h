@@ -137,11 +137,17 @@ extern void session_store_save_activity(const SessionRow *row);
 extern void session_store_save_data(const SessionRow *row);
 
 /*
- * Writes all columns of a locked row that can change, except the data and the
- * end.  Errors with 55000 if the token changed and the trigger did not note
- * that.
+ * Writes the columns of a locked row that a refresh can change.  Errors with
+ * 55000 if the token changed and the trigger did not note that.
  */
 extern void session_store_save_state(const SessionRow *row);
+
+/*
+ * Writes all columns of a locked row that a login can change: all but the id,
+ * created_at and the end; the data only where with_data says so.  The row has
+ * a new token.  Errors with 55000 if the trigger did not note that.
+ */
+extern void session_store_save_account(const SessionRow *row, bool with_data);
 
 /*
  * Writes revoked_at, revoked_reason and purge_at of a locked row.  Errors with

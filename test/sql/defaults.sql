@@ -20,7 +20,7 @@ INSERT INTO given VALUES
     ('path', '''/app'''), ('domain', '''example.com'''), ('secure', 'false'), ('http_only', 'false'), ('same_site', '''strict'''),
     ('partitioned', 'true'), ('cookie_header', '''__Host-session=v; __Host-session.0=w; sid=x'''), ('secret', '''0123456789abcdef0123456789abcdef'''),
     ('kid', '''other'''), ('users', '''app_users'''), ('id_column', '''id'''), ('active_column', '''active'''), ('kind', '''cache'''),
-    ('tablespace', '''pg_default'''), ('forwarded', '''192.0.2.1, 192.0.2.2'''), ('hops', '2');
+    ('tablespace', '''pg_default'''), ('forwarded', '''192.0.2.1, 192.0.2.2'''), ('hops', '2'), ('sliding', 'true'), ('amr', '''{otp}''');
 CREATE TEMP TABLE given_to (proname name, name text, value text, PRIMARY KEY (proname, name));
 INSERT INTO given_to VALUES
     ('session_refresh', 'token', 'pg_temp.setting(''refresh_token'')'), ('session_regenerate', 'user_id', '''bob'''),

@@ -167,5 +167,50 @@ SELECT count(*) FROM session_regenerate(:'old');
 ROLLBACK;
 SELECT session_status(:'old') AS old;
 
+DELETE FROM session.sessions;
+
+-- Switching the organisation is one call: the session keeps its id, its user
+-- and its data, and gets another tenant, role and address.
+SELECT id, token FROM session_create('alice', '{"theme": "dark"}', 'acme', 'editor', '192.0.2.1', 'Firefox', lifetime => '1 hour') \gset
+CALL pg_temp.pass('10 minutes');
+SELECT id = :'id' AS same_id, token, date_trunc('minute', expires_at - clock_timestamp() + '30 seconds') AS ends_in
+  FROM session_regenerate(:'token', tenant_id => 'umbrella', role => 'viewer', ip => '192.0.2.2', user_agent => 'Safari') \gset
+SELECT :'same_id' AS same_id, :'ends_in' AS ends_in;
+SELECT user_id, tenant_id, role, auth_level, data, ip, user_agent FROM session_validate(:'token');
+TABLE now_set;
+-- Another lifetime starts now.
+SELECT token FROM session_regenerate(:'token', lifetime => '8 hours') \gset
+TABLE now_set;
+CALL pg_temp.pass('10 minutes');
+SELECT count(*) AS rows FROM session_refresh(:'token');
+TABLE now_set;
+-- The limit of the user in the other tenant applies, and not that of the first.
+SET session.max_sessions = 1;
+SELECT token AS there FROM session_create('alice', tenant_id => 'acme') \gset
+SELECT token AS bob FROM session_create('bob', tenant_id => 'acme') \gset
+SELECT token FROM session_regenerate(:'token', tenant_id => 'acme') \gset
+SELECT session_status(:'token') AS here, session_status(:'there') AS there, session_status(:'bob') AS bob;
+SELECT token FROM session_regenerate(:'token', tenant_id => 'acme', user_id => 'alice') \gset
+SELECT session_status(:'token') AS here;
+SET session.on_limit = reject;
+SELECT token AS there FROM session_create('alice', tenant_id => 'umbrella') \gset
+SELECT pg_temp.error_of(format('session_regenerate(%L, tenant_id => ''umbrella'')', :'token')) AS error;
+SELECT session_status(:'token') AS here, session_status(:'there') AS there;
+RESET session.on_limit;
+RESET session.max_sessions;
+-- A visitor can change the tenant, too.
+SELECT token AS visit FROM session_create(tenant_id => 'acme') \gset
+SELECT token AS visit FROM session_regenerate(:'visit', tenant_id => 'umbrella') \gset
+SELECT user_id, tenant_id FROM session_validate(:'visit');
+-- While sessions are bound, the address must be that of the session.
+SET session.bind_ip = exact;
+SELECT token AS bound FROM session_create('carol', ip => '192.0.2.1') \gset
+SELECT count(*) AS rows FROM session_regenerate(:'bound', ip => '192.0.2.2');
+SELECT session_status(:'bound', '192.0.2.1') AS bound;
+SELECT count(*) AS rows FROM session_regenerate(:'bound', ip => '192.0.2.1');
+RESET session.bind_ip;
+SELECT arguments, pg_temp.error_of('session_regenerate(NULL, ' || arguments || ')') AS error
+  FROM unnest(ARRAY['tenant_id => ''''', 'lifetime => ''0''', 'lifetime => ''-1 day''', 'amr => ''{NULL}''']) AS arguments;
+
 DROP VIEW now_set;
 DROP EXTENSION session;

@@ -91,7 +91,6 @@ test_open(void)
 		int			lifetime;
 		int			idle_timeout;
 		int			max_lifetime;
-		bool		sliding;
 		SessionLifetimes lifetimes;
 		int64		expires_at;
 		int64		idle;
@@ -99,31 +98,31 @@ test_open(void)
 	}			rows[] =
 	{
 		{"the lifetime is that of the setting",
-		100, 0, 0, false, {0, -1, false}, ZERO + 100 * S, 0, NONE},
+		100, 0, 0, {0, -1, false, false}, ZERO + 100 * S, 0, NONE},
 		{"the lifetime of the call has precedence",
-		100, 0, 0, false, {7 * S, -1, false}, ZERO + 7 * S, 0, NONE},
+		100, 0, 0, {7 * S, -1, false, false}, ZERO + 7 * S, 0, NONE},
 		{"the idle timeout is that of the setting",
-		100, 30, 0, false, {0, -1, false}, ZERO + 100 * S, 30 * S, NONE},
+		100, 30, 0, {0, -1, false, false}, ZERO + 100 * S, 30 * S, NONE},
 		{"the idle timeout of the call has precedence",
-		100, 30, 0, false, {0, 5 * S, false}, ZERO + 100 * S, 5 * S, NONE},
+		100, 30, 0, {0, 5 * S, false, false}, ZERO + 100 * S, 5 * S, NONE},
 		{"a call can turn the idle timeout of the setting off",
-		100, 30, 0, false, {0, 0, false}, ZERO + 100 * S, 0, NONE},
+		100, 30, 0, {0, 0, false, false}, ZERO + 100 * S, 0, NONE},
 		{"the cap limits the lifetime",
-		100, 0, 60, false, {0, -1, false}, ZERO + 60 * S, 0, ZERO + 60 * S},
+		100, 0, 60, {0, -1, false, false}, ZERO + 60 * S, 0, ZERO + 60 * S},
 		{"the cap limits the lifetime of the call too",
-		100, 0, 60, false, {DAY, -1, false}, ZERO + 60 * S, 0, ZERO + 60 * S},
+		100, 0, 60, {DAY, -1, false, false}, ZERO + 60 * S, 0, ZERO + 60 * S},
 		{"a cap beyond the lifetime is stored",
-		100, 0, 600, false, {0, -1, false}, ZERO + 100 * S, 0, ZERO + 600 * S},
+		100, 0, 600, {0, -1, false, false}, ZERO + 100 * S, 0, ZERO + 600 * S},
 		{"with sliding the lifetime is the idle timeout",
-		100, 0, 0, true, {0, -1, false}, DT_NOEND, 100 * S, NONE},
+		100, 0, 0, {0, -1, false, true}, DT_NOEND, 100 * S, NONE},
 		{"with sliding the cap is the hard deadline",
-		100, 0, 600, true, {0, -1, false}, ZERO + 600 * S, 100 * S, ZERO + 600 * S},
+		100, 0, 600, {0, -1, false, true}, ZERO + 600 * S, 100 * S, ZERO + 600 * S},
 		{"sliding uses the lifetime of the call",
-		100, 0, 0, true, {7 * S, -1, false}, DT_NOEND, 7 * S, NONE},
+		100, 0, 0, {7 * S, -1, false, true}, DT_NOEND, 7 * S, NONE},
 		{"sliding keeps a shorter idle timeout",
-		100, 0, 0, true, {0, 5 * S, false}, DT_NOEND, 5 * S, NONE},
+		100, 0, 0, {0, 5 * S, false, true}, DT_NOEND, 5 * S, NONE},
 		{"with sliding a session always has an idle timeout",
-		100, 0, 0, true, {0, 0, false}, DT_NOEND, 100 * S, NONE},
+		100, 0, 0, {0, 0, false, true}, DT_NOEND, 100 * S, NONE},
 	};
 
 	for (size_t i = 0; i < lengthof(rows); i++)
@@ -134,7 +133,6 @@ test_open(void)
 		settings.lifetime = rows[i].lifetime;
 		settings.idle_timeout = rows[i].idle_timeout;
 		settings.max_lifetime = rows[i].max_lifetime;
-		settings.sliding = rows[i].sliding;
 		session_policy_open(&row, &settings, &rows[i].lifetimes, true, ZERO);
 		tap_ok(row.expires_at == rows[i].expires_at &&
 			   row.idle_timeout == rows[i].idle &&
@@ -231,6 +229,91 @@ test_touch_news(void)
 		tap_ok(session_policy_touch_is_news(&row, &settings, cases[i].now) ==
 			   cases[i].news, cases[i].what);
 	}
+}
+
+/* The deadlines after the session gets another lifetime. */
+static void
+test_relive(void)
+{
+	static const struct
+	{
+		const char *title;
+		bool		sliding;
+		int64		expires_at;
+		int64		idle_timeout;
+		int64		max_expires_at;
+		int64		refresh_expires_at;
+		int64		new_expires_at;
+		int64		new_idle_timeout;
+	}			rows[] =
+	{
+		{"another lifetime starts now",
+		false, ZERO + 100, 0, NONE, NONE, ZERO + 67, 0},
+		{"another lifetime leaves the idle timeout",
+		false, ZERO + 100, 3, NONE, NONE, ZERO + 67, 3},
+		{"another lifetime ends at the cap",
+		false, ZERO + 30, 0, ZERO + 65, NONE, ZERO + 65, 0},
+		{"another lifetime of a session that slides is its idle timeout",
+		false, DT_NOEND, 100, NONE, NONE, DT_NOEND, 7},
+		{"another lifetime slides where sessions do",
+		true, ZERO + 100, 30, ZERO + 100, NONE, ZERO + 100, 7},
+		{"another lifetime of a refreshable session ends before its family",
+		true, ZERO + 62, 0, NONE, ZERO + 64, ZERO + 64, 0},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionSettings settings = defaults;
+		SessionRow	row = {
+			.created_at = ZERO,
+			.last_seen_at = ZERO,
+			.refreshed_at = NONE,
+			.expires_at = rows[i].expires_at,
+			.idle_timeout = rows[i].idle_timeout,
+			.max_expires_at = rows[i].max_expires_at,
+			.refresh_expires_at = rows[i].refresh_expires_at,
+		};
+
+		settings.sliding = rows[i].sliding;
+		settings.idle_timeout = 0;
+		session_policy_relive(&row, &settings, 7, ZERO + 60);
+		tap_ok(row.expires_at == rows[i].new_expires_at &&
+			   row.idle_timeout == rows[i].new_idle_timeout &&
+			   row.max_expires_at == rows[i].max_expires_at &&
+			   row.created_at == ZERO && row.refreshed_at == ZERO + 60,
+			   rows[i].title);
+	}
+}
+
+/* The times of a session that a login goes on with. */
+static void
+test_reopen(void)
+{
+	SessionSettings settings = defaults;
+	SessionLifetimes lifetimes = {.lifetime = DAY,.idle_timeout = HOUR};
+	SessionRow	row = {
+		.created_at = ZERO,
+		.last_seen_at = ZERO,
+		.refreshed_at = ZERO + 1,
+		.expires_at = ZERO + 2 * DAY,
+		.max_expires_at = ZERO + 2 * DAY,
+		.refresh_expires_at = ZERO + 2 * DAY,
+		.rotated_at = ZERO + 1,
+	};
+
+	settings.max_lifetime = 7 * 24 * 60 * 60;
+	session_policy_reopen(&row, &settings, &lifetimes, ZERO + DAY);
+	tap_ok(row.created_at == ZERO && row.refreshed_at == ZERO + DAY,
+		   "a login leaves created_at");
+	tap_ok(row.authenticated_at == ZERO + DAY &&
+		   row.expires_at == ZERO + 2 * DAY && row.idle_timeout == HOUR &&
+		   row.max_expires_at == ZERO + 8 * DAY,
+		   "a login starts the lifetime and the cap again");
+	tap_ok(row.refresh_expires_at == NONE && row.rotated_at == NONE,
+		   "a login can end that a session is refreshable");
+	session_policy_extend(&row, ZERO + DAY + HOUR);
+	tap_ok(row.expires_at == ZERO + 2 * DAY + HOUR,
+		   "a refresh after a login restarts the lifetime of the login");
 }
 
 /* When activity is written, and when a row may be purged. */
@@ -1024,6 +1107,8 @@ main(void)
 	test_status();
 	test_open();
 	test_extend();
+	test_relive();
+	test_reopen();
 	test_touch();
 	test_touch_news();
 	test_binding();

@@ -76,6 +76,7 @@ BEGIN
                  WHERE a.n <= p.pronargs - p.pronargdefaults) AS arguments
           FROM extension_functions p
          WHERE p.proargnames[1] = 'token'
+           AND p.proname <> 'session_login'
          ORDER BY p.proname COLLATE "C"
     LOOP
         function := f.proname;
