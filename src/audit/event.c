@@ -738,7 +738,7 @@ static SessionStatement erase_actor_statement = {
 
 /* Returns what the events keep about a user. */
 Jsonb *
-session_event_export(text *user_id, ArrayType * ids)
+session_event_export(text *user_id, ArrayType *ids)
 {
 	Datum		values[] = {PointerGetDatum(user_id), PointerGetDatum(ids)};
 
@@ -747,7 +747,7 @@ session_event_export(text *user_id, ArrayType * ids)
 
 /* Deletes the events of a user; returns their number. */
 uint64
-session_event_erase(text *user_id, ArrayType * ids)
+session_event_erase(text *user_id, ArrayType *ids)
 {
 	Datum		values[] = {PointerGetDatum(user_id), PointerGetDatum(ids)};
 	uint64		deleted;

@@ -139,13 +139,13 @@ extern void session_event_administration(const char *action, text *user_id,
  * user did to others, without them.  The ids, an array of uuid, are those of
  * the user's sessions.
  */
-extern Jsonb *session_event_export(text *user_id, ArrayType * ids);
+extern Jsonb *session_event_export(text *user_id, ArrayType *ids);
 
 /*
  * Deletes the events of a user's sessions and those about the user.  Returns
  * the number deleted.
  */
-extern uint64 session_event_erase(text *user_id, ArrayType * ids);
+extern uint64 session_event_erase(text *user_id, ArrayType *ids);
 
 /* Makes the actor of events nameless where it is this user. */
 extern void session_event_erase_actor(text *user_id);
