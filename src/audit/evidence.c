@@ -473,7 +473,8 @@ session_evidence_flush(void)
 	uint64	   *numbers = palloc_array(uint64, ENTRIES);
 	int			count = find_due(DT_NOEND, ENTRIES, numbers);
 
-	(void) session_evidence_write(numbers, count);
+	if (count > 0)
+		(void) session_evidence_write(numbers, count);
 	pfree(numbers);
 }
 

@@ -72,9 +72,10 @@ Jsonb *
 session_privacy_export(text *user_id)
 {
 	SessionIds	ids = {0};
-	Jsonb	   *result = session_store_export(user_id);
+	Jsonb	   *result;
 
 	session_store_ids_of_user(&ids, user_id, NULL, SESSION_STORE_REVOKED);
+	result = session_store_export(user_id);
 	result = session_json_merged(result,
 								 session_event_export(user_id, ids_array(&ids)));
 	result = session_json_merged(result, session_origin_export(user_id));

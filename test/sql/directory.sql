@@ -59,6 +59,16 @@ CALL pg_temp.pass('2 hours');
 SELECT n, d.status, g.status AS got, d.expires_at = g.expires_at AS same
   FROM made JOIN session.directory AS d USING (id), session_get(made.id) AS g ORDER BY n;
 
+-- So do policies and the end of all sessions, in the next statement.
+BEGIN;
+SELECT session_policy_set(tenant_id => 'acme', lifetime => '1 hour');
+SELECT n, d.status, g.status AS got, d.expires_at = g.expires_at AS same
+  FROM made JOIN session.directory AS d USING (id), session_get(made.id) AS g WHERE d.tenant_id = 'acme' ORDER BY n;
+SELECT session_revoke_all() IS NOT NULL AS ended;
+SELECT status, count(*) FROM session.directory GROUP BY status;
+ROLLBACK;
+SELECT status, count(*) FROM session.directory GROUP BY status ORDER BY status;
+
 -- The data of a session is there for a role that may call session_get, which
 -- is decided once for a statement. Another role that was given the view sees
 -- NULL.

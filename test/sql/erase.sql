@@ -95,9 +95,22 @@ SELECT * FROM traces;
 SELECT session_status(:'first'), session_status(:'second');
 BEGIN;
 SELECT failed FROM session_cleanup();
-SELECT kind, user_id FROM session.events WHERE kind IN ('binding_mismatch', 'failures') ORDER BY kind, user_id;
+SELECT kind, user_id FROM session.events WHERE session_id IS NOT NULL AND kind IN ('binding_mismatch', 'failures') ORDER BY kind, user_id;
 ROLLBACK;
 SELECT sum((detail ->> 'sessions')::int) FROM session.events WHERE detail ->> 'action' = 'user_erased';
+
+-- So does a rollback to a savepoint, also of sessions that the transaction has
+-- created.
+BEGIN;
+SELECT token AS here FROM session_create('ada') \gset
+SAVEPOINT s;
+SELECT session_erase('ada') > 0 AS erased;
+SELECT session_status(:'first'), session_status(:'here');
+ROLLBACK TO s;
+SELECT session_status(:'first'), session_status(:'here');
+SELECT failed FROM session_cleanup();
+SELECT kind, user_id FROM session.events WHERE session_id IS NOT NULL AND kind IN ('binding_mismatch', 'failures') ORDER BY kind, user_id;
+ROLLBACK;
 
 SET ROLE regress_session_boss;
 SELECT session_erase('ada') > 0 AS erased;
@@ -112,7 +125,7 @@ SELECT kind, user_id, actor, actor_kind, detail FROM session.events WHERE actor_
 SELECT count(*) AS about_ada FROM session.events AS e WHERE e::text ~ 'ada';
 -- Nothing comes back from shared memory.
 SELECT failed FROM session_cleanup();
-SELECT kind, user_id FROM session.events WHERE kind IN ('binding_mismatch', 'failures') ORDER BY kind, user_id;
+SELECT kind, user_id FROM session.events WHERE session_id IS NOT NULL AND kind IN ('binding_mismatch', 'failures') ORDER BY kind, user_id;
 SELECT session_erase('ada') AS again;
 -- Looking for what is left leaves no trace either.
 SELECT session_export('ada') AS kept;

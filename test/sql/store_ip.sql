@@ -94,16 +94,16 @@ SET session.failure_threshold = 1;
 SET session.bind_ip = 'off';
 SET session.store_ip = 'subnet';
 SELECT token FROM session_create('eve', ip => '203.0.113.9', user_agent => 'Firefox') \gset
-SELECT session_status('st_x', '192.0.2.77'), session_status('st_x', '192.0.2.77'), session_status('st_x', '2001:db8:1:2:3::1'),
-       session_status('st_x', '2001:db8:1:2:3::1');
+SELECT session_status('st_x', '198.18.77.7'), session_status('st_x', '198.18.77.7'), session_status('st_x', '2001:db8:77:2:3::1'),
+       session_status('st_x', '2001:db8:77:2:3::1');
 SET session.bind_ip_prefix_v6 = 48;
-SELECT session_status('st_x', '2001:db8:7:2:3::1'), session_status('st_x', '2001:db8:7:2:3::1');
+SELECT session_status('st_x', '2001:db8:78:2:3::1'), session_status('st_x', '2001:db8:78:2:3::1');
 RESET session.bind_ip_prefix_v6;
 SET session.bind_user_agent = on;
 SELECT count(*) AS valid FROM session_validate(:'token', '203.0.113.200', 'Chrome');
 RESET session.bind_user_agent;
 SET session.store_ip = 'off';
-SELECT session_status('st_x', '192.0.9.77'), session_status('st_x', '192.0.9.77');
+SELECT session_status('st_x', '198.18.78.7'), session_status('st_x', '198.18.78.7');
 RESET session.store_ip;
 SELECT errors FROM (SELECT failed AS errors FROM session_cleanup()) AS c;
 SELECT kind, ip, user_agent FROM session.events WHERE kind IN ('failures', 'binding_mismatch') ORDER BY kind, ip;

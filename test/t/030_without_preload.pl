@@ -100,6 +100,18 @@ is( as( 'boss', q{
 	"3\n3|t\nt\n1\n1\n3\n0",
 	'an administrator lists and revokes sessions');
 is($err, '', 'the functions of an administrator cause no warning');
+is( as( 'boss', q{
+	SELECT id FROM session_create('erin', '{"cart": [1]}', ip => '192.0.2.7') \gset
+	SELECT status, data, last_seen_at <= now() FROM session.directory WHERE user_id = 'erin' AND ip <<= '192.0.2.0/24';
+	SELECT session_revoke_ids(array_agg(id)) FROM session.directory WHERE user_id = 'erin';
+	SELECT status FROM session.directory WHERE id = :'id';
+	SELECT s -> 'revoked_reason', s -> 'data' FROM jsonb_array_elements(session_export('erin') -> 'sessions') AS s;
+	SELECT session_erase('erin') > 0, session_erase('erin');
+	SELECT count(*) FROM session.directory WHERE user_id = 'erin';
+	}),
+	qq{active|{"cart": [1]}|t\n1\nrevoked\n"admin"|{"cart": [1]}\nt|0\n0},
+	'an administrator reads session.directory, and exports and erases a user');
+is($err, '', 'that causes no warning');
 
 # Activity. Without shared memory a use is written to the row, when that is due
 # and possible. Returns two values: whether last_seen_at is recent, and whether

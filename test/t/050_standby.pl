@@ -71,6 +71,16 @@ is( on_standby(
 	'active|2',
 	'session_get and session_list work on a standby');
 is( on_standby(
+		"SELECT status, user_id, tenant_id, data, last_seen_at > now() - interval '1 hour' "
+		  . "FROM session.directory WHERE id = '$id'"),
+	'active|alice|acme|{"cart": [1]}|t',
+	'session.directory can be read on a standby');
+is( on_standby(
+		"SELECT jsonb_array_length(e -> 'sessions'), e -> 'sessions' -> 0 -> 'data' FROM session_export('alice') AS e"
+	),
+	'2|{"cart": [1]}',
+	'session_export works on a standby');
+is( on_standby(
 		"SET session.bind_ip = exact; SET session.on_mismatch = revoke; "
 		  . "SELECT count(*) FROM session_validate('$token', '192.0.2.2'); "
 		  . "SELECT status FROM session_validate('$token', '192.0.2.1')"),
@@ -127,6 +137,7 @@ my @writes = (
 	"session_data_append('$token', 'list', '1')",
 	"session_data_replace('$token', 'a', NULL, NULL)",
 	"session_revoke_id('$id')", "session_revoke_user('alice')",
+	"session_revoke_ids(ARRAY['$id']::uuid[])", "session_erase('alice')",
 	"session_revoke_tenant('acme')", 'session_cleanup()',
 	"session_bind_users('users', 'id')",
 	"session_unbind_users('users')", "session_storage('cache')",
