@@ -51,24 +51,6 @@ arg_data(FunctionCallInfo fcinfo, int n)
 	return data;
 }
 
-/* Errors if too little of an address is stored to compare it later. */
-static void
-check_ip_stored(SessionBindIp how)
-{
-	if (how != SESSION_BIND_OFF &&
-		session_settings.store_ip == SESSION_STORE_IP_OFF)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("\"session.bind_ip\" must be off while "
-						"\"session.store_ip\" is off")));
-	if (how == SESSION_BIND_EXACT &&
-		session_settings.store_ip == SESSION_STORE_IP_SUBNET)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("\"session.bind_ip\" must not be exact while "
-						"\"session.store_ip\" is subnet")));
-}
-
 /* Adds a hint to an error about a setting that a policy overrides. */
 static int
 hint_at_policy(const SessionRules *rules, int rule)
@@ -88,7 +70,7 @@ check_bindable(const SessionCreateOptions *options)
 
 	session_policies_find(&rules, options->tenant_id, options->role);
 	how = session_policy_bind_ip(&rules, &session_settings);
-	check_ip_stored(how);
+	session_lifecycle_check_ip_stored(how);
 	if (how != SESSION_BIND_OFF && options->ip == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

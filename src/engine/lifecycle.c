@@ -822,6 +822,24 @@ has_binding(const SessionChange *change)
 	return change->binding.ip != NULL || change->binding.user_agent != NULL;
 }
 
+/* Errors if too little of an address is stored to compare it later. */
+void
+session_lifecycle_check_ip_stored(SessionBindIp how)
+{
+	if (how != SESSION_BIND_OFF &&
+		session_settings.store_ip == SESSION_STORE_IP_OFF)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"session.bind_ip\" must be off while "
+						"\"session.store_ip\" is off")));
+	if (how == SESSION_BIND_EXACT &&
+		session_settings.store_ip == SESSION_STORE_IP_SUBNET)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("\"session.bind_ip\" must not be exact while "
+						"\"session.store_ip\" is subnet")));
+}
+
 /* Applies a change to an active session and gives it new tokens. */
 bool
 session_lifecycle_regenerate(const SessionToken *token,
@@ -841,6 +859,10 @@ session_lifecycle_regenerate(const SessionToken *token,
 	evict_sessions(evicted);
 	login = row->user_id == NULL && change->user_id != NULL;
 	apply_change(row, change, GetCurrentTimestamp());
+	/* The address is written again, so too little of it may remain. */
+	if (row->ip != NULL)
+		session_lifecycle_check_ip_stored(session_policy_bind_ip(&row->rules,
+																 &session_settings));
 	session_secret_issue(row, given);
 	session_store_save_account(row, false);
 	session_event_regenerated(row, login);

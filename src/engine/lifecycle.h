@@ -173,6 +173,12 @@ extern bool session_lifecycle_rotate(const SessionRefreshToken *token,
 									 SessionCredentials *given);
 
 /*
+ * Errors with 55000 if so little of an address is stored that it cannot be
+ * compared later, as the binding of a session requires.
+ */
+extern void session_lifecycle_check_ip_stored(SessionBindIp how);
+
+/*
  * Applies a change to an active session and gives it new tokens.  Errors with
  * 22023 if the session already has another user.  If the change has an
  * address or a user agent, a binding mismatch is handled as in

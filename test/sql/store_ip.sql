@@ -65,7 +65,28 @@ SET session.bind_ip = 'off';
 SELECT token FROM session_create('ben', ip => '198.51.100.7') \gset
 SET session.bind_ip = 'subnet';
 SELECT session_status(:'token', '198.51.100.7');
+-- Neither does a session lose the address that it is bound to.
+RESET session.store_ip;
+SELECT token FROM session_create('ben', ip => '198.51.100.7') \gset
+SET session.store_ip = 'off';
+SELECT count(*) FROM session_regenerate(:'token');
+SELECT session_status(:'token', '198.51.100.7');
+SET session.store_ip = 'subnet';
+SELECT token FROM session_regenerate(:'token') \gset
+SELECT ip, status FROM session_validate(:'token', '198.51.100.9');
+SELECT token IS NOT NULL AS logged_in FROM session_login(:'token', 'ben', ip => '198.51.100.8');
+SET session.store_ip = 'off';
+SELECT session_login(NULL, 'ben', ip => '198.51.100.8');
 RESET session.bind_ip;
+
+-- A login, and session_regenerate, store as much of the address.
+SET session.store_ip = 'subnet';
+SELECT token, id FROM session_login(NULL, 'bob', ip => '198.51.100.7') \gset
+SELECT ip FROM session_get(:'id');
+SELECT token, id FROM session_login(:'token', 'bob', ip => '198.51.101.7') \gset
+SELECT ip FROM session_get(:'id');
+SELECT token FROM session_regenerate(:'token', ip => '198.51.102.7') \gset
+SELECT ip FROM session_get(:'id');
 RESET session.store_ip;
 
 -- Events copy the address of the session as far as it may be stored now.
