@@ -14,8 +14,9 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init(allows_streaming => 1);
+# The worker does not empty the queue before a test has asked for it.
 $node->append_conf('postgresql.conf',
-	"shared_preload_libraries = 'session'\n");
+	"shared_preload_libraries = 'session'\nsession.naptime = '1d'\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION session; CREATE DATABASE other');
 $node->safe_psql('other', 'CREATE EXTENSION session');
@@ -231,7 +232,6 @@ is(events('kind, ip'), 'binding_mismatch|192.0.2.3',
 #
 
 # The worker does not empty the queue during these tests.
-query('ALTER SYSTEM SET session.naptime = $$1d$$; SELECT pg_reload_conf()');
 query($_) for map { ("CREATE DATABASE $_", "ALTER DATABASE $_ SET session.bind_ip = 'exact'") } qw(a b c d);
 query('CREATE EXTENSION session', $_) for qw(a b c d);
 my $dropped = 'SELECT evidence_dropped FROM session.stats WHERE database = current_database()';
@@ -341,7 +341,6 @@ is_deeply(
 	[ map { scalar(() = events('kind', $_) =~ /failures/g) } qw(a b c d) ],
 	[ 70, 70, 56, 60 ],
 	'the evidence is written once, and the databases with most of it lose some');
-query('ALTER SYSTEM RESET session.naptime; SELECT pg_reload_conf()');
 
 # Evidence that cannot be written does not stop the rest.
 query(q{CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -355,7 +354,41 @@ query(q{SELECT count(v.id) FROM generate_series(1, 20) AS n, session_create('ali
 ok( $node->poll_query_until('postgres', 'SELECT count(*) = 16 FROM session.events'),
 	'the evidence that can be written is written');
 is(query($dropped), $lost, 'evidence that cannot be written is kept');
-query('DROP TRIGGER refuse ON session.events; DROP FUNCTION refuse(); ALTER SYSTEM RESET session.naptime; SELECT pg_reload_conf()');
+query('DROP TRIGGER refuse ON session.events; DROP FUNCTION refuse()');
+events('1');
+
+# What the worker finds out is its own event.  Evidence that it writes has the
+# actor of the failure.
+query(q{ALTER DATABASE postgres SET session.log_events = 'all';
+	ALTER SYSTEM SET session.cleanup_interval = '1s';
+	SELECT pg_reload_conf()});
+query(q{CREATE TABLE worn AS SELECT * FROM session_create('worn', ip => '192.0.2.1', lifetime => '1 year');
+	UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 hour', created_at = created_at - interval '1 hour'
+	WHERE user_id = 'worn';
+	SELECT FROM session_create('dead', ip => '192.0.2.1', lifetime => '1 minute');
+	TRUNCATE session.events;
+	UPDATE session.sessions SET created_at = created_at - interval '2 hours', last_seen_at = last_seen_at - interval '2 hours',
+		expires_at = expires_at - interval '2 hours', purge_at = now() - interval '1 hour' WHERE user_id = 'dead';
+	SELECT count(v.id) FROM worn, session_validate(worn.token, '192.0.2.1') AS v});
+my $taken = stolen('zoe');
+$node->safe_psql('postgres', "SELECT FROM session_authenticate('$taken', '192.0.2.77')",
+	extra_params => [ '-U', 'stranger' ]);
+ok( $node->poll_query_until('postgres',
+		q{SELECT count(DISTINCT kind) = 3 FROM session.events WHERE user_id IN ('worn', 'dead', 'zoe') AND kind NOT IN ('created', 'new_ip')}),
+	'the worker writes what it does and finds');
+is( query(q{SELECT kind, user_id, actor_kind, actor FROM session.events
+		WHERE user_id IN ('worn', 'dead', 'zoe') AND kind NOT IN ('created', 'new_ip') ORDER BY kind}),
+	"accessed|worn|worker|session worker\nbinding_mismatch|zoe|role|stranger\nexpired|dead|worker|session worker",
+	'the actor of what the worker does is the worker, of evidence the role of the failure');
+is( query('SELECT last_seen_at = (SELECT (detail ->> $$last_seen_at$$)::timestamptz FROM session.events WHERE kind = $$accessed$$)'
+		  . ' FROM session.sessions WHERE user_id = $$worn$$'),
+	't', 'the event has the use that the row has');
+query('DROP TABLE worn; ALTER DATABASE postgres RESET session.log_events;'
+	  . ' ALTER SYSTEM RESET session.naptime; ALTER SYSTEM RESET session.cleanup_interval; SELECT pg_reload_conf()');
+# A round that has begun may still be running.
+$node->poll_query_until('postgres',
+	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'session worker'})
+  or die 'the worker did not end';
 events('1');
 
 # A crash loses the queued evidence and nothing else.
@@ -430,6 +463,21 @@ query("SELECT FROM session_refresh('$r2', '192.0.2.1')");
 query("SELECT FROM session_refresh('$r1', '203.0.113.66')");
 is(events('kind, user_id, ip'), 'refresh_reuse|dave|203.0.113.66',
 	'without preload reuse of a refresh token causes an event');
+
+# Without preload a use is written at once, by the role of the client.
+query(q{ALTER DATABASE postgres SET session.log_events = 'accessed'});
+query(q{CREATE TABLE worn AS SELECT * FROM session_create('worn', ip => '192.0.2.1', lifetime => '1 year');
+	GRANT SELECT ON worn TO stranger;
+	UPDATE session.sessions SET last_seen_at = last_seen_at - interval '1 hour', created_at = created_at - interval '1 hour'
+	WHERE user_id = 'worn'});
+$node->safe_psql(
+	'postgres',
+	q{SELECT count(*) FROM worn, generate_series(1, 5), session_authenticate(worn.token, '192.0.2.1');
+	BEGIN READ ONLY; SELECT count(*) FROM worn, session_authenticate(worn.token, '192.0.2.1'); COMMIT},
+	extra_params => [ '-U', 'stranger' ]);
+is(events('kind, user_id, actor_kind, actor'), 'accessed|worn|role|stranger',
+	'without preload many uses cause one event');
+query('DROP TABLE worn; ALTER DATABASE postgres RESET session.log_events');
 
 # Without preload the limits are enforced in the table, for all connections and
 # transactions together.
