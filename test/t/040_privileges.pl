@@ -249,13 +249,14 @@ is(as('app', 'SELECT FROM session.key_ring'),
 # An administrator may read the events.
 is(as('app', 'SELECT FROM session.events'),
 	'42501', 'an application cannot read the events');
-is( as( 'boss', q{SELECT count(*) > 0, bool_and(kind = 'created') FROM session.events}),
-	'f|', 'an administrator reads the events, which are empty by default');
+is( as( 'boss', q{SELECT bool_and(kind = 'administration'), bool_and(actor_kind = 'role'),
+		string_agg(DISTINCT actor, ' ' ORDER BY actor) = 'boss ' || (SELECT rolname FROM pg_roles WHERE oid = 10) FROM session.events}),
+	't|t|t', 'an administrator reads the events, by default those of administration');
 $node->safe_psql('postgres', q{ALTER DATABASE postgres SET session.log_events = 'created'});
 is( as( 'app', q{SELECT count(*) FROM session_create('alice', ip => '192.0.2.1')}),
 	'1', 'an application creates a session while events are logged');
-is( as( 'boss', 'SELECT kind, user_id, ip FROM session.events'),
-	'created|alice|192.0.2.1',
+is( as( 'boss', q{SELECT kind, user_id, ip, actor_kind, actor FROM session.events WHERE kind <> 'administration'}),
+	'created|alice|192.0.2.1|role|app',
 	'an administrator sees the event of that session');
 
 # Granting a level is a privilege of administrators.
