@@ -101,7 +101,7 @@ find_element(ElementRest *element, const char *value, size_t len, int n)
 		element->end = value + at;
 	}
 	element->at = value;
-	return first == 0 && n == 1 && !quoted;
+	return first == 0 && n == 1;
 }
 
 static void

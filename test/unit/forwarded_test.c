@@ -211,6 +211,10 @@ test_limits(void)
 		   reads_bytes(value, 200, 1, NULL),
 		   "a long value in quotes is no address");
 	memset(value, 'a', sizeof(value));
+	memcpy(value, "for=192.0.2.1:_", 15);
+	tap_ok(reads_bytes(value, 100, 1, "192.0.2.1") &&
+		   reads_bytes(value, 1000, 1, NULL),
+		   "a value that is too long to be a node is not cut");
 	memcpy(value, "for=192.0.2.1;host=", 19);
 	tap_ok(reads_bytes(value, 4000, 1, "192.0.2.1"),
 		   "another pair may be long");
