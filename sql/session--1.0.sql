@@ -320,7 +320,7 @@ COMMENT ON COLUMN session.policies.tenant_id IS
 COMMENT ON COLUMN session.policies.role IS
 'The role whose sessions the row is about; NULL = any or none.';
 COMMENT ON COLUMN session.policies.lifetime IS
-'How long a session may live: from when its lifetime last started, a refreshable one from its creation.  A shorter lifetime of its own counts.  NULL = no rule.';
+'How long a session may live: from its creation or last refresh; a refreshable one from its creation or when its user last authenticated.  A shorter lifetime of its own counts.  NULL = no rule.';
 COMMENT ON COLUMN session.policies.idle_timeout IS
 'How long a session may stay unused.  A shorter timeout of its own counts.  0 = without limit; NULL = no rule.';
 COMMENT ON COLUMN session.policies.max_sessions IS

@@ -42,7 +42,7 @@ arg_bind_ip(FunctionCallInfo fcinfo, int n)
 	if (value < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("bind_ip must be off, subnet or exact")));
+				 errmsg("bind_ip must be \"off\", \"subnet\" or \"exact\"")));
 	return value;
 }
 

@@ -171,18 +171,19 @@ own_deadline(const SessionRow *row)
 
 /*
  * Returns a hard deadline, or the end of the lifetime that the rules give the
- * session if that is earlier.  The lifetime starts again with a refresh, but
- * not that of a refreshable session, whose refreshes only replace its tokens.
+ * session if that is earlier.  The lifetime starts again with a refresh.  That
+ * of a refreshable session, whose refreshes only replace its tokens, starts
+ * again when its user authenticates: a login may go on with an older session.
  */
 static TimestampTz
 cap_at_rules(const SessionRow *row, TimestampTz deadline)
 {
-	TimestampTz start = row->created_at;
+	TimestampTz start = is_refreshable(row) ? row->authenticated_at :
+	row->refreshed_at;
 
 	if (row->rules.lifetime == 0)
 		return deadline;
-	if (!is_refreshable(row))
-		start = Max(start, row->refreshed_at);
+	start = Max(start, row->created_at);
 	return Min(deadline, time_after(start, row->rules.lifetime));
 }
 

@@ -109,6 +109,23 @@ CALL pg_temp.pass('110 min');
 SELECT expires_at - now() BETWEEN interval '119 min' AND interval '121 min' AS again FROM session_refresh(:'token');
 DELETE FROM session.policies;
 
+-- A login starts the lifetime of a visitor's session again, refreshable or not.
+SELECT session_policy_set('acme', lifetime => '2 hours');
+SELECT token AS one FROM session_create() \gset
+SELECT token AS two FROM session_create() \gset
+CALL pg_temp.pass('3 hours');
+SELECT session_status(c.token), c.expires_at - now() BETWEEN interval '119 min' AND interval '121 min' AS capped
+  FROM session_login(:'one', 'lou', tenant_id => 'acme', lifetime => '1 day') AS c;
+SELECT session_status(c.token), c.refresh_expires_at - now() BETWEEN interval '119 min' AND interval '121 min' AS capped
+  FROM session_login(:'two', 'lou', tenant_id => 'acme', refreshable => true) AS c;
+-- Another tenant alone does not, unless it comes with a lifetime.
+SELECT token AS one FROM session_create('mia') \gset
+SELECT token AS two FROM session_create('mia') \gset
+CALL pg_temp.pass('3 hours');
+SELECT session_status(c.token) FROM session_regenerate(:'one', tenant_id => 'acme') AS c;
+SELECT session_status(c.token) FROM session_regenerate(:'two', tenant_id => 'acme', lifetime => '1 day') AS c;
+DELETE FROM session.policies;
+
 -- Limits: a call may ask for less than the policy, not for more.
 SELECT session_policy_set('acme', max_sessions => 2);
 SELECT count(session_create('max', tenant_id => 'acme')) AS made FROM generate_series(1, 4);

@@ -158,6 +158,19 @@ UPDATE session.policies SET valid_after = clock_timestamp();
 SELECT session_status(:'token'), (SELECT count(*) FROM session_regenerate(:'token', role => 'guest')) AS left;
 DELETE FROM session.policies;
 
+-- The same for a visitor who logs in to a tenant, and for a session that goes
+-- to another tenant.
+SELECT id AS visitor_id, token AS visitor FROM session_create() \gset
+SELECT token AS other FROM session_create('bob', tenant_id => 'free') \gset
+SELECT session_revoke_all(tenant_id => 'acme') IS NOT NULL AS acme;
+SELECT c.id = :'visitor_id' AS same, session_status(c.token) FROM session_login(:'visitor', 'alice', tenant_id => 'acme') AS c;
+SELECT session_status(c.token) FROM session_regenerate(:'other', tenant_id => 'acme') AS c;
+SELECT user_id, status, (created_at > valid_after) AS later FROM session.directory, session.policies WHERE session.directory.tenant_id = 'acme' AND user_id IN ('alice', 'bob') AND status = 'active' ORDER BY user_id;
+SELECT token AS visitor FROM session_create() \gset
+SELECT session_revoke_all() IS NOT NULL AS everybody;
+SELECT session_status(c.token), session_status(:'visitor') AS visitor FROM session_login(:'visitor', 'alice', tenant_id => 'acme') AS c;
+DELETE FROM session.policies;
+
 -- Upkeep deletes an ended session when its own time has come, without saying
 -- that it expired.
 SET session.log_events = 'all';

@@ -23,12 +23,13 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_jwt session_refresh session_regenerate session_revoke
   session_status session_touch session_validate);
 my @admin = qw(session_bind_users session_cleanup session_get session_grant session_key_import
-  session_key_retire session_key_rotate session_levels session_list session_revoke_id
+  session_key_retire session_key_rotate session_levels session_list session_policy_drop
+  session_policy_set session_revoke_all session_revoke_id
   session_revoke_tenant session_revoke_user session_storage session_unbind_users);
 
 # Functions without a level: the trigger functions and the function that
 # restores privileges are for the owner; session_stats is for pg_monitor.
-my @none = qw(session_keys_changed session_restore_privileges session_sessions_changed
+my @none = qw(session_keys_changed session_policies_changed session_restore_privileges session_sessions_changed
   session_stats session_users_changed);
 
 my $node = PostgreSQL::Test::Cluster->new('main');

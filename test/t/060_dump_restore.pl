@@ -55,6 +55,13 @@ $node->safe_psql(
 my $history = $node->safe_psql('shop', $events);
 is(scalar(split /\n/, $history), 5, 'five events were logged');
 
+# Policies, and the end of earlier sessions of a tenant.
+$node->safe_psql(
+	'shop', q{SELECT FROM web.session_policy_set('acme', 'clerk', '8 hours', '30 min', 5, 'subnet', true);
+	SELECT FROM web.session_revoke_all('an incident', 'acme')});
+my $policies = 'SELECT * FROM session.policies ORDER BY tenant_id, role NULLS FIRST';
+my $rules = $node->safe_psql('shop', $policies);
+
 # Keys: a retired one, one in use, and one imported from another system.
 my $ring = q{SELECT kid, purpose, imported, created_at, activated_at,
 	retired_at, signs FROM session.key_ring ORDER BY kid};
@@ -127,6 +134,7 @@ sub check
 			q{SELECT web.session_revoke_user('bob'), (web.session_cleanup()).deleted}),
 		'1|0',
 		'an administrator has the functions of its level');
+	is($node->safe_psql($database, $policies), $rules, 'the policies are restored');
 	is($node->safe_psql($database, $ring), $keys, 'the key ring is restored');
 	is( $node->safe_psql(
 			$database,
@@ -207,8 +215,8 @@ like($script, qr/^CREATE EXTENSION IF NOT EXISTS session /m,
 unlike($script, qr/\Q$hash\E|precious/,
 	'the script holds no hash and no data of a session');
 is(join(' ', sort $script =~ /^COPY (session\.\S+)/mg),
-	'session.denylist session.events session.keys session.origins',
-	'the script holds the denylist, the events, the keys and the origins');
+	'session.denylist session.events session.keys session.origins session.policies',
+	'the script holds the denylist, the events, the keys, the origins and the policies');
 my $master = slurp_file($node->data_dir . '/session_master.key');
 chomp $master;
 my @opener = map { ($_, unpack('H*', $_)) } $secret, pack('H*', $master);
@@ -311,8 +319,8 @@ $node->command_ok(
 	'a member of pg_read_all_data can dump everything');
 $script = slurp_file("$directory/backup.sql");
 is(join(' ', sort $script =~ /^COPY (session\.\S+)/mg),
-	'session.denylist session.events session.keys session.origins',
-	'that dump holds the denylist, the events, the keys and the origins');
+	'session.denylist session.events session.keys session.origins session.policies',
+	'that dump holds the denylist, the events, the keys, the origins and the policies');
 
 # Another server has another master key.
 my $other = PostgreSQL::Test::Cluster->new('other');

@@ -1,4 +1,5 @@
-# Logical replication of sessions, keys and the denylist to another server.
+# Logical replication of sessions, keys, the denylist and policies to another
+# server.
 # Every change that ends a session on the publisher also ends the snapshots of
 # the subscriber, because the triggers fire for replicated changes too.
 
@@ -70,7 +71,7 @@ my $key = '/session_master.key';
 copy($publisher->data_dir . $key, $subscriber->data_dir . $key)
   or die "could not copy the master key: $!";
 chmod(0600, $subscriber->data_dir . $key);
-publish('CREATE PUBLICATION sessions FOR TABLE session.sessions, session.keys, session.denylist');
+publish('CREATE PUBLICATION sessions FOR TABLE session.sessions, session.keys, session.denylist, session.policies');
 $subscriber->safe_psql('postgres',
 	"CREATE SUBSCRIPTION sessions CONNECTION '" . $publisher->connstr
 	  . " dbname=postgres' PUBLICATION sessions WITH (two_phase = true)");
@@ -153,6 +154,34 @@ $publisher->wait_for_catchup('sessions');
 is($reader->query_safe($decode), '',
 	'a cookie whose key was retired is refused, also by a connection that had read the key');
 $reader->quit;
+
+# Policies, and the end of all sessions, also for a connection that has read the
+# policies. The subscriber applies them by the key of the row.
+my $clerk = create('clerk', q{, tenant_id => 'acme'});
+my $status = "SELECT session_status('$clerk')";
+$publisher->wait_for_catchup('sessions');
+$reader = $subscriber->background_psql('postgres');
+is($reader->query_safe($status), 'active', 'there is no policy on the subscriber');
+for my $change (
+	[ q{SELECT session_policy_set('acme', lifetime => '1 us')} => 'expired' ],
+	[ q{SELECT session_policy_set('acme', lifetime => '1 day')} => 'active' ],
+	[ q{UPDATE session.policies SET lifetime = '1 us'} => 'expired' ],
+	[ q{SELECT session_policy_drop('acme')} => 'active' ],
+	[ q{SELECT session_revoke_all(tenant_id => 'acme')} => 'revoked' ],
+	[ q{TRUNCATE session.policies} => 'active' ])
+{
+	publish($change->[0]);
+	$publisher->wait_for_catchup('sessions');
+	is($reader->query_safe($status), $change->[1],
+		"a change of policies is replicated: $change->[0]");
+}
+is(source($snapshot{untouched}), 'cookie untouched reader',
+	'a snapshot is accepted when the policies are what they were');
+publish('SELECT session_revoke_all()');
+is(source($snapshot{untouched}), 'nobody',
+	'the end of all sessions on the publisher ends the snapshots of the subscriber');
+$reader->quit;
+publish('TRUNCATE session.policies');
 
 # TRUNCATE ends all sessions. Snapshots of later sessions are accepted.
 publish('TRUNCATE session.sessions');

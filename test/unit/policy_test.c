@@ -933,7 +933,7 @@ test_minimum(void)
 		ZERO + 100, 30, NONE, NONE, 60, 0, ZERO + 30, ZERO + 30},
 		{"the lifetime of the rules caps both deadlines if refreshable",
 		ZERO + 100, 0, NONE, ZERO + 900, 60, 0, ZERO + 60, ZERO + 60},
-		{"a refreshable session ends by its creation, not by its refresh",
+		{"a refresh does not start the lifetime of a refreshable session",
 			ZERO + 190, 0, ZERO + 90, ZERO + 900, 150, 0, ZERO + 150,
 		ZERO + 150},
 		{"the lifetime of the rules leaves a shorter session token",
@@ -1023,6 +1023,11 @@ test_rules(void)
 	tap_ok(row.expires_at == ZERO + MINUTE + DAY &&
 		   session_policy_deadline(&row) == ZERO + MINUTE + HOUR,
 		   "a refresh restarts both lifetimes");
+	row.refresh_expires_at = ZERO + DAY;
+	row.authenticated_at = ZERO + 2 * MINUTE;
+	tap_ok(session_policy_end(&row) == ZERO + 2 * MINUTE + HOUR,
+		   "the lifetime of a refreshable session starts with its last login");
+	row.refresh_expires_at = NONE;
 	row.rules = (SessionRules) IDLE(MINUTE);
 	tap_ok(session_policy_touch_age(&row, &settings) == 30 * S,
 		   "uses are written within half the idle timeout of the rules");
