@@ -20,13 +20,16 @@ GRANT USAGE ON SCHEMA extensions TO PUBLIC;
 --
 -- 1. Roles. PostgREST connects as authenticator, which has no rights of its
 -- own, and runs each request as web_anon. session_pre_request switches to the
--- role of the session. app_owner owns everything and never logs in.
+-- role of the session. Other services have sessions of the role
+-- resource_server. app_owner owns everything and never logs in.
 --
 
 CREATE ROLE web_anon NOLOGIN;
 CREATE ROLE web_user NOLOGIN;
 CREATE ROLE web_admin NOLOGIN IN ROLE web_user;
-CREATE ROLE authenticator LOGIN NOINHERIT IN ROLE web_anon, web_user, web_admin;
+CREATE ROLE resource_server NOLOGIN;
+CREATE ROLE authenticator LOGIN NOINHERIT
+    IN ROLE web_anon, web_user, web_admin, resource_server;
 CREATE ROLE app_owner NOLOGIN;
 
 -- app_owner creates and changes sessions for the functions below. No other
@@ -36,6 +39,7 @@ SELECT extensions.session_grant('app_owner', 'app');
 CREATE SCHEMA app AUTHORIZATION app_owner;
 CREATE SCHEMA api AUTHORIZATION app_owner;
 GRANT USAGE ON SCHEMA app, api TO web_anon, web_user;
+GRANT USAGE ON SCHEMA api TO resource_server;
 
 --
 -- 2. Settings.  Only a superuser can set these.
@@ -448,6 +452,43 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
     SELECT name, admin, created_at FROM app.users ORDER BY created_at
 $$;
 GRANT EXECUTE ON FUNCTION api.admin_report() TO web_admin;
+
+--
+-- 12. For other services: POST /rpc/introspect, POST /rpc/revoke, with a form
+-- as RFC 7662 and RFC 7009 define it. Only resource_server may call them.
+-- Otherwise every client could test stolen tokens.
+--
+
+-- Returns what a service may know about a user's session token; only
+-- {"active": false} for any other token, a visitor's or a service's included.
+CREATE FUNCTION api.introspect(token text DEFAULT NULL, token_type_hint text DEFAULT NULL)
+RETURNS json
+LANGUAGE sql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT coalesce((
+        SELECT json_build_object(
+                   'active', true,
+                   'token_type', 'Bearer',
+                   'sub', u.id,
+                   'username', u.name,
+                   'scope', CASE WHEN s.role = 'web_admin' THEN 'todos admin' ELSE 'todos' END,
+                   'auth_time', floor(extract(epoch FROM s.authenticated_at))::bigint,
+                   'iat', floor(extract(epoch FROM s.created_at))::bigint,
+                   'exp', floor(extract(epoch FROM s.expires_at))::bigint)
+        FROM session_validate(introspect.token) s JOIN app.users u ON u.id = s.user_id
+        WHERE s.role IN ('web_user', 'web_admin')), '{"active":false}')
+$$;
+
+-- Ends the session of a session token or a refresh token. The answer is the
+-- same for every token.
+CREATE FUNCTION api.revoke(token text DEFAULT NULL, token_type_hint text DEFAULT NULL)
+RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+BEGIN
+    PERFORM session_revoke(revoke.token);
+    RETURN '{}';
+END
+$$;
+GRANT EXECUTE ON FUNCTION api.introspect(text, text), api.revoke(text, text) TO resource_server;
 
 RESET search_path;
 RESET ROLE;

@@ -548,3 +548,68 @@ test("web roles can use only the API", async () => {
 	assert.deepEqual(loose, []);
 	assert.equal((await app.client().get("users")).status, 404);
 });
+
+// Returns a client that is another service.
+async function service() {
+	const client = app.client({ agent: "billing/1.0" });
+	const [{ token }] = await app.rows(
+		"SELECT token FROM extensions.session_create('service:billing', role => 'resource_server')");
+	client.jar.set(SESSION, { name: SESSION, value: token, path: "/" });
+	return client;
+}
+
+const form = (client, path, fields) => client.post(path, new URLSearchParams(fields).toString(),
+	{ "content-type": "application/x-www-form-urlencoded" });
+
+test("POST /rpc/introspect tells a service what it may know about a user's token", async () => {
+	const billing = await service();
+	const user = await app.user();
+	const admin = app.client();
+	await app.addAdministrator("inspector");
+	await logIn(admin, "inspector");
+	for (const [client, name, scope] of [[user, user.name, "todos"], [admin, "inspector", "todos admin"]]) {
+		const { status, body } = await form(billing, "rpc/introspect", { token: client.cookie(SESSION), token_type_hint: "refresh_token" });
+		assert.equal(status, 200);
+		const { auth_time: since, iat, exp, ...rest } = body;
+		assert.deepEqual(rest, { active: true, token_type: "Bearer", sub: (await me(client)).id, username: name, scope });
+		assert.ok(since >= iat && Math.abs(iat - Date.now() / 1000) < 60);
+		assert.ok(exp - iat >= 899 && exp - iat <= 901);
+	}
+	const visitor = app.client();
+	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 1 });
+	const before = user.copy();
+	await user.post("rpc/refresh", {});
+	for (const token of [before.cookie(SESSION), user.cookie(REFRESH), visitor.cookie(SESSION), billing.cookie(SESSION), "", "junk", "x".repeat(10000)]) {
+		const { status, text } = await form(billing, "rpc/introspect", { token });
+		assert.deepEqual([status, text], [200, '{"active":false}']);
+	}
+	assert.deepEqual((await form(billing, "rpc/introspect", {})).body, { active: false });
+});
+
+test("POST /rpc/revoke ends the session of either token, and every answer is the same", async () => {
+	const billing = await service();
+	for (const name of [SESSION, REFRESH]) {
+		const user = await app.user();
+		for (const token of [user.cookie(name).replace(/.{4}$/, "AAAA"), "junk", "", user.cookie(name), user.cookie(name)]) {
+			const { status, text } = await form(billing, "rpc/revoke", { token, token_type_hint: "access_token" });
+			assert.deepEqual([status, text], [200, "{}"]);
+		}
+		assert.equal(await me(user), null);
+		assert.equal((await user.post("rpc/refresh", {})).status, 401);
+	}
+});
+
+test("only other services may ask about tokens and revoke them, and they may do nothing else", async () => {
+	const billing = await service();
+	const user = await app.user();
+	const token = user.cookie(SESSION);
+	for (const path of ["rpc/introspect", "rpc/revoke"]) {
+		for (const client of [app.client(), user.copy()])
+			assert.equal((await form(client, path, { token })).status, 401);
+	}
+	for (const [method, path, body] of FOR_USERS)
+		assert.equal((await billing.ask(method, path, body)).status, 401, path);
+	assert.notEqual(await me(user), null);
+	await app.rows("SELECT extensions.session_revoke($1)", billing.cookie(SESSION));
+	assert.equal((await form(billing, "rpc/introspect", { token })).status, 401);
+});

@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 
 // The example fixes these names.
-const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "app_owner"];
+const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "app_owner", "resource_server"];
 
 const TIMES = ["created_at", "authenticated_at", "refreshed_at", "last_seen_at", "rotated_at", "expires_at", "refresh_expires_at"];
 
