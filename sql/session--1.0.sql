@@ -90,9 +90,9 @@ REVOKE ALL ON TABLE session.sessions FROM PUBLIC;
 COMMENT ON TABLE session.sessions IS
 'One row per session.  A stolen copy cannot be used to log in: a token cannot be computed from its hash.';
 COMMENT ON COLUMN session.sessions.id IS
-'Public id of the session, safe to log and to show; a UUIDv7 unless the caller of session_create gave another id.';
+'Public id of the session, safe to log and to show; a UUIDv7 unless the caller of session_create gave another id, or a token, of which a UUIDv8 is made.';
 COMMENT ON COLUMN session.sessions.token_hash IS
-'SHA-256 of the 32 secret bytes of the session token.';
+'SHA-256 of the 32 secret bytes of the session token, or of those that are made of a foreign token.';
 COMMENT ON COLUMN session.sessions.user_id IS
 'The user, by the application''s own id; NULL = anonymous session.';
 COMMENT ON COLUMN session.sessions.tenant_id IS
@@ -728,7 +728,8 @@ CREATE FUNCTION @extschema@.session_create(
     max_sessions pg_catalog.int4 DEFAULT NULL,
     id pg_catalog.uuid DEFAULT NULL,
     sliding pg_catalog.bool DEFAULT NULL,
-    amr pg_catalog.text[] DEFAULT NULL)
+    amr pg_catalog.text[] DEFAULT NULL,
+    token pg_catalog.text DEFAULT NULL)
 RETURNS @extschema@.session_credentials
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_create';
@@ -737,16 +738,16 @@ REVOKE ALL ON FUNCTION @extschema@.session_create(
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
-    pg_catalog.text[]) FROM PUBLIC;
+    pg_catalog.text[], pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.text, pg_catalog.jsonb, pg_catalog.text, pg_catalog.text,
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
-    pg_catalog.text[]) IS
+    pg_catalog.text[], pg_catalog.text) IS
 'Creates a session and returns its token (67 characters), id and deadline.
 user_id NULL: anonymous.  lifetime, idle_timeout, max_sessions and sliding default to the settings.
-Errors: 22023 and 22004 for invalid and missing arguments; 54000 for what is too large; 53400 if the user has too many sessions; 23505 if the id exists; 55000 if the master key is needed and missing or wrong.';
+Errors: 22023 and 22004 for invalid and missing arguments; 54000 for what is too large; 53400 if the user has too many sessions; 23505 if the id or token exists; 55000 if the master key is needed and missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_login(
     token pg_catalog.text,

@@ -211,6 +211,16 @@ define_refresh(void)
 }
 
 static void
+define_tokens(void)
+{
+	define_bool("session.foreign_tokens", &session_settings.foreign_tokens,
+				"Accepts session tokens that the application chooses "
+				"itself.",
+				"How hard they are to guess cannot be checked, and the server's "
+				"log cannot be kept free of them.");
+}
+
+static void
 define_keys(void)
 {
 	SessionSettings *s = &session_settings;
@@ -442,6 +452,7 @@ session_settings_init(void)
 {
 	define_time();
 	define_refresh();
+	define_tokens();
 	define_keys();
 	define_cookies();
 	define_requests();

@@ -74,6 +74,7 @@ typedef struct SessionSettings
 	int			on_mismatch;	/* SessionOnMismatch */
 	int			max_data_size;
 
+	bool		foreign_tokens;
 	int			access_lifetime;
 	int			refresh_lifetime;
 	int			refresh_grace;

@@ -28,11 +28,23 @@
 #define SESSION_DEFAULT_PURPOSE "session"
 
 /*
- * Parses a session token.  Returns false for NULL and for anything that is not
- * exactly a session token.
+ * Parses a session token: one of our own, or a foreign one if
+ * "session.foreign_tokens" is on.  Returns false for NULL and for anything
+ * that is not exactly a session token.
  */
 extern pg_nodiscard bool session_arg_token(FunctionCallInfo fcinfo, int n,
 										   SessionToken *token);
+
+/* Like session_arg_token, for a token that is returned to the client. */
+extern pg_nodiscard bool session_arg_given(FunctionCallInfo fcinfo, int n,
+										   SessionCredentials *given);
+
+/*
+ * Returns the foreign token of a new session, NULL for SQL NULL.  Errors with
+ * 55000 if "session.foreign_tokens" is off, with 54000 if it is too long, and
+ * with 22023 if it has not the form of one.
+ */
+extern text *session_arg_foreign(FunctionCallInfo fcinfo, int n);
 
 /*
  * Parses a refresh token.  Returns false for NULL and for anything that is not

@@ -18,16 +18,21 @@
 #include "audit/evidence.h"
 #include "compat.h"
 #include "engine/info.h"
+#include "engine/secret.h"
 #include "model/amr.h"
+#include "settings.h"
 #include "shared/database.h"
 #include "wire/codec.h"
 
-/* Returns the text of a token of either kind, or NULL if the size is wrong. */
+StaticAssertDecl(SESSION_FOREIGN_MAX_CHARS >= SESSION_TOKEN_CHARS,
+				 "foreign tokens may be the longest tokens");
+
+/* Returns the text of a token, or NULL if it is too long for any token. */
 static text *
 token_text(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n) ||
-		toast_raw_datum_size(PG_GETARG_DATUM(n)) - VARHDRSZ != SESSION_TOKEN_CHARS)
+		toast_raw_datum_size(PG_GETARG_DATUM(n)) - VARHDRSZ > SESSION_FOREIGN_MAX_CHARS)
 		return NULL;
 	return PG_GETARG_TEXT_PP(n);
 }
@@ -39,8 +44,43 @@ session_arg_token(FunctionCallInfo fcinfo, int n, SessionToken *token)
 	text	   *value = token_text(fcinfo, n);
 
 	return value != NULL &&
-		session_token_parse(token, VARDATA_ANY(value),
+		session_secret_read(token, VARDATA_ANY(value),
 							VARSIZE_ANY_EXHDR(value));
+}
+
+/* Parses a session token that is returned to the client. */
+bool
+session_arg_given(FunctionCallInfo fcinfo, int n, SessionCredentials *given)
+{
+	text	   *value = token_text(fcinfo, n);
+
+	return value != NULL &&
+		session_secret_read_given(given, VARDATA_ANY(value),
+								  VARSIZE_ANY_EXHDR(value));
+}
+
+/* Returns a new foreign token; errors if it is none, without its value. */
+text *
+session_arg_foreign(FunctionCallInfo fcinfo, int n)
+{
+	text	   *value;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	if (!session_settings.foreign_tokens)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("token must not be given while "
+						"\"session.foreign_tokens\" is off")));
+	value = session_arg_name(fcinfo, n, "token", SESSION_FOREIGN_MAX_CHARS);
+	if (!session_token_is_foreign(VARDATA_ANY(value),
+								  VARSIZE_ANY_EXHDR(value)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("token must have %d to %d printable ASCII characters "
+						"without spaces, and must not start with st_ or rt_",
+						SESSION_FOREIGN_MIN_CHARS, SESSION_FOREIGN_MAX_CHARS)));
+	return value;
 }
 
 /* Parses a refresh token; returns whether the argument is one. */

@@ -134,6 +134,26 @@ arg_account(FunctionCallInfo fcinfo, AccountArgs args,
 	check_bindable(options);
 }
 
+/* Errors if a session with a foreign token cannot be what is asked for. */
+static void
+check_foreign(const SessionCreateOptions *options)
+{
+	if (options->token == NULL)
+		return;
+	if (options->id != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("id and token must not both be given"),
+				 errdetail("The id of a session with a foreign token is made "
+						   "of the token.")));
+	if (options->lifetimes.refreshable)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("refreshable must not be true if token is given"),
+				 errdetail("The tokens of a refreshable session are made by "
+						   "the extension.")));
+}
+
 /* Creates a session and returns its tokens. */
 Datum
 session_create(PG_FUNCTION_ARGS)
@@ -148,6 +168,8 @@ session_create(PG_FUNCTION_ARGS)
 	options.user_id = session_arg_name(fcinfo, 0, "user_id", SESSION_NAME_BYTES);
 	arg_account(fcinfo, args, &options);
 	options.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
+	options.token = session_arg_foreign(fcinfo, 14);
+	check_foreign(&options);
 
 	session_lifecycle_create(&options, &row, &given);
 	result = session_return_credentials(fcinfo, &row, &given);
@@ -286,11 +308,8 @@ refresh_session(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *gi
 	SessionRefreshToken token;
 	bool		refreshed;
 
-	if (session_arg_token(fcinfo, 0, &given->token))
-	{
-		given->refreshable = false;
+	if (session_arg_given(fcinfo, 0, given))
 		return session_lifecycle_extend(&given->token, &binding, row);
-	}
 	if (!session_arg_refresh(fcinfo, 0, &token))
 	{
 		session_arg_refused(fcinfo, 0, binding.ip);

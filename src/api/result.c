@@ -168,6 +168,19 @@ token_datum(char chars[SESSION_TOKEN_CHARS])
 	return PointerGetDatum(value);
 }
 
+/* Returns the session token that the client gets. */
+static Datum
+given_datum(const SessionCredentials *given)
+{
+	char		chars[SESSION_TOKEN_CHARS];
+
+	if (given->foreign_len > 0)
+		return PointerGetDatum(cstring_to_text_with_len(given->foreign,
+														(int) given->foreign_len));
+	session_token_format(chars, &given->token);
+	return token_datum(chars);
+}
+
 /* Returns a session's id, new tokens and deadlines. */
 Datum
 session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
@@ -178,8 +191,7 @@ session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
 	char		chars[SESSION_TOKEN_CHARS];
 
 	values[0] = UUIDPGetDatum(&row->id);
-	session_token_format(chars, &given->token);
-	values[1] = token_datum(chars);
+	values[1] = given_datum(given);
 	nulls[2] = nulls[4] = !given->refreshable;
 	if (given->refreshable)
 	{

@@ -480,10 +480,19 @@ set_account(SessionRow *row, const SessionCreateOptions *options)
 	row->user_agent = options->user_agent;
 }
 
-/* Sets the id of a new session. */
+/*
+ * Sets the id of a new session.  A foreign token brings the id, and is the
+ * token of the session.
+ */
 static void
-set_id(SessionRow *row, const SessionCreateOptions *options, TimestampTz now)
+set_id(SessionRow *row, const SessionCreateOptions *options, TimestampTz now,
+	   SessionCredentials *given)
 {
+	if (options->token != NULL)
+	{
+		session_secret_adopt(row, options->token, given);
+		return;
+	}
 	if (options->id != NULL)
 	{
 		row->id = *options->id;
@@ -491,6 +500,24 @@ set_id(SessionRow *row, const SessionCreateOptions *options, TimestampTz now)
 	}
 	session_random_bytes(row->id.data, sizeof(row->id.data));
 	session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
+}
+
+/*
+ * Writes the row of a new session.  Errors with 23505 if the caller has given
+ * the id or token of another session, which may have ended as long as its row
+ * is kept.
+ */
+static void
+insert_new(const SessionRow *row, const SessionCreateOptions *options)
+{
+	bool		may_be_taken = options->id != NULL || options->token != NULL;
+
+	if (!session_store_insert(row, may_be_taken))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNIQUE_VIOLATION),
+				 options->token != NULL ?
+				 errmsg("token must not be that of another session") :
+				 errmsg("id must not be that of another session")));
 }
 
 /* Adds a session, for which there is room, and returns its tokens. */
@@ -501,17 +528,15 @@ add_session(const SessionCreateOptions *options, SessionRow *row,
 	TimestampTz now = GetCurrentTimestamp();
 
 	memset(row, 0, sizeof(*row));
-	set_id(row, options, now);
+	set_id(row, options, now, given);
 	set_account(row, options);
 	session_policies_find(&row->rules, row->tenant_id, row->role);
 	row->data = session_content_stored(row, options->data);
 	session_policy_open(row, &session_settings, &options->lifetimes,
 						options->user_id != NULL, now);
-	session_secret_issue(row, given);
-	if (!session_store_insert(row, options->id != NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("id must not be that of another session")));
+	if (options->token == NULL)
+		session_secret_issue(row, given);
+	insert_new(row, options);
 	session_event_created(row);
 	session_database_count(SESSION_COUNT_CREATED);
 	session_context_set_proven(&row->id);

@@ -21,6 +21,7 @@
 typedef struct SessionCreateOptions
 {
 	const pg_uuid_t *id;		/* NULL = make a new one */
+	const text *token;			/* a foreign one; NULL = make a new one */
 	text	   *user_id;
 	text	   *tenant_id;
 	text	   *role;

@@ -4,6 +4,9 @@
  *
  * Rules:
  * - A row stores the hash of its session token's secret.
+ * - A foreign token is replaced by the id and the secret that are made of it
+ *	 where it is read, so that nothing below knows of it.  Its text is kept
+ *	 only to be returned.
  * - A refreshable row also stores the key from which its tokens are derived,
  *	 sealed under the master key and bound to the session's id.  The opened key
  *	 never leaves this file and is wiped after use.
@@ -16,9 +19,57 @@
 #include "engine/secret.h"
 #include "model/digest.h"
 #include "model/random.h"
+#include "settings.h"
 #include "table/keyring.h"
 
 #define SEALED_BYTES (SESSION_SECRET_BYTES + SESSION_SEAL_BYTES)
+
+/* Reads a session token of our own, or a foreign one if these are accepted. */
+bool
+session_secret_read(SessionToken *token, const char *chars, size_t len)
+{
+	if (session_token_parse(token, chars, len))
+		return true;
+	if (!session_settings.foreign_tokens ||
+		!session_token_is_foreign(chars, len))
+		return false;
+	session_digest_foreign(token, chars, len);
+	return true;
+}
+
+/* Keeps the text of a token if it is a foreign one. */
+static void
+keep_foreign(SessionCredentials *given, const char *chars, size_t len)
+{
+	given->refreshable = false;
+	given->foreign_len = session_token_is_foreign(chars, len) ? len : 0;
+	memcpy(given->foreign, chars, given->foreign_len);
+}
+
+/* Reads a session token that is returned to the client. */
+bool
+session_secret_read_given(SessionCredentials *given, const char *chars,
+						  size_t len)
+{
+	if (!session_secret_read(&given->token, chars, len))
+		return false;
+	keep_foreign(given, chars, len);
+	return true;
+}
+
+/* Gives a new row the id and the hash of a foreign token. */
+void
+session_secret_adopt(SessionRow *row, const text *foreign,
+					 SessionCredentials *given)
+{
+	const char *chars = VARDATA_ANY(foreign);
+	size_t		len = VARSIZE_ANY_EXHDR(foreign);
+
+	session_digest_foreign(&given->token, chars, len);
+	keep_foreign(given, chars, len);
+	memcpy(row->id.data, given->token.id, sizeof(row->id.data));
+	session_digest_hash(row->token_hash, &given->token);
+}
 
 /* Opens the row's key; the caller wipes it. */
 static void
@@ -55,6 +106,7 @@ session_secret_derive(SessionRow *row, SessionCredentials *given)
 
 	open_refresh_key(key, row);
 	given->refreshable = true;
+	given->foreign_len = 0;
 	derived = session_token_derive(&given->token, &given->refresh,
 								   row->id.data,
 								   (uint32) row->refresh_generation, key);
@@ -79,6 +131,7 @@ session_secret_issue(SessionRow *row, SessionCredentials *given)
 		return;
 	}
 	given->refreshable = false;
+	given->foreign_len = 0;
 	memcpy(given->token.id, row->id.data, sizeof(given->token.id));
 	session_random_bytes(given->token.secret, sizeof(given->token.secret));
 	session_digest_hash(row->token_hash, &given->token);

@@ -14,7 +14,30 @@ typedef struct SessionCredentials
 	SessionToken token;
 	SessionRefreshToken refresh;	/* of a refreshable session only */
 	bool		refreshable;
+
+	/* A foreign token, which the client gets in place of the session token. */
+	char		foreign[SESSION_FOREIGN_MAX_CHARS];
+	size_t		foreign_len;	/* 0 = none */
 } SessionCredentials;
+
+/*
+ * Reads a session token: one of our own, or a foreign one if
+ * "session.foreign_tokens" is on.  Returns false for any other text.
+ */
+extern pg_nodiscard bool session_secret_read(SessionToken *token,
+											 const char *chars, size_t len);
+
+/* Like session_secret_read, for a token that is returned to the client. */
+extern pg_nodiscard bool session_secret_read_given(SessionCredentials *given,
+												   const char *chars,
+												   size_t len);
+
+/*
+ * Gives a new row the id and the hash of a foreign token, which must have the
+ * form of one.
+ */
+extern void session_secret_adopt(SessionRow *row, const text *foreign,
+								 SessionCredentials *given);
 
 /*
  * Gives the row new tokens and makes all earlier ones invalid.  The session

@@ -27,6 +27,14 @@ session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES], const void *data,
 		session_digest_fail();
 }
 
+/* Makes the id and the secret of a foreign token, or raises an error. */
+void
+session_digest_foreign(SessionToken *token, const char *chars, size_t len)
+{
+	if (!session_token_of_foreign(token, chars, len))
+		session_digest_fail();
+}
+
 /* Computes the hash of a token's secret that a row stores. */
 void
 session_digest_hash(uint8 hash[SESSION_SHA256_BYTES], const SessionToken *token)

@@ -27,6 +27,13 @@ _Noreturn extern void session_digest_fail(void);
 extern void session_digest_sha256(uint8 hash[SESSION_SHA256_BYTES],
 								  const void *data, size_t len);
 
+/*
+ * Makes the id and the secret of a foreign token.  Raises an error when
+ * OpenSSL refuses.
+ */
+extern void session_digest_foreign(SessionToken *token, const char *chars,
+								   size_t len);
+
 /* Computes the hash that a row keeps of a token. */
 extern void session_digest_hash(uint8 hash[SESSION_SHA256_BYTES],
 								const SessionToken *token);

@@ -23,6 +23,7 @@
 #include "crypto/crypto.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
+#include "engine/secret.h"
 #include "model/address.h"
 #include "model/json.h"
 #include "request/request.h"
@@ -188,7 +189,7 @@ session_request_path(void)
 bool
 session_request_token(const SessionRequest *request, SessionToken *token)
 {
-	return session_token_parse(token, VARDATA_ANY(request->credential),
+	return session_secret_read(token, VARDATA_ANY(request->credential),
 							   VARSIZE_ANY_EXHDR(request->credential));
 }
 

@@ -1,6 +1,7 @@
 /*
  * token.c
- *	  Reads and writes session tokens and refresh tokens.
+ *	  Reads and writes session tokens and refresh tokens, and reads foreign
+ *	  tokens.
  *
  * Rules: the length is checked first, so a text of any other length costs one
  * comparison.  A token that does not parse is wiped.
@@ -50,6 +51,40 @@ bool
 session_token_parse(SessionToken *token, const char *chars, size_t len)
 {
 	return parse_token((uint8 *) token, SESSION_PREFIX, chars, len);
+}
+
+/*
+ * Returns whether a text has the form of a foreign token.  A text with the
+ * prefix of a token of our own is a damaged one, and not foreign.
+ */
+bool
+session_token_is_foreign(const char *chars, size_t len)
+{
+	if (len < SESSION_FOREIGN_MIN_CHARS || len > SESSION_FOREIGN_MAX_CHARS ||
+		memcmp(chars, SESSION_PREFIX, PREFIX_CHARS) == 0 ||
+		memcmp(chars, REFRESH_PREFIX, PREFIX_CHARS) == 0)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (chars[i] < 0x21 || chars[i] > 0x7E)
+			return false;
+	return true;
+}
+
+/* Makes the id and the secret of a foreign token. */
+bool
+session_token_of_foreign(SessionToken *token, const char *chars, size_t len)
+{
+	static const char key[] = "session foreign token";
+	uint8		hash[SESSION_SHA256_BYTES];
+
+	if (!session_crypto_sha256(hash, chars, len) ||
+		!session_crypto_hmac_sha256(token->secret, chars, len, key,
+									sizeof(key) - 1))
+		return false;
+	memcpy(token->id, hash, SESSION_ID_BYTES);
+	token->id[6] = (uint8) (0x80 | (token->id[6] & 0x0F));
+	token->id[8] = (uint8) (0x80 | (token->id[8] & 0x3F));
+	return true;
 }
 
 /* Reads a refresh token; false for any other text. */

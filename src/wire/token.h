@@ -1,6 +1,7 @@
 /*
  * token.h
- *	  The session token, the refresh token, and the id that both carry.
+ *	  The session token, the refresh token, the id that both carry, and foreign
+ *	  tokens.
  *
  * A session token is st_ + base64url(id || secret): 67 characters that are
  * safe in a cookie, a header and a URL.  The id is public; the secret
@@ -28,6 +29,35 @@ extern pg_nodiscard bool session_token_parse(SessionToken *token,
 
 /* Writes SESSION_TOKEN_CHARS characters without a terminator. */
 extern void session_token_format(char *out, const SessionToken *token);
+
+/*
+ * A foreign token is a secret that the application has chosen itself: 22 to
+ * 512 characters of printable ASCII without spaces, that do not begin like a
+ * token of our own.
+ */
+#define SESSION_FOREIGN_MIN_CHARS 22
+#define SESSION_FOREIGN_MAX_CHARS 512
+
+/* Returns whether a text has the form of a foreign token. */
+extern pg_nodiscard bool session_token_is_foreign(const char *chars,
+												  size_t len);
+
+/*
+ * Makes the id and the secret of a foreign token.  Returns false when OpenSSL
+ * refuses.
+ *
+ *	id		SHA-256 of the token, its first 16 bytes as a UUIDv8 (RFC 9562
+ *			section 5.8)
+ *	secret	HMAC-SHA-256 of the token under a fixed key, which is not secret
+ *
+ * So the secret cannot be computed from the id, which is public.  What the id
+ * gives away is a way to test guesses of the whole token, as the hash in the
+ * row does.  It is of no use for a token that nobody can guess: with 128 bits
+ * of entropy, as many guesses as for any other token.
+ */
+extern pg_nodiscard bool session_token_of_foreign(SessionToken *token,
+												  const char *chars,
+												  size_t len);
 
 /*
  * A refresh token is rt_ + base64url(id || generation || MAC), as long as a

@@ -1,6 +1,8 @@
 /*
  * token_fuzz.c
- *	  Text that is parsed as a token is formatted as the same text.
+ *	  Text that is parsed as a token is formatted as the same text.  Text that
+ *	  is no token is foreign only if it has the form of a foreign token, and then
+ *	  it has the id of one.
  */
 #include "postgres.h"
 
@@ -43,6 +45,23 @@ try_refresh(const uint8 *data, size_t size, const char *copy)
 		fuzz_require(memcmp(&token, &zero, sizeof(token)) == 0);
 }
 
+static void
+try_foreign(const uint8 *data, size_t size, const char *copy)
+{
+	SessionToken token;
+	SessionRefreshToken refresh;
+
+	if (!session_token_is_foreign(copy, size))
+		return;
+	fuzz_require(size >= 22 && size <= 512);
+	for (size_t i = 0; i < size; i++)
+		fuzz_require(data[i] > ' ' && data[i] < 127);
+	fuzz_require(!session_token_parse(&token, copy, size));
+	fuzz_require(!session_token_parse_refresh(&refresh, copy, size));
+	fuzz_require(session_token_of_foreign(&token, copy, size));
+	fuzz_require(token.id[6] >> 4 == 8 && token.id[8] >> 6 == 2);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
@@ -50,6 +69,7 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 
 	try_session(data, size, copy);
 	try_refresh(data, size, copy);
+	try_foreign(data, size, copy);
 	free(copy);
 	return 0;
 }

@@ -153,7 +153,7 @@ BEGIN
                                                WHEN 'idle_timeout' THEN '''1 hour'''
                                                ELSE CASE WHEN name LIKE '%\_at' THEN 'now()' END END, ', ')
                      FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
-                    WHERE a.n <= p.pronargs - p.pronargdefaults OR (a.n <= p.pronargs AND a.name = 'token')
+                    WHERE a.n <= p.pronargs - p.pronargdefaults OR (a.n <= p.pronargs AND a.name = 'token' AND p.proname <> 'session_create')
                        -- A policy, and the end of all sessions, of another tenant.
                        OR (p.proname ~ 'policy_set|revoke_all' AND a.name IN ('tenant_id', 'lifetime'))))
       INTO call FROM extension_functions p WHERE p.oid = function;

@@ -206,6 +206,9 @@ my @cookie_changes =
   ('session_cookie_revoke(:token)', q{session_cookie_revoke(:token, 'legacy')});
 my @secret_calls = (q{session_key_import(decode(:token, 'hex'))});
 
+# The function that takes a foreign token for a new session.
+my $adopt = 'session_create(token => :token)';
+
 my @calls = (@looks, @changes);
 my @cookie_calls = (@cookie_looks, @cookie_changes);
 
@@ -235,7 +238,7 @@ for my $row (
 	push @{ $expected{$argument} }, $function;
 }
 my %tried;
-for my $call (@calls, @cookie_calls, @secret_calls)
+for my $call (@calls, @cookie_calls, @secret_calls, $adopt)
 {
 	my ($function, $before) = $call =~ /^(\w+)\((.*):token/;
 	my $argument =
@@ -443,6 +446,44 @@ $master = pack 'H*', $master;
 my @sealers = map {
 	hmac_sha256("session seal $_\x01", hmac_sha256($master, "\0" x 32))
 } qw(key refresh data);
+
+# Foreign tokens: of no session, of a new one, of one that has a new token, of
+# one that was revoked; with the setting off, and of the wrong form.
+my $foreign = '-c session.foreign_tokens=on';
+
+sub foreign
+{
+	my $token = unpack 'H*', sha256('foreign ' . @passed . $$ . time);
+
+	push @passed, $token;
+	push @written, hmac_sha256($token, 'session foreign token');
+	return $token;
+}
+my $unknown = foreign();
+my ($out) = literal(statements(@calls), $unknown, $foreign);
+like($out, qr/^unknown$/m, 'a foreign token is of no session at first');
+($out) = literal(statements($adopt, @calls), $unknown, $foreign);
+like($out, qr/^active$/m, 'and then of one');
+push @given, gave($out, $unknown);
+bound(statements($adopt, @calls), foreign(), $foreign);
+my $refused = foreign();
+for my $failure (
+	[ '23505', $adopt, $foreign, $unknown ],
+	[ '55000', $adopt, '', $refused ],
+	[ '25006', $adopt, "$foreign -c default_transaction_read_only=on", $refused ],
+	[ '22023', 'session_create(token => :token, refreshable => true)', $foreign, $refused ],
+	[ '22023', 'session_create(token => :token, id => gen_random_uuid())', $foreign, $refused ],
+	[ '22023', q{session_create(token => :token || ' ')}, $foreign, $refused ],
+	[ '54000', 'session_create(token => repeat(:token, 10))', $foreign, $refused ],
+	[ '23514', q{session_create(role => 'forbidden', token => :token)}, $foreign, $refused ])
+{
+	my ($state, $call, $options, $token) = @$failure;
+
+	like((literal(statements($call), $token, $options))[1],
+		qr/^psql\S+ ERROR:  $state: /m, "$call fails with $state");
+	like(bound(statements($call), $token, $options),
+		qr/^\@ ERROR:  $state: /m, "$call with a parameter fails with $state");
+}
 
 # Tokens that other calls return.
 $before = @given;

@@ -87,6 +87,17 @@ is( on_standby(
 	"0\nactive",
 	'a standby refuses a binding mismatch and does not end the session');
 
+my $foreign = 'the-id-of-another-system-0123456789';
+$primary->safe_psql('postgres',
+	"SET session.foreign_tokens = on; SELECT FROM session_create('zoe', token => '$foreign')");
+is( on_standby(
+		"SET session.foreign_tokens = on; SELECT user_id FROM session_validate('$foreign'); "
+		  . "BEGIN; SELECT session_authenticate('$foreign'), session_user_id(); COMMIT; "
+		  . "SET session.foreign_tokens = off; SELECT session_status('$foreign')"),
+	"zoe\nt|zoe\nmalformed",
+	'a foreign token is accepted on a standby where the setting is on');
+$primary->safe_psql('postgres', "DELETE FROM session.sessions WHERE user_id = 'zoe'");
+
 # An identity can be bound and read on a standby.
 my $bound = "BEGIN; SELECT FROM session_authenticate('$token');";
 is( on_standby(
@@ -178,7 +189,7 @@ is( on_standby(
 is( on_standby(
 		q{SELECT string_agg(concat_ws(' ', kind, user_id, tenant_id, ip), ', ' ORDER BY id) FROM session.events}
 	),
-	'created alice acme 192.0.2.1, created alice',
+	'created alice acme 192.0.2.1, created alice, created zoe',
 	'the rows of session.events are replicated');
 
 # The settings of a request's role are applied on a standby too.

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "crypto/crypto.h"
+#include "hex.h"
 #include "tap.h"
 #include "wire/base64url.h"
 #include "wire/token.h"
@@ -187,6 +188,83 @@ test_refresh_token(void)
 		   "a session token is refused as a refresh token");
 }
 
+/* Returns whether a text, in memory of exactly its size, is a foreign token. */
+static bool
+is_foreign(const char *chars, size_t len)
+{
+	char	   *copy = malloc(Max(len, 1));
+	bool		result;
+
+	memcpy(copy, chars, len);
+	result = session_token_is_foreign(copy, len);
+	free(copy);
+	return result;
+}
+
+static void
+test_foreign_form(void)
+{
+	char		chars[SESSION_FOREIGN_MAX_CHARS + 1];
+	bool		same = true;
+	int			accepted = 0;
+
+	memset(chars, 'x', sizeof(chars));
+	for (size_t len = 0; len <= sizeof(chars); len++)
+		same = same && is_foreign(chars, len) == (len >= 22 && len <= 512);
+	tap_ok(same, "a foreign token has 22 to 512 characters");
+
+	for (size_t i = 0; i < 22; i++)
+		for (int c = 0; c < 256; c++)
+		{
+			bool		good = c > ' ' && c < 127;
+
+			chars[i] = (char) c;
+			same = same && is_foreign(chars, 22) == good;
+			accepted += good;
+			chars[i] = 'x';
+		}
+	tap_ok(same && accepted == 22 * 94,
+		   "a foreign token is of printable ASCII without spaces");
+
+	tap_ok(!is_foreign("st_3456789012345678901", 22) &&
+		   !is_foreign("rt_3456789012345678901", 22) &&
+		   !is_foreign("st_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+					   "gISIjJCUmJygpKissLS4v", SESSION_TOKEN_CHARS),
+		   "a text with the prefix of a token is not foreign");
+	tap_ok(is_foreign("ST_3456789012345678901", 22) &&
+		   is_foreign("st-3456789012345678901", 22) &&
+		   is_foreign("xst_456789012345678901", 22),
+		   "a text with any other prefix is");
+}
+
+/*
+ * The id and the secret of a foreign token, from
+ *	 printf %s TOKEN | openssl dgst -sha256
+ *	 printf %s TOKEN | openssl dgst -sha256 -hmac 'session foreign token'
+ * In the id, the first 16 bytes of the hash, the digit after the second dash
+ * of the uuid became 8, and the two bits after the third dash 10.
+ */
+static void
+test_foreign(void)
+{
+	static const char chars[] = "0123456789abcdefghijkl";
+	SessionToken token;
+	SessionToken other;
+
+	tap_ok(session_token_of_foreign(&token, chars, 22) &&
+		   is_hex(token.id, SESSION_ID_BYTES,
+				  "26594ba2c73e8c17a047f2305663bc2c"),
+		   "the id of a foreign token is a UUIDv8 of its SHA-256");
+	tap_ok(is_hex(token.secret, SESSION_SECRET_BYTES,
+				  "c26a12e00ae30f1ddecd5aae7d25a1689a7a0339b803af16b43baefbbff"
+				  "b5624"),
+		   "the secret of a foreign token is an HMAC of it");
+	tap_ok(session_token_of_foreign(&other, chars, 21) &&
+		   memcmp(other.id, token.id, SESSION_ID_BYTES) != 0 &&
+		   memcmp(other.secret, token.secret, SESSION_SECRET_BYTES) != 0,
+		   "another foreign token has another id and another secret");
+}
+
 static void
 test_id(void)
 {
@@ -302,6 +380,8 @@ main(void)
 	test_base64url_in_place();
 	test_token();
 	test_refresh_token();
+	test_foreign_form();
+	test_foreign();
 	test_id();
 	test_crypto();
 	test_parse_id();

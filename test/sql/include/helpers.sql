@@ -55,8 +55,9 @@ SELECT p.*
    AND e.extname = 'session';
 GRANT SELECT ON extension_functions TO PUBLIC;
 
--- Returns the result of every function that takes a token, for this token.
-CREATE FUNCTION pg_temp.answers(token text)
+-- Returns the result of every function that takes a token, for this token, or
+-- of the one that is wanted.
+CREATE FUNCTION pg_temp.answers(token text, wanted name DEFAULT NULL)
 RETURNS TABLE (function name, answer text)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -77,6 +78,7 @@ BEGIN
           FROM extension_functions p
          WHERE p.proargnames[1] = 'token'
            AND p.proname <> 'session_login'
+           AND (wanted IS NULL OR p.proname = wanted)
          ORDER BY p.proname COLLATE "C"
     LOOP
         function := f.proname;
