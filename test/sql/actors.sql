@@ -203,6 +203,23 @@ RESET session.failure_threshold;
 RESET session.bind_ip;
 CALL pg_temp.start_over();
 
+-- Each function that takes a token counts a wrong secret as guessing at that
+-- session, in any transaction.  There is one event, with the number.
+SELECT id, token FROM session_create('alice', ip => '192.0.2.1') \gset
+TRUNCATE session.events;
+SET session.failure_threshold = 1;
+BEGIN;
+CREATE TEMP TABLE answered AS SELECT * FROM pg_temp.answers(pg_temp.token_of(uuid_send(:'id') || sha256('wrong')));
+SELECT function, answer FROM answered WHERE answer NOT IN ('no row', 'NULL', 'false', 'unknown');
+SELECT count(*) AS answered FROM answered \gset
+ROLLBACK;
+SELECT session_cleanup();
+SELECT kind, session_id = :'id' AS of_the_session, user_id, actor_kind, actor = session_user AS me,
+       (detail ->> 'count')::int - :answered AS difference
+  FROM session.events WHERE session_id IS NOT NULL;
+RESET session.failure_threshold;
+CALL pg_temp.start_over();
+
 -- A cookie that is a session by itself and is denied is logged as revoked.  An
 -- id that is too long for the column is left out.
 SELECT session_cookie_encode('{"sub": "alice", "tid": "acme"}', 'jwt') AS cookie \gset
@@ -288,7 +305,7 @@ BEGIN
         s := session_create('alice', ip => ('192.0.2.' || n)::inet, user_agent => 'curl', refreshable => true);
         SELECT * INTO t FROM session_refresh(s.refresh_token, ('192.0.2.' || n)::inet);
         SELECT * INTO t FROM session_refresh(t.refresh_token, ('192.0.2.' || n)::inet);
-        PERFORM session_validate(t.token, '192.0.2.99', 'wget'), session_validate(s.token), session_validate('st_');
+        PERFORM session_validate(t.token, '192.0.2.99', 'wget'), session_validate(s.token), session_validate('st_', '192.0.2.200');
         IF n = 2 THEN
             PERFORM session_refresh(s.refresh_token, '192.0.2.99');
         END IF;
