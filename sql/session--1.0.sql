@@ -426,7 +426,7 @@ COMMENT ON COLUMN session.events.id IS
 COMMENT ON COLUMN session.events.at IS
 'When the event happened, by the server''s clock; for expired, when the row of the session was deleted.';
 COMMENT ON COLUMN session.events.kind IS
-'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, new_ip, new_user_agent, failures, accessed or administration.';
+'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, risk, new_ip, new_user_agent, failures, accessed or administration.';
 COMMENT ON COLUMN session.events.session_id IS
 'Public id of the session; NULL for failures of an address and for administration.';
 COMMENT ON COLUMN session.events.user_id IS
@@ -434,15 +434,15 @@ COMMENT ON COLUMN session.events.user_id IS
 COMMENT ON COLUMN session.events.tenant_id IS
 'Tenant of the session, or the one that an administration is about; NULL if there is none, and in the cases in which user_id is NULL.';
 COMMENT ON COLUMN session.events.ip IS
-'For created, refresh_reuse, binding_mismatch and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address from which the session was created.  Stored as session.store_ip says.';
+'For created, refresh_reuse, binding_mismatch, risk and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address from which the session was created.  Stored as session.store_ip says.';
 COMMENT ON COLUMN session.events.user_agent IS
-'For created, refresh_reuse and binding_mismatch: user agent of the request, if the call passed it.  Otherwise the user agent with which the session was created.';
+'For created, refresh_reuse, binding_mismatch and risk: user agent of the request, if the call passed it.  Otherwise the user agent with which the session was created.';
 COMMENT ON COLUMN session.events.actor IS
 'Who caused the event, as actor_kind says: a user_id, the name of a database role (its OID if it was dropped before the event was written), or session worker.';
 COMMENT ON COLUMN session.events.actor_kind IS
 'user: the user of the identity that was bound.  role: no user was bound, and the client had this role.  worker: upkeep in the background.';
 COMMENT ON COLUMN session.events.detail IS
-'A JSON object whose keys depend on kind.  revoked, evicted: reason.  refreshed: generation, for a refreshable session.  regenerated: auth_level.  expired: status (expired or idle) and ended_at.  accessed: last_seen_at.  administration: action and what it changed.  refresh_reuse, binding_mismatch and failures: count, the number so far in that minute.';
+'A JSON object whose keys depend on kind.  revoked, evicted: reason.  refreshed: generation, for a refreshable session.  regenerated: auth_level.  created, regenerated: risk, if session.risk_function is set.  risk: risk and at (login or use).  expired: status (expired or idle) and ended_at.  accessed: last_seen_at.  administration: action and what it changed.  refresh_reuse, binding_mismatch, risk, failures: count, the number so far in that minute.';
 COMMENT ON SEQUENCE session.events_id_seq IS
 'Numbers the events.';
 COMMENT ON INDEX session.events_pkey IS
@@ -506,6 +506,7 @@ CREATE FUNCTION session.session_stats(
     OUT checks_expired pg_catalog.int8,
     OUT checks_idle pg_catalog.int8,
     OUT checks_binding pg_catalog.int8,
+    OUT checks_risk pg_catalog.int8,
     OUT sessions_created pg_catalog.int8,
     OUT sessions_refreshed pg_catalog.int8,
     OUT sessions_regenerated pg_catalog.int8,
@@ -539,7 +540,7 @@ COMMENT ON FUNCTION session.session_stats() IS
 CREATE VIEW session.stats AS
     SELECT database, preloaded, master_key, workers, live, idle, expired, revoked, purge_backlog,
            checks_active, checks_malformed, checks_unknown, checks_revoked,
-           checks_expired, checks_idle, checks_binding, sessions_created,
+           checks_expired, checks_idle, checks_binding, checks_risk, sessions_created,
            sessions_refreshed, sessions_regenerated, sessions_ended,
            sessions_evicted, refresh_reuses, snapshots_accepted,
            snapshots_checked, activity_used, activity_size, activity_dropped,
@@ -585,6 +586,8 @@ COMMENT ON COLUMN session.stats.checks_idle IS
 'Number of checks that found a session past its idle timeout.';
 COMMENT ON COLUMN session.stats.checks_binding IS
 'Number of checks from another address or user agent than the session is bound to.';
+COMMENT ON COLUMN session.stats.checks_risk IS
+'Number of checks from another address that session.risk_function rejected.';
 COMMENT ON COLUMN session.stats.sessions_created IS
 'Number of sessions that were created.';
 COMMENT ON COLUMN session.stats.sessions_refreshed IS
@@ -807,7 +810,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_status(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_status(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Returns the status of a token: active, malformed, unknown, revoked, expired, idle or binding (the request does not come from the address or user agent of the session).  Changes nothing.  For the application; do not show the result to clients.';
+'Returns the status of a token: active, malformed, unknown, revoked, expired, idle, binding (the request does not come from the address or user agent of the session) or risk (session.risk_function rejects it).  Changes nothing.  For the application; do not show the result to clients.';
 
 CREATE FUNCTION @extschema@.session_is_valid(token pg_catalog.text)
 RETURNS pg_catalog.bool

@@ -378,6 +378,13 @@ define_binding(void)
 	define_bool("session.bind_user_agent", &s->bind_user_agent,
 				"Requires the user agent that the session was created with.",
 				NULL);
+	define_string("session.risk_function", &s->risk_function, "",
+				  PGC_SUSET, 0,
+				  "Sets a function that judges logins, and requests from "
+				  "another address.",
+				  "Its name includes the schema; it takes a session_info, an "
+				  "inet and a text, and returns \"ok\", \"step_up\" or "
+				  "\"reject\".");
 	define_enum("session.on_mismatch", &s->on_mismatch, on_mismatch_options,
 				"Sets what happens when a request does not match the binding "
 				"of its session.",

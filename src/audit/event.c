@@ -109,6 +109,7 @@ static const char *const kind_names[SESSION_EVENT_KINDS] = {
 	[SESSION_EVENT_EXPIRED] = "expired",
 	[SESSION_EVENT_REFRESH_REUSE] = "refresh_reuse",
 	[SESSION_EVENT_BINDING_MISMATCH] = "binding_mismatch",
+	[SESSION_EVENT_RISK] = "risk",
 	[SESSION_EVENT_NEW_IP] = "new_ip",
 	[SESSION_EVENT_NEW_USER_AGENT] = "new_user_agent",
 	[SESSION_EVENT_FAILURES] = "failures",
@@ -161,8 +162,9 @@ parse_kinds(List *names, uint32 *kinds)
 			GUC_check_errdetail("Unrecognized kind of event: \"%s\".", name);
 			GUC_check_errhint("Available values: created, refreshed, regenerated, "
 							  "revoked, evicted, expired, refresh_reuse, "
-							  "binding_mismatch, new_ip, new_user_agent, "
-							  "failures, accessed, administration, all.");
+							  "binding_mismatch, risk, new_ip, "
+							  "new_user_agent, failures, accessed, "
+							  "administration, all.");
 			return false;
 		}
 		*kinds |= bits;
@@ -211,7 +213,7 @@ session_event_init(void)
 							   "The value is a comma-separated list; \"all\" "
 							   "stands for all kinds.",
 							   &setting,
-							   "evicted, refresh_reuse, binding_mismatch, "
+							   "evicted, refresh_reuse, binding_mismatch, risk, "
 							   "failures, administration", PGC_SUSET, GUC_LIST_INPUT,
 							   check_kinds, assign_kinds, NULL);
 }
@@ -530,12 +532,23 @@ note_login(const SessionRow *row, TimestampTz now)
 		note_event(SESSION_EVENT_NEW_USER_AGENT, row, NULL, now);
 }
 
+/* Returns the detail (may be NULL) with the risk added, if there is one. */
+static Jsonb *
+with_risk(Jsonb *detail, const char *risk)
+{
+	if (risk == NULL)
+		return detail;
+	return session_json_with_text(detail == NULL ? session_json_empty() : detail,
+								  "risk", cstring_to_text(risk));
+}
+
 /* Writes that a session was created, and where a user logged in from. */
 void
-session_event_created(const SessionRow *row)
+session_event_created(const SessionRow *row, const char *risk)
 {
 	if (session_event_wanted(SESSION_EVENT_CREATED))
-		note_event(SESSION_EVENT_CREATED, row, NULL, row->created_at);
+		note_event(SESSION_EVENT_CREATED, row, with_risk(NULL, risk),
+				   row->created_at);
 	if (row->user_id != NULL)
 		note_login(row, row->created_at);
 }
@@ -560,11 +573,11 @@ session_event_refreshed(const SessionRow *row)
 
 /* Writes that a session got new tokens, and a login if there was one. */
 void
-session_event_regenerated(const SessionRow *row, bool login)
+session_event_regenerated(const SessionRow *row, bool login, const char *risk)
 {
 	if (session_event_wanted(SESSION_EVENT_REGENERATED))
 		note_event(SESSION_EVENT_REGENERATED, row,
-				   detail_number("auth_level", row->auth_level),
+				   with_risk(detail_number("auth_level", row->auth_level), risk),
 				   row->last_seen_at);
 	if (login)
 		note_login(row, row->last_seen_at);

@@ -26,6 +26,7 @@ typedef enum SessionEventKind
 	SESSION_EVENT_EXPIRED,
 	SESSION_EVENT_REFRESH_REUSE,
 	SESSION_EVENT_BINDING_MISMATCH,
+	SESSION_EVENT_RISK,
 	SESSION_EVENT_NEW_IP,
 	SESSION_EVENT_NEW_USER_AGENT,
 	SESSION_EVENT_FAILURES,
@@ -79,9 +80,10 @@ extern bool session_event_is_news(const SessionEvent *event, int64 span,
 
 /*
  * Writes that a session was created.  If it has a user, writes also that the
- * user logged in from a new address or with a new user agent.
+ * user logged in from a new address or with a new user agent.  The risk is
+ * what "session.risk_function" said about the login; NULL = it was not asked.
  */
-extern void session_event_created(const SessionRow *row);
+extern void session_event_created(const SessionRow *row, const char *risk);
 
 /*
  * Writes that the lifetime of a session started again; if the session is
@@ -91,9 +93,10 @@ extern void session_event_refreshed(const SessionRow *row);
 
 /*
  * Writes that a session got new tokens.  "login" says that it got its user at
- * the same time.
+ * the same time.  The risk is as in session_event_created.
  */
-extern void session_event_regenerated(const SessionRow *row, bool login);
+extern void session_event_regenerated(const SessionRow *row, bool login,
+									  const char *risk);
 
 /* Writes that a session was revoked or evicted, by the reason in its row. */
 extern void session_event_revoked(const SessionRow *row);

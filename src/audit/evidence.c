@@ -10,13 +10,15 @@
  *	 still have no fewer than the new entry's database.  Otherwise the new
  *	 entry is dropped.  Dropped entries are counted.
  * - There is one event a minute for a kind and a session, across all
- *	 addresses; for failures, for a kind and an address, or /64 of IPv6.
+ *	 addresses; for failures, for a kind and an address, or /64 of IPv6; for
+ *	 rejected logins, for a user.
  * - A kind also has a budget of events for each minute and database.
  * - Without shared memory the table is used to apply the same limits: a
  *	 transaction writes an event after it has read those of the last minute,
  *	 including those that other transactions have not committed yet.
  * - An entry holds only the id of its session.  The texts are read from the
- *	 row, if that still exists, when the entry is written.
+ *	 row, if that still exists, when the entry is written.  A rejected login
+ *	 has no row, so its entry holds the user.
  * - The actor of an event is the one of the failure, not the one that writes
  *	 the entry.
  * - The transaction that writes entries takes them out of the queue:
@@ -55,6 +57,7 @@
 #include "audit/event.h"
 #include "audit/evidence.h"
 #include "model/array.h"
+#include "model/digest.h"
 #include "model/json.h"
 #include "shared/database.h"
 #include "shared/window.h"
@@ -67,6 +70,7 @@ enum
 {
 	REUSE,						/* of a refresh token that was replaced */
 	MISMATCH,					/* with the binding of a session */
+	RISK,						/* of a login, or of a use of a session */
 	GUESSING,					/* wrong secrets for one session */
 	FAILURE,					/* bad tokens from one address */
 	KINDS
@@ -87,12 +91,13 @@ typedef struct Kind
 static const Kind kinds[KINDS] = {
 	[REUSE] = {SESSION_EVENT_REFRESH_REUSE, 0, 1024, 1000},
 	[MISMATCH] = {SESSION_EVENT_BINDING_MISMATCH, 1024, 512, 300},
-	[GUESSING] = {SESSION_EVENT_FAILURES, 1536, 256, 100},
-	[FAILURE] = {SESSION_EVENT_FAILURES, 1792, 256, 100},
+	[RISK] = {SESSION_EVENT_RISK, 1536, 512, 300},
+	[GUESSING] = {SESSION_EVENT_FAILURES, 2048, 256, 100},
+	[FAILURE] = {SESSION_EVENT_FAILURES, 2304, 256, 100},
 };
 
 /* The sum of their room. */
-#define ENTRIES 2048
+#define ENTRIES 2560
 
 /*
  * An entry that cannot be written is tried again after a minute, and dropped
@@ -103,6 +108,12 @@ static const Kind kinds[KINDS] = {
 
 /* Longest part of a user agent that an entry holds, enough to recognize it. */
 #define AGENT_BYTES 255
+
+/* Longest user id that an entry about a rejected login holds. */
+#define USER_BYTES 255
+
+/* Bytes of the name of a risk, and a zero byte. */
+#define RISK_BYTES 8
 
 typedef struct Entry
 {
@@ -116,6 +127,9 @@ typedef struct Entry
 	bool		has_ip;
 	inet		ip;
 	char		user_agent[AGENT_BYTES + 1];	/* empty = unknown */
+	char		risk[RISK_BYTES];	/* empty = of another kind */
+	bool		is_login;		/* rejected; the key's id is no session's */
+	char		user_id[USER_BYTES + 1];	/* of the login; empty = unknown */
 } Entry;
 
 /*
@@ -168,6 +182,32 @@ session_evidence_shmem_init(void)
  * Writing
  */
 
+/* Returns whether an entry is about a session, whose id is in its key. */
+static bool
+has_session(const Entry *entry)
+{
+	return entry->key.kind != FAILURE && !entry->is_login;
+}
+
+/* Returns the detail of the event of an entry. */
+static Jsonb *
+entry_detail(const Entry *entry)
+{
+	Jsonb	   *detail = session_json_empty();
+
+	if (entry->risk[0] != '\0')
+	{
+		detail = session_json_with_text(detail, "risk",
+										cstring_to_text(entry->risk));
+		detail = session_json_with_text(detail, "at",
+										cstring_to_text(entry->is_login ?
+														"login" : "use"));
+	}
+	return session_json_with_int(detail, "count",
+								 session_window_count(&entry->key, entry->at,
+													  entry->count));
+}
+
 /* Writes an entry as an event. */
 static void
 write_entry(const Entry *entry)
@@ -182,8 +222,10 @@ write_entry(const Entry *entry)
 
 	session_actor_of_note(&actor, &entry->actor);
 	event.actor = &actor;
-	if (entry->key.kind != FAILURE)
+	if (has_session(entry))
 		event.session_id = &entry->key.id;
+	if (entry->user_id[0] != '\0')
+		event.user_id = cstring_to_text(entry->user_id);
 	if (event.session_id != NULL && session_store_read(&entry->key.id, &row))
 	{
 		event.user_id = row.user_id;
@@ -199,10 +241,7 @@ write_entry(const Entry *entry)
 		event.ip = &entry->ip;
 	if (entry->user_agent[0] != '\0')
 		event.user_agent = cstring_to_text(entry->user_agent);
-	event.detail = session_json_with_int(session_json_empty(), "count",
-										 session_window_count(&entry->key,
-															  entry->at,
-															  entry->count));
+	event.detail = entry_detail(entry);
 	session_event_write(&event);
 }
 
@@ -549,7 +588,7 @@ write_evidence_now(const Entry *entry)
 	SessionEvent event = {
 		.kind = kind->event,
 		.at = entry->at,
-		.session_id = entry->key.kind == FAILURE ? NULL : &entry->key.id,
+		.session_id = has_session(entry) ? &entry->key.id : NULL,
 		.ip = entry->has_ip ? &entry->ip : NULL
 	};
 
@@ -692,6 +731,71 @@ session_evidence_mismatch(const SessionRow *row,
 	entry.key.id = row->id;
 	set_ip(&entry, binding->ip);
 	set_user_agent(&entry, binding->user_agent);
+	note_evidence(&entry, 0);
+}
+
+/*
+ * Fills an entry about a risk.  Each result counts by itself, so that many
+ * requests that need a step up do not hide one that was rejected.
+ */
+static void
+set_risk(Entry *entry, const char *risk, const SessionBinding *binding)
+{
+	strlcpy(entry->risk, risk, RISK_BYTES);
+	entry->key.len = RISK_BYTES;
+	memcpy(entry->key.address, entry->risk, RISK_BYTES);
+	set_ip(entry, binding->ip);
+	set_user_agent(entry, binding->user_agent);
+}
+
+/* Notes what was said about the risk of a request for a session. */
+void
+session_evidence_risk(const SessionRow *row, const SessionBinding *binding,
+					  const char *risk)
+{
+	Entry		entry = {.key.kind = RISK};
+
+	if (!session_event_wanted(SESSION_EVENT_RISK))
+		return;
+	entry.key.id = row->id;
+	set_risk(&entry, risk, binding);
+	note_evidence(&entry, 0);
+}
+
+/* Sets the user of an entry, and an id made of user and tenant. */
+static void
+set_user(Entry *entry, const SessionRow *row)
+{
+	StringInfoData name;
+	uint8		hash[SESSION_SHA256_BYTES];
+
+	initStringInfo(&name);
+	appendBinaryStringInfo(&name, VARDATA_ANY(row->user_id),
+						   VARSIZE_ANY_EXHDR(row->user_id));
+	/* No text contains a zero byte. */
+	appendStringInfoChar(&name, '\0');
+	if (row->tenant_id != NULL)
+		appendBinaryStringInfo(&name, VARDATA_ANY(row->tenant_id),
+							   VARSIZE_ANY_EXHDR(row->tenant_id));
+	session_digest_sha256(hash, name.data, name.len);
+	memcpy(entry->key.id.data, hash, UUID_LEN);
+	if (VARSIZE_ANY_EXHDR(row->user_id) <= USER_BYTES)
+		memcpy(entry->user_id, VARDATA_ANY(row->user_id),
+			   VARSIZE_ANY_EXHDR(row->user_id));
+	pfree(name.data);
+}
+
+/* Notes that a login was rejected. */
+void
+session_evidence_risk_login(const SessionRow *row, const char *risk)
+{
+	Entry		entry = {.key.kind = RISK,.is_login = true};
+	SessionBinding binding = {row->ip, row->user_agent};
+
+	if (!session_event_wanted(SESSION_EVENT_RISK))
+		return;
+	set_user(&entry, row);
+	set_risk(&entry, risk, &binding);
 	note_evidence(&entry, 0);
 }
 

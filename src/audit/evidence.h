@@ -42,6 +42,22 @@ extern void session_evidence_mismatch(const SessionRow *row,
 									  const SessionBinding *binding);
 
 /*
+ * Notes that "session.risk_function" said something other than "ok" about a
+ * request for a session.  There is one event a minute for a session and a
+ * result, with the address and user agent of the first such request.
+ */
+extern void session_evidence_risk(const SessionRow *row,
+								  const SessionBinding *binding,
+								  const char *risk);
+
+/*
+ * Notes that it rejected a login.  The row is the session that will not be;
+ * there is one event a minute for its user and tenant.
+ */
+extern void session_evidence_risk_login(const SessionRow *row,
+										const char *risk);
+
+/*
  * Sets the numbers of the entries of this database that are due, in order, at
  * most "limit".  Returns how many there are.
  */

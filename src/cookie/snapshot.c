@@ -273,15 +273,15 @@ must_check_row(const SessionProof *proof, SessionSnapshot *snapshot)
 	return must_check;
 }
 
-/* Returns whether the session is bound to an address or a user agent. */
+/* Returns whether the address or user agent of the session counts. */
 bool
-session_snapshot_is_bound(const SessionSnapshot *snapshot)
+session_snapshot_needs_row(const SessionSnapshot *snapshot)
 {
 	SessionRules rules;
 
 	session_policies_find(&rules, snapshot->identity.tenant_id,
 						  snapshot->identity.role);
-	return session_policy_requires_binding(&rules, &session_settings);
+	return session_policy_needs_row(&rules, &session_settings);
 }
 
 /* Reads a snapshot and no table; returns false when it is none, or is due. */
@@ -358,7 +358,7 @@ session_snapshot_resolve(const char *value, size_t len,
 	 * should_refresh stays as the age of the snapshot says: the row may have
 	 * to decide about a new snapshot as well.
 	 */
-	if (session_snapshot_is_bound(snapshot) ||
+	if (session_snapshot_needs_row(snapshot) ||
 		must_check_row(&proof, snapshot))
 		return fill_from_row(snapshot, request);
 	session_activity_again(&identity->id, GetCurrentTimestamp());

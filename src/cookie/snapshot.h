@@ -70,10 +70,11 @@ extern bool session_snapshot_read(const char *value, size_t len,
 								  SessionSnapshot *snapshot);
 
 /*
- * Returns whether the session is bound to an address or a user agent, which a
- * snapshot does not contain.  Then the row decides.
+ * Returns whether the row must decide because the session is bound to an
+ * address or a user agent, or is judged by its address.  A snapshot contains
+ * neither.
  */
-extern bool session_snapshot_is_bound(const SessionSnapshot *snapshot);
+extern bool session_snapshot_needs_row(const SessionSnapshot *snapshot);
 
 /*
  * Returns the claims of a snapshot that the claims function had added to it.

@@ -80,6 +80,7 @@ serialize_identity(const SessionIdentity *identity)
 	for (int i = 0; i < UUID_LEN; i++)
 		put_number(&out, identity->has_id ? identity->id.data[i] : 0);
 	put_number(&out, identity->auth_level);
+	put_number(&out, identity->lowered);
 	put_number(&out, identity->authenticated_at);
 	put_number(&out, identity->expires_at);
 	put_number(&out, identity->issued_at);
@@ -164,6 +165,7 @@ parse_identity(const char *source)
 	for (int i = 0; i < UUID_LEN; i++)
 		identity->id.data[i] = (unsigned char) take_number(&reader);
 	identity->auth_level = (int32) take_number(&reader);
+	identity->lowered = take_number(&reader) != 0;
 	identity->authenticated_at = take_number(&reader);
 	identity->expires_at = take_number(&reader);
 	identity->issued_at = take_number(&reader);

@@ -42,6 +42,7 @@ static const char *const status_names[] = {
 	[SESSION_EXPIRED] = "expired",
 	[SESSION_IDLE] = "idle",
 	[SESSION_BINDING] = "binding",
+	[SESSION_RISKY] = "risk",
 	[SESSION_ACTIVE] = "active",
 };
 

@@ -32,6 +32,7 @@
 #include "engine/content.h"
 #include "engine/context.h"
 #include "engine/lifecycle.h"
+#include "engine/risk.h"
 #include "engine/secret.h"
 #include "model/digest.h"
 #include "model/json.h"
@@ -88,18 +89,42 @@ find_session(const SessionToken *token, SessionRow *row)
 	return find_session_from(token, NULL, row);
 }
 
+/*
+ * Returns the status of a session token for a request, and sets *risk.  Lowers
+ * the level in the row if the risk says so.
+ */
+static SessionStatus
+check_request(const SessionToken *token, const SessionBinding *binding,
+			  SessionRow *row, SessionRisk *risk)
+{
+	SessionStatus status = find_session_from(token, binding->ip, row);
+
+	*risk = SESSION_RISK_UNASKED;
+	if (status == SESSION_ACTIVE &&
+		!session_policy_matches_binding(row, &session_settings, binding))
+		status = SESSION_BINDING;
+	if (status == SESSION_ACTIVE)
+		*risk = session_risk_of_use(row, binding);
+	if (*risk == SESSION_RISK_REJECT)
+		status = SESSION_RISKY;
+	else if (*risk != SESSION_RISK_UNASKED)
+	{
+		/* The function may have ended the session. */
+		status = find_session_from(token, binding->ip, row);
+		session_risk_lower(row, *risk);
+	}
+	session_database_count(SESSION_COUNT_STATUS + status);
+	return status;
+}
+
 /* Returns the status of a session token and changes nothing. */
 SessionStatus
 session_lifecycle_check(const SessionToken *token,
 						const SessionBinding *binding, SessionRow *row)
 {
-	SessionStatus status = find_session_from(token, binding->ip, row);
+	SessionRisk risk;
 
-	if (status == SESSION_ACTIVE &&
-		!session_policy_matches_binding(row, &session_settings, binding))
-		status = SESSION_BINDING;
-	session_database_count(SESSION_COUNT_STATUS + status);
-	return status;
+	return check_request(token, binding, row, &risk);
 }
 
 /*
@@ -199,15 +224,30 @@ refuse_mismatch(SessionRow *row, const SessionBinding *binding)
 	return true;
 }
 
+/*
+ * Asks about the risk of a request for an active session, sets *risk and
+ * leaves evidence.  Returns whether the request is rejected.
+ */
+static bool
+refuse_risk(const SessionRow *row, const SessionBinding *binding,
+			SessionRisk *risk)
+{
+	*risk = session_risk_of_use(row, binding);
+	session_risk_note(row, binding, *risk);
+	return *risk == SESSION_RISK_REJECT;
+}
+
 /* Returns the status of a session token and records the use. */
 SessionStatus
 session_lifecycle_validate(const SessionToken *token,
 						   const SessionBinding *binding, SessionRow *row)
 {
-	SessionStatus status = session_lifecycle_check(token, binding, row);
+	SessionRisk risk;
+	SessionStatus status = check_request(token, binding, row, &risk);
 
 	if (status == SESSION_ACTIVE)
 		note_session_use(row);
+	session_risk_note(row, binding, risk);
 	if (status == SESSION_BINDING)
 		session_evidence_mismatch(row, binding);
 	if (status == SESSION_BINDING &&
@@ -526,6 +566,7 @@ add_session(const SessionCreateOptions *options, SessionRow *row,
 			SessionCredentials *given)
 {
 	TimestampTz now = GetCurrentTimestamp();
+	SessionRisk risk = SESSION_RISK_UNASKED;
 
 	memset(row, 0, sizeof(*row));
 	set_id(row, options, now, given);
@@ -534,10 +575,12 @@ add_session(const SessionCreateOptions *options, SessionRow *row,
 	row->data = session_content_stored(row, options->data);
 	session_policy_open(row, &session_settings, &options->lifetimes,
 						options->user_id != NULL, now);
+	if (options->user_id != NULL)
+		risk = session_risk_of_login(row);
 	if (options->token == NULL)
 		session_secret_issue(row, given);
 	insert_new(row, options);
-	session_event_created(row);
+	session_event_created(row, session_risk_name(risk));
 	session_database_count(SESSION_COUNT_CREATED);
 	session_context_set_proven(&row->id);
 }
@@ -576,10 +619,13 @@ bool
 session_lifecycle_extend(const SessionToken *token,
 						 const SessionBinding *binding, SessionRow *row)
 {
+	SessionRisk risk;
+
 	/* Only its refresh token extends a refreshable session. */
 	if (!hold_from(token, binding->ip, row) ||
 		refuse_mismatch(row, binding) ||
-		row->refresh_expires_at != SESSION_NO_TIME)
+		row->refresh_expires_at != SESSION_NO_TIME ||
+		refuse_risk(row, binding, &risk))
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
 	session_store_save_state(row);
@@ -678,6 +724,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token,
 		.asked = GetCurrentTimestamp()
 	};
 	SessionRotation rotation;
+	SessionRisk risk;
 
 	if (!hold_refresh(token, binding->ip, row))
 		return false;
@@ -687,7 +734,8 @@ session_lifecycle_rotate(const SessionRefreshToken *token,
 	if (rotation == SESSION_ROTATION_REUSE)
 		end_reused(row, binding, presented.now);
 	if (rotation == SESSION_ROTATION_NONE ||
-		rotation == SESSION_ROTATION_REUSE || refuse_mismatch(row, binding))
+		rotation == SESSION_ROTATION_REUSE || refuse_mismatch(row, binding) ||
+		refuse_risk(row, binding, &risk))
 		return false;
 	give_pair(row, rotation, &presented, given);
 	return true;
@@ -872,6 +920,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 							 SessionCredentials *given)
 {
 	List	   *evicted;
+	SessionRisk risk = SESSION_RISK_UNASKED;
 	bool		login;
 
 	if (!find_evicted(token, change, row, &evicted))
@@ -881,16 +930,21 @@ session_lifecycle_regenerate(const SessionToken *token,
 		(has_binding(change) && refuse_mismatch(row, &change->binding)))
 		return false;
 	check_same_user(row, change->user_id);
-	evict_sessions(evicted);
 	login = row->user_id == NULL && change->user_id != NULL;
+	if (!login && refuse_risk(row, &change->binding, &risk))
+		return false;
+	session_risk_lower(row, risk);
+	evict_sessions(evicted);
 	apply_change(row, change, GetCurrentTimestamp());
 	/* The address is written again, so too little of it may remain. */
 	if (row->ip != NULL)
 		session_lifecycle_check_ip_stored(session_policy_bind_ip(&row->rules,
 																 &session_settings));
+	if (login)
+		risk = session_risk_of_login(row);
 	session_secret_issue(row, given);
 	session_store_save_account(row, false);
-	session_event_regenerated(row, login);
+	session_event_regenerated(row, login, session_risk_name(risk));
 	session_database_count(SESSION_COUNT_REGENERATED);
 	return true;
 }
@@ -990,6 +1044,7 @@ log_in_held(SessionRow *row, const SessionCreateOptions *options,
 	SessionRow	before = *row;
 	Jsonb	   *data = session_content_of(row);
 	TimestampTz now = GetCurrentTimestamp();
+	SessionRisk risk;
 
 	data = session_json_merged(data, options->data);
 	session_content_check(data);
@@ -999,9 +1054,10 @@ log_in_held(SessionRow *row, const SessionCreateOptions *options,
 	session_policy_reopen(row, &session_settings, &options->lifetimes, now);
 	if (row->refresh_expires_at == SESSION_NO_TIME)
 		row->refresh_key = NULL;
+	risk = session_risk_of_login(row);
 	session_secret_issue(row, given);
 	session_store_save_account(row, true);
-	session_event_regenerated(row, true);
+	session_event_regenerated(row, true, session_risk_name(risk));
 	session_database_count(SESSION_COUNT_REGENERATED);
 	session_context_set_proven(&row->id);
 }

@@ -49,6 +49,7 @@ typedef struct SessionChange
 /*
  * Creates a session and returns its tokens.  If the user has too many
  * sessions, evicts the oldest or raises an error, as "session.on_limit" says.
+ * With a user it is a login, which "session.risk_function" judges.
  */
 extern void session_lifecycle_create(const SessionCreateOptions *options,
 									 SessionRow *row,
@@ -79,8 +80,8 @@ extern void session_lifecycle_login(const SessionToken *token,
  *
  *	function	takes			locks	checks	records	loads	returns
  *								row		binding	use		data
- *	check		session token	no		yes		no		yes		status
- *	validate	session token	no (1)	yes		yes (2)	yes		status
+ *	check		session token	no		yes (5)	no		yes		status
+ *	validate	session token	no (1)	yes (5)	yes (2)	yes		status
  *	use			session token	no		no		yes (2)	yes		is it active
  *	hold		session token	yes		no		no		yes		is it active
  *	reread		session token	yes (3)	no		yes (4)	yes		is it active
@@ -96,6 +97,8 @@ extern void session_lifecycle_login(const SessionToken *token,
  * (3) In a read-only transaction the row is read again instead.
  * (4) Not of a row that the transaction has not committed yet, unless `leaves`
  *	   is true.
+ * (5) And asks "session.risk_function" about another address.  If that says
+ *	   "step_up", the level in the row is lowered, but not stored.
  */
 
 /*
@@ -109,7 +112,7 @@ extern SessionStatus session_lifecycle_check(const SessionToken *token,
 /*
  * Like session_lifecycle_check, and records the use.  A binding mismatch is
  * recorded as evidence, and ends the session if "session.on_mismatch" says so
- * and the transaction may write.
+ * and the transaction may write.  A risk is recorded as evidence.
  */
 extern SessionStatus session_lifecycle_validate(const SessionToken *token,
 												const SessionBinding *binding,
@@ -155,7 +158,8 @@ extern bool session_lifecycle_touch(const SessionToken *token);
 /*
  * Restarts the lifetime of an active session, by its session token.  Returns
  * false for a refreshable session, which is extended by its refresh token
- * alone.  Handles a binding mismatch like session_lifecycle_validate.
+ * alone.  Handles a binding mismatch and a risk like
+ * session_lifecycle_validate.
  */
 extern bool session_lifecycle_extend(const SessionToken *token,
 									 const SessionBinding *binding,
@@ -164,8 +168,8 @@ extern bool session_lifecycle_extend(const SessionToken *token,
 /*
  * Returns the next pair of tokens for a refresh token, or the last pair again,
  * as session_policy_rotation decides.  Reuse ends the session, whatever the
- * binding.  Any other request with a binding mismatch is handled like in
- * session_lifecycle_validate.  Returns false in both cases; an error would
+ * binding.  Any other request with a binding mismatch, or a risk, is handled
+ * like in session_lifecycle_validate.  Returns false then; an error would
  * undo the end of the session.
  */
 extern bool session_lifecycle_rotate(const SessionRefreshToken *token,
@@ -182,8 +186,11 @@ extern void session_lifecycle_check_ip_stored(SessionBindIp how);
 /*
  * Applies a change to an active session and gives it new tokens.  Errors with
  * 22023 if the session already has another user.  If the change has an
- * address or a user agent, a binding mismatch is handled as in
- * session_lifecycle_validate.
+ * address or a user agent, a binding mismatch and a risk are handled as in
+ * session_lifecycle_validate.  A level that the risk lowers is stored, because
+ * the address of the change becomes that of the session; the change can raise
+ * the level again.  A change that gives the session its user is a login, which
+ * "session.risk_function" judges as one.
  */
 extern bool session_lifecycle_regenerate(const SessionToken *token,
 										 const SessionChange *change,

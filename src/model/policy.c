@@ -373,13 +373,31 @@ same_text(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
-/* Returns whether a session is bound to an address or a user agent. */
+/* Returns whether only its row can say if a request is good for a session. */
 bool
-session_policy_requires_binding(const SessionRules *rules,
-								const SessionSettings *settings)
+session_policy_needs_row(const SessionRules *rules,
+						 const SessionSettings *settings)
 {
+	const char *function = settings->risk_function;
+
 	return session_policy_bind_ip(rules, settings) != SESSION_BIND_OFF ||
-		session_policy_bind_user_agent(rules, settings);
+		session_policy_bind_user_agent(rules, settings) ||
+		(function != NULL && function[0] != '\0');
+}
+
+/* Returns whether a request comes from another address than the session. */
+bool
+session_policy_has_moved(const SessionRow *row,
+						 const SessionSettings *settings,
+						 const SessionBinding *binding)
+{
+	inet		rooms[2];
+	const inet *had = session_policy_stored_ip(row->ip, settings, &rooms[0]);
+	const inet *has = session_policy_stored_ip(binding->ip, settings, &rooms[1]);
+
+	if (had == NULL || has == NULL)
+		return has != NULL;
+	return !same_address(had, has, SESSION_BIND_EXACT, settings);
 }
 
 /* Returns whether a request matches the binding of its session. */

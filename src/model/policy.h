@@ -21,6 +21,7 @@ typedef enum SessionStatus
 	SESSION_EXPIRED,			/* past the hard deadline */
 	SESSION_IDLE,				/* not used for the idle timeout */
 	SESSION_BINDING,			/* the request does not match the binding */
+	SESSION_RISKY,				/* "session.risk_function" rejects it */
 	SESSION_ACTIVE
 } SessionStatus;
 
@@ -127,9 +128,22 @@ extern const inet *session_policy_stored_ip(const inet *ip,
 											const SessionSettings *settings,
 											inet *room);
 
-/* Returns whether a session is bound to an address or a user agent. */
-extern bool session_policy_requires_binding(const SessionRules *rules,
-											const SessionSettings *settings);
+/*
+ * Returns whether only its row can say if a request is good for a session:
+ * that is bound to an address or a user agent, or "session.risk_function" is
+ * set.
+ */
+extern bool session_policy_needs_row(const SessionRules *rules,
+									 const SessionSettings *settings);
+
+/*
+ * Returns whether a request comes from another address than the session, as
+ * far as it would be stored.  A request of unknown address does not; one of a
+ * known address does, if the session has none.
+ */
+extern bool session_policy_has_moved(const SessionRow *row,
+									 const SessionSettings *settings,
+									 const SessionBinding *binding);
 
 /*
  * Returns whether a request matches the binding of a session: the address and

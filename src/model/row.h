@@ -79,6 +79,8 @@ typedef struct SessionRow
 	TimestampTz purge_at;
 
 	SessionRules rules;			/* of its tenant and role when it was read */
+	bool		lowered;		/* auth_level and amr are not those stored,
+								 * see engine/risk.c */
 } SessionRow;
 
 #endif							/* SESSION_ROW_H */

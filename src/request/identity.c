@@ -21,6 +21,7 @@
 #include "engine/activity.h"
 #include "engine/claims.h"
 #include "engine/lifecycle.h"
+#include "engine/risk.h"
 #include "model/policy.h"
 #include "request/identity.h"
 #include "table/denylist.h"
@@ -51,6 +52,8 @@ row_holds(SessionIdentity *identity)
 	if (!session_lifecycle_peek(&identity->id, &row) ||
 		!session_identity_is_of_row(identity, &row))
 		return false;
+	if (identity->lowered)
+		session_risk_lower(&row, SESSION_RISK_STEP_UP);
 	identity->auth_level = row.auth_level;
 	identity->amr = row.amr;
 	identity->authenticated_at = row.authenticated_at;

@@ -10,7 +10,8 @@
  * - A credential that cannot be proven is invalid, and raises no error.
  * - A snapshot counts only beside the token it was made for, and never on a
  *	 sensitive path.  It does not count either while its session is bound to an
- *	 address or a user agent, because it does not contain them.
+ *	 address or a user agent, or "session.risk_function" is set, because it
+ *	 does not contain them.
  */
 #include "postgres.h"
 
@@ -68,7 +69,7 @@ prove_by_row(const SessionRequest *request, const SessionToken *token,
 	session_identity_of_row(identity, &row);
 	session_identity_complete(identity, added);
 	if (want_snapshot &&
-		!session_policy_requires_binding(&row.rules, &session_settings))
+		!session_policy_needs_row(&row.rules, &session_settings))
 		send_snapshot(&row, &time, added);
 	return SESSION_PROVE_PROVEN;
 }
@@ -111,7 +112,7 @@ prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
 	!snapshot.should_refresh;
 
 	if (!fresh || snapshot.must_check_row || is_sensitive() ||
-		session_snapshot_is_bound(&snapshot))
+		session_snapshot_needs_row(&snapshot))
 		return prove_by_row(request, token, identity, !fresh);
 	session_activity_again(&snapshot.identity.id, GetCurrentTimestamp());
 	*identity = snapshot.identity;

@@ -288,6 +288,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
 	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
 	session_policies_find(&row->rules, row->tenant_id, row->role);
+	row->lowered = false;
 
 #undef TEXT_OR_NULL
 #undef BYTEA_OR_NULL

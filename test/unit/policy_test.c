@@ -539,6 +539,59 @@ test_stored_ip(void)
 	}
 }
 
+/* Whether a request comes from another address than its session. */
+static void
+test_has_moved(void)
+{
+	const struct
+	{
+		const char *title;
+		int			store_ip;
+		const inet *had;
+		const inet *has;
+		bool		moved;
+	}			rows[] = {
+		{"a request of unknown address has not moved",
+		SESSION_STORE_IP_FULL, V4(10, 1, 2, 3), NULL, false},
+		{"a session without address and a request without one agree",
+		SESSION_STORE_IP_FULL, NULL, NULL, false},
+		{"a request has moved if the session has no address",
+		SESSION_STORE_IP_FULL, NULL, V4(10, 1, 2, 3), true},
+		{"the same address has not moved",
+		SESSION_STORE_IP_FULL, V4(10, 1, 2, 3), V4(10, 1, 2, 3), false},
+		{"another address has moved",
+		SESSION_STORE_IP_FULL, V4(10, 1, 2, 3), V4(10, 1, 2, 4), true},
+		{"an IPv4-mapped address is the IPv4 address",
+		SESSION_STORE_IP_FULL, V4(10, 1, 2, 3), MAPPED(10, 1, 2, 3), false},
+		{"IPv4 and IPv6 differ",
+		SESSION_STORE_IP_FULL, V4(10, 1, 2, 3), V6(1, 2, 3), true},
+		{"subnets are compared where they are stored",
+			SESSION_STORE_IP_SUBNET, with_bits(V4(10, 1, 2, 0), 24),
+		V4(10, 1, 2, 4), false},
+		{"an address stored in full is compared as a subnet",
+		SESSION_STORE_IP_SUBNET, V4(10, 1, 2, 3), MAPPED(10, 1, 2, 4), false},
+		{"another subnet has moved",
+			SESSION_STORE_IP_SUBNET, with_bits(V4(10, 1, 2, 0), 24),
+		V4(10, 1, 3, 4), true},
+		{"where nothing is stored, nothing has moved",
+		SESSION_STORE_IP_OFF, V4(10, 1, 2, 3), V4(10, 1, 2, 4), false},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionSettings settings = {
+			.store_ip = rows[i].store_ip,
+			.bind_ip_prefix_v4 = 24,
+			.bind_ip_prefix_v6 = 64
+		};
+		SessionRow	row = {.ip = unconstify(inet *, rows[i].had)};
+		SessionBinding binding = {.ip = rows[i].has};
+
+		tap_ok(session_policy_has_moved(&row, &settings, &binding) == rows[i].moved,
+			   rows[i].title);
+	}
+}
+
 /* Makes a text of the characters; NULL stays NULL. */
 static text *
 name(const char *chars)
@@ -1083,17 +1136,22 @@ test_bound(void)
 	SessionRules no_agent = AGENT(false);
 	SessionRow	row = {.ip = V4(10, 0, 0, 1)};
 	SessionBinding neighbour = {.ip = V4(10, 0, 0, 2)};
+	SessionSettings judged = loose;
+	char		function[] = "app.risk";
 
 	tight.bind_ip = SESSION_BIND_EXACT;
 	tight.bind_user_agent = true;
-	tap_ok(!session_policy_requires_binding(&nothing, &loose) &&
-		   session_policy_requires_binding(&nothing, &tight) &&
-		   session_policy_requires_binding(&exact, &loose) &&
-		   session_policy_requires_binding(&agent, &loose) &&
-		   session_policy_requires_binding(&off, &tight),
+	tap_ok(!session_policy_needs_row(&nothing, &loose) &&
+		   session_policy_needs_row(&nothing, &tight) &&
+		   session_policy_needs_row(&exact, &loose) &&
+		   session_policy_needs_row(&agent, &loose) &&
+		   session_policy_needs_row(&off, &tight),
 		   "rules bind sessions beside the settings");
+	judged.risk_function = function;
+	tap_ok(session_policy_needs_row(&nothing, &judged),
+		   "a risk function needs the row");
 	off.says |= no_agent.says;
-	tap_ok(!session_policy_requires_binding(&off, &tight),
+	tap_ok(!session_policy_needs_row(&off, &tight),
 		   "rules can turn the binding of the settings off");
 	row.rules = exact;
 	tap_ok(!session_policy_matches_binding(&row, &loose, &neighbour),
@@ -1118,6 +1176,7 @@ main(void)
 	test_touch_news();
 	test_binding();
 	test_stored_ip();
+	test_has_moved();
 	test_belongs();
 	test_usecs();
 	test_refreshable();
