@@ -214,7 +214,7 @@ LANGUAGE sql SET search_path = extensions, pg_temp AS $$
         user_id => account.id,
         role => CASE WHEN account.admin THEN 'web_admin'
                      WHEN account.id IS NOT NULL THEN 'web_user' END,
-        ip => app.header('x-forwarded-for')::inet,
+        ip => session_ip(app.header('x-forwarded-for')),
         user_agent => app.header('user-agent'),
         refreshable => true)
 $$;
@@ -290,9 +290,9 @@ DECLARE
     remember boolean;
 BEGIN
     SELECT * INTO given FROM session_refresh(app.cookie('__Secure-refresh'),
-        app.header('x-forwarded-for')::inet, app.header('user-agent'));
+        session_ip(app.header('x-forwarded-for')), app.header('user-agent'));
     SELECT * INTO seen FROM session_validate(given.token,
-        app.header('x-forwarded-for')::inet, app.header('user-agent'));
+        session_ip(app.header('x-forwarded-for')), app.header('user-agent'));
     remember := coalesce((seen.data ->> 'remember')::boolean, false);
     IF remember OR coalesce(seen.authenticated_at, seen.created_at)
                    > now() - interval '12 hours' THEN
