@@ -190,7 +190,8 @@ my @changes = (
 	q{session_data_replace(:token, 'list', '[5]', NULL)},
 	'session_data_clear(:token)',
 	q{session_regenerate(:token, NULL, 'editor', 2)},
-	'session_revoke(:token)');
+	'session_revoke(:token)',
+	q{session_login(:token, 'alice')});
 
 # Every function that takes a cookie, a header with a cookie, or a key.
 my @cookie_looks = (
@@ -214,11 +215,11 @@ my @cookie_calls = (@cookie_looks, @cookie_changes);
 
 # Arguments that are not secret. A new argument fails the test below: decide
 # whether it is secret, and add it here or to the calls.
-my @harmless = qw(active_column audience auth_level authenticated_at claims created_at data
+my @harmless = qw(active_column amr audience auth_level authenticated_at bind_ip bind_user_agent claims created_at data
   domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip
   key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned patch path
   payload purpose reason refresh_expires_at refreshable refreshed_at relation revoked_at role
-  same_site secure sensitive tablespace tenant_id ttl user_agent user_id users);
+  same_site secure sensitive sliding tablespace tenant_id ttl user_agent user_id users);
 my %expected;
 for my $row (
 	split /\n/,
@@ -302,8 +303,9 @@ for my $options (
 		bound(statements(@calls), token_of_kind($kind), $options);
 	}
 }
-is(scalar(grep { /^st_/ } @given),
-	2, 'regenerating the live session returns a token');
+is( scalar(grep { /^st_/ } @given),
+	2 + 2 * keys %kind,
+	'regenerating the live session returns a token, and so does every login');
 is(scalar(grep { /\./ } @given), 2 * 4,
 	'every function that makes a cookie returns one');
 literal(
@@ -538,6 +540,16 @@ my @failures = (
 		'53400', q{session_regenerate(:token, 'alice')},
 		'-c session.max_sessions=1 -c session.on_limit=reject', 'NULL'
 	],
+	[ '22004', 'session_login(:token, NULL)' ],
+	[ '22023', q{session_login(:token, '')} ],
+	[ '22023', q{session_login(:token, 'alice', amr => '{two words}')} ],
+	[ '54000', q{session_login(:token, 'alice', jsonb_build_object('k', repeat('x', 70000)))} ],
+	[ '23514', q{session_login(:token, 'alice', role => 'forbidden')} ],
+	[
+		'53400', q{session_login(:token, 'alice')},
+		'-c session.max_sessions=1 -c session.on_limit=reject', 'NULL'
+	],
+	[ '55P03', q{session_login(:token, 'alice')}, '-c lock_timeout=10ms', 'held' ],
 	[ '42883', 'session_validate(:token, 1)' ],
 	[ '42703', 'session_data(:token) WHERE nothing' ],
 	[ '22012', 'session_data(:token) WHERE 1 / (length(:token) - 67) > 0' ],

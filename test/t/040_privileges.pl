@@ -10,7 +10,7 @@ use Test::More;
 
 # The functions of each level. A function that is in none of these lists fails
 # the test.
-my @public = qw(session_auth_level session_authenticate
+my @public = qw(session_amr session_auth_level session_authenticate
   session_authenticated_at session_claim session_claims session_cookie_clear
   session_cookie_header session_cookie_read session_id session_ip session_mine
   session_pre_request session_require session_revoke_mine
@@ -20,11 +20,14 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_data_append session_data_clear session_data_delete session_data_get
   session_data_merge session_data_pop session_data_replace session_data_save
   session_data_set session_is_expired session_is_valid
-  session_jwt session_refresh session_regenerate session_revoke
+  session_jwt session_login session_refresh session_regenerate session_revoke
   session_status session_touch session_validate);
-my @admin = qw(session_bind_users session_cleanup session_get session_grant session_key_import
+my @admin = qw(session_bind_users session_cleanup session_directory_current
+  session_directory_data session_directory_ends session_directory_ready
+  session_directory_seen session_directory_status session_erase session_export
+  session_get session_grant session_key_import
   session_key_retire session_key_rotate session_levels session_list session_policy_drop
-  session_policy_set session_revoke_all session_revoke_id
+  session_policy_set session_revoke_all session_revoke_id session_revoke_ids
   session_revoke_tenant session_revoke_user session_storage session_unbind_users);
 
 # Functions without a level: the trigger functions and the function that

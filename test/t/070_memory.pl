@@ -126,7 +126,7 @@ my %calls = (
 	session_authenticate => [ $bound ],
 	session_pre_request => [ "CASE WHEN $request THEN session_pre_request() END" ],
 	(map { $_ => [ "CASE WHEN $bound THEN $_() END" ] }
-		  qw(session_id session_user_id session_tenant_id session_role session_auth_level
+		  qw(session_id session_user_id session_tenant_id session_role session_amr session_auth_level
 		  session_authenticated_at session_claims session_require session_revoke_others)),
 	session_claim => [ "CASE WHEN $bound THEN session_claim('sub') END" ],
 	session_revoke_mine => [ "CASE WHEN $bound THEN session_revoke_mine(gen_random_uuid()) END" ],
@@ -146,6 +146,7 @@ my %calls = (
 	session_jwt => [ "session_jwt($token)", 'write' ],
 	session_cookie_revoke => [ "session_cookie_revoke(session_cookie_encode(jsonb_build_object('n', N)))", 'write' ],
 	session_create => [ q{session_create('user ' || N)}, 'write' ],
+	session_login => [ q{session_login((session_create(data => '{"k": 1}')).token, 'user ' || N, amr => '{pwd}')}, 'write' ],
 	session_revoke => [ q{session_revoke((session_create('user ' || N)).token)}, 'write' ],
 	session_regenerate => [ q{session_regenerate((session_create('user ' || N)).token, auth_level => 2)}, 'write set' ],
 	session_refresh => [ q{session_refresh((session_create('user ' || N, refreshable => true)).refresh_token)}, 'write set' ],
