@@ -147,19 +147,26 @@ static SessionStatement clear_statement = {
 /* A row of the table. */
 typedef struct Policy
 {
-	struct Policy *next;		/* in its bucket */
 	text	   *tenant_id;		/* NULL = of all tenants and of none */
 	text	   *role;			/* NULL = of all roles and of none */
 	SessionRules rules;
 } Policy;
+
+/* A place for a row in a hash with linear probing; free without a row. */
+typedef struct Slot
+{
+	uint64		hash;			/* of the tenant and the role */
+	const Policy *policy;
+} Slot;
 
 /* All rows, as they were read. */
 typedef struct Policies
 {
 	MemoryContext memory;		/* holds everything below */
 	List	   *rows;			/* of Policy */
-	Policy	  **buckets;
-	uint32		mask;			/* number of buckets - 1 */
+	Slot	   *slots;
+	uint32		mask;			/* number of slots - 1 */
+	int			breadths;		/* of rows that there are; see breadth_of */
 	/* Empty if there are no rows. */
 	char		fingerprint[SESSION_FINGERPRINT_CHARS + 1];
 } Policies;
@@ -318,40 +325,67 @@ read_policies(Policies *read, StringInfo content)
 	table_close(rel, AccessShareLock);
 }
 
-/* Returns the hash of a tenant or a role. */
+/* Returns the hash of a tenant or a role, 0 for NULL. */
 static uint64
 hash_name(const text *name, uint64 seed)
 {
-	return name == NULL ? seed :
+	return name == NULL ? 0 :
 		hash_bytes_extended((const unsigned char *) VARDATA_ANY(name),
 							VARSIZE_ANY_EXHDR(name), seed);
 }
 
-/* Returns the bucket of a tenant and a role. */
-static Policy **
-bucket_of(const Policies *all, const text *tenant_id, const text *role)
+/* A tenant and a role, either of which may be NULL, and their hashes. */
+typedef struct Scope
 {
-	return &all->buckets[hash_name(role, hash_name(tenant_id, 1)) & all->mask];
+	const text *tenant_id;
+	const text *role;
+	uint64		tenant_hash;
+	uint64		role_hash;
+} Scope;
+
+/* Returns the scope of a tenant and a role. */
+static Scope
+make_scope(const text *tenant_id, const text *role)
+{
+	Scope		scope = {
+		.tenant_id = tenant_id,
+		.role = role,
+		.tenant_hash = hash_name(tenant_id, 1),
+		.role_hash = hash_name(role, 2)
+	};
+
+	return scope;
 }
 
-/* Puts the rows into buckets, half of which stay free. */
+/* Returns the bit of a scope by its breadth: which of the two it has. */
+static int
+breadth_of(const text *tenant_id, const text *role)
+{
+	return 1 << ((tenant_id != NULL ? 2 : 0) + (role != NULL ? 1 : 0));
+}
+
+/* Puts the rows into slots, half of which stay free. */
 static void
-fill_buckets(Policies *all)
+fill_slots(Policies *all)
 {
 	uint32		count = pg_nextpower2_32(Max(1, list_length(all->rows)) * 2);
 	ListCell   *cell;
 
-	all->buckets = MemoryContextAllocHuge(all->memory,
-										  count * sizeof(Policy *));
-	memset(all->buckets, 0, count * sizeof(Policy *));
+	all->slots = MemoryContextAllocHuge(all->memory, count * sizeof(Slot));
+	memset(all->slots, 0, count * sizeof(Slot));
 	all->mask = count - 1;
 	foreach(cell, all->rows)
 	{
 		Policy	   *policy = lfirst(cell);
-		Policy	  **bucket = bucket_of(all, policy->tenant_id, policy->role);
+		Scope		scope = make_scope(policy->tenant_id, policy->role);
+		uint64		hash = scope.tenant_hash ^ scope.role_hash;
+		uint32		n = hash & all->mask;
 
-		policy->next = *bucket;
-		*bucket = policy;
+		while (all->slots[n].policy != NULL)
+			n = (n + 1) & all->mask;
+		all->slots[n].hash = hash;
+		all->slots[n].policy = policy;
+		all->breadths |= breadth_of(policy->tenant_id, policy->role);
 	}
 }
 
@@ -382,7 +416,7 @@ load_policies(void)
 	read_policies(read, &content);
 	if (read->rows != NIL)
 	{
-		fill_buckets(read);
+		fill_slots(read);
 		set_fingerprint(read, &content);
 	}
 	pfree(content.data);
@@ -434,18 +468,26 @@ same_name(const text *a, const text *b)
 }
 
 /*
- * Adds what the row of exactly a tenant and a role says, if there is one.
- * There may be several if an administrator has replaced the unique index.
+ * Adds what the row of exactly a tenant and a role says, if there is one: of
+ * the scope's, unless the row is one for any tenant or any role.  There may be
+ * several if an administrator has replaced the unique index.
  */
 static void
-add_policy(SessionRules *rules, const Policies *all, const text *tenant_id,
-		   const text *role)
+add_policy(SessionRules *rules, const Policies *all, const Scope *scope,
+		   bool any_tenant, bool any_role)
 {
+	const text *tenant_id = any_tenant ? NULL : scope->tenant_id;
+	const text *role = any_role ? NULL : scope->role;
+	uint64		hash = (any_tenant ? 0 : scope->tenant_hash) ^
+	(any_role ? 0 : scope->role_hash);
 	const Policy *policy;
 
-	for (policy = *bucket_of(all, tenant_id, role); policy != NULL;
-		 policy = policy->next)
-		if (same_name(policy->tenant_id, tenant_id) &&
+	if ((all->breadths & breadth_of(tenant_id, role)) == 0)
+		return;
+	for (uint32 n = hash & all->mask; (policy = all->slots[n].policy) != NULL;
+		 n = (n + 1) & all->mask)
+		if (all->slots[n].hash == hash &&
+			same_name(policy->tenant_id, tenant_id) &&
 			same_name(policy->role, role))
 			session_policy_add_rules(rules, &policy->rules);
 }
@@ -456,17 +498,19 @@ session_policies_find(SessionRules *rules, const text *tenant_id,
 					  const text *role)
 {
 	const Policies *all = current_policies();
+	Scope		scope;
 
 	memset(rules, 0, sizeof(*rules));
 	if (all->rows == NIL)
 		return;
+	scope = make_scope(tenant_id, role);
 	if (tenant_id != NULL && role != NULL)
-		add_policy(rules, all, tenant_id, role);
+		add_policy(rules, all, &scope, false, false);
 	if (tenant_id != NULL)
-		add_policy(rules, all, tenant_id, NULL);
+		add_policy(rules, all, &scope, false, true);
 	if (role != NULL)
-		add_policy(rules, all, NULL, role);
-	add_policy(rules, all, NULL, NULL);
+		add_policy(rules, all, &scope, true, false);
+	add_policy(rules, all, &scope, true, true);
 }
 
 /* Returns the fingerprint of the whole table. */
@@ -533,10 +577,11 @@ static void
 read_now(SessionRules *rules, const text *tenant_id, const text *role)
 {
 	const Policies *all = current_policies();
+	Scope		scope = make_scope(tenant_id, role);
 
 	memset(rules, 0, sizeof(*rules));
 	if (all->rows != NIL)
-		add_policy(rules, all, tenant_id, role);
+		add_policy(rules, all, &scope, tenant_id == NULL, role == NULL);
 }
 
 /* Clears what a row says, except valid_after. */
