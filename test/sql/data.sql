@@ -117,6 +117,12 @@ SET max_stack_depth = '100kB';
 SELECT pg_temp.error_of(format('session_data_merge(%L, (SELECT patch FROM deep WHERE n = 2000))', :'token')) AS error;
 RESET max_stack_depth;
 
+-- A large patch: what counts is the size of the data that it makes.
+SELECT session_data_save(:'token', '{"k1": 1, "other": 2}');
+SELECT pg_temp.error_of(format('session_data_merge(%L, jsonb_build_object(''k'', repeat(''x'', 10000000)))', :'token')) AS error;
+SELECT session_data_merge(:'token', jsonb_object_agg('k' || n, NULL)) AS merged FROM generate_series(1, 200000) AS n;
+SELECT session_data(:'token');
+
 -- session_data_append adds one value to an array, and makes the array.
 SELECT session_data_clear(:'token');
 SELECT value, session_data_append(:'token', 'a', value) AS appended
