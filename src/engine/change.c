@@ -3,7 +3,8 @@
  *	  Noting changes of session.sessions, from any source.
  *
  * Rules:
- * - Only the triggers on the table note a change for snapshots.  They fire for
+ * - The triggers on the table note a change for snapshots, and only
+ *	 session_erase does so besides, before it deletes.  They fire for
  *	 the statements of store.c, for those of an administrator, for the cascade
  *	 of a foreign key and for changes that logical replication applies.
  * - An UPDATE is noted if it changes a column that snapshots contain, or one
