@@ -29,9 +29,12 @@ INSERT INTO account VALUES
     ('ada', crypt('ada''s password', gen_salt('bf', 8))),
     ('bob', crypt('bob''s password', gen_salt('bf', 8)));
 
--- Returns the token of a new session, or NULL if the name or the password is
--- wrong. It takes the same time for a name that does not exist.
-CREATE FUNCTION log_in(name text, password text) RETURNS text
+-- Logs in with the header Cookie of the request. Returns the new token, or NULL
+-- if the name or the password is wrong. It takes the same time for a name that
+-- does not exist. The address is that of the connection or, behind a proxy, the
+-- header X-Forwarded-For that the proxy sets.
+CREATE FUNCTION log_in(name text, password text, cookie text, address text, user_agent text)
+RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, public, auth, pg_temp
 AS $$
@@ -40,7 +43,9 @@ DECLARE
                           gen_salt('bf', 8));
 BEGIN
     IF crypt(log_in.password, hash) = hash THEN
-        RETURN (SELECT token FROM session_create(user_id => log_in.name));
+        RETURN (SELECT token FROM session_login(
+            session_cookie_read(cookie), log_in.name, ip => session_ip(address),
+            user_agent => log_in.user_agent, amr => '{pwd}'));
     END IF;
     RETURN NULL;
 END $$;

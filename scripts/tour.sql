@@ -20,12 +20,13 @@ SELECT auth.session_grant('shop', 'app'),               -- the application
        auth.session_grant('shop_backoffice', 'admin');  -- its administrators
 
 -- # Log in
--- The application checks the password, then creates a session.
+-- The application checks the password, then logs in, whatever cookie came.
 \connect - shop
 BEGIN;
--- $1 = 'ada', $2 = '198.51.100.7', $3 = 'Firefox/145'
+-- $1 = 'theme=dark', $2 = 'ada', $3 = '198.51.100.7', $4 = 'Firefox/145'
 SELECT token AS cookie
-FROM session_create($1, ip => $2, user_agent => $3) \gset
+FROM session_login(session_cookie_read($1), $2, ip => session_ip($3),
+                   user_agent => $4, amr => '{pwd}') \gset
 COMMIT;
 
 -- After COMMIT, the browser gets the token as a cookie.
@@ -69,7 +70,7 @@ SELECT token AS visitor FROM session_create(ip => '192.0.2.44') \gset
 -- $1 = :'visitor', $2 = 'cart', $3 = '["tea"]'
 SELECT session_data_set($1, $2, $3);
 -- $1 = :'visitor', $2 = 'zoe'
-SELECT token AS zoe FROM session_regenerate($1, user_id => $2) \gset
+SELECT token AS zoe FROM session_login($1, $2) \gset
 -- $1 = :'visitor', $2 = :'zoe'
 SELECT session_status($1) AS old_token, session_status($2) AS new_token,
        session_data_get($2, 'cart') AS cart;
@@ -77,19 +78,21 @@ SELECT session_status($1) AS old_token, session_status($2) AS new_token,
 -- # Ask for a second factor
 -- An important action requires a higher level. A new token comes with it.
 -- $1 = :'cookie'
-SELECT token AS cookie FROM session_regenerate($1, auth_level => 2) \gset
+SELECT token AS cookie
+FROM session_regenerate($1, auth_level => 2, amr => '{pwd,otp}') \gset
 BEGIN;
 -- $1 = :'cookie'
 SELECT session_authenticate($1);
 -- This would raise an error at level 1, or after five minutes.
 SELECT session_require(auth_level => 2, max_age => '5 min');
+SELECT session_amr();
 COMMIT;
 
 -- # Limit the sessions of a user
 -- With at most two sessions, the third login ends the oldest session.
-SELECT token AS tv FROM session_create('bob', max_sessions => 2) \gset
-SELECT token AS phone FROM session_create('bob', max_sessions => 2) \gset
-SELECT token AS tablet FROM session_create('bob', max_sessions => 2) \gset
+SELECT token AS tv FROM session_login(NULL, 'bob', max_sessions => 2) \gset
+SELECT token AS phone FROM session_login(NULL, 'bob', max_sessions => 2) \gset
+SELECT token AS tablet FROM session_login(NULL, 'bob', max_sessions => 2) \gset
 -- $1 = :'tv', $2 = :'phone', $3 = :'tablet'
 SELECT session_status($1) AS tv, session_status($2) AS phone,
        session_status($3) AS tablet;
@@ -106,9 +109,9 @@ COMMIT;
 -- # End a session when time is up
 -- A session ends at its deadline, or when it is not used for too long.
 SELECT token AS short
-FROM session_create('ada', lifetime => '0.2 s') \gset
+FROM session_login(NULL, 'ada', lifetime => '0.2 s') \gset
 SELECT token AS idle
-FROM session_create('ada', idle_timeout => '0.2 s') \gset
+FROM session_login(NULL, 'ada', idle_timeout => '0.2 s') \gset
 SELECT pg_sleep(0.3);
 -- $1 = :'short', $2 = :'idle'
 SELECT session_status($1) AS short, session_status($2) AS idle;
@@ -128,7 +131,7 @@ COMMIT;
 -- Each is good for one new pair. An old one means theft: the session ends.
 \connect - shop
 SELECT refresh_token AS first
-FROM session_create('kim', refreshable => true) \gset
+FROM session_login(NULL, 'kim', refreshable => true) \gset
 -- $1 = :'first'
 SELECT refresh_token AS second FROM session_refresh($1) \gset
 -- $1 = :'second'

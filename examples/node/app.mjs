@@ -32,9 +32,10 @@ const lines = async (client, sql, ...values) =>
 
 // The routes. Each returns the rows to answer with, or a status.
 const routes = {
-	async "POST /login"(client, { body, answer }) {
+	async "POST /login"(client, { body, cookie, address, agent, answer }) {
 		const { rows: [{ token }] } = await client.query(
-			"SELECT log_in($1, $2) AS token", [body.name, body.password]);
+			"SELECT log_in($1, $2, $3, $4, $5) AS token",
+			[body.name, body.password, cookie, address, agent]);
 		if (token === null)
 			return 401;
 		answer.setHeader("Set-Cookie", await lines(client, "SELECT session_cookie_header($1) AS line", token));
@@ -72,9 +73,11 @@ export function makeApp(pool) {
 		try {
 			const route = routes[`${request.method} ${request.url}`];
 			const body = await read(request);
-			const { cookie } = request.headers;
+			const { cookie, "user-agent": agent } = request.headers;
+			// Behind a proxy: the header that it sets, request.headers["x-forwarded-for"].
+			const address = request.socket.remoteAddress;
 			result = !route ? 404 : !body ? 400 : await withSession(pool, cookie,
-				(client, known) => route(client, { known, body, cookie, answer }));
+				(client, known) => route(client, { known, body, cookie, address, agent, answer }));
 		} catch (error) {
 			console.error(error);
 			answer.removeHeader("Set-Cookie");

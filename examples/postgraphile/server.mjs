@@ -43,9 +43,12 @@ async function logIn(request, response) {
 		if ((text += chunk).length > 10000)
 			return response.writeHead(413).end();
 	const { name, password } = JSON.parse(text);
+	const { cookie, "user-agent": agent } = request.headers;
+	// Behind a proxy: the header that it sets, request.headers["x-forwarded-for"].
+	const address = request.socket.remoteAddress;
 	const { rows } = await pool.query(
-		"SELECT session_cookie_header(token) AS line FROM log_in($1, $2) token WHERE token IS NOT NULL",
-		[name, password]);
+		"SELECT session_cookie_header(token) AS line FROM log_in($1, $2, $3, $4, $5) token WHERE token IS NOT NULL",
+		[name, password, cookie, address, agent]);
 	response.writeHead(rows.length ? 204 : 401, { "Set-Cookie": rows.map((row) => row.line) }).end();
 }
 

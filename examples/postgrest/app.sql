@@ -136,6 +136,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT app.cookie(current_setting('session.cookie_name'))
 $$;
 
+-- The address of the client, from the header of session.client_ip_header.
+CREATE FUNCTION app.client_ip() RETURNS inet
+LANGUAGE sql STABLE SET search_path = extensions, pg_temp AS $$
+    SELECT session_ip(app.header('x-forwarded-for'))
+$$;
+
 -- PostgREST calls this before each request (db-pre-request).
 --
 -- SameSite=Strict keeps the cookies out of requests that other sites cause,
@@ -208,36 +214,17 @@ LANGUAGE sql SET search_path = extensions, pg_temp AS $$
                                      path => '/api/rpc/refresh')))
 $$;
 
-CREATE FUNCTION app.new_session(account app.users DEFAULT NULL) RETURNS session_credentials
-LANGUAGE sql SET search_path = extensions, pg_temp AS $$
-    SELECT session_create(
-        user_id => account.id,
-        role => CASE WHEN account.admin THEN 'web_admin'
-                     WHEN account.id IS NOT NULL THEN 'web_user' END,
-        ip => session_ip(app.header('x-forwarded-for')),
-        user_agent => app.header('user-agent'),
-        refreshable => true)
-$$;
-
--- The session of a visitor becomes the user's: it keeps its id and data, and
--- gets new tokens.
+-- Logs in with the cookie that came with the request. The session of a visitor
+-- becomes the user's, with its id and data; one of another user ends.
 CREATE FUNCTION app.log_in(account app.users, remember boolean) RETURNS json
-LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
-DECLARE
-    given session_credentials;
-BEGIN
-    IF session_user_id() IS NOT NULL THEN
-        PERFORM session_revoke_mine(session_id());
-    ELSIF session_id() IS NOT NULL THEN
-        SELECT * INTO given FROM session_regenerate(app.session_token(), account.id,
-            role => CASE WHEN account.admin THEN 'web_admin' ELSE 'web_user' END);
-    END IF;
-    IF given.token IS NULL THEN
-        given := app.new_session(account);
-    END IF;
-    PERFORM session_data_set(given.token, 'remember', to_jsonb(remember));
-    RETURN app.hand_out(given, remember);
-END
+LANGUAGE sql SET search_path = extensions, pg_temp AS $$
+    SELECT app.hand_out(
+        session_login(app.session_token(), account.id,
+            data => jsonb_build_object('remember', remember),
+            role => CASE WHEN account.admin THEN 'web_admin' ELSE 'web_user' END,
+            ip => app.client_ip(), user_agent => app.header('user-agent'),
+            refreshable => true, amr => '{pwd}'),
+        remember)
 $$;
 
 --
@@ -290,9 +277,9 @@ DECLARE
     remember boolean;
 BEGIN
     SELECT * INTO given FROM session_refresh(app.cookie('__Secure-refresh'),
-        session_ip(app.header('x-forwarded-for')), app.header('user-agent'));
+        app.client_ip(), app.header('user-agent'));
     SELECT * INTO seen FROM session_validate(given.token,
-        session_ip(app.header('x-forwarded-for')), app.header('user-agent'));
+        app.client_ip(), app.header('user-agent'));
     remember := coalesce((seen.data ->> 'remember')::boolean, false);
     IF remember OR coalesce(seen.authenticated_at, seen.created_at)
                    > now() - interval '12 hours' THEN
@@ -338,7 +325,8 @@ BEGIN
         RAISE SQLSTATE 'PT400' USING MESSAGE = 'An item has a plain name, and there are 0 to 99.';
     END IF;
     IF session_id() IS NULL THEN
-        given := app.new_session();
+        given := session_create(ip => app.client_ip(), user_agent => app.header('user-agent'),
+                                refreshable => true);
         token := given.token;
     END IF;
     IF quantity = 0 THEN

@@ -49,29 +49,31 @@ def lines(connection, sql, *values):
     return [line for line, in connection.execute(sql, values)]
 
 
-# The routes. Each returns a status, the content of the answer, and cookies.
+# The routes. Each returns a status, the content of the answer, and cookies. The
+# origin is the header Cookie, the address and the user agent of the request.
 
-def log_in(connection, known, body, cookie):
+def log_in(connection, known, body, origin):
     token, = connection.execute(
-        "SELECT log_in(%s, %s)", [body.get("name"), body.get("password")]).fetchone()
+        "SELECT log_in(%s, %s, %s, %s, %s)",
+        [body.get("name"), body.get("password"), *origin]).fetchone()
     if token is None:
         return 401, None, []
     return 204, None, lines(connection, "SELECT session_cookie_header(%s)", token)
 
 
-def log_out(connection, known, body, cookie):
+def log_out(connection, known, body, origin):
     connection.execute("SELECT session_revoke_mine(session_id())")
-    return 204, None, lines(connection, "SELECT session_cookie_clear(NULL, %s)", cookie)
+    return 204, None, lines(connection, "SELECT session_cookie_clear(NULL, %s)", origin[0])
 
 
-def list_notes(connection, known, body, cookie):
+def list_notes(connection, known, body, origin):
     if not known:
         return 401, None, []
     rows = connection.execute("SELECT id, body FROM api.note ORDER BY id")
     return 200, [{"id": id, "body": text} for id, text in rows], []
 
 
-def add_note(connection, known, body, cookie):
+def add_note(connection, known, body, origin):
     if not known:
         return 401, None, []
     rows = connection.execute(
@@ -103,10 +105,13 @@ class Handler(BaseHTTPRequestHandler):
         body = self.read()
         if route is None or body is None:
             return (404 if route is None else 400), None, []
-        cookie = self.headers.get("Cookie")
+        # Behind a proxy, the address is the header that the proxy sets,
+        # self.headers.get("X-Forwarded-For").
+        origin = (self.headers.get("Cookie"), self.client_address[0],
+                  self.headers.get("User-Agent"))
         try:
-            with session(self.server.pool, cookie) as (connection, known):
-                return route(connection, known, body, cookie)
+            with session(self.server.pool, origin[0]) as (connection, known):
+                return route(connection, known, body, origin)
         except psycopg.Error as error:
             self.log_error("%s", error)
             return 500, None, []

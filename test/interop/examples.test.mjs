@@ -76,8 +76,8 @@ async function ask(origin, path, { method, cookie, body, headers = {} } = {}) {
 	return { status: response.status, setCookie: response.headers.getSetCookie?.() ?? [response.headers.get("set-cookie")].filter(Boolean), body: text && JSON.parse(text) };
 }
 
-async function logIn(origin, name) {
-	const { status, setCookie } = await ask(origin, "/login", { body: { name, password: `${name}'s password` } });
+async function logIn(origin, name, old) {
+	const { status, setCookie } = await ask(origin, "/login", { cookie: old, headers: { "user-agent": "test" }, body: { name, password: `${name}'s password` } });
 	assert.equal(status, 204);
 	assert.equal(setCookie.length, 1);
 	const [cookie] = parseSetCookie(setCookie);
@@ -87,6 +87,23 @@ async function logIn(origin, name) {
 }
 
 const live = (user) => db.value("(SELECT count(*)::int FROM session_list($1))", user);
+
+// A login takes over the visit of a stranger, gives the user's session a new
+// token, and ends the session of another user. It keeps where it came from.
+async function logsInOverAnyCookie(origin) {
+	const before = await live("ada");
+	const visit = await db.value("(session_create(data => '{\"cart\": [\"tea\"]}')).token");
+	const first = await logIn(origin, "ada", `__Host-session=${visit}`);
+	const second = await logIn(origin, "ada", first);
+	const [seen] = await db.rows("SELECT data, host(ip) AS ip, user_agent, amr FROM session_validate(session_cookie_read($1))", second);
+	assert.deepEqual(seen, { data: { cart: ["tea"] }, ip: "127.0.0.1", user_agent: "test", amr: ["pwd"] });
+	assert.equal(await live("ada"), before + 1);
+	const bob = await logIn(origin, "bob", second);
+	assert.equal(await live("ada"), before);
+	for (const [cookie, status] of [[first, "unknown"], [second, "revoked"], [bob, "active"]])
+		assert.equal(await db.value("session_status(session_cookie_read($1))", cookie), status);
+	assert.deepEqual(await db.value("session_data(session_cookie_read($1))", bob), {});
+}
 
 async function refusesStrangers(origin) {
 	const before = await live("ada");
@@ -100,6 +117,7 @@ for (const path of ["node/app.mjs", "python/app.py"])
 	test(`${path}: a user can log in, sees only their own notes, and can log out`, { timeout: 60000 }, () => running(path, async (origin, said) => {
 		await db.rows("TRUNCATE api.note");
 		await refusesStrangers(origin);
+		await logsInOverAnyCookie(origin);
 		const [ada, bob] = [await logIn(origin, "ada"), await logIn(origin, "bob")];
 		assert.equal((await ask(origin, "/notes")).status, 401);
 		assert.equal((await ask(origin, "/notes", { body: { body: "x" } })).status, 401);
@@ -136,6 +154,7 @@ test("postgraphile/server.mjs: a cookie or a header gives queries and mutations 
 	() => running("postgraphile/server.mjs", async (origin) => {
 		await db.rows("TRUNCATE api.note");
 		await refusesStrangers(origin);
+		await logsInOverAnyCookie(origin);
 		const [ada, bob] = [await logIn(origin, "ada"), await logIn(origin, "bob")];
 		const graphql = (query, cookie, variables, headers) =>
 			ask(origin, "/graphql", { cookie, headers, body: { query, variables } });
