@@ -85,7 +85,6 @@ BEGIN;
 SELECT session_authenticate($1);
 -- This would raise an error at level 1, or after five minutes.
 SELECT session_require(auth_level => 2, max_age => '5 min');
-SELECT session_amr();
 COMMIT;
 
 -- # Limit the sessions of a user
