@@ -356,8 +356,13 @@ test("a visitor's basket survives the login, and the token changes", async () =>
 	assert.equal(await me(before), null);
 	assert.equal((await before.post("rpc/refresh", {})).status, 401);
 
-	// Another login on this device starts another session.
+	// Another login of this user goes on with the session.
 	const id = await currentId(visitor);
+	await logIn(visitor, user.name);
+	assert.equal(await currentId(visitor), id);
+	assert.deepEqual((await visitor.get("rpc/basket")).body, [{ item: "Tea", quantity: 2 }]);
+
+	// A login of another user ends it and starts another session.
 	assert.equal((await logIn(visitor, (await app.user()).name)).status, 200);
 	assert.notEqual(await currentId(visitor), id);
 	assert.deepEqual((await visitor.get("rpc/basket")).body, []);
