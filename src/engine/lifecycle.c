@@ -288,6 +288,19 @@ session_lifecycle_hold(const SessionToken *token, SessionRow *row)
 	return hold_from(token, NULL, row);
 }
 
+/*
+ * Returns whether the transaction is bound to a session as a request for which
+ * its level was lowered.
+ */
+static bool
+is_lowered(const SessionRow *row)
+{
+	const SessionIdentity *bound = session_context_identity();
+
+	return bound != NULL && bound->lowered &&
+		session_identity_is_of_row(bound, row);
+}
+
 /* Reads an active session for a credential that is made from its row. */
 bool
 session_lifecycle_reread(const SessionToken *token, bool leaves,
@@ -299,6 +312,8 @@ session_lifecycle_reread(const SessionToken *token, bool leaves,
 		live = find_session(token, row) == SESSION_ACTIVE;
 	else
 		live = session_lifecycle_hold(token, row);
+	if (live && is_lowered(row))
+		session_risk_lower(row, SESSION_RISK_STEP_UP);
 	/* A snapshot of an uncommitted row asks the row when it is used. */
 	if (live && (leaves || !row->uncommitted))
 		session_activity_record(row, GetCurrentTimestamp());

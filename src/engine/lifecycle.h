@@ -127,6 +127,9 @@ extern SessionStatus session_lifecycle_validate(const SessionToken *token,
  * `leaves` says that this server will not validate the credential, as with a
  * JWT.  Then making it is recorded even if the row is not committed.  A
  * snapshot of an uncommitted row is not recorded: its first use asks the row.
+ *
+ * A credential that is made for a request whose level was lowered does not
+ * have the level of the row.
  */
 extern bool session_lifecycle_reread(const SessionToken *token, bool leaves,
 									 SessionRow *row);

@@ -35,6 +35,8 @@ SELECT token AS visit FROM session_create(ip => '192.0.2.1') \gset
 SELECT token AS nowhere FROM session_create('erin', auth_level => 2) \gset
 SELECT token AS renewable, refresh_token FROM session_create('bob', ip => '192.0.2.1', auth_level => 2, refreshable => true) \gset
 
+SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
+
 -- Without the setting, an address does not matter.
 SELECT session_status(:'token', '203.0.113.1');
 SET session.risk_function = 'regress_session_risk.judge';
@@ -78,7 +80,9 @@ ROLLBACK TO s;
 SELECT session_require(amr => '{otp}');
 ROLLBACK TO s;
 SELECT session_auth_level(), session_amr();
+SELECT session_cookie_decode(session_jwt(:'token'), 'jwt') - '{sid,iat,exp,jti}'::text[] AS jwt;
 SELECT session_authenticate(:'token', '192.0.2.1'), session_auth_level(), session_amr();
+SELECT session_cookie_decode(session_jwt(:'token'), 'jwt') - '{sid,iat,exp,jti}'::text[] AS jwt;
 SELECT session_require(2), session_require(amr => '{otp}');
 COMMIT;
 
@@ -253,7 +257,6 @@ RESET session.on_mismatch;
 
 -- While the function is set the row decides about snapshots, because they do
 -- not have an address.
-SELECT session_key_rotate() IS NOT NULL AS made;
 SELECT token FROM session_create('alice', ip => '192.0.2.1', auth_level => 2) \gset
 BEGIN;
 SELECT session_cookie_issue(:'token') AS cookie \gset

@@ -152,6 +152,7 @@ my @forbidden = (
 	'SET session.lifetime = 1',
 	'SET session.encrypt_data = off',
 	q{SET session.claims_function = 'public.f'},
+	q{SET session.risk_function = ''},
 	'SET session.cookie_cache_ttl = 60',
 	q{SET session.strategy = 'stateless'},
 	q{SET session.sensitive_paths = ''},
