@@ -122,7 +122,7 @@ SELECT session_id, user_id, tenant_id, ip, user_agent, actor, actor_kind, detail
        (detail -> 'sessions')::int AS sessions, (detail -> 'origins')::int AS origins
   FROM session.events WHERE detail ->> 'action' = 'user_erased';
 SELECT kind, user_id, actor, actor_kind, detail FROM session.events WHERE actor_kind = 'user';
-SELECT count(*) AS about_ada FROM session.events AS e WHERE e::text ~ 'ada';
+SELECT count(*) AS about_ada FROM session.events AS e WHERE e::text ~ '\mada\M';
 -- Nothing comes back from shared memory.
 SELECT failed FROM session_cleanup();
 SELECT kind, user_id FROM session.events WHERE session_id IS NOT NULL AND kind IN ('binding_mismatch', 'failures') ORDER BY kind, user_id;
