@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 
 #include "audit/actor.h"
+#include "compat.h"
 
 static const text *(*user_source) (void) = NULL;
 static bool in_worker = false;

@@ -56,6 +56,7 @@
 #include "audit/actor.h"
 #include "audit/event.h"
 #include "audit/evidence.h"
+#include "compat.h"
 #include "model/array.h"
 #include "model/digest.h"
 #include "model/json.h"

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 
+#include "compat.h"
 #include "engine/content.h"
 #include "settings.h"
 #include "table/keyring.h"

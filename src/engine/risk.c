@@ -18,6 +18,7 @@
 #include "utils/inet.h"
 
 #include "audit/evidence.h"
+#include "compat.h"
 #include "engine/hook.h"
 #include "engine/risk.h"
 #include "settings.h"

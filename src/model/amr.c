@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
 #include "model/amr.h"
 
 /* Appends a name to words; returns false for what is not a name. */

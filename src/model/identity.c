@@ -8,6 +8,7 @@
 #include "utils/jsonb.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
 #include "model/amr.h"
 #include "model/digest.h"
 #include "model/identity.h"

@@ -18,6 +18,7 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
+#include "compat.h"
 #include "model/json.h"
 
 /* Returns the members of both objects; the second one wins. */
