@@ -277,6 +277,15 @@ for my $call (
 		q{SELECT session_key_import(convert_to(repeat('k', 32), 'UTF8'))}
 	],
 	[
+		'session_revoke_all',
+		q{SELECT session_revoke_all(tenant_id => 'none')}
+	],
+	[
+		'session_policy_set',
+		q{SELECT session_policy_set('none', lifetime => '1 hour')}
+	],
+	[ 'session_policy_drop', q{SELECT session_policy_drop('none')} ],
+	[
 		'a key deleted by hand',
 		"DELETE FROM session.keys WHERE kid = '$kid'"
 	],
