@@ -434,9 +434,9 @@ COMMENT ON COLUMN session.events.user_id IS
 COMMENT ON COLUMN session.events.tenant_id IS
 'Tenant of the session, or the one that an administration is about; NULL if there is none, and in the cases in which user_id is NULL.';
 COMMENT ON COLUMN session.events.ip IS
-'For created, refresh_reuse, binding_mismatch, risk and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address from which the session was created.  Stored as session.store_ip says.';
+'For created, refresh_reuse, binding_mismatch, risk and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address of the session.  Stored as session.store_ip says.';
 COMMENT ON COLUMN session.events.user_agent IS
-'For created, refresh_reuse, binding_mismatch and risk: user agent of the request, if the call passed it.  Otherwise the user agent with which the session was created.';
+'For created, refresh_reuse, binding_mismatch and risk: user agent of the request, if the call passed it.  Otherwise the user agent of the session.';
 COMMENT ON COLUMN session.events.actor IS
 'Who caused the event, as actor_kind says: a user_id, the name of a database role (its OID if it was dropped before the event was written), or session worker.';
 COMMENT ON COLUMN session.events.actor_kind IS
