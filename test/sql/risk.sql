@@ -212,7 +212,7 @@ SET session.risk_function = '';
 RESET SESSION AUTHORIZATION;
 CREATE FUNCTION regress_session_risk.named(s session_info, ip inet, user_agent text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM set_config('search_path', 'public', false), set_config('test.left', 'behind', false);
+    PERFORM set_config('work_mem', '1MB', false), set_config('test.left', 'behind', false);
     RETURN CASE WHEN host(ip) = '203.0.113.1' THEN lower('REJECT') ELSE 'ok' END;
 END
 $$;
