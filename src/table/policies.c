@@ -107,14 +107,26 @@ static SessionStatement set_statement = {
 	BOOLOID}
 };
 
-/* The clock is read when the row is locked, not before the wait for it. */
+#define NEXT_SECOND(at) "pg_catalog.date_trunc('second', " at ")" \
+	" OPERATOR(pg_catalog.+) INTERVAL '1 second'"
+
+/*
+ * The clock is read when the row is locked, not before the wait for it.  What
+ * was made after earlier calls is older than the new time too, although it may
+ * look newer than the clock: after a call, a cookie has an iat of the next
+ * second, and later ones if the clock was set back.  That holds for calls for
+ * a tenant and for everybody alike.
+ */
 static SessionStatement cut_statement = {
 	.table = &policies,
 	.sql = "INSERT INTO session.policies AS p (tenant_id, valid_after)"
-	" VALUES ($1, pg_catalog.clock_timestamp())"
+	" SELECT $1, GREATEST(pg_catalog.clock_timestamp(), "
+	NEXT_SECOND("pg_catalog.max(o.valid_after)") ")"
+	" FROM ONLY session.policies o WHERE $1 IS NULL OR o.tenant_id IS NULL"
+	" OR o.tenant_id OPERATOR(pg_catalog.=) $1"
 	" ON CONFLICT (tenant_id, role) DO UPDATE SET valid_after ="
-	" GREATEST(pg_catalog.clock_timestamp(), p.valid_after"
-	" OPERATOR(pg_catalog.+) INTERVAL '1 microsecond')",
+	" GREATEST(pg_catalog.clock_timestamp(), EXCLUDED.valid_after, "
+	NEXT_SECOND("p.valid_after") ")",
 	.types = {TEXTOID}
 };
 

@@ -143,8 +143,28 @@ UPDATE session.policies SET valid_after = clock_timestamp() + interval '1 hour' 
 SELECT token, expires_at - now() > interval '24 hours 59 min' AS whole FROM session_create('alice') \gset
 SELECT session_status(:'token'), :'whole' AS whole;
 SELECT session_cookie_decode(session_cookie_encode('{"a": 1}')) - 'jti' - 'iat' - 'exp' AS cookie;
+SELECT session_cookie_encode('{"sub": "carol"}', 'jwe') AS cookie \gset
 SELECT session_revoke_all() > clock_timestamp() + interval '59 min' AS ahead;
-SELECT session_status(:'token');
+SELECT session_status(:'token'), session_cookie_decode(:'cookie') AS cookie;
+-- Also if the first call was about a tenant, and the second about everybody,
+-- and the other way round.
+DELETE FROM session.policies;
+SELECT session_revoke_all(tenant_id => 'acme') IS NOT NULL AS acme;
+UPDATE session.policies SET valid_after = clock_timestamp() + interval '1 hour';
+SELECT id AS acme_id, token AS acme_token FROM session_create('alice', tenant_id => 'acme') \gset
+SELECT session_cookie_encode('{"sub": "carol", "tid": "acme"}', 'jwe') AS cookie \gset
+SELECT session_status(:'acme_token'), session_cookie_decode(:'cookie') IS NOT NULL AS cookie;
+SELECT session_revoke_all() > clock_timestamp() + interval '59 min' AS ahead;
+SELECT session_status(:'acme_token'), session_cookie_decode(:'cookie') AS cookie;
+SELECT session_cookie_encode('{"sub": "carol", "tid": "acme"}', 'jwe') AS cookie \gset
+SELECT session_cookie_decode(:'cookie') IS NOT NULL AS cookie;
+SELECT session_revoke_all(tenant_id => 'acme') > clock_timestamp() + interval '59 min' AS ahead;
+SELECT session_cookie_decode(:'cookie') AS cookie;
+-- Another tenant is no reason to move on.
+SELECT session_revoke_all(tenant_id => 'umbrella') > clock_timestamp() + interval '59 min' AS everybody;
+DELETE FROM session.policies WHERE tenant_id IS NULL OR tenant_id = 'umbrella';
+SELECT session_revoke_all(tenant_id => 'umbrella') < clock_timestamp() + interval '59 min' AS umbrella;
+DELETE FROM session.sessions WHERE id = :'acme_id';
 DELETE FROM session.policies;
 SELECT session_status(:'token');
 
