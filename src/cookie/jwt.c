@@ -28,7 +28,7 @@ text *
 session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 				 text *audience)
 {
-	TimestampTz now;
+	TimestampTz now = GetCurrentTimestamp();	/* before the row is read */
 	SessionCodecKey key;
 	SessionIdentity identity;
 	SessionRow	row;
@@ -39,7 +39,7 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 		return NULL;
 	added = session_claims_without_reserved(session_claims_added(&row));
 	claims = session_json_merged(added, claims);
-	now = session_proof_creation(&row.rules);
+	now = session_proof_creation(&row.rules, now);
 	session_identity_of_row(&identity, &row);
 	expires = Min(session_proof_seconds(identity.expires_at),
 				  session_proof_seconds(now) + ttl);

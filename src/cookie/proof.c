@@ -105,11 +105,10 @@ session_proof_earliest(const SessionRules *rules)
 	return session_proof_seconds(rules->valid_after) + 1;
 }
 
-/* Returns the time at which a cookie is made now. */
+/* Returns the time at which a cookie is made. */
 TimestampTz
-session_proof_creation(const SessionRules *rules)
+session_proof_creation(const SessionRules *rules, TimestampTz now)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	int64		earliest = session_proof_earliest(rules);
 
 	return session_proof_seconds(now) < earliest ?

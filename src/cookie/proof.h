@@ -54,10 +54,13 @@ extern Jsonb *session_proof_with_times(Jsonb *claims, TimestampTz now,
 extern int64 session_proof_earliest(const SessionRules *rules);
 
 /*
- * Returns the time at which a cookie is made now: that of the clock, or the
- * beginning of the earliest second that the rules have not ended.
+ * Returns the time at which a cookie is made: `now`, or the beginning of the
+ * earliest second that the rules have not ended.  For a cookie made of a row,
+ * `now` is not after the row was read: what ends the session from then on ends
+ * the cookie.
  */
-extern TimestampTz session_proof_creation(const SessionRules *rules);
+extern TimestampTz session_proof_creation(const SessionRules *rules,
+										  TimestampTz now);
 
 /* Returns the claims with a random jti. */
 extern Jsonb *session_proof_with_jti(Jsonb *claims);
