@@ -133,8 +133,8 @@ sub start
 	exec @command or die "$command[0]: $!\n";
 }
 
-# Makes the requests of one visit: a wrong password, a log-in, a page with the
-# cookie, a second log-in, which ends the first session, the log-out, and the
+# Makes the requests of one visit: a wrong password, a login, a page with the
+# cookie, a second login, which ends the first session, the logout, and the
 # cookie again, which must not be good any more.
 # The application has
 #   POST /login    name and password as a form; 401 if they are wrong
@@ -168,14 +168,14 @@ sub drive
 	$response = $http->post_form("$url/login", \@form, { headers => { Cookie => $cookie } });
 	my $old = $cookie;
 	($cookie) = ($response->{headers}{'set-cookie'} // '') =~ /^(__Host-session=st_[\w-]{64});/;
-	return (@problems, 'a second log-in gives no cookie') if !$cookie;
-	$check->('the cookie after a second log-in', $me->($old), qr/^401$/, qr//);
+	return (@problems, 'a second login gives no cookie') if !$cookie;
+	$check->('the cookie after a second login', $me->($old), qr/^401$/, qr//);
 	$response = $http->request('POST', "$url/logout", { headers => { Cookie => $cookie } });
 	$check->('log out', $response, qr/^(20|30)\d$/, qr//);
 	$line = $response->{headers}{'set-cookie'} // '';
 	push @problems, "log out: Set-Cookie: $line"
 	  unless $line =~ /^__Host-session=;.*Max-Age=0/;
-	$check->('the cookie after the log-out', $me->($cookie), qr/^401$/, qr//);
+	$check->('the cookie after the logout', $me->($cookie), qr/^401$/, qr//);
 	return @problems;
 }
 

@@ -86,7 +86,7 @@ test("the functions of the guide log in and out, and their answers are as shown"
 	assert.equal((await postgrest.ask("/todos", { cookie })).status, 401);
 });
 
-test("the log-in of the guide needs a name and its password", { skip }, async () => {
+test("the login of the guide needs a name and its password", { skip }, async () => {
 	for (const bad of [{ password: "wrong" }, { password: null }, { password: "" }, { name: "bob" }, { name: null }, { name: null, password: null }]) {
 		const answer = await logIn(bad);
 		assert.equal(answer.status, 401, JSON.stringify(bad));
@@ -95,7 +95,7 @@ test("the log-in of the guide needs a name and its password", { skip }, async ()
 	assert.equal((await postgrest.ask("/todos")).status, 401);
 });
 
-test("the log-in of the guide ends the session that the browser had", { skip }, async () => {
+test("the login of the guide ends the session that the browser had", { skip }, async () => {
 	const first = cookieOf(await logIn());
 	const second = cookieOf(await postgrest.ask("/rpc/login", {
 		cookie: first, post: JSON.parse(all("sh")[0].match(/-d '(.*)'/)[1]) }));
@@ -103,7 +103,7 @@ test("the log-in of the guide ends the session that the browser had", { skip }, 
 	assert.equal((await postgrest.ask("/todos", { cookie: second })).status, 200);
 });
 
-test("the log-in and log-out of the guide have about 25 lines", { skip }, () => {
+test("the login and logout of the guide have about 25 lines", { skip }, () => {
 	const lines = all("sql")[2].match(/^CREATE FUNCTION api\.login.*^END \$\$;/ms)[0].split("\n").filter((line) => line !== "");
 	assert.ok(lines.length <= 25, String(lines.length));
 });
