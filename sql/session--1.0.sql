@@ -106,11 +106,11 @@ COMMENT ON COLUMN session.sessions.amr IS
 COMMENT ON COLUMN session.sessions.data IS
 'Data of the application, a JSON object, or a JSON string if it was sealed with session.encrypt_data.';
 COMMENT ON COLUMN session.sessions.ip IS
-'Client address of the last login, or from which the session was created, or what session.store_ip stores of it.';
+'Client address that the last session_login or session_regenerate gave, else session_create, as far as session.store_ip stores it; NULL = none.';
 COMMENT ON COLUMN session.sessions.user_agent IS
-'User agent of the last login, or with which the session was created, truncated to 1024 bytes.';
+'User agent that the last session_login or session_regenerate gave, else session_create, truncated to 1024 bytes; NULL = none.';
 COMMENT ON COLUMN session.sessions.created_at IS
-'When the session was created; never changes.';
+'When the session was created.  Changes only if the session gets a tenant or role whose earlier sessions session_revoke_all has ended: it is then just after that end.';
 COMMENT ON COLUMN session.sessions.authenticated_at IS
 'When the user last authenticated; NULL = anonymous.';
 COMMENT ON COLUMN session.sessions.refreshed_at IS
@@ -310,7 +310,7 @@ REVOKE ALL ON TABLE session.policies FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.policies', '');
 
 COMMENT ON TABLE session.policies IS
-'Rules for the sessions of a tenant, a role, both or everybody.  They hold for live sessions from the commit of a change on.  About each point, the most specific row with a value counts: tenant and role, tenant, role, everybody, then the settings.  Readable by administrators.';
+'Rules for the sessions of a tenant, a role, both or everybody.  They hold for live sessions from the commit of a change on.  For each column, the most specific row with a value counts: tenant and role, tenant, role, everybody, then the setting.  Of valid_after, the latest counts.  Readable by administrators.';
 COMMENT ON INDEX session.policies_scope_is_unique IS
 'Makes sure that a tenant and a role, either of which may be NULL, have one row.';
 COMMENT ON COLUMN session.policies.id IS
@@ -320,11 +320,11 @@ COMMENT ON COLUMN session.policies.tenant_id IS
 COMMENT ON COLUMN session.policies.role IS
 'The role whose sessions the row is about; NULL = any or none.';
 COMMENT ON COLUMN session.policies.lifetime IS
-'How long a session may live: from its creation or last refresh; a refreshable one from its creation or when its user last authenticated.  A shorter lifetime of its own counts.  NULL = no rule.';
+'How long a session may live, counted from its creation or last refresh; if it is refreshable, from its creation or the last authentication of its user.  If the session''s own lifetime is shorter, that counts.  NULL = no rule.';
 COMMENT ON COLUMN session.policies.idle_timeout IS
-'How long a session may stay unused.  A shorter timeout of its own counts.  0 = without limit; NULL = no rule.';
+'How long a session may stay unused.  If the session''s own timeout is shorter, that counts.  0 = without limit; NULL = no rule.';
 COMMENT ON COLUMN session.policies.max_sessions IS
-'How many live sessions a user may have in a tenant when one of this role is added.  A lower limit of the call counts.  0 = without limit; NULL = no rule.';
+'Limit on the live sessions of a user in a tenant, checked when a session of this tenant and role is added.  A lower limit of the call counts.  0 = without limit; NULL = no rule.';
 COMMENT ON COLUMN session.policies.bind_ip IS
 'How the address of a request must agree with that of the session: off, subnet or exact, as in session.bind_ip; NULL = no rule.';
 COMMENT ON COLUMN session.policies.bind_user_agent IS
@@ -442,7 +442,7 @@ COMMENT ON COLUMN session.events.actor IS
 COMMENT ON COLUMN session.events.actor_kind IS
 'user: the user of the identity that was bound.  role: no user was bound, and the client had this role.  worker: upkeep in the background.';
 COMMENT ON COLUMN session.events.detail IS
-'A JSON object whose keys depend on kind.  revoked, evicted: reason.  refreshed: generation, for a refreshable session.  regenerated: auth_level.  created, regenerated: risk, if session.risk_function is set.  risk: risk and at (login or use).  expired: status (expired or idle) and ended_at.  accessed: last_seen_at.  administration: action and what it changed.  refresh_reuse, binding_mismatch, risk, failures: count, the number so far in that minute.';
+'A JSON object whose keys depend on kind.  revoked, evicted: reason.  refreshed: generation, if refreshable.  regenerated: auth_level.  created, regenerated: risk, if session.risk_function is set.  risk: risk and at (login or use).  expired: status, ended_at.  accessed: last_seen_at.  administration: action and what it changed.  refresh_reuse, binding_mismatch, risk, failures: count in that minute.';
 COMMENT ON SEQUENCE session.events_id_seq IS
 'Numbers the events.';
 COMMENT ON INDEX session.events_pkey IS
@@ -695,11 +695,11 @@ COMMENT ON COLUMN @extschema@.session_info.amr IS
 COMMENT ON COLUMN @extschema@.session_info.data IS
 'Data of the application, a JSON object; NULL where a function does not show it.';
 COMMENT ON COLUMN @extschema@.session_info.ip IS
-'Client address of the last login, or from which the session was created.';
+'Client address that the last session_login or session_regenerate gave, else session_create, as far as session.store_ip stores it; NULL = none.';
 COMMENT ON COLUMN @extschema@.session_info.user_agent IS
-'User agent of the last login, or with which the session was created.';
+'User agent that the last session_login or session_regenerate gave, else session_create; NULL = none.';
 COMMENT ON COLUMN @extschema@.session_info.created_at IS
-'When the session was created.';
+'When the session was created; see the same column of session.sessions.';
 COMMENT ON COLUMN @extschema@.session_info.authenticated_at IS
 'When the user last authenticated; NULL = anonymous.';
 COMMENT ON COLUMN @extschema@.session_info.last_seen_at IS
@@ -748,9 +748,9 @@ COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
     pg_catalog.text[], pg_catalog.text) IS
-'Creates a session and returns its token (67 characters), id and deadline.
+'Creates a session and returns its token, id and deadline.
 user_id NULL: anonymous.  lifetime, idle_timeout, max_sessions and sliding default to the settings.
-Errors: 22023 and 22004 for invalid and missing arguments; 54000 for what is too large; 53400 if the user has too many sessions; 23505 if the id or token exists; 55000 if the master key is needed and missing or wrong.';
+Errors: 22023, 22004 for invalid, missing arguments; 54000 for what is too large; 53400 for too many sessions; 23505 if the id or token exists; 28000 if the login is rejected; 55000 if a master key is needed but missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_login(
     token pg_catalog.text,
@@ -780,8 +780,8 @@ COMMENT ON FUNCTION @extschema@.session_login(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.bool, pg_catalog.text[]) IS
-'Logs a user in and always returns new credentials.  token is the client''s, of any kind or NULL.  A live session that is anonymous or of this user goes on with its id and data; one of another user is ended.
-Errors: 22023 and 22004 for invalid and missing arguments; 54000 for what is too large; 53400 if the user has too many sessions; 55000 if the master key is needed and missing or wrong.';
+'Logs a user in and always returns a new token.  token is what the client sent, or NULL.  The live session of the token goes on with its id and data if it is anonymous or of this user; that of another user ends.
+Errors: 22023, 22004 for invalid, missing arguments; 54000 for large ones; 53400 for too many sessions; 28000 if the login is rejected; 55000 if a master key is needed but missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_validate(
     token pg_catalog.text,
@@ -796,7 +796,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_validate(
 COMMENT ON FUNCTION @extschema@.session_validate(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
 'Returns the session of a token if it is active, otherwise no row.  Counts as a use of the session.
-ip and user_agent are those of the request; they are compared with those of the session if session.bind_ip or session.bind_user_agent is on.
+ip and user_agent are those of the request; they are compared with those of the session if session.bind_ip or session.bind_user_agent is on, and session.risk_function judges another ip.
 Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_status(
@@ -875,7 +875,7 @@ COMMENT ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text[]) IS
 'Gives a live session a new token; id and data stay, the old token becomes invalid.
 user_id logs an anonymous session in.  The other arguments replace what the session has; NULL keeps it.
-Errors: 22023 if the session belongs to another user, and for invalid arguments; 54000 for names that are too large; 53400 as in session_create; 55000 if it is refreshable and the master key is missing or wrong.';
+Errors: 22023 if the session has another user, and for invalid arguments; 54000 for names that are too long; 53400 and 28000 as in session_create; 55000 if it is refreshable and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_revoke(token pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -1002,7 +1002,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_data_replace(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_replace(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb) IS
-'Sets a key in the data of a session if it has the expected value: NULL for no such key.  A NULL value removes the key.  Returns whether it did; false also unless the session is live.
+'Sets a key in the data of a session if it has the expected value: NULL for no such key.  A NULL value removes the key.  Returns whether it did: false if the value is another or the session is not live.
 Errors: 22004 for a NULL key, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
 /*
@@ -1381,7 +1381,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_ids';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke_ids(pg_catalog.uuid[], pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_ids(pg_catalog.uuid[], pg_catalog.text) IS
-'Revokes the live ones of the sessions with these public ids, as session_revoke_id does.  Returns the number revoked.  Ignores elements that are NULL, occur twice or are not those of a session; an array that is NULL revokes nothing.
+'Revokes those sessions with these public ids that are live, as session_revoke_id does.  Returns the number revoked.  Ignores elements that are NULL, that occur twice, or that are not the id of a session.  A NULL array revokes nothing.
 Errors: 22023 for an empty reason, 54000 for a reason of more than 256 bytes.';
 
 CREATE FUNCTION @extschema@.session_revoke_user(
@@ -1432,7 +1432,7 @@ AS 'MODULE_PATHNAME', 'session_policy_set';
 REVOKE ALL ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) IS
 'Sets the rules for sessions of a tenant, a role, both or (both NULL) everybody, in place of those it had; NULL = no rule.  They hold for live sessions from the commit on and never lengthen one.  idle_timeout and max_sessions 0 = none; bind_ip: off, subnet or exact.
-Errors: 22023 for no rule and bad values, 54000 for names that are too long.';
+Errors: 22023 for no rule and for invalid values, 54000 for names that are too long.';
 
 CREATE FUNCTION @extschema@.session_policy_drop(
     tenant_id pg_catalog.text DEFAULT NULL,
@@ -1678,11 +1678,11 @@ COMMENT ON COLUMN session.directory.amr IS
 COMMENT ON COLUMN session.directory.data IS
 'Data of the application, a JSON object; NULL if the current role may not call session_get, which returns it too.';
 COMMENT ON COLUMN session.directory.ip IS
-'Client address of the last login, or from which the session was created, as far as session.store_ip stores it.';
+'Client address that the last session_login or session_regenerate gave, else session_create, as far as session.store_ip stores it; NULL = none.';
 COMMENT ON COLUMN session.directory.user_agent IS
-'User agent of the last login, or with which the session was created.';
+'User agent that the last session_login or session_regenerate gave, else session_create; NULL = none.';
 COMMENT ON COLUMN session.directory.created_at IS
-'When the session was created.';
+'When the session was created; see the same column of session.sessions.';
 COMMENT ON COLUMN session.directory.authenticated_at IS
 'When the user last authenticated; NULL = anonymous.';
 COMMENT ON COLUMN session.directory.last_seen_at IS
