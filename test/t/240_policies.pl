@@ -1,9 +1,9 @@
 # Policies and session_revoke_all where a server's life matters: on a standby,
-# after kill -9, prepared, without preloading, and with many sessions.
+# prepared, without preloading, and with many sessions.  010_durability.pl shows
+# that their commits are flushed.
 
 use strict;
 use warnings;
-use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -120,45 +120,8 @@ is( query(
 is(query('SELECT count(*) FROM session.policies'),
 	2, 'one row is written for everybody');
 
-# With synchronous_commit = off, kill -9 right after the call undoes nothing.
 $standby->stop;
 query('DELETE FROM session.sessions');
-$primary->append_conf('postgresql.conf',
-	"synchronous_commit = off\nwal_writer_delay = 10s\n");
-$primary->stop;
-my $server = IPC::Run::start(
-	[ $primary->installed_command('postgres'), '-D', $primary->data_dir ],
-	'<', '/dev/null', '>>', $primary->logfile, '2>&1');
-my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
-my @ready = (
-	$primary->installed_command('pg_isready'),
-	'-q', '-h', $primary->host, '-p', $primary->port);
-until (IPC::Run::run(\@ready))
-{
-	BAIL_OUT('the server does not start') if time > $deadline;
-}
-my %kept = (
-	killed => create(q{'ada', tenant_id => 'killed'}),
-	capped => create(q{'ada', tenant_id => 'capped'}));
-query('SELECT pg_switch_wal()');
-query('CREATE TABLE lost ()');
-query(q{SELECT session_revoke_all(tenant_id => 'killed')});
-query(q{SELECT session_policy_set('capped', lifetime => '1 us')});
-my @backends = split /\n/,
-  query('SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()');
-my ($postmaster) =
-  split /\n/, slurp_file($primary->data_dir . '/postmaster.pid');
-kill 'KILL', $postmaster, @backends;
-$server->finish;
-$deadline = time + $PostgreSQL::Test::Utils::timeout_default;
-until ($primary->start(fail_ok => 1))
-{
-	BAIL_OUT('the server did not start again') if time > $deadline;
-}
-is( query("SELECT session_status('$kept{killed}'), session_status('$kept{capped}')"),
-	'revoked|expired',
-	'the end of all sessions and a policy survive kill -9 with synchronous_commit = off'
-);
 
 # Without preloading, the same holds.
 $primary->append_conf('postgresql.conf', "shared_preload_libraries = ''\n");
