@@ -60,7 +60,7 @@ arg_time(FunctionCallInfo fcinfo, int n)
 /*
  * Fills the members of a row that decide when the session ends, from arguments
  * that are the columns of the same names, and adds its last use.  Returns
- * false if one is NULL that never is in the table.
+ * false if an argument is NULL whose column is NOT NULL.
  */
 static bool
 arg_life(FunctionCallInfo fcinfo, SessionRow *row)

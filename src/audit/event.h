@@ -128,8 +128,8 @@ extern void session_event_accessed(const SessionRow *row);
  * detail, for instance "key_rotated".  Does nothing if "session.log_events"
  * does not list the kind, or if this transaction may not write.
  *
- * user_id and tenant_id say whom the action is about; NULL = nobody in
- * particular.  The detail adds members to the action and may be NULL.  It has
+ * user_id and tenant_id say whom the action is about; NULL = no user or no
+ * tenant.  The detail adds members to the action and may be NULL.  It has
  * no secret, and its texts are short, because a notification has room for
  * about 3 kB of it.
  */

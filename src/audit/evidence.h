@@ -51,8 +51,9 @@ extern void session_evidence_risk(const SessionRow *row,
 								  const char *risk);
 
 /*
- * Notes that it rejected a login.  The row is the session that will not be;
- * there is one event a minute for its user and tenant.
+ * Notes that "session.risk_function" rejected a login.  The row is that of the
+ * session that was not created.  There is one event a minute for its user and
+ * tenant.
  */
 extern void session_evidence_risk_login(const SessionRow *row,
 										const char *risk);

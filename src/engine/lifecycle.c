@@ -522,7 +522,7 @@ check_account(const SessionCreateOptions *options)
 	check_methods(options->user_id, options->amr);
 }
 
-/* Sets who a session is of, and where from. */
+/* Sets user, tenant, role, level, methods, address and user agent. */
 static void
 set_account(SessionRow *row, const SessionCreateOptions *options)
 {
@@ -776,16 +776,21 @@ check_same_user(const SessionRow *row, const text *user_id)
 }
 
 /*
- * Applies the rules of the tenant and role that a session has now.  The end of
- * earlier sessions of that tenant or role does not end it, but the end of
- * those that it was one of before does, even in this moment.
+ * Applies the rules of the tenant and role that a session has now.  If the
+ * earlier sessions of these were all ended, the session is not: created_at
+ * moves to just after that end.  If those of the tenant and role before the
+ * change were ended, also during this call, the session stays ended.
  */
 static void
 adopt_rules(SessionRow *row, const SessionRow *before)
 {
 	SessionRules left;
 
-	/* In this order: what has ended everybody must not look new. */
+	/*
+	 * Look up the former rules last: if all sessions are ended between the
+	 * two lookups, this one knows, and the session is not moved past that
+	 * end.
+	 */
 	session_policies_find(&row->rules, row->tenant_id, row->role);
 	session_policies_find(&left, before->tenant_id, before->role);
 	if (!session_policy_has_ended(&left, row->created_at))
@@ -988,9 +993,9 @@ end_if_alive(SessionRow *row, text *reason)
 /* What a login does with the session of the token that came with it. */
 typedef enum LoginPlan
 {
-	LOGIN_ALONE,				/* there is none */
-	LOGIN_KEEP,					/* goes on with it */
-	LOGIN_END					/* ends it */
+	LOGIN_ALONE,				/* the token has no session */
+	LOGIN_KEEP,					/* the login goes on with it */
+	LOGIN_END					/* the login ends it */
 } LoginPlan;
 
 /*
@@ -1051,7 +1056,7 @@ end_before_login(SessionRow *row, const SessionCreateOptions *options)
 	(void) end_if_alive(row, cstring_to_text("login"));
 }
 
-/* Goes on with a session, whose row is locked, as that of a login. */
+/* Makes a session, whose row is locked, the one that a login returns. */
 static void
 log_in_held(SessionRow *row, const SessionCreateOptions *options,
 			SessionCredentials *given)
@@ -1098,7 +1103,7 @@ session_lifecycle_login(const SessionToken *token,
 	{
 		lock_before(token, evicted);
 		plan = replan_login(token, options, row);
-		/* A session that got another token meanwhile counts after all. */
+		/* If the session got another token meanwhile, it counts, too. */
 		if (plan == LOGIN_ALONE)
 			evicted = find_surplus(options->user_id, options->tenant_id,
 								   limit, NULL);

@@ -56,15 +56,13 @@ extern void session_lifecycle_create(const SessionCreateOptions *options,
 									 SessionCredentials *given);
 
 /*
- * Logs a user in and returns new tokens, whatever the token (may be NULL)
- * is.  The options say all about the session that results, except that it
- * keeps the id and the data, with the data of the options merged into them, of
- *
- * - an anonymous session that is active, and
- * - an active session of the user.
- *
- * A session of the token that is alive and not kept is ended with the reason
- * "login".  Limits apply as in session_lifecycle_create; a session of the user
+ * Logs a user in and returns new tokens, whatever the token (may be NULL) is.
+ * If the session of the token is active, and is anonymous or of this user, the
+ * login goes on with it: id, created_at and data stay, and the data of the
+ * options is merged into the data.  Otherwise the login creates a session, and
+ * ends the session of the token, if that is alive, with the reason "login".
+ * Everything else about the resulting session is as the options say.
+ *  Limits apply as in session_lifecycle_create; a session of the user
  * that is kept does not count twice.  The id of the options is not used.
  */
 extern void session_lifecycle_login(const SessionToken *token,

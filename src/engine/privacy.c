@@ -79,7 +79,7 @@ session_privacy_export(text *user_id)
 	result = session_json_merged(result,
 								 session_event_export(user_id, ids_array(&ids)));
 	result = session_json_merged(result, session_origin_export(user_id));
-	/* To look for a user who was erased must not keep the name again. */
+	/* If nothing is kept, the event would store the user's id again. */
 	if (has_items(result))
 		session_event_administration("user_exported", user_id, NULL, NULL);
 	return result;
@@ -188,7 +188,7 @@ session_privacy_erase(text *user_id)
 	events = (int64) session_event_erase(user_id, ids_array(&ids));
 	origins = (int64) session_origin_erase(user_id);
 	note_erased(sessions, events, origins);
-	/* Last: the user may have asked for it, and be the actor of that event. */
+	/* Last: the user may be the actor of the event that was just written. */
 	session_event_erase_actor(user_id);
 	return sessions + events + origins;
 }

@@ -4,10 +4,10 @@
  *
  * Rules:
  * - The function is called at every login, and for a request that comes from
- *	 another address than the row of its session has.  Where neither is the
- *	 case, the setting costs a test.
- * - What does not say "ok", "step_up" or "reject" is an error, so a function
- *	 that fails lets nobody in.
+ *	 another address than the row of its session has.  In all other
+ *	 cases, the setting costs one comparison.
+ * - A result other than "ok", "step_up" or "reject" is an error.  So while
+ *	 the function fails, the logins and requests that it judges fail.
  * - A call that the function makes and that needs the function again is an
  *	 error: the inner call can be neither judged nor left out.
  */

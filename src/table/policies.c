@@ -369,7 +369,7 @@ make_scope(const text *tenant_id, const text *role)
 	return scope;
 }
 
-/* Returns the bit of a scope by its breadth: which of the two it has. */
+/* Returns the bit that says whether a scope has a tenant and a role. */
 static int
 breadth_of(const text *tenant_id, const text *role)
 {
@@ -480,9 +480,9 @@ same_name(const text *a, const text *b)
 }
 
 /*
- * Adds what the row of exactly a tenant and a role says, if there is one: of
- * the scope's, unless the row is one for any tenant or any role.  There may be
- * several if an administrator has replaced the unique index.
+ * Adds what the row of the scope says, if there is one.  With any_tenant, the
+ * row is the one without a tenant, and with any_role the one without a role.
+ * There may be several rows if an administrator has replaced the unique index.
  */
 static void
 add_policy(SessionRules *rules, const Policies *all, const Scope *scope,

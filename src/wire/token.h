@@ -50,10 +50,9 @@ extern pg_nodiscard bool session_token_is_foreign(const char *chars,
  *			section 5.8)
  *	secret	HMAC-SHA-256 of the token under a fixed key, which is not secret
  *
- * So the secret cannot be computed from the id, which is public.  What the id
- * gives away is a way to test guesses of the whole token, as the hash in the
- * row does.  It is of no use for a token that nobody can guess: with 128 bits
- * of entropy, as many guesses as for any other token.
+ * So the secret cannot be computed from the id, which is public.  With
+ * the id, guesses of the whole token can be tested, as with the hash in the
+ * row.  That is of no use if the token has 128 bits of entropy.
  */
 extern pg_nodiscard bool session_token_of_foreign(SessionToken *token,
 												  const char *chars,
