@@ -62,8 +62,9 @@ extern void session_lifecycle_create(const SessionCreateOptions *options,
  * options is merged into the data.  Otherwise the login creates a session, and
  * ends the session of the token, if that is alive, with the reason "login".
  * Everything else about the resulting session is as the options say.
- *  Limits apply as in session_lifecycle_create; a session of the user
- * that is kept does not count twice.  The id of the options is not used.
+ *
+ * Limits apply as in session_lifecycle_create; a session of the user that is
+ * kept does not count twice.  The id of the options is not used.
  */
 extern void session_lifecycle_login(const SessionToken *token,
 									const SessionCreateOptions *options,
