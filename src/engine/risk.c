@@ -102,7 +102,10 @@ session_risk_of_login(SessionRow *row)
 		return SESSION_RISK_UNASKED;
 	risk = ask(row, &binding);
 	if (risk == SESSION_RISK_STEP_UP)
+	{
 		row->auth_level = Min(row->auth_level, 1);
+		row->amr = NULL;
+	}
 	if (risk != SESSION_RISK_REJECT)
 		return risk;
 	session_evidence_risk_login(row, risk_names[risk]);

@@ -21,7 +21,8 @@ extern const char *session_risk_name(SessionRisk risk);
 
 /*
  * Asks the function about a login: the row is the session as it will be.
- * Lowers the level of the row if the function says "step_up".  Errors with
+ * Lowers the level of the row, and forgets its methods of authentication, if
+ * the function says "step_up".  Errors with
  * 28000, and leaves evidence, if it says "reject".
  */
 extern SessionRisk session_risk_of_login(SessionRow *row);

@@ -105,7 +105,7 @@ TABLE story;
 CALL pg_temp.forget();
 
 -- A login is always judged, as the session will be.  With step_up the level is
--- 1 at most, and amr stays.
+-- 1 at most, and there is no amr.
 SET SESSION AUTHORIZATION regress_session_app;
 SELECT token AS one FROM session_create('carol', tenant_id => 'acme', ip => '192.0.2.1', user_agent => 'Firefox', auth_level => 2) \gset
 SELECT token AS two FROM session_create('carol', ip => '198.51.100.1', auth_level => 2, amr => '{pwd,otp}') \gset
