@@ -45,8 +45,8 @@ session_directory_ready(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("view \"session.directory\" does not read table "
 						"\"session.sessions\""),
-				 errhint("Give the table that the extension has created its "
-						 "name back.")));
+				 errhint("Rename the table that the extension has created back "
+						 "to its old name.")));
 	PG_RETURN_BOOL(true);
 }
 

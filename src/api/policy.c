@@ -71,7 +71,7 @@ arg_rules(FunctionCallInfo fcinfo, int first, SessionRules *rules)
 	if (rules->says == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a policy must say something"),
+				 errmsg("at least one rule is needed"),
 				 errhint("Set at least one of lifetime, idle_timeout, "
 						 "max_sessions, bind_ip and bind_user_agent, or call "
 						 "session_policy_drop().")));

@@ -5,7 +5,7 @@
  *
  * Rules:
  * - A change takes effect on live sessions when it commits, everywhere: each
- *	 look at a session combines its row with the rules; see model/policy.c.
+ *	 lookup of a session combines its row with the rules; see model/policy.c.
  * - Ending all sessions writes one row and one event, whatever their number.
  *	 The rows of the sessions stay as they are, and are deleted when their own
  *	 time comes.

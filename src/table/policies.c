@@ -9,7 +9,7 @@
  *	 backend, also those of a standby, read it again, through the relcache.  A
  *	 rollback, also to a savepoint, does the same in the backend that has made
  *	 the change.
- * - Messages about changes are taken in at every look, so a look that begins
+ * - Messages about changes are taken in at every lookup, so one that begins
  *	 after a commit sees what was committed.
  * - The trigger also has that commit flushed, so that a crash brings back no
  *	 session that was ended.
