@@ -1,5 +1,8 @@
 -- Data protection: session_export returns what is kept about a user, and
 -- session_erase ends and deletes it.
+-- Events name the role, so it is the same on every machine.
+CREATE ROLE regress_session_super SUPERUSER;
+SET SESSION AUTHORIZATION regress_session_super;
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
@@ -202,4 +205,6 @@ SELECT session_erase('many');
 DROP VIEW traces;
 DROP EXTENSION session;
 DROP OWNED BY regress_session_boss, regress_session_app;
-DROP ROLE regress_session_boss, regress_session_app;
+DISCARD TEMP;
+RESET SESSION AUTHORIZATION;
+DROP ROLE regress_session_boss, regress_session_app, regress_session_super;
