@@ -177,7 +177,7 @@ session_create(PG_FUNCTION_ARGS)
 	return result;
 }
 
-/* Logs a user in, whatever the token is, and returns new tokens. */
+/* Logs a user in and returns new tokens.  The token may be invalid. */
 Datum
 session_login(PG_FUNCTION_ARGS)
 {

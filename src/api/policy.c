@@ -77,7 +77,7 @@ arg_rules(FunctionCallInfo fcinfo, int first, SessionRules *rules)
 						 "session_policy_drop().")));
 }
 
-/* Sets what the policy of a tenant, a role, both or everybody says. */
+/* Sets the policy of a tenant, a role, both, or all sessions. */
 Datum
 session_policy_set(PG_FUNCTION_ARGS)
 {
@@ -104,7 +104,7 @@ session_policy_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(session_rules_drop(tenant_id, role));
 }
 
-/* Ends all sessions that exist, of a tenant or of everybody. */
+/* Ends the sessions that exist, of a tenant or of all users. */
 Datum
 session_revoke_all(PG_FUNCTION_ARGS)
 {

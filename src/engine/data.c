@@ -102,6 +102,16 @@ with_key(Jsonb *data, text *key, Jsonb *value)
 											  BoolGetDatum(true)));
 }
 
+/*
+ * Locks the row of an active session and returns its data; NULL if there is
+ * no such session.
+ */
+static Jsonb *
+hold_data(const SessionToken *token, SessionRow *row)
+{
+	return session_lifecycle_hold(token, row) ? session_content_of(row) : NULL;
+}
+
 /* Removes a key and returns its value. */
 Jsonb *
 session_data_take_key(const SessionToken *token, text *key)
@@ -110,9 +120,9 @@ session_data_take_key(const SessionToken *token, text *key)
 	Jsonb	   *data;
 	Jsonb	   *value;
 
-	if (!session_lifecycle_hold(token, &row))
+	data = hold_data(token, &row);
+	if (data == NULL)
 		return NULL;
-	data = session_content_of(&row);
 	value = value_of(data, key);
 	write_data(&row, data, value == NULL ? data : without_key(data, key));
 	return value;
@@ -126,9 +136,9 @@ session_data_write_key(const SessionToken *token, text *key, Jsonb *value)
 	Jsonb	   *old;
 	Jsonb	   *data;
 
-	if (!session_lifecycle_hold(token, &row))
+	old = hold_data(token, &row);
+	if (old == NULL)
 		return false;
-	old = session_content_of(&row);
 	data = with_key(old, key, value);
 	session_content_check(data);
 	write_data(&row, old, data);
@@ -142,9 +152,9 @@ session_data_remove_key(const SessionToken *token, text *key)
 	SessionRow	row;
 	Jsonb	   *old;
 
-	if (!session_lifecycle_hold(token, &row))
+	old = hold_data(token, &row);
+	if (old == NULL)
 		return false;
-	old = session_content_of(&row);
 	write_data(&row, old, without_key(old, key));
 	return true;
 }
@@ -169,9 +179,9 @@ session_data_patch(const SessionToken *token, Jsonb *patch)
 	Jsonb	   *old;
 	Jsonb	   *data;
 
-	if (!session_lifecycle_hold(token, &row))
+	old = hold_data(token, &row);
+	if (old == NULL)
 		return false;
-	old = session_content_of(&row);
 	data = session_json_patched(old, patch);
 	/* As session_data_remove_key, a patch may make too large data smaller. */
 	if (VARSIZE(data) > VARSIZE(old))
@@ -204,9 +214,9 @@ session_data_add_element(const SessionToken *token, text *key, Jsonb *element)
 	Jsonb	   *array;
 	Jsonb	   *data;
 
-	if (!session_lifecycle_hold(token, &row))
+	old = hold_data(token, &row);
+	if (old == NULL)
 		return false;
-	old = session_content_of(&row);
 	array = session_json_with_element(array_of(old, key), element);
 	data = with_key(old, key, array);
 	session_content_check(data);
@@ -232,9 +242,9 @@ session_data_compare_and_set(const SessionToken *token, text *key,
 	Jsonb	   *old;
 	Jsonb	   *data;
 
-	if (!session_lifecycle_hold(token, &row))
+	old = hold_data(token, &row);
+	if (old == NULL)
 		return false;
-	old = session_content_of(&row);
 	if (!has_expected(value_of(old, key), expected))
 	{
 		session_activity_record(&row, GetCurrentTimestamp());

@@ -1082,7 +1082,7 @@ log_in_held(SessionRow *row, const SessionCreateOptions *options,
 	session_context_set_proven(&row->id);
 }
 
-/* Logs a user in, whatever the token is, and returns new tokens. */
+/* Logs a user in and returns new tokens.  The token may be invalid. */
 void
 session_lifecycle_login(const SessionToken *token,
 						const SessionCreateOptions *options, SessionRow *row,

@@ -56,7 +56,7 @@ extern void session_lifecycle_create(const SessionCreateOptions *options,
 									 SessionCredentials *given);
 
 /*
- * Logs a user in and returns new tokens, whatever the token (may be NULL) is.
+ * Logs a user in and returns new tokens.  The token may be invalid or NULL.
  * If the session of the token is active, and is anonymous or of this user, the
  * login goes on with it: id, created_at and data stay, and the data of the
  * options is merged into the data.  Otherwise the login creates a session, and

@@ -25,14 +25,6 @@
 #include "model/json.h"
 #include "table/policies.h"
 
-/* Returns an object with a member added, unless its value is NULL. */
-static Jsonb *
-with_known(Jsonb *object, const char *name, const text *value)
-{
-	return value == NULL ? object :
-		session_json_with_text(object, name, value);
-}
-
 /* Returns an object with a length added in seconds, rounded up. */
 static Jsonb *
 with_seconds(Jsonb *object, const char *name, int64 usecs)
@@ -45,7 +37,7 @@ with_seconds(Jsonb *object, const char *name, int64 usecs)
 static Jsonb *
 describe(const text *role, const SessionRules *rules)
 {
-	Jsonb	   *detail = with_known(session_json_empty(), "role", role);
+	Jsonb	   *detail = session_json_with_optional(session_json_empty(), "role", role);
 
 	if ((rules->says & SESSION_RULE_LIFETIME) != 0)
 		detail = with_seconds(detail, "lifetime", rules->lifetime);
@@ -79,12 +71,12 @@ session_rules_drop(text *tenant_id, const text *role)
 	if (!session_policies_clear(tenant_id, role))
 		return false;
 	session_event_administration("policy_dropped", NULL, tenant_id,
-								 with_known(session_json_empty(), "role",
-											role));
+								 session_json_with_optional(session_json_empty(), "role",
+															role));
 	return true;
 }
 
-/* Ends the sessions that exist, of a tenant or of everybody. */
+/* Ends the sessions that exist, of a tenant or of all users. */
 TimestampTz
 session_rules_end_all(text *tenant_id, const text *reason)
 {

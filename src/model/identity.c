@@ -84,14 +84,6 @@ uuid_text(const pg_uuid_t *id)
 	return cstring_to_text(DatumGetCString(out));
 }
 
-/* Adds a claim unless its value is NULL. */
-static Jsonb *
-with_optional(Jsonb *claims, const char *name, const text *value)
-{
-	return value == NULL ? claims :
-		session_json_with_text(claims, name, value);
-}
-
 /* Returns the claims with sid, sub (or uid), tid, role, lvl and amr set. */
 Jsonb *
 session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity,
@@ -102,10 +94,10 @@ session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity,
 	claims = session_json_with_text(claims, "sid",
 									is_short ? short_id(&identity->id) :
 									uuid_text(&identity->id));
-	claims = with_optional(claims, is_short ? "uid" : "sub",
-						   identity->user_id);
-	claims = with_optional(claims, "tid", identity->tenant_id);
-	claims = with_optional(claims, "role", identity->role);
+	claims = session_json_with_optional(claims, is_short ? "uid" : "sub",
+										identity->user_id);
+	claims = session_json_with_optional(claims, "tid", identity->tenant_id);
+	claims = session_json_with_optional(claims, "role", identity->role);
 	if (!is_short || identity->auth_level != 1)
 		claims = session_json_with_int(claims, "lvl", identity->auth_level);
 	if (identity->amr == NULL)

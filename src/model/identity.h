@@ -25,8 +25,8 @@ typedef struct SessionIdentity
 	text	   *role;
 	int32		auth_level;
 	text	   *amr;			/* words, see amr.h */
-	bool		lowered;		/* at most level 1 and no amr, whatever the
-								 * row says; see engine/risk.c */
+	bool		lowered;		/* has at most level 1 and no amr, even if its
+								 * row has more; see engine/risk.c */
 	TimestampTz authenticated_at;	/* SESSION_NO_TIME = not known */
 	TimestampTz expires_at;		/* deadline of the session token or the
 								 * cookie; DT_NOEND = none */

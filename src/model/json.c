@@ -82,6 +82,14 @@ session_json_with_text(Jsonb *object, const char *name, const text *value)
 	return with_value(object, name, &string);
 }
 
+/* Returns the object with a string added or replaced, unless it is NULL. */
+Jsonb *
+session_json_with_optional(Jsonb *object, const char *name, const text *value)
+{
+	return value == NULL ? object :
+		session_json_with_text(object, name, value);
+}
+
 /* Returns the object with an array of strings added or replaced. */
 Jsonb *
 session_json_with_array(Jsonb *object, const char *name, ArrayType *value)

@@ -17,6 +17,10 @@ extern Jsonb *session_json_with_text(Jsonb *object, const char *name,
 extern Jsonb *session_json_with_int(Jsonb *object, const char *name,
 									int64 value);
 
+/* As session_json_with_text, but a NULL value adds no member. */
+extern Jsonb *session_json_with_optional(Jsonb *object, const char *name,
+										 const text *value);
+
 /* The value is an array of text without NULLs. */
 extern Jsonb *session_json_with_array(Jsonb *object, const char *name,
 									  ArrayType *value);

@@ -34,6 +34,15 @@ session_policy_usecs(int64 *usecs, const Interval *interval)
 		!pg_add_s64_overflow(*usecs, interval->time, usecs);
 }
 
+/* Makes an interval of days and a rest. */
+void
+session_policy_interval(Interval *interval, int64 usecs)
+{
+	interval->month = 0;
+	interval->day = (int32) (usecs / USECS_PER_DAY);
+	interval->time = usecs % USECS_PER_DAY;
+}
+
 /* Returns the time that is a length after another. */
 static TimestampTz
 time_after(TimestampTz start, int64 length)

@@ -95,6 +95,9 @@ extern SessionBindIp session_policy_bind_ip(const SessionRules *rules,
 extern bool session_policy_bind_user_agent(const SessionRules *rules,
 										   const SessionSettings *settings);
 
+/* Makes an interval of days and a rest, which is more readable than hours. */
+extern void session_policy_interval(Interval *interval, int64 usecs);
+
 /*
  * Returns whether the session is alive, or why not.  A refreshable session is
  * alive while it can be refreshed, even after its session token has expired.

@@ -548,10 +548,9 @@ put_scope(Datum *value, char *null, const text *name)
 static void
 put_interval(Datum *value, char *null, bool says, int64 usecs)
 {
-	Interval   *interval = palloc0_object(Interval);
+	Interval   *interval = palloc_object(Interval);
 
-	interval->day = (int32) (usecs / USECS_PER_DAY);
-	interval->time = usecs % USECS_PER_DAY;
+	session_policy_interval(interval, usecs);
 	*value = IntervalPGetDatum(interval);
 	*null = says ? ' ' : 'n';
 }
@@ -619,7 +618,7 @@ session_policies_clear(const text *tenant_id, const text *role)
 	return true;
 }
 
-/* Moves valid_after of a tenant's row, or of that of everybody. */
+/* Moves valid_after in the row of a tenant, or in the row of all sessions. */
 TimestampTz
 session_policies_cut(const text *tenant_id)
 {

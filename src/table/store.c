@@ -833,15 +833,14 @@ static RowStatement end_statement = {
 	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
-/* Makes an interval of days and a rest, which is more readable than hours. */
-static Interval *
-usecs_interval(int64 usecs)
+/* Makes a parameter of a length in microseconds. */
+static Datum
+length_value(int64 usecs)
 {
-	Interval   *interval = palloc0_object(Interval);
+	Interval   *interval = palloc_object(Interval);
 
-	interval->day = (int32) (usecs / USECS_PER_DAY);
-	interval->time = usecs % USECS_PER_DAY;
-	return interval;
+	session_policy_interval(interval, usecs);
+	return IntervalPGetDatum(interval);
 }
 
 /* Makes a parameter of a time. */
@@ -903,7 +902,7 @@ column_value(const SessionRow *row, int column, bool *null)
 			return TimestampTzGetDatum(row->expires_at);
 		case COL_IDLE_TIMEOUT:
 			*null = row->idle_timeout == 0;
-			return IntervalPGetDatum(usecs_interval(row->idle_timeout));
+			return length_value(row->idle_timeout);
 		case COL_MAX_EXPIRES_AT:
 			return time_value(row->max_expires_at, null);
 		case COL_REFRESH_KEY:

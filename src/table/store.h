@@ -158,7 +158,7 @@ extern void session_store_save_end(const SessionRow *row);
 /* Returns whether a row whose purge_at has passed is dead. */
 typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
 
-/* Deletes locked rows, whatever they are, and ends no snapshot of them. */
+/* Deletes locked rows, live or not, and ends no snapshot of them. */
 extern void session_store_delete(const pg_uuid_t *ids, int count);
 
 /*
