@@ -19,11 +19,12 @@ SELECT bench.sid(n),
        expires_at
 FROM generate_series(1, :rows) n JOIN session.sessions ON id = bench.id(n);
 
-INSERT INTO bench.plpgsql_sessions
-SELECT id, sha256(bench.token(n)::bytea), user_id, tenant_id, role, auth_level, data, ip,
-       user_agent, created_at, authenticated_at, refreshed_at, last_seen_at, expires_at,
-       idle_timeout, max_expires_at, refresh_key, refresh_generation, refresh_expires_at,
-       rotated_at, revoked_at, revoked_reason, purge_at
+INSERT INTO bench.plpgsql_sessions (id, token_hash, user_id, tenant_id, auth_level, data,
+                                    ip, user_agent, created_at, authenticated_at,
+                                    last_seen_at, expires_at, purge_at)
+SELECT id, sha256(bench.token(n)::bytea), user_id, tenant_id, auth_level, data,
+       ip, user_agent, created_at, authenticated_at,
+       last_seen_at, expires_at, purge_at
 FROM generate_series(1, :rows) n JOIN session.sessions ON id = bench.id(n);
 
 VACUUM (FREEZE, ANALYZE);
