@@ -1,0 +1,46 @@
+/*
+ * Sessions, tokens and cookies for count.pl.  A single-user server reads this
+ * file: a semicolon and an empty line end a statement.
+ */
+CREATE EXTENSION session;
+
+CREATE SCHEMA perf;
+
+/* The rows of the reference: like sessions, but no change of ours moves them. */
+CREATE TABLE perf.rows (
+    id uuid PRIMARY KEY,
+    user_id text COLLATE "C",
+    data jsonb NOT NULL,
+    hash bytea NOT NULL,
+    purge_at timestamptz NOT NULL
+);
+
+CREATE INDEX ON perf.rows (user_id);
+
+INSERT INTO perf.rows
+SELECT md5(n::text)::uuid, 'user-' || n,
+       jsonb_build_object('theme', 'dark', 'cart', jsonb_build_array(n)),
+       sha256(n::text::bytea), 'infinity'
+FROM generate_series(1, 1000) AS n;
+
+SELECT session_key_rotate();
+
+/* What one call each is given. */
+CREATE TABLE perf.calls AS
+SELECT n, c.token, r.refresh_token,
+       session_cookie_encode(payload, 'compact') AS compact,
+       session_cookie_encode(payload, 'jwt') AS jwt
+FROM generate_series(1, 1000) AS n,
+     jsonb_build_object('sub', 'user-' || n, 'role', 'member',
+                        'cart', jsonb_build_array(n), 'theme', 'dark') AS payload,
+     session_create('user-' || n, '{"theme": "dark", "cart": [1]}', 'acme',
+                    ip => '192.0.2.1',
+                    user_agent => 'Mozilla/5.0 (X11; Linux x86_64)') AS c,
+     session_create('user-' || n, '{"theme": "dark", "cart": [1]}', 'acme',
+                    refreshable => true) AS r;
+
+ALTER TABLE perf.calls ADD PRIMARY KEY (n);
+
+VACUUM (FREEZE, ANALYZE);
+
+CHECKPOINT;
