@@ -83,6 +83,32 @@ test_base64url(void)
 		   "the alphabet of plain base64 is refused");
 }
 
+/* Characters are mapped eight at a time, and the rest one by one. */
+static void
+test_base64url_positions(void)
+{
+	char		chars[20];
+	char		back[sizeof(chars)];
+	uint8		bytes[SESSION_BASE64URL_BYTES(sizeof(chars))];
+	bool		same = true;
+
+	for (size_t i = 0; i < sizeof(chars); i++)
+		for (int c = 0; c < 256; c++)
+		{
+			bool		known = memchr(ALPHABET, c, strlen(ALPHABET)) != NULL;
+
+			for (size_t j = 0; j < sizeof(chars); j++)
+				chars[j] = ALPHABET[(i * 7 + j * 11) % 64];
+			chars[i] = (char) c;
+			if (session_base64url_decode(bytes, chars, sizeof(chars)) != known)
+				same = false;
+			session_base64url_encode(back, bytes, sizeof(bytes));
+			if (known && memcmp(back, chars, sizeof(chars)) != 0)
+				same = false;
+		}
+	tap_ok(same, "every character is read and written at every place, and no other");
+}
+
 /*
  * In place, the input at the end of the buffer is read before it is
  * overwritten.
@@ -377,6 +403,7 @@ int
 main(void)
 {
 	test_base64url();
+	test_base64url_positions();
 	test_base64url_in_place();
 	test_token();
 	test_refresh_token();
