@@ -255,7 +255,7 @@ session_authenticated_at(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns the claims of the bound identity, parsed once for all call sites;
+ * Returns the claims of the bound identity, made once for all call sites;
  * NULL when no identity is bound.  They are freed when another is bound.
  */
 static const Jsonb *
@@ -274,8 +274,8 @@ claims_of_identity(void)
 									   ALLOCSET_SMALL_SIZES);
 	parsed_for = 0;
 	MemoryContextReset(memory);
-	if (identity != NULL && identity->claims != NULL)
-		parsed = session_json_parse_local(text_to_cstring(identity->claims));
+	if (identity != NULL)
+		parsed = session_identity_claims(identity);
 	claims = NULL;
 	if (parsed != NULL)
 		claims = memcpy(MemoryContextAlloc(memory, VARSIZE(parsed)), parsed,

@@ -37,14 +37,15 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 
 	if (!session_lifecycle_reread(token, true, &row))
 		return NULL;
-	added = session_claims_without_reserved(session_claims_added(&row));
-	claims = session_json_merged(added, claims);
+	added = session_claims_added(&row);
+	if (added != NULL)
+		claims = session_json_merged(session_claims_without_reserved(added),
+									 claims);
 	now = session_proof_creation(&row.rules, now);
 	session_identity_of_row(&identity, &row);
 	expires = Min(session_proof_seconds(identity.expires_at),
 				  session_proof_seconds(now) + ttl);
-	claims = session_identity_write_claims(claims, &identity,
-										   SESSION_IDENTITY_PUBLIC);
+	claims = session_identity_write_claims(claims, &identity);
 	if (audience != NULL)
 		claims = session_json_with_text(claims, "aud", audience);
 	claims = session_proof_with_times(claims, now, expires);

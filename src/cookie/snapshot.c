@@ -88,35 +88,40 @@ due_time(const SessionRow *row, const SessionSnapshotTime *time)
 }
 
 /*
- * Returns the claims of a snapshot, except its times.  Snapshots go with every
- * request, so the claims are short.
+ * Returns the claims of a snapshot, except those of the claims function.
+ * Snapshots go with every request, so the claims are short.
  *
  *	sid		the session's id, base64url		tok		digest of its token
  *	uid		user, if any					tid		tenant, if any
  *	role	role, if any					lvl		auth_level, unless 1
  *	amr		its words, if any				aut		authenticated_at, if any
  *	end		deadline, if any				era		era of the server, if any
- *	pol		policies, if any
+ *	pol		policies, if any				iat		when the row was read
+ *	exp		when the snapshot is due
  */
 static Jsonb *
-snapshot_claims(Jsonb *claims, const SessionIdentity *identity, uint32 era,
-				const char *fingerprint)
+snapshot_claims(const SessionIdentity *identity, uint32 era,
+				const SessionSnapshotTime *time, TimestampTz due)
 {
-	claims = session_identity_write_claims(claims, identity,
-										   SESSION_IDENTITY_SHORT);
-	claims = session_json_with_text(claims, "tok", identity->proof);
+	JsonbParseState *claims;
+
+	session_json_begin(&claims);
+	session_identity_put_claims(&claims, identity, SESSION_IDENTITY_SHORT);
+	session_json_put_text(&claims, "tok", identity->proof);
 	if (identity->authenticated_at != SESSION_NO_TIME)
-		claims = session_json_with_int(claims, "aut",
-									   session_proof_seconds(identity->authenticated_at));
+		session_json_put_int(&claims, "aut",
+							 session_proof_seconds(identity->authenticated_at));
 	if (!TIMESTAMP_NOT_FINITE(identity->expires_at))
-		claims = session_json_with_int(claims, "end",
-									   session_proof_seconds(identity->expires_at));
+		session_json_put_int(&claims, "end",
+							 session_proof_seconds(identity->expires_at));
 	if (era != 0)
-		claims = session_json_with_int(claims, "era", era);
-	if (fingerprint[0] != '\0')
-		claims = session_json_with_text(claims, "pol",
-										cstring_to_text(fingerprint));
-	return claims;
+		session_json_put_int(&claims, "era", era);
+	if (time->policies[0] != '\0')
+		session_json_put_text(&claims, "pol",
+							  cstring_to_text(time->policies));
+	session_json_put_int(&claims, "iat", session_proof_seconds(time->read_at));
+	session_json_put_int(&claims, "exp", session_proof_seconds(due));
+	return session_json_end(&claims);
 }
 
 /* Mints a snapshot from the row of a live session. */
@@ -132,10 +137,10 @@ session_snapshot_mint_of_row(const SessionRow *row,
 	Jsonb	   *claims;
 
 	session_identity_of_row(&identity, row);
-	claims = snapshot_claims(session_claims_without_reserved(added), &identity,
-							 era, time->policies);
-	claims = session_proof_with_times(claims, time->read_at,
-									  session_proof_seconds(due_time(row, time)));
+	claims = snapshot_claims(&identity, era, time, due_time(row, time));
+	if (added != NULL)
+		claims = session_json_merged(session_claims_without_reserved(added),
+									 claims);
 	/* Fetch the signer last: the claims function may reload the ring. */
 	key = session_proof_signer(SNAPSHOT_RING, true);
 	return session_proof_encode(claims, codec, snapshot_purpose(), &key);
@@ -217,6 +222,8 @@ prove_snapshot(SessionProof *proof, const char *value, size_t len,
 	identity->proof = session_proof_text(proof, "tok");
 	snapshot->payload = proof->payload;
 	snapshot->len = proof->len;
+	snapshot->members = proof->members;
+	snapshot->count = proof->count;
 	return true;
 }
 
@@ -303,10 +310,14 @@ session_snapshot_read(const char *value, size_t len, SessionSnapshot *snapshot)
 Jsonb *
 session_snapshot_added(const SessionSnapshot *snapshot)
 {
-	Jsonb	   *claims = session_json_parse(snapshot->payload, snapshot->len);
+	int			i = 0;
 
-	return claims == NULL ? session_json_empty() :
-		session_claims_without_reserved(claims);
+	while (i < snapshot->count &&
+		   session_claims_is_reserved(snapshot->members[i].name))
+		i++;
+	if (i == snapshot->count)
+		return NULL;
+	return session_json_parse(snapshot->payload, snapshot->len);
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "model/identity.h"
 #include "model/policy.h"
 #include "table/policies.h"
+#include "wire/claims.h"
 #include "wire/codec.h"
 #include "wire/token.h"
 
@@ -35,7 +36,7 @@ extern text *session_snapshot_mint(const SessionToken *token,
 
 /*
  * Mints a snapshot from the row of a live session that was read after the
- * time.  added is the result of the claims function for it.
+ * time.  added is the result of the claims function for it, NULL = nothing.
  */
 extern text *session_snapshot_mint_of_row(const SessionRow *row,
 										  const SessionSnapshotTime *time,
@@ -60,6 +61,8 @@ typedef struct SessionSnapshot
 	bool		must_check_row; /* not due, but the row must decide */
 	const char *payload;		/* as it was signed */
 	size_t		len;
+	const SessionMember *members;	/* of the payload */
+	int			count;
 } SessionSnapshot;
 
 /*
@@ -77,7 +80,8 @@ extern bool session_snapshot_read(const char *value, size_t len,
 extern bool session_snapshot_needs_row(const SessionSnapshot *snapshot);
 
 /*
- * Returns the claims of a snapshot that the claims function had added to it.
+ * Returns claims of a snapshot, among them those that the claims function had
+ * added to it; NULL when it had added none.  Reserved ones may be among them.
  */
 extern Jsonb *session_snapshot_added(const SessionSnapshot *snapshot);
 

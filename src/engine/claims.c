@@ -20,18 +20,27 @@ static const SessionHook hook = {
 	.result = JSONBOID
 };
 
+/* The claims that only this extension sets. */
+static const char *const reserved[] = {
+	"sid", "sub", "uid", "tid", "role", "lvl", "amr", "aut", "tok", "end",
+	"era", "pol", "iat", "exp", "nbf", "jti"
+};
+
+/* Returns whether only this extension sets a claim. */
+bool
+session_claims_is_reserved(const char *name)
+{
+	for (size_t i = 0; i < lengthof(reserved); i++)
+		if (strcmp(name, reserved[i]) == 0)
+			return true;
+	return false;
+}
+
 /* Returns claims without those that only this extension sets. */
 Jsonb *
 session_claims_without_reserved(Jsonb *claims)
 {
-	static const char *const reserved[] = {
-		"sid", "sub", "uid", "tid", "role", "lvl", "amr", "aut", "tok", "end",
-		"era", "pol", "iat", "exp", "nbf", "jti"
-	};
-
-	for (size_t i = 0; i < lengthof(reserved); i++)
-		claims = session_json_without(claims, reserved[i]);
-	return claims;
+	return session_json_without(claims, reserved, lengthof(reserved));
 }
 
 /* Returns what "session.claims_function" adds for a session. */
@@ -42,10 +51,10 @@ session_claims_added(const SessionRow *row)
 	Datum		result;
 
 	if (!session_hook_is_set(&hook))
-		return session_json_empty();
+		return NULL;
 	result = session_hook_call(&hook, row, NULL, &isnull);
 	if (isnull)
-		return session_json_empty();
+		return NULL;
 	if (!JB_ROOT_IS_OBJECT(DatumGetJsonbP(result)))
 		session_hook_refuse(&hook,
 							"returned something other than an object");

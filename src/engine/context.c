@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "common/int.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -27,6 +28,7 @@
 #include "audit/actor.h"
 #include "compat.h"
 #include "engine/context.h"
+#include "wire/hex.h"
 
 /* The value of the setting, which the server keeps. */
 static char *setting;
@@ -42,21 +44,34 @@ static LocalTransactionId proven_in = InvalidLocalTransactionId;
 /*
  * Writing the value
  *
- * Numbers are decimal and end with a colon.  A text is its length as a number,
- * then its bytes; the length -1 stands for NULL.
+ * Numbers are decimal and end with a colon.  An id is its hexadecimal digits.
+ * A text is its length as a number, then its bytes; the length -1 stands for
+ * NULL.
  */
 
 static void
 put_number(StringInfo out, int64 number)
 {
-	appendStringInfo(out, INT64_FORMAT ":", number);
+	char		digits[MAXINT8LEN + 2];
+	int			len = pg_lltoa(number, digits);
+
+	/* appendStringInfo would take ten times as long. */
+	digits[len++] = ':';
+	appendBinaryStringInfo(out, digits, len);
 }
 
 static void
-put_bytes(StringInfo out, const char *bytes, int len)
+put_id(StringInfo out, const pg_uuid_t *id)
 {
-	put_number(out, len);
-	appendBinaryStringInfo(out, bytes, len);
+	static const char digits[] = "0123456789abcdef";
+	char		hex[2 * UUID_LEN];
+
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		hex[2 * i] = digits[id->data[i] >> 4];
+		hex[2 * i + 1] = digits[id->data[i] & 15];
+	}
+	appendBinaryStringInfo(out, hex, sizeof(hex));
 }
 
 static void
@@ -65,20 +80,24 @@ put_context_text(StringInfo out, const text *source)
 	if (source == NULL)
 		put_number(out, -1);
 	else
-		put_bytes(out, VARDATA_ANY(source), VARSIZE_ANY_EXHDR(source));
+	{
+		put_number(out, VARSIZE_ANY_EXHDR(source));
+		appendBinaryStringInfo(out, VARDATA_ANY(source),
+							   VARSIZE_ANY_EXHDR(source));
+	}
 }
 
 /* Returns an identity as the value of the setting. */
 static char *
 serialize_identity(const SessionIdentity *identity)
 {
+	static const pg_uuid_t none;
 	StringInfoData out;
 
 	initStringInfo(&out);
 	put_number(&out, identity->has_row);
 	put_number(&out, identity->has_id);
-	for (int i = 0; i < UUID_LEN; i++)
-		put_number(&out, identity->has_id ? identity->id.data[i] : 0);
+	put_id(&out, identity->has_id ? &identity->id : &none);
 	put_number(&out, identity->auth_level);
 	put_number(&out, identity->lowered);
 	put_number(&out, identity->authenticated_at);
@@ -110,18 +129,40 @@ typedef struct IdentityReader
 static int64
 take_number(IdentityReader *reader)
 {
-	char	   *end;
-	int64		number;
+	const char *in = reader->next;
+	bool		negative = *in == '-';
+	int64		number = 0;
 
-	errno = 0;
-	number = strtoi64(reader->next, &end, 10);
-	if (errno != 0 || end == reader->next || *end != ':')
-	{
+	in += negative;
+	if (*in == ':')
 		reader->valid = false;
+	/* The least number has no positive one, so this counts down. */
+	for (; *in >= '0' && *in <= '9'; in++)
+		if (pg_mul_s64_overflow(number, 10, &number) ||
+			pg_sub_s64_overflow(number, *in - '0', &number))
+			reader->valid = false;
+	if (*in != ':' || (!negative && number == PG_INT64_MIN))
+		reader->valid = false;
+	if (!reader->valid)
 		return 0;
+	reader->next = in + 1;
+	return negative ? number : -number;
+}
+
+static void
+take_id(IdentityReader *reader, pg_uuid_t *id)
+{
+	for (int i = 0; i < UUID_LEN; i++)
+	{
+		int			high = session_hex_digit(reader->next[0]);
+		int			low = high < 0 ? -1 : session_hex_digit(reader->next[1]);
+
+		reader->valid = low >= 0;
+		if (!reader->valid)
+			return;
+		id->data[i] = (unsigned char) (high << 4 | low);
+		reader->next += 2;
 	}
-	reader->next = end + 1;
-	return number;
 }
 
 static text *
@@ -162,8 +203,7 @@ parse_identity(const char *source)
 	reader.room = (char *) identity + MAXALIGN(sizeof(SessionIdentity));
 	identity->has_row = take_number(&reader) != 0;
 	identity->has_id = take_number(&reader) != 0;
-	for (int i = 0; i < UUID_LEN; i++)
-		identity->id.data[i] = (unsigned char) take_number(&reader);
+	take_id(&reader, &identity->id);
 	identity->auth_level = (int32) take_number(&reader);
 	identity->lowered = take_number(&reader) != 0;
 	identity->authenticated_at = take_number(&reader);
@@ -261,8 +301,12 @@ set_locally(const char *to)
 void
 session_context_bind(const SessionIdentity *identity)
 {
-	char	   *to = identity == NULL ? "" : serialize_identity(identity);
+	char	   *to;
 
+	/* Nothing is bound: the setting is empty already. */
+	if (identity == NULL && bound == NULL)
+		return;
+	to = identity == NULL ? "" : serialize_identity(identity);
 	binding = identity != NULL;
 	PG_TRY();
 	{

@@ -84,28 +84,38 @@ uuid_text(const pg_uuid_t *id)
 	return cstring_to_text(DatumGetCString(out));
 }
 
-/* Returns the claims with sid, sub (or uid), tid, role, lvl and amr set. */
-Jsonb *
-session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity,
-							  SessionIdentityForm form)
+/* Adds sid, sub (or uid), tid, role, lvl and amr to an object of claims. */
+void
+session_identity_put_claims(JsonbParseState **claims,
+							const SessionIdentity *identity,
+							SessionIdentityForm form)
 {
 	bool		is_short = form == SESSION_IDENTITY_SHORT;
 
-	claims = session_json_with_text(claims, "sid",
-									is_short ? short_id(&identity->id) :
-									uuid_text(&identity->id));
-	claims = session_json_with_optional(claims, is_short ? "uid" : "sub",
-										identity->user_id);
-	claims = session_json_with_optional(claims, "tid", identity->tenant_id);
-	claims = session_json_with_optional(claims, "role", identity->role);
+	session_json_put_text(claims, "sid", is_short ? short_id(&identity->id) :
+						  uuid_text(&identity->id));
+	session_json_put_optional(claims, is_short ? "uid" : "sub",
+							  identity->user_id);
+	session_json_put_optional(claims, "tid", identity->tenant_id);
+	session_json_put_optional(claims, "role", identity->role);
 	if (!is_short || identity->auth_level != 1)
-		claims = session_json_with_int(claims, "lvl", identity->auth_level);
-	if (identity->amr == NULL)
-		return claims;
+		session_json_put_int(claims, "lvl", identity->auth_level);
 	if (is_short)
-		return session_json_with_text(claims, "amr", identity->amr);
-	return session_json_with_array(claims, "amr",
-								   session_amr_array(identity->amr));
+		session_json_put_optional(claims, "amr", identity->amr);
+	else if (identity->amr != NULL)
+		session_json_put_array(claims, "amr",
+							   session_amr_array(identity->amr));
+}
+
+/* Returns the claims with sid, sub, tid, role, lvl and amr set. */
+Jsonb *
+session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity)
+{
+	JsonbParseState *own;
+
+	session_json_begin(&own);
+	session_identity_put_claims(&own, identity, SESSION_IDENTITY_PUBLIC);
+	return session_json_merged(claims, session_json_end(&own));
 }
 
 /* Stores claims in the identity as text in the server's encoding. */
@@ -114,4 +124,17 @@ session_identity_store_claims(SessionIdentity *identity, Jsonb *claims)
 {
 	identity->claims = cstring_to_text(JsonbToCString(NULL, &claims->root,
 													  VARSIZE(claims)));
+}
+
+/* Returns all claims of the identity; NULL when they cannot be read. */
+Jsonb *
+session_identity_claims(const SessionIdentity *identity)
+{
+	Jsonb	   *claims = session_json_empty();
+
+	if (identity->claims != NULL)
+		claims = session_json_parse_local(text_to_cstring(identity->claims));
+	if (claims == NULL || !identity->has_row)
+		return claims;
+	return session_identity_write_claims(claims, identity);
 }

@@ -32,7 +32,12 @@ typedef struct SessionIdentity
 								 * cookie; DT_NOEND = none */
 	int64		issued_at;		/* of a cookie, in seconds since 1970; the
 								 * least number = not known */
-	text	   *claims;			/* a JSON object, in the server's encoding */
+
+	/*
+	 * A JSON object, in the server's encoding: all claims of a cookie; with a
+	 * row, those that do not follow from the other fields, NULL = none.
+	 */
+	text	   *claims;
 
 	/*
 	 * What session_identity_holds() proves the identity again by.  Not
@@ -65,13 +70,23 @@ extern bool session_identity_is_of_row(const SessionIdentity *identity,
 extern bool session_identity_is_of_token(const SessionIdentity *identity,
 										 const SessionToken *token);
 
-/* Returns the claims with sid, sub (or uid), tid, role, lvl and amr set. */
-extern Jsonb *session_identity_write_claims(Jsonb *claims,
-											const SessionIdentity *identity,
-											SessionIdentityForm form);
+/* Adds sid, sub (or uid), tid, role, lvl and amr to an object of claims. */
+extern void session_identity_put_claims(JsonbParseState **claims,
+										const SessionIdentity *identity,
+										SessionIdentityForm form);
 
-/* Stores claims in the identity as text in the server's encoding. */
+/* Returns the claims with sid, sub, tid, role, lvl and amr set. */
+extern Jsonb *session_identity_write_claims(Jsonb *claims,
+											const SessionIdentity *identity);
+
+/*
+ * Stores claims in the identity as text in the server's encoding.  Those that
+ * follow from its other fields are not among them if it has a row.
+ */
 extern void session_identity_store_claims(SessionIdentity *identity,
 										  Jsonb *claims);
+
+/* Returns all claims of the identity; NULL when they cannot be read. */
+extern Jsonb *session_identity_claims(const SessionIdentity *identity);
 
 #endif							/* SESSION_MODEL_IDENTITY_H */

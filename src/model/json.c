@@ -37,30 +37,31 @@ session_json_empty(void)
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 }
 
-/* Begins an object whose only member has a name. */
+/* Begins an object. */
+void
+session_json_begin(JsonbParseState **object)
+{
+	*object = NULL;
+	pushJsonbValue(object, WJB_BEGIN_OBJECT, NULL);
+}
+
+/* Ends an object and returns it. */
+Jsonb *
+session_json_end(JsonbParseState **object)
+{
+	return JsonbValueToJsonb(pushJsonbValue(object, WJB_END_OBJECT, NULL));
+}
+
+/* Adds the name of a member, whose value comes next. */
 static void
-begin_member(JsonbParseState **state, const char *name)
+put_member_name(JsonbParseState **object, const char *name)
 {
 	JsonbValue	key;
 
 	key.type = jbvString;
 	key.val.string.val = unconstify(char *, name);
 	key.val.string.len = strlen(name);
-	pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
-	pushJsonbValue(state, WJB_KEY, &key);
-}
-
-/* Returns the object with a member added or replaced. */
-static Jsonb *
-with_value(Jsonb *object, const char *name, JsonbValue *value)
-{
-	JsonbParseState *state = NULL;
-	JsonbValue *member;
-
-	begin_member(&state, name);
-	pushJsonbValue(&state, WJB_VALUE, value);
-	member = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return session_json_merged(object, JsonbValueToJsonb(member));
+	pushJsonbValue(object, WJB_KEY, &key);
 }
 
 /* Makes a string, which points into the text. */
@@ -72,14 +73,70 @@ make_string(JsonbValue *string, const text *value)
 	string->val.string.len = VARSIZE_ANY_EXHDR(value);
 }
 
-/* Returns the object with a string added or replaced. */
-Jsonb *
-session_json_with_text(Jsonb *object, const char *name, const text *value)
+/* Adds a string to an object that is being built. */
+void
+session_json_put_text(JsonbParseState **object, const char *name,
+					  const text *value)
 {
 	JsonbValue	string;
 
 	make_string(&string, value);
-	return with_value(object, name, &string);
+	put_member_name(object, name);
+	pushJsonbValue(object, WJB_VALUE, &string);
+}
+
+/* Adds a string to an object that is being built, unless it is NULL. */
+void
+session_json_put_optional(JsonbParseState **object, const char *name,
+						  const text *value)
+{
+	if (value != NULL)
+		session_json_put_text(object, name, value);
+}
+
+/* Adds an integer to an object that is being built. */
+void
+session_json_put_int(JsonbParseState **object, const char *name, int64 value)
+{
+	JsonbValue	number;
+
+	number.type = jbvNumeric;
+	number.val.numeric = int64_to_numeric(value);
+	put_member_name(object, name);
+	pushJsonbValue(object, WJB_VALUE, &number);
+}
+
+/* Adds an array of strings to an object that is being built. */
+void
+session_json_put_array(JsonbParseState **object, const char *name,
+					   ArrayType *value)
+{
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(value, TEXTOID, -1, false, TYPALIGN_INT, &elements,
+					  NULL, &count);
+	put_member_name(object, name);
+	pushJsonbValue(object, WJB_BEGIN_ARRAY, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		JsonbValue	string;
+
+		make_string(&string, DatumGetTextPP(elements[i]));
+		pushJsonbValue(object, WJB_ELEM, &string);
+	}
+	pushJsonbValue(object, WJB_END_ARRAY, NULL);
+}
+
+/* Returns the object with a string added or replaced. */
+Jsonb *
+session_json_with_text(Jsonb *object, const char *name, const text *value)
+{
+	JsonbParseState *member;
+
+	session_json_begin(&member);
+	session_json_put_text(&member, name, value);
+	return session_json_merged(object, session_json_end(&member));
 }
 
 /* Returns the object with a string added or replaced, unless it is NULL. */
@@ -90,49 +147,49 @@ session_json_with_optional(Jsonb *object, const char *name, const text *value)
 		session_json_with_text(object, name, value);
 }
 
-/* Returns the object with an array of strings added or replaced. */
-Jsonb *
-session_json_with_array(Jsonb *object, const char *name, ArrayType *value)
-{
-	JsonbParseState *state = NULL;
-	JsonbValue *member;
-	Datum	   *elements;
-	int			count;
-
-	deconstruct_array(value, TEXTOID, -1, false, TYPALIGN_INT, &elements,
-					  NULL, &count);
-	begin_member(&state, name);
-	pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
-	for (int i = 0; i < count; i++)
-	{
-		JsonbValue	string;
-
-		make_string(&string, DatumGetTextPP(elements[i]));
-		pushJsonbValue(&state, WJB_ELEM, &string);
-	}
-	pushJsonbValue(&state, WJB_END_ARRAY, NULL);
-	member = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	return session_json_merged(object, JsonbValueToJsonb(member));
-}
-
 /* Returns the object with an integer added or replaced. */
 Jsonb *
 session_json_with_int(Jsonb *object, const char *name, int64 value)
 {
-	JsonbValue	number;
+	JsonbParseState *member;
 
-	number.type = jbvNumeric;
-	number.val.numeric = int64_to_numeric(value);
-	return with_value(object, name, &number);
+	session_json_begin(&member);
+	session_json_put_int(&member, name, value);
+	return session_json_merged(object, session_json_end(&member));
 }
 
-/* Returns the object without a member. */
-Jsonb *
-session_json_without(Jsonb *object, const char *name)
+/* Returns whether the name of a member is one of some names. */
+static bool
+is_one_of(const JsonbValue *member, const char *const *names, int count)
 {
-	return DatumGetJsonbP(DirectFunctionCall2(jsonb_delete,
-											  JsonbPGetDatum(object),
-											  CStringGetTextDatum(name)));
+	for (int i = 0; i < count; i++)
+		if (strlen(names[i]) == (size_t) member->val.string.len &&
+			memcmp(names[i], member->val.string.val,
+				   member->val.string.len) == 0)
+			return true;
+	return false;
+}
+
+/* Returns the object without the members of some names. */
+Jsonb *
+session_json_without(Jsonb *object, const char *const *names, int count)
+{
+	JsonbParseState *kept;
+	JsonbIterator *members = JsonbIteratorInit(&object->root);
+	JsonbValue	name;
+	JsonbValue	value;
+
+	session_json_begin(&kept);
+	(void) JsonbIteratorNext(&members, &name, true);
+	while (JsonbIteratorNext(&members, &name, true) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&members, &value, true);
+		if (is_one_of(&name, names, count))
+			continue;
+		pushJsonbValue(&kept, WJB_KEY, &name);
+		pushJsonbValue(&kept, WJB_VALUE, &value);
+	}
+	return session_json_end(&kept);
 }
 
 /* Returns the value of a member, NULL if there is none or no object. */

@@ -11,6 +11,25 @@
 /* Returns an object without members. */
 extern Jsonb *session_json_empty(void);
 
+/*
+ * Builds an object member by member: begin, put, end.  Of two members with one
+ * name, the later one counts.
+ */
+extern void session_json_begin(JsonbParseState **object);
+extern void session_json_put_text(JsonbParseState **object, const char *name,
+								  const text *value);
+extern void session_json_put_int(JsonbParseState **object, const char *name,
+								 int64 value);
+extern Jsonb *session_json_end(JsonbParseState **object);
+
+/* As session_json_put_text, but a NULL value adds no member. */
+extern void session_json_put_optional(JsonbParseState **object,
+									  const char *name, const text *value);
+
+/* The value is an array of text without NULLs. */
+extern void session_json_put_array(JsonbParseState **object,
+								   const char *name, ArrayType *value);
+
 /* Returns the object with a member added, or replaced if it has the name. */
 extern Jsonb *session_json_with_text(Jsonb *object, const char *name,
 									 const text *value);
@@ -21,12 +40,9 @@ extern Jsonb *session_json_with_int(Jsonb *object, const char *name,
 extern Jsonb *session_json_with_optional(Jsonb *object, const char *name,
 										 const text *value);
 
-/* The value is an array of text without NULLs. */
-extern Jsonb *session_json_with_array(Jsonb *object, const char *name,
-									  ArrayType *value);
-
-/* Returns the object without the member of a name. */
-extern Jsonb *session_json_without(Jsonb *object, const char *name);
+/* Returns the object without the members of some names. */
+extern Jsonb *session_json_without(Jsonb *object, const char *const *names,
+								   int count);
 
 /*
  * Returns the members of both objects; a name that both have keeps the value

@@ -28,15 +28,13 @@
 #include "table/policies.h"
 #include "table/store.h"
 
-/* Sets the claims of an identity with a row. */
+/* Sets the claims that the claims function added to an identity. */
 void
 session_identity_complete(SessionIdentity *identity, Jsonb *added)
 {
-	Jsonb	   *claims = session_claims_without_reserved(added);
-
-	claims = session_identity_write_claims(claims, identity,
-										   SESSION_IDENTITY_PUBLIC);
-	session_identity_store_claims(identity, claims);
+	if (added != NULL)
+		session_identity_store_claims(identity,
+									  session_claims_without_reserved(added));
 }
 
 /*

@@ -11,9 +11,8 @@
 #include "model/identity.h"
 
 /*
- * Sets the claims of an identity with a row: its own, and those that the
- * claims function added.  A claim that only this extension sets is dropped
- * from the latter.
+ * Sets the claims that the claims function added to an identity with a row;
+ * NULL = none.  A claim that only this extension sets is dropped.
  */
 extern void session_identity_complete(SessionIdentity *identity,
 									  Jsonb *added);

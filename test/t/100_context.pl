@@ -11,7 +11,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # A value of session.context that would make the user "admin".
-my $forged = '1:1:' . '0:' x 16 . '9:0:0:5:admin-1:-1:2:{}-1:';
+my $forged = '1:1:' . '0' x 32
+  . '9:0:0:9223372036854775807:0:5:admin-1:-1:-1:-1:-1:';
 
 # initdb names the superuser after the user of the operating system.
 my $superuser = getpwuid($>);
