@@ -1,7 +1,7 @@
 // Many clients of pgbouncer in transaction mode share a few server
 // connections. A client never sees the identity that another client has bound.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { before, test } from "node:test";
 import pg from "pg";
+import { batch } from "./batch.mjs";
 import { ownRoles } from "./gateway.mjs";
 import { ownDatabase } from "./support.mjs";
 
@@ -17,6 +18,10 @@ const MEMBER = "session_bouncer_member";
 const CLIENTS = 12;
 const SERVERS = 3;
 const NOBODY = 65534;
+const ENV = { PATH: `${process.env.PATH}:/usr/sbin` };
+// Named statements work since 1.21, if there is room for some.
+const [, major, minor] = execFileSync("pgbouncer", ["--version"], { env: ENV, encoding: "utf8" }).match(/(\d+)\.(\d+)/);
+const NAMED = major > 1 || minor >= 21;
 
 const db = ownDatabase("pgbouncer", finish);
 const roles = ownRoles(db, APP, [MEMBER]);
@@ -48,6 +53,7 @@ pool_mode = transaction
 default_pool_size = ${SERVERS}
 max_client_conn = 100
 query_wait_timeout = 30
+${NAMED ? "max_prepared_statements = 20" : ""}
 logfile =
 `);
 	const user = process.getuid() === 0 ? { uid: NOBODY, gid: NOBODY } : {};
@@ -55,7 +61,7 @@ logfile =
 		await chown(directory, user.uid, user.gid);
 	const child = spawn("pgbouncer", [file], {
 		stdio: ["ignore", "ignore", "pipe"],
-		env: { PATH: `${process.env.PATH}:/usr/sbin` },
+		env: ENV,
 		...user,
 	});
 	process.once("exit", () => child.kill("SIGKILL"));
@@ -291,4 +297,40 @@ test("a revoked session is refused in the next transaction, on every connection"
 			await client.query("COMMIT");
 		}
 	}));
+});
+
+// What docs/guides/requests.md shows, with unnamed statements.
+test("two statements before one Sync are one transaction, on any connection", async () => {
+	const who = { text: 'SELECT session_user_id() AS "user"' };
+	const authenticate = (token) => ({ text: "SELECT session_authenticate($1) AS known", values: [token] });
+	await Promise.all(clients.map(async (client, i) => {
+		if (i === 0)
+			return;
+		for (let n = 0; n < 100; n++) {
+			const { user, token } = users[i];
+			assert.deepEqual(await batch(client, authenticate(token), who), { rows: [[{ known: true }], [{ user }]] });
+			assert.deepEqual(await batch(client, who), { rows: [[{ user: null }]] });
+			assert.deepEqual(await batch(client, authenticate(users[0].token), who), { rows: [[{ known: false }], [{ user: null }]] });
+			assert.deepEqual(await batch(client, authenticate(token), { text: "SELECT 1 / 0" }), { rows: [[{ known: true }]], error: "22012" });
+		}
+		await assertAnonymous(client);
+	}));
+});
+
+// A named statement belongs to the server connection on which it was made, and
+// the next transaction of its client can have another one.
+test("a named statement needs max_prepared_statements, and then serves all users", async () => {
+	const outcomes = await Promise.all(clients.map(async (client, i) => {
+		const query = { name: "known", text: "SELECT session_authenticate($1) AS known", values: [users[i].token] };
+		try {
+			for (let n = 0; n < 50; n++)
+				assert.equal((await client.query(query)).rows[0].known, i !== 0);
+		} catch (error) {
+			return error.code;
+		}
+	}));
+	if (NAMED)
+		assert.deepEqual(outcomes, outcomes.map(() => undefined));
+	else
+		assert.ok(outcomes.some((code) => code === "42P05" || code === "26000"), String(outcomes));
 });

@@ -1,4 +1,4 @@
-# A request of the user ada, and a connection.
+# A request of the user ada, who has a note, a connection and the statement.
 import os
 import psycopg
 
@@ -7,5 +7,9 @@ class request:
     remote_addr = "198.51.100.7"
 
 connection = psycopg.connect("")
+page = """SELECT s.user_id, n.body
+  FROM session_validate(session_cookie_read(%s), ip => %s, user_agent => %s) AS s
+  LEFT JOIN LATERAL (SELECT body FROM note WHERE owner = s.user_id) AS n ON true"""
+connection.execute("CREATE TABLE IF NOT EXISTS note AS SELECT 'ada' AS owner, 'buy tea' AS body")
 BLOCK
-assert session == ("ada", {"cart": ["tea"]}), session
+assert rows == [("ada", "buy tea")], rows
