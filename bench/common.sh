@@ -22,14 +22,15 @@
 # the same order in all series, so that ratios of a round can be computed. A
 # comment "figure: EXPRESSION OPERATOR TARGET LABEL" names each figure that was
 # printed; the operator and the target are "-" if there is none. An expression
-# is KEY, KEY/KEY or KEY-KEY, and the label of a ratio is "WHAT / AGAINST".
+# is KEY, KEY/KEY or KEY-KEY, and the label of a ratio is "WHAT / AGAINST". A
+# comment "missing: TEXT" names what could not be measured.
 # bench/run and scripts/charts read these files.
 
 . "$(dirname "$0")/../../scripts/common.sh"
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 command="bench/${here##*/}/run${*:+ $*}"
-quick=
+quick=${quick-}
 output=
 build=
 keep=
@@ -254,6 +255,13 @@ figure() {
 	values_of "$2" >/dev/null
 	verdict "$1" "$(spread <"$work/values")" "${3-}" "${4-}"
 	echo "# figure: $2 ${3:--} ${4:--} $1" >>"$work/output"
+}
+
+# not_measured TEXT: says which part of the bench this machine cannot measure,
+# and why.
+not_measured() {
+	echo "  NOT MEASURED: $1"
+	echo "# missing: $1" >>"$work/output"
 }
 
 #
