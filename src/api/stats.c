@@ -197,9 +197,9 @@ put_shared(Line *line, SessionDatabase *database)
 	put_workers(line);
 	put_counts(line, database);
 	put_column(line, STATS_ACTIVITY_USED,
-			   Int32GetDatum(session_activity_used()));
+			   Int32GetDatum(session_uses_waiting()));
 	put_column(line, STATS_ACTIVITY_SIZE,
-			   Int32GetDatum(session_activity_room()));
+			   Int32GetDatum(session_uses_room()));
 	put_column(line, STATS_EVIDENCE_DROPPED,
 			   Int64GetDatum((int64) session_evidence_dropped()));
 	put_column(line, STATS_REVOCATION_OVERFLOWS,

@@ -372,6 +372,6 @@ session_snapshot_resolve(const char *value, size_t len,
 	if (session_snapshot_needs_row(snapshot) ||
 		must_check_row(&proof, snapshot))
 		return fill_from_row(snapshot, request);
-	session_activity_again(&identity->id, GetCurrentTimestamp());
-	return true;
+	return session_activity_again(&identity->id, GetCurrentTimestamp()) ||
+		token == NULL || fill_from_row(snapshot, request);
 }

@@ -5,15 +5,23 @@
 #ifndef SESSION_ACTIVITY_H
 #define SESSION_ACTIVITY_H
 
-#include "nodes/pg_list.h"
-
-#include "model/row.h"
+#include "model/policy.h"
+#include "shared/uses.h"
 
 /*
  * Moves last_seen_at of a row forward to the last use that shared memory
  * knows.
  */
 extern void session_activity_overlay(SessionRow *row);
+
+/*
+ * Return the status of a session at a time that was read after the row, with
+ * the last use that shared memory knows; last_seen_at of the row is moved
+ * forward to it.  session_activity_use records a use of an active session,
+ * too, as session_activity_record does.
+ */
+extern SessionStatus session_activity_status(SessionRow *row, TimestampTz now);
+extern SessionStatus session_activity_use(SessionRow *row, TimestampTz now);
 
 /*
  * Records that a live session was used now, and sets last_seen_at of the row
@@ -24,22 +32,17 @@ extern void session_activity_record(SessionRow *row, TimestampTz now);
 
 /*
  * Records another use of a session without its row, as when a snapshot is
- * believed.  Does nothing if shared memory has no use of the session yet.
+ * believed.  Returns false if only its row can be used to record it.
  */
-extern void session_activity_again(const pg_uuid_t *id, TimestampTz now);
+extern bool session_activity_again(const pg_uuid_t *id, TimestampTz now);
 
-/* A use of a session of this database that is due to be written. */
-typedef struct SessionUse
-{
-	pg_uuid_t	id;
-	TimestampTz created_at;		/* of the session */
-	TimestampTz seen_at;
-	int64		age;			/* microseconds that the row may lag behind */
-} SessionUse;
-
-/* Finds at most `limit` uses that were due at `now`; returns their number. */
-extern int	session_activity_find_due(TimestampTz now, int limit,
-									  SessionUse *uses);
+/*
+ * Finds at most `limit` uses of this database that were due at `now`; returns
+ * their number.  With `early`, finds others too when shared memory is nearly
+ * full.
+ */
+extern int	session_activity_find(TimestampTz now, bool early, int limit,
+								  SessionUse *uses);
 
 /*
  * Writes uses into their rows, skipping locked rows.  Returns the number of
@@ -47,19 +50,5 @@ extern int	session_activity_find_due(TimestampTz now, int limit,
  * before.
  */
 extern int	session_activity_write(const SessionUse *uses, int count);
-
-/* Returns the databases that have uses to be written, as a list of Oid. */
-extern List *session_activity_due(TimestampTz now);
-
-/* Return the number of entries in use, and the number there can be. */
-extern int	session_activity_used(void);
-extern int	session_activity_room(void);
-
-/* Drops the entries of a database. */
-extern void session_activity_forget(Oid database);
-
-/* Request and make this module's shared memory. */
-extern void session_activity_shmem_request(void);
-extern void session_activity_shmem_init(void);
 
 #endif							/* SESSION_ACTIVITY_H */

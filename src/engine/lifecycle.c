@@ -58,12 +58,12 @@ token_id(pg_uuid_t *id, const SessionToken *token)
  */
 
 /*
- * Reads the session of a token and returns the token's status.  The address
- * is that of the request, or NULL if the caller does not know it; a failure is
- * recorded as evidence under it.
+ * Reads the row of a token, without a look at the life of its session.  The
+ * address is that of the request, or NULL if the caller does not know it; a
+ * failure is recorded as evidence under it.
  */
-static SessionStatus
-find_session_from(const SessionToken *token, const inet *ip, SessionRow *row)
+static bool
+read_proven(const SessionToken *token, const inet *ip, SessionRow *row)
 {
 	pg_uuid_t	id;
 
@@ -71,15 +71,23 @@ find_session_from(const SessionToken *token, const inet *ip, SessionRow *row)
 	if (!session_store_read(&id, row))
 	{
 		session_evidence_failure(ip);
-		return SESSION_UNKNOWN;
+		return false;
 	}
 	if (!session_digest_matches(row, token))
 	{
 		session_evidence_guess(row, ip);
-		return SESSION_UNKNOWN;
+		return false;
 	}
-	session_activity_overlay(row);
-	return session_policy_status(row, GetCurrentTimestamp());
+	return true;
+}
+
+/* Reads the session of a token and returns the token's status. */
+static SessionStatus
+find_session_from(const SessionToken *token, const inet *ip, SessionRow *row)
+{
+	if (!read_proven(token, ip, row))
+		return SESSION_UNKNOWN;
+	return session_activity_status(row, GetCurrentTimestamp());
 }
 
 /* Reads the session of a token when the address is not known. */
@@ -87,44 +95,6 @@ static SessionStatus
 find_session(const SessionToken *token, SessionRow *row)
 {
 	return find_session_from(token, NULL, row);
-}
-
-/*
- * Returns the status of a session token for a request, and sets *risk.  Lowers
- * the level in the row if the risk says so.
- */
-static SessionStatus
-check_request(const SessionToken *token, const SessionBinding *binding,
-			  SessionRow *row, SessionRisk *risk)
-{
-	SessionStatus status = find_session_from(token, binding->ip, row);
-
-	*risk = SESSION_RISK_UNASKED;
-	if (status == SESSION_ACTIVE &&
-		!session_policy_matches_binding(row, &session_settings, binding))
-		status = SESSION_BINDING;
-	if (status == SESSION_ACTIVE)
-		*risk = session_risk_of_use(row, binding);
-	if (*risk == SESSION_RISK_REJECT)
-		status = SESSION_RISKY;
-	else if (*risk != SESSION_RISK_UNASKED)
-	{
-		/* The function may have ended the session. */
-		status = find_session_from(token, binding->ip, row);
-		session_risk_lower(row, *risk);
-	}
-	session_database_count(SESSION_COUNT_STATUS + status);
-	return status;
-}
-
-/* Returns the status of a session token and changes nothing. */
-SessionStatus
-session_lifecycle_check(const SessionToken *token,
-						const SessionBinding *binding, SessionRow *row)
-{
-	SessionRisk risk;
-
-	return check_request(token, binding, row, &risk);
 }
 
 /*
@@ -170,24 +140,95 @@ is_handed_out(const SessionRow *row)
 }
 
 /*
- * Records a use of an active session.  From now on, session_info shows the
- * session as the current one of the transaction.
+ * Returns the status of the session of a row that was just read, and records a
+ * use if it is active.
  */
-static void
-note_session_use(SessionRow *row)
+static SessionStatus
+use_session(SessionRow *row)
 {
-	if (!is_handed_out(row))
-		session_activity_record(row, GetCurrentTimestamp());
-	session_context_set_proven(&row->id);
+	TimestampTz now = GetCurrentTimestamp();
+
+	return is_handed_out(row) ? session_activity_status(row, now) :
+		session_activity_use(row, now);
 }
 
-/* Reads an active session by its token and records the use. */
+/*
+ * Returns the status of a session for a request, after asking about the risk.
+ * Sets *risk, and lowers the level in the row if the risk says so.
+ */
+static SessionStatus
+ask_risk(const SessionToken *token, const SessionBinding *binding,
+		 SessionRow *row, SessionRisk *risk)
+{
+	SessionStatus status = session_activity_status(row, GetCurrentTimestamp());
+
+	if (status == SESSION_ACTIVE)
+		*risk = session_risk_of_use(row, binding);
+	if (*risk == SESSION_RISK_REJECT)
+		return SESSION_RISKY;
+	if (*risk != SESSION_RISK_UNASKED)
+	{
+		/* The function may have ended the session. */
+		status = find_session_from(token, binding->ip, row);
+		session_risk_lower(row, *risk);
+	}
+	return status;
+}
+
+/*
+ * Returns the status of a session token for a request, and sets *risk.  Lowers
+ * the level in the row if the risk says so.  Records the use of an active
+ * session if asked to: with the look at its status, if nothing else decides.
+ */
+static SessionStatus
+check_request(const SessionToken *token, const SessionBinding *binding,
+			  bool records, SessionRow *row, SessionRisk *risk)
+{
+	SessionStatus status;
+
+	*risk = SESSION_RISK_UNASKED;
+	if (!read_proven(token, binding->ip, row))
+		status = SESSION_UNKNOWN;
+	else if (!session_policy_matches_binding(row, &session_settings, binding))
+	{
+		status = session_activity_status(row, GetCurrentTimestamp());
+		if (status == SESSION_ACTIVE)
+			status = SESSION_BINDING;
+	}
+	else if (session_risk_may_be_asked())
+	{
+		status = ask_risk(token, binding, row, risk);
+		if (records && status == SESSION_ACTIVE)
+			status = use_session(row);
+	}
+	else if (records)
+		status = use_session(row);
+	else
+		status = session_activity_status(row, GetCurrentTimestamp());
+	session_database_count(SESSION_COUNT_STATUS + status);
+	return status;
+}
+
+/* Returns the status of a session token and changes nothing. */
+SessionStatus
+session_lifecycle_check(const SessionToken *token,
+						const SessionBinding *binding, SessionRow *row)
+{
+	SessionRisk risk;
+
+	return check_request(token, binding, false, row, &risk);
+}
+
+/*
+ * Reads an active session by its token and records the use.  From now on,
+ * session_info shows the session as the current one of the transaction.
+ */
 bool
 session_lifecycle_use(const SessionToken *token, SessionRow *row)
 {
-	if (find_session(token, row) != SESSION_ACTIVE)
+	if (!read_proven(token, NULL, row) || use_session(row) != SESSION_ACTIVE)
 		return false;
-	note_session_use(row);
+	session_context_set_proven(&row->id);
 	return true;
 }
 
@@ -243,10 +284,10 @@ session_lifecycle_validate(const SessionToken *token,
 						   const SessionBinding *binding, SessionRow *row)
 {
 	SessionRisk risk;
-	SessionStatus status = check_request(token, binding, row, &risk);
+	SessionStatus status = check_request(token, binding, true, row, &risk);
 
 	if (status == SESSION_ACTIVE)
-		note_session_use(row);
+		session_context_set_proven(&row->id);
 	session_risk_note(row, binding, risk);
 	if (status == SESSION_BINDING)
 		session_evidence_mismatch(row, binding);
@@ -274,8 +315,7 @@ hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 		return false;
 	if (!session_store_lock(&row->id, row) || !session_digest_matches(row, token))
 		return false;
-	session_activity_overlay(row);
-	if (session_policy_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
+	if (session_activity_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
 		return false;
 	session_context_set_proven(&row->id);
 	return true;
@@ -338,8 +378,7 @@ session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row)
 {
 	if (!session_store_read_without_data(id, row))
 		return false;
-	session_activity_overlay(row);
-	return session_policy_status(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
+	return session_activity_status(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }
 
 /*

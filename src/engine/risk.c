@@ -115,6 +115,13 @@ session_risk_of_login(SessionRow *row)
 			 errhint("The function of \"session.risk_function\" decided so.")));
 }
 
+/* Returns whether there is a function that may be asked about a request. */
+bool
+session_risk_may_be_asked(void)
+{
+	return session_hook_is_set(&hook);
+}
+
 /* Asks the function about a request from another address. */
 SessionRisk
 session_risk_of_use(const SessionRow *row, const SessionBinding *binding)

@@ -27,6 +27,9 @@ extern const char *session_risk_name(SessionRisk risk);
  */
 extern SessionRisk session_risk_of_login(SessionRow *row);
 
+/* Returns whether there is a function that may be asked about a request. */
+extern bool session_risk_may_be_asked(void);
+
 /*
  * Asks the function about a request for an active session, if the request has
  * another address than the row.  Changes nothing.

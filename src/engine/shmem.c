@@ -17,10 +17,10 @@
 #include "storage/lwlock.h"
 
 #include "audit/evidence.h"
-#include "engine/activity.h"
 #include "engine/shmem.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
+#include "shared/uses.h"
 #include "shared/window.h"
 
 static shmem_request_hook_type earlier_request = NULL;
@@ -36,7 +36,7 @@ request_memory(void)
 	session_revocation_shmem_request();
 	session_window_shmem_request();
 	session_evidence_shmem_request();
-	session_activity_shmem_request();
+	session_uses_shmem_request();
 }
 
 /* The shmem_startup hook. */
@@ -50,7 +50,7 @@ make_memory(void)
 	session_revocation_shmem_init();
 	session_window_shmem_init();
 	session_evidence_shmem_init();
-	session_activity_shmem_init();
+	session_uses_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -85,7 +85,7 @@ session_shmem_absent(bool (*is_absent) (void))
 	 * Revocations stay, because they may belong to sessions of an extension
 	 * that was created since.  They expire.
 	 */
-	session_activity_forget(MyDatabaseId);
+	session_uses_forget(MyDatabaseId);
 	session_evidence_forget(MyDatabaseId);
 }
 
@@ -94,7 +94,7 @@ void
 session_shmem_forget(Oid database)
 {
 	session_database_forget(database);
-	session_activity_forget(database);
+	session_uses_forget(database);
 	session_revocation_forget(database);
 	session_evidence_forget(database);
 }

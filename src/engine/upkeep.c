@@ -38,7 +38,7 @@
 /*
  * How many items a step looks for at once.  Many, because looking is
  * expensive: a search for dead rows first passes the rows that earlier batches
- * deleted, until they are vacuumed, and a search for uses visits all of them.
+ * deleted, until they are vacuumed.
  */
 #define FIND 50000
 
@@ -89,6 +89,7 @@ struct SessionUpkeepStep
 
 	Size		item_size;
 	int			most;			/* items in a batch of a worker; 0 = any */
+	bool		again;			/* look until there are none */
 	bool		counts;			/* items done count against max_deleted */
 };
 
@@ -177,11 +178,16 @@ put_off_evidence(const void *item)
 	session_evidence_put_off(*(const uint64 *) item);
 }
 
-/* Finds uses of sessions in shared memory that their rows do not have yet. */
+/*
+ * Finds uses of sessions in shared memory that their rows do not have yet.  A
+ * worker, whose batches are committed one by one, writes early when shared
+ * memory is nearly full.
+ */
 static int
 find_uses(SessionUpkeep *upkeep, int limit, void *items)
 {
-	return session_activity_find_due(upkeep->result.started_at, limit, items);
+	return session_activity_find(upkeep->result.started_at,
+								 !upkeep->driver->whole, limit, items);
 }
 
 /*
@@ -268,7 +274,8 @@ static const SessionUpkeepStep steps[] = {
 		.find = find_uses,
 		.work = write_uses,
 		.item_size = sizeof(SessionUse),
-		.most = FLUSH_BATCH
+		.most = FLUSH_BATCH,
+		.again = true
 	},
 };
 
@@ -322,7 +329,8 @@ look_for_items(SessionUpkeep *upkeep)
 	 * fewer than the limit, or when none of the last ones could be done.
 	 */
 	if (backlog->items != NULL &&
-		(backlog->count < limit || !backlog->progress))
+		((backlog->count < limit && !upkeep->step->again) ||
+		 !backlog->progress))
 		return false;
 	if (backlog->items == NULL)
 		backlog->items = MemoryContextAllocHuge(upkeep->memory,

@@ -112,9 +112,9 @@ prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
 	!snapshot.should_refresh;
 
 	if (!fresh || snapshot.must_check_row || is_sensitive() ||
-		session_snapshot_needs_row(&snapshot))
+		session_snapshot_needs_row(&snapshot) ||
+		!session_activity_again(&snapshot.identity.id, GetCurrentTimestamp()))
 		return prove_by_row(request, token, identity, !fresh);
-	session_activity_again(&snapshot.identity.id, GetCurrentTimestamp());
 	*identity = snapshot.identity;
 	session_identity_complete(identity, session_snapshot_added(&snapshot));
 	return SESSION_PROVE_PROVEN;

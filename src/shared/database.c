@@ -207,6 +207,23 @@ session_database_note_all_lost_use(TimestampTz at)
 		raise_use_lost_at(&databases->entries[i], at);
 }
 
+/* Notes and counts a use in a database that gave way to one of another. */
+void
+session_database_note_dropped_use(Oid database, TimestampTz at)
+{
+	SessionDatabase *entry;
+
+	LWLockAcquire(&databases->lock->lock, LW_SHARED);
+	entry = find_database(database);
+	if (entry != NULL)
+	{
+		pg_atomic_fetch_add_u64(&entry->counts[SESSION_COUNT_ACTIVITY_DROPPED],
+								1);
+		raise_use_lost_at(entry, at);
+	}
+	LWLockRelease(&databases->lock->lock);
+}
+
 /* Returns whether every use in this database after a time is recorded. */
 bool
 session_database_has_uses_since(TimestampTz since)

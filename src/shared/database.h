@@ -116,6 +116,9 @@ extern uint64 session_database_counter_value(SessionDatabase *database,
 extern void session_database_note_lost_use(TimestampTz at);
 extern void session_database_note_all_lost_use(TimestampTz at);
 
+/* Notes and counts a use in a database that gave way to one of another. */
+extern void session_database_note_dropped_use(Oid database, TimestampTz at);
+
 /*
  * Returns whether every use of a session of this database after a time is
  * recorded, considering this run of the server only; see

@@ -109,28 +109,49 @@ session_idmap_init(SessionIdMap *map, void *memory, int entries,
 	}
 }
 
+/* Sets the slot of a key, which has been set in it. */
+static void
+place_slot(SessionIdMap *map, SessionIdSlot *slot)
+{
+	uint32		hash = hash_bytes((const unsigned char *) &slot->key,
+								  sizeof(slot->key));
+
+	slot->map = map;
+	slot->part = hash % map->nparts;
+	slot->head = map->heads + (Size) slot->part * map->part_entries +
+		hash / map->nparts % map->part_entries;
+}
+
 /* Locks the part of a session of this database, and sets the slot. */
 void
 session_idmap_lock(SessionIdMap *map, SessionIdSlot *slot,
 				   const pg_uuid_t *id, LWLockMode mode)
 {
-	uint32		hash;
-
-	slot->map = map;
 	slot->key.database = MyDatabaseId;
 	slot->key.id = *id;
-	hash = hash_bytes((const unsigned char *) &slot->key, sizeof(slot->key));
-	slot->part = hash % map->nparts;
-	slot->head = map->heads + (Size) slot->part * map->part_entries +
-		hash / map->nparts % map->part_entries;
-	LWLockAcquire(&map->locks[slot->part].lock, mode);
+	place_slot(map, slot);
+	session_idmap_lock_part(map, slot->part, mode);
+}
+
+/* Locks a part. */
+void
+session_idmap_lock_part(SessionIdMap *map, int part, LWLockMode mode)
+{
+	LWLockAcquire(&map->locks[part].lock, mode);
+}
+
+/* Unlocks a part. */
+void
+session_idmap_unlock_part(SessionIdMap *map, int part)
+{
+	LWLockRelease(&map->locks[part].lock);
 }
 
 /* Releases the lock of a slot's part. */
 void
 session_idmap_unlock(const SessionIdSlot *slot)
 {
-	LWLockRelease(&slot->map->locks[slot->part].lock);
+	session_idmap_unlock_part(slot->map, slot->part);
 }
 
 /* Returns the link that points to a key's entry, or the end of its chain. */
@@ -203,6 +224,33 @@ session_idmap_remove(const SessionIdSlot *slot)
 		unlink_entry(slot->map, slot->part, link);
 }
 
+/* Returns an entry by its number within its part. */
+void *
+session_idmap_entry(const SessionIdMap *map, int part, int n)
+{
+	return entry_at(map, part, n);
+}
+
+/* Returns the number of an entry within its part. */
+int
+session_idmap_number(const SessionIdMap *map, int part, const void *entry)
+{
+	return ((const char *) entry - (char *) entry_at(map, part, 0)) /
+		map->entry_size;
+}
+
+/* Removes an entry of a part. */
+void
+session_idmap_evict(SessionIdMap *map, int part, void *entry)
+{
+	SessionIdSlot slot;
+
+	slot.key = ((SessionIdEntry *) entry)->key;
+	place_slot(map, &slot);
+	Assert(slot.part == part);
+	session_idmap_remove(&slot);
+}
+
 /* Visits the entries of a part, and removes those that "visit" says. */
 static void
 visit_part(SessionIdMap *map, int part, SessionIdVisit visit, void *arg)
@@ -240,9 +288,9 @@ session_idmap_visit(SessionIdMap *map, LWLockMode mode, SessionIdVisit visit,
 {
 	for (int part = 0; part < map->nparts; part++)
 	{
-		LWLockAcquire(&map->locks[part].lock, mode);
+		session_idmap_lock_part(map, part, mode);
 		visit_part(map, part, visit, arg);
-		LWLockRelease(&map->locks[part].lock);
+		session_idmap_unlock_part(map, part);
 	}
 }
 

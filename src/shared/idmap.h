@@ -76,6 +76,22 @@ extern void *session_idmap_add(const SessionIdSlot *slot);
 extern void session_idmap_remove(const SessionIdSlot *slot);
 
 /*
+ * Return an entry by its number within its part, and that number.  An entry
+ * keeps it as long as it is in use.
+ */
+extern void *session_idmap_entry(const SessionIdMap *map, int part, int n);
+extern int	session_idmap_number(const SessionIdMap *map, int part,
+								 const void *entry);
+
+/* Removes an entry of a part, which is locked exclusively. */
+extern void session_idmap_evict(SessionIdMap *map, int part, void *entry);
+
+/* Lock and unlock a part. */
+extern void session_idmap_lock_part(SessionIdMap *map, int part,
+									LWLockMode mode);
+extern void session_idmap_unlock_part(SessionIdMap *map, int part);
+
+/*
  * Called for an entry; returns whether to remove it.  Only a visit with an
  * exclusive lock may remove entries.
  */

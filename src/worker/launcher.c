@@ -7,6 +7,10 @@
  *	 none from being dropped.
  * - Every "session.naptime" it looks for databases that have work.  For one
  *	 after the other, it starts a worker that does a round, and waits for it.
+ * - Requests wake it earlier when shared memory is nearly full with uses that
+ *	 a worker can write.  A start of a worker for a few uses costs more than
+ *	 the requests that noted them; therefore it is not woken again for a while
+ *	 when the last one has written few.
  * - Shared memory knows a database as soon as a backend in it uses the
  *	 library.  After a start, a worker looks at every database once, known or
  *	 not.
@@ -37,10 +41,10 @@
 #include "audit/actor.h"
 #include "audit/evidence.h"
 #include "compat.h"
-#include "engine/activity.h"
 #include "engine/shmem.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
+#include "shared/uses.h"
 #include "worker/launcher.h"
 #include "worker/round.h"
 
@@ -54,6 +58,14 @@
  */
 #define RETRY_AT_MOST USECS_PER_MINUTE
 #define REPORT_EVERY USECS_PER_HOUR
+
+/*
+ * How long it waits for the end of a nap, whatever requests want, after
+ * workers that have written no use, or fewer than FEW.
+ */
+#define WAIT_AFTER_NONE (10 * USECS_PER_SEC)
+#define WAIT_AFTER_FEW USECS_PER_SEC
+#define FEW 100
 
 /* Seconds after which the server restarts a launcher that exited. */
 #define RESTART_AFTER 1
@@ -92,7 +104,24 @@ nap_length(void)
 	return session_revocation_is_waiting() ? 1 : session_settings.naptime;
 }
 
-/* Waits until the time for a nap that began at `start` is over. */
+/* When requests can end a nap. */
+static TimestampTz heeds_at = SESSION_NO_TIME;
+
+/* Sets that, after workers have written some uses for requests. */
+static void
+heed_requests(int64 written)
+{
+	heeds_at = GetCurrentTimestamp();
+	if (written == 0)
+		heeds_at += WAIT_AFTER_NONE;
+	else if (written < FEW)
+		heeds_at += WAIT_AFTER_FEW;
+}
+
+/*
+ * Waits until the time for a nap that began at `start` is over, or until
+ * requests end it.
+ */
 static void
 nap_since(TimestampTz start)
 {
@@ -100,6 +129,9 @@ nap_since(TimestampTz start)
 	{
 		TimestampTz now = GetCurrentTimestamp();
 		TimestampTz end = start + nap_length() * USECS_PER_SEC;
+
+		if (session_uses_are_pressed())
+			end = Min(end, heeds_at);
 
 		/* A clock that was set back must not make the nap longer. */
 		if (now < start || now >= end)
@@ -343,7 +375,7 @@ databases_with_work(bool ask_all)
 	TimestampTz now = GetCurrentTimestamp();
 	MemoryContext caller = CurrentMemoryContext;
 	List	   *known = session_database_list();
-	List	   *due = list_concat_unique_oid(session_activity_due(now),
+	List	   *due = list_concat_unique_oid(session_uses_databases(now),
 											 session_evidence_due());
 	List	   *result = NIL;
 	List	   *databases;
@@ -383,6 +415,9 @@ static bool
 look_for_work(bool *ask_all)
 {
 	bool		more = false;
+	bool		pressed = session_uses_take_pressure();
+	TimestampTz start = GetCurrentTimestamp();
+	int64		written = 0;
 	bool		done;
 	ListCell   *cell;
 	List	   *wanted;
@@ -400,6 +435,8 @@ look_for_work(bool *ask_all)
 	{
 		SessionDatabase *entry = lfirst(cell);
 
+		if (entry->last.started_at >= start)
+			written += entry->last.written;
 		if (done && entry->present && entry->unfinished &&
 			list_member_oid(wanted, entry->database) &&
 			entry->last.finished_at >= entry->last.started_at &&
@@ -408,6 +445,8 @@ look_for_work(bool *ask_all)
 			entry->last.trimmed > 0)
 			more = true;
 	}
+	if (pressed)
+		heed_requests(written);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return more;
 }
@@ -422,6 +461,7 @@ run_launcher(void)
 	bool		ask_all = true;
 
 	session_revocation_begin_era();
+	session_uses_listen(SESSION_USES_LAUNCHER, true);
 	for (;;)
 	{
 		TimestampTz start = GetCurrentTimestamp();

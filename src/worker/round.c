@@ -14,6 +14,9 @@
  *	 the next round goes on.
  * - A step gets half of the time that is left, so that a long one does not
  *	 keep the others from running.
+ * - While shared memory is nearly full with uses of this database, the round
+ *	 goes on: requests wake the worker when there are uses to be written.  So
+ *	 no worker has to start for each few of them.
  */
 #include "postgres.h"
 
@@ -25,6 +28,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -36,6 +40,7 @@
 #include "engine/shmem.h"
 #include "engine/upkeep.h"
 #include "shared/database.h"
+#include "shared/uses.h"
 #include "table/keyring.h"
 #include "table/store.h"
 #include "worker/round.h"
@@ -45,6 +50,9 @@
 
 /* How long a batch may take: DROP DATABASE waits five seconds for backends. */
 #define BATCH_MS 1000
+
+/* How long a round waits for more uses to be written. */
+#define LINGER_MS 1000
 
 typedef struct Round
 {
@@ -203,6 +211,50 @@ static const SessionUpkeepDriver driver = {
 	.batch_usecs = BATCH_MS * INT64CONST(1000)
 };
 
+/* Waits a while for requests to find shared memory nearly full. */
+static bool
+wait_for_pressure(void)
+{
+	if (!session_uses_are_pressed())
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LINGER_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	return session_uses_take_pressure();
+}
+
+/*
+ * Runs the steps of every round, and again as long as shared memory gets
+ * nearly full with uses of this database.  Returns whether they have finished.
+ */
+static bool
+relieve_pressure(Round *round)
+{
+	SessionUpkeep *upkeep = &round->upkeep;
+	bool		cleans = upkeep->cleans;
+	bool		finished;
+
+	session_uses_listen(SESSION_USES_WORKER, true);
+	upkeep->cleans = false;
+	do
+	{
+		int64		written = upkeep->result.written;
+
+		finished = session_upkeep_run(upkeep);
+		if (finished && upkeep->result.written == written &&
+			session_uses_are_nearly_full())
+		{
+			/* The uses of another database fill it. */
+			session_uses_leave_pressure();
+			break;
+		}
+	} while (finished && wait_for_pressure());
+	session_uses_listen(SESSION_USES_WORKER, false);
+	upkeep->cleans = cleans;
+	return finished;
+}
+
 /* Does one round, and notes its start and its end in shared memory. */
 static void
 run_round(void)
@@ -210,7 +262,7 @@ run_round(void)
 	SessionDatabase *database = session_database_current();
 	Round		round = {.upkeep = {.driver = &driver}};
 	SessionRound *result = &round.upkeep.result;
-	bool		finished;
+	bool		finished = true;
 
 	result->started_at = GetCurrentTimestamp();
 	result->finished_at = SESSION_NO_TIME;
@@ -218,7 +270,10 @@ run_round(void)
 	round.upkeep.cleans = session_round_is_due(database, result->started_at);
 	session_database_note_round(result, true, round.cleaned_at);
 
-	finished = session_upkeep_run(&round.upkeep);
+	if (session_uses_are_nearly_full())
+		finished = relieve_pressure(&round);
+	if (finished)
+		finished = session_upkeep_run(&round.upkeep);
 
 	result->finished_at = GetCurrentTimestamp();
 	if (finished && round.upkeep.cleans)

@@ -18,8 +18,15 @@ session.cleanup_batch = 3
 session.naptime = '1d'
 session.cookie_cache_ttl = '1min'
 max_prepared_transactions = 4
+# The launcher takes the only slot, so that no worker writes uses early.
+max_worker_processes = 1
+max_logical_replication_workers = 0
 restart_after_crash = on
 });
+# Without a worker, the extension does not create the master key.
+my $key = $node->data_dir . '/session_master.key';
+append_to_file($key, 'ab' x 32 . "\n");
+chmod 0600, $key or die "chmod $key: $!";
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION session');
 
@@ -150,7 +157,7 @@ is( query(q{SELECT count(*) FILTER (WHERE s.last_seen_at > now() - interval '1 m
 is(query(q{BEGIN READ ONLY; SELECT count(v.id) FROM tok, session_validate(token) AS v; COMMIT}),
 	'40', 'a READ ONLY transaction validates sessions whose use finds no room');
 is( query(q{SELECT activity_used, activity_size, activity_dropped FROM session.stats WHERE database = current_database()}),
-	'16|16|48', 'session.stats counts the uses that were lost');
+	'16|16|24', 'session.stats counts the uses that found no room');
 my $fresh = q{SELECT count(*) FROM session.sessions WHERE last_seen_at > now() - interval '1 minute'};
 query(q{BEGIN; SELECT session_cleanup(); ROLLBACK});
 is(query($fresh), '24',
@@ -205,6 +212,7 @@ sub settle
 settle();
 my $old = rotated();
 is(late($old), '1', 'a pair that was not used is given again');
+query(q{UPDATE session.sessions SET last_seen_at = now() - interval '50 minutes' WHERE user_id LIKE 'user%'});
 query(q{BEGIN READ ONLY; SELECT count(v.id) FROM tok, session_validate(token) AS v; COMMIT});
 is(late($old), '0',
 	'a pair is not given again if a use of any session was lost since');

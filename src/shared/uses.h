@@ -1,0 +1,140 @@
+/*
+ * uses.h
+ *	  The last use of each session that is in use, in shared memory.
+ *
+ * A use is waiting while the row lacks it, and settled when the row has it.
+ * uses.c says what gives way when there is no room.
+ */
+#ifndef SESSION_USES_H
+#define SESSION_USES_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+#include "utils/uuid.h"
+
+/* Request and make the shared memory.  Without it, nothing here is called. */
+extern void session_uses_shmem_request(void);
+extern void session_uses_shmem_init(void);
+extern bool session_uses_are_shared(void);
+
+/* A use to be noted, and what the row of its session has. */
+typedef struct SessionUseNote
+{
+	const pg_uuid_t *id;
+	TimestampTz created_at;		/* of the session */
+	TimestampTz now;
+	TimestampTz row_seen_at;	/* the last use that the row has */
+	int64		age;			/* microseconds that the row may lag behind */
+	bool		needed;			/* not good enough: the use that the row has */
+	bool		standby;		/* no use can be written */
+} SessionUseNote;
+
+/*
+ * Is given the last use that is known, and returns whether to note another.
+ * Must not raise errors, as a lock is held.
+ */
+typedef bool (*SessionUsesJudge) (TimestampTz seen_at, void *arg);
+
+/* What session_uses_look has found. */
+typedef enum SessionUsesLook
+{
+	SESSION_USES_ABSENT,		/* nothing; the judge was not called */
+	SESSION_USES_GONE,			/* nothing, but there may have been a use that
+								 * is in the row by now */
+	SESSION_USES_KNOWN,			/* a use; if another was to be noted, it is */
+	SESSION_USES_TO_NOTE		/* a use; session_uses_note has to note one */
+} SessionUsesLook;
+
+/*
+ * Looks for the last use of a session and calls the judge.  One look under a
+ * shared lock, which also notes the use in all but the rare cases.
+ */
+extern SessionUsesLook session_uses_look(const SessionUseNote *note,
+										 SessionUsesJudge judge, void *arg);
+
+typedef enum SessionUsesResult
+{
+	SESSION_USES_NOTED,
+	SESSION_USES_SPARED,		/* no room, but the row is good enough */
+	SESSION_USES_NO_ROOM
+} SessionUsesResult;
+
+/* Notes a use. */
+extern SessionUsesResult session_uses_note(const SessionUseNote *note);
+
+/*
+ * Notes another use of a session without its row.  Returns false if there is
+ * no entry of the session.
+ */
+extern bool session_uses_note_again(const pg_uuid_t *id, TimestampTz now);
+
+/* A use that is to be written into its row. */
+typedef struct SessionUse
+{
+	pg_uuid_t	id;
+	TimestampTz created_at;		/* of the session */
+	TimestampTz seen_at;
+	int64		age;			/* microseconds that the row may lag behind */
+	int64		lag;			/* write it if the row lags so far behind */
+} SessionUse;
+
+/*
+ * Finds at most `limit` uses of this database that are to be written; returns
+ * their number.  They are due, or, if `early` and the table is nearly full,
+ * will be.
+ */
+extern int	session_uses_find(TimestampTz now, bool early, int limit,
+							  SessionUse *uses);
+
+/* Notes that the row has the use, since now. */
+extern void session_uses_settle(const SessionUse *use, TimestampTz now);
+
+/* Notes which use the row has, an earlier one. */
+extern void session_uses_note_row(const SessionUse *use,
+								  TimestampTz row_seen_at);
+
+/* Sets when to try to write the use again. */
+extern void session_uses_put_off(const SessionUse *use, TimestampTz until);
+extern void session_uses_take_back(const SessionUse *use, TimestampTz now);
+
+/* Removes a use, unless the session was used since. */
+extern void session_uses_remove(const SessionUse *use);
+
+/* Removes the uses of a database. */
+extern void session_uses_forget(Oid database);
+
+/*
+ * Returns the databases that have uses to be written, which are due or in a
+ * part of the table that is nearly full: a list of Oid.
+ */
+extern List *session_uses_databases(TimestampTz now);
+
+/*
+ * Pressure: a request has found a part of the table nearly full and uses in it
+ * that can be written.  It then sets the latches of the listeners.
+ */
+typedef enum SessionUsesListener
+{
+	SESSION_USES_LAUNCHER,
+	SESSION_USES_WORKER,
+	SESSION_USES_LISTENERS
+} SessionUsesListener;
+
+/* Begins and ends to have this process's latch set. */
+extern void session_uses_listen(SessionUsesListener who, bool listens);
+
+/* Returns whether there was pressure since it was last taken; takes it. */
+extern bool session_uses_are_pressed(void);
+extern bool session_uses_take_pressure(void);
+
+/* Notes pressure that another process must relieve. */
+extern void session_uses_leave_pressure(void);
+
+/* Returns whether there is pressure now, after a look at the table. */
+extern bool session_uses_are_nearly_full(void);
+
+/* Return the number of uses that are waiting, and the room for uses. */
+extern int	session_uses_waiting(void);
+extern int	session_uses_room(void);
+
+#endif							/* SESSION_USES_H */
