@@ -31,6 +31,7 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "replication/logicalworker.h"
+#include "storage/lmgr.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -121,26 +122,25 @@ cache_relation(SessionTable *table, Relation rel)
 /*
  * Opens the relation that the cache names.  Returns NULL if the cache names
  * none or turns out to be outdated: invalidations arrive with the lock, so
- * what is cached can be relied on only after that.
+ * what is cached can be relied on only after that.  Then the relation also
+ * exists, which saves looking it up in the catalog.
  */
 static Relation
 open_cached(SessionTable *table, LOCKMODE mode)
 {
-	Relation	rel;
+	Oid			relid = table->relid;
 
-	if (!OidIsValid(table->relid))
+	if (!OidIsValid(relid))
 		return NULL;
-	rel = try_relation_open(table->relid, mode);
-	if (rel != NULL && OidIsValid(table->relid))
+	LockRelationOid(relid, mode);
+	if (!OidIsValid(table->relid))
 	{
-		/* The worker may have seen the database without the extension. */
-		session_table_attach();
-		return rel;
+		UnlockRelationOid(relid, mode);
+		return NULL;
 	}
-	if (rel != NULL)
-		relation_close(rel, mode);
-	table->relid = InvalidOid;
-	return NULL;
+	/* The worker may have seen the database without the extension. */
+	session_table_attach();
+	return relation_open(relid, NoLock);
 }
 
 /* Opens a table, after checking that this library can work with it. */
