@@ -64,7 +64,6 @@ hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
 {
 	bool		ok;
 
-	ERR_clear_error();
 	if (hash->md == NULL)
 		hash->md = EVP_MD_fetch(NULL, hash->name, NULL);
 	if (digest == NULL)
