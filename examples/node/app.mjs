@@ -6,52 +6,76 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import pg from "pg";
 
-// Runs work in a transaction that has the identity of the cookie's session:
-// session_user_id() and the policies use it. The identity ends with the
-// transaction.
-export async function withSession(pool, cookie, work) {
-	const client = await pool.connect();
-	let lost;
-	try {
-		await client.query("BEGIN");
-		const { rows: [{ known }] } = await client.query(
-			"SELECT session_authenticate(session_cookie_read($1)) AS known", [cookie]);
-		const result = await work(client, known);
-		await client.query("COMMIT");
-		return result;
-	} catch (error) {
-		await client.query("ROLLBACK").catch((reason) => { lost = reason; });
-		throw error;
-	} finally {
-		client.release(lost);
+const AUTHENTICATE = {
+	name: "authenticate",
+	text: "SELECT session_authenticate(session_cookie_read($1)) AS known",
+};
+
+// Each new connection prepares the statement.
+const makePool = (connectionString) => new pg.Pool({
+	connectionString,
+	onConnect: (client) => client.query({ ...AUTHENTICATE, values: [null] }),
+});
+
+// Sends AUTHENTICATE and a named query before one Sync, so they are one
+// transaction: session_user_id() and the policies have the identity of the
+// cookie's session. It ends at the Sync.
+class AsSession extends pg.Query {
+	constructor(cookie, query) {
+		super(query);
+		this.cookie = cookie;
+	}
+
+	prepare(connection) {
+		connection.bind({ statement: AUTHENTICATE.name, values: [this.cookie] });
+		connection.describe({ type: "P" });
+		connection.execute({});
+		super.prepare(connection);
 	}
 }
 
-const lines = async (client, sql, ...values) =>
-	(await client.query(sql, values)).rows.map((row) => row.line);
+// Runs a query as the session of the cookie, in one round trip. Returns its
+// rows, and whether there is a session; without one it runs anonymously.
+async function asSession(pool, cookie, query) {
+	const [{ rows: [{ known }] }, { rows }] = await pool.query(new AsSession(cookie, query));
+	return { known, rows };
+}
+
+const lines = ({ rows }) => rows.map((row) => row.line);
 
 // The routes. Each returns the rows to answer with, or a status.
 const routes = {
-	async "POST /login"(client, { body, cookie, address, agent, answer }) {
-		const { rows: [{ token }] } = await client.query(
-			"SELECT log_in($1, $2, $3, $4, $5) AS token",
-			[body.name, body.password, cookie, address, agent]);
-		if (token === null)
+	async "POST /login"(pool, { body, cookie, address, agent, answer }) {
+		const cookies = lines(await pool.query({
+			name: "log in",
+			text: `SELECT session_cookie_header(token) AS line
+				FROM log_in($1, $2, $3, $4, $5) AS token WHERE token IS NOT NULL`,
+			values: [body.name, body.password, cookie, address, agent],
+		}));
+		if (cookies.length === 0)
 			return 401;
-		answer.setHeader("Set-Cookie", await lines(client, "SELECT session_cookie_header($1) AS line", token));
+		answer.setHeader("Set-Cookie", cookies);
 		return 204;
 	},
-	async "POST /logout"(client, { cookie, answer }) {
-		await client.query("SELECT session_revoke_mine(session_id())");
-		answer.setHeader("Set-Cookie", await lines(client, "SELECT session_cookie_clear(NULL, $1) AS line", cookie));
+	async "POST /logout"(pool, { cookie, answer }) {
+		await asSession(pool, cookie, { name: "log out", text: "SELECT session_revoke_mine(session_id())" });
+		answer.setHeader("Set-Cookie", lines(await pool.query(
+			"SELECT session_cookie_clear(NULL, $1) AS line", [cookie])));
 		return 204;
 	},
-	async "GET /notes"(client, { known }) {
-		return known ? (await client.query("SELECT id, body FROM api.note ORDER BY id")).rows : 401;
+	async "GET /notes"(pool, { cookie }) {
+		const { known, rows } = await asSession(pool, cookie, {
+			name: "notes", text: "SELECT id, body FROM api.note ORDER BY id" });
+		return known ? rows : 401;
 	},
-	async "POST /notes"(client, { known, body }) {
-		return known ? (await client.query(
-			"INSERT INTO api.note (body) VALUES ($1) RETURNING id, body", [body.body])).rows : 401;
+	async "POST /notes"(pool, { cookie, body }) {
+		const { known, rows } = await asSession(pool, cookie, {
+			name: "add note",
+			text: `INSERT INTO api.note (body) SELECT $1::text WHERE session_id() IS NOT NULL
+				RETURNING id, body`,
+			values: [body.body],
+		});
+		return known ? rows : 401;
 	},
 };
 
@@ -67,7 +91,7 @@ async function read(request) {
 	}
 }
 
-export function makeApp(pool) {
+function makeApp(pool) {
 	return createServer(async (request, answer) => {
 		let result = 500;
 		try {
@@ -76,8 +100,8 @@ export function makeApp(pool) {
 			const { cookie, "user-agent": agent } = request.headers;
 			// Behind a proxy: the header that it sets, request.headers["x-forwarded-for"].
 			const address = request.socket.remoteAddress;
-			result = !route ? 404 : !body ? 400 : await withSession(pool, cookie,
-				(client, known) => route(client, { known, body, cookie, address, agent, answer }));
+			result = !route ? 404 : !body ? 400 :
+				await route(pool, { body, cookie, address, agent, answer });
 		} catch (error) {
 			console.error(error);
 			answer.removeHeader("Set-Cookie");
@@ -88,7 +112,7 @@ export function makeApp(pool) {
 	});
 }
 
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
+const pool = makePool(process.env.DATABASE_URL);
 pool.on("error", console.error);
 const server = makeApp(pool).listen(process.env.PORT ?? 0, "127.0.0.1");
 await once(server, "listening");

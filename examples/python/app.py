@@ -33,51 +33,57 @@ class Pool:
             self.free.put(None if connection is None or connection.closed else connection)
 
 
-@contextmanager
-def session(pool, cookie):
-    """A transaction with the identity of the cookie's session.
+def as_session(pool, cookie, sql, *values):
+    """Runs a query as the session of the cookie, in one round trip.
 
-    session_user_id() and the policies use it. The identity ends with the transaction.
+    Returns its rows, and whether there is a session; without one it runs
+    anonymously. Both statements are sent before one Sync, so they are one
+    transaction: session_user_id() and the policies have the identity. It ends at
+    the Sync.
     """
-    with pool.connection() as connection, connection.transaction():
-        known, = connection.execute(
-            "SELECT session_authenticate(session_cookie_read(%s))", [cookie]).fetchone()
-        yield connection, known
+    with pool.connection() as connection:
+        with connection.pipeline():
+            known = connection.execute(
+                "SELECT session_authenticate(session_cookie_read(%s))", [cookie], prepare=True)
+            result = connection.execute(sql, values, prepare=True)
+        return known.fetchone()[0], result.fetchall()
 
 
-def lines(connection, sql, *values):
-    return [line for line, in connection.execute(sql, values)]
+def lines(pool, sql, *values):
+    with pool.connection() as connection:
+        return [line for line, in connection.execute(sql, values, prepare=True)]
 
 
 # The routes. Each returns a status, the content of the answer, and cookies. The
 # origin is the header Cookie, the address and the user agent of the request.
 
-def log_in(connection, known, body, origin):
-    token, = connection.execute(
-        "SELECT log_in(%s, %s, %s, %s, %s)",
-        [body.get("name"), body.get("password"), *origin]).fetchone()
-    if token is None:
-        return 401, None, []
-    return 204, None, lines(connection, "SELECT session_cookie_header(%s)", token)
+def log_in(pool, body, origin):
+    cookies = lines(
+        pool, """SELECT session_cookie_header(token)
+                 FROM log_in(%s, %s, %s, %s, %s) AS token WHERE token IS NOT NULL""",
+        body.get("name"), body.get("password"), *origin)
+    return 204 if cookies else 401, None, cookies
 
 
-def log_out(connection, known, body, origin):
-    connection.execute("SELECT session_revoke_mine(session_id())")
-    return 204, None, lines(connection, "SELECT session_cookie_clear(NULL, %s)", origin[0])
+def log_out(pool, body, origin):
+    as_session(pool, origin[0], "SELECT session_revoke_mine(session_id())")
+    return 204, None, lines(pool, "SELECT session_cookie_clear(NULL, %s)", origin[0])
 
 
-def list_notes(connection, known, body, origin):
+def list_notes(pool, body, origin):
+    known, rows = as_session(pool, origin[0], "SELECT id, body FROM api.note ORDER BY id")
     if not known:
         return 401, None, []
-    rows = connection.execute("SELECT id, body FROM api.note ORDER BY id")
     return 200, [{"id": id, "body": text} for id, text in rows], []
 
 
-def add_note(connection, known, body, origin):
+def add_note(pool, body, origin):
+    known, rows = as_session(
+        pool, origin[0], """INSERT INTO api.note (body)
+                            SELECT %s::text WHERE session_id() IS NOT NULL
+                            RETURNING id, body""", body.get("body"))
     if not known:
         return 401, None, []
-    rows = connection.execute(
-        "INSERT INTO api.note (body) VALUES (%s) RETURNING id, body", [body.get("body")])
     return 200, [{"id": id, "body": text} for id, text in rows], []
 
 
@@ -110,8 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         origin = (self.headers.get("Cookie"), self.client_address[0],
                   self.headers.get("User-Agent"))
         try:
-            with session(self.server.pool, origin[0]) as (connection, known):
-                return route(connection, known, body, origin)
+            return route(self.server.pool, body, origin)
         except psycopg.Error as error:
             self.log_error("%s", error)
             return 500, None, []
