@@ -527,7 +527,8 @@ CREATE FUNCTION session.session_stats(
     OUT round_written pg_catalog.int8,
     OUT round_deleted pg_catalog.int8,
     OUT round_evidence pg_catalog.int8,
-    OUT round_trimmed pg_catalog.int8)
+    OUT round_trimmed pg_catalog.int8,
+    OUT round_rested pg_catalog.interval)
 RETURNS SETOF pg_catalog.record
 ROWS 10
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -546,7 +547,7 @@ CREATE VIEW session.stats AS
            snapshots_checked, activity_used, activity_size, activity_dropped,
            evidence_dropped, revocation_overflows, rounds, round_errors,
            round_started_at, round_duration, round_written, round_deleted,
-           round_evidence, round_trimmed
+           round_evidence, round_trimmed, round_rested
     FROM session.session_stats();
 
 REVOKE ALL ON TABLE session.stats FROM PUBLIC;
@@ -630,6 +631,8 @@ COMMENT ON COLUMN session.stats.round_evidence IS
 'Number of events that the last round wrote from evidence.';
 COMMENT ON COLUMN session.stats.round_trimmed IS
 'Number of rows of the denylist, events and origins that the last round deleted.';
+COMMENT ON COLUMN session.stats.round_rested IS
+'How much of the duration of the last round the worker rested between deletions, as session.cleanup_pace says; NULL while the round runs, or if its worker died.';
 
 /*
  * The types that functions return.

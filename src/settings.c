@@ -49,6 +49,7 @@ SessionSettings session_settings = {
 	.naptime = 10,
 	.cleanup_interval = HOUR,
 	.cleanup_batch = 1000,
+	.cleanup_pace = 0.75,
 	.revoked_retention = DAY,
 	.redact_log = true,
 	.event_retention = 30 * DAY,
@@ -416,6 +417,15 @@ define_upkeep(void)
 	define_int("session.cleanup_batch", &s->cleanup_batch, 1, 1000000, 0,
 			   "Sets how many dead sessions are deleted at a time.",
 			   NULL);
+	DefineCustomRealVariable("session.cleanup_pace",
+							 "Sets how long the worker rests after it has "
+							 "deleted rows, as a multiple of the time that "
+							 "took.",
+							 "With 1 it works half of the time.  If set to "
+							 "zero, it does not rest.  session_cleanup() "
+							 "never rests.",
+							 &s->cleanup_pace, s->cleanup_pace, 0, 100,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	define_int("session.revoked_retention", &s->revoked_retention,
 			   0, INT_MAX, GUC_UNIT_S,
 			   "Sets how long the row of a revoked session is kept.",

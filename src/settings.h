@@ -105,6 +105,7 @@ typedef struct SessionSettings
 	int			naptime;
 	int			cleanup_interval;
 	int			cleanup_batch;
+	double		cleanup_pace;	/* rest for each time of work */
 	int			revoked_retention;
 
 	bool		redact_log;

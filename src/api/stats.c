@@ -73,6 +73,7 @@ enum
 	STATS_ROUND_DELETED,
 	STATS_ROUND_EVIDENCE,
 	STATS_ROUND_TRIMMED,
+	STATS_ROUND_RESTED,
 	STATS_COLUMNS
 };
 
@@ -170,12 +171,20 @@ put_counts(Line *line, SessionDatabase *database)
 				   Int64GetDatum((int64) session_database_counter_value(database, i)));
 }
 
+/* Sets a column to a length of time in microseconds. */
+static void
+put_length(Line *line, int column, int64 usecs)
+{
+	Interval   *length = palloc0_object(Interval);
+
+	length->time = usecs;
+	put_column(line, column, IntervalPGetDatum(length));
+}
+
 /* Sets the columns about the last round of upkeep. */
 static void
 put_round(Line *line, const SessionRound *round)
 {
-	Interval   *took;
-
 	if (round->started_at == SESSION_NO_TIME)
 		return;
 	put_column(line, STATS_ROUND_STARTED_AT, TimestampTzGetDatum(round->started_at));
@@ -185,9 +194,8 @@ put_round(Line *line, const SessionRound *round)
 	put_column(line, STATS_ROUND_TRIMMED, Int64GetDatum(round->trimmed));
 	if (round->finished_at < round->started_at)
 		return;
-	took = palloc0(sizeof(Interval));
-	took->time = round->finished_at - round->started_at;
-	put_column(line, STATS_ROUND_DURATION, IntervalPGetDatum(took));
+	put_length(line, STATS_ROUND_DURATION, round->finished_at - round->started_at);
+	put_length(line, STATS_ROUND_RESTED, round->rested);
 }
 
 /* Sets the columns that come from shared memory. */

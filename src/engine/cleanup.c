@@ -9,6 +9,8 @@
  * - An error rolls back its batch and becomes a WARNING.  A cancelled query
  *	 and a serialization failure stay errors: the caller must stop, or repeat
  *	 the transaction.
+ * - There are no rests, whatever "session.cleanup_pace" is: the caller holds
+ *	 the locks.
  */
 #include "postgres.h"
 
@@ -100,9 +102,17 @@ cleanup_may_go_on(SessionUpkeep *upkeep)
 	return true;
 }
 
+/* Nor is there one for a batch. */
+static int64
+cleanup_batch_usecs(const SessionUpkeep *upkeep)
+{
+	return 0;
+}
+
 static const SessionUpkeepDriver driver = {
 	.attempt = attempt_in_savepoint,
 	.may_go_on = cleanup_may_go_on,
+	.batch_usecs = cleanup_batch_usecs,
 	.whole = true
 };
 

@@ -38,9 +38,12 @@
 /*
  * How many items a step looks for at once.  Many, because looking is
  * expensive: a search for dead rows first passes the rows that earlier batches
- * deleted, until they are vacuumed.
+ * deleted, until they are vacuumed.  The worker looks for fewer dead rows at
+ * first, so that a search is as short as a batch.  It looks for more when
+ * searches become slow.
  */
 #define FIND 50000
+#define FIND_FIRST 2000
 
 /*
  * After so many failures in a row, the rest of a step is left to the next run.
@@ -286,6 +289,13 @@ session_upkeep_step(const SessionUpkeep *upkeep)
 	return upkeep->step->name;
 }
 
+/* Returns whether the step under way deletes what is over. */
+bool
+session_upkeep_cleans(const SessionUpkeep *upkeep)
+{
+	return upkeep->step->cleans;
+}
+
 /* Returns what pg_stat_activity shows for the step under way. */
 const char *
 session_upkeep_activity(const SessionUpkeep *upkeep)
@@ -317,25 +327,47 @@ batch_size(const SessionUpkeep *upkeep)
 	return size;
 }
 
+/* Prepares the first search of a step. */
+static void
+begin_backlog(SessionUpkeep *upkeep)
+{
+	SessionBacklog *backlog = &upkeep->backlog;
+	bool		brief = upkeep->step->cleans && !upkeep->driver->whole;
+
+	backlog->limit = brief ? FIND_FIRST : FIND;
+	backlog->items = MemoryContextAllocHuge(upkeep->memory,
+											FIND * upkeep->step->item_size);
+}
+
+/*
+ * Searches for twice as many items from now on, if a search takes longer than
+ * half of the work on what the one before has found.
+ */
+static void
+adapt_search(SessionBacklog *backlog, int64 took)
+{
+	if (backlog->worked > 0 && took > backlog->worked / 2)
+		backlog->limit = Min(backlog->limit * 2, FIND);
+	backlog->worked = 0;
+}
+
 /* Looks for items; returns whether there are any. */
 static bool
 look_for_items(SessionUpkeep *upkeep)
 {
 	SessionBacklog *backlog = &upkeep->backlog;
-	int			limit = Max(FIND, session_settings.cleanup_batch);
 
 	/*
 	 * Items that could not be done are found again.  Stop when there were
 	 * fewer than the limit, or when none of the last ones could be done.
 	 */
-	if (backlog->items != NULL &&
-		((backlog->count < limit && !upkeep->step->again) ||
-		 !backlog->progress))
-		return false;
 	if (backlog->items == NULL)
-		backlog->items = MemoryContextAllocHuge(upkeep->memory,
-												limit * upkeep->step->item_size);
-	backlog->count = upkeep->step->find(upkeep, limit, backlog->items);
+		begin_backlog(upkeep);
+	else if ((backlog->count < backlog->sought && !upkeep->step->again) ||
+			 !backlog->progress)
+		return false;
+	backlog->sought = backlog->limit;
+	backlog->count = upkeep->step->find(upkeep, backlog->sought, backlog->items);
 	backlog->next = 0;
 	backlog->progress = false;
 	return backlog->count > 0;
@@ -370,7 +402,7 @@ do_batch(SessionUpkeep *upkeep)
 	int			batch = session_settings.cleanup_batch;
 	SessionBudget budget;
 
-	session_budget_begin(&budget, upkeep->driver->batch_usecs, batch);
+	session_budget_begin(&budget, upkeep->driver->batch_usecs(upkeep), batch);
 	if (step->check != NULL)
 		step->check();
 	else if (step->trim != NULL)
@@ -474,6 +506,23 @@ try_batch(SessionUpkeep *upkeep)
 	return upkeep->more && !upkeep->stopped;
 }
 
+/* Does the next batch and times it; returns what try_batch returns. */
+static bool
+time_batch(SessionUpkeep *upkeep)
+{
+	TimestampTz begin = GetCurrentTimestamp();
+	bool		more = try_batch(upkeep);
+	int64		took = GetCurrentTimestamp() - begin;
+
+	/* A clock that was set back measures nothing. */
+	upkeep->took = Max(took, 0);
+	if (upkeep->size > 0)
+		upkeep->backlog.worked += upkeep->took;
+	else
+		adapt_search(&upkeep->backlog, upkeep->took);
+	return more;
+}
+
 /* Runs a step; returns whether it has finished. */
 static bool
 run_step(SessionUpkeep *upkeep)
@@ -481,7 +530,7 @@ run_step(SessionUpkeep *upkeep)
 	int64		errors = upkeep->result.errors;
 	bool		finished = true;
 
-	while (finished && try_batch(upkeep))
+	while (finished && time_batch(upkeep))
 		finished = upkeep->driver->may_go_on(upkeep);
 	if (upkeep->result.errors > errors)
 		upkeep->failed = lappend(upkeep->failed,

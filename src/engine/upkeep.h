@@ -24,10 +24,15 @@ typedef struct SessionUpkeepDriver
 	int			(*attempt) (SessionUpkeep *upkeep,
 							void (*work) (SessionUpkeep *upkeep));
 
-	/* Returns whether there is time for another batch of the step. */
+	/*
+	 * Called after a batch, which took upkeep->took.  Returns whether there
+	 * is time for another one of the step.
+	 */
 	bool		(*may_go_on) (SessionUpkeep *upkeep);
 
-	int64		batch_usecs;	/* how long a batch may take; 0 = no limit */
+	/* Returns how many microseconds a batch may take; 0 = no limit. */
+	int64		(*batch_usecs) (const SessionUpkeep *upkeep);
+
 	bool		whole;			/* a batch takes all items that were found */
 } SessionUpkeepDriver;
 
@@ -37,6 +42,9 @@ typedef struct SessionBacklog
 	char	   *items;			/* NULL = the step has not looked yet */
 	int			count;
 	int			next;			/* index of the first that is not done */
+	int			limit;			/* how many the next search looks for */
+	int			sought;			/* how many the last search looked for */
+	int64		worked;			/* microseconds, since the last search */
 	int			size;			/* largest batch; 0 = no limit */
 	bool		progress;		/* some were done since the step looked */
 	int			failures;		/* in a row: failed and put off */
@@ -60,6 +68,7 @@ struct SessionUpkeep
 	const SessionUpkeepStep *step;	/* the step under way */
 	SessionBacklog backlog;		/* of that step */
 	int			size;			/* of the batch under way; 0 = it looks */
+	int64		took;			/* microseconds of the last batch */
 	bool		putting_off;	/* the batch only puts off a failed item */
 	bool		more;			/* the step may have more to do */
 	bool		left_over;		/* something is left for the next run */
@@ -72,6 +81,9 @@ struct SessionUpkeep
  */
 extern const char *session_upkeep_step(const SessionUpkeep *upkeep);
 extern const char *session_upkeep_activity(const SessionUpkeep *upkeep);
+
+/* Returns whether the step under way deletes what is over. */
+extern bool session_upkeep_cleans(const SessionUpkeep *upkeep);
 
 /*
  * Returns whether the driver should report an error of the batch under way.

@@ -42,6 +42,7 @@ typedef struct SessionRound
 	int64		evidence;		/* queued events that were written */
 	int64		trimmed;		/* denylist entries and events deleted */
 	int64		errors;			/* batches that failed */
+	int64		rested;			/* microseconds between deletions */
 } SessionRound;
 
 /* Most tables of a database that are remembered as warned about. */

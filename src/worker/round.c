@@ -13,10 +13,12 @@
  *	 also ends after ten seconds, so that the other databases get their turn;
  *	 the next round goes on.
  * - A step gets half of the time that is left, so that a long one does not
- *	 keep the others from running.
+ *	 keep the others from running.  Rests count as time.
  * - While shared memory is nearly full with uses of this database, the round
  *	 goes on: requests wake the worker when there are uses to be written.  So
  *	 no worker has to start for each few of them.
+ * - Between deletions the worker rests, as "session.cleanup_pace" says.  It
+ *	 holds no transaction and no lock then.
  */
 #include "postgres.h"
 
@@ -53,6 +55,15 @@
 
 /* How long a round waits for more uses to be written. */
 #define LINGER_MS 1000
+/*
+ * How long a batch of deletions may take when the worker rests between them.
+ * Short, because a request may wait for the processor that long.
+ */
+#define PACED_BATCH_MS 5
+
+/* Shorter rests are saved up.  In longer ones the worker looks around. */
+#define SHORTEST_REST_MS 1
+#define LONGEST_NAP_MS 100
 
 typedef struct Round
 {
@@ -62,6 +73,7 @@ typedef struct Round
 	bool		absent;			/* the database does not have the extension */
 	const SessionUpkeepStep *step;	/* the step that step_ends_at is for */
 	TimestampTz step_ends_at;
+	int64		owed;			/* microseconds to rest; negative = too long */
 } Round;
 
 /*
@@ -172,6 +184,105 @@ attempt_in_transaction(SessionUpkeep *upkeep, void (*work) (SessionUpkeep *upkee
 	return code;
 }
 
+/*
+ * Rests
+ *
+ * The worker rests between deletions, outside a transaction, in proportion to
+ * the time that they took.  Writing activity and evidence is never followed by
+ * a rest, because requests wait for room in shared memory.
+ */
+
+/* Handles signals that have arrived. */
+static void
+serve_round_signals(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/*
+ * Returns, in a transaction of its own, whether a command needs the database.
+ */
+static bool
+must_yield(void)
+{
+	bool		yields;
+
+	StartTransactionCommand();
+	yields = !session_round_may_begin(MyDatabaseId);
+	CommitTransactionCommand();
+	return yields;
+}
+
+/*
+ * Sleeps until a signal arrives, at most for some time, and counts that as
+ * rest.  Returns the time.
+ */
+static TimestampTz
+nap(Round *round, TimestampTz now, int64 usecs)
+{
+	TimestampTz end;
+	int64		slept;
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 (usecs + 999) / 1000, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	serve_round_signals();
+	end = GetCurrentTimestamp();
+	slept = Max(end - now, 0);
+	round->owed -= slept;
+	round->upkeep.result.rested += slept;
+	return end;
+}
+
+/*
+ * Rests for what is owed.  Ends sooner when the setting changes, the time of
+ * the step is over, uses have to be written, or a command needs the database.
+ */
+static void
+rest(Round *round)
+{
+	double		pace = session_settings.cleanup_pace;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (round->owed < SHORTEST_REST_MS * INT64CONST(1000))
+		return;
+	pgstat_report_activity(STATE_IDLE, NULL);
+	while (round->owed > 0 && now < round->step_ends_at)
+	{
+		int64		usecs = Min(round->owed, LONGEST_NAP_MS * INT64CONST(1000));
+
+		now = nap(round, now, usecs);
+		if (session_settings.cleanup_pace != pace || session_uses_are_pressed())
+			round->owed = 0;
+		else if (usecs == LONGEST_NAP_MS * INT64CONST(1000) && must_yield())
+			return;
+	}
+}
+
+/* Rests after a batch of deletions, as long as "session.cleanup_pace" says. */
+static void
+rest_after_batch(Round *round)
+{
+	if (!session_upkeep_cleans(&round->upkeep) || round->upkeep.stopped)
+		return;
+	round->owed += (int64) (round->upkeep.took * session_settings.cleanup_pace);
+	rest(round);
+}
+
+/* Returns how long a batch may take. */
+static int64
+round_batch_usecs(const SessionUpkeep *upkeep)
+{
+	if (session_upkeep_cleans(upkeep) && session_settings.cleanup_pace > 0)
+		return PACED_BATCH_MS * INT64CONST(1000);
+	return BATCH_MS * INT64CONST(1000);
+}
+
 /* Returns whether it is time for a database to be cleaned. */
 bool
 session_round_is_due(const SessionDatabase *database, TimestampTz now)
@@ -184,8 +295,8 @@ session_round_is_due(const SessionDatabase *database, TimestampTz now)
 }
 
 /*
- * Returns whether the step and the round have time left.  A clock that was set
- * back ends the round.
+ * Rests if that is due, and returns whether the step and the round have time
+ * left.  A clock that was set back ends the round.
  */
 static bool
 round_may_go_on(SessionUpkeep *upkeep)
@@ -194,7 +305,7 @@ round_may_go_on(SessionUpkeep *upkeep)
 	TimestampTz begin = upkeep->result.started_at;
 	TimestampTz now = GetCurrentTimestamp();
 
-	CHECK_FOR_INTERRUPTS();
+	serve_round_signals();
 	if (round->step != upkeep->step)
 	{
 		int64		left = begin + TURN_MS * INT64CONST(1000) - now;
@@ -202,13 +313,15 @@ round_may_go_on(SessionUpkeep *upkeep)
 		round->step = upkeep->step;
 		round->step_ends_at = now + left / 2;
 	}
+	rest_after_batch(round);
+	now = GetCurrentTimestamp();
 	return now >= begin && now < round->step_ends_at;
 }
 
 static const SessionUpkeepDriver driver = {
 	.attempt = attempt_in_transaction,
 	.may_go_on = round_may_go_on,
-	.batch_usecs = BATCH_MS * INT64CONST(1000)
+	.batch_usecs = round_batch_usecs
 };
 
 /* Waits a while for requests to find shared memory nearly full. */

@@ -108,7 +108,8 @@ my %form = (
 	master_key => 'master_key_ok',
 	workers => 'workers_ok',
 	round_started_at => 'round_started_at_seconds',
-	round_duration => 'round_duration_seconds');
+	round_duration => 'round_duration_seconds',
+	round_rested => 'round_rested_seconds');
 my @columns = split /\n/, $node->safe_psql(
 	'postgres', q{
 	SELECT attname FROM pg_attribute WHERE attrelid = 'session.stats'::regclass
