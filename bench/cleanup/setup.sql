@@ -17,10 +17,13 @@ SELECT gen_random_uuid(), sha256(n::text::bytea), 'other' || n, 1, '{"theme": "d
 FROM generate_series(:live + 1, :rows) AS n;
 VACUUM (FREEZE, ANALYZE);
 
--- A plain loop that deletes old rows in batches.
-CREATE PROCEDURE plain_cleanup() LANGUAGE plpgsql AS $$
+-- A plain loop that deletes old rows in batches for some seconds.
+CREATE PROCEDURE plain_cleanup(seconds float8, OUT rows_per_second float8) LANGUAGE plpgsql AS $$
 DECLARE
+    began timestamptz = clock_timestamp();
+    took float8;
     deleted bigint;
+    total bigint = 0;
 BEGIN
     LOOP
         DELETE FROM session.sessions
@@ -28,6 +31,9 @@ BEGIN
                        ORDER BY purge_at LIMIT 1000 FOR UPDATE SKIP LOCKED);
         GET DIAGNOSTICS deleted = ROW_COUNT;
         COMMIT;
-        EXIT WHEN deleted = 0;
+        total = total + deleted;
+        took = extract(epoch FROM clock_timestamp() - began);
+        EXIT WHEN deleted = 0 OR took >= seconds;
     END LOOP;
+    rows_per_second = total / took;
 END $$;
