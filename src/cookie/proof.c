@@ -75,6 +75,7 @@ codec_key(const SessionKey *key, bool derive)
 		.kid = key->kid,
 		.secret = key->secret,
 		.secret_len = key->secret_len,
+		.derived = key->derived,
 		.imported = key->imported && !derive
 	};
 

@@ -31,7 +31,7 @@ bool
 session_claims_is_reserved(const char *name)
 {
 	for (size_t i = 0; i < lengthof(reserved); i++)
-		if (strcmp(name, reserved[i]) == 0)
+		if (name[0] == reserved[i][0] && strcmp(name, reserved[i]) == 0)
 			return true;
 	return false;
 }

@@ -30,6 +30,7 @@
 #include "settings.h"
 #include "wire/authorization.h"
 #include "wire/cookie_header.h"
+#include "wire/flat.h"
 
 /*
  * Reading
@@ -46,24 +47,64 @@ gateway_setting(const char *name)
 	return pstrdup(value);
 }
 
-/* Returns a setting that is a JSON object; NULL for any other or none. */
-static Jsonb *
-gateway_object(const char *name)
-{
-	char	   *value = gateway_setting(name);
-	Jsonb	   *object;
+/* Most members of an object, and most bytes, that are read without jsonb. */
+#define FLAT_MEMBERS 64
+#define FLAT_BYTES (64 * 1024)
 
-	if (value == NULL)
-		return NULL;
-	object = session_json_parse_local(value);
-	return object != NULL && JB_ROOT_IS_OBJECT(object) ? object : NULL;
+/* Reads the text of an object of strings; false for any other. */
+static bool
+read_flat_object(SessionRequestObject *object, const char *json, size_t len)
+{
+	SessionMember *members;
+
+	if (len > FLAT_BYTES)
+		return false;
+	members = palloc_array(SessionMember, FLAT_MEMBERS);
+	if (!session_flat_read(members, &object->count, FLAT_MEMBERS, palloc(len),
+						   json, len))
+		return false;
+	for (int i = 0; i < object->count; i++)
+		if (members[i].kind != SESSION_JSON_STRING)
+			return false;
+	object->members = members;
+	return true;
 }
 
-static text *
-object_member(const Jsonb *object, const char *name)
+/* Reads a setting that is a JSON object; any other counts as missing. */
+static void
+read_gateway_object(SessionRequestObject *object, const char *name)
 {
-	return object == NULL ? NULL :
-		session_json_member(object, name, strlen(name));
+	char	   *value = gateway_setting(name);
+	Jsonb	   *whole;
+
+	memset(object, 0, sizeof(*object));
+	if (value == NULL || read_flat_object(object, value, strlen(value)))
+		return;
+	whole = session_json_parse_local(value);
+	if (whole != NULL && JB_ROOT_IS_OBJECT(whole))
+		object->whole = whole;
+}
+
+/* Returns whether the gateway has given the object. */
+static bool
+has_object(const SessionRequestObject *object)
+{
+	return object->members != NULL || object->whole != NULL;
+}
+
+/* Returns a member as text; NULL when it is missing or null. */
+static text *
+object_member(const SessionRequestObject *object, const char *name)
+{
+	if (object->whole != NULL)
+		return session_json_member(object->whole, name, strlen(name));
+	if (object->members == NULL)
+		return NULL;
+	/* As in jsonb, the last of several members of a name counts. */
+	for (int i = object->count - 1; i >= 0; i--)
+		if (strcmp(object->members[i].name, name) == 0)
+			return cstring_to_text(object->members[i].string);
+	return NULL;
 }
 
 /* Returns a header by its name, in any case; NULL when there is none. */
@@ -72,12 +113,12 @@ header_value(const SessionRequest *request, const char *name)
 {
 	char	   *lower;
 
-	if (request->headers == NULL || name == NULL || name[0] == '\0')
+	if (name == NULL || name[0] == '\0')
 		return NULL;
 	lower = pstrdup(name);
 	for (char *c = lower; *c != '\0'; c++)
 		*c = pg_ascii_tolower((unsigned char) *c);
-	return object_member(request->headers, lower);
+	return object_member(&request->headers, lower);
 }
 
 static SessionCookieText
@@ -119,16 +160,17 @@ text *
 session_request_cookie(const SessionRequest *request, const char *name)
 {
 	StringInfoData joined;
-	text	   *value = object_member(request->cookies, name);
+	text	   *value = object_member(&request->cookies, name);
 
 	if (value != NULL)
 		return value;
-	if (request->cookies == NULL)
+	if (!has_object(&request->cookies))
 		return cookie_in_header(request, name);
 	initStringInfo(&joined);
 	for (int i = 0; i < SESSION_COOKIE_CHUNKS; i++)
 	{
-		value = object_member(request->cookies, psprintf("%s.%d", name, i));
+		value = object_member(&request->cookies,
+							  psprintf("%s.%d", name, i));
 		if (value == NULL)
 			break;
 		appendBinaryStringInfo(&joined, VARDATA_ANY(value),
@@ -170,8 +212,8 @@ header_credential(const SessionRequest *request)
 void
 session_request_read(SessionRequest *request)
 {
-	request->cookies = gateway_object("request.cookies");
-	request->headers = gateway_object("request.headers");
+	read_gateway_object(&request->cookies, "request.cookies");
+	read_gateway_object(&request->headers, "request.headers");
 	request->credential = unless_empty(header_credential(request));
 	request->from_header = request->credential != NULL;
 	if (!request->from_header && session_settings.cookie_name[0] != '\0')
@@ -382,10 +424,10 @@ refusal_header(void)
 	SessionRequest request = {0};
 
 	session_request_read(&request);
-	if (request.from_header || request.cookies == NULL ||
+	if (request.from_header || !has_object(&request.cookies) ||
 		is_session_live(&request))
 		return NULL;
-	return removal_header(object_member(request.cookies,
+	return removal_header(object_member(&request.cookies,
 										session_settings.cookie_name) != NULL);
 }
 

@@ -16,12 +16,24 @@
 #include "utils/jsonb.h"
 
 #include "model/policy.h"
+#include "wire/member.h"
 #include "wire/token.h"
+
+/*
+ * A setting that is a JSON object, or none.  Most are read without jsonb: as
+ * members, whose values are strings then.
+ */
+typedef struct SessionRequestObject
+{
+	SessionMember *members;		/* NULL = it is not kept so */
+	int			count;
+	Jsonb	   *whole;			/* NULL = it is not kept so */
+} SessionRequestObject;
 
 typedef struct SessionRequest
 {
-	Jsonb	   *cookies;		/* NULL = none */
-	Jsonb	   *headers;		/* NULL = none; names in lower case */
+	SessionRequestObject cookies;
+	SessionRequestObject headers;	/* names in lower case */
 	text	   *credential;		/* NULL = none */
 	bool		from_header;	/* the credential came in a header */
 } SessionRequest;

@@ -30,6 +30,7 @@
 #include "catalog/pg_db_role_setting.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -310,32 +311,84 @@ add_elements(List *settings, ArrayType *array)
 	return settings;
 }
 
-/* Adds what ALTER ROLE has stored for one database, or (0) for all. */
-static List *
-add_stored(List *settings, Relation catalog, Oid database, Oid role)
+/* What ALTER ROLE has stored for a role; NULL = nothing. */
+typedef struct StoredOf
+{
+	Oid			role;
+	ArrayType  *everywhere;
+	ArrayType  *here;			/* in this database */
+} StoredOf;
+
+/* Copies what a row of the catalog has for one of the roles. */
+static void
+read_stored_row(Relation catalog, HeapTuple tuple, StoredOf *of, int count)
+{
+	Form_pg_db_role_setting row = (Form_pg_db_role_setting) GETSTRUCT(tuple);
+	bool		is_null;
+	Datum		array;
+
+	if (OidIsValid(row->setdatabase) && row->setdatabase != MyDatabaseId)
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		if (row->setrole != of[i].role || !OidIsValid(of[i].role))
+			continue;
+		array = heap_getattr(tuple, Anum_pg_db_role_setting_setconfig,
+							 RelationGetDescr(catalog), &is_null);
+		if (is_null)
+			continue;
+		if (OidIsValid(row->setdatabase))
+			of[i].here = DatumGetArrayTypePCopy(array);
+		else
+			of[i].everywhere = DatumGetArrayTypePCopy(array);
+	}
+}
+
+/* Scans the catalog, by its index if there are keys. */
+static void
+scan_stored(Relation catalog, ScanKey keys, int nkeys, StoredOf *of, int count)
+{
+	SysScanDesc scan = systable_beginscan(catalog,
+										  DbRoleSettingDatidRolidIndexId,
+										  nkeys > 0, NULL, nkeys, keys);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		read_stored_row(catalog, tuple, of, count);
+	systable_endscan(scan);
+}
+
+/* Reads what is stored for a role in one database, or (0) in all. */
+static void
+find_stored(Relation catalog, Oid database, StoredOf *of)
 {
 	ScanKeyData keys[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
 
 	ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase,
 				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(database));
 	ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role));
-	scan = systable_beginscan(catalog, DbRoleSettingDatidRolidIndexId, true,
-							  NULL, 2, keys);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		bool		is_null;
-		Datum		array = heap_getattr(tuple,
-										 Anum_pg_db_role_setting_setconfig,
-										 RelationGetDescr(catalog), &is_null);
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(of->role));
+	scan_stored(catalog, keys, lengthof(keys), of, 1);
+}
 
-		if (!is_null)
-			settings = add_elements(settings, DatumGetArrayTypePCopy(array));
+/* Reads what is stored for some roles. */
+static void
+read_stored(StoredOf *of, int count)
+{
+	Relation	catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
+	BlockNumber blocks = RelationGetNumberOfBlocks(catalog);
+
+	/* One page is read faster than its index. */
+	if (blocks == 1)
+		scan_stored(catalog, NULL, 0, of, count);
+	for (int i = 0; i < count && blocks > 1; i++)
+	{
+		if (!OidIsValid(of[i].role))
+			continue;
+		find_stored(catalog, InvalidOid, &of[i]);
+		find_stored(catalog, MyDatabaseId, &of[i]);
 	}
-	systable_endscan(scan);
-	return settings;
+	table_close(catalog, AccessShareLock);
 }
 
 /*
@@ -343,14 +396,15 @@ add_stored(List *settings, Relation catalog, Oid database, Oid role)
  * counts.
  */
 static List *
-stored_settings(Relation catalog, Oid role)
+stored_settings(const StoredOf *of)
 {
 	List	   *settings = NIL;
 
-	if (!OidIsValid(role))
-		return NIL;
-	settings = add_stored(settings, catalog, InvalidOid, role);
-	return add_stored(settings, catalog, MyDatabaseId, role);
+	if (of->everywhere != NULL)
+		settings = add_elements(settings, of->everywhere);
+	if (of->here != NULL)
+		settings = add_elements(settings, of->here);
+	return settings;
 }
 
 static bool
@@ -407,13 +461,13 @@ undo_left_settings(RoleChange *change, List *left, List *assumed)
 static void
 apply_settings(RoleChange *change, Oid left, Oid assumed)
 {
-	Relation	catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
-	List	   *before = stored_settings(catalog, left);
-	List	   *now = stored_settings(catalog, assumed);
+	StoredOf	of[] = {{.role = left}, {.role = assumed}};
+	List	   *now;
 	ListCell   *cell;
 
-	table_close(catalog, AccessShareLock);
-	undo_left_settings(change, before, now);
+	read_stored(of, lengthof(of));
+	now = stored_settings(&of[1]);
+	undo_left_settings(change, stored_settings(&of[0]), now);
 	foreach(cell, now)
 	{
 		const StoredSetting *setting = lfirst(cell);

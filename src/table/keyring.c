@@ -8,7 +8,8 @@
  *	 from the master key and bound to their kid and purpose.  It holds no
  *	 others, so a dump contains no others.
  * - A backend opens the keys of a purpose once and caches them in a memory
- *	 context of their own, which is wiped before it is freed.  When a change
+ *	 context of their own, with the keys that codecs derive from them.  It is
+ *	 wiped before it is freed.  When a change
  *	 of the table commits, its trigger makes every backend drop this cache,
  *	 through the relcache, so the next call sees a rotation.  The trigger also
  *	 has that commit flushed: a crash neither brings back a retired key nor
@@ -488,6 +489,7 @@ wipe_ring(void *arg)
 		SessionKey *key = lfirst(cell);
 
 		session_crypto_wipe(unconstify(uint8 *, key->secret), key->secret_len);
+		session_crypto_wipe(key->derived, sizeof(SessionDerivedKeys));
 	}
 }
 
@@ -524,6 +526,7 @@ load_key(TupleTableSlot *slot)
 						 "key", context, context_len);
 	key->secret = secret;
 	key->secret_len = VARSIZE_ANY_EXHDR(sealed) - SESSION_SEAL_BYTES;
+	key->derived = palloc0_object(SessionDerivedKeys);
 	return key;
 }
 

@@ -14,6 +14,7 @@
 #include "nodes/pg_list.h"
 
 #include "table/master.h"
+#include "wire/codec.h"
 
 /* Bytes of a generated secret; imported ones have at least as many. */
 #define SESSION_SECRET_KEY_BYTES 32
@@ -25,6 +26,7 @@ typedef struct SessionKey
 	const uint8 *secret;
 	size_t		secret_len;
 	bool		imported;		/* used as its foreign format requires */
+	SessionDerivedKeys *derived;	/* from the secret, by the codecs */
 } SessionKey;
 
 /* Returns the keys of a purpose that are not retired, newest first. */

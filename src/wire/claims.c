@@ -1,6 +1,6 @@
 /*
  * claims.c
- *	  Reads a JSON object with PostgreSQL's own lexer.
+ *	  Reads a JSON object with PostgreSQL's own lexer, unless it is flat.
  *
  * Rules: no text raises an error.  So the grammar is parsed here and not by
  * pg_parse_json, which raises an error when its stack runs out, counts levels
@@ -14,6 +14,7 @@
 #include "mb/pg_wchar.h"
 #include "wire/claims.h"
 #include "wire/codec.h"
+#include "wire/flat.h"
 #include "wire/hex.h"
 
 /* Latest time a claim may name, in seconds since 1970. */
@@ -340,12 +341,37 @@ read_value(Reader *reader, int depth)
 	}
 }
 
+/* Reads the members of any object with the lexer. */
+static bool
+read_object(SessionMember *members, int *count, char *strings,
+			const char *json, size_t len)
+{
+	Reader		reader = {.members = members,.room = strings};
+
+	session_compat_json_lexer(&reader.lex, json, len, PG_UTF8);
+	if (!next_token(&reader) ||
+		reader.lex.token_type != JSON_TOKEN_OBJECT_START ||
+		!read_value(&reader, 0) || reader.lex.token_type != JSON_TOKEN_END)
+		return false;
+	*count = reader.count;
+	return true;
+}
+
+/* Returns whether two members have the same name. */
+static bool
+has_twins(const SessionMember *members, int count)
+{
+	for (int i = 1; i < count; i++)
+		if (session_claims_find(members, i, members[i].name) != NULL)
+			return true;
+	return false;
+}
+
 /* Reads the top-level members of a JSON object. */
 bool
 session_claims_read(SessionMember *members, int *count, const char *json,
 					size_t len)
 {
-	Reader		reader = {.members = members};
 	char	   *strings;
 	bool		ok;
 
@@ -354,13 +380,13 @@ session_claims_read(SessionMember *members, int *count, const char *json,
 		pg_encoding_verifymbstr(PG_UTF8, json, (int) len) != (int) len)
 		return false;
 	/* An unescaped string is shorter than its token, terminator included. */
-	reader.room = strings = palloc(len);
-	session_compat_json_lexer(&reader.lex, json, len, PG_UTF8);
-	ok = next_token(&reader) &&
-		reader.lex.token_type == JSON_TOKEN_OBJECT_START &&
-		read_value(&reader, 0) && reader.lex.token_type == JSON_TOKEN_END;
-	if (ok)
-		*count = reader.count;
+	strings = palloc(len);
+	if (session_flat_read(members, count, SESSION_MEMBERS, strings, json, len))
+		ok = !has_twins(members, *count);
+	else
+		ok = read_object(members, count, strings, json, len);
+	if (!ok)
+		*count = 0;
 	if (*count == 0)
 		pfree(strings);
 	return ok;
@@ -380,7 +406,9 @@ session_claims_find(const SessionMember *members, int count, const char *name)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (strcmp(members[i].name, name) == 0)
+		/* Most names differ in the first character. */
+		if (members[i].name[0] == name[0] &&
+			strcmp(members[i].name, name) == 0)
 			return &members[i];
 	}
 	return NULL;

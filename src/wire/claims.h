@@ -5,24 +5,7 @@
 #ifndef SESSION_CLAIMS_H
 #define SESSION_CLAIMS_H
 
-/* Kind of a JSON value. */
-typedef enum SessionJsonKind
-{
-	SESSION_JSON_STRING,
-	SESSION_JSON_INTEGER,		/* no fraction or exponent, fits 64 bits */
-	SESSION_JSON_DECIMAL,		/* with one of them, not negative, fits */
-	SESSION_JSON_NUMBER,		/* any other number */
-	SESSION_JSON_OTHER			/* object, array, true, false, null */
-} SessionJsonKind;
-
-/* One top-level member of an object. */
-typedef struct SessionMember
-{
-	const char *name;			/* unescaped UTF-8, NUL-terminated */
-	SessionJsonKind kind;
-	const char *string;			/* of a string, like the name */
-	int64		integer;		/* of an integer; a decimal rounded up */
-} SessionMember;
+#include "wire/member.h"
 
 /* Most top-level members an object may have. */
 #define SESSION_MEMBERS 256

@@ -37,12 +37,17 @@ session_codec_find(const char *name, size_t len)
 const SessionCodec *
 session_codec_of(const char *value, size_t len)
 {
+	const char *end = value + len;
+	const char *dot = value;
 	int			dots = 0;
 
 	if (len == 0 || len > SESSION_CODEC_CHARS)
 		return NULL;
-	for (size_t i = 0; i < len; i++)
-		dots += value[i] == '.';
+	while ((dot = memchr(dot, '.', end - dot)) != NULL)
+	{
+		dots++;
+		dot++;
+	}
 	for (size_t i = 0; i < lengthof(codecs); i++)
 	{
 		if (codecs[i].dots == dots)

@@ -24,12 +24,37 @@
 /* Shortest secret, in bytes. */
 #define SESSION_KEY_BYTES 32
 
+/* Longest label of a derivation, in bytes. */
+#define SESSION_LABEL_BYTES (64 + SESSION_PURPOSE_BYTES)
+
+/* A key that was derived from a secret, and the label it was derived by. */
+typedef struct SessionDerivedKey
+{
+	char		label[SESSION_LABEL_BYTES];
+	size_t		label_len;		/* 0 = there is no key */
+	uint8		bytes[SESSION_KEY_BYTES];
+} SessionDerivedKey;
+
+/* How many keys are kept with a secret: few purposes are used in turn. */
+#define SESSION_DERIVED_KEYS 4
+
+/*
+ * The keys that were derived last from one secret.  The owner of the secret
+ * provides the memory, zeroed, and wipes it together with the secret.
+ */
+typedef struct SessionDerivedKeys
+{
+	SessionDerivedKey keys[SESSION_DERIVED_KEYS];
+	int			next;			/* the one to be replaced */
+} SessionDerivedKeys;
+
 typedef struct SessionCodecKey
 {
 	const char *kid;			/* NUL-terminated; may be empty if imported */
 	const uint8 *secret;
 	size_t		secret_len;		/* at least SESSION_KEY_BYTES */
 	bool		imported;		/* used as the foreign format requires */
+	SessionDerivedKeys *derived;	/* NULL = none are kept */
 } SessionCodecKey;
 
 typedef struct SessionCodec

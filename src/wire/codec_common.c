@@ -3,7 +3,9 @@
  *	  What the encodings share: parts, keys, headers.
  *
  * Rules:
- * - A derived key is made for one call, and wiped in it.
+ * - A derived key is copied for one call, and the copy wiped in it.  The key
+ *	 is kept with the secret, if its owner wants that, and wiped with it:
+ *	 deriving it takes longer than the MAC of most cookies.
  * - A key of ours is never used directly: a key for the encoding and the
  *	 purpose is derived from it.  The label of the derivation is unambiguous,
  *	 because no encoding's name contains a colon.
@@ -76,6 +78,35 @@ session_codec_label(char label[SESSION_LABEL_BYTES], const char *encoding,
 							 encoding, purpose);
 }
 
+/* Returns the key that was derived by a label and kept; NULL when none was. */
+static const SessionDerivedKey *
+find_derived(const SessionDerivedKeys *derived, const char *label, size_t len)
+{
+	if (derived == NULL)
+		return NULL;
+	for (int i = 0; i < SESSION_DERIVED_KEYS; i++)
+		if (derived->keys[i].label_len == len &&
+			memcmp(derived->keys[i].label, label, len) == 0)
+			return &derived->keys[i];
+	return NULL;
+}
+
+/* Keeps a derived key in place of the oldest one. */
+static void
+keep_derived(SessionDerivedKeys *derived, const char *label, size_t len,
+			 const uint8 *bytes)
+{
+	SessionDerivedKey *key;
+
+	if (derived == NULL)
+		return;
+	key = &derived->keys[derived->next];
+	derived->next = (derived->next + 1) % SESSION_DERIVED_KEYS;
+	memcpy(key->label, label, len);
+	key->label_len = len;
+	memcpy(key->bytes, bytes, sizeof(key->bytes));
+}
+
 /* Derives the key of an encoding and a purpose. */
 bool
 session_codec_derive(uint8 out[SESSION_KEY_BYTES], const char *encoding,
@@ -83,12 +114,22 @@ session_codec_derive(uint8 out[SESSION_KEY_BYTES], const char *encoding,
 {
 	char		label[SESSION_LABEL_BYTES];
 	size_t		len;
+	const SessionDerivedKey *kept;
 
 	if (!session_codec_key_usable(key, purpose))
 		return false;
 	len = session_codec_label(label, encoding, purpose);
-	return session_crypto_hkdf_sha256(out, SESSION_KEY_BYTES, label, len,
-									  NULL, 0, key->secret, key->secret_len);
+	kept = find_derived(key->derived, label, len);
+	if (kept != NULL)
+	{
+		memcpy(out, kept->bytes, SESSION_KEY_BYTES);
+		return true;
+	}
+	if (!session_crypto_hkdf_sha256(out, SESSION_KEY_BYTES, label, len,
+									NULL, 0, key->secret, key->secret_len))
+		return false;
+	keep_derived(key->derived, label, len, out);
+	return true;
 }
 
 /* Computes HMAC-SHA-256 with the derived key, or an imported one. */

@@ -13,9 +13,6 @@
 /* Longest header that is read, in bytes. */
 #define SESSION_HEADER_BYTES 1024
 
-/* Longest label of a derivation, in bytes. */
-#define SESSION_LABEL_BYTES (64 + SESSION_PURPOSE_BYTES)
-
 /* A part of a value, between two dots. */
 typedef struct SessionPart
 {
@@ -55,8 +52,8 @@ extern size_t session_codec_label(char label[SESSION_LABEL_BYTES],
 								  const char *encoding, const char *purpose);
 
 /*
- * Derives a key of 32 bytes for an encoding and a purpose.  The caller wipes
- * it after use.
+ * Derives a key of 32 bytes for an encoding and a purpose, or takes the one
+ * that is kept with the secret.  The caller wipes it after use.
  */
 extern bool session_codec_derive(uint8 out[SESSION_KEY_BYTES],
 								 const char *encoding, const char *purpose,

@@ -106,6 +106,39 @@ SELECT r.* FROM (SELECT pg_temp.token('alice') AS a, pg_temp.token('bob') AS b) 
 SELECT what, pg_temp.asked(cookies, headers) FROM (TABLE requests ORDER BY n) AS requests;
 COMMIT;
 
+-- However an object is written, its members are the same; what is not JSON to
+-- its end has none.
+CREATE TEMP TABLE spellings (n int GENERATED ALWAYS AS IDENTITY, what text, cookies text);
+GRANT SELECT ON spellings TO PUBLIC;
+INSERT INTO spellings (what, cookies)
+SELECT r.* FROM pg_temp.token('alice') AS a, pg_temp.token('bob') AS b, LATERAL (VALUES
+    ('blanks', format(E' {\n"__Host-session" :\t"%s"\r\n} ', a)),
+    ('escapes beside it', format('{"a": "\"\\\/\b\f\n\r\t", "__Host-session": "%s", "\"": "x"}', a)),
+    ('an escape in it', format('{"__Host-session": "st\u005f%s"}', substr(a, 4))),
+    ('an escape in its name', format('{"\u005f_Host-session": "%s"}', a)),
+    ('other characters', format('{"a": "Grüße, 你好", "__Host-session": "%s", "ß": "x"}', a)),
+    ('other kinds', format('{"a": 1, "__Host-session": "%s", "b": null, "c": [{"__Host-session": "%s"}], "d": true}', a, b)),
+    ('a number twice', format('{"__Host-session": 5, "__Host-session": "%s"}', a)),
+    ('then a number', format('{"__Host-session": "%s", "__Host-session": 5}', a)),
+    ('then a null', format('{"__Host-session": "%s", "__Host-session": null}', a)),
+    ('twice, with an escape', format('{"__Host-session": "%s", "\u005f_Host-session": "%s"}', b, a)),
+    ('63 others', format('{%s"__Host-session": "%s"}', repeat('"a": "b", ', 63), a)),
+    ('64 others', format('{%s"__Host-session": "%s"}', repeat('"a": "b", ', 64), a)),
+    ('1000 others', format('{%s"__Host-session": "%s"}', repeat('"a": "b", ', 1000), a)),
+    ('one of 100 kB', format('{"a": "%s", "__Host-session": "%s"}', repeat('b', 100000), a)),
+    ('one of 1 MB', format('{"a": "%s", "__Host-session": "%s"}', repeat('b', 1000000), a)),
+    ('cut short', format('{"__Host-session": "%s"', a)),
+    ('another comma', format('{"__Host-session": "%s",}', a)),
+    ('more behind it', format('{"__Host-session": "%s"} x', a)),
+    ('a line break in it', format(E'{"__Host-session": "%s\n"}', a)),
+    ('a wrong escape', format('{"a": "\x", "__Host-session": "%s"}', a)),
+    ('an escape that jsonb lacks', format('{"a": "\u0000", "__Host-session": "%s"}', a)),
+    ('not a number', format('{"a": 01, "__Host-session": "%s"}', a)),
+    ('an array', format('[{"__Host-session": "%s"}]', a))) AS r (what, cookies);
+:as_anon
+SELECT what, pg_temp.asked(cookies), pg_temp.asked(NULL, replace(replace(cookies, '\u005f_Host', '__Host'), '__Host-session', 'x-session-token')) AS "as headers" FROM spellings ORDER BY n;
+COMMIT;
+
 -- The result is the same in a READ WRITE transaction, and the call counts as a
 -- use.
 BEGIN;

@@ -28,7 +28,9 @@ static const uint8 own_secret[32] = {
 static SessionCodecKey
 own_key(void)
 {
-	SessionCodecKey key = {"k1", own_secret, sizeof(own_secret), false};
+	SessionCodecKey key = {
+		.kid = "k1",.secret = own_secret,.secret_len = sizeof(own_secret)
+	};
 
 	return key;
 }
@@ -36,7 +38,10 @@ own_key(void)
 static SessionCodecKey
 imported_key(const char *secret)
 {
-	SessionCodecKey key = {"", (const uint8 *) secret, strlen(secret), true};
+	SessionCodecKey key = {
+		.kid = "",.secret = (const uint8 *) secret,
+		.secret_len = strlen(secret),.imported = true
+	};
 
 	return key;
 }
@@ -97,7 +102,9 @@ all_known(Known *known)
 	SessionCodecKey auth = imported_key(AUTH_SECRET);
 	SessionCodecKey goauth = imported_key(GOAUTH_SECRET);
 	static uint8 rfc[64];
-	SessionCodecKey rfc7515 = {"", rfc, sizeof(rfc), true};
+	SessionCodecKey rfc7515 = {
+		.kid = "",.secret = rfc,.secret_len = sizeof(rfc),.imported = true
+	};
 	Known		all[] = {
 		{"compact decodes a value of goauth", &session_codec_compact,
 		GOAUTH_COMPACT, GOAUTH_COMPACT_PAYLOAD, PURPOSE, goauth},
@@ -387,6 +394,62 @@ test_separation(const SessionCodec *codec)
 		   psprintf("%s takes purposes of at most 128 bytes", codec->name));
 }
 
+/*
+ * Keeping derived keys changes no value, also when there are more purposes
+ * than keys are kept, and a key is used for its purpose and encoding only.
+ */
+static void
+test_kept_keys(const SessionCodec *codec)
+{
+	static const char *const purposes[] = {"a", "b", "c", "d", "e", "f", "g"};
+	SessionDerivedKeys derived = {0};
+	SessionCodecKey own = own_key();
+	SessionCodecKey keeping = own_key();
+	char		out[ROOM];
+	bool		same = true;
+	bool		separate = true;
+
+	keeping.derived = &derived;
+	for (int i = 0; i < 4 * SESSION_DERIVED_KEYS; i++)
+	{
+		const char *purpose = purposes[i % lengthof(purposes)];
+		size_t		len = make(out, codec, OWN_PAYLOAD, purpose, keeping);
+
+		same = same && len > 0 && decodes(codec, out, len, purpose, own);
+		len = make(out, codec, OWN_PAYLOAD, purpose, own);
+		same = same && decodes(codec, out, len, purpose, keeping);
+		for (size_t j = 0; j < lengthof(purposes); j++)
+			separate = separate && (purposes[j] == purpose ||
+									!decodes(codec, out, len, purposes[j],
+											 keeping));
+	}
+	tap_ok(same, psprintf("%s is the same with derived keys kept",
+						  codec->name));
+	tap_ok(separate, psprintf("%s with derived keys kept is accepted for its "
+							  "purpose only", codec->name));
+}
+
+/* Codecs that use one secret in turn do not take each other's derived key. */
+static void
+test_kept_keys_of_codecs(const SessionCodec *const *codecs, int count)
+{
+	SessionDerivedKeys derived = {0};
+	SessionCodecKey own = own_key();
+	SessionCodecKey keeping = own_key();
+	char		out[ROOM];
+	bool		same = true;
+
+	keeping.derived = &derived;
+	for (int i = 0; i < 3 * count; i++)
+	{
+		const SessionCodec *codec = codecs[i % count];
+		size_t		len = make(out, codec, OWN_PAYLOAD, PURPOSE, keeping);
+
+		same = same && len > 0 && decodes(codec, out, len, PURPOSE, own);
+	}
+	tap_ok(same, "derived keys are kept for their encoding only");
+}
+
 static void
 test_short_key(const SessionCodec *codec)
 {
@@ -582,7 +645,10 @@ test_jwt_own_header(void)
 	};
 	static const char label[] = "session jwt:" PURPOSE;
 	uint8		derived[32];
-	SessionCodecKey forging = {"k1", derived, sizeof(derived), true};
+	SessionCodecKey forging = {
+		.kid = "k1",.secret = derived,.secret_len = sizeof(derived),
+		.imported = true
+	};
 	char		value[ROOM];
 
 	if (!session_crypto_hkdf_sha256(derived, sizeof(derived), label,
@@ -950,9 +1016,11 @@ main(void)
 		test_round_trip(codecs[i], imported_key(ROCKSTAR_SECRET));
 		test_round_trip(codecs[i], imported_key(AUTH_SECRET));
 		test_separation(codecs[i]);
+		test_kept_keys(codecs[i]);
 		test_short_key(codecs[i]);
 		test_length(codecs[i]);
 	}
+	test_kept_keys_of_codecs(codecs, lengthof(codecs));
 	test_signed_short_key();
 	test_jwt_header();
 	test_jwt_own_header();
