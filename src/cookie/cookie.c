@@ -46,9 +46,8 @@ session_cookie_mint(Jsonb *payload, const SessionCodec *codec, int64 ttl,
 	session_policies_find(&rules, session_json_member(payload, "tid", 3),
 						  session_json_member(payload, "role", 4));
 	now = session_proof_creation(&rules, GetCurrentTimestamp());
-	claims = session_proof_with_times(payload, now,
-									  session_proof_seconds(now) + ttl);
-	claims = session_proof_with_jti(claims);
+	claims = session_proof_stamped(payload, now,
+								   session_proof_seconds(now) + ttl);
 	return session_proof_encode(claims, codec, purpose, &key);
 }
 

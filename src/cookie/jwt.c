@@ -48,8 +48,7 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 	claims = session_identity_write_claims(claims, &identity);
 	if (audience != NULL)
 		claims = session_json_with_text(claims, "aud", audience);
-	claims = session_proof_with_times(claims, now, expires);
-	claims = session_proof_with_jti(claims);
+	claims = session_proof_stamped(claims, now, expires);
 	/* Fetch the signer last: the claims function may reload the ring. */
 	key = session_proof_signer(JWT_RING, false);
 	return session_proof_encode(claims, &session_codec_jwt, JWT_RING, &key);

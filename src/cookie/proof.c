@@ -89,14 +89,6 @@ session_proof_signer(const char *ring, bool derive)
 	return codec_key(session_keyring_signer(ring), derive);
 }
 
-/* Returns the claims with iat and exp set. */
-Jsonb *
-session_proof_with_times(Jsonb *claims, TimestampTz now, int64 expires)
-{
-	claims = session_json_with_int(claims, "iat", session_proof_seconds(now));
-	return session_json_with_int(claims, "exp", expires);
-}
-
 /* Returns the earliest iat, in seconds, that the rules have not ended. */
 int64
 session_proof_earliest(const SessionRules *rules)
@@ -116,24 +108,41 @@ session_proof_creation(const SessionRules *rules, TimestampTz now)
 		session_proof_time(earliest) : now;
 }
 
-/* Returns a random UUID of version 4. */
+/*
+ * Returns a random UUID of version 4.  It is not a secret, so random bytes are
+ * fetched for many at once: a fetch takes as long as the MAC of a cookie.
+ */
 static text *
 random_uuid(void)
 {
+	static uint8 pool[32 * UUID_LEN];
+	static size_t left = 0;
 	pg_uuid_t	id;
 
-	session_random_bytes(id.data, sizeof(id.data));
+	if (left == 0)
+	{
+		session_random_bytes(pool, sizeof(pool));
+		left = sizeof(pool);
+	}
+	left -= UUID_LEN;
+	memcpy(id.data, pool + left, UUID_LEN);
 	id.data[6] = 0x40 | (id.data[6] & 0x0F);
 	id.data[8] = 0x80 | (id.data[8] & 0x3F);
 	return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out,
 															   UUIDPGetDatum(&id))));
 }
 
-/* Returns the claims with a random jti. */
+/* Returns the claims with iat, exp and a random jti. */
 Jsonb *
-session_proof_with_jti(Jsonb *claims)
+session_proof_stamped(Jsonb *claims, TimestampTz now, int64 expires)
 {
-	return session_json_with_text(claims, "jti", random_uuid());
+	JsonbParseState *stamped;
+
+	session_json_begin_with(&stamped, claims);
+	session_json_put_int(&stamped, "iat", session_proof_seconds(now));
+	session_json_put_int(&stamped, "exp", expires);
+	session_json_put_text(&stamped, "jti", random_uuid());
+	return session_json_end(&stamped);
 }
 
 /* Errors when a cookie with this payload could not be accepted. */

@@ -42,10 +42,6 @@ extern const SessionCodec *session_proof_codec(void);
  */
 extern SessionCodecKey session_proof_signer(const char *ring, bool derive);
 
-/* Returns the claims with iat and exp set. */
-extern Jsonb *session_proof_with_times(Jsonb *claims, TimestampTz now,
-									   int64 expires);
-
 /*
  * Returns the earliest iat, in seconds, that the rules have not ended; the
  * least number if they have ended none.  iat is a whole second, so what is
@@ -62,8 +58,9 @@ extern int64 session_proof_earliest(const SessionRules *rules);
 extern TimestampTz session_proof_creation(const SessionRules *rules,
 										  TimestampTz now);
 
-/* Returns the claims with a random jti. */
-extern Jsonb *session_proof_with_jti(Jsonb *claims);
+/* Returns the claims with iat, exp and a random jti. */
+extern Jsonb *session_proof_stamped(Jsonb *claims, TimestampTz now,
+									int64 expires);
 
 /*
  * Encodes the claims and adds none.  Errors with 54000 when they are too large

@@ -13,9 +13,10 @@ extern Jsonb *session_json_empty(void);
 
 /*
  * Builds an object member by member: begin, put, end.  Of two members with one
- * name, the later one counts.
+ * name, the later one counts.  begin_with begins with those of an object.
  */
 extern void session_json_begin(JsonbParseState **object);
+extern void session_json_begin_with(JsonbParseState **object, Jsonb *members);
 extern void session_json_put_text(JsonbParseState **object, const char *name,
 								  const text *value);
 extern void session_json_put_int(JsonbParseState **object, const char *name,
