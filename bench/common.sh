@@ -216,7 +216,8 @@ verdict() {
 		n = split(figures, x, " ")
 		met = x[1] ~ /^-?[0-9.]+(e[-+]?[0-9]+)?$/ &&
 			(op == "<=" ? x[1] + 0 <= target + 0 : x[1] + 0 >= target + 0)
-		format = x[1] == int(x[1]) ? "%.0f" : "%.3f"
+		format = "%.0f"
+		for (i = 1; i <= n; i++) if (x[i] != int(x[i])) format = "%.3f"
 		range = n > 1 && x[2] != x[3] ? sprintf(format ".." format, x[2], x[3]) : ""
 		line = sprintf("  %-60s %9s  %-15s", label, sprintf(format, x[1]), range)
 		if (op != "") line = line sprintf(" %s %-5s %s", op, target, met ? "PASS" : "MISS")
