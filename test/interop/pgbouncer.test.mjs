@@ -321,10 +321,15 @@ test("two statements before one Sync are one transaction, on any connection", as
 // the next transaction of its client can have another one.
 test("a named statement needs max_prepared_statements, and then serves all users", async () => {
 	const outcomes = await Promise.all(clients.map(async (client, i) => {
-		const query = { name: "known", text: "SELECT session_authenticate($1) AS known", values: [users[i].token] };
+		const known = { name: "known", text: "SELECT session_authenticate($1) AS known", values: [users[i].token] };
+		const who = { name: "user", text: 'SELECT session_user_id() AS "user"' };
 		try {
-			for (let n = 0; n < 50; n++)
-				assert.equal((await client.query(query)).rows[0].known, i !== 0);
+			assert.deepEqual((await client.query(who)).rows, [{ user: null }]);
+			for (let n = 0; n < 50; n++) {
+				assert.equal((await client.query(known)).rows[0].known, i !== 0);
+				assert.deepEqual(await batch(client, { ...known, text: undefined }, { name: "user" }),
+					{ rows: [[{ known: i !== 0 }], [{ user: i === 0 ? null : users[i].user }]] });
+			}
 		} catch (error) {
 			return error.code;
 		}
