@@ -606,11 +606,11 @@ COMMENT ON COLUMN session.stats.snapshots_accepted IS
 COMMENT ON COLUMN session.stats.snapshots_checked IS
 'Number of snapshots of the cookie cache that were younger than session.cookie_cache_ttl and were still checked against the row.';
 COMMENT ON COLUMN session.stats.activity_used IS
-'Number of entries of the activity table in shared memory that are in use, in all databases.';
+'Number of entries of the activity table in shared memory whose use is not in the row yet, in all databases.';
 COMMENT ON COLUMN session.stats.activity_size IS
 'Number of entries of the activity table: session.activity_size, rounded up.';
 COMMENT ON COLUMN session.stats.activity_dropped IS
-'Number of uses of sessions for which the activity table had no room, since the server started.';
+'Number of uses of sessions of the database for which the activity table had no room, or that gave way to another database, since the server started.';
 COMMENT ON COLUMN session.stats.evidence_dropped IS
 'Number of pieces of evidence that were dropped because the database was over its limit per minute or the queue was full, in all databases, since the server started.';
 COMMENT ON COLUMN session.stats.revocation_overflows IS

@@ -9,9 +9,15 @@
  *	 per "session.update_age" or half its idle timeout.  A crash loses the uses
  *	 that are not written.
  * - A use that could not be written is tried again later, after the others.
- * - Without shared memory, or when it is full, a use is written into its row
- *	 at once, under the same throttle.  A transaction that may not write then
- *	 records nothing.
+ * - shared/uses.c says what gives way when shared memory is full.  Then upkeep
+ *	 writes early, up to four times as often.
+ * - Without shared memory, or when nothing gives way, a use is written into
+ *	 its row at once, under the same throttle.  A transaction that may not
+ *	 write then records nothing.
+ * - A look at a session and the record of its use are one look at shared
+ *	 memory.  The time is read before it, and after the row.  A session that
+ *	 looks idle, and whose entry may have given way since, is read again: so
+ *	 every use from before the look is seen, in memory or in the row.
  * - A locked row is skipped.  Its holder is recording a use too or is ending
  *	 the session, and an ended session must not look alive again.
  * - An entry belongs to the session with its id and created_at, not to a later
@@ -159,6 +165,19 @@ judge(TimestampTz seen_at, void *arg)
 	return look->records && look->status == SESSION_ACTIVE;
 }
 
+/* Returns whether the session that a row has was neither ended nor rotated. */
+static bool
+is_same_session(const SessionRow *row, const SessionRow *newest)
+{
+	/* session.directory does not read the hash. */
+	bool		has_hash = ItemPointerIsValid(&row->tid);
+
+	return newest->created_at == row->created_at &&
+		newest->revoked_at == row->revoked_at &&
+		(!has_hash || memcmp(newest->token_hash, row->token_hash,
+							 sizeof(row->token_hash)) == 0);
+}
+
 /*
  * Reads the last use from the row again.  It may have been written, and have
  * given way in shared memory, since the row was read.
@@ -169,10 +188,7 @@ read_use_again(SessionRow *row)
 	SessionRow	newest;
 
 	if (session_store_read_without_data(&row->id, &newest) &&
-		newest.created_at == row->created_at &&
-		newest.revoked_at == row->revoked_at &&
-		memcmp(newest.token_hash, row->token_hash,
-			   sizeof(row->token_hash)) == 0)
+		is_same_session(row, &newest))
 		row->last_seen_at = Max(row->last_seen_at, newest.last_seen_at);
 }
 
