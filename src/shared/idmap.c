@@ -289,7 +289,8 @@ session_idmap_visit(SessionIdMap *map, LWLockMode mode, SessionIdVisit visit,
 	for (int part = 0; part < map->nparts; part++)
 	{
 		session_idmap_lock_part(map, part, mode);
-		visit_part(map, part, visit, arg);
+		if (map->parts[part].s.used > 0)
+			visit_part(map, part, visit, arg);
 		session_idmap_unlock_part(map, part);
 	}
 }
