@@ -232,7 +232,8 @@ latency() {
 	unit=$(awk -v key="$2" '$1 == key { print $2 }' "$work/output")
 	spread <"$work/values" | awk -v label="$1" -v unit="$unit" '{
 		format = $1 < 10 ? "%.3f" : "%.1f"
-		printf "  %-60s %9s %s  " format ".." format "\n", label, sprintf(format, $1), unit, $2, $3 }'
+		range = $2 == $3 ? "" : sprintf("  " format ".." format, $2, $3)
+		printf "  %-60s %9s %s%s\n", label, sprintf(format, $1), unit, range }'
 }
 
 # values_of EXPRESSION: prints the value of each round.

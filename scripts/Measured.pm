@@ -224,8 +224,8 @@ sub page
 sub targets
 {
 	my $self = shift;
-	return "| | against | median | range | target | |\n|---|---|---|---|---|---|\n" .
-	  join '', map { rows($_, 1) } $self->benches;
+	return "| bench | | against | median | range | target | |\n|---|---|---|---|---|---|---|\n" .
+	  join '', map { my $name = $_->{name}; map { "| $name $_" } rows($_, 1) } $self->benches;
 }
 
 # Prints which targets were met and missed. Returns an exit status: 0 if all
