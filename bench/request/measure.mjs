@@ -153,7 +153,8 @@ async function startForm(form, ports) {
 	const port = String(await freePort());
 	const app = await start(process.env.POSTGREST, [], {
 		PGRST_DB_URI: `postgresql://authenticator@127.0.0.1:${ports.pg}/bench`,
-		PGRST_DB_SCHEMAS: "public", PGRST_DB_ANON_ROLE: "web_anon", PGRST_DB_POOL: "4",
+		PGRST_DB_SCHEMAS: "public", PGRST_DB_ANON_ROLE: "web_anon",
+		PGRST_DB_POOL: "4", PGRST_DB_POOL_MAX_IDLETIME: "3600",
 		PGRST_DB_CHANNEL_ENABLED: "false", PGRST_SERVER_HOST: "127.0.0.1", PGRST_SERVER_PORT: port,
 		PGRST_JWT_SECRET: SECRET, ...postgrest,
 	}, /Listening on port|Schema cache loaded/, 2);
@@ -172,8 +173,13 @@ const read = (name) => {
 	}
 };
 
-// The CPU time of the threads of a process, in microseconds. The kernel knows
-// it in nanoseconds; without that, it is counted in steps of 10 ms.
+// The CPU time of a process, in microseconds, which the kernel counts in steps of
+// 10 ms.
+const processTime = (pid) => sum(stat(pid).slice(11, 13)) * 10000;
+
+// The CPU time of the threads that a process has, in microseconds. The kernel
+// knows it in nanoseconds; without that, it is counted in steps of 10 ms. Not
+// for a process that ends threads while it is measured.
 function threads(pid) {
 	let ran = 0;
 	try {
@@ -182,7 +188,7 @@ function threads(pid) {
 	} catch {
 		return 0;
 	}
-	return ran || sum(stat(pid).slice(11, 13)) * 10000;
+	return ran || processTime(pid);
 }
 
 // The fields of /proc/PID/stat behind the name, as numbers: the parent is 1,
@@ -227,8 +233,10 @@ async function load(form, app, clients, duration, minimum, seed) {
 
 // Measures one form for one round.
 async function measure(key, form, app, clients, seed) {
-	const times = () => ({ [forms[form].postgrest ? "postgrest" : "node"]: threads(app.child.pid),
-		postgres: serverTime(), ...(form === "connect_redis" && { redis: threads(redisPid) }) });
+	const times = () => ({
+		...(forms[form].postgrest ? { postgrest: processTime(app.child.pid) } : { node: threads(app.child.pid) }),
+		postgres: serverTime(), ...(form === "connect_redis" && { redis: threads(redisPid) }),
+	});
 	const walBefore = await wal();
 	const before = times();
 	const { count, rate, p50, p99 } = await load(form, app, clients, seconds, 30, seed);
