@@ -105,7 +105,7 @@ typedef struct SessionSettings
 	int			naptime;
 	int			cleanup_interval;
 	int			cleanup_batch;
-	double		cleanup_pace;	/* rest for each time of work */
+	double		cleanup_pace;	/* rest, as a multiple of the work */
 	int			revoked_retention;
 
 	bool		redact_log;

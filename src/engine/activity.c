@@ -9,14 +9,14 @@
  *	 per "session.update_age" or half its idle timeout.  A crash loses the uses
  *	 that are not written.
  * - A use that could not be written is tried again later, after the others.
- * - shared/uses.c says what gives way when shared memory is full.  Then upkeep
- *	 writes early, up to four times as often.
- * - Without shared memory, or when nothing gives way, a use is written into
- *	 its row at once, under the same throttle.  A transaction that may not
+ * - shared/uses.c says which entries are evicted when shared memory is full.
+ *	 Then upkeep writes early, up to four times as often.
+ * - Without shared memory, or when no entry can be evicted, a use is written
+ *	 into its row at once, under the same throttle.  A transaction that may not
  *	 write then records nothing.
- * - A look at a session and the record of its use are one look at shared
- *	 memory.  The time is read before it, and after the row.  A session that
- *	 looks idle, and whose entry may have given way since, is read again: so
+ * - One look at shared memory finds the last use of a session and records the
+ *	 new one.  The time is read before it, and after the row.  If the session
+ *	 looks idle and its entry may have been evicted, the row is read again.  So
  *	 every use from before the look is seen, in memory or in the row.
  * - A locked row is skipped.  Its holder is recording a use too or is ending
  *	 the session, and an ended session must not look alive again.
@@ -49,7 +49,7 @@
  * Recording
  */
 
-/* Fills what there is to note about a use. */
+/* Fills a note about a use. */
 static void
 make_note(SessionUseNote *note, const SessionRow *row, TimestampTz now)
 {
@@ -84,7 +84,7 @@ write_row_now(SessionRow *row, TimestampTz now)
 	return true;
 }
 
-/* Records a use whose session has no entry that can have it. */
+/* Records a use that session_uses_look could not note. */
 static void
 note_use(SessionRow *row, TimestampTz now)
 {
@@ -105,7 +105,7 @@ note_use(SessionRow *row, TimestampTz now)
 		session_database_note_lost_use(now);
 }
 
-/* A judge that has every use noted. */
+/* A judge that asks for every use to be noted. */
 static bool
 always(TimestampTz seen_at, void *arg)
 {
@@ -165,7 +165,7 @@ judge(TimestampTz seen_at, void *arg)
 	return look->records && look->status == SESSION_ACTIVE;
 }
 
-/* Returns whether the session that a row has was neither ended nor rotated. */
+/* Returns whether a session was neither ended nor rotated since it was read. */
 static bool
 is_same_session(const SessionRow *row, const SessionRow *newest)
 {
@@ -179,8 +179,8 @@ is_same_session(const SessionRow *row, const SessionRow *newest)
 }
 
 /*
- * Reads the last use from the row again.  It may have been written, and have
- * given way in shared memory, since the row was read.
+ * Reads the last use from the row again.  Since the row was read, the use may
+ * have been written into it and evicted from shared memory.
  */
 static void
 read_use_again(SessionRow *row)
@@ -291,8 +291,8 @@ activity_at_transaction_end(XactEvent event, void *arg)
 }
 
 /*
- * Makes all uses of this transaction due again, because there is no note of
- * which were written since the savepoint.
+ * Makes all uses of this transaction due again, because it is not known which
+ * of them were written since the savepoint.
  */
 static void
 activity_at_savepoint_end(SubXactEvent event, SubTransactionId mine,

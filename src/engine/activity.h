@@ -15,10 +15,10 @@
 extern void session_activity_overlay(SessionRow *row);
 
 /*
- * Return the status of a session at a time that was read after the row, with
- * the last use that shared memory knows; last_seen_at of the row is moved
- * forward to it.  session_activity_use records a use of an active session,
- * too, as session_activity_record does.
+ * Return the status of a session at a time that was read after the row, and
+ * move last_seen_at of the row forward to the last use that shared memory
+ * knows.  session_activity_use also records a use of an active session, as
+ * session_activity_record does.
  */
 extern SessionStatus session_activity_status(SessionRow *row, TimestampTz now);
 extern SessionStatus session_activity_use(SessionRow *row, TimestampTz now);
@@ -31,15 +31,15 @@ extern SessionStatus session_activity_use(SessionRow *row, TimestampTz now);
 extern void session_activity_record(SessionRow *row, TimestampTz now);
 
 /*
- * Records another use of a session without its row, as when a snapshot is
- * believed.  Returns false if only its row can be used to record it.
+ * Records another use of a session without its row, as for a snapshot that is
+ * accepted.  Returns false if the use can be recorded only with the row.
  */
 extern bool session_activity_again(const pg_uuid_t *id, TimestampTz now);
 
 /*
  * Finds at most `limit` uses of this database that were due at `now`; returns
- * their number.  With `early`, finds others too when shared memory is nearly
- * full.
+ * their number.  With `early`, and if shared memory is nearly full, finds uses
+ * that will be due later, too.
  */
 extern int	session_activity_find(TimestampTz now, bool early, int limit,
 								  SessionUse *uses);

@@ -9,8 +9,8 @@
  * - An error rolls back its batch and becomes a WARNING.  A cancelled query
  *	 and a serialization failure stay errors: the caller must stop, or repeat
  *	 the transaction.
- * - There are no rests, whatever "session.cleanup_pace" is: the caller holds
- *	 the locks.
+ * - It never rests: the caller would hold its locks longer.  So
+ *	 "session.cleanup_pace" has no effect here.
  */
 #include "postgres.h"
 
@@ -102,7 +102,7 @@ cleanup_may_go_on(SessionUpkeep *upkeep)
 	return true;
 }
 
-/* Nor is there one for a batch. */
+/* There is no limit of time for a batch either. */
 static int64
 cleanup_batch_usecs(const SessionUpkeep *upkeep)
 {

@@ -289,7 +289,7 @@ session_upkeep_step(const SessionUpkeep *upkeep)
 	return upkeep->step->name;
 }
 
-/* Returns whether the step under way deletes what is over. */
+/* Returns whether the step under way deletes ended sessions and old records. */
 bool
 session_upkeep_cleans(const SessionUpkeep *upkeep)
 {
@@ -332,16 +332,16 @@ static void
 begin_backlog(SessionUpkeep *upkeep)
 {
 	SessionBacklog *backlog = &upkeep->backlog;
-	bool		brief = upkeep->step->cleans && !upkeep->driver->whole;
+	bool		paced = upkeep->step->cleans && !upkeep->driver->whole;
 
-	backlog->limit = brief ? FIND_FIRST : FIND;
+	backlog->limit = paced ? FIND_FIRST : FIND;
 	backlog->items = MemoryContextAllocHuge(upkeep->memory,
 											FIND * upkeep->step->item_size);
 }
 
 /*
- * Searches for twice as many items from now on, if a search takes longer than
- * half of the work on what the one before has found.
+ * Doubles the number of items that the next searches look for, if this search
+ * took more than half of the time of the work since the last one.
  */
 static void
 adapt_search(SessionBacklog *backlog, int64 took)

@@ -34,8 +34,9 @@ typedef struct SessionIdentity
 								 * least number = not known */
 
 	/*
-	 * A JSON object, in the server's encoding: all claims of a cookie; with a
-	 * row, those that do not follow from the other fields, NULL = none.
+	 * A JSON object, in the server's encoding.  Without a row, it has all
+	 * claims of the cookie.  With a row, it has those that do not follow from
+	 * the other fields; NULL = none.
 	 */
 	text	   *claims;
 

@@ -47,11 +47,11 @@ gateway_setting(const char *name)
 	return pstrdup(value);
 }
 
-/* Most members of an object, and most bytes, that are read without jsonb. */
+/* An object with more members or bytes is read as jsonb. */
 #define FLAT_MEMBERS 64
 #define FLAT_BYTES (64 * 1024)
 
-/* Reads the text of an object of strings; false for any other. */
+/* Reads the text of an object of strings; returns false for any other text. */
 static bool
 read_flat_object(SessionRequestObject *object, const char *json, size_t len)
 {
@@ -85,7 +85,7 @@ read_gateway_object(SessionRequestObject *object, const char *name)
 		object->whole = whole;
 }
 
-/* Returns whether the gateway has given the object. */
+/* Returns whether the gateway has set the object. */
 static bool
 has_object(const SessionRequestObject *object)
 {

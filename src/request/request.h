@@ -20,14 +20,15 @@
 #include "wire/token.h"
 
 /*
- * A setting that is a JSON object, or none.  Most are read without jsonb: as
- * members, whose values are strings then.
+ * A setting of the gateway that is a JSON object.  An object whose values are
+ * all strings is kept as members, any other as jsonb.  Both are NULL when the
+ * setting is missing.
  */
 typedef struct SessionRequestObject
 {
-	SessionMember *members;		/* NULL = it is not kept so */
-	int			count;
-	Jsonb	   *whole;			/* NULL = it is not kept so */
+	SessionMember *members;
+	int			count;			/* of the members */
+	Jsonb	   *whole;
 } SessionRequestObject;
 
 typedef struct SessionRequest

@@ -312,16 +312,17 @@ add_elements(List *settings, ArrayType *array)
 }
 
 /* What ALTER ROLE has stored for a role; NULL = nothing. */
-typedef struct StoredOf
+typedef struct RoleSettings
 {
 	Oid			role;
 	ArrayType  *everywhere;
 	ArrayType  *here;			/* in this database */
-} StoredOf;
+} RoleSettings;
 
 /* Copies what a row of the catalog has for one of the roles. */
 static void
-read_stored_row(Relation catalog, HeapTuple tuple, StoredOf *of, int count)
+read_stored_row(Relation catalog, HeapTuple tuple, RoleSettings *roles,
+				int count)
 {
 	Form_pg_db_role_setting row = (Form_pg_db_role_setting) GETSTRUCT(tuple);
 	bool		is_null;
@@ -331,22 +332,23 @@ read_stored_row(Relation catalog, HeapTuple tuple, StoredOf *of, int count)
 		return;
 	for (int i = 0; i < count; i++)
 	{
-		if (row->setrole != of[i].role || !OidIsValid(of[i].role))
+		if (row->setrole != roles[i].role || !OidIsValid(roles[i].role))
 			continue;
 		array = heap_getattr(tuple, Anum_pg_db_role_setting_setconfig,
 							 RelationGetDescr(catalog), &is_null);
 		if (is_null)
 			continue;
 		if (OidIsValid(row->setdatabase))
-			of[i].here = DatumGetArrayTypePCopy(array);
+			roles[i].here = DatumGetArrayTypePCopy(array);
 		else
-			of[i].everywhere = DatumGetArrayTypePCopy(array);
+			roles[i].everywhere = DatumGetArrayTypePCopy(array);
 	}
 }
 
 /* Scans the catalog, by its index if there are keys. */
 static void
-scan_stored(Relation catalog, ScanKey keys, int nkeys, StoredOf *of, int count)
+scan_stored(Relation catalog, ScanKey keys, int nkeys, RoleSettings *roles,
+			int count)
 {
 	SysScanDesc scan = systable_beginscan(catalog,
 										  DbRoleSettingDatidRolidIndexId,
@@ -354,39 +356,42 @@ scan_stored(Relation catalog, ScanKey keys, int nkeys, StoredOf *of, int count)
 	HeapTuple	tuple;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		read_stored_row(catalog, tuple, of, count);
+		read_stored_row(catalog, tuple, roles, count);
 	systable_endscan(scan);
 }
 
-/* Reads what is stored for a role in one database, or (0) in all. */
+/*
+ * Reads what is stored for a role: in one database, or in all databases if
+ * `database` is InvalidOid.
+ */
 static void
-find_stored(Relation catalog, Oid database, StoredOf *of)
+find_stored(Relation catalog, Oid database, RoleSettings *role)
 {
 	ScanKeyData keys[2];
 
 	ScanKeyInit(&keys[0], Anum_pg_db_role_setting_setdatabase,
 				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(database));
 	ScanKeyInit(&keys[1], Anum_pg_db_role_setting_setrole,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(of->role));
-	scan_stored(catalog, keys, lengthof(keys), of, 1);
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(role->role));
+	scan_stored(catalog, keys, lengthof(keys), role, 1);
 }
 
 /* Reads what is stored for some roles. */
 static void
-read_stored(StoredOf *of, int count)
+read_stored(RoleSettings *roles, int count)
 {
 	Relation	catalog = table_open(DbRoleSettingRelationId, AccessShareLock);
 	BlockNumber blocks = RelationGetNumberOfBlocks(catalog);
 
-	/* One page is read faster than its index. */
+	/* To read one page is faster than to read its index. */
 	if (blocks == 1)
-		scan_stored(catalog, NULL, 0, of, count);
+		scan_stored(catalog, NULL, 0, roles, count);
 	for (int i = 0; i < count && blocks > 1; i++)
 	{
-		if (!OidIsValid(of[i].role))
+		if (!OidIsValid(roles[i].role))
 			continue;
-		find_stored(catalog, InvalidOid, &of[i]);
-		find_stored(catalog, MyDatabaseId, &of[i]);
+		find_stored(catalog, InvalidOid, &roles[i]);
+		find_stored(catalog, MyDatabaseId, &roles[i]);
 	}
 	table_close(catalog, AccessShareLock);
 }
@@ -396,14 +401,14 @@ read_stored(StoredOf *of, int count)
  * counts.
  */
 static List *
-stored_settings(const StoredOf *of)
+stored_settings(const RoleSettings *role)
 {
 	List	   *settings = NIL;
 
-	if (of->everywhere != NULL)
-		settings = add_elements(settings, of->everywhere);
-	if (of->here != NULL)
-		settings = add_elements(settings, of->here);
+	if (role->everywhere != NULL)
+		settings = add_elements(settings, role->everywhere);
+	if (role->here != NULL)
+		settings = add_elements(settings, role->here);
 	return settings;
 }
 
@@ -461,13 +466,13 @@ undo_left_settings(RoleChange *change, List *left, List *assumed)
 static void
 apply_settings(RoleChange *change, Oid left, Oid assumed)
 {
-	StoredOf	of[] = {{.role = left}, {.role = assumed}};
+	RoleSettings roles[] = {{.role = left}, {.role = assumed}};
 	List	   *now;
 	ListCell   *cell;
 
-	read_stored(of, lengthof(of));
-	now = stored_settings(&of[1]);
-	undo_left_settings(change, stored_settings(&of[0]), now);
+	read_stored(roles, lengthof(roles));
+	now = stored_settings(&roles[1]);
+	undo_left_settings(change, stored_settings(&roles[0]), now);
 	foreach(cell, now)
 	{
 		const StoredSetting *setting = lfirst(cell);

@@ -207,7 +207,10 @@ session_database_note_all_lost_use(TimestampTz at)
 		raise_use_lost_at(&databases->entries[i], at);
 }
 
-/* Notes and counts a use in a database that gave way to one of another. */
+/*
+ * Notes and counts a use of a database that was evicted for a use of another
+ * database.
+ */
 void
 session_database_note_dropped_use(Oid database, TimestampTz at)
 {

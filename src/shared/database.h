@@ -117,7 +117,10 @@ extern uint64 session_database_counter_value(SessionDatabase *database,
 extern void session_database_note_lost_use(TimestampTz at);
 extern void session_database_note_all_lost_use(TimestampTz at);
 
-/* Notes and counts a use in a database that gave way to one of another. */
+/*
+ * Notes and counts a use of a database that was evicted for a use of another
+ * database.
+ */
 extern void session_database_note_dropped_use(Oid database, TimestampTz at);
 
 /*

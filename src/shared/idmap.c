@@ -109,7 +109,7 @@ session_idmap_init(SessionIdMap *map, void *memory, int entries,
 	}
 }
 
-/* Sets the slot of a key, which has been set in it. */
+/* Sets where the key of a slot belongs: the part, and the chain in it. */
 static void
 place_slot(SessionIdMap *map, SessionIdSlot *slot)
 {

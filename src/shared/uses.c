@@ -10,25 +10,26 @@
  *	 under an exclusive one.  So most uses take one shared lock, and one use of
  *	 a session in each "session.update_age" takes an exclusive one.
  * - An entry stays when its use was written.  A use that finds no free entry
- *	 takes the first of these that its part has:
+ *	 evicts the first of these that its part has:
  *
  *	 1. a settled entry, the one that was written first: nothing is lost;
  *	 2. a fresh entry: the use that its row has is less than a quarter of
  *		"session.update_age" old, and therefore good enough.  A use that is
- *		fresh itself takes none, and is not noted either;
- *	 3. where its database has less than its share: an entry of the database
- *		that has most, which loses a use.  The share is the part divided by
- *		the number of databases that have entries in it;
+ *		fresh itself evicts none, and is not noted either;
+ *	 3. if its database has less than its share: an entry of the database that
+ *		has most, which loses a use.  The share is the part divided by the
+ *		number of databases that have entries in it;
  *	 4. on a standby, where no use is ever written: an entry of its own
- *		database, of those that were not used for longest.
+ *		database that was used long ago.
  *
  *	 A use that finds none of these is not noted.
  * - When three quarters of a part are waiting, and there are some that are not
  *	 fresh, requests wake the launcher, or the worker that writes uses.  The
  *	 worker writes until half of the part is waiting.
- * - A settled entry that gives way may be missed by a backend that read the
- *	 row before it was written.  Therefore the part keeps the time of the last
- *	 one, and session_uses_look says that the row must be read again.
+ * - A backend that read the row before a settled entry was written into it,
+ *	 and looks here after the entry was evicted, misses the use.  Therefore the
+ *	 part keeps the time of the last eviction, and session_uses_look says that
+ *	 the row must be read again.
  */
 #include "postgres.h"
 
@@ -58,11 +59,14 @@
 /* The part of the age for which the use that a row has is good enough. */
 #define FRESH(age) ((age) / 4)
 
-/* From how many waiting entries on a part is pressed, and until how many. */
+/*
+ * A part with more than HIGH waiting entries is pressed.  Then the worker
+ * writes until LOW are left.
+ */
 #define HIGH(room) ((room) / 4 * 3)
 #define LOW(room) ((room) / 2)
 
-/* How many entries at random are looked at, to find one that gives way. */
+/* How many random entries are looked at, to find one to evict. */
 #define SAMPLE 16
 #define PROBES 256
 
@@ -84,7 +88,7 @@ typedef struct Use
 #define AGE_BITS 25
 #define SHIFT_BITS 5
 #define PUT_OFF 0x40000000		/* due_at is when to try again */
-#define NEEDED 0x80000000		/* never good enough: the use in the row */
+#define NEEDED 0x80000000		/* as SessionUseNote has it */
 
 /* A database that has entries in a part. */
 typedef struct Owner
@@ -98,7 +102,7 @@ typedef union Part
 	struct
 	{
 		SessionSchedule schedule;
-		TimestampTz hurried_at; /* when a settled entry last gave way */
+		TimestampTz evicted_at; /* when a settled entry was last evicted */
 		Owner	   *owners;
 		int32		nowners;
 	}			s;
@@ -112,7 +116,7 @@ typedef struct Table
 	SessionIdMap map;
 	Part	   *parts;
 	int			owners_room;	/* of each part */
-	pg_atomic_uint32 pressed;	/* 1 = since it was last taken */
+	pg_atomic_uint32 pressed;	/* 1 = pressure that was not taken yet */
 	Latch	   *volatile listeners[SESSION_USES_LISTENERS];
 } Table;
 
@@ -122,7 +126,7 @@ static Table *table = NULL;
  * Shared memory
  */
 
-/* Returns the number of entries in a part of a table of a size. */
+/* Returns the number of entries in a part of a table with so many entries. */
 static int
 part_room(int entries)
 {
@@ -161,7 +165,7 @@ session_uses_shmem_request(void)
 	RequestNamedLWLockTranche(TRANCHE, session_idmap_locks(entries));
 }
 
-/* Makes the parts in memory of that size. */
+/* Makes the parts in memory of the size that parts_size returns. */
 static void
 make_parts(char *memory, int entries)
 {
@@ -186,7 +190,7 @@ make_parts(char *memory, int entries)
 							  first + offsetof(Use, scheduled),
 							  table->map.entry_size,
 							  order + (Size) i * room, room);
-		part->s.hurried_at = DT_NOBEGIN;
+		part->s.evicted_at = DT_NOBEGIN;
 		part->s.owners = owners + (Size) i * table->owners_room;
 	}
 }
@@ -241,7 +245,10 @@ age_of(const Use *use)
 		<< ((own >> AGE_BITS) & ((1 << SHIFT_BITS) - 1));
 }
 
-/* Sets that of an entry, rounded down to seven digits, and its flags. */
+/*
+ * Sets how far the row of an entry may lag behind, rounded down to seven
+ * digits, and the flags of the entry.
+ */
 static void
 set_own(Use *use, int64 age, uint32 flags)
 {
@@ -302,7 +309,7 @@ number_of(const Part *part, const Use *use)
 	return session_idmap_number(&table->map, part - table->parts, use);
 }
 
-/* Finds the entry of a session, and not one of an earlier one of its id. */
+/* Finds the entry of a session, not that of an earlier session of its id. */
 static Use *
 find_use(const SessionIdSlot *slot, TimestampTz created_at)
 {
@@ -384,7 +391,7 @@ random_use(const Part *part)
 											 part->s.schedule.waiting - 1));
 }
 
-/* Finds a fresh entry; NULL if there are few or none. */
+/* Finds a fresh entry in a sample; NULL if the sample has none. */
 static Use *
 find_fresh(const Part *part, TimestampTz now)
 {
@@ -398,10 +405,7 @@ find_fresh(const Part *part, TimestampTz now)
 	return NULL;
 }
 
-/*
- * Finds an entry of a database that was not used for long: the one of a sample
- * that was not used for longest.
- */
+/* Finds the entry of a database that was used least recently in a sample. */
 static Use *
 find_old(const Part *part, Oid database)
 {
@@ -425,11 +429,11 @@ find_old(const Part *part, Oid database)
 }
 
 /*
- * Returns the database that gives up an entry of a part in which all entries
- * are waiting, for one of this database; InvalidOid if none does.
+ * Chooses the database that loses an entry to this database, in a part in
+ * which all entries are waiting; InvalidOid if none loses one.
  */
 static Oid
-choose_payer(const Part *part, bool standby)
+choose_loser(const Part *part, bool standby)
 {
 	const Owner *mine = find_owner(part, MyDatabaseId);
 	const Owner *most = biggest_owner(part);
@@ -446,7 +450,7 @@ choose_payer(const Part *part, bool standby)
 	return InvalidOid;
 }
 
-/* A use that was waiting and gave way to one of another database. */
+/* A waiting use that was evicted for a use of another database. */
 typedef struct LostUse
 {
 	Oid			database;		/* InvalidOid = none */
@@ -459,11 +463,11 @@ free_an_entry(Part *part, const SessionUseNote *note, bool fresh, LostUse *lost)
 {
 	int32		settled = session_schedule_first_settled(&part->s.schedule);
 	Use		   *use;
-	Oid			payer;
+	Oid			loser;
 
 	if (settled >= 0)
 	{
-		part->s.hurried_at = note->now;
+		part->s.evicted_at = note->now;
 		remove_use(part, session_idmap_entry(&table->map, part - table->parts,
 											 settled));
 		return true;
@@ -473,13 +477,13 @@ free_an_entry(Part *part, const SessionUseNote *note, bool fresh, LostUse *lost)
 	use = note->standby ? NULL : find_fresh(part, note->now);
 	if (use == NULL)
 	{
-		payer = choose_payer(part, note->standby);
-		if (!OidIsValid(payer))
+		loser = choose_loser(part, note->standby);
+		if (!OidIsValid(loser))
 			return false;
-		use = find_old(part, payer);
+		use = find_old(part, loser);
 		if (!note->standby)
 		{
-			lost->database = payer;
+			lost->database = loser;
 			lost->seen_at = seen_at(use);
 		}
 	}
@@ -518,7 +522,7 @@ session_uses_look(const SessionUseNote *note, SessionUsesJudge judge,
 	part = &table->parts[slot.part];
 	use = find_use(&slot, note->created_at);
 	if (use == NULL)
-		found = note->now >= part->s.hurried_at + KEEP ?
+		found = note->now >= part->s.evicted_at + KEEP ?
 			SESSION_USES_ABSENT : SESSION_USES_GONE;
 	else if (judge(seen_at(use), arg))
 	{
@@ -615,7 +619,7 @@ is_pressed(const Part *part, TimestampTz now)
 
 /* Notes pressure, and wakes the listeners. */
 static void
-press(void)
+note_pressure(void)
 {
 	if (pg_atomic_read_u32(&table->pressed) != 0 ||
 		pg_atomic_exchange_u32(&table->pressed, 1) != 0)
@@ -651,7 +655,7 @@ session_uses_note(const SessionUseNote *note)
 	pressed = !note->standby && is_pressed(part, note->now);
 	session_idmap_unlock(&slot);
 	if (pressed)
-		press();
+		note_pressure();
 	if (OidIsValid(lost.database))
 		session_database_note_dropped_use(lost.database, lost.seen_at);
 	if (use != NULL)
@@ -744,8 +748,8 @@ collect_due(Collection *c, const Part *part)
 }
 
 /*
- * Collects entries of a part that are not due but can be written, until as few
- * wait as should.  The order of the heap is about that in which they are due.
+ * Collects entries of a part that are not due but can be written, as many as
+ * wait beyond LOW.  The order of the heap is about that in which they are due.
  */
 static void
 collect_early(Collection *c, const Part *part)
@@ -766,7 +770,7 @@ collect_early(Collection *c, const Part *part)
 }
 
 #ifdef USE_ASSERT_CHECKING
-/* Returns whether the members of a part fit together. */
+/* Returns whether the members of a part are consistent. */
 static bool
 is_sound(const Part *part)
 {
@@ -829,7 +833,7 @@ session_uses_find(TimestampTz now, bool early, int limit, SessionUse *uses)
 }
 
 /*
- * What became of them
+ * After an attempt to write a use
  */
 
 /* Locks the part of a use, and finds its entry. */
@@ -865,7 +869,7 @@ session_uses_settle(const SessionUse *found, TimestampTz now)
 	session_idmap_unlock(&slot);
 }
 
-/* Notes which use the row has, an earlier one. */
+/* Notes that the row has an earlier use. */
 void
 session_uses_note_row(const SessionUse *found, TimestampTz row_seen_at)
 {
@@ -937,7 +941,7 @@ session_uses_forget(Oid database)
 }
 
 /*
- * What the launcher asks
+ * For the launcher
  */
 
 /* The databases found so far. */
@@ -1013,14 +1017,14 @@ session_uses_databases(TimestampTz now)
 	return result;
 }
 
-/* Begins or ends to have this process's latch set. */
+/* Makes this process a listener, or ends that. */
 void
 session_uses_listen(SessionUsesListener who, bool listens)
 {
 	table->listeners[who] = listens ? MyLatch : NULL;
 }
 
-/* Returns whether there was pressure since it was last taken. */
+/* Returns whether there is pressure that was not taken yet. */
 bool
 session_uses_are_pressed(void)
 {

@@ -3,7 +3,7 @@
  *	  The last use of each session that is in use, in shared memory.
  *
  * A use is waiting while the row lacks it, and settled when the row has it.
- * uses.c says what gives way when there is no room.
+ * uses.c says which entries are evicted when there is no room.
  */
 #ifndef SESSION_USES_H
 #define SESSION_USES_H
@@ -25,13 +25,13 @@ typedef struct SessionUseNote
 	TimestampTz now;
 	TimestampTz row_seen_at;	/* the last use that the row has */
 	int64		age;			/* microseconds that the row may lag behind */
-	bool		needed;			/* not good enough: the use that the row has */
+	bool		needed;			/* the use in the row is never fresh */
 	bool		standby;		/* no use can be written */
 } SessionUseNote;
 
 /*
- * Is given the last use that is known, and returns whether to note another.
- * Must not raise errors, as a lock is held.
+ * Called with the last use that is known.  Returns whether to note another
+ * one.  Must not raise errors, because a lock is held.
  */
 typedef bool (*SessionUsesJudge) (TimestampTz seen_at, void *arg);
 
@@ -39,15 +39,16 @@ typedef bool (*SessionUsesJudge) (TimestampTz seen_at, void *arg);
 typedef enum SessionUsesLook
 {
 	SESSION_USES_ABSENT,		/* nothing; the judge was not called */
-	SESSION_USES_GONE,			/* nothing, but there may have been a use that
-								 * is in the row by now */
+	SESSION_USES_GONE,			/* nothing, but a use may have been evicted
+								 * after it was written into the row */
 	SESSION_USES_KNOWN,			/* a use; if another was to be noted, it is */
-	SESSION_USES_TO_NOTE		/* a use; session_uses_note has to note one */
+	SESSION_USES_TO_NOTE		/* a use; the caller has to note another one
+								 * with session_uses_note */
 } SessionUsesLook;
 
 /*
- * Looks for the last use of a session and calls the judge.  One look under a
- * shared lock, which also notes the use in all but the rare cases.
+ * Looks for the last use of a session and calls the judge.  Takes one shared
+ * lock, under which it can also note the new use in most cases.
  */
 extern SessionUsesLook session_uses_look(const SessionUseNote *note,
 										 SessionUsesJudge judge, void *arg);
@@ -55,7 +56,7 @@ extern SessionUsesLook session_uses_look(const SessionUseNote *note,
 typedef enum SessionUsesResult
 {
 	SESSION_USES_NOTED,
-	SESSION_USES_SPARED,		/* no room, but the row is good enough */
+	SESSION_USES_SPARED,		/* no room, but the use in the row is fresh */
 	SESSION_USES_NO_ROOM
 } SessionUsesResult;
 
@@ -79,9 +80,9 @@ typedef struct SessionUse
 } SessionUse;
 
 /*
- * Finds at most `limit` uses of this database that are to be written; returns
- * their number.  They are due, or, if `early` and the table is nearly full,
- * will be.
+ * Finds at most `limit` uses of this database that are due to be written;
+ * returns their number.  With `early`, and if the table is nearly full, finds
+ * uses that will be due later, too.
  */
 extern int	session_uses_find(TimestampTz now, bool early, int limit,
 							  SessionUse *uses);
@@ -89,7 +90,7 @@ extern int	session_uses_find(TimestampTz now, bool early, int limit,
 /* Notes that the row has the use, since now. */
 extern void session_uses_settle(const SessionUse *use, TimestampTz now);
 
-/* Notes which use the row has, an earlier one. */
+/* Notes that the row has an earlier use. */
 extern void session_uses_note_row(const SessionUse *use,
 								  TimestampTz row_seen_at);
 
@@ -104,8 +105,8 @@ extern void session_uses_remove(const SessionUse *use);
 extern void session_uses_forget(Oid database);
 
 /*
- * Returns the databases that have uses to be written, which are due or in a
- * part of the table that is nearly full: a list of Oid.
+ * Returns the databases that have uses to be written, as a list of Oid.  Such
+ * uses are due, or are in a part of the table that is nearly full.
  */
 extern List *session_uses_databases(TimestampTz now);
 
@@ -120,17 +121,20 @@ typedef enum SessionUsesListener
 	SESSION_USES_LISTENERS
 } SessionUsesListener;
 
-/* Begins and ends to have this process's latch set. */
+/* Makes this process a listener, or ends that. */
 extern void session_uses_listen(SessionUsesListener who, bool listens);
 
-/* Returns whether there was pressure since it was last taken; takes it. */
+/*
+ * Return whether there was pressure since session_uses_take_pressure was last
+ * called, which resets it.
+ */
 extern bool session_uses_are_pressed(void);
 extern bool session_uses_take_pressure(void);
 
 /* Notes pressure that another process must relieve. */
 extern void session_uses_leave_pressure(void);
 
-/* Returns whether there is pressure now, after a look at the table. */
+/* Looks at the table, and returns whether there is pressure now. */
 extern bool session_uses_are_nearly_full(void);
 
 /* Return the number of uses that are waiting, and the room for uses. */

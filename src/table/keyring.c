@@ -8,12 +8,12 @@
  *	 from the master key and bound to their kid and purpose.  It holds no
  *	 others, so a dump contains no others.
  * - A backend opens the keys of a purpose once and caches them in a memory
- *	 context of their own, with the keys that codecs derive from them.  It is
- *	 wiped before it is freed.  When a change
- *	 of the table commits, its trigger makes every backend drop this cache,
- *	 through the relcache, so the next call sees a rotation.  The trigger also
- *	 has that commit flushed: a crash neither brings back a retired key nor
- *	 loses a key that was used.
+ *	 context of their own, with the keys that codecs derive from them.  The
+ *	 context is wiped before it is freed.
+ * - When a change of the table commits, its trigger makes every backend drop
+ *	 this cache, through the relcache, so the next call sees a rotation.  The
+ *	 trigger also has that commit flushed: a crash neither brings back a
+ *	 retired key nor loses a key that was used.
  * - The master key is wiped as soon as keys are derived from it.
  */
 #include "postgres.h"

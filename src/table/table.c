@@ -122,8 +122,8 @@ cache_relation(SessionTable *table, Relation rel)
 /*
  * Opens the relation that the cache names.  Returns NULL if the cache names
  * none or turns out to be outdated: invalidations arrive with the lock, so
- * what is cached can be relied on only after that.  Then the relation also
- * exists, which saves looking it up in the catalog.
+ * what is cached can be relied on only after that.  The relation then exists
+ * for sure, and need not be looked up in the catalog.
  */
 static Relation
 open_cached(SessionTable *table, LOCKMODE mode)

@@ -359,7 +359,7 @@ read_object(SessionMember *members, int *count, char *strings,
 
 /* Returns whether two members have the same name. */
 static bool
-has_twins(const SessionMember *members, int count)
+has_duplicates(const SessionMember *members, int count)
 {
 	for (int i = 1; i < count; i++)
 		if (session_claims_find(members, i, members[i].name) != NULL)
@@ -382,7 +382,7 @@ session_claims_read(SessionMember *members, int *count, const char *json,
 	/* An unescaped string is shorter than its token, terminator included. */
 	strings = palloc(len);
 	if (session_flat_read(members, count, SESSION_MEMBERS, strings, json, len))
-		ok = !has_twins(members, *count);
+		ok = !has_duplicates(members, *count);
 	else
 		ok = read_object(members, count, strings, json, len);
 	if (!ok)

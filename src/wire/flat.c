@@ -74,7 +74,10 @@ stands_for_itself(char c)
 
 #define EACH(c) (UINT64CONST(0x0101010101010101) * (c))
 
-/* Returns whether a byte may be below a limit; always if one is. */
+/*
+ * Returns whether one of eight bytes is below a limit.  May also return true
+ * where none is.
+ */
 static inline bool
 may_be_below(uint64 bytes, uint64 limit)
 {
@@ -136,7 +139,7 @@ take_string(FlatReader *reader, const char **string)
 	return true;
 }
 
-/* Reads an integer.  The caller finds out what comes behind it. */
+/* Reads an integer.  The caller checks what comes after it. */
 static bool
 take_integer(FlatReader *reader, int64 *integer)
 {

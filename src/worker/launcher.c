@@ -8,9 +8,9 @@
  * - Every "session.naptime" it looks for databases that have work.  For one
  *	 after the other, it starts a worker that does a round, and waits for it.
  * - Requests wake it earlier when shared memory is nearly full with uses that
- *	 a worker can write.  A start of a worker for a few uses costs more than
- *	 the requests that noted them; therefore it is not woken again for a while
- *	 when the last one has written few.
+ *	 a worker can write.  To start a worker for a few uses costs more than the
+ *	 requests that noted them.  So when a worker has written few, requests
+ *	 cannot wake the launcher for a while.
  * - Shared memory knows a database as soon as a backend in it uses the
  *	 library.  After a start, a worker looks at every database once, known or
  *	 not.
@@ -60,11 +60,11 @@
 #define REPORT_EVERY USECS_PER_HOUR
 
 /*
- * How long it waits for the end of a nap, whatever requests want, after
- * workers that have written no use, or fewer than FEW.
+ * For how long requests cannot wake the launcher, after workers have written
+ * no use for requests, or fewer than FEW.
  */
-#define WAIT_AFTER_NONE (10 * USECS_PER_SEC)
-#define WAIT_AFTER_FEW USECS_PER_SEC
+#define DELAY_AFTER_NONE (10 * USECS_PER_SEC)
+#define DELAY_AFTER_FEW USECS_PER_SEC
 #define FEW 100
 
 /* Seconds after which the server restarts a launcher that exited. */
@@ -104,18 +104,18 @@ nap_length(void)
 	return session_revocation_is_waiting() ? 1 : session_settings.naptime;
 }
 
-/* When requests can end a nap. */
-static TimestampTz heeds_at = SESSION_NO_TIME;
+/* From when on requests can end a nap. */
+static TimestampTz wakes_from = SESSION_NO_TIME;
 
-/* Sets that, after workers have written some uses for requests. */
+/* Sets wakes_from, after workers have written so many uses for requests. */
 static void
-heed_requests(int64 written)
+delay_requests(int64 written)
 {
-	heeds_at = GetCurrentTimestamp();
+	wakes_from = GetCurrentTimestamp();
 	if (written == 0)
-		heeds_at += WAIT_AFTER_NONE;
+		wakes_from += DELAY_AFTER_NONE;
 	else if (written < FEW)
-		heeds_at += WAIT_AFTER_FEW;
+		wakes_from += DELAY_AFTER_FEW;
 }
 
 /*
@@ -131,7 +131,7 @@ nap_since(TimestampTz start)
 		TimestampTz end = start + nap_length() * USECS_PER_SEC;
 
 		if (session_uses_are_pressed())
-			end = Min(end, heeds_at);
+			end = Min(end, wakes_from);
 
 		/* A clock that was set back must not make the nap longer. */
 		if (now < start || now >= end)
@@ -446,7 +446,7 @@ look_for_work(bool *ask_all)
 			more = true;
 	}
 	if (pressed)
-		heed_requests(written);
+		delay_requests(written);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	return more;
 }

@@ -15,8 +15,8 @@
  * - A step gets half of the time that is left, so that a long one does not
  *	 keep the others from running.  Rests count as time.
  * - While shared memory is nearly full with uses of this database, the round
- *	 goes on: requests wake the worker when there are uses to be written.  So
- *	 no worker has to start for each few of them.
+ *	 goes on, and requests wake the worker when there are uses to be written.
+ *	 That costs less than to start a worker each time.
  * - Between deletions the worker rests, as "session.cleanup_pace" says.  It
  *	 holds no transaction and no lock then.
  */
@@ -55,13 +55,18 @@
 
 /* How long a round waits for more uses to be written. */
 #define LINGER_MS 1000
+
 /*
  * How long a batch of deletions may take when the worker rests between them.
  * Short, because a request may wait for the processor that long.
  */
 #define PACED_BATCH_MS 5
 
-/* Shorter rests are saved up.  In longer ones the worker looks around. */
+/*
+ * A rest that would be shorter is added to the next one.  A rest is a series
+ * of naps; after a long nap the worker checks whether a command needs the
+ * database.
+ */
 #define SHORTEST_REST_MS 1
 #define LONGEST_NAP_MS 100
 
@@ -240,8 +245,9 @@ nap(Round *round, TimestampTz now, int64 usecs)
 }
 
 /*
- * Rests for what is owed.  Ends sooner when the setting changes, the time of
- * the step is over, uses have to be written, or a command needs the database.
+ * Rests for the time that is owed.  Ends sooner when the setting changes, the
+ * time of the step is over, uses have to be written, or a command needs the
+ * database.
  */
 static void
 rest(Round *round)
@@ -324,7 +330,7 @@ static const SessionUpkeepDriver driver = {
 	.batch_usecs = round_batch_usecs
 };
 
-/* Waits a while for requests to find shared memory nearly full. */
+/* Waits a while; returns whether a request found shared memory nearly full. */
 static bool
 wait_for_pressure(void)
 {
@@ -338,7 +344,7 @@ wait_for_pressure(void)
 }
 
 /*
- * Runs the steps of every round, and again as long as shared memory gets
+ * Runs the steps that do not delete, again and again while shared memory gets
  * nearly full with uses of this database.  Returns whether they have finished.
  */
 static bool

@@ -15,7 +15,7 @@
 
 /* Returns whether a name occurs twice. */
 static bool
-has_twins(const SessionMember *members, int count)
+has_duplicates(const SessionMember *members, int count)
 {
 	for (int i = 1; i < count; i++)
 		if (session_claims_find(members, i, members[i].name) != NULL)
@@ -62,7 +62,7 @@ check_members(const SessionMember *members, int count, const char *json,
 	{
 		bool		ok = session_claims_read(others, &found, longer, len);
 
-		fuzz_require(ok == !has_twins(members, count));
+		fuzz_require(ok == !has_duplicates(members, count));
 		if (ok)
 		{
 			fuzz_require(found == count + 1);
