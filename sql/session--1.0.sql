@@ -175,7 +175,7 @@ ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_changed;
 ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_deleted;
 ALTER TABLE session.sessions ENABLE ALWAYS TRIGGER sessions_emptied;
 COMMENT ON TRIGGER sessions_changed ON session.sessions IS
-'Makes a change of a session take effect on its snapshots, whatever statement makes the change.';
+'Makes a change of a session take effect on its snapshots, for any statement that makes the change.';
 COMMENT ON TRIGGER sessions_deleted ON session.sessions IS
 'Ends the snapshots of a live session that is deleted.';
 COMMENT ON TRIGGER sessions_emptied ON session.sessions IS
@@ -270,12 +270,12 @@ CREATE TRIGGER keys_emptied
 ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_changed;
 ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_emptied;
 COMMENT ON TRIGGER keys_changed ON session.keys IS
-'Makes a change of keys take effect in every backend, whatever statement makes the change.';
+'Makes a change of keys take effect in every backend, for any statement that makes the change.';
 COMMENT ON TRIGGER keys_emptied ON session.keys IS
 'Makes the loss of all keys take effect in every backend when the table is truncated.';
 
 /*
- * Rules for the sessions of a tenant, a role, both or everybody.  They are
+ * Rules for the sessions of a tenant, a role, both or all users.  They are
  * configuration and part of a dump, the end of earlier sessions included.  The
  * id is the replica identity: tenant and role may be NULL.
  */
@@ -310,7 +310,7 @@ REVOKE ALL ON TABLE session.policies FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.policies', '');
 
 COMMENT ON TABLE session.policies IS
-'Rules for the sessions of a tenant, a role, both or everybody.  They hold for live sessions from the commit of a change on.  For each column, the most specific row with a value counts: tenant and role, tenant, role, everybody, then the setting.  Of valid_after, the latest counts.  Readable by administrators.';
+'Rules for the sessions of a tenant, a role, both or all users.  They hold for live sessions from the commit of a change on.  For each column, the most specific row with a value counts: tenant and role, tenant, role, everybody, then the setting.  Of valid_after, the latest counts.  Readable by administrators.';
 COMMENT ON INDEX session.policies_scope_is_unique IS
 'Makes sure that a tenant and a role, either of which may be NULL, have one row.';
 COMMENT ON COLUMN session.policies.id IS
@@ -349,7 +349,7 @@ CREATE TRIGGER policies_emptied
 ALTER TABLE session.policies ENABLE ALWAYS TRIGGER policies_changed;
 ALTER TABLE session.policies ENABLE ALWAYS TRIGGER policies_emptied;
 COMMENT ON TRIGGER policies_changed ON session.policies IS
-'Makes a change of policies take effect in every backend, whatever statement makes the change.';
+'Makes a change of policies take effect in every backend, for any statement that makes the change.';
 COMMENT ON TRIGGER policies_emptied ON session.policies IS
 'Makes the loss of all policies take effect in every backend when the table is truncated.';
 
@@ -610,7 +610,7 @@ COMMENT ON COLUMN session.stats.activity_used IS
 COMMENT ON COLUMN session.stats.activity_size IS
 'Number of entries of the activity table: session.activity_size, rounded up.';
 COMMENT ON COLUMN session.stats.activity_dropped IS
-'Number of uses of sessions of the database for which the activity table had no room, or that gave way to another database, since the server started.';
+'Number of uses of sessions of the database for which the activity table had no room, or that were evicted for a use of another database, since the server started.';
 COMMENT ON COLUMN session.stats.evidence_dropped IS
 'Number of pieces of evidence that were dropped because the database was over its limit per minute or the queue was full, in all databases, since the server started.';
 COMMENT ON COLUMN session.stats.revocation_overflows IS
@@ -632,7 +632,7 @@ COMMENT ON COLUMN session.stats.round_evidence IS
 COMMENT ON COLUMN session.stats.round_trimmed IS
 'Number of rows of the denylist, events and origins that the last round deleted.';
 COMMENT ON COLUMN session.stats.round_rested IS
-'How much of the duration of the last round the worker rested between deletions, as session.cleanup_pace says; NULL while the round runs, or if its worker died.';
+'How long the worker rested between deletions in the last round, as session.cleanup_pace says; NULL while the round runs, or if its worker died.';
 
 /*
  * The types that functions return.
@@ -1418,7 +1418,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_all';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) IS
-'Ends every session created so far, of a tenant or (tenant_id NULL) of everybody, by one row of session.policies, whatever their number; also refresh tokens, snapshots, cookies and JWTs.  Later ones live.  reason (default: admin) goes to the event log.  Returns the time up to which sessions are over.
+'Ends every session created so far, of a tenant or (tenant_id NULL) of all users, by one row of session.policies; also refresh tokens, snapshots, cookies and JWTs.  Later ones live.  reason (default: admin) goes to the event log.  Returns the time up to which sessions are over.
 Errors: 22023 for empty texts, 54000 for texts that are too long.';
 
 CREATE FUNCTION @extschema@.session_policy_set(
@@ -1434,7 +1434,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_policy_set';
 REVOKE ALL ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) IS
-'Sets the rules for sessions of a tenant, a role, both or (both NULL) everybody, in place of those it had; NULL = no rule.  They hold for live sessions from the commit on and never lengthen one.  idle_timeout and max_sessions 0 = none; bind_ip: off, subnet or exact.
+'Sets the rules for sessions of a tenant, a role, both or (both NULL) all users, in place of those it had; NULL = no rule.  They hold for live sessions from the commit on and never lengthen one.  idle_timeout and max_sessions 0 = none; bind_ip: off, subnet or exact.
 Errors: 22023 for no rule and for invalid values, 54000 for names that are too long.';
 
 CREATE FUNCTION @extschema@.session_policy_drop(

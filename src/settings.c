@@ -420,7 +420,7 @@ define_upkeep(void)
 	DefineCustomRealVariable("session.cleanup_pace",
 							 "Sets how long the worker rests after it has "
 							 "deleted rows, as a multiple of the time that "
-							 "took.",
+							 "it took to delete them.",
 							 "With 1 it works half of the time.  If set to "
 							 "zero, it does not rest.  session_cleanup() "
 							 "never rests.",

@@ -230,8 +230,8 @@ BEGIN
     RETURN revoked;
 END $$;
 
--- Puts the user of a token into a setting, for row-level security. Everybody
--- who can run SQL can set it, too.
+-- Puts the user of a token into a setting, for row-level security. Every role
+-- that can run SQL can set it, too.
 CREATE FUNCTION bench.authenticate(token text) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     moment timestamptz := clock_timestamp();

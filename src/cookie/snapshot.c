@@ -12,8 +12,8 @@
  *	 after the row was read.  That time counts from before the row was read, so
  *	 a session that ended since is not accepted for longer than the ttl.
  * - It carries a fingerprint of the policies from before its row was read.
- *	 Where the policies are others, the row decides.  So a change of them
- *	 reaches every snapshot when it commits, whatever was under way then.
+ *	 If the policies have changed, the row decides.  So a change of them
+ *	 reaches every snapshot when it commits, also those being made then.
  * - It names the era of the server.  Shared memory knows which sessions were
  *	 changed or ended in this era.  For a snapshot of one of them, and for one
  *	 of another era or of none, the row decides.

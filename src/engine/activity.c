@@ -165,7 +165,7 @@ judge(TimestampTz seen_at, void *arg)
 	return look->records && look->status == SESSION_ACTIVE;
 }
 
-/* Returns whether a session was neither ended nor rotated since it was read. */
+/* Returns whether a session was not ended or rotated since it was read. */
 static bool
 is_same_session(const SessionRow *row, const SessionRow *newest)
 {

@@ -5,7 +5,7 @@
  * Rules:
  * - A row stores the data as it is or, with "session.encrypt_data", sealed
  *	 under the master key and bound to the session's id, as a JSON string.
- * - Data in either form can be read, whatever the setting is now.
+ * - Data in either form can be read, regardless of the setting now.
  */
 #include "postgres.h"
 

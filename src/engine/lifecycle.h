@@ -169,7 +169,7 @@ extern bool session_lifecycle_extend(const SessionToken *token,
 
 /*
  * Returns the next pair of tokens for a refresh token, or the last pair again,
- * as session_policy_rotation decides.  Reuse ends the session, whatever the
+ * as session_policy_rotation decides.  Reuse ends the session, with any
  * binding.  Any other request with a binding mismatch, or a risk, is handled
  * like in session_lifecycle_validate.  Returns false then; an error would
  * undo the end of the session.

@@ -1,12 +1,12 @@
 /*
  * rules.c
- *	  Rules for the sessions of a tenant, a role, both or everybody, and the
+ *	  Rules for the sessions of a tenant, a role, both or all users, and the
  *	  end of all sessions at once.
  *
  * Rules:
  * - A change takes effect on live sessions when it commits, everywhere: each
  *	 lookup of a session combines its row with the rules; see model/policy.c.
- * - Ending all sessions writes one row and one event, whatever their number.
+ * - Ending all sessions writes one row and one event for any number of them.
  *	 The rows of the sessions stay as they are, and are deleted when their own
  *	 time comes.
  */

@@ -289,7 +289,7 @@ session_upkeep_step(const SessionUpkeep *upkeep)
 	return upkeep->step->name;
 }
 
-/* Returns whether the step under way deletes ended sessions and old records. */
+/* Returns whether this step deletes ended sessions and old records. */
 bool
 session_upkeep_cleans(const SessionUpkeep *upkeep)
 {

@@ -82,7 +82,7 @@ struct SessionUpkeep
 extern const char *session_upkeep_step(const SessionUpkeep *upkeep);
 extern const char *session_upkeep_activity(const SessionUpkeep *upkeep);
 
-/* Returns whether the step under way deletes ended sessions and old records. */
+/* Returns whether this step deletes ended sessions and old records. */
 extern bool session_upkeep_cleans(const SessionUpkeep *upkeep);
 
 /*

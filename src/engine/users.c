@@ -19,7 +19,7 @@
  *	 application may have used (see Conversion).
  * - Sessions end with the privileges of the extension, not of the role that
  *	 changes the table.
- * - The triggers fire whatever session_replication_role is, and are dropped
+ * - The triggers fire with every session_replication_role, and are dropped
  *	 with the extension.
  * - The triggers are identified by their function, so users may rename them.
  */

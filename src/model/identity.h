@@ -3,7 +3,7 @@
  *	  The identity that a credential proves: user, tenant, role, level, times.
  *
  * Snapshots, cookies that are a session by themselves, JWTs and the context of
- * a transaction share this struct, so a policy sees the same whatever the
+ * a transaction share this struct, so a policy sees the same regardless of the
  * strategy.  A row is converted in one place, session_identity_of_row.
  */
 #ifndef SESSION_MODEL_IDENTITY_H

@@ -52,7 +52,7 @@ typedef struct Content
 	size_t		len;
 } Content;
 
-/* The marker file, in the data directory wherever the key file is. */
+/* The marker file.  It is in the data directory; the key file need not be. */
 #define MARK "session_master.sealed"
 #define MARK_TEXT \
 	"Keys of the extension \"session\" are sealed with the master key of this server.\n" \

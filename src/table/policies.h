@@ -1,7 +1,7 @@
 /*
  * policies.h
  *	  The only access to session.policies: rules for the sessions of a tenant,
- *	  a role, both, or everybody.
+ *	  a role, both, or all users.
  */
 #ifndef SESSION_POLICIES_H
 #define SESSION_POLICIES_H
@@ -41,7 +41,7 @@ extern void session_policies_set(const text *tenant_id, const text *role,
 extern bool session_policies_clear(const text *tenant_id, const text *role);
 
 /*
- * Moves valid_after of a tenant's row, or of that of everybody for NULL, to
+ * Moves valid_after of a tenant's row, or of that for all users for NULL, to
  * the present time, or past its value if that is not earlier.  Returns its
  * new value.
  */

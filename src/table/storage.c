@@ -4,7 +4,7 @@
  *
  * Rules: ALTER TABLE and ALTER INDEX move the table.  They run as its owner,
  * who also needs the privilege CREATE on the tablespace.  Only sessions are
- * moved: keys and the denylist must survive a crash wherever sessions are.
+ * moved: keys and the denylist must survive a crash even if sessions do not.
  */
 #include "postgres.h"
 

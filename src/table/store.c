@@ -3,9 +3,9 @@
  *	  The only access to session.sessions.
  *
  * Rules:
- * - A read sees what is committed now, whatever the isolation level is.
+ * - A read sees what is committed now, in every isolation level.
  * - A write first locks the row through the table access method, which finds
- *	 the newest version whatever the transaction's snapshot is, and then runs a
+ *	 the newest version with any snapshot of the transaction, and then runs a
  *	 statement as the owner.  In a SERIALIZABLE transaction, both count towards
  *	 serialization failures.
  * - A tid is valid only within the scan that found it.

@@ -3,7 +3,7 @@
  *	  The only access to session.sessions.
  *
  * Reading needs no privilege and no transaction snapshot: every read sees what
- * is committed at that moment, whatever the isolation level is.  Rows are
+ * is committed at that moment, in every isolation level.  Rows are
  * written as the owner of the table, and are locked first by a function of
  * this module.
  */

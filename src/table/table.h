@@ -138,8 +138,8 @@ extern int64 session_table_trim(SessionTable *table, int index,
 								int limit);
 
 /*
- * Makes the commit of this transaction wait for the disk, whatever
- * synchronous_commit is.  Has no effect on an unlogged table, which a crash
+ * Makes the commit of this transaction wait for the disk, with every value of
+ * synchronous_commit.  Has no effect on an unlogged table, which a crash
  * empties anyway, and in a worker of logical replication, which receives the
  * change again after a crash.  Call it before the change, or in a trigger that
  * the change fires, so that no change is made without it.

@@ -5,7 +5,7 @@
  * A cookie is checked before it is sent: by RFC 6265 section 4.1, and by what
  * browsers require in addition (RFC 6265bis; the __Http- prefixes of its
  * successor, layered cookies).  A cookie that passes the check is safe in a
- * header.  A Cookie header is read by section 4.2, whatever it contains.
+ * header.  A Cookie header is read by section 4.2, with any content.
  *
  * A value that is too long for one cookie is sent in chunks named name.0,
  * name.1 and so on, as Auth.js does.
@@ -17,7 +17,7 @@
 
 /*
  * Longest Set-Cookie, in bytes.  Browsers allow that much for name and value
- * alone.  Here the attributes count as well, so that whatever is between the
+ * alone.  Here the attributes count as well, so that every proxy between the
  * server and the browser lets the header pass.
  */
 #define SESSION_COOKIE_BYTES 4096

@@ -4,7 +4,7 @@
  *
  * A token of either kind is replaced by st_ or rt_ and its public id as a
  * uuid.  A token is a prefix that is followed by at least 64 characters of
- * base64url, whatever surrounds it; the same in the hexadecimal of a bytea;
+ * base64url, in any surroundings; the same in the hexadecimal of a bytea;
  * and the part of a token that a cut leaves, as described in redact.c.  All
  * characters of base64url that follow are removed as well.
  *
