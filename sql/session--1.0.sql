@@ -275,7 +275,7 @@ COMMENT ON TRIGGER keys_emptied ON session.keys IS
 'Makes the loss of all keys take effect in every backend when the table is truncated.';
 
 /*
- * Rules for the sessions of a tenant, a role, both or all users.  They are
+ * Rules for all sessions, or those of a tenant, a role or both.  They are
  * configuration and part of a dump, the end of earlier sessions included.  The
  * id is the replica identity: tenant and role may be NULL.
  */
@@ -310,7 +310,7 @@ REVOKE ALL ON TABLE session.policies FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.policies', '');
 
 COMMENT ON TABLE session.policies IS
-'Rules for the sessions of a tenant, a role, both or all users.  They hold for live sessions from the commit of a change on.  For each column, the most specific row with a value counts: tenant and role, tenant, role, everybody, then the setting.  Of valid_after, the latest counts.  Readable by administrators.';
+'Rules for all sessions, or those of a tenant, a role or both.  They hold for live sessions from the commit of a change on.  For each column, the most specific row with a value counts: tenant and role, tenant, role, all sessions, then the setting.  Of valid_after, the latest counts.  Readable by administrators.';
 COMMENT ON INDEX session.policies_scope_is_unique IS
 'Makes sure that a tenant and a role, either of which may be NULL, have one row.';
 COMMENT ON COLUMN session.policies.id IS
@@ -1418,7 +1418,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_all';
 REVOKE ALL ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) IS
-'Ends every session created so far, of a tenant or (tenant_id NULL) of all users, by one row of session.policies; also refresh tokens, snapshots, cookies and JWTs.  Later ones live.  reason (default: admin) goes to the event log.  Returns the time up to which sessions are over.
+'Ends every session created so far, or those of a tenant, by one row of session.policies; also refresh tokens, snapshots, cookies and JWTs.  Later ones live.  reason (default: admin) goes to the event log.  Returns the time up to which sessions are over.
 Errors: 22023 for empty texts, 54000 for texts that are too long.';
 
 CREATE FUNCTION @extschema@.session_policy_set(
@@ -1434,7 +1434,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_policy_set';
 REVOKE ALL ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_policy_set(pg_catalog.text, pg_catalog.text, pg_catalog.interval, pg_catalog.interval, pg_catalog.int4, pg_catalog.text, pg_catalog.bool) IS
-'Sets the rules for sessions of a tenant, a role, both or (both NULL) all users, in place of those it had; NULL = no rule.  They hold for live sessions from the commit on and never lengthen one.  idle_timeout and max_sessions 0 = none; bind_ip: off, subnet or exact.
+'Sets the rules for sessions of a tenant, a role, both or (both NULL) all, in place of those it had; NULL = no rule.  They hold for live sessions from the commit on and never lengthen one.  idle_timeout and max_sessions 0 = none; bind_ip: off, subnet or exact.
 Errors: 22023 for no rule and for invalid values, 54000 for names that are too long.';
 
 CREATE FUNCTION @extschema@.session_policy_drop(

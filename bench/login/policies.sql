@@ -1,4 +1,4 @@
--- A thousand policies that end no session: for all users, for tenants, for
+-- A thousand policies that end no session: for all sessions, for tenants, for
 -- roles, and for roles of a tenant.
 SELECT session_policy_set(lifetime => '1 year') \g /dev/null
 SELECT count(session_policy_set(tenant_id => 'tenant-' || n, idle_timeout => '90 days'))

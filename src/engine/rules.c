@@ -1,6 +1,6 @@
 /*
  * rules.c
- *	  Rules for the sessions of a tenant, a role, both or all users, and the
+ *	  Rules for all sessions, or those of a tenant, a role or both, and the
  *	  end of all sessions at once.
  *
  * Rules:

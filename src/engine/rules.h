@@ -1,6 +1,6 @@
 /*
  * rules.h
- *	  Rules for the sessions of a tenant, a role, both or all users, and the
+ *	  Rules for all sessions, or those of a tenant, a role or both, and the
  *	  end of all sessions at once.
  */
 #ifndef SESSION_RULES_H
@@ -19,7 +19,7 @@ extern void session_rules_set(text *tenant_id, const text *role,
 extern bool session_rules_drop(text *tenant_id, const text *role);
 
 /*
- * Ends the sessions that exist, of a tenant or, for NULL, of all users, by one
+ * Ends the sessions of a tenant that exist or, for NULL, all sessions, by one
  * row of session.policies.  Returns the time at or before which a session must
  * have been created to be ended.
  */

@@ -56,7 +56,7 @@ extern pg_nodiscard bool session_policy_usecs(int64 *usecs,
  *
  * What rows of session.policies say about a session.  For each rule, the
  * most specific row that sets it counts: that of the tenant
- * and the role, of the tenant, of the role, for all users, and then the
+ * and the role, of the tenant, of the role, for all sessions, and then the
  * settings.  valid_after is the exception: the latest of all rows counts, so
  * that the row of a tenant does not undo the end of all sessions.
  */

@@ -1,7 +1,7 @@
 /*
  * policies.c
- *	  The only access to session.policies: rules for the sessions of a tenant,
- *	  a role, both, or all users.
+ *	  The only access to session.policies: rules for all sessions, or
+ *	  those of a tenant, a role or both.
  *
  * Rules:
  * - A backend reads the table once and keeps what it says in a hash by tenant
@@ -115,7 +115,7 @@ static SessionStatement set_statement = {
  * was made after earlier calls is older than the new time too, although it may
  * look newer than the clock: after a call, a cookie has an iat of the next
  * second, and later ones if the clock was set back.  That holds for calls for
- * a tenant and for all users.
+ * a tenant and for all sessions.
  */
 static SessionStatement cut_statement = {
 	.table = &policies,

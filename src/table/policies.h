@@ -1,7 +1,7 @@
 /*
  * policies.h
- *	  The only access to session.policies: rules for the sessions of a tenant,
- *	  a role, both, or all users.
+ *	  The only access to session.policies: rules for all sessions, or
+ *	  those of a tenant, a role or both.
  */
 #ifndef SESSION_POLICIES_H
 #define SESSION_POLICIES_H
@@ -41,9 +41,9 @@ extern void session_policies_set(const text *tenant_id, const text *role,
 extern bool session_policies_clear(const text *tenant_id, const text *role);
 
 /*
- * Moves valid_after of a tenant's row, or of that for all users for NULL, to
- * the present time, or past its value if that is not earlier.  Returns its
- * new value.
+ * Moves valid_after of a tenant's row, or of the row for all sessions if it is
+ * NULL, to the present time, or past its value if that is not earlier.
+ * Returns its new value.
  */
 extern TimestampTz session_policies_cut(const text *tenant_id);
 
