@@ -66,6 +66,9 @@
 #define HIGH(room) ((room) / 4 * 3)
 #define LOW(room) ((room) / 2)
 
+/* How many uses of a pressed part are written before the next part's turn. */
+#define TURN(room) Max((room) / 16, 8)
+
 /* How many random entries are looked at, to find one to evict. */
 #define SAMPLE 16
 #define PROBES 256
@@ -823,6 +826,9 @@ session_uses_find(TimestampTz now, bool early, int limit, SessionUse *uses)
 	early = early && session_uses_are_nearly_full();
 	for (int i = 0; i < table->map.nparts; i++)
 	{
+		/* The last part must not wait until the first one has room. */
+		if (early)
+			c.limit = Min(limit, c.count + TURN(table->map.part_entries));
 		session_idmap_lock_part(&table->map, i, LW_SHARED);
 		collect_due(&c, &table->parts[i]);
 		if (early)
