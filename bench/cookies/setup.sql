@@ -16,9 +16,10 @@ RETURN split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint;
 /*
  * PL/pgSQL. As the extension does, the functions look the key up by purpose, set
  * iat, exp and jti, verify the MAC over the received text before they read
- * anything in it, check exp and the denylist, and return NULL for a bad cookie. To be as fast as possible, names are qualified
- * instead of SET search_path, MACs are compared as texts and not in constant
- * time, and no key is derived for the purpose and the encoding.
+ * anything in it, check exp and the denylist, and return NULL for a bad cookie.
+ * To be as fast as possible, names are qualified instead of SET search_path,
+ * MACs are compared as texts and not in constant time, and no key is derived for
+ * the purpose and the encoding.
  */
 
 CREATE TABLE bench.keys (

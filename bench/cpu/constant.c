@@ -1,8 +1,8 @@
 /*
  * constant.c
  *	  A function that returns one constant row of the type session_info, in the
- *	  way that costs a C function least: what any function costs that returns
- *	  such a row in FROM.
+ *	  cheapest way that C allows.  So it shows what every function costs that
+ *	  returns such a row in FROM.
  */
 #include "postgres.h"
 

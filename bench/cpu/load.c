@@ -12,9 +12,9 @@
  * statement that begins changes from round to round.  The first round warms
  * up and is not printed.
  *
- * Prints "# backend PID", and a line for each block: the number of the statement, and the backend's
- * user time, system time (in ticks of _SC_CLK_TCK) and time on a processor (in
- * ns) during the block.
+ * Prints "# backend PID", and a line for each block: the number of the
+ * statement, and the backend's user time, system time (in ticks of
+ * _SC_CLK_TCK) and time on a processor (in ns) during the block.
  */
 #include <stdio.h>
 #include <stdlib.h>

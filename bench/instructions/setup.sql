@@ -25,7 +25,7 @@ FROM generate_series(1, 1000) AS n;
 
 SELECT session_key_rotate();
 
-/* What one call each is given. */
+/* The arguments, one row for each call. */
 CREATE TABLE perf.calls AS
 SELECT n, c.token, r.refresh_token,
        session_cookie_encode(payload, 'compact') AS compact,

@@ -1,7 +1,7 @@
 # Room for activity: what happens when more sessions are in use than shared
-# memory has room for. Uses that are in their rows give way first, a worker
-# writes early, a database keeps to its share, and no session ends because its
-# use was lost while something could give way.
+# memory has room for. Uses that are in their rows are evicted first, a worker
+# writes early, each database has a share, and no session ends because its use
+# was lost while another one could be evicted.
 
 use strict;
 use warnings;
@@ -117,7 +117,7 @@ cmp_ok(written('a', 'early'), '<=', '6',
 	'it does not write more than it has to');
 is(stat_of('a', 'activity_dropped'), '0', 'no use is lost');
 
-# Uses that are in their rows give way first.
+# Uses that are in their rows are evicted first.
 settle();
 make('a', 'first', 8, '1 hour');
 my $kept = query('a', q{SELECT count(*) FROM session.sessions AS s, session_get(s.id) AS g WHERE s.user_id = 'early' AND g.last_seen_at > s.last_seen_at});
@@ -141,8 +141,8 @@ is(stat_of('a', 'activity_dropped'), '0',
 cmp_ok(written('a', 'twice'), '>=', 32 - 12, 'a worker has written the others');
 age('a', 'twice', '1 hour');
 
-# A use may be written, and give way, after another backend has read the row.
-# That backend reads the row again instead of taking the session for idle.
+# A use may be written and evicted after another backend has read the row. That
+# backend reads the row again instead of taking the session for idle.
 restart();
 make('a', 'slow', 1, '5 minutes', '8 minutes');
 age('a', 'slow', '7 minutes 58 seconds');
