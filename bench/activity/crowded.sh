@@ -37,14 +37,14 @@ server_ran() {
 # backend_ran: waits for the end of the backend of pgbench. Prints the user and
 # system time that it took, in microseconds.
 backend_ran() {
-	pid=
-	while [ -z "$pid" ]; do
-		pid=$(sql postgres -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench'")
-	done
-	took=0
-	while now=$(ran "$pid" 2>/dev/null); do
-		took=$now
-		sleep 0.02
+	took='0 0'
+	# pgbench first opens a connection that it only asks for the server's state.
+	while [ "$took" = '0 0' ]; do
+		pid=$(sql postgres -c "SELECT pid FROM pg_stat_activity WHERE application_name = 'pgbench' LIMIT 1")
+		while [ -n "$pid" ] && now=$(ran "$pid" 2>/dev/null) && [ -n "$now" ]; do
+			took=$now
+			sleep 0.02
+		done
 	done
 	echo "$took" | awk '{ print $1 + $2 }'
 }
