@@ -92,7 +92,7 @@ struct SessionUpkeepStep
 
 	Size		item_size;
 	int			most;			/* items in a batch of a worker; 0 = any */
-	bool		again;			/* look until there are none */
+	bool		again;			/* a worker looks until there are none */
 	bool		counts;			/* items done count against max_deleted */
 };
 
@@ -359,11 +359,13 @@ look_for_items(SessionUpkeep *upkeep)
 
 	/*
 	 * Items that could not be done are found again.  Stop when there were
-	 * fewer than the limit, or when none of the last ones could be done.
+	 * fewer than the limit, or when none of the last ones could be done. Only
+	 * a worker goes on: no deadline ends the step of another caller.
 	 */
 	if (backlog->items == NULL)
 		begin_backlog(upkeep);
-	else if ((backlog->count < backlog->sought && !upkeep->step->again) ||
+	else if ((backlog->count < backlog->sought &&
+			  (!upkeep->step->again || upkeep->driver->whole)) ||
 			 !backlog->progress)
 		return false;
 	backlog->sought = backlog->limit;

@@ -16,7 +16,8 @@
  *	 keep the others from running.  Rests count as time.
  * - While shared memory is nearly full with uses of this database, the round
  *	 goes on, and requests wake the worker when there are uses to be written.
- *	 That costs less than to start a worker each time.
+ *	 That costs less than to start a worker each time.  The deletions come
+ *	 after half of the round, however many requests there are.
  * - Between deletions the worker rests, as "session.cleanup_pace" says.  It
  *	 holds no transaction and no lock then.
  */
@@ -343,11 +344,22 @@ wait_for_pressure(void)
 	return session_uses_take_pressure();
 }
 
+/* Returns whether less than half of the round is over. */
+static bool
+may_linger(const Round *round)
+{
+	TimestampTz begin = round->upkeep.result.started_at;
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now >= begin && now < begin + TURN_MS / 2 * INT64CONST(1000);
+}
+
 /*
  * Runs the steps that do not delete, again and again while shared memory gets
- * nearly full with uses of this database.  Returns whether they have finished.
+ * nearly full with uses of this database.  What they leave over is for the
+ * rest of the round.
  */
-static bool
+static void
 relieve_pressure(Round *round)
 {
 	SessionUpkeep *upkeep = &round->upkeep;
@@ -368,10 +380,10 @@ relieve_pressure(Round *round)
 			session_uses_leave_pressure();
 			break;
 		}
-	} while (finished && wait_for_pressure());
+	} while (finished && may_linger(round) && wait_for_pressure());
 	session_uses_listen(SESSION_USES_WORKER, false);
 	upkeep->cleans = cleans;
-	return finished;
+	upkeep->left_over = false;
 }
 
 /* Does one round, and notes its start and its end in shared memory. */
@@ -381,7 +393,7 @@ run_round(void)
 	SessionDatabase *database = session_database_current();
 	Round		round = {.upkeep = {.driver = &driver}};
 	SessionRound *result = &round.upkeep.result;
-	bool		finished = true;
+	bool		finished;
 
 	result->started_at = GetCurrentTimestamp();
 	result->finished_at = SESSION_NO_TIME;
@@ -390,9 +402,8 @@ run_round(void)
 	session_database_note_round(result, true, round.cleaned_at);
 
 	if (session_uses_are_nearly_full())
-		finished = relieve_pressure(&round);
-	if (finished)
-		finished = session_upkeep_run(&round.upkeep);
+		relieve_pressure(&round);
+	finished = session_upkeep_run(&round.upkeep);
 
 	result->finished_at = GetCurrentTimestamp();
 	if (finished && round.upkeep.cleans)

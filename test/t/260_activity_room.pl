@@ -226,6 +226,26 @@ query('postgres', q{ALTER SYSTEM SET session.naptime = '1s'});
 query('postgres', 'SELECT pg_reload_conf()');
 survives('the same while workers write');
 
+# Writing takes more than half of a round. What is over is deleted all the same.
+query('postgres', q{ALTER SYSTEM SET session.naptime = '1d'});
+query('postgres', q{ALTER SYSTEM SET session.cleanup_interval = '1s'});
+restart();
+make('a', 'busy', 14, '1 hour');
+make('a', 'dead', 1, '1 hour');
+query('a', q{
+	UPDATE session.sessions SET expires_at = created_at + interval '1 hour', purge_at = created_at + interval '1 hour' WHERE user_id = 'dead';
+	CREATE FUNCTION rest() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_catalog.pg_sleep(0.4); RETURN NEW; END';
+	CREATE TRIGGER rest BEFORE UPDATE ON session.sessions FOR EACH ROW WHEN (NEW.user_id = 'busy') EXECUTE FUNCTION rest();
+	SELECT pg_sleep(1.1)});
+validate('a', 'busy', 14);
+until_true('a',
+	q{SELECT round_written >= 10 AND round_deleted = 1 FROM session.stats WHERE database = 'a'},
+	'a round deletes a session that is over, although it writes for long');
+query('a', 'DROP TRIGGER rest ON session.sessions');
+query('postgres', q{ALTER SYSTEM RESET session.cleanup_interval});
+query('postgres', q{ALTER SYSTEM SET session.naptime = '1s'});
+restart();
+
 # Nothing of a database that was dropped stays.
 until_true('postgres',
 	q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'a')},
