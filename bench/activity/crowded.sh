@@ -49,6 +49,26 @@ backend_ran() {
 	echo "$took" | awk '{ print $1 + $2 }'
 }
 
+# busy: starts a process on each processor that runs when nothing else does.
+# Otherwise a processor falls asleep between two statements where no worker
+# runs, and waking it takes longer than what is measured.
+busy() {
+	spinners=
+	for _ in $(seq "$(nproc)"); do
+		chrt --idle 0 sh -c 'while :; do :; done' &
+		spinners="$spinners $!"
+	done
+}
+
+# idle: ends these processes.
+spinners=
+idle() {
+	[ -z "$spinners" ] || kill $spinners 2>/dev/null || :
+	spinners=
+}
+
+at_end() { idle; }
+
 # shared_memory: prints how much shared memory the server has allocated.
 shared_memory() {
 	sql postgres -c 'SELECT sum(allocated_size) FROM pg_shmem_allocations WHERE name IS NOT NULL'
@@ -84,8 +104,10 @@ pass() {
 	before=$(server_ran "crowd$1")
 	backend_ran >"$work/backend" &
 	watcher=$!
+	busy
 	PGOPTIONS="-c default_transaction_read_only=$3" \
 		run_pgbench postgres postgres -t $((sessions / 10)) -D rows="$sessions" -D i=0 -f pass.sql
+	idle
 	wait $watcher
 	after=$(server_ran "crowd$1")
 	echo "$(latencies session_validate 10) $(cat "$work/backend") $before $after" \
