@@ -207,6 +207,7 @@ sub page
 	  "[measurements.json](measurements.json) has the same figures. A figure is the\n" .
 	  "median of the rounds of one run. Both ranges are those of the rounds: all of\n" .
 	  "them, and the middle half.\n";
+	$page .= "[runs](runs) says how long each bench took, in seconds.\n" if %{ $self->{runs} };
 	for my $bench ($self->benches)
 	{
 		$page .= "\n## $bench->{name}\n\n";
