@@ -57,8 +57,8 @@ $(OBJS): $(INCLUDES)
 
 # The unit tests are linked without a server, which also proves that these
 # sources need none.
-UNIT_SOURCES = src/model/policy.c src/shared/schedule.c $(sort $(wildcard src/wire/*.c)) \
-	src/crypto/crypto.c
+UNIT_SOURCES = src/model/policy.c src/shared/schedule.c \
+	$(sort $(wildcard src/wire/*.c src/crypto/*.c))
 test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_SOURCES) $(INCLUDES)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_SOURCES) \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
@@ -75,7 +75,7 @@ FUZZ_LEN     ?= 4096
 FUZZ_CC      ?= clang
 FUZZ_CFLAGS   = -g -O1 -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SOURCES  = $(sort $(wildcard src/wire/*.c)) src/crypto/crypto.c
+FUZZ_SOURCES  = $(sort $(wildcard src/wire/*.c src/crypto/*.c))
 test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_SOURCES) $(INCLUDES)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(patsubst -I$(includedir_server),\
 		-isystem $(includedir_server),$(CPPFLAGS)) -U_FORTIFY_SOURCE \

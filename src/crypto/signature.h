@@ -54,17 +54,23 @@ typedef struct SessionPublicParts
 	size_t		second_len;		/* 0 with EdDSA */
 } SessionPublicParts;
 
-/* A key that is ready for use. */
+/*
+ * A key that is ready for use.  It is not in memory of PostgreSQL: it lives
+ * until session_signature_free, also after an error.
+ */
 typedef struct SessionSignatureKey SessionSignatureKey;
 
 /*
  * Makes a key from its public parts.  Returns NULL when these are no key:
  * a point that is not on the curve, a modulus of too few or too many bits, an
- * exponent that is even or 1, a leading zero in n or e.
+ * exponent that is even, 1 or of more than 64 bits, a leading zero in n or e.
  */
 extern SessionSignatureKey *session_signature_public(const SessionPublicParts *parts);
 
-/* Makes a key from its private form, as session_signature_generate writes it. */
+/*
+ * Makes a key from its private form, as session_signature_generate writes it.
+ * Returns NULL when it is not a key of the algorithm.
+ */
 extern SessionSignatureKey *session_signature_private(const SessionAlgorithm *algorithm,
 													  const uint8 *pkcs8,
 													  size_t len);

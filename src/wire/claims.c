@@ -308,6 +308,27 @@ read_items(Reader *reader, int depth, JsonTokenType end,
 	return false;
 }
 
+/* Reads the items between brackets, which are the value of a member. */
+static bool
+read_nested(Reader *reader, SessionMember *member, int depth,
+			JsonTokenType end, bool (*read_item) (Reader *, int))
+{
+	member->json = reader->lex.token_start;
+	if (!read_items(reader, depth, end, read_item))
+		return false;
+	member->json_len = reader->lex.prev_token_terminator - member->json;
+	return true;
+}
+
+/* Reads true, false or null, and the token behind it. */
+static bool
+read_literal(Reader *reader, SessionMember *member)
+{
+	member->json = reader->lex.token_start;
+	member->json_len = reader->lex.token_terminator - member->json;
+	return next_token(reader);
+}
+
 /*
  * Reads the value that starts with the current token, and the token behind it.
  */
@@ -322,11 +343,11 @@ read_value(Reader *reader, int depth)
 	switch (reader->lex.token_type)
 	{
 		case JSON_TOKEN_OBJECT_START:
-			return read_items(reader, depth + 1, JSON_TOKEN_OBJECT_END,
-							  read_member);
+			return read_nested(reader, member, depth + 1,
+							   JSON_TOKEN_OBJECT_END, read_member);
 		case JSON_TOKEN_ARRAY_START:
-			return read_items(reader, depth + 1, JSON_TOKEN_ARRAY_END,
-							  read_value);
+			return read_nested(reader, member, depth + 1,
+							   JSON_TOKEN_ARRAY_END, read_value);
 		case JSON_TOKEN_STRING:
 			member->kind = SESSION_JSON_STRING;
 			return read_string(reader, &member->string) && next_token(reader);
@@ -335,7 +356,7 @@ read_value(Reader *reader, int depth)
 		case JSON_TOKEN_TRUE:
 		case JSON_TOKEN_FALSE:
 		case JSON_TOKEN_NULL:
-			return next_token(reader);
+			return read_literal(reader, member);
 		default:
 			return false;
 	}

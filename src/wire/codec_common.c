@@ -155,12 +155,10 @@ session_codec_mac(uint8 mac[SESSION_SHA256_BYTES], const char *in, size_t len,
 bool
 session_codec_header(SessionHeader *header, SessionPart part)
 {
-	uint8		json[SESSION_HEADER_BYTES];
-
-	if (part.len > SESSION_BASE64URL_CHARS(sizeof(json)) ||
-		!session_base64url_decode(json, part.chars, part.len) ||
+	if (part.len > SESSION_BASE64URL_CHARS(sizeof(header->json)) ||
+		!session_base64url_decode(header->json, part.chars, part.len) ||
 		!session_claims_read(header->members, &header->count,
-							 (const char *) json,
+							 (const char *) header->json,
 							 SESSION_BASE64URL_BYTES(part.len)))
 		return false;
 	if (!session_claims_find(header->members, header->count, "crit") &&

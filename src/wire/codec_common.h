@@ -10,8 +10,8 @@
 #include "wire/claims.h"
 #include "wire/codec.h"
 
-/* Longest header that is read, in bytes. */
-#define SESSION_HEADER_BYTES 1024
+/* Longest header that is read, in bytes.  It may contain an RSA key. */
+#define SESSION_HEADER_BYTES 2048
 
 /* A part of a value, between two dots. */
 typedef struct SessionPart
@@ -20,9 +20,10 @@ typedef struct SessionPart
 	size_t		len;
 } SessionPart;
 
-/* The members of a header. */
+/* The members of a header, and its text, which some of them point to. */
 typedef struct SessionHeader
 {
+	uint8		json[SESSION_HEADER_BYTES];
 	SessionMember members[SESSION_MEMBERS];
 	int			count;
 } SessionHeader;

@@ -172,6 +172,8 @@ take_member(FlatReader *reader, SessionMember *member)
 		return false;
 	member->integer = 0;
 	member->string = NULL;
+	member->json = NULL;
+	member->json_len = 0;
 	if (take_char(reader, '"'))
 	{
 		member->kind = SESSION_JSON_STRING;

@@ -10,6 +10,7 @@
 #include "crypto/crypto.h"
 #include "crypto/signature.h"
 #include "wire/codec.h"
+#include "wire/member.h"
 
 /* Longest JWK that is read, in bytes.  Certificates (x5c) are long. */
 #define SESSION_JWK_BYTES (16 * 1024)
@@ -47,10 +48,18 @@ extern SessionJwkFault session_jwk_read(SessionJwk *jwk, const char *json,
 										size_t len);
 
 /*
+ * Reads the JWK that is a member of an object, as in the header of a proof.
+ * The text of the object must still be there.  No member, and a member that is
+ * not an object, is invalid.
+ */
+extern SessionJwkFault session_jwk_read_member(SessionJwk *jwk,
+											   const SessionMember *member);
+
+/*
  * Writes the JWK of a key, without a terminator, and returns its length.  With
  * kid NULL, only the members that RFC 7638 requires are written, in its form,
- * so that the hash of the text is the thumbprint.  Otherwise also kid, alg and
- * use.
+ * so that the hash of the text is the thumbprint.  Otherwise also alg, use and
+ * kid; not a kid that no key can have, so an empty text stands for none.
  */
 extern size_t session_jwk_write(char out[SESSION_JWK_WRITTEN_BYTES],
 								const SessionPublicParts *parts,

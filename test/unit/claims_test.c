@@ -88,6 +88,38 @@ read_number(const char *number, SessionMember *member)
 	return true;
 }
 
+/* Returns whether the text of a member's value is an expected one. */
+static bool
+has_text(const SessionMember *member, const char *expected)
+{
+	return member->kind == SESSION_JSON_OTHER &&
+		member->json_len == strlen(expected) &&
+		memcmp(member->json, expected, member->json_len) == 0;
+}
+
+static void
+test_nested(void)
+{
+	static const char json[] =
+	"{\"a\": { \"b\" : [1, {\"c\":\"}\"}] } , \"d\":[],\"e\" :true,"
+	"\"f\":false , \"g\":null\n,\"h\":[\"\\\"]\", 1.50 ],\"i\":\"x\",\"j\":1}";
+	SessionMember members[SESSION_MEMBERS];
+	const SessionMember *m = members;
+	int			count;
+	bool		ok;
+
+	ok = session_claims_read(members, &count, json, strlen(json)) &&
+		count == 8;
+	tap_ok(ok && has_text(&m[0], "{ \"b\" : [1, {\"c\":\"}\"}] }") &&
+		   has_text(&m[1], "[]") && has_text(&m[5], "[\"\\\"]\", 1.50 ]"),
+		   "the text of an object and of an array is found");
+	tap_ok(ok && has_text(&m[2], "true") && has_text(&m[3], "false") &&
+		   has_text(&m[4], "null"), "the text of true, false and null is found");
+	tap_ok(ok && m[6].json == NULL && m[7].json == NULL,
+		   "strings and numbers have no such text");
+	session_claims_free(members, count);
+}
+
 /* A decimal is rounded up exactly, or marked as too large. */
 static void
 test_decimals(void)
@@ -452,6 +484,7 @@ int
 main(void)
 {
 	test_members();
+	test_nested();
 	test_decimals();
 	test_long_decimals();
 	test_refused();

@@ -669,19 +669,19 @@ static void
 test_jwt_long_header(void)
 {
 	SessionCodecKey key = imported_key(GOAUTH_SECRET);
-	char		header[1026];
+	char		header[2050];
 	char		value[ROOM];
 	size_t		len;
 
 	memset(header, ' ', sizeof(header));
 	memcpy(header, "{\"alg\":\"HS256\"", 14);
-	header[1023] = '}';
-	header[1024] = '\0';
+	header[2047] = '}';
+	header[2048] = '\0';
 	len = forge_jwt(value, header, "{}", key);
 	tap_ok(decodes(&session_codec_jwt, value, len, PURPOSE, key),
-		   "a header of 1024 bytes is read");
-	header[1024] = ' ';
-	header[1025] = '\0';
+		   "a header of 2048 bytes is read");
+	header[2048] = ' ';
+	header[2049] = '\0';
 	len = forge_jwt(value, header, "{}", key);
 	tap_ok(!decodes(&session_codec_jwt, value, len, PURPOSE, key),
 		   "a longer header is refused");
