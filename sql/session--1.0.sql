@@ -68,7 +68,7 @@ CREATE TABLE session.sessions
                (authenticated_at IS NULL AND amr IS NULL AND
                 auth_level OPERATOR(pg_catalog.=) 0)),
     CONSTRAINT sessions_refresh_key_is_sealed
-        CHECK (pg_catalog.octet_length(refresh_key) OPERATOR(pg_catalog.=) 60),
+        CHECK (pg_catalog.octet_length(refresh_key) OPERATOR(pg_catalog.=) 72),
     CONSTRAINT sessions_refreshable_is_whole
         CHECK ((refresh_key IS NULL) OPERATOR(pg_catalog.=)
                (refresh_expires_at IS NULL) AND
@@ -124,7 +124,7 @@ COMMENT ON COLUMN session.sessions.idle_timeout IS
 COMMENT ON COLUMN session.sessions.max_expires_at IS
 'Cap: no refresh moves expires_at past this time; NULL = none.';
 COMMENT ON COLUMN session.sessions.refresh_key IS
-'Key of a refreshable session from which its tokens are derived, sealed under the master key; NULL otherwise.';
+'Key of a refreshable session from which its tokens are derived, sealed with a key of the purpose "seal"; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.refresh_generation IS
 'Number of rotations of the tokens of a refreshable session; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.refresh_expires_at IS
@@ -1326,7 +1326,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_key_import(
 COMMENT ON FUNCTION @extschema@.session_key_import(
     pg_catalog.bytea, pg_catalog.text, pg_catalog.text) IS
 'Imports the secret of another system, at least 32 bytes, as the newest key of a purpose and returns its kid.  The secret is used exactly as the format of that system prescribes.
-Errors: 22004 for a NULL secret; 22023 for a secret that is too short and for an invalid kid or purpose; 54000 for arguments that are too long; 23505 if the kid exists; 55000 if the master key is missing or wrong.';
+Errors: 22004 for a NULL secret; 22023 for a short secret and for an invalid kid or purpose, such as seal; 54000 for arguments that are too long; 23505 if the kid exists; 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_retire(kid pg_catalog.text)
 RETURNS pg_catalog.bool
@@ -1334,7 +1334,8 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_key_retire';
 REVOKE ALL ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) IS
-'Retires a key: from now on, nothing made with it is accepted.  Returns false unless the key exists and was in use.';
+'Retires a key: from now on, nothing made with it is accepted.  Returns false unless the key exists and was in use.
+Errors: 55000 for a key of purpose seal while a session is sealed with it.';
 
 /*
  * Sessions by id, user and tenant, and upkeep.  Level: admin.

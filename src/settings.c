@@ -237,7 +237,7 @@ define_keys(void)
 				  "Sets a shell command that prints the master key.",
 				  "If set, the file is not used.");
 	define_bool("session.encrypt_data", &s->encrypt_data,
-				"Seals the data of sessions under the master key.",
+				"Seals the data of sessions.",
 				"Data that was written while the setting had the "
 				"other value stays readable.");
 }

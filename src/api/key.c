@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "model/json.h"
 #include "table/keyring.h"
+#include "table/seal.h"
 #include "wire/codec.h"
 
 PG_FUNCTION_INFO_V1(session_key_rotate);
@@ -73,6 +74,17 @@ arg_kid(FunctionCallInfo fcinfo, int n)
 	return kid;
 }
 
+/* Errors if keys of a purpose are not imported. */
+static void
+check_importable(const char *purpose)
+{
+	if (session_keyring_is_reserved(purpose))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("purpose must not be \"%s\", whose keys are not "
+						"imported", purpose)));
+}
+
 /* Imports a foreign secret as a key. */
 Datum
 session_key_import(PG_FUNCTION_ARGS)
@@ -81,6 +93,7 @@ session_key_import(PG_FUNCTION_ARGS)
 	char	   *kid = arg_kid(fcinfo, 1);
 	char	   *purpose = session_arg_purpose(fcinfo, 2);
 
+	check_importable(purpose);
 	session_arg_required(fcinfo, 0, "secret");
 	PreventCommandIfReadOnly("session_key_import()");
 	secret = PG_GETARG_BYTEA_PP(0);
@@ -114,6 +127,8 @@ session_key_retire(PG_FUNCTION_ARGS)
 	purpose = session_keyring_purpose(kid);
 	if (purpose == NULL || !session_keyring_retire(kid))
 		PG_RETURN_BOOL(false);
+	if (strcmp(purpose, SESSION_KEYRING_SEAL) == 0)
+		session_seal_check_unused(kid);
 	note_key("key_retired", kid, purpose);
 	PG_RETURN_BOOL(true);
 }

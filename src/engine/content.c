@@ -4,7 +4,7 @@
  *
  * Rules:
  * - A row stores the data as it is or, with "session.encrypt_data", sealed
- *	 under the master key and bound to the session's id, as a JSON string.
+ *	 (see table/seal.c), as a JSON string.
  * - Data in either form can be read, regardless of the setting now.
  */
 #include "postgres.h"
@@ -15,8 +15,11 @@
 #include "compat.h"
 #include "engine/content.h"
 #include "settings.h"
-#include "table/keyring.h"
+#include "table/seal.h"
 #include "wire/base64url.h"
+
+/* What the data is sealed for. */
+#define USE "data"
 
 /* Errors unless the value can be the data of a session. */
 void
@@ -42,20 +45,27 @@ struct varlena *
 session_content_stored(const SessionRow *row, Jsonb *data)
 {
 	size_t		len = VARSIZE(data) - VARHDRSZ;
-	size_t		sealed_len = len + SESSION_SEAL_BYTES;
+	size_t		sealed_len = len + SESSION_SEAL_OVERHEAD;
 	uint8	   *sealed;
 	JsonbValue	value;
 
 	if (!session_settings.encrypt_data)
 		return (struct varlena *) data;
 	sealed = palloc(sealed_len);
-	session_keyring_seal(sealed, VARDATA(data), len, "data", row->id.data,
-						 sizeof(row->id.data));
+	session_seal_close(sealed, VARDATA(data), len, USE, &row->id);
 	value.type = jbvString;
 	value.val.string.len = SESSION_BASE64URL_CHARS(sealed_len);
 	value.val.string.val = palloc(value.val.string.len);
 	session_base64url_encode(value.val.string.val, sealed, sealed_len);
 	return (struct varlena *) JsonbValueToJsonb(&value);
+}
+
+static pg_noinline void
+refuse_damaged(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("sealed data of a session is damaged")));
 }
 
 /* Opens sealed data, which is a JSON string. */
@@ -75,14 +85,13 @@ open_data(const SessionRow *row, Jsonb *kept)
 	sealed = palloc(sealed_len);
 	if (!session_base64url_decode(sealed, value.val.string.val,
 								  value.val.string.len) ||
-		sealed_len < SESSION_SEAL_BYTES)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("sealed data of a session is damaged")));
-	data = palloc(VARHDRSZ + sealed_len - SESSION_SEAL_BYTES);
-	SET_VARSIZE(data, VARHDRSZ + sealed_len - SESSION_SEAL_BYTES);
-	session_keyring_open((uint8 *) VARDATA(data), sealed, sealed_len, "data",
-						 row->id.data, sizeof(row->id.data));
+		sealed_len < SESSION_SEAL_OVERHEAD)
+		refuse_damaged();
+	data = palloc(VARHDRSZ + sealed_len - SESSION_SEAL_OVERHEAD);
+	SET_VARSIZE(data, VARHDRSZ + sealed_len - SESSION_SEAL_OVERHEAD);
+	if (!session_seal_open((uint8 *) VARDATA(data), sealed, sealed_len, USE,
+						   &row->id))
+		refuse_damaged();
 	return data;
 }
 

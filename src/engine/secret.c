@@ -8,8 +8,8 @@
  *	 where it is read, so that nothing below knows of it.  Its text is kept
  *	 only to be returned.
  * - A refreshable row also stores the key from which its tokens are derived,
- *	 sealed under the master key and bound to the session's id.  The opened key
- *	 never leaves this file and is wiped after use.
+ *	 sealed (see table/seal.c).  The opened key never leaves this file and is
+ *	 wiped after use.
  * - Secrets are compared in constant time.
  */
 #include "postgres.h"
@@ -20,9 +20,12 @@
 #include "model/digest.h"
 #include "model/random.h"
 #include "settings.h"
-#include "table/keyring.h"
+#include "table/seal.h"
 
-#define SEALED_BYTES (SESSION_SECRET_BYTES + SESSION_SEAL_BYTES)
+/* What the key is sealed for. */
+#define USE "refresh"
+
+#define SEALED_BYTES (SESSION_SECRET_BYTES + SESSION_SEAL_OVERHEAD)
 
 /* Reads a session token of our own, or a foreign one if these are accepted. */
 bool
@@ -79,8 +82,21 @@ open_refresh_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("refresh_key of a session has the wrong size")));
-	session_keyring_open(key, VARDATA_ANY(row->refresh_key), SEALED_BYTES,
-						 "refresh", row->id.data, sizeof(row->id.data));
+	if (!session_seal_open(key, VARDATA_ANY(row->refresh_key), SEALED_BYTES,
+						   USE, &row->id))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("refresh_key of a session is damaged")));
+}
+
+/* Seals the row's key with the newest key of the ring. */
+static void
+seal_refresh_key(SessionRow *row, const uint8 key[SESSION_SECRET_BYTES])
+{
+	row->refresh_key = palloc0(VARHDRSZ + SEALED_BYTES);
+	SET_VARSIZE(row->refresh_key, VARHDRSZ + SEALED_BYTES);
+	session_seal_close((uint8 *) VARDATA(row->refresh_key), key,
+					   SESSION_SECRET_BYTES, USE, &row->id);
 }
 
 /* Gives the row a new key. */
@@ -90,14 +106,14 @@ make_refresh_key(SessionRow *row)
 	uint8		key[SESSION_SECRET_BYTES];
 
 	session_random_bytes(key, sizeof(key));
-	row->refresh_key = palloc0(VARHDRSZ + SEALED_BYTES);
-	SET_VARSIZE(row->refresh_key, VARHDRSZ + SEALED_BYTES);
-	session_keyring_seal((uint8 *) VARDATA(row->refresh_key), key, sizeof(key),
-						 "refresh", row->id.data, sizeof(row->id.data));
+	seal_refresh_key(row, key);
 	session_crypto_wipe(key, sizeof(key));
 }
 
-/* Derives the tokens of the row's generation, and sets its hash. */
+/*
+ * Derives the tokens of the row's generation, and sets its hash.  The row's
+ * key is sealed again if that was done with an older key of the ring.
+ */
 void
 session_secret_derive(SessionRow *row, SessionCredentials *given)
 {
@@ -105,6 +121,8 @@ session_secret_derive(SessionRow *row, SessionCredentials *given)
 	bool		derived;
 
 	open_refresh_key(key, row);
+	if (!session_seal_is_newest(VARDATA_ANY(row->refresh_key)))
+		seal_refresh_key(row, key);
 	given->refreshable = true;
 	given->foreign_len = 0;
 	derived = session_token_derive(&given->token, &given->refresh,

@@ -48,7 +48,8 @@ extern void session_secret_issue(SessionRow *row, SessionCredentials *given);
 
 /*
  * Derives the tokens of a refreshable row from its key and generation, and
- * sets the row's hash to match.
+ * sets the row's hash to match.  The row's key is sealed again if that was
+ * done with an older key of the ring.
  */
 extern void session_secret_derive(SessionRow *row, SessionCredentials *given);
 

@@ -629,6 +629,38 @@ session_keyring_signer(const char *purpose)
 	return linitial(list);
 }
 
+/* Opens one key of a purpose, retired or not, without caching it. */
+SessionKey *
+session_keyring_open_one(const char *kid, const char *purpose)
+{
+	Relation	rel = session_table_open(&keys, AccessShareLock);
+	SessionKey *key = NULL;
+	SessionTableScan scan;
+
+	if (begin_kid(&scan, rel, kid) &&
+		strcmp(TextDatumGetCString(key_value(scan.slot, COL_PURPOSE)),
+			   purpose) == 0)
+		key = load_key(scan.slot);
+	session_table_end(&scan);
+	table_close(rel, AccessShareLock);
+	return key;
+}
+
+/* Wipes a key that session_keyring_open_one has returned. */
+void
+session_keyring_close_one(SessionKey *key)
+{
+	session_crypto_wipe(unconstify(uint8 *, key->secret), key->secret_len);
+	session_crypto_wipe(key->derived, sizeof(SessionDerivedKeys));
+}
+
+/* Returns whether a purpose is one of ours. */
+bool
+session_keyring_is_reserved(const char *purpose)
+{
+	return strcmp(purpose, SESSION_KEYRING_SEAL) == 0;
+}
+
 /*
  * Changing
  */

@@ -29,6 +29,12 @@ typedef struct SessionKey
 	SessionDerivedKeys *derived;	/* from the secret, by the codecs */
 } SessionKey;
 
+/* The purpose of the keys that seal what rows hold; see seal.c. */
+#define SESSION_KEYRING_SEAL "seal"
+
+/* Returns whether a purpose is one of ours, for which no key is imported. */
+extern bool session_keyring_is_reserved(const char *purpose);
+
 /* Returns the keys of a purpose that are not retired, newest first. */
 extern List *session_keyring_of(const char *purpose);
 
@@ -37,6 +43,14 @@ extern List *session_keyring_of(const char *purpose);
  * none.
  */
 extern const SessionKey *session_keyring_signer(const char *purpose);
+
+/*
+ * Opens one key of a purpose, retired or not.  Returns NULL if there is none.
+ * It is not cached: pass it to session_keyring_close_one, which wipes it.
+ */
+extern SessionKey *session_keyring_open_one(const char *kid,
+											const char *purpose);
+extern void session_keyring_close_one(SessionKey *key);
 
 /* Generates a key and returns its kid. */
 extern char *session_keyring_rotate(const char *purpose);

@@ -774,7 +774,8 @@ static RowStatement data_statement = {
 
 static const int state_params[] = {
 	COL_ID, COL_TOKEN_HASH, COL_REFRESHED_AT, COL_LAST_SEEN_AT,
-	COL_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_GENERATION, COL_ROTATED_AT
+	COL_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_GENERATION, COL_ROTATED_AT,
+	COL_REFRESH_KEY
 };
 
 static RowStatement state_statement = {
@@ -783,7 +784,7 @@ static RowStatement state_statement = {
 	.statement.table = &sessions,
 	.statement.sql = "UPDATE ONLY session.sessions SET token_hash = $2,"
 	" refreshed_at = $3, last_seen_at = $4, expires_at = $5, purge_at = $6,"
-	" refresh_generation = $7, rotated_at = $8"
+	" refresh_generation = $7, rotated_at = $8, refresh_key = $9"
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
@@ -1192,6 +1193,34 @@ session_store_export(text *user_id)
 	Datum		value = PointerGetDatum(user_id);
 
 	return session_table_fetch(&export_statement, &value, NULL);
+}
+
+/* What is sealed begins with the kid: as bytes, and in base64url as text. */
+static SessionStatement has_sealed_statement = {
+	.table = &sessions,
+	.sql = "SELECT pg_catalog.to_jsonb(EXISTS (SELECT FROM ONLY session.sessions s"
+	" WHERE pg_catalog.substring(s.refresh_key, 1, pg_catalog.length($1))"
+	" OPERATOR(pg_catalog.=) $1"
+	" OR (pg_catalog.jsonb_typeof(s.data) OPERATOR(pg_catalog.=) 'string'"
+	" AND pg_catalog.starts_with(s.data OPERATOR(pg_catalog.#>>) '{}', $2))))",
+	.types = {BYTEAOID, TEXTOID}
+};
+
+/* Returns whether a row has something that is sealed with a key. */
+bool
+session_store_has_sealed(const uint8 *kid, size_t len, const char *kid_text)
+{
+	bytea	   *bytes = palloc(VARHDRSZ + len);
+	Datum		values[] = {
+		PointerGetDatum(bytes), CStringGetTextDatum(kid_text)
+	};
+	Jsonb	   *found;
+	JsonbValue	value;
+
+	SET_VARSIZE(bytes, VARHDRSZ + len);
+	memcpy(VARDATA(bytes), kid, len);
+	found = session_table_fetch(&has_sealed_statement, values, NULL);
+	return JsonbExtractScalar(&found->root, &value) && value.val.boolean;
 }
 
 /* Visits the rows of a range of pages. */

@@ -168,6 +168,13 @@ extern void session_store_delete(const pg_uuid_t *ids, int count);
  */
 extern Jsonb *session_store_export(text *user_id);
 
+/*
+ * Returns whether a row, ended ones included, has something that is sealed
+ * with the key of a kid.  Reads the whole table.
+ */
+extern bool session_store_has_sealed(const uint8 *kid, size_t len,
+									 const char *kid_text);
+
 /* Is called for a locked row that is about to be deleted. */
 typedef void (*SessionStoreBeforeDelete) (SessionRow *row, TimestampTz now);
 
