@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "model/json.h"
 #include "table/keyring.h"
+#include "table/keystore.h"
 #include "table/seal.h"
 #include "wire/codec.h"
 
@@ -124,8 +125,8 @@ session_key_retire(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(false);
 	kid = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	purpose = session_keyring_purpose(kid);
-	if (purpose == NULL || !session_keyring_retire(kid))
+	purpose = session_keystore_purpose(kid);
+	if (purpose == NULL || !session_keystore_retire(kid))
 		PG_RETURN_BOOL(false);
 	if (strcmp(purpose, SESSION_KEYRING_SEAL) == 0)
 		session_seal_check_unused(kid);
@@ -134,14 +135,14 @@ session_key_retire(PG_FUNCTION_ARGS)
 }
 
 /* Returns how the table of keys was changed. */
-static SessionKeyringChange
+static SessionKeystoreChange
 change_of(const TriggerData *trigger)
 {
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		return SESSION_KEYRING_ADDED;
+		return SESSION_KEYSTORE_ADDED;
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
-		return SESSION_KEYRING_CHANGED;
-	return SESSION_KEYRING_REMOVED;
+		return SESSION_KEYSTORE_CHANGED;
+	return SESSION_KEYSTORE_REMOVED;
 }
 
 /* Notes a change of the key ring; the trigger function of session.keys. */
@@ -153,6 +154,6 @@ session_keys_changed(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"session_keys_changed\" was not called by "
 						"trigger manager")));
-	session_keyring_changed(change_of((TriggerData *) fcinfo->context));
+	session_keystore_changed(change_of((TriggerData *) fcinfo->context));
 	PG_RETURN_POINTER(NULL);
 }

@@ -24,7 +24,7 @@
 #include "engine/activity.h"
 #include "engine/change.h"
 #include "model/policy.h"
-#include "table/keyring.h"
+#include "table/keystore.h"
 #include "table/policies.h"
 #include "table/store.h"
 
@@ -70,6 +70,6 @@ void
 session_change_check_triggers(void)
 {
 	session_store_check_triggers();
-	session_keyring_check_triggers();
+	session_keystore_check_triggers();
 	session_policies_check_triggers();
 }

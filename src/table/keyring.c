@@ -10,121 +10,42 @@
  * - A backend opens the keys of a purpose once and caches them in a memory
  *	 context of their own, with the keys that codecs derive from them.  The
  *	 context is wiped before it is freed.
- * - When a change of the table commits, its trigger makes every backend drop
- *	 this cache, through the relcache, so the next call sees a rotation.  The
- *	 trigger also has that commit flushed: a crash neither brings back a
- *	 retired key nor loses a key that was used.
+ * - A backend drops this cache when a change of session.keys commits, see
+ *	 keystore.c.
  * - The master key is wiped as soon as keys are derived from it.
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_am.h"
-#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "crypto/crypto.h"
 #include "model/random.h"
 #include "shared/database.h"
 #include "table/keyring.h"
+#include "table/keystore.h"
 #include "table/master.h"
 #include "table/table.h"
 #include "wire/base64url.h"
 
 #define KID_RANDOM_BYTES 12
 
-/* Columns of session.keys. */
-enum
-{
-	COL_KID,
-	COL_PURPOSE,
-	COL_SECRET,
-	COL_IMPORTED,
-	COL_CREATED_AT,
-	COL_ACTIVATED_AT,
-	COL_RETIRED_AT,
-	N_COLUMNS
-};
-
-static const SessionColumn columns[N_COLUMNS] = {
-	[COL_KID] = {"kid", TEXTOID, true},
-	[COL_PURPOSE] = {"purpose", TEXTOID, true},
-	[COL_SECRET] = {"secret", BYTEAOID, true},
-	[COL_IMPORTED] = {"imported", BOOLOID, true},
-	[COL_CREATED_AT] = {"created_at", TIMESTAMPTZOID, true},
-	[COL_ACTIVATED_AT] = {"activated_at", TIMESTAMPTZOID, true},
-	[COL_RETIRED_AT] = {"retired_at", TIMESTAMPTZOID, false},
-};
-
-enum
-{
-	PRIMARY_KEY,
-	BY_ACTIVATION
-};
-
-static const SessionIndex indexes[] = {
-	[PRIMARY_KEY] = {BTREE_AM_OID, 1, {COL_KID},.unique = true},
-	[BY_ACTIVATION] = {BTREE_AM_OID, 1, {COL_ACTIVATED_AT},.unique = false},
-};
-
-static const char *const triggers[] = {"keys_changed", "keys_emptied", NULL};
-
-static SessionTable keys = {
-	.name = "keys",
-	.triggers = triggers,
-	.ncolumns = lengthof(columns),
-	.columns = columns,
-	.nindexes = lengthof(indexes),
-	.needed = indexes,
-	.durable = true
-};
-
 /* The witness is retired from the start, so it is a key of no purpose. */
 static SessionStatement insert_witness_statement = {
-	.table = &keys,
+	.table = &session_keystore_table,
 	.sql = "INSERT INTO session.keys (kid, purpose, secret, imported,"
 	" created_at, activated_at, retired_at)"
 	" VALUES ($1, $1, $2, false, $3, $3, $3)"
 	" ON CONFLICT (kid) DO NOTHING",
 	.types = {TEXTOID, BYTEAOID, TIMESTAMPTZOID}
 };
-
-/* A new key is activated after all others, even if the clock was set back. */
-static SessionStatement insert_statement = {
-	.table = &keys,
-	.sql = "INSERT INTO session.keys (kid, purpose, secret, imported,"
-	" created_at, activated_at)"
-	" VALUES ($1, $2, $3, $4, $5, GREATEST($5,"
-	" (SELECT k.activated_at OPERATOR(pg_catalog.+) INTERVAL '1 microsecond'"
-	" FROM ONLY session.keys k ORDER BY k.activated_at DESC LIMIT 1)))"
-	" ON CONFLICT (kid) DO NOTHING",
-	.types = {TEXTOID, TEXTOID, BYTEAOID, BOOLOID, TIMESTAMPTZOID}
-};
-
-static SessionStatement retire_statement = {
-	.table = &keys,
-	.sql = "UPDATE ONLY session.keys SET retired_at = $2"
-	" WHERE kid OPERATOR(pg_catalog.=) $1 AND retired_at IS NULL",
-	.types = {TEXTOID, TIMESTAMPTZOID}
-};
-
-/* Returns the value of a required column; errors if it is NULL. */
-static Datum
-key_value(TupleTableSlot *slot, int column)
-{
-	return session_table_required_value(&keys, slot, column);
-}
 
 /* The cached keys of one purpose. */
 typedef struct Ring
@@ -204,62 +125,19 @@ unseal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
 /* The class of an advisory lock, which no SQL function can lock. */
 #define WITNESS_LOCK_CLASS 6
 
-/* Begins a scan for the row of a kid.  Returns false if there is none. */
-static bool
-begin_kid(SessionTableScan *scan, Relation rel, const char *kid)
-{
-	ScanKeyData key;
-
-	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(kid));
-	session_table_begin(scan, rel, keys.indexes[PRIMARY_KEY], &key);
-	return session_table_next(scan);
-}
-
 /* Reads the sealed witness.  Returns NULL if there is none. */
 static bytea *
 read_witness(void)
 {
-	Relation	rel = session_table_open(&keys, AccessShareLock);
+	Relation	rel = session_table_open(&session_keystore_table, AccessShareLock);
 	bytea	   *sealed = NULL;
 	SessionTableScan scan;
 
-	if (begin_kid(&scan, rel, WITNESS))
-		sealed = DatumGetByteaPCopy(key_value(scan.slot, COL_SECRET));
+	if (session_keystore_begin(&scan, rel, WITNESS))
+		sealed = DatumGetByteaPCopy(session_keystore_value(scan.slot, SESSION_KEYSTORE_SECRET));
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
 	return sealed;
-}
-
-/* Returns whether a key exists; a retired one counts only if asked for. */
-static bool
-has_key(const char *kid, bool retired_too)
-{
-	Relation	rel = session_table_open(&keys, AccessShareLock);
-	SessionTableScan scan;
-	bool		found;
-
-	found = begin_kid(&scan, rel, kid) &&
-		(retired_too ||
-		 slot_attisnull(scan.slot, keys.numbers[COL_RETIRED_AT]));
-	session_table_end(&scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/* Returns the purpose of a key, retired or not; NULL if there is none. */
-char *
-session_keyring_purpose(const char *kid)
-{
-	Relation	rel = session_table_open(&keys, AccessShareLock);
-	char	   *purpose = NULL;
-	SessionTableScan scan;
-
-	if (begin_kid(&scan, rel, kid))
-		purpose = TextDatumGetCString(key_value(scan.slot, COL_PURPOSE));
-	session_table_end(&scan);
-	table_close(rel, AccessShareLock);
-	return purpose;
 }
 
 /* Derives the sealing key of a use from the master key. */
@@ -287,7 +165,7 @@ claim_witness(void)
 {
 	LOCKTAG		tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, keys.relid, 0, WITNESS_LOCK_CLASS);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, session_keystore_table.relid, 0, WITNESS_LOCK_CLASS);
 	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
@@ -308,7 +186,7 @@ insert_witness(const Sealer *sealer)
 	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
 	written = session_table_execute(&insert_witness_statement, values, NULL);
 	if (read_witness() == NULL)
-		session_table_expect(&keys, written, 1);
+		session_table_expect(&session_keystore_table, written, 1);
 }
 
 /* Returns whether the witness was sealed with this key. */
@@ -380,7 +258,7 @@ session_keyring_announce(void)
 static void
 invalidate_keys(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) || relid == keys.relid || !OidIsValid(keys.relid))
+	if (!OidIsValid(relid) || relid == session_keystore_table.relid || !OidIsValid(session_keystore_table.relid))
 		rings_stale = sealers_stale = true;
 }
 
@@ -516,10 +394,10 @@ load_key(TupleTableSlot *slot)
 	char	   *context;
 	size_t		context_len;
 
-	key->kid = TextDatumGetCString(key_value(slot, COL_KID));
-	key->purpose = TextDatumGetCString(key_value(slot, COL_PURPOSE));
-	key->imported = DatumGetBool(key_value(slot, COL_IMPORTED));
-	sealed = DatumGetByteaPP(key_value(slot, COL_SECRET));
+	key->kid = TextDatumGetCString(session_keystore_value(slot, SESSION_KEYSTORE_KID));
+	key->purpose = TextDatumGetCString(session_keystore_value(slot, SESSION_KEYSTORE_PURPOSE));
+	key->imported = DatumGetBool(session_keystore_value(slot, SESSION_KEYSTORE_IMPORTED));
+	sealed = DatumGetByteaPP(session_keystore_value(slot, SESSION_KEYSTORE_SECRET));
 	context = key_context(key->kid, key->purpose, &context_len);
 	secret = palloc0(VARSIZE_ANY_EXHDR(sealed));
 	session_keyring_open(secret, VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed),
@@ -534,8 +412,8 @@ load_key(TupleTableSlot *slot)
 static bool
 is_of_ring(const Ring *ring, TupleTableSlot *slot)
 {
-	return slot_attisnull(slot, keys.numbers[COL_RETIRED_AT]) &&
-		strcmp(TextDatumGetCString(key_value(slot, COL_PURPOSE)),
+	return slot_attisnull(slot, session_keystore_table.numbers[SESSION_KEYSTORE_RETIRED_AT]) &&
+		strcmp(TextDatumGetCString(session_keystore_value(slot, SESSION_KEYSTORE_PURPOSE)),
 			   ring->purpose) == 0;
 }
 
@@ -550,10 +428,10 @@ load_ring(Ring *ring)
 											   "session key scan",
 											   ALLOCSET_SMALL_SIZES);
 	MemoryContext caller = MemoryContextSwitchTo(work);
-	Relation	rel = session_table_open(&keys, AccessShareLock);
+	Relation	rel = session_table_open(&session_keystore_table, AccessShareLock);
 	SessionTableScan scan;
 
-	session_table_begin(&scan, rel, keys.indexes[BY_ACTIVATION], NULL);
+	session_table_begin(&scan, rel, session_keystore_table.indexes[SESSION_KEYSTORE_BY_ACTIVATION], NULL);
 	while (session_table_next(&scan))
 		if (is_of_ring(ring, scan.slot))
 		{
@@ -633,12 +511,12 @@ session_keyring_signer(const char *purpose)
 SessionKey *
 session_keyring_open_one(const char *kid, const char *purpose)
 {
-	Relation	rel = session_table_open(&keys, AccessShareLock);
+	Relation	rel = session_table_open(&session_keystore_table, AccessShareLock);
 	SessionKey *key = NULL;
 	SessionTableScan scan;
 
-	if (begin_kid(&scan, rel, kid) &&
-		strcmp(TextDatumGetCString(key_value(scan.slot, COL_PURPOSE)),
+	if (session_keystore_begin(&scan, rel, kid) &&
+		strcmp(TextDatumGetCString(session_keystore_value(scan.slot, SESSION_KEYSTORE_PURPOSE)),
 			   purpose) == 0)
 		key = load_key(scan.slot);
 	session_table_end(&scan);
@@ -665,7 +543,7 @@ session_keyring_is_reserved(const char *purpose)
  * Changing
  */
 
-/* Writes a new key.  Errors with 23505 if the kid is taken. */
+/* Seals and writes a new key.  Errors with 23505 if the kid is taken. */
 static void
 insert_key(const char *kid, const char *purpose, const uint8 *secret,
 		   size_t len, bool imported)
@@ -673,25 +551,11 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 	bytea	   *sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
 	size_t		context_len;
 	char	   *context = key_context(kid, purpose, &context_len);
-	Datum		values[5];
-	uint64		noted = keys.changes_noted;
-	uint64		written;
 
 	SET_VARSIZE(sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
 	session_keyring_seal((uint8 *) VARDATA(sealed), secret, len, "key",
 						 context, context_len);
-	values[0] = CStringGetTextDatum(kid);
-	values[1] = CStringGetTextDatum(purpose);
-	values[2] = PointerGetDatum(sealed);
-	values[3] = BoolGetDatum(imported);
-	values[4] = TimestampTzGetDatum(GetCurrentTimestamp());
-	written = session_table_execute(&insert_statement, values, NULL);
-	if (written == 0 && has_key(kid, true))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNIQUE_VIOLATION),
-				 errmsg("key \"%s\" already exists", kid)));
-	session_table_expect(&keys, written, 1);
-	session_table_expect_noted(&keys, noted);
+	session_keystore_insert(kid, purpose, sealed, imported);
 }
 
 /* Generates a random kid. */
@@ -728,67 +592,4 @@ session_keyring_import(const uint8 *secret, size_t len, const char *kid,
 
 	insert_key(name, purpose, secret, len, true);
 	return name;
-}
-
-/* Retires a key.  Returns false if there is none or it is retired. */
-bool
-session_keyring_retire(const char *kid)
-{
-	Datum		values[] = {
-		CStringGetTextDatum(kid),
-		TimestampTzGetDatum(GetCurrentTimestamp())
-	};
-	uint64		noted = keys.changes_noted;
-	uint64		retired;
-
-	retired = session_table_execute(&retire_statement, values, NULL);
-	if (retired == 0 && !has_key(kid, false))
-		return false;
-	session_table_expect(&keys, retired, 1);
-	session_table_expect_noted(&keys, noted);
-	return true;
-}
-
-/* Warns if one of the table's triggers does not fire for every change. */
-void
-session_keyring_check_triggers(void)
-{
-	session_table_check_triggers(&keys);
-}
-
-/* Whether this transaction has added or removed rows. */
-static bool added = false;
-static bool removed = false;
-
-/*
- * At commit, notes for other databases whether this one has something sealed.
- * After rows were removed this says no, although some may be left: the next
- * use of a key notes them.
- */
-static void
-keyring_at_transaction_end(XactEvent event, void *arg)
-{
-	if (event == XACT_EVENT_COMMIT && (added || removed))
-		session_database_set_sealed(added);
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		added = removed = false;
-}
-
-/* Notes a change of the table of keys. */
-void
-session_keyring_changed(SessionKeyringChange change)
-{
-	static bool watching = false;
-	Relation	rel = session_table_open(&keys, AccessShareLock);
-
-	CacheInvalidateRelcache(rel);
-	table_close(rel, AccessShareLock);
-	session_table_flush_commit(&keys);
-	keys.changes_noted++;
-	if (!watching)
-		RegisterXactCallback(keyring_at_transaction_end, NULL);
-	watching = true;
-	added = added || change == SESSION_KEYRING_ADDED;
-	removed = removed || change == SESSION_KEYRING_REMOVED;
 }

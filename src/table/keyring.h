@@ -62,26 +62,6 @@ extern char *session_keyring_rotate(const char *purpose);
 extern char *session_keyring_import(const uint8 *secret, size_t len,
 									const char *kid, const char *purpose);
 
-/* Returns the purpose of a key, retired or not; NULL if there is none. */
-extern char *session_keyring_purpose(const char *kid);
-
-/* Retires a key.  Returns false if there is none or it was retired already. */
-extern bool session_keyring_retire(const char *kid);
-
-/* How the table of keys was changed. */
-typedef enum SessionKeyringChange
-{
-	SESSION_KEYRING_ADDED,
-	SESSION_KEYRING_CHANGED,
-	SESSION_KEYRING_REMOVED
-} SessionKeyringChange;
-
-/*
- * Notes a change of the table of keys, for its trigger.  When the transaction
- * commits, every backend drops its opened keys, and the commit is flushed.
- */
-extern void session_keyring_changed(SessionKeyringChange change);
-
 /*
  * Returns whether the master key is the one that sealed what this database
  * has.  Creates no key and raises no error about it.
@@ -113,8 +93,5 @@ extern void session_keyring_seal(uint8 *out, const void *in, size_t len,
 extern void session_keyring_open(uint8 *out, const void *in, size_t len,
 								 const char *use, const void *context,
 								 size_t context_len);
-
-/* Warns if one of the table's own triggers does not fire for every change. */
-extern void session_keyring_check_triggers(void);
 
 #endif							/* SESSION_KEYRING_H */

@@ -1,0 +1,74 @@
+/*
+ * keystore.h
+ *	  The rows of session.keys, with their secrets as they are stored: sealed.
+ */
+#ifndef SESSION_KEYSTORE_H
+#define SESSION_KEYSTORE_H
+
+#include "table/table.h"
+
+/* Columns of session.keys. */
+enum
+{
+	SESSION_KEYSTORE_KID,
+	SESSION_KEYSTORE_PURPOSE,
+	SESSION_KEYSTORE_SECRET,
+	SESSION_KEYSTORE_IMPORTED,
+	SESSION_KEYSTORE_CREATED_AT,
+	SESSION_KEYSTORE_ACTIVATED_AT,
+	SESSION_KEYSTORE_RETIRED_AT,
+	SESSION_KEYSTORE_COLUMNS
+};
+
+/* Indexes of session.keys. */
+enum
+{
+	SESSION_KEYSTORE_BY_KID,
+	SESSION_KEYSTORE_BY_ACTIVATION,
+	SESSION_KEYSTORE_INDEXES
+};
+
+/* The table, for the modules that seal and open its secrets. */
+extern SessionTable session_keystore_table;
+
+/* Returns the value of a required column; errors if it is NULL. */
+extern Datum session_keystore_value(TupleTableSlot *slot, int column);
+
+/* Begins a scan for the row of a kid.  Returns false if there is none. */
+extern bool session_keystore_begin(SessionTableScan *scan, Relation rel,
+								   const char *kid);
+
+/* Returns whether a key exists; a retired one counts only if asked for. */
+extern bool session_keystore_has(const char *kid, bool retired_too);
+
+/* Returns the purpose of a key, retired or not; NULL if there is none. */
+extern char *session_keystore_purpose(const char *kid);
+
+/*
+ * Writes a new key, whose secret is sealed.  Errors with 23505 if the kid is
+ * taken.
+ */
+extern void session_keystore_insert(const char *kid, const char *purpose,
+									bytea *sealed, bool imported);
+
+/* Retires a key.  Returns false if there is none or it was retired already. */
+extern bool session_keystore_retire(const char *kid);
+
+/* How the table of keys was changed. */
+typedef enum SessionKeystoreChange
+{
+	SESSION_KEYSTORE_ADDED,
+	SESSION_KEYSTORE_CHANGED,
+	SESSION_KEYSTORE_REMOVED
+} SessionKeystoreChange;
+
+/*
+ * Notes a change of the table of keys, for its trigger.  When the transaction
+ * commits, every backend drops its opened keys, and the commit is flushed.
+ */
+extern void session_keystore_changed(SessionKeystoreChange change);
+
+/* Warns if one of the table's own triggers does not fire for every change. */
+extern void session_keystore_check_triggers(void);
+
+#endif							/* SESSION_KEYSTORE_H */
