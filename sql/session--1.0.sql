@@ -190,14 +190,30 @@ CREATE TABLE session.keys
 (
     kid          pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
     purpose      pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
-    secret       pg_catalog.bytea NOT NULL,
+    algorithm    pg_catalog.text COLLATE pg_catalog."C" NOT NULL,
+    secret       pg_catalog.bytea,
+    public_jwk   pg_catalog.jsonb,
+    token_kid    pg_catalog.text COLLATE pg_catalog."C",
+    issuer       pg_catalog.text COLLATE pg_catalog."C",
+    audience     pg_catalog.text COLLATE pg_catalog."C",
     imported     pg_catalog.bool NOT NULL,
     created_at   pg_catalog.timestamptz NOT NULL,
     activated_at pg_catalog.timestamptz NOT NULL,
     retired_at   pg_catalog.timestamptz,
     CONSTRAINT keys_pkey PRIMARY KEY (kid),
     CONSTRAINT keys_secret_is_sealed
-        CHECK (pg_catalog.octet_length(secret) OPERATOR(pg_catalog.>=) 60)
+        CHECK (pg_catalog.octet_length(secret) OPERATOR(pg_catalog.>=) 60),
+    CONSTRAINT keys_algorithm_is_known
+        CHECK (algorithm OPERATOR(pg_catalog.=) ANY ('{HS256,ES256,EdDSA,RS256}')),
+    CONSTRAINT keys_public_jwk_is_of_algorithm
+        CHECK (CASE WHEN algorithm OPERATOR(pg_catalog.=) 'HS256'
+                    THEN secret IS NOT NULL AND public_jwk IS NULL
+                    ELSE public_jwk IS NOT NULL
+                         AND pg_catalog.jsonb_typeof(public_jwk) OPERATOR(pg_catalog.=) 'object' END),
+    CONSTRAINT keys_issuer_has_no_secret
+        CHECK (secret IS NULL OR (token_kid IS NULL AND issuer IS NULL AND audience IS NULL)),
+    CONSTRAINT keys_issuer_is_imported
+        CHECK (secret IS NOT NULL OR imported)
 );
 
 CREATE INDEX keys_activated_at_idx ON session.keys (activated_at);
@@ -206,32 +222,48 @@ REVOKE ALL ON TABLE session.keys FROM PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('session.keys', '');
 
 COMMENT ON TABLE session.keys IS
-'Keys that sign and seal cookies.  Their secrets cannot be used without the master key.  The row "session master" is not a key: it is used to check that the master key is the right one.';
+'Keys that sign, seal and verify cookies.  Their secrets cannot be used without the master key.  The row "session master" is not a key: it is used to check that the master key is the right one.';
 COMMENT ON COLUMN session.keys.kid IS
 'Public name of the key; cookies and tokens made with the key may contain it.';
 COMMENT ON COLUMN session.keys.purpose IS
 'Purpose of the key.  A value made for one purpose is never accepted for another.';
+COMMENT ON COLUMN session.keys.algorithm IS
+'Algorithm of JWTs made with the key: HS256, ES256, EdDSA or RS256.  A key of HS256 is a secret, which the other encodings of cookies use as well.';
 COMMENT ON COLUMN session.keys.secret IS
-'The secret, sealed with AES-256-GCM under a key derived from the master key.';
+'The secret or, in PKCS #8, the private half of the key, sealed with AES-256-GCM under a key derived from the master key; NULL = it is the key of an issuer and only verifies.';
+COMMENT ON COLUMN session.keys.public_jwk IS
+'The public half, with the members of a JWK that RFC 7638 requires; NULL if the algorithm is HS256.';
+COMMENT ON COLUMN session.keys.token_kid IS
+'The kid in the header of the tokens of an issuer; NULL = the tokens have none, or the key is not of an issuer.';
+COMMENT ON COLUMN session.keys.issuer IS
+'What the claim iss of a token that the key verifies must be; NULL = anything.';
+COMMENT ON COLUMN session.keys.audience IS
+'What the claim aud of a token that the key verifies must be or contain; NULL = the token must have none, or the key is not of an issuer.';
 COMMENT ON COLUMN session.keys.imported IS
-'Whether session_key_import imported the secret.  An imported secret is used exactly as the format of the other system prescribes.';
+'Whether the key was imported.  An imported secret is used exactly as the format of the other system prescribes.';
 COMMENT ON COLUMN session.keys.created_at IS
 'When the key was generated or imported.';
 COMMENT ON COLUMN session.keys.activated_at IS
-'When the key starts to sign; a newer key of the same purpose replaces it.';
+'When the key starts to sign, which may lie ahead; a newer key of the same purpose replaces it.';
 COMMENT ON COLUMN session.keys.retired_at IS
 'When the key was retired: from then on, nothing made with it is accepted; NULL = in use.';
 COMMENT ON INDEX session.keys_activated_at_idx IS
 'Reads the keys in the order of their activation.';
 
 CREATE VIEW session.key_ring AS
-    SELECT kid, purpose, imported, created_at, activated_at, retired_at,
-           retired_at IS NULL AND NOT EXISTS (
-               SELECT FROM session.keys newer
-               WHERE newer.purpose OPERATOR(pg_catalog.=) keys.purpose
-                 AND newer.retired_at IS NULL
-                 AND newer.activated_at OPERATOR(pg_catalog.>) keys.activated_at)
-           AS signs
+    SELECT kid, purpose, algorithm, token_kid, issuer, audience, imported,
+           created_at, activated_at, retired_at,
+           kid OPERATOR(pg_catalog.=) (
+               SELECT signer.kid FROM session.keys signer
+               WHERE signer.purpose OPERATOR(pg_catalog.=) keys.purpose
+                 AND signer.retired_at IS NULL
+                 AND signer.secret IS NOT NULL
+                 AND (signer.algorithm OPERATOR(pg_catalog.=) 'HS256'
+                      OR keys.algorithm OPERATOR(pg_catalog.<>) 'HS256')
+               ORDER BY CASE WHEN signer.activated_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()
+                             THEN signer.activated_at END DESC NULLS LAST,
+                        signer.activated_at
+               LIMIT 1) IS TRUE AS signs
     FROM session.keys
     WHERE kid OPERATOR(pg_catalog.<>) 'session master';
 
@@ -242,16 +274,24 @@ COMMENT ON COLUMN session.key_ring.kid IS
 'Public name of the key, as in the header of a JWT made with it.';
 COMMENT ON COLUMN session.key_ring.purpose IS
 'Purpose of the key.  A key of one purpose verifies no value of another.';
+COMMENT ON COLUMN session.key_ring.algorithm IS
+'Algorithm of JWTs made with the key: HS256, ES256, EdDSA or RS256.  A key of HS256 is a secret, which the other encodings of cookies use as well.';
+COMMENT ON COLUMN session.key_ring.token_kid IS
+'The kid in the header of the tokens of an issuer; NULL = the tokens have none, or the key is not of an issuer.';
+COMMENT ON COLUMN session.key_ring.issuer IS
+'What the claim iss of a token that the key verifies must be; NULL = anything.';
+COMMENT ON COLUMN session.key_ring.audience IS
+'What the claim aud of a token that the key verifies must be or contain; NULL = the token must have none, or the key is not of an issuer.';
 COMMENT ON COLUMN session.key_ring.imported IS
-'Whether the secret was imported from another system.  An imported secret is used exactly as that system uses it.';
+'Whether the key was imported from another system.  An imported secret is used exactly as that system uses it.';
 COMMENT ON COLUMN session.key_ring.created_at IS
 'When the key was generated or imported.';
 COMMENT ON COLUMN session.key_ring.activated_at IS
-'When the key starts to sign; a newer key of the same purpose replaces it.';
+'When the key starts to sign, which may lie ahead; a newer key of the same purpose replaces it.';
 COMMENT ON COLUMN session.key_ring.retired_at IS
 'When the key was retired: from then on, nothing made with it is accepted; NULL = in use.';
 COMMENT ON COLUMN session.key_ring.signs IS
-'Whether the key makes the new values of its purpose.';
+'Whether the key makes new values of its purpose.  JWTs are made with the newest key that is activated, other encodings with the newest one of algorithm HS256: a purpose with both kinds has two.  While none is activated, the first that will be counts.';
 
 CREATE FUNCTION session.session_keys_changed()
 RETURNS pg_catalog.trigger
@@ -1305,14 +1345,17 @@ Errors: 22023 if hops is less than 1; none for any content of the header.';
  */
 
 CREATE FUNCTION @extschema@.session_key_rotate(
-    purpose pg_catalog.text DEFAULT 'session')
+    purpose pg_catalog.text DEFAULT 'session',
+    algorithm pg_catalog.text DEFAULT 'HS256')
 RETURNS pg_catalog.text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_key_rotate';
-REVOKE ALL ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_key_rotate(pg_catalog.text) IS
-'Generates a new key for a purpose and returns its kid.  The new key signs from now on; older keys still verify.
-Errors: 22023 and 54000 for an invalid purpose, 55000 if the master key is missing or wrong.';
+REVOKE ALL ON FUNCTION @extschema@.session_key_rotate(
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_key_rotate(
+    pg_catalog.text, pg_catalog.text) IS
+'Generates a key (HS256, ES256, EdDSA or RS256) for a purpose and returns its kid.  It signs from now on or, if a public key of the purpose is in use already, session.key_lead after it was published; older keys still verify.
+Errors: 22023 and 54000 for an invalid purpose or algorithm, 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_key_import(
     secret pg_catalog.bytea,
@@ -1336,6 +1379,15 @@ REVOKE ALL ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) FROM PUBL
 COMMENT ON FUNCTION @extschema@.session_key_retire(pg_catalog.text) IS
 'Retires a key: from now on, nothing made with it is accepted.  Returns false unless the key exists and was in use.
 Errors: 55000 for a key of purpose seal while a session is sealed with it.';
+
+CREATE FUNCTION @extschema@.session_jwks(
+    purpose pg_catalog.text DEFAULT 'jwt')
+RETURNS pg_catalog.jsonb
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_jwks';
+COMMENT ON FUNCTION @extschema@.session_jwks(pg_catalog.text) IS
+'Returns the JWK Set (RFC 7517) with which other services verify the JWTs of a purpose: {"keys": [...]} with the public halves of the keys in use of ES256, EdDSA and RS256, also of those that sign only later.  Works in READ ONLY transactions, on standbys and without the master key.  Level: public.
+Errors: none.';
 
 /*
  * Sessions by id, user and tenant, and upkeep.  Level: admin.

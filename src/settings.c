@@ -43,6 +43,7 @@ SessionSettings session_settings = {
 	.cookie_same_site = SESSION_SAME_SITE_LAX,
 	.cookie_encoding = SESSION_ENCODING_COMPACT,
 	.cookie_cache_ttl = 5 * MINUTE,
+	.key_lead = HOUR,
 	.strategy = SESSION_STRATEGY_DATABASE,
 	.on_invalid = SESSION_INVALID_ANONYMOUS,
 	.activity_size = 100000,
@@ -240,6 +241,10 @@ define_keys(void)
 				"Seals the data of sessions.",
 				"Data that was written while the setting had the "
 				"other value stays readable.");
+	define_int("session.key_lead", &s->key_lead, 0, 30 * DAY, GUC_UNIT_S,
+			   "Sets how long a new public key is published before its "
+			   "private half signs.",
+			   "The first such key of a purpose signs at once.");
 }
 
 static void

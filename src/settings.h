@@ -100,6 +100,7 @@ typedef struct SessionSettings
 	char	   *master_key_file;
 	char	   *master_key_command;
 	bool		encrypt_data;
+	int			key_lead;
 
 	int			activity_size;	/* entries in shared memory */
 	int			naptime;

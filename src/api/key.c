@@ -3,16 +3,19 @@
  *	  SQL entry points: the key ring.
  *
  *	  session_key_rotate	session_key_import	session_key_retire
+ *	  session_jwks
  *	  session_keys_changed (a trigger, not for calling)
  *
  * Rules: secrets are accepted as arguments but never returned.
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/rel.h"
 
 #include "api/api.h"
 #include "audit/event.h"
@@ -26,6 +29,7 @@
 PG_FUNCTION_INFO_V1(session_key_rotate);
 PG_FUNCTION_INFO_V1(session_key_import);
 PG_FUNCTION_INFO_V1(session_key_retire);
+PG_FUNCTION_INFO_V1(session_jwks);
 PG_FUNCTION_INFO_V1(session_keys_changed);
 
 /* Writes an event about a key, without its secret. */
@@ -40,15 +44,67 @@ note_key(const char *action, const char *kid, const char *purpose)
 	session_event_administration(action, NULL, NULL, detail);
 }
 
-/* Generates a key of a purpose, which signs from then on. */
+/*
+ * Purposes of keys that only this library uses.  They are secrets that were
+ * generated here.
+ */
+static const char *const own_purposes[] = {"seal", "bound"};
+
+static bool
+is_own_purpose(const char *purpose)
+{
+	for (size_t i = 0; i < lengthof(own_purposes); i++)
+		if (strcmp(purpose, own_purposes[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Errors when keys of a purpose cannot be imported. */
+static void
+check_importable(const char *purpose)
+{
+	if (is_own_purpose(purpose))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("purpose must not be \"%s\"", purpose),
+				 errdetail("The keys of this purpose are generated here.")));
+}
+
+/* Returns the algorithm of a name, HS256 for SQL NULL.  Errors for others. */
+static const SessionAlgorithm *
+arg_algorithm(FunctionCallInfo fcinfo, int n)
+{
+	const SessionAlgorithm *algorithm;
+	text	   *name;
+
+	if (PG_ARGISNULL(n))
+		return &session_algorithm_hs256;
+	name = PG_GETARG_TEXT_PP(n);
+	algorithm = session_algorithm_find(VARDATA_ANY(name),
+									   VARSIZE_ANY_EXHDR(name));
+	if (algorithm == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("algorithm must be \"HS256\", \"ES256\", \"EdDSA\" or "
+						"\"RS256\"")));
+	return algorithm;
+}
+
+/* Generates a key of a purpose. */
 Datum
 session_key_rotate(PG_FUNCTION_ARGS)
 {
 	char	   *purpose = session_arg_purpose(fcinfo, 0);
+	const SessionAlgorithm *algorithm = arg_algorithm(fcinfo, 1);
 	char	   *kid;
 
 	PreventCommandIfReadOnly("session_key_rotate()");
-	kid = session_keyring_rotate(purpose);
+	if (!algorithm->symmetric && is_own_purpose(purpose))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("algorithm must be \"HS256\" for purpose \"%s\"",
+						purpose)));
+	kid = session_keyring_rotate(purpose, algorithm);
 	note_key("key_rotated", kid, purpose);
 	PG_RETURN_TEXT_P(cstring_to_text(kid));
 }
@@ -97,6 +153,7 @@ session_key_import(PG_FUNCTION_ARGS)
 	check_importable(purpose);
 	session_arg_required(fcinfo, 0, "secret");
 	PreventCommandIfReadOnly("session_key_import()");
+	check_importable(purpose);
 	secret = PG_GETARG_BYTEA_PP(0);
 	if (VARSIZE_ANY_EXHDR(secret) < SESSION_KEY_BYTES)
 		ereport(ERROR,
@@ -134,12 +191,31 @@ session_key_retire(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
+/*
+ * Returns the public keys of a purpose.  The purpose may come from a client,
+ * so one that no key can have is the purpose of no key.
+ */
+Datum
+session_jwks(PG_FUNCTION_ARGS)
+{
+	const char *purpose = "jwt";
+
+	if (!PG_ARGISNULL(0))
+		purpose = toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ >
+			SESSION_PURPOSE_BYTES ? "" :
+			text_to_cstring(PG_GETARG_TEXT_PP(0));
+	PG_RETURN_JSONB_P(session_keystore_jwks(purpose));
+}
+
 /* Returns how the table of keys was changed. */
 static SessionKeystoreChange
 change_of(const TriggerData *trigger)
 {
+	/* A public key seals nothing. */
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-		return SESSION_KEYSTORE_ADDED;
+		return session_keystore_is_sealed(trigger->tg_trigtuple,
+										  RelationGetDescr(trigger->tg_relation)) ?
+			SESSION_KEYSTORE_ADDED : SESSION_KEYSTORE_CHANGED;
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		return SESSION_KEYSTORE_CHANGED;
 	return SESSION_KEYSTORE_REMOVED;

@@ -38,7 +38,7 @@ text *
 session_cookie_mint(Jsonb *payload, const SessionCodec *codec, int64 ttl,
 					const char *purpose)
 {
-	SessionCodecKey key = session_proof_signer(purpose, false);
+	SessionCodecKey key = session_proof_signer(purpose, codec, false);
 	SessionRules rules;
 	TimestampTz now;
 	Jsonb	   *claims;

@@ -50,6 +50,6 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 		claims = session_json_with_text(claims, "aud", audience);
 	claims = session_proof_stamped(claims, now, expires);
 	/* Fetch the signer last: the claims function may reload the ring. */
-	key = session_proof_signer(JWT_RING, false);
+	key = session_proof_signer(JWT_RING, &session_codec_jwt, false);
 	return session_proof_encode(claims, &session_codec_jwt, JWT_RING, &key);
 }

@@ -5,6 +5,10 @@
  * Rules:
  * - A cookie is proven before anything in it is read, by the keys of its
  *	 ring that are not retired.  Its header may only choose among these keys.
+ * - A key for signatures proves only JWTs of its own ring: its signatures say
+ *	 nothing about the purpose.
+ * - The key of an issuer proves a JWT only together with its claims iss and
+ *	 aud, because it signs for others, too.
  * - Leeway for clocks is granted only where the key was imported.  A cookie
  *	 that is made here is checked by the clock that made it.
  */
@@ -72,10 +76,11 @@ static SessionCodecKey
 codec_key(const SessionKey *key, bool derive)
 {
 	SessionCodecKey result = {
-		.kid = key->kid,
+		.kid = key->token_kid,
 		.secret = key->secret,
 		.secret_len = key->secret_len,
 		.derived = key->derived,
+		.signature = key->signature,
 		.imported = key->imported && !derive
 	};
 
@@ -84,9 +89,11 @@ codec_key(const SessionKey *key, bool derive)
 
 /* Returns the key that signs for a ring.  Errors when there is none. */
 SessionCodecKey
-session_proof_signer(const char *ring, bool derive)
+session_proof_signer(const char *ring, const SessionCodec *codec, bool derive)
 {
-	return codec_key(session_keyring_signer(ring), derive);
+	return codec_key(session_keyring_signer(ring,
+											derive || !codec->signatures),
+					 derive);
 }
 
 /* Returns the earliest iat, in seconds, that the rules have not ended. */
@@ -147,11 +154,13 @@ session_proof_stamped(Jsonb *claims, TimestampTz now, int64 expires)
 
 /* Errors when a cookie with this payload could not be accepted. */
 static void
-check_payload(const char *payload, size_t len, const SessionCodec *codec)
+check_payload(const char *payload, size_t len, const SessionCodec *codec,
+			  const SessionCodecKey *key)
 {
 	int			count;
 
-	if (len > SESSION_CODEC_CHARS || codec->bound(len) > SESSION_CODEC_CHARS)
+	if (len > SESSION_CODEC_CHARS ||
+		codec->bound(len, key) > SESSION_CODEC_CHARS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("payload is too large"),
@@ -177,8 +186,8 @@ session_proof_encode(Jsonb *claims, const SessionCodec *codec,
 	text	   *value;
 	size_t		value_len;
 
-	check_payload(payload, len, codec);
-	value = palloc(VARHDRSZ + codec->bound(len));
+	check_payload(payload, len, codec, key);
+	value = palloc(VARHDRSZ + codec->bound(len, key));
 	if (!codec->encode(VARDATA(value), &value_len, payload, len, purpose, key))
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
@@ -190,6 +199,64 @@ session_proof_encode(Jsonb *claims, const SessionCodec *codec,
 /*
  * Verifying
  */
+
+/*
+ * Returns whether the claim aud, a string or an array, names an audience.
+ * Without an audience there must be no such claim (RFC 7519 section 4.1.3).
+ */
+static bool
+is_for_audience(const Jsonb *claims, const char *audience)
+{
+	JsonbValue	scratch;
+	JsonbValue	expected;
+	JsonbValue *aud = session_json_find(claims, "aud", &scratch);
+
+	if (audience == NULL || aud == NULL)
+		return audience == NULL && aud == NULL;
+	if (aud->type == jbvString)
+		return session_json_is_string(aud, audience);
+	if (aud->type != jbvBinary || !JsonContainerIsArray(aud->val.binary.data))
+		return false;
+	expected.type = jbvString;
+	expected.val.string.val = unconstify(char *, audience);
+	expected.val.string.len = (int) strlen(audience);
+	return findJsonbValueFromContainer(aud->val.binary.data, JB_FARRAY,
+									   &expected) != NULL;
+}
+
+/* Returns whether the claims are of the issuer of a key, and for us. */
+static bool
+is_of_issuer(const SessionProof *proof, const SessionKey *key)
+{
+	Jsonb	   *claims = session_json_parse(proof->payload, proof->len);
+	JsonbValue	scratch;
+	JsonbValue *iss;
+
+	if (claims == NULL || !JB_ROOT_IS_OBJECT(claims))
+		return false;
+	iss = session_json_find(claims, "iss", &scratch);
+	return (key->issuer == NULL ||
+			(iss != NULL && session_json_is_string(iss, key->issuer))) &&
+		is_for_audience(claims, key->audience);
+}
+
+/* Returns whether a key of the ring made a value, and decodes its payload. */
+static bool
+is_made_with(SessionProof *proof, const char *value, size_t len,
+			 const SessionKey *key, const char *purpose, bool derive)
+{
+	SessionCodecKey with = codec_key(key, derive);
+
+	if (key->signature != NULL && (derive || !proof->codec->signatures))
+		return false;
+	if (!proof->codec->names(value, len, purpose, &with) ||
+		!proof->codec->decode(proof->payload, &proof->len, value, len, purpose,
+							  &with))
+		return false;
+	proof->imported = with.imported;
+	proof->of_issuer = !key->signs;
+	return !proof->of_issuer || is_of_issuer(proof, key);
+}
 
 /* Finds the key of the ring that made a value, and decodes its payload. */
 SessionStatus
@@ -204,17 +271,8 @@ session_proof_verify(SessionProof *proof, const char *value, size_t len,
 	proof->codec = codec;
 	proof->payload = palloc(len + 1);
 	foreach(cell, session_keyring_of(ring))
-	{
-		SessionCodecKey key = codec_key(lfirst(cell), derive);
-
-		if (codec->names(value, len, purpose, &key) &&
-			codec->decode(proof->payload, &proof->len, value, len, purpose,
-						  &key))
-		{
-			proof->imported = key.imported;
+		if (is_made_with(proof, value, len, lfirst(cell), purpose, derive))
 			return SESSION_ACTIVE;
-		}
-	}
 	return SESSION_UNKNOWN;
 }
 
@@ -263,6 +321,9 @@ session_proof_rules(const SessionProof *proof, SessionRules *rules)
 bool
 session_proof_in_time(const SessionProof *proof, int64 now)
 {
+	if (proof->of_issuer &&
+		session_claims_find(proof->members, proof->count, "exp") == NULL)
+		return false;
 	return session_claims_in_time(proof->members, proof->count, now,
 								  proof->imported ? SESSION_PROOF_LEEWAY : 0,
 								  !proof->imported);

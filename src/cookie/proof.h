@@ -22,6 +22,7 @@ typedef struct SessionProof
 	char	   *payload;
 	size_t		len;
 	bool		imported;		/* the key was imported */
+	bool		of_issuer;		/* an issuer's key, whose claims are checked */
 	SessionMember *members;		/* set by session_proof_read_claims */
 	int			count;
 } SessionProof;
@@ -36,11 +37,13 @@ extern TimestampTz session_proof_time(int64 seconds);
 extern const SessionCodec *session_proof_codec(void);
 
 /*
- * Returns the key that signs for a ring.  With derive, the codec derives
- * its key from an imported secret too, where it would otherwise use that
- * secret as it is.  Errors when the ring has no active key.
+ * Returns the key that signs for a ring in an encoding.  With derive, the
+ * codec derives its key from an imported secret too, where it would otherwise
+ * use that secret as it is.  Errors when the ring has no active key that can.
  */
-extern SessionCodecKey session_proof_signer(const char *ring, bool derive);
+extern SessionCodecKey session_proof_signer(const char *ring,
+											const SessionCodec *codec,
+											bool derive);
 
 /*
  * Returns the earliest iat, in seconds, that the rules have not ended; the
@@ -72,9 +75,9 @@ extern text *session_proof_encode(Jsonb *claims, const SessionCodec *codec,
 
 /*
  * Finds the key of the ring that made a value, and decodes its payload.
- * Reads no claims and checks no times.  Returns SESSION_ACTIVE,
- * SESSION_MALFORMED for a value in none of the encodings, and SESSION_UNKNOWN
- * for a value that no key made.
+ * Checks no times.  Returns SESSION_ACTIVE, SESSION_MALFORMED for a value in
+ * none of the encodings, and SESSION_UNKNOWN for a value that no key made, or
+ * that the key of an issuer made but not this issuer, or not for us.
  */
 extern SessionStatus session_proof_verify(SessionProof *proof,
 										  const char *value, size_t len,
@@ -98,7 +101,8 @@ extern void session_proof_rules(const SessionProof *proof,
 
 /*
  * Returns whether the times in the claims allow its use at a time, in seconds.
- * Leeway is granted only for an imported key.
+ * Leeway is granted only for an imported key.  Only what an imported secret
+ * made may have no exp.
  */
 extern bool session_proof_in_time(const SessionProof *proof, int64 now);
 

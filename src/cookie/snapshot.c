@@ -142,7 +142,7 @@ session_snapshot_mint_of_row(const SessionRow *row,
 		claims = session_json_merged(session_claims_without_reserved(added),
 									 claims);
 	/* Fetch the signer last: the claims function may reload the ring. */
-	key = session_proof_signer(SNAPSHOT_RING, true);
+	key = session_proof_signer(SNAPSHOT_RING, codec, true);
 	return session_proof_encode(claims, codec, snapshot_purpose(), &key);
 }
 
@@ -155,7 +155,7 @@ session_snapshot_try_mint(const SessionRow *row,
 	text	   *volatile value = NULL;
 
 	if (due_time(row, time) <= GetCurrentTimestamp() ||
-		session_keyring_of(SNAPSHOT_RING) == NIL)
+		session_keyring_find_signer(SNAPSHOT_RING, true) == NULL)
 		return NULL;
 
 	/*

@@ -55,6 +55,7 @@ static const Entry functions[] = {
 	{"session_cookie_read", PUBLIC},
 	{"session_id", PUBLIC},
 	{"session_ip", PUBLIC},
+	{"session_jwks", PUBLIC},
 	{"session_mine", PUBLIC},
 	{"session_pre_request", PUBLIC},
 	{"session_require", PUBLIC},

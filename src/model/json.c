@@ -175,6 +175,20 @@ session_json_with_int(Jsonb *object, const char *name, int64 value)
 	return session_json_merged(object, session_json_end(&member));
 }
 
+/* Returns the object with a value added or replaced. */
+Jsonb *
+session_json_with_value(Jsonb *object, const char *name, Jsonb *value)
+{
+	JsonbParseState *member;
+	JsonbValue	item;
+
+	JsonbToJsonbValue(value, &item);
+	session_json_begin(&member);
+	put_member_name(&member, name);
+	pushJsonbValue(&member, WJB_VALUE, &item);
+	return session_json_merged(object, session_json_end(&member));
+}
+
 /* Returns whether the name of a member is one of some names. */
 static bool
 is_one_of(const JsonbValue *member, const char *const *names, int count)
@@ -350,6 +364,24 @@ bool
 session_json_equal(Jsonb *a, Jsonb *b)
 {
 	return compareJsonbContainers(&a->root, &b->root) == 0;
+}
+
+/* Returns a member of an object, NULL if it has none. */
+JsonbValue *
+session_json_find(const Jsonb *object, const char *name, JsonbValue *scratch)
+{
+	return getKeyJsonValueFromContainer(unconstify(JsonbContainer *,
+												   &object->root),
+										name, (int) strlen(name), scratch);
+}
+
+/* Returns whether a value is a given string. */
+bool
+session_json_is_string(const JsonbValue *value, const char *string)
+{
+	return value->type == jbvString &&
+		value->val.string.len == (int) strlen(string) &&
+		memcmp(value->val.string.val, string, strlen(string)) == 0;
 }
 
 /* Returns the JSON text of a value. */

@@ -37,6 +37,9 @@ extern Jsonb *session_json_with_text(Jsonb *object, const char *name,
 extern Jsonb *session_json_with_int(Jsonb *object, const char *name,
 									int64 value);
 
+extern Jsonb *session_json_with_value(Jsonb *object, const char *name,
+									  Jsonb *value);
+
 /* As session_json_with_text, but a NULL value adds no member. */
 extern Jsonb *session_json_with_optional(Jsonb *object, const char *name,
 										 const text *value);
@@ -66,6 +69,14 @@ extern Jsonb *session_json_empty_array(void);
 
 /* Returns whether two values are equal, as the operator = does. */
 extern bool session_json_equal(Jsonb *a, Jsonb *b);
+
+/* Returns a member of an object in the memory given, NULL if it has none. */
+extern JsonbValue *session_json_find(const Jsonb *object, const char *name,
+									 JsonbValue *scratch);
+
+/* Returns whether a value is a given string. */
+extern bool session_json_is_string(const JsonbValue *value,
+								   const char *string);
 
 /*
  * Returns a member as text, as the operator ->> does: the characters of a

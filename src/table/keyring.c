@@ -12,6 +12,8 @@
  *	 context is wiped before it is freed.
  * - A backend drops this cache when a change of session.keys commits, see
  *	 keystore.c.
+ * - Pairs of keys for signatures are not in memory of PostgreSQL.  They are
+ *	 freed when the context is.
  * - The master key is wiped as soon as keys are derived from it.
  */
 #include "postgres.h"
@@ -24,25 +26,29 @@
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "crypto/crypto.h"
+#include "model/json.h"
 #include "model/random.h"
+#include "settings.h"
 #include "shared/database.h"
 #include "table/keyring.h"
 #include "table/keystore.h"
 #include "table/master.h"
 #include "table/table.h"
 #include "wire/base64url.h"
+#include "wire/jwk.h"
 
 #define KID_RANDOM_BYTES 12
 
 /* The witness is retired from the start, so it is a key of no purpose. */
 static SessionStatement insert_witness_statement = {
 	.table = &session_keystore_table,
-	.sql = "INSERT INTO session.keys (kid, purpose, secret, imported,"
-	" created_at, activated_at, retired_at)"
-	" VALUES ($1, $1, $2, false, $3, $3, $3)"
+	.sql = "INSERT INTO session.keys (kid, purpose, algorithm, secret,"
+	" imported, created_at, activated_at, retired_at)"
+	" VALUES ($1, $1, 'HS256', $2, false, $3, $3, $3)"
 	" ON CONFLICT (kid) DO NOTHING",
 	.types = {TEXTOID, BYTEAOID, TIMESTAMPTZOID}
 };
@@ -341,21 +347,24 @@ session_keyring_open(uint8 *out, const void *in, size_t len, const char *use,
 }
 
 /*
- * Returns the context that a key's secret is bound to: kid and purpose.  A kid
- * cannot contain the line break between them.
+ * Returns the context that a key's secret is bound to: kid, purpose and
+ * algorithm.  None of them can contain the line break between them.
  */
 static char *
-key_context(const char *kid, const char *purpose, size_t *len)
+key_context(const char *kid, const char *purpose, const char *algorithm,
+			size_t *len)
 {
-	*len = strlen(kid) + 1 + strlen(purpose);
-	return psprintf("%s\n%s", kid, purpose);
+	char	   *context = psprintf("%s\n%s\n%s", kid, purpose, algorithm);
+
+	*len = strlen(context);
+	return context;
 }
 
 /*
  * Loading
  */
 
-/* Wipes the secrets of a ring before its memory is freed. */
+/* Wipes and frees what a ring holds, before its memory is freed. */
 static void
 wipe_ring(void *arg)
 {
@@ -366,8 +375,12 @@ wipe_ring(void *arg)
 	{
 		SessionKey *key = lfirst(cell);
 
-		session_crypto_wipe(unconstify(uint8 *, key->secret), key->secret_len);
-		session_crypto_wipe(key->derived, sizeof(SessionDerivedKeys));
+		session_signature_free(key->signature);
+		if (key->secret != NULL)
+			session_crypto_wipe(unconstify(uint8 *, key->secret),
+								key->secret_len);
+		if (key->derived != NULL)
+			session_crypto_wipe(key->derived, sizeof(SessionDerivedKeys));
 	}
 }
 
@@ -384,37 +397,99 @@ drop_rings(void)
 	rings_stale = false;
 }
 
-/* Opens the key in the slot into the ring's memory. */
-static SessionKey *
-load_key(TupleTableSlot *slot)
+/* Opens the secret of the key in the slot.  The caller wipes it. */
+static uint8 *
+open_secret(TupleTableSlot *slot, const SessionKey *key,
+			const char *algorithm, size_t *len)
 {
-	SessionKey *key = palloc0_object(SessionKey);
-	bytea	   *sealed;
-	uint8	   *secret;
-	char	   *context;
+	bytea	   *sealed = DatumGetByteaPP(session_keystore_value(slot, SESSION_KEYSTORE_SECRET));
+	uint8	   *secret = palloc0(VARSIZE_ANY_EXHDR(sealed));
 	size_t		context_len;
+	char	   *context = key_context(key->kid, key->purpose, algorithm,
+									  &context_len);
 
-	key->kid = TextDatumGetCString(session_keystore_value(slot, SESSION_KEYSTORE_KID));
-	key->purpose = TextDatumGetCString(session_keystore_value(slot, SESSION_KEYSTORE_PURPOSE));
-	key->imported = DatumGetBool(session_keystore_value(slot, SESSION_KEYSTORE_IMPORTED));
-	sealed = DatumGetByteaPP(session_keystore_value(slot, SESSION_KEYSTORE_SECRET));
-	context = key_context(key->kid, key->purpose, &context_len);
-	secret = palloc0(VARSIZE_ANY_EXHDR(sealed));
 	session_keyring_open(secret, VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed),
 						 "key", context, context_len);
-	key->secret = secret;
-	key->secret_len = VARSIZE_ANY_EXHDR(sealed) - SESSION_SEAL_BYTES;
-	key->derived = palloc0_object(SessionDerivedKeys);
-	return key;
+	*len = VARSIZE_ANY_EXHDR(sealed) - SESSION_SEAL_BYTES;
+	return secret;
 }
 
-/* Returns whether the key in the slot is one of a ring and not retired. */
-static bool
-is_of_ring(const Ring *ring, TupleTableSlot *slot)
+/* Makes the key in the slot from its sealed private half. */
+static SessionSignatureKey *
+private_key(TupleTableSlot *slot, const SessionKey *key,
+			const SessionAlgorithm *algorithm)
 {
-	return slot_attisnull(slot, session_keystore_table.numbers[SESSION_KEYSTORE_RETIRED_AT]) &&
-		strcmp(TextDatumGetCString(session_keystore_value(slot, SESSION_KEYSTORE_PURPOSE)),
-			   ring->purpose) == 0;
+	size_t		len;
+	uint8	   *pkcs8 = open_secret(slot, key, algorithm->name, &len);
+	SessionSignatureKey *signature;
+
+	signature = session_signature_private(algorithm, pkcs8, len);
+	session_crypto_wipe(pkcs8, len);
+	return signature;
+}
+
+/* Makes the key in the slot from its public half. */
+static SessionSignatureKey *
+public_key(TupleTableSlot *slot)
+{
+	Jsonb	   *value = DatumGetJsonbP(session_keystore_value(slot, SESSION_KEYSTORE_PUBLIC_JWK));
+	SessionJwk	jwk;
+	size_t		len;
+	char	   *json = session_json_text(value, &len);
+
+	if (session_jwk_read(&jwk, json, len) != SESSION_JWK_OK)
+		return NULL;
+	return session_signature_public(&jwk.parts);
+}
+
+/* Returns the algorithm of the key in the slot. */
+static const SessionAlgorithm *
+key_algorithm(TupleTableSlot *slot)
+{
+	char	   *name = session_keystore_text(slot, SESSION_KEYSTORE_ALGORITHM);
+	const SessionAlgorithm *algorithm = NULL;
+
+	if (name != NULL)
+		algorithm = session_algorithm_find(name, strlen(name));
+	if (algorithm == NULL)
+		elog(ERROR, "algorithm of key \"%s\" is not known",
+			 session_keystore_text(slot, SESSION_KEYSTORE_KID));
+	return algorithm;
+}
+
+/*
+ * Opens the key in the slot, which is in the list of its ring, so that an
+ * error frees what was opened.
+ */
+static void
+fill_key(SessionKey *key, TupleTableSlot *slot)
+{
+	const SessionAlgorithm *algorithm = key_algorithm(slot);
+
+	key->kid = session_keystore_text(slot, SESSION_KEYSTORE_KID);
+	key->purpose = session_keystore_text(slot, SESSION_KEYSTORE_PURPOSE);
+	key->imported = DatumGetBool(session_keystore_value(slot, SESSION_KEYSTORE_IMPORTED));
+	key->activated_at = DatumGetTimestampTz(session_keystore_value(slot, SESSION_KEYSTORE_ACTIVATED_AT));
+	key->pending = true;
+	key->signs = !session_keystore_is_null(slot, SESSION_KEYSTORE_SECRET);
+	key->issuer = session_keystore_text(slot, SESSION_KEYSTORE_ISSUER);
+	key->audience = session_keystore_text(slot, SESSION_KEYSTORE_AUDIENCE);
+	key->token_kid = key->signs ? key->kid :
+		session_keystore_text(slot, SESSION_KEYSTORE_TOKEN_KID);
+	if (key->token_kid == NULL)
+		key->token_kid = "";
+	if (algorithm->symmetric)
+	{
+		key->secret = open_secret(slot, key, algorithm->name, &key->secret_len);
+		key->derived = palloc0_object(SessionDerivedKeys);
+		return;
+	}
+	key->signature = key->signs ? private_key(slot, key, algorithm) :
+		public_key(slot);
+	if (key->signature == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("key \"%s\" is damaged", key->kid)));
 }
 
 /*
@@ -433,10 +508,14 @@ load_ring(Ring *ring)
 
 	session_table_begin(&scan, rel, session_keystore_table.indexes[SESSION_KEYSTORE_BY_ACTIVATION], NULL);
 	while (session_table_next(&scan))
-		if (is_of_ring(ring, scan.slot))
+		if (session_keystore_is_of(scan.slot, ring->purpose))
 		{
+			SessionKey *key;
+
 			MemoryContextSwitchTo(ring->memory);
-			ring->list = lcons(load_key(scan.slot), ring->list);
+			key = palloc0_object(SessionKey);
+			ring->list = lcons(key, ring->list);
+			fill_key(key, scan.slot);
 			MemoryContextSwitchTo(work);
 		}
 	session_table_end(&scan);
@@ -492,19 +571,52 @@ session_keyring_of(const char *purpose)
 	return make_ring(purpose)->list;
 }
 
+/* Returns whether the time of activation of a key has not come. */
+static bool
+is_pending(SessionKey *key)
+{
+	/* The clock is not read again once it has. */
+	if (key->pending)
+		key->pending = key->activated_at > GetCurrentTimestamp();
+	return key->pending;
+}
+
+/* Returns the key of a purpose that signs, NULL if there is none. */
+const SessionKey *
+session_keyring_find_signer(const char *purpose, bool secret)
+{
+	const SessionKey *earliest = NULL;
+	ListCell   *cell;
+
+	foreach(cell, session_keyring_of(purpose))
+	{
+		SessionKey *key = lfirst(cell);
+
+		if (!key->signs || (secret && key->secret == NULL))
+			continue;
+		if (!is_pending(key))
+			return key;
+		earliest = key;
+	}
+	return earliest;
+}
+
 /* Returns the key of a purpose that signs; errors if there is none. */
 const SessionKey *
-session_keyring_signer(const char *purpose)
+session_keyring_signer(const char *purpose, bool secret)
 {
-	List	   *list = session_keyring_of(purpose);
+	const SessionKey *key = session_keyring_find_signer(purpose, secret);
 
-	if (list == NIL)
+	if (key == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 secret && session_keyring_find_signer(purpose, false) != NULL ?
+				 errmsg("there is no active key of algorithm HS256 for purpose \"%s\"",
+						purpose) :
 				 errmsg("there is no active key for purpose \"%s\"", purpose),
 				 errhint("Create one with session_key_rotate('%s').",
 						 purpose)));
-	return linitial(list);
+	return key;
 }
 
 /* Opens one key of a purpose, retired or not, without caching it. */
@@ -543,24 +655,24 @@ session_keyring_is_reserved(const char *purpose)
  * Changing
  */
 
-/* Seals and writes a new key.  Errors with 23505 if the kid is taken. */
+/* Seals a secret and writes it as a new key; see session_keystore_insert. */
 static void
-insert_key(const char *kid, const char *purpose, const uint8 *secret,
-		   size_t len, bool imported)
+insert_key(SessionKeystoreRow *row, const uint8 *secret, size_t len, int lead)
 {
-	bytea	   *sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
 	size_t		context_len;
-	char	   *context = key_context(kid, purpose, &context_len);
+	char	   *context = key_context(row->kid, row->purpose, row->algorithm,
+									  &context_len);
 
-	SET_VARSIZE(sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
-	session_keyring_seal((uint8 *) VARDATA(sealed), secret, len, "key",
+	row->sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
+	SET_VARSIZE(row->sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
+	session_keyring_seal((uint8 *) VARDATA(row->sealed), secret, len, "key",
 						 context, context_len);
-	session_keystore_insert(kid, purpose, sealed, imported);
+	session_keystore_insert(row, lead);
 }
 
-/* Generates a random kid. */
-static char *
-new_kid(void)
+/* Generates the name of a key. */
+char *
+session_keyring_new_kid(void)
 {
 	uint8		random[KID_RANDOM_BYTES];
 	char	   *kid = palloc0(SESSION_BASE64URL_CHARS(KID_RANDOM_BYTES) + 1);
@@ -570,17 +682,67 @@ new_kid(void)
 	return kid;
 }
 
-/* Generates a key and returns its kid. */
-char *
-session_keyring_rotate(const char *purpose)
+/* Generates a key that is a secret. */
+static void
+generate_secret(SessionKeystoreRow *row)
 {
 	uint8		secret[SESSION_SECRET_KEY_BYTES];
-	char	   *kid = new_kid();
 
 	session_random_bytes(secret, sizeof(secret));
-	insert_key(kid, purpose, secret, sizeof(secret), false);
+	insert_key(row, secret, sizeof(secret), 0);
 	session_crypto_wipe(secret, sizeof(secret));
-	return kid;
+}
+
+/* Generates a pair of keys.  Returns false when OpenSSL refuses. */
+static bool
+make_pair(uint8 pkcs8[SESSION_PRIVATE_KEY_BYTES], size_t *len,
+		  SessionPublicParts *parts, const SessionAlgorithm *algorithm)
+{
+	SessionSignatureKey *key;
+	bool		ok;
+
+	if (!session_signature_generate(algorithm, pkcs8, len))
+		return false;
+	key = session_signature_private(algorithm, pkcs8, *len);
+	ok = key != NULL && session_signature_parts(parts, key);
+	session_signature_free(key);
+	return ok;
+}
+
+/* Generates a key that is a pair. */
+static void
+generate_pair(SessionKeystoreRow *row, const SessionAlgorithm *algorithm)
+{
+	uint8		pkcs8[SESSION_PRIVATE_KEY_BYTES];
+	char		json[SESSION_JWK_WRITTEN_BYTES];
+	SessionPublicParts parts;
+	size_t		len;
+
+	if (!make_pair(pkcs8, &len, &parts, algorithm))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not generate a key")));
+	row->public_jwk = session_json_parse(json,
+										 session_jwk_write(json, &parts, NULL));
+	insert_key(row, pkcs8, len, session_settings.key_lead);
+	session_crypto_wipe(pkcs8, sizeof(pkcs8));
+}
+
+/* Generates a key and returns its kid. */
+char *
+session_keyring_rotate(const char *purpose, const SessionAlgorithm *algorithm)
+{
+	SessionKeystoreRow row = {
+		.kid = session_keyring_new_kid(),
+		.purpose = purpose,
+		.algorithm = algorithm->name
+	};
+
+	if (algorithm->symmetric)
+		generate_secret(&row);
+	else
+		generate_pair(&row, algorithm);
+	return pstrdup(row.kid);
 }
 
 /* Stores a foreign secret as a key and returns its kid. */
@@ -588,8 +750,13 @@ char *
 session_keyring_import(const uint8 *secret, size_t len, const char *kid,
 					   const char *purpose)
 {
-	char	   *name = kid == NULL ? new_kid() : pstrdup(kid);
+	SessionKeystoreRow row = {
+		.kid = kid == NULL ? session_keyring_new_kid() : kid,
+		.purpose = purpose,
+		.algorithm = session_algorithm_hs256.name,
+		.imported = true
+	};
 
-	insert_key(name, purpose, secret, len, true);
-	return name;
+	insert_key(&row, secret, len, 0);
+	return pstrdup(row.kid);
 }

@@ -3,14 +3,20 @@
  *	  The key ring: keys are generated or imported, stored sealed, and opened
  *	  when they are needed.
  *
- * A key belongs to one purpose.  The newest active key of a purpose signs; all
- * keys that are not retired verify.  The functions below see what is committed
- * now.  The keys that they return are valid until the next call into this
- * module.
+ * A key belongs to one purpose.  Of those that can sign, the newest one whose
+ * time of activation has passed does, and before that of all of them the one
+ * that is activated first.  All keys that are not retired verify.
+ *
+ * A key is a secret, or a pair of keys of an algorithm for signatures.  Of the
+ * pair of an issuer, another system, only the public half is here.
+ *
+ * The functions below see what is committed now.  The keys that they return
+ * are valid until the next call into this module.
  */
 #ifndef SESSION_KEYRING_H
 #define SESSION_KEYRING_H
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
 #include "table/master.h"
@@ -23,10 +29,17 @@ typedef struct SessionKey
 {
 	const char *kid;			/* public */
 	const char *purpose;
-	const uint8 *secret;
+	const uint8 *secret;		/* NULL = it is a pair of keys */
 	size_t		secret_len;
 	bool		imported;		/* used as its foreign format requires */
 	SessionDerivedKeys *derived;	/* from the secret, by the codecs */
+	SessionSignatureKey *signature; /* NULL = it is a secret */
+	bool		signs;			/* it is not an issuer's */
+	bool		pending;		/* its time has not come, when last looked */
+	TimestampTz activated_at;
+	const char *token_kid;		/* in headers; empty = none */
+	const char *issuer;			/* these two may be NULL */
+	const char *audience;
 } SessionKey;
 
 /* The purpose of the keys that seal what rows hold; see seal.c. */
@@ -39,10 +52,15 @@ extern bool session_keyring_is_reserved(const char *purpose);
 extern List *session_keyring_of(const char *purpose);
 
 /*
- * Returns the key of a purpose that signs.  Errors with 55000 if there is
- * none.
+ * Returns the key of a purpose that signs, NULL if there is none.  With secret,
+ * only keys that are a secret count.
  */
-extern const SessionKey *session_keyring_signer(const char *purpose);
+extern const SessionKey *session_keyring_find_signer(const char *purpose,
+													 bool secret);
+
+/* Does the same, and errors with 55000 if there is none. */
+extern const SessionKey *session_keyring_signer(const char *purpose,
+												bool secret);
 
 /*
  * Opens one key of a purpose, retired or not.  Returns NULL if there is none.
@@ -53,7 +71,11 @@ extern SessionKey *session_keyring_open_one(const char *kid,
 extern void session_keyring_close_one(SessionKey *key);
 
 /* Generates a key and returns its kid. */
-extern char *session_keyring_rotate(const char *purpose);
+extern char *session_keyring_rotate(const char *purpose,
+									const SessionAlgorithm *algorithm);
+
+/* Generates the name of a key. */
+extern char *session_keyring_new_kid(void);
 
 /*
  * Stores a foreign secret as a key and returns its kid, which is generated if

@@ -161,18 +161,33 @@ session_table_open(SessionTable *table, LOCKMODE mode)
 	return rel;
 }
 
+/* Begins a scan of an index with a snapshot. */
+static void
+begin_scan(SessionTableScan *scan, Relation rel, Oid index, ScanKey key,
+		   Snapshot snapshot)
+{
+	scan->memory = CurrentMemoryContext;
+	scan->index = index_open(index, AccessShareLock);
+	scan->snapshot = RegisterSnapshot(snapshot);
+	scan->slot = table_slot_create(rel, NULL);
+	scan->desc = session_compat_beginscan(rel, scan->index, scan->snapshot,
+										  key == NULL ? 0 : 1);
+	session_table_rescan(scan, key);
+}
+
 /* Begins a scan of an index, over what is committed now. */
 void
 session_table_begin(SessionTableScan *scan, Relation rel, Oid index,
 					ScanKey key)
 {
-	scan->memory = CurrentMemoryContext;
-	scan->index = index_open(index, AccessShareLock);
-	scan->snapshot = RegisterSnapshot(GetLatestSnapshot());
-	scan->slot = table_slot_create(rel, NULL);
-	scan->desc = session_compat_beginscan(rel, scan->index, scan->snapshot,
-										  key == NULL ? 0 : 1);
-	session_table_rescan(scan, key);
+	begin_scan(scan, rel, index, key, GetLatestSnapshot());
+}
+
+/* Begins a scan of a whole index with the snapshot of the statement. */
+void
+session_table_begin_stable(SessionTableScan *scan, Relation rel, Oid index)
+{
+	begin_scan(scan, rel, index, NULL, GetActiveSnapshot());
 }
 
 /* Restarts a scan with another key and the same snapshot. */

@@ -50,6 +50,13 @@ typedef struct SessionTableScan
 extern void session_table_begin(SessionTableScan *scan, Relation rel,
 								Oid index, ScanKey key);
 
+/*
+ * Begins a scan of a whole index with the snapshot of the running statement.
+ * It is for functions that are STABLE, and possible in a parallel worker.
+ */
+extern void session_table_begin_stable(SessionTableScan *scan, Relation rel,
+									   Oid index);
+
 /* Restarts a scan with another key and the same snapshot. */
 extern void session_table_rescan(SessionTableScan *scan, ScanKey key);
 

@@ -14,6 +14,8 @@
 #ifndef SESSION_CODEC_H
 #define SESSION_CODEC_H
 
+#include "crypto/signature.h"
+
 /* Longest value that is decoded, in characters. */
 #define SESSION_CODEC_CHARS (64 * 1024)
 
@@ -48,6 +50,10 @@ typedef struct SessionDerivedKeys
 	int			next;			/* the one to be replaced */
 } SessionDerivedKeys;
 
+/*
+ * A key is a secret, or it is a pair of keys of an algorithm for signatures.
+ * Then it has no secret, and only encodings with signatures can use it.
+ */
 typedef struct SessionCodecKey
 {
 	const char *kid;			/* NUL-terminated; may be empty if imported */
@@ -55,17 +61,19 @@ typedef struct SessionCodecKey
 	size_t		secret_len;		/* at least SESSION_KEY_BYTES */
 	bool		imported;		/* used as the foreign format requires */
 	SessionDerivedKeys *derived;	/* NULL = none are kept */
+	SessionSignatureKey *signature; /* NULL = the key is a secret */
 } SessionCodecKey;
 
 typedef struct SessionCodec
 {
 	const char *name;
+	bool		signatures;		/* can use keys for signatures */
 
 	/*
-	 * Returns the most characters that a payload is encoded as.  A payload
-	 * for which that is more than SESSION_CODEC_CHARS is not encoded.
+	 * Returns the most characters that a payload is encoded as with a key.  A
+	 * payload for which that is more than SESSION_CODEC_CHARS is not encoded.
 	 */
-	size_t		(*bound) (size_t payload_len);
+	size_t		(*bound) (size_t payload_len, const SessionCodecKey *key);
 
 	/*
 	 * Writes the value without a terminator.  Returns false when a primitive

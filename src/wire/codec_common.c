@@ -16,10 +16,11 @@
 
 /* Returns whether the value of a payload is short enough to be decoded. */
 bool
-session_codec_fits(const SessionCodec *codec, size_t payload_len)
+session_codec_fits(const SessionCodec *codec, size_t payload_len,
+				   const SessionCodecKey *key)
 {
 	return payload_len <= SESSION_CODEC_CHARS &&
-		codec->bound(payload_len) <= SESSION_CODEC_CHARS;
+		codec->bound(payload_len, key) <= SESSION_CODEC_CHARS;
 }
 
 /* Returns whether key and purpose are within the limits. */

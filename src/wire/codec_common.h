@@ -29,7 +29,8 @@ typedef struct SessionHeader
 } SessionHeader;
 
 /* Returns whether the value of a payload is short enough to be decoded. */
-extern bool session_codec_fits(const SessionCodec *codec, size_t payload_len);
+extern bool session_codec_fits(const SessionCodec *codec, size_t payload_len,
+							   const SessionCodecKey *key);
 
 /* Returns whether the key is long enough, and the purpose not too long. */
 extern bool session_codec_key_usable(const SessionCodecKey *key,

@@ -14,7 +14,7 @@
 #define MAC_BYTES SESSION_SHA256_BYTES
 
 static size_t
-compact_bound(size_t payload_len)
+compact_bound(size_t payload_len, const SessionCodecKey *key)
 {
 	return SESSION_BASE64URL_CHARS(payload_len) + 1 +
 		SESSION_BASE64URL_CHARS(MAC_BYTES);
@@ -27,7 +27,7 @@ compact_encode(char *out, size_t *out_len, const char *payload, size_t payload_l
 	uint8		mac[MAC_BYTES];
 	char	   *end;
 
-	if (!session_codec_fits(&session_codec_compact, payload_len))
+	if (!session_codec_fits(&session_codec_compact, payload_len, key))
 		return false;
 	end = session_codec_put(out, payload, payload_len);
 	if (!session_codec_mac(mac, out, end - out, NAME, purpose, key))

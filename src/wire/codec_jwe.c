@@ -51,7 +51,7 @@ typedef struct ContentKey
 } ContentKey;
 
 static size_t
-jwe_bound(size_t payload_len)
+jwe_bound(size_t payload_len, const SessionCodecKey *key)
 {
 	return SESSION_BASE64URL_CHARS(HEADER_BYTES) + 2 +
 		SESSION_BASE64URL_CHARS(SESSION_CBC_IV_BYTES) + 1 +
@@ -150,7 +150,7 @@ jwe_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
 	int			len;
 	bool		ok;
 
-	if (!session_codec_fits(&session_codec_jwe, payload_len))
+	if (!session_codec_fits(&session_codec_jwe, payload_len, key))
 		return false;
 	ok = make_content_key(&content, false, purpose, key);
 	if (ok)

@@ -24,7 +24,7 @@ typedef struct ContentKey
 } ContentKey;
 
 static size_t
-sealed_bound(size_t payload_len)
+sealed_bound(size_t payload_len, const SessionCodecKey *key)
 {
 	return (payload_len + EXTRA_BYTES + 2) / 3 * 4;
 }
@@ -84,7 +84,7 @@ sealed_encode(char *out, size_t *out_len, const char *payload, size_t payload_le
 	ContentKey	content;
 	bool		ok;
 
-	ok = session_codec_fits(&session_codec_sealed, payload_len) &&
+	ok = session_codec_fits(&session_codec_sealed, payload_len, key) &&
 		sealed_make_key(&content, purpose, key) &&
 		sealed_seal(out, out_len, payload, payload_len, &content);
 	session_crypto_wipe(&content, sizeof(content));

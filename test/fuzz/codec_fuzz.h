@@ -79,22 +79,24 @@ static void
 fuzz_payload(const SessionCodec *codec, const uint8 *data, size_t size)
 {
 	char	   *payload = fuzz_copy(data, size);
-	char	   *value = malloc(codec->bound(size));
 
 	for (size_t i = 0; i < lengthof(fuzz_keys); i++)
 	{
 		const SessionCodecKey *key = &fuzz_keys[i].key;
 		const char *purpose = fuzz_keys[i].purpose;
+		size_t		bound = codec->bound(size, key);
+		char	   *value = malloc(bound);
 		size_t		len;
 		size_t		out_len;
 		char	   *out;
 
 		if (!codec->encode(value, &len, payload, size, purpose, key))
 		{
-			fuzz_require(codec->bound(size) > SESSION_CODEC_CHARS);
+			fuzz_require(bound > SESSION_CODEC_CHARS);
+			free(value);
 			continue;
 		}
-		fuzz_require(len <= codec->bound(size));
+		fuzz_require(len <= bound);
 		fuzz_require(codec->names(value, len, purpose, key));
 		out = malloc(len);
 		fuzz_require(codec->decode(out, &out_len, value, len, purpose, key));
@@ -104,8 +106,8 @@ fuzz_payload(const SessionCodec *codec, const uint8 *data, size_t size)
 									&fuzz_keys[0].key));
 		free(out);
 		fuzz_changed(codec, data, size, value, len, purpose, key);
+		free(value);
 	}
-	free(value);
 	free(payload);
 }
 

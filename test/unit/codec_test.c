@@ -87,9 +87,9 @@ make(char *out, const SessionCodec *codec, const char *payload,
 {
 	size_t		len;
 
-	if (codec->bound(strlen(payload)) >= ROOM ||
+	if (codec->bound(strlen(payload), &key) >= ROOM ||
 		!codec->encode(out, &len, payload, strlen(payload), purpose, &key) ||
-		len > codec->bound(strlen(payload)))
+		len > codec->bound(strlen(payload), &key))
 		return 0;
 	out[len] = '\0';
 	return len;
@@ -919,7 +919,7 @@ test_length(const SessionCodec *codec)
 	size_t		len;
 	size_t		out_len;
 
-	while (codec->bound(most) > SESSION_CODEC_CHARS)
+	while (codec->bound(most, &key) > SESSION_CODEC_CHARS)
 		most--;
 	memset(payload, 'x', sizeof(payload));
 	tap_ok(codec->encode(value, &len, payload, most, PURPOSE, &key) &&
