@@ -1371,6 +1371,22 @@ COMMENT ON FUNCTION @extschema@.session_key_import(
 'Imports the secret of another system, at least 32 bytes, as the newest key of a purpose and returns its kid.  The secret is used exactly as the format of that system prescribes.
 Errors: 22004 for a NULL secret; 22023 for a short secret and for an invalid kid or purpose, such as seal; 54000 for arguments that are too long; 23505 if the kid exists; 55000 if the master key is missing or wrong.';
 
+CREATE FUNCTION @extschema@.session_key_import_jwk(
+    jwk pg_catalog.jsonb,
+    purpose pg_catalog.text,
+    issuer pg_catalog.text DEFAULT NULL,
+    audience pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+ROWS 2
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_key_import_jwk';
+REVOKE ALL ON FUNCTION @extschema@.session_key_import_jwk(
+    pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_key_import_jwk(
+    pg_catalog.jsonb, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Imports public keys of an issuer and returns their kids: a JWK, or a JWK Set, which replaces the keys of this purpose and issuer.  Their JWTs are accepted if iss is the issuer (NULL = any) and aud is or contains the audience (NULL = there is none).
+Errors: 22004 for a NULL jwk or purpose; 22023 for one that is invalid, a secret, or no key for signatures; 54000 for arguments that are too large.';
+
 CREATE FUNCTION @extschema@.session_key_retire(kid pg_catalog.text)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE

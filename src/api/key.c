@@ -3,7 +3,7 @@
  *	  SQL entry points: the key ring.
  *
  *	  session_key_rotate	session_key_import	session_key_retire
- *	  session_jwks
+ *	  session_key_import_jwk	session_jwks
  *	  session_keys_changed (a trigger, not for calling)
  *
  * Rules: secrets are accepted as arguments but never returned.
@@ -13,6 +13,7 @@
 #include "access/detoast.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -21,6 +22,7 @@
 #include "audit/event.h"
 #include "compat.h"
 #include "model/json.h"
+#include "table/issuers.h"
 #include "table/keyring.h"
 #include "table/keystore.h"
 #include "table/seal.h"
@@ -28,6 +30,7 @@
 
 PG_FUNCTION_INFO_V1(session_key_rotate);
 PG_FUNCTION_INFO_V1(session_key_import);
+PG_FUNCTION_INFO_V1(session_key_import_jwk);
 PG_FUNCTION_INFO_V1(session_key_retire);
 PG_FUNCTION_INFO_V1(session_jwks);
 PG_FUNCTION_INFO_V1(session_keys_changed);
@@ -42,32 +45,6 @@ note_key(const char *action, const char *kid, const char *purpose)
 	detail = session_json_with_text(detail, "purpose",
 									cstring_to_text(purpose));
 	session_event_administration(action, NULL, NULL, detail);
-}
-
-/*
- * Purposes of keys that only this library uses.  They are secrets that were
- * generated here.
- */
-static const char *const own_purposes[] = {"seal", "bound"};
-
-static bool
-is_own_purpose(const char *purpose)
-{
-	for (size_t i = 0; i < lengthof(own_purposes); i++)
-		if (strcmp(purpose, own_purposes[i]) == 0)
-			return true;
-	return false;
-}
-
-/* Errors when keys of a purpose cannot be imported. */
-static void
-check_importable(const char *purpose)
-{
-	if (is_own_purpose(purpose))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("purpose must not be \"%s\"", purpose),
-				 errdetail("The keys of this purpose are generated here.")));
 }
 
 /* Returns the algorithm of a name, HS256 for SQL NULL.  Errors for others. */
@@ -99,7 +76,7 @@ session_key_rotate(PG_FUNCTION_ARGS)
 	char	   *kid;
 
 	PreventCommandIfReadOnly("session_key_rotate()");
-	if (!algorithm->symmetric && is_own_purpose(purpose))
+	if (!algorithm->symmetric && session_keyring_is_reserved(purpose))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("algorithm must be \"HS256\" for purpose \"%s\"",
@@ -153,7 +130,6 @@ session_key_import(PG_FUNCTION_ARGS)
 	check_importable(purpose);
 	session_arg_required(fcinfo, 0, "secret");
 	PreventCommandIfReadOnly("session_key_import()");
-	check_importable(purpose);
 	secret = PG_GETARG_BYTEA_PP(0);
 	if (VARSIZE_ANY_EXHDR(secret) < SESSION_KEY_BYTES)
 		ereport(ERROR,
@@ -169,6 +145,56 @@ session_key_import(PG_FUNCTION_ARGS)
 								 VARSIZE_ANY_EXHDR(secret), kid, purpose);
 	note_key("key_imported", kid, purpose);
 	PG_RETURN_TEXT_P(cstring_to_text(kid));
+}
+
+/* Returns a text of an issuer, NULL for SQL NULL. */
+static char *
+arg_of_issuer(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	text	   *value = session_arg_name(fcinfo, n, name, SESSION_NAME_BYTES);
+
+	return value == NULL ? NULL : text_to_cstring(value);
+}
+
+/* Adds the kids of an import to the result, and writes its events. */
+static void
+return_import(FunctionCallInfo fcinfo, const SessionIssuerImport *import,
+			  const char *purpose)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *cell;
+
+	foreach(cell, import->added)
+		note_key("key_imported", lfirst(cell), purpose);
+	foreach(cell, import->retired)
+		note_key("key_retired", lfirst(cell), purpose);
+	foreach(cell, import->in_use)
+	{
+		Datum		kid = CStringGetTextDatum(lfirst(cell));
+		bool		null = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &kid, &null);
+	}
+}
+
+/* Imports public keys of an issuer. */
+Datum
+session_key_import_jwk(PG_FUNCTION_ARGS)
+{
+	SessionIssuer issuer;
+	SessionIssuerImport import;
+
+	session_arg_required(fcinfo, 0, "jwk");
+	session_arg_required(fcinfo, 1, "purpose");
+	issuer.purpose = session_arg_purpose(fcinfo, 1);
+	issuer.issuer = arg_of_issuer(fcinfo, 2, "issuer");
+	issuer.audience = arg_of_issuer(fcinfo, 3, "audience");
+	PreventCommandIfReadOnly("session_key_import_jwk()");
+	check_importable(issuer.purpose);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	session_issuers_import(&import, &issuer, PG_GETARG_JSONB_P(0));
+	return_import(fcinfo, &import, issuer.purpose);
+	PG_RETURN_NULL();
 }
 
 /* Retires a key.  Returns false if there is none or it is retired. */

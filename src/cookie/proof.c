@@ -272,7 +272,7 @@ session_proof_verify(SessionProof *proof, const char *value, size_t len,
 	proof->payload = palloc(len + 1);
 	foreach(cell, session_keyring_of(ring))
 		if (is_made_with(proof, value, len, lfirst(cell), purpose, derive))
-			return SESSION_ACTIVE;
+		return SESSION_ACTIVE;
 	return SESSION_UNKNOWN;
 }
 

@@ -105,6 +105,7 @@ static const Entry functions[] = {
 	{"session_get", ADMIN},
 	{"session_grant", ADMIN},
 	{"session_key_import", ADMIN},
+	{"session_key_import_jwk", ADMIN},
 	{"session_key_retire", ADMIN},
 	{"session_key_rotate", ADMIN},
 	{"session_levels", ADMIN | MONITOR},

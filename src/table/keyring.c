@@ -619,18 +619,26 @@ session_keyring_signer(const char *purpose, bool secret)
 	return key;
 }
 
-/* Opens one key of a purpose, retired or not, without caching it. */
+/*
+ * Opens one key of a purpose that is a secret, retired or not, without caching
+ * it.
+ */
 SessionKey *
 session_keyring_open_one(const char *kid, const char *purpose)
 {
-	Relation	rel = session_table_open(&session_keystore_table, AccessShareLock);
+	Relation	rel = session_table_open(&session_keystore_table,
+										 AccessShareLock);
 	SessionKey *key = NULL;
 	SessionTableScan scan;
 
 	if (session_keystore_begin(&scan, rel, kid) &&
-		strcmp(TextDatumGetCString(session_keystore_value(scan.slot, SESSION_KEYSTORE_PURPOSE)),
-			   purpose) == 0)
-		key = load_key(scan.slot);
+		strcmp(session_keystore_text(scan.slot, SESSION_KEYSTORE_PURPOSE),
+			   purpose) == 0 &&
+		key_algorithm(scan.slot)->symmetric)
+	{
+		key = palloc0_object(SessionKey);
+		fill_key(key, scan.slot);
+	}
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
 	return key;
@@ -644,11 +652,12 @@ session_keyring_close_one(SessionKey *key)
 	session_crypto_wipe(key->derived, sizeof(SessionDerivedKeys));
 }
 
-/* Returns whether a purpose is one of ours. */
+/* Returns whether a purpose is one of ours, whose keys are secrets. */
 bool
 session_keyring_is_reserved(const char *purpose)
 {
-	return strcmp(purpose, SESSION_KEYRING_SEAL) == 0;
+	return strcmp(purpose, SESSION_KEYRING_SEAL) == 0 ||
+		strcmp(purpose, SESSION_KEYRING_BOUND) == 0;
 }
 
 /*

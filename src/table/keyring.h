@@ -45,15 +45,21 @@ typedef struct SessionKey
 /* The purpose of the keys that seal what rows hold; see seal.c. */
 #define SESSION_KEYRING_SEAL "seal"
 
-/* Returns whether a purpose is one of ours, for which no key is imported. */
+/* The purpose of the keys of bound sessions. */
+#define SESSION_KEYRING_BOUND "bound"
+
+/*
+ * Returns whether a purpose is one of ours, whose keys are secrets that were
+ * generated here.
+ */
 extern bool session_keyring_is_reserved(const char *purpose);
 
 /* Returns the keys of a purpose that are not retired, newest first. */
 extern List *session_keyring_of(const char *purpose);
 
 /*
- * Returns the key of a purpose that signs, NULL if there is none.  With secret,
- * only keys that are a secret count.
+ * Returns the key of a purpose that signs, NULL if there is none.  With
+ * secret, only keys that are a secret count.
  */
 extern const SessionKey *session_keyring_find_signer(const char *purpose,
 													 bool secret);
@@ -63,8 +69,9 @@ extern const SessionKey *session_keyring_signer(const char *purpose,
 												bool secret);
 
 /*
- * Opens one key of a purpose, retired or not.  Returns NULL if there is none.
- * It is not cached: pass it to session_keyring_close_one, which wipes it.
+ * Opens one key of a purpose that is a secret, retired or not.  Returns NULL
+ * if there is none.  It is not cached: pass it to session_keyring_close_one,
+ * which wipes it.
  */
 extern SessionKey *session_keyring_open_one(const char *kid,
 											const char *purpose);

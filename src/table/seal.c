@@ -38,9 +38,14 @@
 static const SessionKey *
 newest_key(void)
 {
-	if (session_keyring_of(SESSION_KEYRING_SEAL) == NIL)
-		pfree(session_keyring_rotate(SESSION_KEYRING_SEAL));
-	return session_keyring_signer(SESSION_KEYRING_SEAL);
+	const SessionKey *key = session_keyring_find_signer(SESSION_KEYRING_SEAL,
+														true);
+
+	if (key != NULL)
+		return key;
+	pfree(session_keyring_rotate(SESSION_KEYRING_SEAL,
+								 &session_algorithm_hs256));
+	return session_keyring_signer(SESSION_KEYRING_SEAL, true);
 }
 
 /* Decodes a kid. */

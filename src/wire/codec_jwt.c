@@ -39,7 +39,7 @@ static size_t
 jwt_bound(size_t payload_len, const SessionCodecKey *key)
 {
 	size_t		proof_len = key->signature == NULL ? MAC_BYTES :
-		SESSION_SIGNATURE_BYTES;
+	SESSION_SIGNATURE_BYTES;
 
 	return SESSION_BASE64URL_CHARS(HEADER_BYTES) + 1 +
 		SESSION_BASE64URL_CHARS(payload_len) + 1 +
@@ -105,8 +105,8 @@ jwt_encode(char *out, size_t *out_len, const char *payload, size_t payload_len,
 /*
  * Returns whether the header allows the value to be a JWT.  With an imported
  * key typ may be missing; it is a media type, so its case does not matter and
- * "application/" may stand before it (RFC 7515 section 4.1.9).  An access token
- * of an issuer has a type of its own (RFC 9068 section 2.1).
+ * "application/" may stand before it (RFC 7515 section 4.1.9).  An access
+ * token of an issuer has a type of its own (RFC 9068 section 2.1).
  */
 static bool
 is_jwt(const SessionHeader *header, const SessionCodecKey *key)

@@ -4,6 +4,7 @@ SET DateStyle = 'ISO';
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
+SELECT session_key_rotate('other', 'ES256') IS NOT NULL AS made;
 SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt,other}'::text[]) AS purpose;
 CREATE TABLE app_users (id text, active boolean);
 
@@ -20,7 +21,8 @@ INSERT INTO given VALUES
     ('path', '''/app'''), ('domain', '''example.com'''), ('secure', 'false'), ('http_only', 'false'), ('same_site', '''strict'''),
     ('partitioned', 'true'), ('cookie_header', '''__Host-session=v; __Host-session.0=w; sid=x'''), ('secret', '''0123456789abcdef0123456789abcdef'''),
     ('kid', '''other'''), ('users', '''app_users'''), ('id_column', '''id'''), ('active_column', '''active'''), ('kind', '''cache'''),
-    ('tablespace', '''pg_default'''), ('forwarded', '''192.0.2.1, 192.0.2.2'''), ('hops', '2'), ('sliding', 'true'), ('amr', '''{otp}''');
+    ('tablespace', '''pg_default'''), ('algorithm', '''ES256'''), ('issuer', '''other'''),
+    ('jwk', '''{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}'''), ('forwarded', '''192.0.2.1, 192.0.2.2'''), ('hops', '2'), ('sliding', 'true'), ('amr', '''{otp}''');
 CREATE TEMP TABLE given_to (proname name, name text, value text, PRIMARY KEY (proname, name));
 INSERT INTO given_to VALUES
     ('session_refresh', 'token', 'pg_temp.setting(''refresh_token'')'), ('session_regenerate', 'user_id', '''bob'''),

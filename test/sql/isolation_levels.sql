@@ -142,6 +142,9 @@ BEGIN
                                                         ELSE 'current_setting(''test.cookie'')' END
                                                WHEN 'cookie_header' THEN '''__Host-session=v'''
                                                WHEN 'forwarded' THEN '''192.0.2.1'''
+                                               WHEN 'jwk' THEN
+                                                   '''{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}'''
+                                               WHEN 'purpose' THEN '''other'''
                                                WHEN 'secret' THEN '''0123456789abcdef0123456789abcdef'''
                                                WHEN 'users' THEN
                                                    CASE p.proname WHEN 'session_bind_users'

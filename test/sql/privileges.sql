@@ -200,6 +200,7 @@ SELECT session_list('bob');
 SELECT session_revoke_id(:'id');
 SELECT session_key_rotate();
 SELECT session_key_import('0123456789abcdef0123456789abcdef');
+SELECT session_key_import_jwk('{}', 'other');
 SELECT session_key_retire('k');
 SELECT session_cleanup();
 SELECT session_bind_users('pg_class', 'oid');
@@ -217,6 +218,9 @@ SELECT user_id, status FROM session_get(:'id');
 SELECT session_key_rotate('other') AS kid \gset
 SELECT session_key_retire(:'kid');
 SELECT session_key_import('0123456789abcdef0123456789abcdef', 'k', 'other'), session_key_retire('k');
+SELECT session_key_rotate('other', 'EdDSA') AS kid \gset
+SELECT session_jwks('other') AS jwks \gset
+SELECT session_key_retire(session_key_import_jwk(:'jwks', 'theirs', 'issuer', 'audience')), session_key_retire(:'kid');
 SELECT session_revoke_id(:'id', 'because'), session_revoke_user('alice'), session_revoke_tenant('acme'), session_cleanup();
 SELECT count(*) >= 0 AS readable FROM session.events;
 RESET ROLE;
