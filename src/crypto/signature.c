@@ -67,6 +67,7 @@ struct SessionSignatureKey
 	EVP_PKEY   *pkey;
 	EVP_PKEY_CTX *signer;		/* NULL until the key first signs */
 	EVP_PKEY_CTX *verifier;		/* NULL until it first verifies */
+	EVP_MD_CTX *one_shot;		/* of EdDSA, for both; NULL until then */
 };
 
 const SessionAlgorithm session_algorithm_hs256 = {
@@ -391,20 +392,28 @@ eddsa_export(SessionPublicParts *parts, const EVP_PKEY *pkey)
 									   &parts->first_len) == 1;
 }
 
-/* OpenSSL signs and verifies whole messages, and keeps nothing between two. */
+/*
+ * Begins to sign or to verify a message.  The context is kept for the fetched
+ * algorithm, and must begin anew for each message.
+ */
+static bool
+begin_one_shot(SessionSignatureKey *key,
+			   int (*init) (EVP_MD_CTX *, EVP_PKEY_CTX **, const EVP_MD *,
+							ENGINE *, EVP_PKEY *))
+{
+	if (key->one_shot == NULL)
+		key->one_shot = EVP_MD_CTX_new();
+	return key->one_shot != NULL &&
+		init(key->one_shot, NULL, NULL, NULL, key->pkey) == 1;
+}
+
 static bool
 eddsa_sign(uint8 *out, size_t *out_len, const void *in, size_t len,
 		   SessionSignatureKey *key)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool		ok;
-
 	*out_len = 2 * NUMBER_BYTES;
-	ok = ctx != NULL &&
-		EVP_DigestSignInit(ctx, NULL, NULL, NULL, key->pkey) == 1 &&
-		EVP_DigestSign(ctx, out, out_len, in, len) == 1;
-	EVP_MD_CTX_free(ctx);
-	return ok;
+	return begin_one_shot(key, EVP_DigestSignInit) &&
+		EVP_DigestSign(key->one_shot, out, out_len, in, len) == 1;
 }
 
 /* OpenSSL refuses an S that is not below the order, and R in another form. */
@@ -412,17 +421,10 @@ static bool
 eddsa_verify(const uint8 *signature, size_t signature_len, const void *in,
 			 size_t len, SessionSignatureKey *key)
 {
-	EVP_MD_CTX *ctx;
-	bool		ok;
-
-	if (signature_len != 2 * NUMBER_BYTES)
-		return false;
-	ctx = EVP_MD_CTX_new();
-	ok = ctx != NULL &&
-		EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key->pkey) == 1 &&
-		EVP_DigestVerify(ctx, signature, signature_len, in, len) == 1;
-	EVP_MD_CTX_free(ctx);
-	return ok;
+	return signature_len == 2 * NUMBER_BYTES &&
+		begin_one_shot(key, EVP_DigestVerifyInit) &&
+		EVP_DigestVerify(key->one_shot, signature, signature_len, in,
+						 len) == 1;
 }
 
 static Method eddsa = {
@@ -729,6 +731,7 @@ session_signature_free(SessionSignatureKey *key)
 		return;
 	EVP_PKEY_CTX_free(key->signer);
 	EVP_PKEY_CTX_free(key->verifier);
+	EVP_MD_CTX_free(key->one_shot);
 	EVP_PKEY_free(key->pkey);
 	OPENSSL_free(key);
 }

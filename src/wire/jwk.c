@@ -198,7 +198,7 @@ count_bits(const uint8 *bytes, size_t len)
 {
 	size_t		bits = len * 8;
 
-	for (int mask = 0x80; (bytes[0] & mask) == 0; mask >>= 1)
+	for (int mask = 0x80; mask != 0 && (bytes[0] & mask) == 0; mask >>= 1)
 		bits--;
 	return bits;
 }

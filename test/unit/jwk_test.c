@@ -113,6 +113,8 @@ test_faults(void)
 		"{" EC ",\"key_ops\":\"verify\"}"},
 		{"operations in an object", SESSION_JWK_INVALID,
 		"{" EC ",\"key_ops\":{\"verify\":1}}"},
+		{"operations in an empty object", SESSION_JWK_INVALID,
+		"{" EC ",\"key_ops\":{}}"},
 		{"operations that are no strings", SESSION_JWK_INVALID,
 		"{" EC ",\"key_ops\":[\"verify\",1]}"},
 		{"operations in an array of arrays", SESSION_JWK_INVALID,
