@@ -659,7 +659,7 @@ insert_key(const char *kid, const char *purpose, const uint8 *secret,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("key \"%s\" already exists", kid)));
 	session_table_expect(&keys, written, 1);
-	session_table_expect_noted(&keys, noted);
+	session_table_expect_noted(&keys, noted, 1);
 }
 
 /* Generates a random kid. */
@@ -713,7 +713,7 @@ session_keyring_retire(const char *kid)
 	if (retired == 0 && !has_key(kid, false))
 		return false;
 	session_table_expect(&keys, retired, 1);
-	session_table_expect_noted(&keys, noted);
+	session_table_expect_noted(&keys, noted, 1);
 	return true;
 }
 

@@ -18,6 +18,7 @@
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "nodes/params.h"
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
 #include "tcop/dest.h"
@@ -86,7 +87,8 @@ prepare_statement(SessionStatement *statement)
 															 count, NULL);
 
 	CompleteCachedPlan(source, queries, NULL, statement->types, count, NULL,
-					   NULL, 0, false);
+					   NULL, statement->generic ? CURSOR_OPT_GENERIC_PLAN : 0,
+					   false);
 	SaveCachedPlan(source);
 	statement->plan = source;
 }

@@ -19,6 +19,7 @@ typedef struct SessionStatement
 	const char *sql;
 	/* The types of the parameters; InvalidOid ends the list. */
 	Oid			types[SESSION_STATEMENT_PARAMS + 1];
+	bool		generic;		/* no plan for particular values is better */
 	/* Saved at the first use for the life of the backend. */
 	struct CachedPlanSource *plan;
 } SessionStatement;

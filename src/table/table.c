@@ -328,11 +328,12 @@ session_table_expect(const SessionTable *table, uint64 changed,
 						 "suppresses changes.")));
 }
 
-/* Errors with 55000 if our trigger has noted no change. */
+/* Errors with 55000 if our trigger has noted fewer changes than expected. */
 void
-session_table_expect_noted(const SessionTable *table, uint64 before)
+session_table_expect_noted(const SessionTable *table, uint64 before,
+						   uint64 expected)
 {
-	if (table->changes_noted == before)
+	if (table->changes_noted - before < expected)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("trigger \"%s\" of table \"%s.%s\" did not fire",
