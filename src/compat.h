@@ -9,8 +9,10 @@
 #define SESSION_COMPAT_H
 
 #include "access/genam.h"
+#include "access/tupdesc.h"
 #include "common/jsonapi.h"
 #include "datatype/timestamp.h"
+#include "nodes/execnodes.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
 
@@ -119,5 +121,38 @@ session_compat_beginscan(Relation heap, Relation index, Snapshot snapshot,
 #define session_compat_executor_run(desc) \
 	ExecutorRun(desc, ForwardScanDirection, 0, true)
 #endif
+
+/* 18 has constraints that are not enforced. */
+static inline bool
+session_compat_is_enforced(const ConstrCheck *check)
+{
+#if PG_VERSION_NUM >= 180000
+	return check->ccenforced;
+#else
+	return true;
+#endif
+}
+
+/* 18 has columns whose expressions the executor puts into constraints. */
+static inline bool
+session_compat_has_virtual(const TupleConstr *constr)
+{
+#if PG_VERSION_NUM >= 180000
+	return constr->has_generated_virtual;
+#else
+	return false;
+#endif
+}
+
+/* Sets the expressions of CHECK constraints; 18 renamed the field. */
+static inline void
+session_compat_set_checks(ResultRelInfo *target, ExprState **states)
+{
+#if PG_VERSION_NUM >= 180000
+	target->ri_CheckConstraintExprs = states;
+#else
+	target->ri_ConstraintExprs = states;
+#endif
+}
 
 #endif							/* SESSION_COMPAT_H */

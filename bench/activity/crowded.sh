@@ -15,6 +15,7 @@ crowd() {
 		shared_buffers = '256MB'
 		max_connections = 20
 		session.activity_size = $((sessions * $2 / 100))
+		session.naptime = '${naptime}s'
 	END
 	sql postgres -c "CREATE EXTENSION session" -c "CREATE TABLE tok AS
 		SELECT n, (session_create('user' || n, '{\"theme\": \"dark\"}', lifetime => '30 days')).token
@@ -82,7 +83,7 @@ dropped() {
 # lag: waits for the time in which the rows have to be written. Prints how many
 # rows still lack the use.
 lag() {
-	sleep 13
+	sleep $((naptime + 3))
 	sql postgres -c "SELECT count(*) FROM session.sessions WHERE last_seen_at < '$began'::timestamptz - interval '10 minutes'"
 }
 
@@ -130,7 +131,7 @@ measure_crowded() {
 	crowd 2 50 5442
 	crowd 20 5 5443
 	# The first round warms up, and its figures do not count.
-	round=0
+	round=$((1 - warm_ups))
 	while [ $round -le "$passes" ]; do
 		for mode in off on; do
 			for server in half:5441 2:5442 20:5443; do

@@ -1,21 +1,25 @@
--- :live live sessions with known tokens, :rows dead ones, and more live ones
--- up to :rows.
+-- :known live sessions with known tokens; :rows dead sessions, and half as many
+-- live ones between them, which share their pages.
 CREATE EXTENSION session;
 CREATE TABLE tok AS
 SELECT n, (session_create('user' || n, '{"theme": "dark"}', ip => '192.0.2.1', lifetime => '30 days')).token
-FROM generate_series(1, :live) AS n;
+FROM generate_series(1, :known) AS n;
 CREATE UNIQUE INDEX ON tok (n);
+
+-- Dead sessions were made in the course of 30 days.
 INSERT INTO session.sessions (id, token_hash, user_id, auth_level, data, ip, created_at,
                               authenticated_at, last_seen_at, expires_at, purge_at)
-SELECT gen_random_uuid(), sha256(n::text::bytea), 'user' || n % :rows, 1, '{"theme": "dark"}', '192.0.2.1',
-       t, t, t, t + interval '1 hour', date_trunc('hour', t) + interval '2 hours'
-FROM generate_series(1, :rows) AS n, LATERAL (SELECT now() - interval '40 days' + n % 720 * interval '1 hour') AS of_hour (t);
-INSERT INTO session.sessions (id, token_hash, user_id, auth_level, data, ip, created_at,
-                              authenticated_at, last_seen_at, expires_at, purge_at)
-SELECT gen_random_uuid(), sha256(n::text::bytea), 'other' || n, 1, '{"theme": "dark"}', '192.0.2.1',
-       now(), now(), now(), now() + interval '30 days', date_trunc('hour', now()) + interval '31 days'
-FROM generate_series(:live + 1, :rows) AS n;
+SELECT gen_random_uuid(), sha256(n::text::bytea), CASE WHEN live THEN 'other' ELSE 'user' END || n,
+       1, '{"theme": "dark"}', '192.0.2.1',
+       t, t, t, t + lifetime, date_trunc('hour', t + lifetime) + interval '1 hour'
+FROM generate_series(1, :rows / 2 * 3) AS n,
+     LATERAL (SELECT n % 3 = 0) AS kind (live),
+     LATERAL (SELECT CASE WHEN live THEN now() ELSE now() - interval '40 days' + n % 720 * interval '1 hour' END,
+                     CASE WHEN live THEN interval '30 days' ELSE interval '1 hour' END) AS life (t, lifetime);
 VACUUM (FREEZE, ANALYZE);
+
+-- Where the samples go that find a request waiting for the worker.
+CREATE TABLE blocked (pid int);
 
 -- A plain loop that deletes old rows in batches for some seconds.
 CREATE PROCEDURE plain_cleanup(seconds float8, OUT rows_per_second float8) LANGUAGE plpgsql AS $$

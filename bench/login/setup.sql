@@ -1,8 +1,8 @@
--- The extension, roles of both levels, and sessions that follow from a number.
+-- The extension, and roles of both levels.
 SET client_min_messages = warning;
 CREATE EXTENSION session;
 CREATE EXTENSION pg_prewarm;
-CREATE SCHEMA bench;
+\ir ../sessions.sql
 
 DO $$
 BEGIN
@@ -16,19 +16,6 @@ SELECT session_grant('bench_app', 'app') \g /dev/null
 SELECT session_grant('bench_admin', 'admin') \g /dev/null
 -- The administrator also reads the table, to compare with the view.
 GRANT SELECT ON session.sessions TO bench_admin;
-
--- The id of session n. Ids ascend like the UUIDv7 of real sessions; secrets do
--- not.
-CREATE FUNCTION bench.id(n int) RETURNS uuid LANGUAGE sql IMMUTABLE
-RETURN (lpad(to_hex(1700000000000 + n), 12, '0') || '7' || substr(md5(n::text), 1, 3)
-        || '8' || substr(md5(n::text), 4, 15))::uuid;
-
-CREATE FUNCTION bench.secret(n int) RETURNS bytea LANGUAGE sql IMMUTABLE
-RETURN sha256(('s' || n::text)::bytea);
-
-CREATE FUNCTION bench.token(n int) RETURNS text LANGUAGE sql IMMUTABLE
-RETURN 'st_' || translate(encode(uuid_send(bench.id(n)) || bench.secret(n), 'base64'),
-                          E'+/=\n', '-_');
 
 -- The nanoseconds for which this backend has run on a processor.
 CREATE FUNCTION bench.ran() RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER

@@ -87,19 +87,19 @@ function validateThenQuery() {
 	};
 }
 
-// A session without notes has one row, of NULLs.
+// Without a session there is no row; a user without notes has one, of NULLs.
+const pageOfSession = (rows) =>
+	rows.length === 0 ? undefined : rows[0].id === null ? [] : rows;
+
 function statement(name) {
 	const pool = connect("shop");
-	return async (request) => {
-		const { rows } = await pool.query({
-			name,
-			text: `SELECT page.* FROM session_validate(session_cookie_read($1)) AS s
-				LEFT JOIN LATERAL (SELECT id, title, body FROM note
-					WHERE owner = s.user_id ORDER BY id DESC LIMIT 20) AS page ON true`,
-			values: [request.headers.cookie],
-		});
-		return rows.length === 0 ? undefined : rows[0].id === null ? [] : rows;
-	};
+	return async (request) => pageOfSession((await pool.query({
+		name,
+		text: `SELECT page.* FROM session_validate(session_cookie_read($1)) AS s
+			LEFT JOIN LATERAL (SELECT id, title, body FROM note
+				WHERE owner = s.user_id ORDER BY id DESC LIMIT 20) AS page ON true`,
+		values: [request.headers.cookie],
+	})).rows);
 }
 
 // Four round trips: as examples/node.
@@ -160,17 +160,9 @@ function pipeline() {
 
 function oneFunction() {
 	const pool = connect("notes_app");
-	return async (request) => {
-		try {
-			return (await pool.query({
-				name: "my_notes", text: "SELECT * FROM my_notes($1)", values: [request.headers.cookie],
-			})).rows;
-		} catch (error) {
-			if (error.code === "42501")
-				return undefined;
-			throw error;
-		}
-	};
+	return async (request) => pageOfSession((await pool.query({
+		name: "my_notes", text: "SELECT id, title, body FROM my_notes($1)", values: [request.headers.cookie],
+	})).rows);
 }
 
 export const forms = {

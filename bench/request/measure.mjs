@@ -19,6 +19,11 @@ const rounds = Number(process.env.ROUNDS);
 const seconds = Number(process.env.SECONDS);
 const CLIENTS = [1, 4, 16];
 const DELAY = 1000;
+// The forms with a target, with what they are compared with, and how many turns
+// they have in a round. There are targets for 1 and for 16 clients; with 16, a
+// turn depends most on what else the machine does.
+const WITH_TARGET = ["query", "statement", "pipeline", "function", "postgrest_jwt", "postgrest_cookie"];
+const TURNS = { local: { 1: 2, 4: 1, 16: 4 }, delay: { 1: 2, 4: 1, 16: 2 } };
 // Requests of each form before the first round, until V8 has compiled its code
 // and PostgreSQL has made the plans.
 const WARM_UP = Math.min(2000, Number(process.env.USERS));
@@ -220,35 +225,64 @@ function add(key, unit, number) {
 }
 const numbers = (key) => series.get(key).numbers;
 
+// Sends requests for a time, at least a minimum of them. Returns the latencies
+// in microseconds, and the seconds that it took.
 async function load(form, app, clients, duration, minimum, seed) {
 	const { stdout } = await execute(join(WORK, "load"), [app.port,
 		forms[form].postgrest ? "/note?select=id,title,body&order=id.desc&limit=20" : "/notes",
 		join(WORK, forms[form].credential),
 		join(WORK, forms[form].postgrest ? "answers.postgrest" : "answers.node"),
-		String(clients), String(duration), String(minimum), String(seed)]);
-	const [count, seconds, p50, p99] = stdout.split(" ").map(Number);
-	requests[form] = (requests[form] ?? 0) + count;
-	return { count, rate: count / seconds, p50, p99 };
+		String(clients), String(duration), String(minimum), String(seed)], { maxBuffer: Infinity });
+	const [took, ...latencies] = stdout.trimEnd().split("\n").map(Number);
+	requests[form] = (requests[form] ?? 0) + latencies.length;
+	return { latencies, took };
 }
 
-// Measures one form for one round.
-async function measure(key, form, app, clients, seed) {
+// Measures one form for one turn, and adds it to what its earlier turns of the
+// round have taken.
+async function measureTurn(taken, form, app, clients, seed) {
 	const times = () => ({
 		...(forms[form].postgrest ? { postgrest: processTime(app.child.pid) } : { node: threads(app.child.pid) }),
 		postgres: serverTime(), ...(form === "connect_redis" && { redis: threads(redisPid) }),
 	});
 	const walBefore = await wal();
 	const before = times();
-	const { count, rate, p50, p99 } = await load(form, app, clients, seconds, 30, seed);
+	const { latencies, took } = await load(form, app, clients, seconds, 30, seed);
 	const after = times();
 	const walAfter = await wal();
-	add(key, "us", p50);
-	add(`${key}.p99`, "us", p99);
-	add(`${key}.rate`, "requests/s", rate);
-	add(`${key}.cpu`, "us", sum(Object.keys(after).map((name) => after[name] - before[name])) / count);
+	taken.wal += walAfter - walBefore;
+	taken.latencies = taken.latencies.concat(latencies);
+	taken.seconds += took;
 	for (const name in after)
-		add(`${key}.${name}`, "us", (after[name] - before[name]) / count);
-	add(`${key}.wal`, "bytes", (walAfter - walBefore) / count);
+		taken.times[name] = (taken.times[name] ?? 0) + after[name] - before[name];
+}
+
+// Adds what a form has taken in all its turns of a round.
+function addRound(key, { latencies, seconds, times, wal }) {
+	const count = latencies.length;
+	latencies.sort((a, b) => a - b);
+	add(key, "us", latencies[count >> 1]);
+	add(`${key}.p99`, "us", latencies[Math.floor(count * 0.99)]);
+	add(`${key}.rate`, "requests/s", count / seconds);
+	add(`${key}.cpu`, "us", sum(Object.values(times)) / count);
+	for (const name in times)
+		add(`${key}.${name}`, "us", times[name] / count);
+	add(`${key}.wal`, "bytes", wal / count);
+}
+
+// Measures all forms for one round. Those with a target have several turns, so
+// that what else the machine does is the same for all of them.
+async function measureRound(link, clients, apps, round) {
+	const taken = Object.fromEntries(names.map((form) =>
+		[form, { latencies: [], seconds: 0, times: {}, wal: 0 }]));
+	for (let turn = 0; turn < TURNS[link][clients]; turn++)
+		for (let i = 0; i < names.length; i++) {
+			const form = names[(i + round * 5 + turn) % names.length];
+			if (turn === 0 || WITH_TARGET.includes(form))
+				await measureTurn(taken[form], form, apps[form], clients, round * 4 + turn + 1);
+		}
+	for (const form of names)
+		addRound(`${link}.clients_${clients}.${form}`, taken[form]);
 }
 
 // Does what the worker would do, and divides what it costs by the requests of
@@ -275,10 +309,7 @@ async function measureLink(link, ports) {
 	let counted = await upkeep(`${link}.warm`, 0);
 	for (let round = 0; round < rounds; round++) {
 		for (const clients of CLIENTS)
-			for (let i = 0; i < names.length; i++) {
-				const form = names[(i + round * 5) % names.length];
-				await measure(`${link}.clients_${clients}.${form}`, form, apps[form], clients, round + 1);
-			}
+			await measureRound(link, clients, apps, round);
 		if (link === "delay")
 			await measureDelay(ports);
 		counted = await upkeep(link, counted);
@@ -327,7 +358,8 @@ const figure = (number, digits) => number.toFixed(digits);
 
 function printTable(link, clients) {
 	console.log(`\n${link === "local" ? "loopback" : "1 ms of delay each way to the stores"}, ${clients} ` +
-		`client${clients > 1 ? "s" : ""}, ${rounds} rounds of ${seconds} s`);
+		`client${clients > 1 ? "s" : ""}, ${rounds} rounds; ` +
+		`${TURNS[link][clients]} turns of ${seconds} s in a round for forms with a target, 1 for the others`);
 	console.log(`  ${"".padEnd(27)}${"p50 us".padStart(8)}${"ratio (range)".padStart(22)}${"p99 us".padStart(9)}` +
 		`${"req/s".padStart(8)}  CPU us a request${"WAL bytes".padStart(38)}`);
 	for (const form of names) {

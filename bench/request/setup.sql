@@ -37,15 +37,17 @@ CREATE POLICY own_jwt ON note TO jwt_user
     USING (owner = (SELECT current_setting('request.jwt.claims')::json ->> 'sub'));
 GRANT SELECT ON note TO notes_app, web_user, jwt_user;
 
--- Authenticates and returns a page, in one call.
-CREATE FUNCTION my_notes(cookie text)
-RETURNS TABLE (id int, title text, body text)
+-- Authenticates and returns a page, in one call: no row without a session, and
+-- one row of NULLs if the user has no notes.
+CREATE FUNCTION my_notes(cookie text) RETURNS SETOF note
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT session_authenticate(session_cookie_read(cookie)) THEN
-        RAISE insufficient_privilege;
+    IF session_authenticate(session_cookie_read(cookie)) THEN
+        RETURN QUERY SELECT * FROM note ORDER BY id DESC LIMIT 20;
+        IF NOT FOUND THEN
+            RETURN NEXT NULL;
+        END IF;
     END IF;
-    RETURN QUERY SELECT n.id, n.title, n.body FROM note n ORDER BY n.id DESC LIMIT 20;
 END $$;
 
 -- The sessions of the extension, seen at different times in the last ten

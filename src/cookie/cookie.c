@@ -40,15 +40,14 @@ session_cookie_mint(Jsonb *payload, const SessionCodec *codec, int64 ttl,
 {
 	SessionCodecKey key = session_proof_signer(purpose, codec, false);
 	SessionRules rules;
-	TimestampTz now;
-	Jsonb	   *claims;
+	SessionStamp stamp;
 
 	session_policies_find(&rules, session_json_member(payload, "tid", 3),
 						  session_json_member(payload, "role", 4));
-	now = session_proof_creation(&rules, GetCurrentTimestamp());
-	claims = session_proof_stamped(payload, now,
-								   session_proof_seconds(now) + ttl);
-	return session_proof_encode(claims, codec, purpose, &key);
+	stamp.issued = session_proof_seconds(session_proof_creation(&rules,
+																GetCurrentTimestamp()));
+	stamp.expires = stamp.issued + ttl;
+	return session_proof_encode(payload, &stamp, codec, purpose, &key);
 }
 
 /*

@@ -33,7 +33,7 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 	SessionIdentity identity;
 	SessionRow	row;
 	Jsonb	   *added;
-	int64		expires;
+	SessionStamp stamp;
 
 	if (!session_lifecycle_reread(token, true, &row))
 		return NULL;
@@ -41,15 +41,16 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 	if (added != NULL)
 		claims = session_json_merged(session_claims_without_reserved(added),
 									 claims);
-	now = session_proof_creation(&row.rules, now);
+	stamp.issued = session_proof_seconds(session_proof_creation(&row.rules,
+																now));
 	session_identity_of_row(&identity, &row);
-	expires = Min(session_proof_seconds(identity.expires_at),
-				  session_proof_seconds(now) + ttl);
+	stamp.expires = Min(session_proof_seconds(identity.expires_at),
+						stamp.issued + ttl);
 	claims = session_identity_write_claims(claims, &identity);
 	if (audience != NULL)
 		claims = session_json_with_text(claims, "aud", audience);
-	claims = session_proof_stamped(claims, now, expires);
 	/* Fetch the signer last: the claims function may reload the ring. */
 	key = session_proof_signer(JWT_RING, &session_codec_jwt, false);
-	return session_proof_encode(claims, &session_codec_jwt, JWT_RING, &key);
+	return session_proof_encode(claims, &stamp, &session_codec_jwt, JWT_RING,
+								&key);
 }

@@ -116,40 +116,47 @@ session_proof_creation(const SessionRules *rules, TimestampTz now)
 }
 
 /*
- * Returns a random UUID of version 4.  It is not a secret, so random bytes are
+ * Writes a random UUID of version 4.  It is not a secret, so random bytes are
  * fetched for many at once: a fetch takes as long as the MAC of a cookie.
  */
-static text *
-random_uuid(void)
+static void
+append_random_uuid(StringInfo out)
 {
-	static uint8 pool[32 * UUID_LEN];
-	static size_t left = 0;
-	pg_uuid_t	id;
+	static pg_uuid_t pool[32];
+	static int	left = 0;
+	pg_uuid_t  *id;
 
 	if (left == 0)
 	{
 		session_random_bytes(pool, sizeof(pool));
-		left = sizeof(pool);
+		left = lengthof(pool);
 	}
-	left -= UUID_LEN;
-	memcpy(id.data, pool + left, UUID_LEN);
-	id.data[6] = 0x40 | (id.data[6] & 0x0F);
-	id.data[8] = 0x80 | (id.data[8] & 0x3F);
-	return cstring_to_text(DatumGetCString(DirectFunctionCall1(uuid_out,
-															   UUIDPGetDatum(&id))));
+	id = &pool[--left];
+	id->data[6] = 0x40 | (id->data[6] & 0x0F);
+	id->data[8] = 0x80 | (id->data[8] & 0x3F);
+	appendStringInfoString(out,
+						   DatumGetCString(DirectFunctionCall1(uuid_out,
+															   UUIDPGetDatum(id))));
 }
 
-/* Returns the claims with iat, exp and a random jti. */
-Jsonb *
-session_proof_stamped(Jsonb *claims, TimestampTz now, int64 expires)
+/*
+ * Returns a payload with iat, exp and a random jti before its own members.
+ * The text is put together, because adding members to jsonb takes longer than
+ * the MAC of a cookie.
+ */
+static char *
+stamped(const char *payload, size_t *len, const SessionStamp *stamp)
 {
-	JsonbParseState *stamped;
+	StringInfoData out;
 
-	session_json_begin_with(&stamped, claims);
-	session_json_put_int(&stamped, "iat", session_proof_seconds(now));
-	session_json_put_int(&stamped, "exp", expires);
-	session_json_put_text(&stamped, "jti", random_uuid());
-	return session_json_end(&stamped);
+	initStringInfo(&out);
+	appendStringInfo(&out, "{\"iat\":" INT64_FORMAT ",\"exp\":" INT64_FORMAT
+					 ",\"jti\":\"", stamp->issued, stamp->expires);
+	append_random_uuid(&out);
+	appendStringInfoString(&out, *len > strlen("{}") ? "\"," : "\"");
+	appendBinaryStringInfo(&out, payload + 1, (int) *len - 1);
+	*len = out.len;
+	return out.data;
 }
 
 /* Errors when a cookie with this payload could not be accepted. */
@@ -176,16 +183,19 @@ check_payload(const char *payload, size_t len, const SessionCodec *codec,
 						   SESSION_JSON_DEPTH, SESSION_NUMBER_CHARS)));
 }
 
-/* Encodes the claims and adds none.  Errors when they are too large. */
+/* Encodes the claims and a stamp.  Errors when they are too large. */
 text *
-session_proof_encode(Jsonb *claims, const SessionCodec *codec,
-					 const char *purpose, const SessionCodecKey *key)
+session_proof_encode(Jsonb *claims, const SessionStamp *stamp,
+					 const SessionCodec *codec, const char *purpose,
+					 const SessionCodecKey *key)
 {
 	size_t		len;
 	char	   *payload = session_json_text(claims, &len);
 	text	   *value;
 	size_t		value_len;
 
+	if (stamp != NULL && len <= SESSION_CODEC_CHARS)
+		payload = stamped(payload, &len, stamp);
 	check_payload(payload, len, codec, key);
 	value = palloc(VARHDRSZ + codec->bound(len, key));
 	if (!codec->encode(VARDATA(value), &value_len, payload, len, purpose, key))

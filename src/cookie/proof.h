@@ -27,6 +27,13 @@ typedef struct SessionProof
 	int			count;
 } SessionProof;
 
+/* When a cookie is made, and when it expires, in seconds since 1970. */
+typedef struct SessionStamp
+{
+	int64		issued;
+	int64		expires;
+} SessionStamp;
+
 /* Returns the time in seconds since 1970, rounded down. */
 extern int64 session_proof_seconds(TimestampTz time);
 
@@ -61,15 +68,13 @@ extern int64 session_proof_earliest(const SessionRules *rules);
 extern TimestampTz session_proof_creation(const SessionRules *rules,
 										  TimestampTz now);
 
-/* Returns the claims with iat, exp and a random jti. */
-extern Jsonb *session_proof_stamped(Jsonb *claims, TimestampTz now,
-									int64 expires);
-
 /*
- * Encodes the claims and adds none.  Errors with 54000 when they are too large
+ * Encodes the claims.  With a stamp, adds its iat and exp and a random jti,
+ * which the claims must not have.  Errors with 54000 when they are too large
  * for a cookie or for our own parser.
  */
-extern text *session_proof_encode(Jsonb *claims, const SessionCodec *codec,
+extern text *session_proof_encode(Jsonb *claims, const SessionStamp *stamp,
+								  const SessionCodec *codec,
 								  const char *purpose,
 								  const SessionCodecKey *key);
 

@@ -143,7 +143,8 @@ session_snapshot_mint_of_row(const SessionRow *row,
 									 claims);
 	/* Fetch the signer last: the claims function may reload the ring. */
 	key = session_proof_signer(SNAPSHOT_RING, codec, true);
-	return session_proof_encode(claims, codec, snapshot_purpose(), &key);
+	return session_proof_encode(claims, NULL, codec, snapshot_purpose(),
+								&key);
 }
 
 /* Mints a snapshot from a row; NULL where that is not possible. */

@@ -1012,6 +1012,14 @@ session_lifecycle_regenerate(const SessionToken *token,
  * Logging in
  */
 
+/* Returns whether the session of a row can still be used or refreshed. */
+static bool
+is_alive(SessionRow *row, TimestampTz now)
+{
+	session_activity_overlay(row);
+	return session_policy_life(row, now) == SESSION_ACTIVE;
+}
+
 /*
  * Revokes a session, whose row is locked, if it can still be used or
  * refreshed.  Returns whether it has.
@@ -1021,8 +1029,7 @@ end_if_alive(SessionRow *row, text *reason)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	session_activity_overlay(row);
-	if (session_policy_life(row, now) != SESSION_ACTIVE)
+	if (!is_alive(row, now))
 		return false;
 	end_held(row, reason, now);
 	session_event_revoked(row);
@@ -1212,6 +1219,59 @@ compare_uuids(const void *a, const void *b)
 	return memcmp(a, b, UUID_LEN);
 }
 
+/*
+ * Puts ids in their order, without those that are there twice and without one
+ * (may be NULL) whose session is not to end.
+ */
+static void
+sort_ids(SessionIds *ids, const pg_uuid_t *except)
+{
+	int			count = 0;
+
+	if (ids->count > 1)
+		qsort(ids->ids, ids->count, sizeof(pg_uuid_t), compare_uuids);
+	for (int i = 0; i < ids->count; i++)
+	{
+		pg_uuid_t	id = ids->ids[i];
+
+		if ((count > 0 && compare_uuids(&id, &ids->ids[count - 1]) == 0) ||
+			(except != NULL && compare_uuids(&id, except) == 0))
+			continue;
+		ids->ids[count++] = id;
+	}
+	ids->count = count;
+}
+
+/* Revokes the live ones of some sessions in one statement. */
+static int
+revoke_batch(const pg_uuid_t *ids, int count, text *reason)
+{
+	List	   *held = session_store_lock_many(ids, count, is_alive);
+	TimestampTz now = GetCurrentTimestamp();
+	List	   *ended = NIL;
+	ListCell   *cell;
+
+	foreach(cell, held)
+	{
+		SessionRow *row = lfirst(cell);
+
+		if (!is_alive(row, now))
+			continue;
+		session_policy_revoke(row, &session_settings, reason, now);
+		ended = lappend(ended, row);
+	}
+	if (ended == NIL)
+		return 0;
+	session_store_save_ends(ended);
+	session_database_count_many(SESSION_COUNT_ENDED, list_length(ended));
+	foreach(cell, ended)
+		session_event_revoked(lfirst(cell));
+	return list_length(ended);
+}
+
+/* How many rows are in memory at a time. */
+#define REVOKE_BATCH 1000
+
 /* Revokes the live ones of some sessions; returns their number. */
 int64
 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
@@ -1224,17 +1284,11 @@ session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 	MemoryContext caller = MemoryContextSwitchTo(work);
 	int64		ended = 0;
 
-	if (ids->count > 1)
-		qsort(ids->ids, ids->count, sizeof(pg_uuid_t), compare_uuids);
-	for (int i = 0; i < ids->count; i++)
+	sort_ids(ids, except);
+	for (int i = 0; i < ids->count; i += REVOKE_BATCH)
 	{
-		const pg_uuid_t *id = &ids->ids[i];
-
-		CHECK_FOR_INTERRUPTS();
-		if (except != NULL && memcmp(id->data, except->data, UUID_LEN) == 0)
-			continue;
-		if (session_lifecycle_revoke_id(id, because))
-			ended++;
+		ended += revoke_batch(&ids->ids[i], Min(ids->count - i, REVOKE_BATCH),
+							  because);
 		MemoryContextReset(work);
 	}
 	MemoryContextSwitchTo(caller);

@@ -208,7 +208,7 @@ extern bool session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason);
 
 /*
  * Revokes the live ones of some sessions, but not `except` (may be NULL).
- * Sorts the ids.  Returns the number of sessions revoked.
+ * Sorts the ids and removes some.  Returns the number of sessions revoked.
  */
 extern int64 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
 										  const pg_uuid_t *except);

@@ -45,23 +45,6 @@ session_json_begin(JsonbParseState **object)
 	pushJsonbValue(object, WJB_BEGIN_OBJECT, NULL);
 }
 
-/* Begins an object with the members of another. */
-void
-session_json_begin_with(JsonbParseState **object, Jsonb *members)
-{
-	JsonbIterator *iterator = JsonbIteratorInit(&members->root);
-	JsonbValue	item;
-
-	session_json_begin(object);
-	(void) JsonbIteratorNext(&iterator, &item, true);
-	while (JsonbIteratorNext(&iterator, &item, true) == WJB_KEY)
-	{
-		pushJsonbValue(object, WJB_KEY, &item);
-		(void) JsonbIteratorNext(&iterator, &item, true);
-		pushJsonbValue(object, WJB_VALUE, &item);
-	}
-}
-
 /* Ends an object and returns it. */
 Jsonb *
 session_json_end(JsonbParseState **object)

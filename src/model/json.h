@@ -13,10 +13,9 @@ extern Jsonb *session_json_empty(void);
 
 /*
  * Builds an object member by member: begin, put, end.  Of two members with one
- * name, the later one counts.  begin_with begins with those of an object.
+ * name, the later one counts.
  */
 extern void session_json_begin(JsonbParseState **object);
-extern void session_json_begin_with(JsonbParseState **object, Jsonb *members);
 extern void session_json_put_text(JsonbParseState **object, const char *name,
 								  const text *value);
 extern void session_json_put_int(JsonbParseState **object, const char *name,

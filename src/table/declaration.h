@@ -55,6 +55,7 @@ typedef struct SessionTable
 	Oid			pending;
 	struct SessionTable *next;	/* in the list of tables that were opened */
 	bool		listed;			/* is in that list */
+	SessionChecks *checks;		/* see session_checks_give */
 
 	/* What session_table_trim runs; made at its first use. */
 	SessionStatement trim;

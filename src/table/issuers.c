@@ -287,7 +287,7 @@ change_audience(const IssuerKey *key, const char *audience)
 	changed = session_table_execute(&audience_statement, values,
 									audience == NULL ? " n" : NULL);
 	session_table_expect(&session_keystore_table, changed, 1);
-	session_table_expect_noted(&session_keystore_table, noted);
+	session_table_expect_noted(&session_keystore_table, noted, 1);
 }
 
 /* Makes a key of the argument one in use.  Returns its kid. */

@@ -205,7 +205,7 @@ session_keystore_insert(const SessionKeystoreRow *row, int lead)
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("key \"%s\" already exists", row->kid)));
 	session_table_expect(&session_keystore_table, written, 1);
-	session_table_expect_noted(&session_keystore_table, noted);
+	session_table_expect_noted(&session_keystore_table, noted, 1);
 }
 
 /* Retires a key.  Returns false if there is none or it is retired. */
@@ -223,7 +223,7 @@ session_keystore_retire(const char *kid)
 	if (retired == 0 && !session_keystore_has(kid, false))
 		return false;
 	session_table_expect(&session_keystore_table, retired, 1);
-	session_table_expect_noted(&session_keystore_table, noted);
+	session_table_expect_noted(&session_keystore_table, noted, 1);
 	return true;
 }
 

@@ -580,7 +580,7 @@ session_policies_set(const text *tenant_id, const text *role,
 	session_table_expect(&policies,
 						 session_table_execute(&set_statement, values, nulls),
 						 1);
-	session_table_expect_noted(&policies, noted);
+	session_table_expect_noted(&policies, noted, 1);
 }
 
 /* Sets what the row of exactly a tenant and a role says now. */
@@ -614,7 +614,7 @@ session_policies_clear(const text *tenant_id, const text *role)
 	if (cleared == 0 && (rules.says & ~SESSION_RULE_VALID_AFTER) == 0)
 		return false;
 	session_table_expect(&policies, cleared, 1);
-	session_table_expect_noted(&policies, noted);
+	session_table_expect_noted(&policies, noted, 1);
 	return true;
 }
 
@@ -631,7 +631,7 @@ session_policies_cut(const text *tenant_id)
 	session_table_expect(&policies,
 						 session_table_execute(&cut_statement, &value, &null),
 						 1);
-	session_table_expect_noted(&policies, noted);
+	session_table_expect_noted(&policies, noted, 1);
 	read_now(&rules, tenant_id, NULL);
 	if ((rules.says & SESSION_RULE_VALID_AFTER) == 0)
 		session_table_expect(&policies, 0, 1);

@@ -18,6 +18,7 @@
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
 #include "nodes/params.h"
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
 #include "tcop/dest.h"
@@ -31,6 +32,7 @@
 
 #include "compat.h"
 #include "table/authority.h"
+#include "table/checks.h"
 #include "table/statement.h"
 
 /* A position in our statement would point into the client's text. */
@@ -85,7 +87,8 @@ prepare_statement(SessionStatement *statement)
 															 count, NULL);
 
 	CompleteCachedPlan(source, queries, NULL, statement->types, count, NULL,
-					   NULL, 0, false);
+					   NULL, statement->generic ? CURSOR_OPT_GENERIC_PLAN : 0,
+					   false);
 	SaveCachedPlan(source);
 	statement->plan = source;
 }
@@ -180,11 +183,12 @@ init_receiver(FirstValue *first, MemoryContext memory)
 }
 
 /*
- * Runs a command over the active snapshot.  Returns the number of rows that it
- * processed.
+ * Runs a command of a statement over the active snapshot.  Returns the number
+ * of rows that it processed.
  */
 static uint64
-run_command(PlannedStmt * command, const char *sql, ParamListInfo params,
+run_command(const SessionStatement *statement, PlannedStmt * command,
+			const SessionTarget *target, ParamListInfo params,
 			DestReceiver * receiver)
 {
 	QueryDesc  *desc;
@@ -192,13 +196,14 @@ run_command(PlannedStmt * command, const char *sql, ParamListInfo params,
 
 	if (command->commandType == CMD_UTILITY)
 	{
-		ProcessUtility(command, sql, true, PROCESS_UTILITY_QUERY, params,
-					   NULL, None_Receiver, NULL);
+		ProcessUtility(command, statement->sql, true, PROCESS_UTILITY_QUERY,
+					   params, NULL, None_Receiver, NULL);
 		return 0;
 	}
-	desc = CreateQueryDesc(command, sql, GetActiveSnapshot(), InvalidSnapshot,
-						   receiver, params, NULL, 0);
+	desc = CreateQueryDesc(command, statement->sql, GetActiveSnapshot(),
+						   InvalidSnapshot, receiver, params, NULL, 0);
 	ExecutorStart(desc, 0);
+	session_checks_give(target->checks, desc->estate, target->relid);
 	session_compat_executor_run(desc);
 	processed = desc->estate->es_processed;
 	ExecutorFinish(desc);
@@ -223,12 +228,13 @@ plan_works_on(const CachedPlan * plan, Oid relid)
 }
 
 /*
- * Runs the commands of a plan.  Returns the number of rows that those on the
- * relation processed.
+ * Runs the commands of a statement's plan.  Returns the number of rows that
+ * those on the relation processed.
  */
 static uint64
-run_commands(const CachedPlan * plan, const char *sql, Oid relid,
-			 ParamListInfo params, DestReceiver * receiver)
+run_commands(const SessionStatement *statement, const CachedPlan * plan,
+			 const SessionTarget *target, ParamListInfo params,
+			 DestReceiver * receiver)
 {
 	uint64		changed = 0;
 	ListCell   *cell;
@@ -241,8 +247,9 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		processed = run_command(command, sql, params, receiver);
-		if (works_on(command, relid))
+		processed = run_command(statement, command, target, params,
+								receiver);
+		if (works_on(command, target->relid))
 			changed += processed;
 	}
 	PopActiveSnapshot();
@@ -251,22 +258,21 @@ run_commands(const CachedPlan * plan, const char *sql, Oid relid,
 }
 
 /*
- * Runs the plan of a statement if it works on the relation, and drops it
- * otherwise: it may not depend on the relation, and then dropping the rule
- * would not invalidate it.
+ * Runs the plan of a statement if it works on the table, and drops it
+ * otherwise: it may not depend on the table, and then dropping the rule would
+ * not invalidate it.
  */
 static uint64
-run_plan(SessionStatement *statement, Oid relid, ParamListInfo params,
-		 DestReceiver * receiver)
+run_plan(SessionStatement *statement, const SessionTarget *target,
+		 ParamListInfo params, DestReceiver * receiver)
 {
 	CachedPlan *plan = GetCachedPlan(statement->plan, params,
 									 CurrentResourceOwner, NULL);
-	bool		ours = plan_works_on(plan, relid);
+	bool		ours = plan_works_on(plan, target->relid);
 	uint64		changed = 0;
 
 	if (ours)
-		changed = run_commands(plan, statement->plan->query_string, relid,
-							   params, receiver);
+		changed = run_commands(statement, plan, target, params, receiver);
 	ReleaseCachedPlan(plan, CurrentResourceOwner);
 	if (!ours)
 	{
@@ -276,10 +282,10 @@ run_plan(SessionStatement *statement, Oid relid, ParamListInfo params,
 	return changed;
 }
 
-/* Runs a statement as a role, in memory of its own. */
+/* Runs a statement as the owner of the table, in memory of its own. */
 static uint64
-execute(SessionStatement *statement, Oid role, Oid relid, const Datum *values,
-		const char *nulls, DestReceiver * receiver)
+execute(SessionStatement *statement, const SessionTarget *target,
+		const Datum *values, const char *nulls, DestReceiver * receiver)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "session statement",
@@ -289,11 +295,11 @@ execute(SessionStatement *statement, Oid role, Oid relid, const Datum *values,
 	ErrorContextCallback hiding;
 	uint64		changed;
 
-	session_authority_take(&before, role);
+	session_authority_take(&before, target->owner);
 	begin_hiding(&hiding);
 	if (statement->plan == NULL)
 		prepare_statement(statement);
-	changed = run_plan(statement, relid,
+	changed = run_plan(statement, target,
 					   make_params(statement, values, nulls), receiver);
 	end_hiding(&hiding);
 	session_authority_give_back(&before);
@@ -303,25 +309,27 @@ execute(SessionStatement *statement, Oid role, Oid relid, const Datum *values,
 }
 
 /*
- * Runs a statement as a role; returns the number of rows of the relation that
- * it changed or locked.
+ * Runs a statement; returns the number of rows of the table that it changed or
+ * locked.
  */
 uint64
-session_statement_execute(SessionStatement *statement, Oid role, Oid relid,
-						  const Datum *values, const char *nulls)
+session_statement_execute(SessionStatement *statement,
+						  const SessionTarget *target, const Datum *values,
+						  const char *nulls)
 {
-	return execute(statement, role, relid, values, nulls, None_Receiver);
+	return execute(statement, target, values, nulls, None_Receiver);
 }
 
-/* Runs a query as a role; returns the first value of its first row. */
+/* Runs a query; returns the first value of its first row. */
 Datum
-session_statement_fetch(SessionStatement *statement, Oid role, Oid relid,
-						const Datum *values, const char *nulls, bool *null)
+session_statement_fetch(SessionStatement *statement,
+						const SessionTarget *target, const Datum *values,
+						const char *nulls, bool *null)
 {
 	FirstValue	first;
 
 	init_receiver(&first, CurrentMemoryContext);
-	(void) execute(statement, role, relid, values, nulls, &first.receiver);
+	(void) execute(statement, target, values, nulls, &first.receiver);
 	*null = first.null;
 	return first.value;
 }

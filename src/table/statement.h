@@ -5,6 +5,8 @@
 #ifndef SESSION_STATEMENT_H
 #define SESSION_STATEMENT_H
 
+#include "table/checks.h"
+
 #define SESSION_STATEMENT_PARAMS 24
 
 /*
@@ -17,26 +19,38 @@ typedef struct SessionStatement
 	const char *sql;
 	/* The types of the parameters; InvalidOid ends the list. */
 	Oid			types[SESSION_STATEMENT_PARAMS + 1];
+	bool		generic;		/* no plan for particular values is better */
 	/* Saved at the first use for the life of the backend. */
 	struct CachedPlanSource *plan;
 } SessionStatement;
 
+/* The table that a statement works on. */
+typedef struct SessionTarget
+{
+	Oid			owner;			/* the role that runs the statement */
+	Oid			relid;
+	SessionChecks **checks;		/* see session_checks_give */
+} SessionTarget;
+
 /*
- * Runs a statement as a role, over what is committed now.  Returns the number
- * of rows of the relation that it changed or locked.  nulls has an 'n' for
- * each value that is NULL, and may itself be NULL.
+ * Runs a statement as the owner of the table, over what is committed now.
+ * Returns the number of rows of the table that it changed or locked.  nulls
+ * has an 'n' for each value that is NULL, and may itself be NULL.
  */
-extern uint64 session_statement_execute(SessionStatement *statement, Oid role,
-										Oid relid, const Datum *values,
+extern uint64 session_statement_execute(SessionStatement *statement,
+										const SessionTarget *target,
+										const Datum *values,
 										const char *nulls);
 
 /*
- * Runs a query as a role, over what is committed now.  Returns the first value
- * of its first row, in the current memory context; *null = there is none.
+ * Runs a query as the owner of the table, over what is committed now.  Returns
+ * the first value of its first row, in the current memory context; *null =
+ * there is none.
  */
-extern Datum session_statement_fetch(SessionStatement *statement, Oid role,
-									 Oid relid, const Datum *values,
-									 const char *nulls, bool *null);
+extern Datum session_statement_fetch(SessionStatement *statement,
+									 const SessionTarget *target,
+									 const Datum *values, const char *nulls,
+									 bool *null);
 
 /*
  * Runs a utility statement, which is formatted as by printf, as a role.  The

@@ -506,6 +506,28 @@ lock_tuple(Relation table, Snapshot snapshot, TupleTableSlot *slot,
 							mode, wait, flags, &failure);
 }
 
+/*
+ * Locks the newest version of the row that a scan has found, and puts it into
+ * the slot.  Waits for other holders.
+ */
+static TM_Result
+lock_newest(SessionTableScan *scan, Relation table)
+{
+	ItemPointerData tid = scan->slot->tts_tid;
+
+	return lock_tuple(table, scan->snapshot, scan->slot, &tid,
+					  LockTupleNoKeyExclusive, LockWaitBlock,
+					  TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
+}
+
+/* Errors if a row that could not be locked was not deleted. */
+static void
+check_deleted(TM_Result outcome)
+{
+	if (outcome != TM_Deleted)
+		elog(ERROR, "unexpected result %d of locking a session", outcome);
+}
+
 /* Locks the newest version of a row and reads it; waits for other holders. */
 bool
 session_store_lock(const pg_uuid_t *id, SessionRow *row)
@@ -524,24 +546,65 @@ session_store_lock(const pg_uuid_t *id, SessionRow *row)
 
 		CHECK_FOR_INTERRUPTS();
 		session_table_begin(&scan, table, index, &key);
-		if (session_table_next(&scan))
-		{
-			ItemPointerData tid = scan.slot->tts_tid;
-
-			outcome = lock_tuple(table, scan.snapshot, scan.slot, &tid,
-								 LockTupleNoKeyExclusive, LockWaitBlock,
-								 TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
-			if (outcome == TM_Ok)
-				load_row(row, scan.slot, true);
-		}
-		else
-			outcome = TM_Deleted;
+		outcome = session_table_next(&scan) ? lock_newest(&scan, table) : TM_Deleted;
+		if (outcome == TM_Ok)
+			load_row(row, scan.slot, true);
 		session_table_end(&scan);
 	}
 	table_close(table, NoLock);
-	if (outcome != TM_Ok && outcome != TM_Deleted)
-		elog(ERROR, "unexpected result %d of locking a session", outcome);
+	if (outcome != TM_Ok)
+		check_deleted(outcome);
 	return outcome == TM_Ok;
+}
+
+/*
+ * Locks the newest version of the row that a scan has found, if the version
+ * that it has found passes a test, and reads it without its data.
+ */
+static bool
+lock_if(SessionTableScan *scan, Relation table, SessionStoreTest test,
+		SessionRow *row)
+{
+	TM_Result	outcome;
+
+	load_row(row, scan->slot, false);
+	if (!test(row, GetCurrentTimestamp()))
+		return false;
+	outcome = lock_newest(scan, table);
+	/* Another snapshot is needed. */
+	if (outcome == TM_Updated)
+		return session_store_lock(&row->id, row);
+	if (outcome == TM_Ok)
+		load_row(row, scan->slot, false);
+	else
+		check_deleted(outcome);
+	return outcome == TM_Ok;
+}
+
+/* Locks the rows of some sessions and reads them. */
+List *
+session_store_lock_many(const pg_uuid_t *ids, int count, SessionStoreTest test)
+{
+	Relation	table = open_table(RowShareLock);
+	List	   *rows = NIL;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	init_id_key(&key, &ids[0]);
+	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
+	for (int i = 0; i < count; i++)
+	{
+		SessionRow *row = palloc_object(SessionRow);
+
+		CHECK_FOR_INTERRUPTS();
+		init_id_key(&key, &ids[i]);
+		session_table_rescan(&scan, &key);
+		if (session_table_next(&scan) && lock_if(&scan, table, test, row))
+			rows = lappend(rows, row);
+	}
+	session_table_end(&scan);
+	table_close(table, NoLock);
+	return rows;
 }
 
 /*
@@ -991,7 +1054,7 @@ write_noted(RowStatement *statement, const SessionRow *row)
 	uint64		before = sessions.changes_noted;
 
 	write_row(statement, row);
-	session_table_expect_noted(&sessions, before);
+	session_table_expect_noted(&sessions, before, 1);
 }
 
 /* Writes what a login can change of a locked row. */
@@ -1017,6 +1080,44 @@ void
 session_store_save_end(const SessionRow *row)
 {
 	write_noted(&end_statement, row);
+}
+
+static SessionStatement ends_statement = {
+	.table = &sessions,
+	.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
+	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
+	.types = {UUIDARRAYOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID},
+	.generic = true
+};
+
+/* Makes a parameter of the ids of some rows. */
+static Datum
+ids_value(const List *rows)
+{
+	Datum	   *ids = palloc_array(Datum, list_length(rows));
+
+	for (int i = 0; i < list_length(rows); i++)
+		ids[i] = UUIDPGetDatum(&((SessionRow *) list_nth(rows, i))->id);
+	return PointerGetDatum(construct_array(ids, list_length(rows), UUIDOID,
+										   UUID_LEN, false, TYPALIGN_CHAR));
+}
+
+/* Writes the same end into locked rows. */
+void
+session_store_save_ends(const List *rows)
+{
+	const SessionRow *end = linitial(rows);
+	uint64		count = list_length(rows);
+	uint64		before = sessions.changes_noted;
+	Datum		values[] = {
+		ids_value(rows), TimestampTzGetDatum(end->revoked_at),
+		PointerGetDatum(end->revoked_reason), TimestampTzGetDatum(end->purge_at)
+	};
+
+	session_table_expect(&sessions,
+						 session_table_execute(&ends_statement, values, NULL),
+						 count);
+	session_table_expect_noted(&sessions, before, count);
 }
 
 /* Sets a scan key to the rows whose purge_at has passed. */

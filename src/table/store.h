@@ -35,6 +35,19 @@ extern bool session_store_read_without_data(const pg_uuid_t *id,
  */
 extern bool session_store_lock(const pg_uuid_t *id, SessionRow *row);
 
+/* Decides about a row at a time. */
+typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
+
+/*
+ * Locks the newest versions of the rows of some sessions until the transaction
+ * ends, in the order of the ids, of which there is at least one.  Waits for
+ * other transactions, but not for the row of a session that does not pass the
+ * test.  Returns a list of SessionRow, without the data; whether the newest
+ * versions pass the test is for the caller to find out.
+ */
+extern List *session_store_lock_many(const pg_uuid_t *ids, int count,
+									 SessionStoreTest test);
+
 /* Locks the version that was read, or returns false without waiting. */
 extern bool session_store_try_lock(const SessionRow *row);
 
@@ -155,8 +168,11 @@ extern void session_store_save_account(const SessionRow *row, bool with_data);
  */
 extern void session_store_save_end(const SessionRow *row);
 
-/* Returns whether a row whose purge_at has passed is dead. */
-typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
+/*
+ * Like session_store_save_end for a list of SessionRow, which is not empty and
+ * in which all rows end at the same time for the same reason.
+ */
+extern void session_store_save_ends(const List *rows);
 
 /* Deletes locked rows, live or not, and ends no snapshot of them. */
 extern void session_store_delete(const pg_uuid_t *ids, int count);
@@ -178,7 +194,10 @@ extern bool session_store_has_sealed(const uint8 *kid, size_t len,
 /* Is called for a locked row that is about to be deleted. */
 typedef void (*SessionStoreBeforeDelete) (SessionRow *row, TimestampTz now);
 
-/* Finds the ids of dead rows, at most limit.  Returns their number. */
+/*
+ * Finds the ids of rows whose purge_at has passed and that are dead, at most
+ * limit.  Returns their number.
+ */
 extern int	session_store_find_dead(TimestampTz now, int limit,
 									SessionStoreTest is_dead, pg_uuid_t *ids);
 

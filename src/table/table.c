@@ -286,17 +286,27 @@ session_table_has_by(SessionTable *table, int index, TimestampTz time)
 	return found;
 }
 
+/* Finds the table of a statement. */
+static void
+find_target(SessionTarget *target, SessionTable *table)
+{
+	Relation	rel = session_table_open(table, AccessShareLock);
+
+	target->owner = table->owner;
+	target->relid = RelationGetRelid(rel);
+	target->checks = &table->checks;
+	table_close(rel, AccessShareLock);
+}
+
 /* Runs a statement as the owner of its table, over what is committed now. */
 uint64
 session_table_execute(SessionStatement *statement, const Datum *values,
 					  const char *nulls)
 {
-	Relation	rel = session_table_open(statement->table, AccessShareLock);
-	Oid			relid = RelationGetRelid(rel);
+	SessionTarget target;
 
-	table_close(rel, AccessShareLock);
-	return session_statement_execute(statement, statement->table->owner, relid,
-									 values, nulls);
+	find_target(&target, statement->table);
+	return session_statement_execute(statement, &target, values, nulls);
 }
 
 /* Runs a query as the owner of its table; its result is one value. */
@@ -304,14 +314,12 @@ Jsonb *
 session_table_fetch(SessionStatement *statement, const Datum *values,
 					const char *nulls)
 {
-	Relation	rel = session_table_open(statement->table, AccessShareLock);
-	Oid			relid = RelationGetRelid(rel);
+	SessionTarget target;
 	bool		null;
 	Datum		value;
 
-	table_close(rel, AccessShareLock);
-	value = session_statement_fetch(statement, statement->table->owner, relid,
-									values, nulls, &null);
+	find_target(&target, statement->table);
+	value = session_statement_fetch(statement, &target, values, nulls, &null);
 	if (null)
 		elog(ERROR, "a query of table \"%s.%s\" has no result",
 			 SESSION_TABLE_SCHEMA, statement->table->name);
@@ -335,11 +343,12 @@ session_table_expect(const SessionTable *table, uint64 changed,
 						 "suppresses changes.")));
 }
 
-/* Errors with 55000 if our trigger has noted no change. */
+/* Errors with 55000 if our trigger has noted fewer changes than expected. */
 void
-session_table_expect_noted(const SessionTable *table, uint64 before)
+session_table_expect_noted(const SessionTable *table, uint64 before,
+						   uint64 expected)
 {
-	if (table->changes_noted == before)
+	if (table->changes_noted - before < expected)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("trigger \"%s\" of table \"%s.%s\" did not fire",

@@ -121,12 +121,12 @@ extern void session_table_expect(const SessionTable *table, uint64 changed,
 								 uint64 expected);
 
 /*
- * Errors with 55000 if the table's changes_noted still has the value that it
- * had before a change.  Then our trigger is disabled, or a trigger of a user
- * has undone the change.
+ * Errors with 55000 unless the table's changes_noted has grown by the expected
+ * number since it was "before".  Then our trigger is disabled, or a trigger of
+ * a user has undone a change.
  */
 extern void session_table_expect_noted(const SessionTable *table,
-									   uint64 before);
+									   uint64 before, uint64 expected);
 
 /*
  * Warns about triggers of the table that are disabled, missing, or do not fire

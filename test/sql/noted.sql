@@ -197,6 +197,12 @@ CREATE FUNCTION take_back() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN OL
 CREATE TRIGGER take_back BEFORE UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION take_back();
 SELECT session_revoke(token) FROM made;
 DROP TRIGGER take_back ON session.sessions;
+-- Also if the end of only one of several sessions is taken back.
+SELECT count(session_create('several', role => role)) FROM unnest(ARRAY['guest', 'keeper', 'guest']) AS role;
+CREATE TRIGGER take_back BEFORE UPDATE ON session.sessions FOR EACH ROW WHEN (OLD.role = 'keeper') EXECUTE FUNCTION take_back();
+SELECT session_revoke_user('several');
+DROP TRIGGER take_back ON session.sessions;
+SELECT session_revoke_user('several');
 SELECT session_status(token), session_revoke(token), session_status(token) FROM made;
 
 -- The same for keys, which every backend caches.

@@ -170,6 +170,16 @@ SELECT session_revoke_user('alice'), session_status(:'token');
 COMMIT;
 SELECT session_status(:'token');
 
+-- A user can have more sessions than are revoked in one statement; those that
+-- have ended, and ids that are there twice, do not count.
+SELECT count(session_create('many')) FROM generate_series(1, 2500);
+UPDATE session.sessions SET expires_at = created_at WHERE id IN
+    (SELECT id FROM session.sessions WHERE user_id = 'many' ORDER BY id LIMIT 100);
+SELECT array_agg(id ORDER BY random()) AS ids FROM session.sessions WHERE user_id = 'many' \gset
+SELECT session_revoke_ids(:'ids'::uuid[] || :'ids'::uuid[] || gen_random_uuid()), session_revoke_user('many');
+SELECT revoked_reason, count(*), count(DISTINCT purge_at) <= 2 AS purged_together
+FROM session.sessions WHERE user_id = 'many' GROUP BY 1 ORDER BY 1;
+
 -- A READ ONLY transaction cannot revoke.
 \set VERBOSITY sqlstate
 SELECT id, token FROM session_create('alice', tenant_id => 'acme') \gset

@@ -1,0 +1,159 @@
+/*
+ * checks.c
+ *	  The expressions of CHECK constraints, kept from statement to statement.
+ *
+ * The executor reads the expression of each constraint from its text in the
+ * catalog again for each statement that writes to the table, which took more
+ * than half of the time of creating a session.  This file keeps the
+ * expressions and gives them to the executor, which evaluates them as always.
+ *
+ * Rules:
+ * - Every constraint is checked, also one that a user has added.  The
+ *	 expressions are used only if the texts in the open relation are those that
+ *	 they were made from, and if plancache.c has not seen a change of what they
+ *	 depend on.
+ * - Expressions are freed when no statement uses them any more.  A trigger can
+ *	 change a constraint's function and then run a statement of ours within
+ *	 another one.
+ * - Expressions that have failed to be read or simplified are not kept.  What
+ *	 was kept until then is freed at the next attempt.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "nodes/execnodes.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "table/checks.h"
+
+/* A constraint: its text in the catalog, and the expression. */
+typedef struct Check
+{
+	char	   *text;
+	CachedExpression *expression;
+} Check;
+
+struct SessionChecks
+{
+	MemoryContext memory;		/* of this struct and the texts */
+	int			users;			/* executing statements, and *kept */
+	int			count;
+	Check		check[FLEXIBLE_ARRAY_MEMBER];
+};
+
+/* Ends one use of the expressions, and frees them after the last. */
+static void
+release_checks(void *arg)
+{
+	SessionChecks *checks = arg;
+
+	if (--checks->users > 0)
+		return;
+	for (int i = 0; i < checks->count; i++)
+		FreeCachedExpression(checks->check[i].expression);
+	MemoryContextDelete(checks->memory);
+}
+
+/* Keeps the expressions until a statement's memory is freed. */
+static void
+hold_checks(SessionChecks *checks, EState *estate)
+{
+	MemoryContextCallback *callback;
+
+	callback = MemoryContextAlloc(estate->es_query_cxt, sizeof(*callback));
+	callback->func = release_checks;
+	callback->arg = checks;
+	checks->users++;
+	MemoryContextRegisterResetCallback(estate->es_query_cxt, callback);
+}
+
+/* Returns whether expressions are those of a relation's constraints. */
+static bool
+are_current(const SessionChecks *checks, const TupleConstr *constr)
+{
+	if (checks->count != constr->num_check)
+		return false;
+	for (int i = 0; i < checks->count; i++)
+		if (!checks->check[i].expression->is_valid ||
+			strcmp(checks->check[i].text, constr->check[i].ccbin) != 0)
+			return false;
+	return true;
+}
+
+/* Makes the expressions of a relation's constraints. */
+static void
+make_checks(SessionChecks **kept, const TupleConstr *constr)
+{
+	MemoryContext memory = AllocSetContextCreate(CacheMemoryContext,
+												 "session checks",
+												 ALLOCSET_DEFAULT_SIZES);
+	SessionChecks *checks;
+
+	checks = MemoryContextAllocZero(memory, offsetof(SessionChecks, check) +
+									constr->num_check * sizeof(Check));
+	checks->memory = memory;
+	checks->users = 1;
+	*kept = checks;
+	for (int i = 0; i < constr->num_check; i++)
+	{
+		Check	   *check = &checks->check[i];
+
+		check->text = MemoryContextStrdup(memory, constr->check[i].ccbin);
+		check->expression = GetCachedExpression(stringToNode(check->text));
+		checks->count = i + 1;
+	}
+}
+
+/* Prepares the execution of the expressions. */
+static ExprState **
+prepare_checks(const SessionChecks *checks, const TupleConstr *constr,
+			   EState *estate)
+{
+	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
+	ExprState **states = palloc0_array(ExprState *, checks->count);
+
+	for (int i = 0; i < checks->count; i++)
+		if (session_compat_is_enforced(&constr->check[i]))
+			states[i] = ExecInitExpr((Expr *) checks->check[i].expression->expr,
+									 NULL);
+	MemoryContextSwitchTo(caller);
+	return states;
+}
+
+/* Gives the expressions of a relation's constraints to a statement. */
+static void
+give_checks(SessionChecks **kept, EState *estate, ResultRelInfo *target)
+{
+	const TupleConstr *constr = RelationGetDescr(target->ri_RelationDesc)->constr;
+
+	if (constr == NULL || constr->num_check == 0 ||
+		session_compat_has_virtual(constr))
+		return;
+	if (*kept != NULL && !are_current(*kept, constr))
+	{
+		release_checks(*kept);
+		*kept = NULL;
+	}
+	if (*kept == NULL)
+		make_checks(kept, constr);
+	hold_checks(*kept, estate);
+	session_compat_set_checks(target, prepare_checks(*kept, constr, estate));
+}
+
+/* Gives the expressions to a statement that is about to be executed. */
+void
+session_checks_give(SessionChecks **kept, EState *estate, Oid relid)
+{
+	ListCell   *cell;
+
+	foreach(cell, estate->es_opened_result_relations)
+	{
+		ResultRelInfo *target = lfirst(cell);
+
+		if (RelationGetRelid(target->ri_RelationDesc) == relid)
+			give_checks(kept, estate, target);
+	}
+}

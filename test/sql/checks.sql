@@ -1,0 +1,75 @@
+-- CHECK constraints: a backend keeps the expressions of those on our tables.
+-- Each statement checks the constraints that the table has then.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+SET client_min_messages = warning;
+\set VERBOSITY terse
+
+-- A constraint that a user adds, changes, or drops.
+SELECT token FROM session_create('ada') \gset
+ALTER TABLE session.sessions ADD CONSTRAINT mine CHECK (user_id <> 'eve');
+SELECT count(session_create('eve'));
+SELECT count(session_create('bob')) AS bob, session_touch(:'token') AS ada;
+ALTER TABLE session.sessions DROP CONSTRAINT mine, ADD CONSTRAINT mine CHECK (user_id <> 'bob') NOT VALID;
+SELECT count(session_create('bob'));
+SELECT session_revoke_user('bob');
+SELECT count(session_create('eve')) AS eve;
+BEGIN;
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+SELECT count(session_create('bob')) AS bob;
+ROLLBACK;
+SELECT count(session_create('bob'));
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+SELECT session_revoke_user('bob') AS bob;
+
+-- One of our own constraints, removed and put back.
+ALTER TABLE session.sessions DROP CONSTRAINT sessions_token_hash_is_sha256;
+SELECT count(session_create('ada')) AS ada;
+ALTER TABLE session.sessions ADD CONSTRAINT sessions_token_hash_is_sha256 CHECK (octet_length(token_hash) = 32);
+SELECT count(session_create('ada')) AS ada;
+UPDATE session.sessions SET token_hash = '' WHERE user_id = 'ada';
+
+-- A function in a constraint that is replaced.
+CREATE FUNCTION public.regress_session_allowed(text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 <> 'eve';
+ALTER TABLE session.sessions ADD CONSTRAINT mine CHECK (public.regress_session_allowed(user_id)) NOT VALID;
+SELECT count(session_create('eve'));
+SELECT count(session_create('bob')) AS bob;
+CREATE OR REPLACE FUNCTION public.regress_session_allowed(text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 <> 'bob';
+SELECT count(session_create('bob'));
+SELECT count(session_create('eve')) AS eve;
+
+-- The same within a statement of ours: a trigger replaces the function and
+-- creates a session, for each row.
+CREATE FUNCTION public.regress_session_nest() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE OR REPLACE FUNCTION public.regress_session_allowed(text) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 <> %L',
+                   'not ' || NEW.id);
+    PERFORM public.session_create('nested', role => repeat('x', 63));
+    RETURN NEW;
+END
+$$;
+SELECT count(session_create('cleo')) FROM generate_series(1, 5);
+CREATE TRIGGER mine BEFORE UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION public.regress_session_nest();
+SELECT session_revoke_user('cleo') AS cleo;
+SELECT user_id, count(*) FROM session.sessions WHERE user_id IN ('cleo', 'nested') GROUP BY 1 ORDER BY 1;
+DROP TRIGGER mine ON session.sessions;
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+
+-- A constraint that fails before any row is checked.
+ALTER TABLE session.sessions ADD CONSTRAINT mine CHECK (auth_level < 1 / 0) NOT VALID;
+SELECT count(session_create('ada'));
+SELECT count(session_create('ada'));
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+SELECT count(session_create('ada')) AS ada;
+
+-- The other tables.
+SET session.log_events = 'created';
+SELECT count(session_create('ada')) AS ada;
+ALTER TABLE session.events ADD CONSTRAINT mine CHECK (user_id <> 'eve');
+SELECT count(session_create('eve'));
+SELECT count(session_create('bob')) AS bob;
+ALTER TABLE session.events DROP CONSTRAINT mine;
+SELECT count(session_create('eve')) AS eve;
+
+DROP EXTENSION session;
