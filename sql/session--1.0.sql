@@ -49,6 +49,10 @@ CREATE TABLE session.sessions
     refresh_generation pg_catalog.int4,
     refresh_expires_at pg_catalog.timestamptz,
     rotated_at         pg_catalog.timestamptz,
+    bound_by           pg_catalog.text COLLATE pg_catalog."C",
+    bound_thumbprint   pg_catalog.bytea,
+    bound_key          pg_catalog.jsonb,
+    bound_at           pg_catalog.timestamptz,
     revoked_at         pg_catalog.timestamptz,
     revoked_reason     pg_catalog.text COLLATE pg_catalog."C",
     purge_at           pg_catalog.timestamptz NOT NULL,
@@ -74,6 +78,17 @@ CREATE TABLE session.sessions
                (refresh_expires_at IS NULL) AND
                (refresh_key IS NULL) OPERATOR(pg_catalog.=)
                (refresh_generation IS NULL)),
+    CONSTRAINT sessions_bound_by_is_known
+        CHECK (bound_by OPERATOR(pg_catalog.=) ANY (ARRAY['dbsc', 'dpop'])),
+    CONSTRAINT sessions_bound_thumbprint_is_sha256
+        CHECK (pg_catalog.octet_length(bound_thumbprint)
+               OPERATOR(pg_catalog.=) 32),
+    CONSTRAINT sessions_bound_is_whole
+        CHECK ((bound_by IS NULL) OPERATOR(pg_catalog.=)
+               (bound_thumbprint IS NULL) AND
+               (bound_by OPERATOR(pg_catalog.=) 'dbsc') IS TRUE
+               OPERATOR(pg_catalog.=) (bound_key IS NOT NULL) AND
+               (bound_key IS NULL) OPERATOR(pg_catalog.=) (bound_at IS NULL)),
     CONSTRAINT sessions_revoked_has_reason
         CHECK ((revoked_at IS NULL) OPERATOR(pg_catalog.=)
                (revoked_reason IS NULL))
@@ -131,6 +146,14 @@ COMMENT ON COLUMN session.sessions.refresh_expires_at IS
 'Deadline of the refresh token of a refreshable session; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.rotated_at IS
 'When the tokens of a refreshable session were last rotated; NULL otherwise.';
+COMMENT ON COLUMN session.sessions.bound_by IS
+'How the session is bound to a key of its client: dbsc (Device Bound Session Credentials) or dpop (RFC 9449); NULL = not bound.  The token of a bound session is of no use without that key.';
+COMMENT ON COLUMN session.sessions.bound_thumbprint IS
+'SHA-256 thumbprint of that key (RFC 7638).';
+COMMENT ON COLUMN session.sessions.bound_key IS
+'That key, a public JWK, with dbsc; NULL otherwise.';
+COMMENT ON COLUMN session.sessions.bound_at IS
+'When the last challenge was made that the client has answered, with dbsc; an answer to that or an earlier one is not accepted again.  NULL otherwise.';
 COMMENT ON COLUMN session.sessions.revoked_at IS
 'When the session was revoked; NULL = not revoked.  The row of a revoked session (tombstone) is kept for session.revoked_retention.';
 COMMENT ON COLUMN session.sessions.revoked_reason IS
@@ -466,7 +489,7 @@ COMMENT ON COLUMN session.events.id IS
 COMMENT ON COLUMN session.events.at IS
 'When the event happened, by the server''s clock; for expired, when the row of the session was deleted.';
 COMMENT ON COLUMN session.events.kind IS
-'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, risk, new_ip, new_user_agent, failures, accessed or administration.';
+'created, refreshed, regenerated, revoked, evicted, expired, refresh_reuse, binding_mismatch, bound, unbound, risk, new_ip, new_user_agent, failures, accessed or administration.';
 COMMENT ON COLUMN session.events.session_id IS
 'Public id of the session; NULL for failures of an address and for administration.';
 COMMENT ON COLUMN session.events.user_id IS
@@ -474,15 +497,15 @@ COMMENT ON COLUMN session.events.user_id IS
 COMMENT ON COLUMN session.events.tenant_id IS
 'Tenant of the session, or the one that an administration is about; NULL if there is none, and in the cases in which user_id is NULL.';
 COMMENT ON COLUMN session.events.ip IS
-'For created, refresh_reuse, binding_mismatch, risk and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address of the session.  Stored as session.store_ip says.';
+'For created, refresh_reuse, binding_mismatch, unbound, risk and failures: address of the request, if the call passed it (for failures, the /64 of an IPv6 address).  Otherwise the address of the session.  Stored as session.store_ip says.';
 COMMENT ON COLUMN session.events.user_agent IS
-'For created, refresh_reuse, binding_mismatch and risk: user agent of the request, if the call passed it.  Otherwise the user agent of the session.';
+'For created, refresh_reuse, binding_mismatch, unbound and risk: user agent of the request, if the call passed it.  Otherwise the user agent of the session.';
 COMMENT ON COLUMN session.events.actor IS
 'Who caused the event, as actor_kind says: a user_id, the name of a database role (its OID if it was dropped before the event was written), or session worker.';
 COMMENT ON COLUMN session.events.actor_kind IS
 'user: the user of the identity that was bound.  role: no user was bound, and the client had this role.  worker: upkeep in the background.';
 COMMENT ON COLUMN session.events.detail IS
-'A JSON object whose keys depend on kind.  revoked, evicted: reason.  refreshed: generation, if refreshable.  regenerated: auth_level.  created, regenerated: risk, if session.risk_function is set.  risk: risk and at (login or use).  expired: status, ended_at.  accessed: last_seen_at.  administration: action and what it changed.  refresh_reuse, binding_mismatch, risk, failures: count in that minute.';
+'A JSON object whose keys depend on kind.  revoked, evicted: reason.  refreshed: generation, if refreshable.  regenerated: auth_level.  bound: by.  created, regenerated: risk, if session.risk_function is set.  risk: risk and at (login or use).  expired: status, ended_at.  accessed: last_seen_at.  administration: action and what it changed.  refresh_reuse, binding_mismatch, unbound, risk, failures: count in that minute.';
 COMMENT ON SEQUENCE session.events_id_seq IS
 'Numbers the events.';
 COMMENT ON INDEX session.events_pkey IS
@@ -546,6 +569,7 @@ CREATE FUNCTION session.session_stats(
     OUT checks_expired pg_catalog.int8,
     OUT checks_idle pg_catalog.int8,
     OUT checks_binding pg_catalog.int8,
+    OUT checks_unbound pg_catalog.int8,
     OUT checks_risk pg_catalog.int8,
     OUT sessions_created pg_catalog.int8,
     OUT sessions_refreshed pg_catalog.int8,
@@ -581,7 +605,8 @@ COMMENT ON FUNCTION session.session_stats() IS
 CREATE VIEW session.stats AS
     SELECT database, preloaded, master_key, workers, live, idle, expired, revoked, purge_backlog,
            checks_active, checks_malformed, checks_unknown, checks_revoked,
-           checks_expired, checks_idle, checks_binding, checks_risk, sessions_created,
+           checks_expired, checks_idle, checks_binding, checks_unbound,
+           checks_risk, sessions_created,
            sessions_refreshed, sessions_regenerated, sessions_ended,
            sessions_evicted, refresh_reuses, snapshots_accepted,
            snapshots_checked, activity_used, activity_size, activity_dropped,
@@ -614,7 +639,7 @@ COMMENT ON COLUMN session.stats.revoked IS
 COMMENT ON COLUMN session.stats.purge_backlog IS
 'Number of rows that are due to be deleted.  Estimated, and NULL, as live is.';
 COMMENT ON COLUMN session.stats.checks_active IS
-'Number of checks that found an active session.  A check is of a session token, of a cookie that is a session by itself, or of a cookie that was decoded.  Counted since the server started, like the next 14 columns; transactions that rolled back count too.';
+'Number of checks that found an active session.  A check is of a session token, of a cookie that is a session by itself, or of a cookie that was decoded.  Counted since the server started, like the next 15 columns; transactions that rolled back count too.';
 COMMENT ON COLUMN session.stats.checks_malformed IS
 'Number of checks of a value without the form of a token or cookie, or of NULL.';
 COMMENT ON COLUMN session.stats.checks_unknown IS
@@ -627,6 +652,8 @@ COMMENT ON COLUMN session.stats.checks_idle IS
 'Number of checks that found a session past its idle timeout.';
 COMMENT ON COLUMN session.stats.checks_binding IS
 'Number of checks from another address or user agent than the session is bound to.';
+COMMENT ON COLUMN session.stats.checks_unbound IS
+'Number of checks by a request that did not prove the key that its session is bound to.';
 COMMENT ON COLUMN session.stats.checks_risk IS
 'Number of checks from another address that session.risk_function rejected.';
 COMMENT ON COLUMN session.stats.sessions_created IS
@@ -716,7 +743,8 @@ CREATE TYPE @extschema@.session_info AS
     authenticated_at   pg_catalog.timestamptz,
     last_seen_at       pg_catalog.timestamptz,
     expires_at         pg_catalog.timestamptz,
-    current            pg_catalog.bool
+    current            pg_catalog.bool,
+    bound              pg_catalog.bool
 );
 
 COMMENT ON TYPE @extschema@.session_info IS
@@ -751,6 +779,8 @@ COMMENT ON COLUMN @extschema@.session_info.expires_at IS
 'When the session ends if it is not used again.';
 COMMENT ON COLUMN @extschema@.session_info.current IS
 'Whether this transaction validated or created the session.';
+COMMENT ON COLUMN @extschema@.session_info.bound IS
+'Whether the session is bound to a key that only its client has.';
 
 /*
  * The life of a session.  Level: app.
@@ -809,35 +839,37 @@ CREATE FUNCTION @extschema@.session_login(
     refreshable pg_catalog.bool DEFAULT false,
     max_sessions pg_catalog.int4 DEFAULT NULL,
     sliding pg_catalog.bool DEFAULT NULL,
-    amr pg_catalog.text[] DEFAULT NULL)
+    amr pg_catalog.text[] DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS @extschema@.session_credentials
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_login';
 REVOKE ALL ON FUNCTION @extschema@.session_login(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text,
     pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
-    pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
-    pg_catalog.int4, pg_catalog.bool, pg_catalog.text[]) FROM PUBLIC;
+    pg_catalog.interval, pg_catalog.int4, pg_catalog.bool, pg_catalog.int4,
+    pg_catalog.bool, pg_catalog.text[], pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_login(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text,
     pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
-    pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
-    pg_catalog.int4, pg_catalog.bool, pg_catalog.text[]) IS
+    pg_catalog.interval, pg_catalog.int4, pg_catalog.bool, pg_catalog.int4,
+    pg_catalog.bool, pg_catalog.text[], pg_catalog.text) IS
 'Logs a user in and always returns a new token.  token is what the client sent, or NULL.  The live session of the token goes on with its id and data if it is anonymous or of this user; that of another user ends.
 Errors: 22023, 22004 for invalid, missing arguments; 54000 for large ones; 53400 for too many sessions; 28000 if the login is rejected; 55000 if a master key is needed but missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_validate(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
-    user_agent pg_catalog.text DEFAULT NULL)
+    user_agent pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS SETOF @extschema@.session_info
 ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_validate';
 REVOKE ALL ON FUNCTION @extschema@.session_validate(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_validate(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
 'Returns the session of a token if it is active, otherwise no row.  Counts as a use of the session.
 ip and user_agent are those of the request; they are compared with those of the session if session.bind_ip or session.bind_user_agent is on, and session.risk_function judges another ip.
 Errors: 55000 if the data is sealed and the master key is missing or wrong.';
@@ -845,22 +877,25 @@ Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 CREATE FUNCTION @extschema@.session_status(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
-    user_agent pg_catalog.text DEFAULT NULL)
+    user_agent pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_status';
 REVOKE ALL ON FUNCTION @extschema@.session_status(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_status(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
-'Returns the status of a token: active, malformed, unknown, revoked, expired, idle, binding (the request does not come from the address or user agent of the session) or risk (session.risk_function rejects it).  Changes nothing.  For the application; do not show the result to clients.';
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
+'Returns the status of a token: active, malformed, unknown, revoked, expired, idle, binding (the request does not come from the address or user agent of the session), unbound (it does not prove the key of the session) or risk (session.risk_function rejects it).  Changes nothing.  For the application; do not show the result to clients.';
 
-CREATE FUNCTION @extschema@.session_is_valid(token pg_catalog.text)
+CREATE FUNCTION @extschema@.session_is_valid(
+    token pg_catalog.text,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_is_valid';
-REVOKE ALL ON FUNCTION @extschema@.session_is_valid(pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_is_valid(pg_catalog.text) IS
+REVOKE ALL ON FUNCTION @extschema@.session_is_valid(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_is_valid(pg_catalog.text, pg_catalog.text) IS
 'Returns whether a token belongs to an active session.  Changes nothing.  Returns false while session.bind_ip or session.bind_user_agent is on, because the call does not pass the address and user agent of the request.';
 
 CREATE FUNCTION @extschema@.session_is_expired(token pg_catalog.text)
@@ -871,26 +906,29 @@ REVOKE ALL ON FUNCTION @extschema@.session_is_expired(pg_catalog.text) FROM PUBL
 COMMENT ON FUNCTION @extschema@.session_is_expired(pg_catalog.text) IS
 'Returns whether a token belongs to a session that reached its deadline or its idle timeout.  Changes nothing.';
 
-CREATE FUNCTION @extschema@.session_touch(token pg_catalog.text)
+CREATE FUNCTION @extschema@.session_touch(
+    token pg_catalog.text,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_touch';
-REVOKE ALL ON FUNCTION @extschema@.session_touch(pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_touch(pg_catalog.text) IS
+REVOKE ALL ON FUNCTION @extschema@.session_touch(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_touch(pg_catalog.text, pg_catalog.text) IS
 'Writes to the row at once that the session was used, without the throttle of session_validate.  Returns false unless the session is live.';
 
 CREATE FUNCTION @extschema@.session_refresh(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
-    user_agent pg_catalog.text DEFAULT NULL)
+    user_agent pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS SETOF @extschema@.session_credentials
 ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_refresh';
 REVOKE ALL ON FUNCTION @extschema@.session_refresh(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_refresh(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
 'For the token of a live session that is not refreshable: restarts its lifetime, up to its cap.  For a refresh token: returns the next session token and refresh token.  One that was just replaced returns the same pair again; any other that was replaced returns no row and revokes the session.
 Errors: 55000 if a refresh token is used and the master key is missing or wrong.';
 
@@ -903,7 +941,8 @@ CREATE FUNCTION @extschema@.session_regenerate(
     lifetime pg_catalog.interval DEFAULT NULL,
     ip pg_catalog.inet DEFAULT NULL,
     user_agent pg_catalog.text DEFAULT NULL,
-    amr pg_catalog.text[] DEFAULT NULL)
+    amr pg_catalog.text[] DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS SETOF @extschema@.session_credentials
 ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -911,11 +950,11 @@ AS 'MODULE_PATHNAME', 'session_regenerate';
 REVOKE ALL ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4,
     pg_catalog.text, pg_catalog.interval, pg_catalog.inet, pg_catalog.text,
-    pg_catalog.text[]) FROM PUBLIC;
+    pg_catalog.text[], pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4,
     pg_catalog.text, pg_catalog.interval, pg_catalog.inet, pg_catalog.text,
-    pg_catalog.text[]) IS
+    pg_catalog.text[], pg_catalog.text) IS
 'Gives a live session a new token; id and data stay, the old token becomes invalid.
 user_id logs an anonymous session in.  The other arguments replace what the session has; NULL keeps it.
 Errors: 22023 if the session has another user, and for invalid arguments; 54000 for names that are too long; 53400 and 28000 as in session_create; 55000 if it is refreshable and the master key is missing or wrong.';
@@ -932,104 +971,125 @@ COMMENT ON FUNCTION @extschema@.session_revoke(pg_catalog.text) IS
  * The data of a session.  Level: app.
  */
 
-CREATE FUNCTION @extschema@.session_data(token pg_catalog.text)
+CREATE FUNCTION @extschema@.session_data(
+    token pg_catalog.text,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.jsonb
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data';
-REVOKE ALL ON FUNCTION @extschema@.session_data(pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_data(pg_catalog.text) IS
+REVOKE ALL ON FUNCTION @extschema@.session_data(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data(pg_catalog.text, pg_catalog.text) IS
 'Returns the data of a session, a JSON object; NULL unless the session is live.  Counts as a use of the session.
 Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_get(
     token pg_catalog.text,
-    key pg_catalog.text)
+    key pg_catalog.text,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.jsonb
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_get';
-REVOKE ALL ON FUNCTION @extschema@.session_data_get(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_data_get(pg_catalog.text, pg_catalog.text) IS
+REVOKE ALL ON FUNCTION @extschema@.session_data_get(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_get(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 'Returns the value of a key in the data of a session, or NULL if there is no such key or the session is not live.  A JSON null is returned as ''null''.  Counts as a use of the session.
 Errors: 22004 for a NULL key, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_pop(
     token pg_catalog.text,
-    key pg_catalog.text)
+    key pg_catalog.text,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.jsonb
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_pop';
-REVOKE ALL ON FUNCTION @extschema@.session_data_pop(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_data_pop(pg_catalog.text, pg_catalog.text) IS
+REVOKE ALL ON FUNCTION @extschema@.session_data_pop(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_pop(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 'Removes a key from the data of a session and returns its value, or NULL if there is no such key or the session is not live.  Of several concurrent calls, only one gets the value.
 Errors: 22004 for a NULL key, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_set(
     token pg_catalog.text,
     key pg_catalog.text,
-    value pg_catalog.jsonb)
+    value pg_catalog.jsonb,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_set';
 REVOKE ALL ON FUNCTION @extschema@.session_data_set(
-    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_set(
-    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) IS
 'Sets a key in the data of a session and keeps the other keys.  Returns false unless the session is live.
 Errors: 22004 for a NULL key or value, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_delete(
     token pg_catalog.text,
-    key pg_catalog.text)
+    key pg_catalog.text,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_delete';
-REVOKE ALL ON FUNCTION @extschema@.session_data_delete(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_data_delete(pg_catalog.text, pg_catalog.text) IS
+REVOKE ALL ON FUNCTION @extschema@.session_data_delete(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_delete(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 'Removes a key from the data of a session, if it exists.  Returns false unless the session is live.
 Errors: 22004 for a NULL key, 55000 if the data is sealed and the master key is missing or wrong.';
 
-CREATE FUNCTION @extschema@.session_data_clear(token pg_catalog.text)
+CREATE FUNCTION @extschema@.session_data_clear(
+    token pg_catalog.text,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_clear';
-REVOKE ALL ON FUNCTION @extschema@.session_data_clear(pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_data_clear(pg_catalog.text) IS
+REVOKE ALL ON FUNCTION @extschema@.session_data_clear(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_clear(pg_catalog.text, pg_catalog.text) IS
 'Removes all keys from the data of a session.  Returns false unless the session is live.
 Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_save(
     token pg_catalog.text,
-    data pg_catalog.jsonb)
+    data pg_catalog.jsonb,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_save';
-REVOKE ALL ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_data_save(pg_catalog.text, pg_catalog.jsonb) IS
+REVOKE ALL ON FUNCTION @extschema@.session_data_save(
+    pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_save(
+    pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) IS
 'Replaces the data of a session with a JSON object.  Returns false unless the session is live.
 Errors: 22004 for NULL, 22023 for JSON that is not an object, 54000 for more than session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_merge(
     token pg_catalog.text,
-    patch pg_catalog.jsonb)
+    patch pg_catalog.jsonb,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_merge';
-REVOKE ALL ON FUNCTION @extschema@.session_data_merge(pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_data_merge(pg_catalog.text, pg_catalog.jsonb) IS
+REVOKE ALL ON FUNCTION @extschema@.session_data_merge(
+    pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_data_merge(
+    pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) IS
 'Changes the data of a session by a merge patch (RFC 7396): a null removes its key, objects are merged key by key, other values replace.  Returns false unless the session is live.
 Errors: 22004 for NULL, 22023 for JSON that is not an object, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_data_append(
     token pg_catalog.text,
     key pg_catalog.text,
-    value pg_catalog.jsonb)
+    value pg_catalog.jsonb,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_append';
 REVOKE ALL ON FUNCTION @extschema@.session_data_append(
-    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_append(
-    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text) IS
 'Adds a value to the array under a key in the data of a session; makes the array if there is no such key.  Returns false unless the session is live.
 Errors: 22004 for a NULL key or value, 22023 if the key has a value that is no array, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
@@ -1037,14 +1097,17 @@ CREATE FUNCTION @extschema@.session_data_replace(
     token pg_catalog.text,
     key pg_catalog.text,
     expected pg_catalog.jsonb,
-    value pg_catalog.jsonb)
+    value pg_catalog.jsonb,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_data_replace';
 REVOKE ALL ON FUNCTION @extschema@.session_data_replace(
-    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb,
+    pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_data_replace(
-    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb) IS
+    pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.jsonb,
+    pg_catalog.text) IS
 'Sets a key in the data of a session if it has the expected value: NULL for no such key.  A NULL value removes the key.  Returns whether it did: false if the value is another or the session is not live.
 Errors: 22004 for a NULL key, 54000 if the data would exceed session.max_data_size, 55000 if the data is sealed and the master key is missing or wrong.';
 
@@ -1097,14 +1160,15 @@ Errors: 22023 and 54000 for an invalid purpose, 55000 if the master key is missi
 
 CREATE FUNCTION @extschema@.session_cookie_issue(
     token pg_catalog.text,
-    encoding pg_catalog.text DEFAULT NULL)
+    encoding pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cookie_issue';
 REVOKE ALL ON FUNCTION @extschema@.session_cookie_issue(
-    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_issue(
-    pg_catalog.text, pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 'Returns a snapshot of the live session of a token, which is accepted without reading the row for session.cookie_cache_ttl; NULL unless the session is live.  encoding defaults to session.cookie_encoding.
 Errors: 22023 for an invalid encoding; 55000 if there is no key of purpose session or the master key is missing or wrong; errors of session.claims_function.';
 
@@ -1114,6 +1178,7 @@ CREATE FUNCTION @extschema@.session_cookie_validate(
     token pg_catalog.text DEFAULT NULL,
     ip pg_catalog.inet DEFAULT NULL,
     user_agent pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL,
     OUT id pg_catalog.uuid,
     OUT user_id pg_catalog.text,
     OUT tenant_id pg_catalog.text,
@@ -1129,10 +1194,10 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_cookie_validate';
 REVOKE ALL ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.inet,
-    pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_validate(
     pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.inet,
-    pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.text) IS
 'Validates a snapshot that session_cookie_issue made, without reading a table while it is younger than session.cookie_cache_ttl; otherwise, and if sensitive is true, the row and the token decide.
 source is cookie or database: what decided.  should_refresh is true if the client needs a new snapshot.
 Errors: 55000 if the master key is missing or wrong.';
@@ -1141,15 +1206,16 @@ CREATE FUNCTION @extschema@.session_jwt(
     token pg_catalog.text,
     ttl pg_catalog.interval DEFAULT '15 min',
     claims pg_catalog.jsonb DEFAULT '{}',
-    audience pg_catalog.text DEFAULT NULL)
+    audience pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_jwt';
 REVOKE ALL ON FUNCTION @extschema@.session_jwt(
-    pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb,
+    pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb, pg_catalog.text,
     pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_jwt(
-    pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb,
+    pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb, pg_catalog.text,
     pg_catalog.text) IS
 'Returns a JWT (HS256) for the live session of a token; NULL unless the session is live.  It is signed with the newest key of the purpose jwt and expires no later than the session.
 Errors: 22023 for claims that the function sets itself and for invalid arguments; 54000 for a payload that is too large; 55000 if there is no key; errors of session.claims_function.';
@@ -1163,11 +1229,13 @@ Errors: 22023 for claims that the function sets itself and for invalid arguments
 CREATE FUNCTION @extschema@.session_authenticate(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
-    user_agent pg_catalog.text DEFAULT NULL)
+    user_agent pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_authenticate';
-COMMENT ON FUNCTION @extschema@.session_authenticate(pg_catalog.text, pg_catalog.inet, pg_catalog.text) IS
+COMMENT ON FUNCTION @extschema@.session_authenticate(
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
 'Binds the session of a token to the running transaction, so that session_user_id() and the other functions return its identity.  Returns false and clears the identity unless the token is valid.  ip and user_agent are those of the request.  Counts as a use of the session.';
 
 CREATE FUNCTION @extschema@.session_pre_request()
@@ -1725,7 +1793,8 @@ CREATE VIEW session.directory AS
                s.id, s.tenant_id, s.role, s.created_at, s.authenticated_at,
                s.refreshed_at, s.last_seen_at, s.expires_at, s.idle_timeout,
                s.refresh_expires_at, s.revoked_at) AS expires_at,
-           session.session_directory_current(s.id) AS current
+           session.session_directory_current(s.id) AS current,
+           s.bound_by IS NOT NULL AS bound
     FROM ONLY session.sessions s
     WHERE session.session_directory_ready('session.sessions'::pg_catalog.regclass);
 
@@ -1761,6 +1830,8 @@ COMMENT ON COLUMN session.directory.last_seen_at IS
 'When the session was last used, as far as this server knows.';
 COMMENT ON COLUMN session.directory.expires_at IS
 'When the session ends if it is not used again.';
+COMMENT ON COLUMN session.directory.bound IS
+'Whether the session is bound to a key that only its client has.';
 COMMENT ON COLUMN session.directory.current IS
 'Whether this transaction validated or created the session.';
 

@@ -44,6 +44,7 @@ SessionSettings session_settings = {
 	.cookie_encoding = SESSION_ENCODING_COMPACT,
 	.cookie_cache_ttl = 5 * MINUTE,
 	.key_lead = HOUR,
+	.bound_cookie_ttl = 10 * MINUTE,
 	.strategy = SESSION_STRATEGY_DATABASE,
 	.on_invalid = SESSION_INVALID_ANONYMOUS,
 	.activity_size = 100000,
@@ -279,6 +280,12 @@ define_cookies(void)
 			   GUC_UNIT_S,
 			   "Sets how long a snapshot of a session is accepted "
 			   "without reading the session's row.", NULL);
+	define_int("session.bound_cookie_ttl", &s->bound_cookie_ttl, 60, DAY,
+			   GUC_UNIT_S,
+			   "Sets how long a browser counts as one that has the key of its "
+			   "session.",
+			   "Then it proves the key again.  A stolen cookie is of no use "
+			   "after that time.");
 	define_string("session.claims_function", &s->claims_function, "",
 				  PGC_SUSET, 0,
 				  "Sets a function that adds claims to snapshots and tokens.",

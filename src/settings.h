@@ -88,6 +88,7 @@ typedef struct SessionSettings
 	int			cookie_same_site;	/* SessionSameSite */
 	int			cookie_encoding;	/* SessionEncoding */
 	int			cookie_cache_ttl;
+	int			bound_cookie_ttl;
 	char	   *claims_function;
 
 	int			strategy;		/* SessionStrategy */

@@ -54,6 +54,13 @@ extern pg_nodiscard bool session_arg_refresh(FunctionCallInfo fcinfo, int n,
 											 SessionRefreshToken *token);
 
 /*
+ * Sets the key that a bound cookie proves; none for NULL and for any other
+ * text.
+ */
+extern void session_arg_bound(FunctionCallInfo fcinfo, int n,
+							  SessionPossession *proven);
+
+/*
  * Counts an argument that is not a token, and records evidence about the
  * address (may be NULL).  A NULL or empty argument means that the client sent
  * no token, so there is no evidence of it.

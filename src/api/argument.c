@@ -17,6 +17,7 @@
 #include "api/api.h"
 #include "audit/evidence.h"
 #include "compat.h"
+#include "cookie/dbsc.h"
 #include "engine/info.h"
 #include "engine/secret.h"
 #include "model/amr.h"
@@ -93,6 +94,19 @@ session_arg_refresh(FunctionCallInfo fcinfo, int n,
 	return value != NULL &&
 		session_token_parse_refresh(token, VARDATA_ANY(value),
 									VARSIZE_ANY_EXHDR(value));
+}
+
+/* Sets the key that a bound cookie proves. */
+void
+session_arg_bound(FunctionCallInfo fcinfo, int n, SessionPossession *proven)
+{
+	/* A function that was created by another script may not have it. */
+	text	   *value = n < PG_NARGS() ? token_text(fcinfo, n) : NULL;
+
+	memset(proven, 0, sizeof(*proven));
+	if (value != NULL)
+		session_dbsc_prove(proven, VARDATA_ANY(value),
+						   VARSIZE_ANY_EXHDR(value));
 }
 
 /* Counts a malformed token, and records it as evidence unless it is empty. */

@@ -72,6 +72,7 @@ session_authenticate(PG_FUNCTION_ARGS)
 	SessionRow	row;
 	SessionStatus status;
 
+	session_arg_bound(fcinfo, 3, &binding.proven);
 	/* An invalid token clears the identity that was bound before. */
 	session_context_bind(NULL);
 	if (!session_arg_token(fcinfo, 0, &token))

@@ -186,13 +186,15 @@ session_cookie_issue(PG_FUNCTION_ARGS)
 {
 	const SessionCodec *codec = arg_encoding(fcinfo, 1);
 	SessionToken token;
+	SessionPossession proven;
 	text	   *cookie;
 
 	if (codec == NULL)
 		codec = session_proof_codec();
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
-	cookie = session_snapshot_mint(&token, codec);
+	session_arg_bound(fcinfo, 2, &proven);
+	cookie = session_snapshot_mint(&token, &proven, codec);
 	session_crypto_wipe(&token, sizeof(token));
 	if (cookie == NULL)
 		PG_RETURN_NULL();
@@ -243,6 +245,7 @@ session_cookie_validate(PG_FUNCTION_ARGS)
 	SessionSnapshot snapshot;
 	bool		valid;
 
+	session_arg_bound(fcinfo, 5, &request.binding.proven);
 	if (cookie == NULL)
 		session_arg_refused(fcinfo, 0, request.binding.ip);
 	if (!PG_ARGISNULL(2))
@@ -277,13 +280,16 @@ session_jwt(PG_FUNCTION_ARGS)
 	text	   *audience = session_arg_name(fcinfo, 3, "audience",
 											SESSION_NAME_BYTES);
 	SessionToken token;
+	SessionPossession proven;
 	text	   *jwt;
 
 	check_own_claims(claims, "claims", own,
 					 lengthof(own) - (audience == NULL ? 1 : 0));
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
-	jwt = session_jwt_mint(&token, ttl / USECS_PER_SEC, claims, audience);
+	session_arg_bound(fcinfo, 4, &proven);
+	jwt = session_jwt_mint(&token, &proven, ttl / USECS_PER_SEC, claims,
+						   audience);
 	session_crypto_wipe(&token, sizeof(token));
 	if (jwt == NULL)
 		PG_RETURN_NULL();

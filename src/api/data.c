@@ -64,11 +64,13 @@ Datum
 session_data(PG_FUNCTION_ARGS)
 {
 	SessionToken token;
+	SessionPossession proven;
 	Jsonb	   *data;
 
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
-	data = session_data_read(&token);
+	session_arg_bound(fcinfo, 1, &proven);
+	data = session_data_read(&token, &proven);
 	session_crypto_wipe(&token, sizeof(token));
 	return return_jsonb(fcinfo, data);
 }
@@ -79,11 +81,13 @@ session_data_get(PG_FUNCTION_ARGS)
 {
 	text	   *key = arg_key(fcinfo);
 	SessionToken token;
+	SessionPossession proven;
 	Jsonb	   *value;
 
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
-	value = session_data_read_key(&token, key);
+	session_arg_bound(fcinfo, 2, &proven);
+	value = session_data_read_key(&token, &proven, key);
 	session_crypto_wipe(&token, sizeof(token));
 	return return_jsonb(fcinfo, value);
 }
@@ -94,12 +98,14 @@ session_data_pop(PG_FUNCTION_ARGS)
 {
 	text	   *key = arg_key(fcinfo);
 	SessionToken token;
+	SessionPossession proven;
 	Jsonb	   *value;
 
 	PreventCommandIfReadOnly("session_data_pop()");
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_NULL();
-	value = session_data_take_key(&token, key);
+	session_arg_bound(fcinfo, 2, &proven);
+	value = session_data_take_key(&token, &proven, key);
 	session_crypto_wipe(&token, sizeof(token));
 	return return_jsonb(fcinfo, value);
 }
@@ -111,12 +117,14 @@ session_data_set(PG_FUNCTION_ARGS)
 	text	   *key = arg_key(fcinfo);
 	Jsonb	   *value = arg_jsonb(fcinfo, 2, "value");
 	SessionToken token;
+	SessionPossession proven;
 	bool		live;
 
 	PreventCommandIfReadOnly("session_data_set()");
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	live = session_data_write_key(&token, key, value);
+	session_arg_bound(fcinfo, 3, &proven);
+	live = session_data_write_key(&token, &proven, key, value);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(live);
 }
@@ -127,26 +135,33 @@ session_data_delete(PG_FUNCTION_ARGS)
 {
 	text	   *key = arg_key(fcinfo);
 	SessionToken token;
+	SessionPossession proven;
 	bool		live;
 
 	PreventCommandIfReadOnly("session_data_delete()");
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	live = session_data_remove_key(&token, key);
+	session_arg_bound(fcinfo, 2, &proven);
+	live = session_data_remove_key(&token, &proven, key);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(live);
 }
 
-/* Replaces the data of the session whose token is the first argument. */
+/*
+ * Replaces the data of the session whose token is the first argument, and
+ * whose bound cookie is the argument "bound".
+ */
 static Datum
-replace_data(FunctionCallInfo fcinfo, Jsonb *data)
+replace_data(FunctionCallInfo fcinfo, Jsonb *data, int bound)
 {
 	SessionToken token;
+	SessionPossession proven;
 	bool		live;
 
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	live = session_data_write(&token, data);
+	session_arg_bound(fcinfo, bound, &proven);
+	live = session_data_write(&token, &proven, data);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(live);
 }
@@ -158,7 +173,7 @@ session_data_clear(PG_FUNCTION_ARGS)
 	Datum		empty = DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"));
 
 	PreventCommandIfReadOnly("session_data_clear()");
-	return replace_data(fcinfo, DatumGetJsonbP(empty));
+	return replace_data(fcinfo, DatumGetJsonbP(empty), 1);
 }
 
 /* Replaces the data. */
@@ -169,7 +184,7 @@ session_data_save(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("session_data_save()");
 	session_content_check(data);
-	return replace_data(fcinfo, data);
+	return replace_data(fcinfo, data, 2);
 }
 
 /* Returns the argument "patch"; errors unless it is an object. */
@@ -191,12 +206,14 @@ session_data_merge(PG_FUNCTION_ARGS)
 {
 	Jsonb	   *patch = arg_patch(fcinfo);
 	SessionToken token;
+	SessionPossession proven;
 	bool		live;
 
 	PreventCommandIfReadOnly("session_data_merge()");
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	live = session_data_patch(&token, patch);
+	session_arg_bound(fcinfo, 2, &proven);
+	live = session_data_patch(&token, &proven, patch);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(live);
 }
@@ -208,12 +225,14 @@ session_data_append(PG_FUNCTION_ARGS)
 	text	   *key = arg_key(fcinfo);
 	Jsonb	   *value = arg_jsonb(fcinfo, 2, "value");
 	SessionToken token;
+	SessionPossession proven;
 	bool		live;
 
 	PreventCommandIfReadOnly("session_data_append()");
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	live = session_data_add_element(&token, key, value);
+	session_arg_bound(fcinfo, 3, &proven);
+	live = session_data_add_element(&token, &proven, key, value);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(live);
 }
@@ -233,12 +252,14 @@ session_data_replace(PG_FUNCTION_ARGS)
 	Jsonb	   *expected = arg_optional(fcinfo, 2);
 	Jsonb	   *value = arg_optional(fcinfo, 3);
 	SessionToken token;
+	SessionPossession proven;
 	bool		replaced;
 
 	PreventCommandIfReadOnly("session_data_replace()");
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	replaced = session_data_compare_and_set(&token, key, expected, value);
+	session_arg_bound(fcinfo, 4, &proven);
+	replaced = session_data_compare_and_set(&token, &proven, key, expected, value);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(replaced);
 }

@@ -194,6 +194,7 @@ session_login(PG_FUNCTION_ARGS)
 	options.user_id = session_arg_name(fcinfo, 1, "user_id", SESSION_NAME_BYTES);
 	arg_account(fcinfo, args, &options);
 
+	session_arg_bound(fcinfo, 14, &options.proven);
 	has_token = session_arg_token(fcinfo, 0, &token);
 	if (!has_token)
 		session_arg_refused(fcinfo, 0, options.ip);
@@ -204,15 +205,19 @@ session_login(PG_FUNCTION_ARGS)
 	return result;
 }
 
-/* Returns the address and user agent of a request, in two arguments. */
+/*
+ * Returns the address and user agent of a request, in two arguments, and the
+ * key that its bound cookie proves, in another.
+ */
 static SessionBinding
-arg_binding(FunctionCallInfo fcinfo, int first)
+arg_binding(FunctionCallInfo fcinfo, int first, int bound)
 {
 	SessionBinding binding = {
 		.ip = session_arg_inet(fcinfo, first),
 		.user_agent = session_arg_user_agent(fcinfo, first + 1)
 	};
 
+	session_arg_bound(fcinfo, bound, &binding.proven);
 	return binding;
 }
 
@@ -230,7 +235,7 @@ session_validate(PG_FUNCTION_ARGS)
 		session_arg_refused(fcinfo, 0, session_arg_inet(fcinfo, 1));
 		return session_return_none(fcinfo);
 	}
-	binding = arg_binding(fcinfo, 1);
+	binding = arg_binding(fcinfo, 1, 3);
 	status = session_lifecycle_validate(&token, &binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
 	if (status != SESSION_ACTIVE)
@@ -260,7 +265,7 @@ status_of(FunctionCallInfo fcinfo, const SessionBinding *binding)
 Datum
 session_status(PG_FUNCTION_ARGS)
 {
-	SessionBinding binding = arg_binding(fcinfo, 1);
+	SessionBinding binding = arg_binding(fcinfo, 1, 3);
 	SessionStatus status = status_of(fcinfo, &binding);
 
 	PG_RETURN_TEXT_P(cstring_to_text(session_info_status(status)));
@@ -272,6 +277,7 @@ session_is_valid(PG_FUNCTION_ARGS)
 {
 	SessionBinding nowhere = {0};
 
+	session_arg_bound(fcinfo, 1, &nowhere.proven);
 	PG_RETURN_BOOL(status_of(fcinfo, &nowhere) == SESSION_ACTIVE);
 }
 
@@ -290,12 +296,14 @@ Datum
 session_touch(PG_FUNCTION_ARGS)
 {
 	SessionToken token;
+	SessionPossession proven;
 	bool		touched;
 
 	PreventCommandIfReadOnly("session_touch()");
 	if (!session_arg_token(fcinfo, 0, &token))
 		PG_RETURN_BOOL(false);
-	touched = session_lifecycle_touch(&token);
+	session_arg_bound(fcinfo, 1, &proven);
+	touched = session_lifecycle_touch(&token, &proven);
 	session_crypto_wipe(&token, sizeof(token));
 	PG_RETURN_BOOL(touched);
 }
@@ -304,7 +312,7 @@ session_touch(PG_FUNCTION_ARGS)
 static bool
 refresh_session(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *given)
 {
-	SessionBinding binding = arg_binding(fcinfo, 1);
+	SessionBinding binding = arg_binding(fcinfo, 1, 3);
 	SessionRefreshToken token;
 	bool		refreshed;
 
@@ -354,7 +362,7 @@ session_regenerate(PG_FUNCTION_ARGS)
 	change.tenant_id = session_arg_name(fcinfo, 4, "tenant_id",
 										SESSION_NAME_BYTES);
 	change.lifetime = session_arg_interval(fcinfo, 5, "lifetime", 1, 0);
-	change.binding = arg_binding(fcinfo, 6);
+	change.binding = arg_binding(fcinfo, 6, 9);
 	change.amr = session_arg_amr(fcinfo, 8);
 	if (!session_arg_token(fcinfo, 0, &token))
 		return session_return_none(fcinfo);

@@ -109,6 +109,8 @@ static const char *const kind_names[SESSION_EVENT_KINDS] = {
 	[SESSION_EVENT_EXPIRED] = "expired",
 	[SESSION_EVENT_REFRESH_REUSE] = "refresh_reuse",
 	[SESSION_EVENT_BINDING_MISMATCH] = "binding_mismatch",
+	[SESSION_EVENT_BOUND] = "bound",
+	[SESSION_EVENT_UNBOUND] = "unbound",
 	[SESSION_EVENT_RISK] = "risk",
 	[SESSION_EVENT_NEW_IP] = "new_ip",
 	[SESSION_EVENT_NEW_USER_AGENT] = "new_user_agent",
@@ -162,8 +164,8 @@ parse_kinds(List *names, uint32 *kinds)
 			GUC_check_errdetail("Unrecognized kind of event: \"%s\".", name);
 			GUC_check_errhint("Available values: created, refreshed, regenerated, "
 							  "revoked, evicted, expired, refresh_reuse, "
-							  "binding_mismatch, risk, new_ip, "
-							  "new_user_agent, failures, accessed, "
+							  "binding_mismatch, bound, unbound, risk, "
+							  "new_ip, new_user_agent, failures, accessed, "
 							  "administration, all.");
 			return false;
 		}
@@ -213,8 +215,8 @@ session_event_init(void)
 							   "The value is a comma-separated list; \"all\" "
 							   "stands for all kinds.",
 							   &setting,
-							   "evicted, refresh_reuse, binding_mismatch, risk, "
-							   "failures, administration", PGC_SUSET, GUC_LIST_INPUT,
+							   "evicted, refresh_reuse, binding_mismatch, "
+							   "unbound, risk, failures, administration", PGC_SUSET, GUC_LIST_INPUT,
 							   check_kinds, assign_kinds, NULL);
 }
 
@@ -599,6 +601,16 @@ with_time(Jsonb *detail, const char *name, TimestampTz at)
 
 	JsonEncodeDateTime(chars, TimestampTzGetDatum(at), TIMESTAMPTZOID, &utc);
 	return session_json_with_text(detail, name, cstring_to_text(chars));
+}
+
+/* Writes that a session was bound to a key. */
+void
+session_event_bound(const SessionRow *row, const char *by)
+{
+	if (session_event_wanted(SESSION_EVENT_BOUND))
+		note_event(SESSION_EVENT_BOUND, row,
+				   detail_text("by", cstring_to_text(by)),
+				   GetCurrentTimestamp());
 }
 
 /* Writes that a session was revoked or evicted, by the reason in its row. */

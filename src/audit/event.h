@@ -26,6 +26,8 @@ typedef enum SessionEventKind
 	SESSION_EVENT_EXPIRED,
 	SESSION_EVENT_REFRESH_REUSE,
 	SESSION_EVENT_BINDING_MISMATCH,
+	SESSION_EVENT_BOUND,
+	SESSION_EVENT_UNBOUND,
 	SESSION_EVENT_RISK,
 	SESSION_EVENT_NEW_IP,
 	SESSION_EVENT_NEW_USER_AGENT,
@@ -97,6 +99,9 @@ extern void session_event_refreshed(const SessionRow *row);
  */
 extern void session_event_regenerated(const SessionRow *row, bool login,
 									  const char *risk);
+
+/* Writes that a session was bound to a key, and in which way. */
+extern void session_event_bound(const SessionRow *row, const char *by);
 
 /* Writes that a session was revoked or evicted, by the reason in its row. */
 extern void session_event_revoked(const SessionRow *row);

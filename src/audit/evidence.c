@@ -71,6 +71,7 @@ enum
 {
 	REUSE,						/* of a refresh token that was replaced */
 	MISMATCH,					/* with the binding of a session */
+	UNBOUND,					/* the key of a session was not proven */
 	RISK,						/* of a login, or of a use of a session */
 	GUESSING,					/* wrong secrets for one session */
 	FAILURE,					/* bad tokens from one address */
@@ -92,13 +93,14 @@ typedef struct Kind
 static const Kind kinds[KINDS] = {
 	[REUSE] = {SESSION_EVENT_REFRESH_REUSE, 0, 1024, 1000},
 	[MISMATCH] = {SESSION_EVENT_BINDING_MISMATCH, 1024, 512, 300},
-	[RISK] = {SESSION_EVENT_RISK, 1536, 512, 300},
-	[GUESSING] = {SESSION_EVENT_FAILURES, 2048, 256, 100},
-	[FAILURE] = {SESSION_EVENT_FAILURES, 2304, 256, 100},
+	[UNBOUND] = {SESSION_EVENT_UNBOUND, 1536, 512, 300},
+	[RISK] = {SESSION_EVENT_RISK, 2048, 512, 300},
+	[GUESSING] = {SESSION_EVENT_FAILURES, 2560, 256, 100},
+	[FAILURE] = {SESSION_EVENT_FAILURES, 2816, 256, 100},
 };
 
 /* The sum of their room. */
-#define ENTRIES 2560
+#define ENTRIES 3072
 
 /*
  * An entry that cannot be written is tried again after a minute, and dropped
@@ -735,6 +737,20 @@ session_evidence_mismatch(const SessionRow *row,
 	note_evidence(&entry, 0);
 }
 
+/* Notes that a request did not prove the key that its session is bound to. */
+void
+session_evidence_unbound(const SessionRow *row, const SessionBinding *binding)
+{
+	Entry		entry = {.key.kind = UNBOUND};
+
+	if (!session_event_wanted(SESSION_EVENT_UNBOUND))
+		return;
+	entry.key.id = row->id;
+	set_ip(&entry, binding->ip);
+	set_user_agent(&entry, binding->user_agent);
+	note_evidence(&entry, 0);
+}
+
 /*
  * Fills an entry about a risk.  Each result counts by itself, so that many
  * requests that need a step up do not hide one that was rejected.
@@ -791,7 +807,7 @@ void
 session_evidence_risk_login(const SessionRow *row, const char *risk)
 {
 	Entry		entry = {.key.kind = RISK,.is_login = true};
-	SessionBinding binding = {row->ip, row->user_agent};
+	SessionBinding binding = {.ip = row->ip,.user_agent = row->user_agent};
 
 	if (!session_event_wanted(SESSION_EVENT_RISK))
 		return;

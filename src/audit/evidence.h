@@ -42,6 +42,14 @@ extern void session_evidence_mismatch(const SessionRow *row,
 									  const SessionBinding *binding);
 
 /*
+ * Notes that the token of a session was presented by a request that did not
+ * prove the key that the session is bound to.  There is one event a minute for
+ * a session, with the address and user agent of the first such request.
+ */
+extern void session_evidence_unbound(const SessionRow *row,
+									 const SessionBinding *binding);
+
+/*
  * Notes that "session.risk_function" said something other than "ok" about a
  * request for a session.  There is one event a minute for a session and a
  * result, with the address and user agent of the first such request.

@@ -25,8 +25,8 @@
 
 /* Mints a JWT for a live session; NULL when the token is not valid for one. */
 text *
-session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
-				 text *audience)
+session_jwt_mint(const SessionToken *token, const SessionPossession *proven,
+				 int64 ttl, Jsonb *claims, text *audience)
 {
 	TimestampTz now = GetCurrentTimestamp();	/* before the row is read */
 	SessionCodecKey key;
@@ -35,7 +35,7 @@ session_jwt_mint(const SessionToken *token, int64 ttl, Jsonb *claims,
 	Jsonb	   *added;
 	SessionStamp stamp;
 
-	if (!session_lifecycle_reread(token, true, &row))
+	if (!session_lifecycle_reread(token, proven, true, &row))
 		return NULL;
 	added = session_claims_added(&row);
 	if (added != NULL)

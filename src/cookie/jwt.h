@@ -7,6 +7,7 @@
 
 #include "utils/jsonb.h"
 
+#include "model/policy.h"
 #include "wire/token.h"
 
 /*
@@ -14,7 +15,8 @@
  * ttl is in seconds.  claims has none of sid, sub, tid, role, lvl, iat, exp
  * and jti, and with an audience no aud: these are set here.
  */
-extern text *session_jwt_mint(const SessionToken *token, int64 ttl,
+extern text *session_jwt_mint(const SessionToken *token,
+							  const SessionPossession *proven, int64 ttl,
 							  Jsonb *claims, text *audience);
 
 #endif							/* SESSION_JWT_H */

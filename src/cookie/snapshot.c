@@ -87,6 +87,21 @@ due_time(const SessionRow *row, const SessionSnapshotTime *time)
 	return Min(due, session_policy_deadline(row));
 }
 
+/* Adds the key that a session is bound to, if it is. */
+static void
+put_bound(JsonbParseState **claims, const SessionBound *bound)
+{
+	char		chars[SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES)];
+
+	if (bound->by == SESSION_BOUND_NOT)
+		return;
+	session_base64url_encode(chars, bound->thumbprint,
+							 sizeof(bound->thumbprint));
+	session_json_put_int(claims, "bby", bound->by);
+	session_json_put_text(claims, "bnd",
+						  cstring_to_text_with_len(chars, sizeof(chars)));
+}
+
 /*
  * Returns the claims of a snapshot, except those of the claims function.
  * Snapshots go with every request, so the claims are short.
@@ -96,6 +111,7 @@ due_time(const SessionRow *row, const SessionSnapshotTime *time)
  *	role	role, if any					lvl		auth_level, unless 1
  *	amr		its words, if any				aut		authenticated_at, if any
  *	end		deadline, if any				era		era of the server, if any
+ *	bby		how it is bound, if it is		bnd		thumbprint of that key
  *	pol		policies, if any				iat		when the row was read
  *	exp		when the snapshot is due
  */
@@ -108,6 +124,7 @@ snapshot_claims(const SessionIdentity *identity, uint32 era,
 	session_json_begin(&claims);
 	session_identity_put_claims(&claims, identity, SESSION_IDENTITY_SHORT);
 	session_json_put_text(&claims, "tok", identity->proof);
+	put_bound(&claims, &identity->bound);
 	if (identity->authenticated_at != SESSION_NO_TIME)
 		session_json_put_int(&claims, "aut",
 							 session_proof_seconds(identity->authenticated_at));
@@ -178,12 +195,14 @@ session_snapshot_try_mint(const SessionRow *row,
 
 /* Mints a snapshot of the live session of a token; NULL when it has none. */
 text *
-session_snapshot_mint(const SessionToken *token, const SessionCodec *codec)
+session_snapshot_mint(const SessionToken *token,
+					  const SessionPossession *proven,
+					  const SessionCodec *codec)
 {
 	SessionSnapshotTime time = session_snapshot_time();
 	SessionRow	row;
 
-	if (!session_lifecycle_reread(token, false, &row))
+	if (!session_lifecycle_reread(token, proven, false, &row))
 		return NULL;
 	return session_snapshot_mint_of_row(&row, &time,
 										session_claims_added(&row), codec);
@@ -228,6 +247,21 @@ prove_snapshot(SessionProof *proof, const char *value, size_t len,
 	return true;
 }
 
+/* Reads the key that the session of a snapshot is bound to, if it is. */
+static void
+read_bound(SessionBound *bound, const SessionProof *proof)
+{
+	const char *chars = session_proof_string(proof, "bnd");
+
+	memset(bound, 0, sizeof(*bound));
+	bound->by = (int) session_proof_integer(proof, "bby", SESSION_BOUND_NOT);
+	/* A thumbprint that cannot be read is one that no key has. */
+	if (chars != NULL &&
+		strlen(chars) == SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES) &&
+		!session_base64url_decode(bound->thumbprint, chars, strlen(chars)))
+		memset(bound->thumbprint, 0, sizeof(bound->thumbprint));
+}
+
 /* Fills the rest of a snapshot from its claims. */
 static void
 fill_from_claims(SessionSnapshot *snapshot, const SessionProof *proof,
@@ -244,6 +278,7 @@ fill_from_claims(SessionSnapshot *snapshot, const SessionProof *proof,
 	identity->role = session_proof_text(proof, "role");
 	identity->auth_level = (int32) session_proof_integer(proof, "lvl", 1);
 	identity->amr = session_proof_text(proof, "amr");
+	read_bound(&identity->bound, proof);
 	identity->authenticated_at = authenticated < 0 ? SESSION_NO_TIME :
 		session_proof_time(authenticated);
 	identity->expires_at = end < 0 ? DT_NOEND : session_proof_time(end);
@@ -370,7 +405,9 @@ session_snapshot_resolve(const char *value, size_t len,
 	 * should_refresh stays as the age of the snapshot says: the row may have
 	 * to decide about a new snapshot as well.
 	 */
-	if (session_snapshot_needs_row(snapshot) ||
+	if (!session_policy_proves_key(&identity->bound, &identity->id,
+								   &request->binding.proven) ||
+		session_snapshot_needs_row(snapshot) ||
 		must_check_row(&proof, snapshot))
 		return fill_from_row(snapshot, request);
 	return session_activity_again(&identity->id, GetCurrentTimestamp()) ||

@@ -32,6 +32,7 @@ extern SessionSnapshotTime session_snapshot_time(void);
  * a version that a running revocation replaces.
  */
 extern text *session_snapshot_mint(const SessionToken *token,
+								   const SessionPossession *proven,
 								   const SessionCodec *codec);
 
 /*
@@ -106,6 +107,7 @@ typedef struct SessionSnapshotRequest
  *	- no policy was changed since
  *	- the request is not sensitive
  *	- its session is not bound to an address or a user agent
+ *	- the request proves the key that its session is bound to, if it is
  *	- the token, if one is given, is the one that the snapshot was made for
  */
 extern bool session_snapshot_resolve(const char *value, size_t len,

@@ -23,7 +23,7 @@ static const SessionHook hook = {
 /* The claims that only this extension sets. */
 static const char *const reserved[] = {
 	"sid", "sub", "uid", "tid", "role", "lvl", "amr", "aut", "tok", "end",
-	"era", "pol", "iat", "exp", "nbf", "jti"
+	"era", "pol", "bby", "bnd", "iat", "exp", "nbf", "jti"
 };
 
 /* Returns whether only this extension sets a claim. */

@@ -201,6 +201,8 @@ parse_identity(const char *source)
 	if (identity == NULL)
 		return NULL;
 	reader.room = (char *) identity + MAXALIGN(sizeof(SessionIdentity));
+	/* The key was proven before, and is not asked for again. */
+	memset(&identity->bound, 0, sizeof(identity->bound));
 	identity->has_row = take_number(&reader) != 0;
 	identity->has_id = take_number(&reader) != 0;
 	take_id(&reader, &identity->id);

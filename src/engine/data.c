@@ -40,20 +40,21 @@ value_of(Jsonb *data, const text *key)
 
 /* Returns the data of a session, and records the use. */
 Jsonb *
-session_data_read(const SessionToken *token)
+session_data_read(const SessionToken *token, const SessionPossession *proven)
 {
 	SessionRow	row;
 
-	if (!session_lifecycle_use(token, &row))
+	if (!session_lifecycle_use(token, proven, &row))
 		return NULL;
 	return session_content_of(&row);
 }
 
 /* Returns the value of a key, and records the use. */
 Jsonb *
-session_data_read_key(const SessionToken *token, const text *key)
+session_data_read_key(const SessionToken *token,
+					  const SessionPossession *proven, const text *key)
 {
-	Jsonb	   *data = session_data_read(token);
+	Jsonb	   *data = session_data_read(token, proven);
 
 	return data == NULL ? NULL : value_of(data, key);
 }
@@ -107,20 +108,23 @@ with_key(Jsonb *data, text *key, Jsonb *value)
  * no such session.
  */
 static Jsonb *
-hold_data(const SessionToken *token, SessionRow *row)
+hold_data(const SessionToken *token, const SessionPossession *proven,
+		  SessionRow *row)
 {
-	return session_lifecycle_hold(token, row) ? session_content_of(row) : NULL;
+	return session_lifecycle_hold(token, proven, row) ?
+		session_content_of(row) : NULL;
 }
 
 /* Removes a key and returns its value. */
 Jsonb *
-session_data_take_key(const SessionToken *token, text *key)
+session_data_take_key(const SessionToken *token,
+					  const SessionPossession *proven, text *key)
 {
 	SessionRow	row;
 	Jsonb	   *data;
 	Jsonb	   *value;
 
-	data = hold_data(token, &row);
+	data = hold_data(token, proven, &row);
 	if (data == NULL)
 		return NULL;
 	value = value_of(data, key);
@@ -130,13 +134,14 @@ session_data_take_key(const SessionToken *token, text *key)
 
 /* Sets a key to a value. */
 bool
-session_data_write_key(const SessionToken *token, text *key, Jsonb *value)
+session_data_write_key(const SessionToken *token,
+					   const SessionPossession *proven, text *key, Jsonb *value)
 {
 	SessionRow	row;
 	Jsonb	   *old;
 	Jsonb	   *data;
 
-	old = hold_data(token, &row);
+	old = hold_data(token, proven, &row);
 	if (old == NULL)
 		return false;
 	data = with_key(old, key, value);
@@ -147,12 +152,13 @@ session_data_write_key(const SessionToken *token, text *key, Jsonb *value)
 
 /* Removes a key. */
 bool
-session_data_remove_key(const SessionToken *token, text *key)
+session_data_remove_key(const SessionToken *token,
+						const SessionPossession *proven, text *key)
 {
 	SessionRow	row;
 	Jsonb	   *old;
 
-	old = hold_data(token, &row);
+	old = hold_data(token, proven, &row);
 	if (old == NULL)
 		return false;
 	write_data(&row, old, without_key(old, key));
@@ -161,11 +167,12 @@ session_data_remove_key(const SessionToken *token, text *key)
 
 /* Replaces the whole data. */
 bool
-session_data_write(const SessionToken *token, Jsonb *data)
+session_data_write(const SessionToken *token,
+				   const SessionPossession *proven, Jsonb *data)
 {
 	SessionRow	row;
 
-	if (!session_lifecycle_hold(token, &row))
+	if (!session_lifecycle_hold(token, proven, &row))
 		return false;
 	write_data(&row, session_content_of(&row), data);
 	return true;
@@ -173,13 +180,14 @@ session_data_write(const SessionToken *token, Jsonb *data)
 
 /* Changes the data by a merge patch. */
 bool
-session_data_patch(const SessionToken *token, Jsonb *patch)
+session_data_patch(const SessionToken *token,
+				   const SessionPossession *proven, Jsonb *patch)
 {
 	SessionRow	row;
 	Jsonb	   *old;
 	Jsonb	   *data;
 
-	old = hold_data(token, &row);
+	old = hold_data(token, proven, &row);
 	if (old == NULL)
 		return false;
 	data = session_json_patched(old, patch);
@@ -207,14 +215,15 @@ array_of(Jsonb *data, const text *key)
 
 /* Adds an element to the array under a key. */
 bool
-session_data_add_element(const SessionToken *token, text *key, Jsonb *element)
+session_data_add_element(const SessionToken *token,
+						 const SessionPossession *proven, text *key, Jsonb *element)
 {
 	SessionRow	row;
 	Jsonb	   *old;
 	Jsonb	   *array;
 	Jsonb	   *data;
 
-	old = hold_data(token, &row);
+	old = hold_data(token, proven, &row);
 	if (old == NULL)
 		return false;
 	array = session_json_with_element(array_of(old, key), element);
@@ -235,14 +244,15 @@ has_expected(Jsonb *value, Jsonb *expected)
 
 /* Sets a key to a value if it has the expected one. */
 bool
-session_data_compare_and_set(const SessionToken *token, text *key,
+session_data_compare_and_set(const SessionToken *token,
+							 const SessionPossession *proven, text *key,
 							 Jsonb *expected, Jsonb *value)
 {
 	SessionRow	row;
 	Jsonb	   *old;
 	Jsonb	   *data;
 
-	old = hold_data(token, &row);
+	old = hold_data(token, proven, &row);
 	if (old == NULL)
 		return false;
 	if (!has_expected(value_of(old, key), expected))

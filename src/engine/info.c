@@ -20,7 +20,7 @@
 const Oid	session_info_types[SESSION_INFO_COLUMNS] = {
 	UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTARRAYOID,
 	JSONBOID, INETOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID
+	TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, BOOLOID
 };
 
 /* Returns whether a row type has exactly these columns. */
@@ -42,6 +42,7 @@ static const char *const status_names[] = {
 	[SESSION_EXPIRED] = "expired",
 	[SESSION_IDLE] = "idle",
 	[SESSION_BINDING] = "binding",
+	[SESSION_UNBOUND] = "unbound",
 	[SESSION_RISKY] = "risk",
 	[SESSION_ACTIVE] = "active",
 };
@@ -108,5 +109,6 @@ session_info_values(const SessionRow *row, SessionStatus status,
 	values[i++] = TimestampTzGetDatum(row->last_seen_at);
 	values[i++] = TimestampTzGetDatum(session_policy_deadline(row));
 	values[i++] = BoolGetDatum(session_context_is_current(&row->id));
+	values[i++] = BoolGetDatum(row->bound.by != SESSION_BOUND_NOT);
 	Assert(i == SESSION_INFO_COLUMNS);
 }

@@ -98,6 +98,28 @@ find_session(const SessionToken *token, SessionRow *row)
 }
 
 /*
+ * Returns whether a request may use an active session that may be bound to a
+ * key.  If not, leaves evidence.
+ */
+static bool
+proves_key(const SessionRow *row, const SessionBinding *binding)
+{
+	if (session_policy_proves_key(&row->bound, &row->id, &binding->proven))
+		return true;
+	session_evidence_unbound(row, binding);
+	return false;
+}
+
+/* Reads the active session of a token, for a request that may use it. */
+static bool
+find_usable(const SessionToken *token, const SessionBinding *binding,
+			SessionRow *row)
+{
+	return find_session_from(token, binding->ip, row) == SESSION_ACTIVE &&
+		proves_key(row, binding);
+}
+
+/*
  * The session to which the running transaction has given new tokens.  The
  * client does not have them yet, so a use in the same transaction is not a use
  * by the client and is not recorded.
@@ -195,6 +217,13 @@ check_request(const SessionToken *token, const SessionBinding *binding,
 		if (status == SESSION_ACTIVE)
 			status = SESSION_BINDING;
 	}
+	else if (!session_policy_proves_key(&row->bound, &row->id,
+										&binding->proven))
+	{
+		status = session_activity_status(row, GetCurrentTimestamp());
+		if (status == SESSION_ACTIVE)
+			status = SESSION_UNBOUND;
+	}
 	else if (session_risk_may_be_asked())
 	{
 		status = ask_risk(token, binding, row, risk);
@@ -224,9 +253,18 @@ session_lifecycle_check(const SessionToken *token,
  * session_info shows the session as the current one of the transaction.
  */
 bool
-session_lifecycle_use(const SessionToken *token, SessionRow *row)
+session_lifecycle_use(const SessionToken *token,
+					  const SessionPossession *proven, SessionRow *row)
 {
-	if (!read_proven(token, NULL, row) || use_session(row) != SESSION_ACTIVE)
+	SessionBinding binding = {.proven = *proven};
+
+	if (!read_proven(token, NULL, row))
+		return false;
+	if (row->bound.by != SESSION_BOUND_NOT &&
+		(session_activity_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE ||
+		 !proves_key(row, &binding)))
+		return false;
+	if (use_session(row) != SESSION_ACTIVE)
 		return false;
 	session_context_set_proven(&row->id);
 	return true;
@@ -278,6 +316,18 @@ refuse_risk(const SessionRow *row, const SessionBinding *binding,
 	return *risk == SESSION_RISK_REJECT;
 }
 
+/*
+ * Locks the row that was read for a token.  Returns false unless the token is
+ * still active.
+ */
+static bool
+lock_active(const SessionToken *token, SessionRow *row)
+{
+	return session_store_lock(&row->id, row) &&
+		session_digest_matches(row, token) &&
+		session_activity_status(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
+}
+
 /* Returns the status of a session token and records the use. */
 SessionStatus
 session_lifecycle_validate(const SessionToken *token,
@@ -291,31 +341,31 @@ session_lifecycle_validate(const SessionToken *token,
 	session_risk_note(row, binding, risk);
 	if (status == SESSION_BINDING)
 		session_evidence_mismatch(row, binding);
+	if (status == SESSION_UNBOUND)
+		session_evidence_unbound(row, binding);
 	if (status == SESSION_BINDING &&
 		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE &&
 		!XactReadOnly)
 	{
-		SessionRow	held;
+		SessionRow	held = *row;
 
-		if (session_lifecycle_hold(token, &held))
+		if (lock_active(token, &held))
 			end_mismatched(&held);
 	}
 	return status;
 }
 
 /*
- * Locks the row of an active session.  The address is that of the request, or
- * NULL.
+ * Locks the row of an active session, for a request that may use it.  Of the
+ * binding, only the proven key counts.
  */
 static bool
-hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
+hold_from(const SessionToken *token, const SessionBinding *binding,
+		  SessionRow *row)
 {
 	/* Look before locking: a guessed token must not make a client wait. */
-	if (find_session_from(token, ip, row) != SESSION_ACTIVE)
-		return false;
-	if (!session_store_lock(&row->id, row) || !session_digest_matches(row, token))
-		return false;
-	if (session_activity_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE)
+	if (!find_usable(token, binding, row) || !lock_active(token, row) ||
+		!proves_key(row, binding))
 		return false;
 	session_context_set_proven(&row->id);
 	return true;
@@ -323,9 +373,12 @@ hold_from(const SessionToken *token, const inet *ip, SessionRow *row)
 
 /* Locks the row of an active session until the transaction ends. */
 bool
-session_lifecycle_hold(const SessionToken *token, SessionRow *row)
+session_lifecycle_hold(const SessionToken *token,
+					   const SessionPossession *proven, SessionRow *row)
 {
-	return hold_from(token, NULL, row);
+	SessionBinding binding = {.proven = *proven};
+
+	return hold_from(token, &binding, row);
 }
 
 /*
@@ -343,15 +396,17 @@ is_lowered(const SessionRow *row)
 
 /* Reads an active session for a credential that is made from its row. */
 bool
-session_lifecycle_reread(const SessionToken *token, bool leaves,
+session_lifecycle_reread(const SessionToken *token,
+						 const SessionPossession *proven, bool leaves,
 						 SessionRow *row)
 {
+	SessionBinding binding = {.proven = *proven};
 	bool		live;
 
 	if (XactReadOnly)
-		live = find_session(token, row) == SESSION_ACTIVE;
+		live = find_usable(token, &binding, row);
 	else
-		live = session_lifecycle_hold(token, row);
+		live = hold_from(token, &binding, row);
 	if (live && is_lowered(row))
 		session_risk_lower(row, SESSION_RISK_STEP_UP);
 	/* A snapshot of an uncommitted row asks the row when it is used. */
@@ -656,11 +711,12 @@ session_lifecycle_create(const SessionCreateOptions *options, SessionRow *row,
 
 /* Writes the use of an active session into its row at once. */
 bool
-session_lifecycle_touch(const SessionToken *token)
+session_lifecycle_touch(const SessionToken *token,
+						const SessionPossession *proven)
 {
 	SessionRow	row;
 
-	if (!session_lifecycle_hold(token, &row))
+	if (!session_lifecycle_hold(token, proven, &row))
 		return false;
 	session_policy_touch(&row, GetCurrentTimestamp());
 	session_store_save_activity(&row);
@@ -676,8 +732,7 @@ session_lifecycle_extend(const SessionToken *token,
 	SessionRisk risk;
 
 	/* Only its refresh token extends a refreshable session. */
-	if (!hold_from(token, binding->ip, row) ||
-		refuse_mismatch(row, binding) ||
+	if (!hold_from(token, binding, row) || refuse_mismatch(row, binding) ||
 		row->refresh_expires_at != SESSION_NO_TIME ||
 		refuse_risk(row, binding, &risk))
 		return false;
@@ -789,7 +844,7 @@ session_lifecycle_rotate(const SessionRefreshToken *token,
 		end_reused(row, binding, presented.now);
 	if (rotation == SESSION_ROTATION_NONE ||
 		rotation == SESSION_ROTATION_REUSE || refuse_mismatch(row, binding) ||
-		refuse_risk(row, binding, &risk))
+		!proves_key(row, binding) || refuse_risk(row, binding, &risk))
 		return false;
 	give_pair(row, rotation, &presented, given);
 	return true;
@@ -931,7 +986,7 @@ find_evicted(const SessionToken *token, const SessionChange *change,
 	if (change->user_id == NULL && change->tenant_id == NULL)
 		return true;
 	/* Lock the user before any row, as session_lifecycle_create does. */
-	if (find_session(token, row) != SESSION_ACTIVE)
+	if (!find_usable(token, &change->binding, row))
 		return false;
 	check_same_user(row, change->user_id);
 	if (!adds_session(row, change))
@@ -972,6 +1027,15 @@ session_lifecycle_check_ip_stored(SessionBindIp how)
 						"\"session.store_ip\" is subnet")));
 }
 
+/* Makes a session one that is not bound to a key. */
+static void
+unbind(SessionRow *row)
+{
+	memset(&row->bound, 0, sizeof(row->bound));
+	row->bound_key = NULL;
+	row->bound_at = SESSION_NO_TIME;
+}
+
 /* Applies a change to an active session and gives it new tokens. */
 bool
 session_lifecycle_regenerate(const SessionToken *token,
@@ -985,7 +1049,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 	if (!find_evicted(token, change, row, &evicted))
 		return false;
 	lock_before(token, evicted);
-	if (!hold_from(token, change->binding.ip, row) ||
+	if (!hold_from(token, &change->binding, row) ||
 		(has_binding(change) && refuse_mismatch(row, &change->binding)))
 		return false;
 	check_same_user(row, change->user_id);
@@ -995,6 +1059,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 	session_risk_lower(row, risk);
 	evict_sessions(evicted);
 	apply_change(row, change, GetCurrentTimestamp());
+	unbind(row);
 	/* The address is written again, so too little of it may remain. */
 	if (row->ip != NULL)
 		session_lifecycle_check_ip_stored(session_policy_bind_ip(&row->rules,
@@ -1044,6 +1109,17 @@ typedef enum LoginPlan
 	LOGIN_END					/* the login ends it */
 } LoginPlan;
 
+/* Returns where a login comes from, and the key that it has proven. */
+static SessionBinding
+binding_of_login(const SessionCreateOptions *options)
+{
+	SessionBinding binding = {
+		options->ip, options->user_agent, options->proven
+	};
+
+	return binding;
+}
+
 /*
  * Decides what a login does with the session of a row: keeps an anonymous one
  * and one of the user, if its session token is active, and ends another that
@@ -1053,14 +1129,15 @@ static LoginPlan
 plan_for_row(SessionRow *row, const SessionCreateOptions *options)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	SessionBinding binding = {options->ip, options->user_agent};
+	SessionBinding binding = binding_of_login(options);
 
 	if (session_policy_life(row, now) != SESSION_ACTIVE)
 		return LOGIN_ALONE;
 	if (session_policy_status(row, now) == SESSION_ACTIVE &&
 		(row->user_id == NULL ||
 		 session_policy_is_of_user(row, options->user_id, row->tenant_id)) &&
-		session_policy_matches_binding(row, &session_settings, &binding))
+		session_policy_matches_binding(row, &session_settings, &binding) &&
+		session_policy_proves_key(&row->bound, &row->id, &binding.proven))
 		return LOGIN_KEEP;
 	return LOGIN_END;
 }
@@ -1095,10 +1172,11 @@ replan_login(const SessionToken *token, const SessionCreateOptions *options,
 static void
 end_before_login(SessionRow *row, const SessionCreateOptions *options)
 {
-	SessionBinding binding = {options->ip, options->user_agent};
+	SessionBinding binding = binding_of_login(options);
 
 	if (!session_policy_matches_binding(row, &session_settings, &binding))
 		session_evidence_mismatch(row, &binding);
+	(void) proves_key(row, &binding);
 	(void) end_if_alive(row, cstring_to_text("login"));
 }
 
@@ -1117,6 +1195,7 @@ log_in_held(SessionRow *row, const SessionCreateOptions *options,
 	set_account(row, options);
 	adopt_rules(row, &before);
 	row->data = session_content_stored(row, data);
+	unbind(row);
 	session_policy_reopen(row, &session_settings, &options->lifetimes, now);
 	if (row->refresh_expires_at == SESSION_NO_TIME)
 		row->refresh_key = NULL;

@@ -4,6 +4,10 @@
  *
  * A token that does not open a live session is data, not an error: the
  * functions that take a token return a status or false for it.
+ *
+ * The token alone is no use for a session that is bound to a key: the request
+ * has to prove the key too, for everything but the end of the session.  A
+ * request that does not is recorded as evidence.
  */
 #ifndef SESSION_LIFECYCLE_H
 #define SESSION_LIFECYCLE_H
@@ -32,6 +36,7 @@ typedef struct SessionCreateOptions
 	text	   *user_agent;
 	SessionLifetimes lifetimes;
 	int			max_sessions;	/* 0 = no limit, -1 = "session.max_sessions" */
+	SessionPossession proven;	/* the key of the session of a login's token */
 } SessionCreateOptions;
 
 /* What session_lifecycle_regenerate changes; NULL, 0 or -1 = no change. */
@@ -61,7 +66,8 @@ extern void session_lifecycle_create(const SessionCreateOptions *options,
  * login goes on with it: id, created_at and data stay, and the data of the
  * options is merged into the data.  Otherwise the login creates a session, and
  * ends the session of the token, if that is alive, with the reason "login".
- * Everything else about the resulting session is as the options say.
+ * Everything else about the resulting session is as the options say; it is
+ * bound to no key.
  *
  * Limits apply as in session_lifecycle_create; a session of the user that is
  * kept does not count twice.  The id of the options is not used.
@@ -81,9 +87,9 @@ extern void session_lifecycle_login(const SessionToken *token,
  *								row		binding	use		data
  *	check		session token	no		yes (5)	no		yes		status
  *	validate	session token	no (1)	yes (5)	yes (2)	yes		status
- *	use			session token	no		no		yes (2)	yes		is it active
- *	hold		session token	yes		no		no		yes		is it active
- *	reread		session token	yes (3)	no		yes (4)	yes		is it active
+ *	use			session token	no		key (6)	yes (2)	yes		is it active
+ *	hold		session token	yes		key (6)	no		yes		is it active
+ *	reread		session token	yes (3)	key (6)	yes (4)	yes		is it active
  *	peek		public id		no		no		no		no		is it active
  *	lives		public id		no		no		no		no		is it alive
  *
@@ -98,6 +104,7 @@ extern void session_lifecycle_login(const SessionToken *token,
  *	   is true.
  * (5) And asks "session.risk_function" about another address.  If that says
  *	   "step_up", the level in the row is lowered, but not stored.
+ * (6) Only whether the request proves the key that the session is bound to.
  */
 
 /*
@@ -130,8 +137,9 @@ extern SessionStatus session_lifecycle_validate(const SessionToken *token,
  * A credential that is made for a request whose level was lowered does not
  * have the level of the row.
  */
-extern bool session_lifecycle_reread(const SessionToken *token, bool leaves,
-									 SessionRow *row);
+extern bool session_lifecycle_reread(const SessionToken *token,
+									 const SessionPossession *proven,
+									 bool leaves, SessionRow *row);
 
 /*
  * Returns whether a session can still be used or refreshed.  Takes the public
@@ -144,10 +152,13 @@ extern bool session_lifecycle_lives(const pg_uuid_t *id);
 extern bool session_lifecycle_peek(const pg_uuid_t *id, SessionRow *row);
 
 /* Reads an active session by its token and records the use. */
-extern bool session_lifecycle_use(const SessionToken *token, SessionRow *row);
+extern bool session_lifecycle_use(const SessionToken *token,
+								  const SessionPossession *proven,
+								  SessionRow *row);
 
 /* Locks the row of an active session until the transaction ends. */
 extern bool session_lifecycle_hold(const SessionToken *token,
+								   const SessionPossession *proven,
 								   SessionRow *row);
 
 /*
@@ -155,7 +166,8 @@ extern bool session_lifecycle_hold(const SessionToken *token,
  */
 
 /* Writes the use of an active session into its row at once. */
-extern bool session_lifecycle_touch(const SessionToken *token);
+extern bool session_lifecycle_touch(const SessionToken *token,
+									const SessionPossession *proven);
 
 /*
  * Restarts the lifetime of an active session, by its session token.  Returns
@@ -192,7 +204,7 @@ extern void session_lifecycle_check_ip_stored(SessionBindIp how);
  * session_lifecycle_validate.  A level that the risk lowers is stored, because
  * the address of the change becomes that of the session; the change can raise
  * the level again.  A change that gives the session its user is a login, which
- * "session.risk_function" judges as one.
+ * "session.risk_function" judges as one.  The session is then bound to no key.
  */
 extern bool session_lifecycle_regenerate(const SessionToken *token,
 										 const SessionChange *change,

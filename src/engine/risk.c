@@ -95,7 +95,7 @@ ask(const SessionRow *row, const SessionBinding *binding)
 SessionRisk
 session_risk_of_login(SessionRow *row)
 {
-	SessionBinding binding = {row->ip, row->user_agent};
+	SessionBinding binding = {.ip = row->ip,.user_agent = row->user_agent};
 	SessionRisk risk;
 
 	if (!session_hook_is_set(&hook))

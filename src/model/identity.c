@@ -29,6 +29,7 @@ session_identity_of_row(SessionIdentity *identity, const SessionRow *row)
 	identity->auth_level = row->auth_level;
 	identity->amr = row->amr;
 	identity->lowered = row->lowered;
+	identity->bound = row->bound;
 	identity->authenticated_at = row->authenticated_at;
 	identity->expires_at = session_policy_deadline(row);
 	identity->proof = cstring_to_text(session_digest_of_row(row));

@@ -27,6 +27,7 @@ typedef struct SessionIdentity
 	text	   *amr;			/* words, see amr.h */
 	bool		lowered;		/* has at most level 1 and no amr, even if its
 								 * row has more; see engine/risk.c */
+	SessionBound bound;			/* the key that a request has to prove */
 	TimestampTz authenticated_at;	/* SESSION_NO_TIME = not known */
 	TimestampTz expires_at;		/* deadline of the session token or the
 								 * cookie; DT_NOEND = none */

@@ -424,6 +424,38 @@ session_policy_matches_binding(const SessionRow *row,
 		same_text(row->user_agent, binding->user_agent);
 }
 
+/* Returns whether a request may use a session that may be bound to a key. */
+bool
+session_policy_proves_key(const SessionBound *bound, const pg_uuid_t *id,
+						  const SessionPossession *proven)
+{
+	if (bound->by == SESSION_BOUND_NOT)
+		return true;
+	return bound->by == proven->bound.by &&
+		memcmp(id->data, proven->id.data, UUID_LEN) == 0 &&
+		memcmp(bound->thumbprint, proven->bound.thumbprint,
+			   sizeof(bound->thumbprint)) == 0;
+}
+
+/* Returns the time of a challenge that is made now. */
+TimestampTz
+session_policy_challenge_time(TimestampTz answered, TimestampTz now)
+{
+	return answered == SESSION_NO_TIME ? now : Max(now, answered + 1);
+}
+
+/* Returns whether a challenge may be answered now. */
+bool
+session_policy_challenge_good(TimestampTz made, TimestampTz answered,
+							  TimestampTz now)
+{
+	/* If the clock was set back, it counts from the last answer. */
+	TimestampTz latest = session_policy_challenge_time(answered, now);
+
+	return made <= latest && latest - made <= SESSION_CHALLENGE_USECS &&
+		(answered == SESSION_NO_TIME || made > answered);
+}
+
 /* Returns whether a session is of a user, and in exactly a tenant. */
 bool
 session_policy_is_of_user(const SessionRow *row, const text *user_id,

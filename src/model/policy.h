@@ -21,15 +21,24 @@ typedef enum SessionStatus
 	SESSION_EXPIRED,			/* past the hard deadline */
 	SESSION_IDLE,				/* not used for the idle timeout */
 	SESSION_BINDING,			/* the request does not match the binding */
+	SESSION_UNBOUND,			/* it does not prove the session's key */
 	SESSION_RISKY,				/* "session.risk_function" rejects it */
 	SESSION_ACTIVE
 } SessionStatus;
+
+/* The key that a request has proven to have, just now, and for a session. */
+typedef struct SessionPossession
+{
+	SessionBound bound;			/* by is SESSION_BOUND_NOT if it has not */
+	pg_uuid_t	id;				/* of the session */
+} SessionPossession;
 
 /* Where a request comes from, as far as the caller says; NULL = unknown. */
 typedef struct SessionBinding
 {
 	const inet *ip;
 	const text *user_agent;		/* cut to SESSION_USER_AGENT_BYTES */
+	SessionPossession proven;
 } SessionBinding;
 
 /* Longest user agent that is kept and compared, in bytes. */
@@ -156,6 +165,34 @@ extern bool session_policy_has_moved(const SessionRow *row,
 extern bool session_policy_matches_binding(const SessionRow *row,
 										   const SessionSettings *settings,
 										   const SessionBinding *binding);
+
+/*
+ * Returns whether a request may use a session: the session is not bound to a
+ * key, or the request has proven that key, in the way that the session is
+ * bound, and for this session.
+ */
+extern bool session_policy_proves_key(const SessionBound *bound,
+									  const pg_uuid_t *id,
+									  const SessionPossession *proven);
+
+/*
+ * Returns whether a challenge that was made at a time may be answered now: it
+ * is later than the last one that was answered (SESSION_NO_TIME = none), and
+ * at most SESSION_CHALLENGE_USECS old.
+ */
+extern bool session_policy_challenge_good(TimestampTz made,
+										  TimestampTz answered,
+										  TimestampTz now);
+
+/*
+ * Returns the time of a challenge that is made now, so that it is later than
+ * the last one that was answered, even if the clock was set back.
+ */
+extern TimestampTz session_policy_challenge_time(TimestampTz answered,
+												 TimestampTz now);
+
+/* How long a challenge can be answered, in microseconds. */
+#define SESSION_CHALLENGE_USECS (5 * USECS_PER_MINUTE)
 
 /*
  * Returns whether a session is of this user, and in exactly this tenant; NULL

@@ -42,6 +42,22 @@ typedef struct SessionRules
 	TimestampTz valid_after;	/* sessions created until then are over */
 } SessionRules;
 
+/* How a session is bound to a key of its client. */
+typedef enum SessionBoundBy
+{
+	SESSION_BOUND_NOT,
+	SESSION_BOUND_DBSC,			/* Device Bound Session Credentials */
+	SESSION_BOUND_DPOP			/* RFC 9449 */
+} SessionBoundBy;
+
+/* The key that a session is bound to, or that a request has proven. */
+typedef struct SessionBound
+{
+	int			by;				/* SessionBoundBy */
+	uint8		thumbprint[SESSION_SHA256_BYTES];	/* RFC 7638; zero without
+													 * a key */
+} SessionBound;
+
 typedef struct SessionRow
 {
 	ItemPointerData tid;		/* the version that was read */
@@ -73,6 +89,11 @@ typedef struct SessionRow
 	int32		refresh_generation;
 	TimestampTz refresh_expires_at; /* SESSION_NO_TIME = not refreshable */
 	TimestampTz rotated_at;
+
+	SessionBound bound;
+	struct varlena *bound_key;	/* jsonb: its public key, with DBSC */
+	TimestampTz bound_at;		/* of the last challenge that was answered,
+								 * with DBSC; SESSION_NO_TIME = none */
 
 	TimestampTz revoked_at;		/* SESSION_NO_TIME = not revoked */
 	text	   *revoked_reason;

@@ -12,6 +12,9 @@
  *	 sensitive path.  It does not count either while its session is bound to an
  *	 address or a user agent, or "session.risk_function" is set, because it
  *	 does not contain them.
+ * - A snapshot of a session that is bound to a key counts only if the request
+ *	 proves that key, in its bound cookie.  Otherwise the row decides, which
+ *	 leaves evidence of the request.
  */
 #include "postgres.h"
 
@@ -102,6 +105,18 @@ read_snapshot(const SessionRequest *request, const SessionToken *token,
 		session_identity_is_of_token(&snapshot->identity, token);
 }
 
+/* Returns whether the request may use the session of a snapshot. */
+static bool
+proves_key_of(const SessionRequest *request, const SessionSnapshot *snapshot)
+{
+	const SessionIdentity *identity = &snapshot->identity;
+	SessionPossession proven = {0};
+
+	if (identity->bound.by != SESSION_BOUND_NOT)
+		session_request_possession(request, &proven);
+	return session_policy_proves_key(&identity->bound, &identity->id, &proven);
+}
+
 /* Proves the identity by the snapshot beside the token, or else by the row. */
 static SessionProveVerdict
 prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
@@ -113,6 +128,7 @@ prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
 
 	if (!fresh || snapshot.must_check_row || is_sensitive() ||
 		session_snapshot_needs_row(&snapshot) ||
+		!proves_key_of(request, &snapshot) ||
 		!session_activity_again(&snapshot.identity.id, GetCurrentTimestamp()))
 		return prove_by_row(request, token, identity, !fresh);
 	*identity = snapshot.identity;

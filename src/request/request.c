@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "cookie/dbsc.h"
 #include "crypto/crypto.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
@@ -103,6 +104,27 @@ object_member(const SessionRequestObject *object, const char *name)
 	/* As in jsonb, the last of several members of a name counts. */
 	for (int i = object->count - 1; i >= 0; i--)
 		if (strcmp(object->members[i].name, name) == 0)
+			return cstring_to_text(object->members[i].string);
+	return NULL;
+}
+
+/*
+ * Returns the member whose name consists of two parts, as text.  Most requests
+ * have none, so its name is not put together to find that out.
+ */
+static text *
+object_member_of(const SessionRequestObject *object, const char *start,
+				 const char *end)
+{
+	size_t		len = strlen(start);
+
+	if (object->whole != NULL)
+		return object_member(object, psprintf("%s%s", start, end));
+	if (object->members == NULL)
+		return NULL;
+	for (int i = object->count - 1; i >= 0; i--)
+		if (strncmp(object->members[i].name, start, len) == 0 &&
+			strcmp(object->members[i].name + len, end) == 0)
 			return cstring_to_text(object->members[i].string);
 	return NULL;
 }
@@ -249,7 +271,26 @@ session_request_client_ip(const SessionRequest *request)
 								  VARSIZE_ANY_EXHDR(value), 1);
 }
 
-/* Returns the client's address and user agent. */
+/* Sets the key that the request's bound cookie proves. */
+void
+session_request_possession(const SessionRequest *request,
+						   SessionPossession *proven)
+{
+	text	   *value = object_member_of(&request->cookies,
+										 session_settings.cookie_name,
+										 SESSION_COOKIE_BOUND_SUFFIX);
+
+	if (value == NULL && !has_object(&request->cookies))
+		value = cookie_in_header(request,
+								 psprintf("%s%s", session_settings.cookie_name,
+										  SESSION_COOKIE_BOUND_SUFFIX));
+	memset(proven, 0, sizeof(*proven));
+	if (value != NULL)
+		session_dbsc_prove(proven, VARDATA_ANY(value),
+						   VARSIZE_ANY_EXHDR(value));
+}
+
+/* Returns the client's address and user agent, and the key it has proven. */
 SessionBinding
 session_request_binding(const SessionRequest *request)
 {
@@ -259,6 +300,7 @@ session_request_binding(const SessionRequest *request)
 		.user_agent = agent == NULL ? NULL : session_info_user_agent(agent)
 	};
 
+	session_request_possession(request, &binding.proven);
 	return binding;
 }
 

@@ -62,7 +62,11 @@ extern bool session_request_token(const SessionRequest *request,
 /* Returns the client's address; NULL when it is not known. */
 extern inet *session_request_client_ip(const SessionRequest *request);
 
-/* Returns the client's address and user agent. */
+/* Sets the key that the request's bound cookie proves. */
+extern void session_request_possession(const SessionRequest *request,
+									   SessionPossession *proven);
+
+/* Returns the client's address and user agent, and the key it has proven. */
 extern SessionBinding session_request_binding(const SessionRequest *request);
 
 /*

@@ -12,7 +12,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
-#define SESSION_WINDOW_KINDS 5
+#define SESSION_WINDOW_KINDS 6
 
 /*
  * What is counted.  Keys are compared as bytes: the struct has no padding, and

@@ -45,7 +45,7 @@ typedef struct SessionKey
 /* The purpose of the keys that seal what rows hold; see seal.c. */
 #define SESSION_KEYRING_SEAL "seal"
 
-/* The purpose of the keys of bound sessions. */
+/* The purpose of the keys that prove bound cookies; see cookie/dbsc.c. */
 #define SESSION_KEYRING_BOUND "bound"
 
 /*

@@ -7,7 +7,7 @@
 
 #include "table/checks.h"
 
-#define SESSION_STATEMENT_PARAMS 24
+#define SESSION_STATEMENT_PARAMS 32
 
 /*
  * A statement that changes or locks rows of one of our tables.  A module

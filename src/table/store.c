@@ -74,6 +74,10 @@ enum
 	COL_REFRESH_GENERATION,
 	COL_REFRESH_EXPIRES_AT,
 	COL_ROTATED_AT,
+	COL_BOUND_BY,
+	COL_BOUND_THUMBPRINT,
+	COL_BOUND_KEY,
+	COL_BOUND_AT,
 	COL_REVOKED_AT,
 	COL_REVOKED_REASON,
 	COL_PURGE_AT,
@@ -102,6 +106,10 @@ static const SessionColumn columns[N_COLUMNS] = {
 	[COL_REFRESH_GENERATION] = {"refresh_generation", INT4OID, false},
 	[COL_REFRESH_EXPIRES_AT] = {"refresh_expires_at", TIMESTAMPTZOID, false},
 	[COL_ROTATED_AT] = {"rotated_at", TIMESTAMPTZOID, false},
+	[COL_BOUND_BY] = {"bound_by", TEXTOID, false},
+	[COL_BOUND_THUMBPRINT] = {"bound_thumbprint", BYTEAOID, false},
+	[COL_BOUND_KEY] = {"bound_key", JSONBOID, false},
+	[COL_BOUND_AT] = {"bound_at", TIMESTAMPTZOID, false},
 	[COL_REVOKED_AT] = {"revoked_at", TIMESTAMPTZOID, false},
 	[COL_REVOKED_REASON] = {"revoked_reason", TEXTOID, false},
 	[COL_PURGE_AT] = {"purge_at", TIMESTAMPTZOID, true},
@@ -231,6 +239,36 @@ words_of(Datum value)
 	return words;
 }
 
+/* The values of bound_by. */
+static const char *const bound_names[] = {
+	[SESSION_BOUND_DBSC] = "dbsc",
+	[SESSION_BOUND_DPOP] = "dpop"
+};
+
+/*
+ * Fills the key that a session is bound to from its columns bound_by and
+ * bound_thumbprint.
+ */
+static void
+load_bound(SessionBound *bound, Datum by, const bytea *thumbprint)
+{
+	text	   *name = DatumGetTextPP(by);
+
+	bound->by = SESSION_BOUND_DBSC;
+	while (bound->by < (int) lengthof(bound_names) &&
+		   (strlen(bound_names[bound->by]) != VARSIZE_ANY_EXHDR(name) ||
+			memcmp(bound_names[bound->by], VARDATA_ANY(name),
+				   VARSIZE_ANY_EXHDR(name)) != 0))
+		bound->by++;
+	if (bound->by == lengthof(bound_names) || thumbprint == NULL ||
+		VARSIZE_ANY_EXHDR(thumbprint) != sizeof(bound->thumbprint))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a session is bound to a key in an unknown way")));
+	memcpy(bound->thumbprint, VARDATA_ANY(thumbprint),
+		   sizeof(bound->thumbprint));
+}
+
 /*
  * Fills the row from the slot's tuple, which is copied into the current memory
  * context, and sets the rules that apply to it now.  The data is left out
@@ -284,6 +322,13 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 		DatumGetInt32(v[COL_REFRESH_GENERATION]);
 	row->refresh_expires_at = TIME_OR_NONE(COL_REFRESH_EXPIRES_AT);
 	row->rotated_at = TIME_OR_NONE(COL_ROTATED_AT);
+	memset(&row->bound, 0, sizeof(row->bound));
+	if (!null[COL_BOUND_BY])
+		load_bound(&row->bound, v[COL_BOUND_BY],
+				   BYTEA_OR_NULL(COL_BOUND_THUMBPRINT));
+	row->bound_key = null[COL_BOUND_KEY] ? NULL :
+		PG_DETOAST_DATUM_PACKED(v[COL_BOUND_KEY]);
+	row->bound_at = TIME_OR_NONE(COL_BOUND_AT);
 	row->revoked_at = TIME_OR_NONE(COL_REVOKED_AT);
 	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
 	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
@@ -694,7 +739,8 @@ session_store_check_triggers(void)
 static const int snapshot_columns[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
 	COL_AUTH_LEVEL, COL_AMR, COL_CREATED_AT, COL_AUTHENTICATED_AT,
-	COL_IDLE_TIMEOUT, COL_REFRESH_EXPIRES_AT, COL_REVOKED_AT
+	COL_IDLE_TIMEOUT, COL_REFRESH_EXPIRES_AT, COL_BOUND_BY,
+	COL_BOUND_THUMBPRINT, COL_REVOKED_AT
 };
 
 static bool
@@ -856,7 +902,8 @@ static const int account_params[] = {
 	COL_AUTHENTICATED_AT, COL_REFRESHED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
 	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT,
 	COL_TENANT_ID, COL_AMR, COL_IP, COL_USER_AGENT, COL_IDLE_TIMEOUT,
-	COL_MAX_EXPIRES_AT, COL_REFRESH_EXPIRES_AT, COL_CREATED_AT, COL_DATA
+	COL_MAX_EXPIRES_AT, COL_REFRESH_EXPIRES_AT, COL_CREATED_AT, COL_BOUND_BY,
+	COL_BOUND_THUMBPRINT, COL_BOUND_KEY, COL_BOUND_AT, COL_DATA
 };
 
 StaticAssertDecl(lengthof(account_params) <= SESSION_STATEMENT_PARAMS,
@@ -868,7 +915,8 @@ StaticAssertDecl(lengthof(account_params) <= SESSION_STATEMENT_PARAMS,
 	" refresh_key = $11, refresh_generation = $12, rotated_at = $13," \
 	" tenant_id = $14, amr = $15, ip = $16, user_agent = $17," \
 	" idle_timeout = $18, max_expires_at = $19, refresh_expires_at = $20," \
-	" created_at = $21"
+	" created_at = $21, bound_by = $22, bound_thumbprint = $23," \
+	" bound_key = $24, bound_at = $25"
 
 static RowStatement account_statement = {
 	.nparams = lengthof(account_params) - 1,
@@ -881,7 +929,20 @@ static RowStatement account_and_data_statement = {
 	.nparams = lengthof(account_params),
 	.params = account_params,
 	.statement.table = &sessions,
-	.statement.sql = UPDATE_ACCOUNT ", data = $22"
+	.statement.sql = UPDATE_ACCOUNT ", data = $26"
+	" WHERE id OPERATOR(pg_catalog.=) $1"
+};
+
+static const int bound_params[] = {
+	COL_ID, COL_BOUND_BY, COL_BOUND_THUMBPRINT, COL_BOUND_KEY, COL_BOUND_AT
+};
+
+static RowStatement bound_statement = {
+	.nparams = lengthof(bound_params),
+	.params = bound_params,
+	.statement.table = &sessions,
+	.statement.sql = "UPDATE ONLY session.sessions SET bound_by = $2,"
+	" bound_thumbprint = $3, bound_key = $4, bound_at = $5"
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
@@ -978,6 +1039,18 @@ column_value(const SessionRow *row, int column, bool *null)
 			return time_value(row->refresh_expires_at, null);
 		case COL_ROTATED_AT:
 			return time_value(row->rotated_at, null);
+		case COL_BOUND_BY:
+			*null = row->bound.by == SESSION_BOUND_NOT;
+			return *null ? (Datum) 0 :
+				CStringGetTextDatum(bound_names[row->bound.by]);
+		case COL_BOUND_THUMBPRINT:
+			*null = row->bound.by == SESSION_BOUND_NOT;
+			return PointerGetDatum(cstring_to_text_with_len((const char *) row->bound.thumbprint,
+															sizeof(row->bound.thumbprint)));
+		case COL_BOUND_KEY:
+			return pointer_value(row->bound_key, null);
+		case COL_BOUND_AT:
+			return time_value(row->bound_at, null);
 		case COL_REVOKED_AT:
 			return time_value(row->revoked_at, null);
 		case COL_REVOKED_REASON:
@@ -1073,6 +1146,27 @@ session_store_save_state(const SessionRow *row)
 		write_noted(&state_statement, row);
 	else
 		write_row(&state_statement, row);
+}
+
+/* Writes the key that a locked row is bound to from now on. */
+void
+session_store_save_bound(const SessionRow *row)
+{
+	write_noted(&bound_statement, row);
+}
+
+/* Writes bound_at of a locked row. */
+void
+session_store_save_answered(const SessionRow *row)
+{
+	write_row(&bound_statement, row);
+}
+
+/* Returns the name of a way to bind a session. */
+const char *
+session_store_bound_name(int by)
+{
+	return bound_names[by];
 }
 
 /* Writes revoked_at, revoked_reason and purge_at of a locked row. */

@@ -163,6 +163,18 @@ extern void session_store_save_state(const SessionRow *row);
 extern void session_store_save_account(const SessionRow *row, bool with_data);
 
 /*
+ * Writes the key that a locked row, which was bound to none, is bound to from
+ * now on.  Errors with 55000 if the trigger did not note that.
+ */
+extern void session_store_save_bound(const SessionRow *row);
+
+/* Writes bound_at of a locked row that is bound. */
+extern void session_store_save_answered(const SessionRow *row);
+
+/* Returns the name of a way to bind a session, as bound_by has it. */
+extern const char *session_store_bound_name(int by);
+
+/*
  * Writes revoked_at, revoked_reason and purge_at of a locked row.  Errors with
  * 55000 if the trigger did not note that.
  */

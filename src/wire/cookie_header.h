@@ -126,6 +126,9 @@ typedef struct SessionCookieFound
 /* The end of the name of the cookie that holds a session's snapshot. */
 #define SESSION_COOKIE_CACHE_SUFFIX "-cache"
 
+/* The end of the name of the cookie that says that a key was proven. */
+#define SESSION_COOKIE_BOUND_SUFFIX "-bound"
+
 /*
  * Finds the cookie of exactly the name, and its chunks.  Of several cookies of
  * a name the first counts: browsers send the one with the longer path first,

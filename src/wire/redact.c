@@ -194,7 +194,7 @@ show_id(Secret *secret, const char *p, int width)
 	char	   *out = secret->shown;
 
 	*out++ = (char) (char_at(p, width) | 0x20);
-	*out++ = 't';
+	*out++ = (char) (char_at(p + width, width) | 0x20);
 	*out++ = '_';
 	memset(chars, 'A', sizeof(chars));
 	for (int i = 0; i < ID_CHARS; i++)
@@ -211,16 +211,25 @@ show_id(Secret *secret, const char *p, int width)
 	secret->shown_chars = out - secret->shown;
 }
 
+/* Returns whether st_, rt_ or sb_ is at p. */
+static bool
+is_prefix(const char *p, int width)
+{
+	int			first = char_at(p, width) | 0x20;
+	int			second = first != 's' && first != 'r' ? 0 :
+	char_at(p + width, width) | 0x20;
+
+	return (second == 't' || (first == 's' && second == 'b')) &&
+		char_at(p + 2 * width, width) == '_';
+}
+
 /* Finds a token whose prefix is at p. */
 static bool
 match_token(Secret *secret, const char *text, const char *p, int width)
 {
-	int			kind = char_at(p, width) | 0x20;
 	Run			run;
 
-	if ((kind != 's' && kind != 'r') ||
-		(char_at(p + width, width) | 0x20) != 't' ||
-		char_at(p + 2 * width, width) != '_')
+	if (!is_prefix(p, width))
 		return false;
 	run = measure_spelling(p + PREFIX_CHARS * width, width);
 	if (!is_secret(text, p, width, &run))

@@ -2,11 +2,11 @@
  * redact.h
  *	  Removes tokens and cookies from texts.
  *
- * A token of either kind is replaced by st_ or rt_ and its public id as a
- * uuid.  A token is a prefix that is followed by at least 64 characters of
- * base64url, in any surroundings; the same in the hexadecimal of a bytea;
- * and the part of a token that a cut leaves, as described in redact.c.  All
- * characters of base64url that follow are removed as well.
+ * A token of either kind, or a bound cookie, is replaced by st_, rt_ or sb_
+ * and its public id as a uuid.  It is a prefix that is followed by at least 64
+ * characters of base64url, in any surroundings; the same in the hexadecimal of
+ * a bytea; and the part of it that a cut leaves, as described in redact.c.
+ * All characters of base64url that follow are removed as well.
  *
  * A compact, jwt or jwe cookie, snapshot or JWT is replaced by (redacted).  A
  * sealed one cannot be told from other text.

@@ -146,14 +146,16 @@ my @forbidden = (
 	'DROP SCHEMA session CASCADE',
 	'DROP EXTENSION session',
 	'ALTER EXTENSION session UPDATE',
-	'DROP FUNCTION session_is_valid(text)',
-	'CREATE OR REPLACE FUNCTION public.session_is_valid(token text) RETURNS '
+	'DROP FUNCTION session_is_valid(text, text)',
+	'CREATE OR REPLACE FUNCTION public.session_is_valid(token text, '
+	  . 'bound_cookie text DEFAULT NULL) RETURNS '
 	  . q{boolean LANGUAGE sql AS 'SELECT true'},
 	'SET session.lifetime = 1',
 	'SET session.encrypt_data = off',
 	q{SET session.claims_function = 'public.f'},
 	q{SET session.risk_function = ''},
 	'SET session.cookie_cache_ttl = 60',
+	'SET session.bound_cookie_ttl = 86400',
 	q{SET session.strategy = 'stateless'},
 	q{SET session.sensitive_paths = ''},
 	q{SET session.token_header = 'accept'},

@@ -1164,9 +1164,68 @@ test_bound(void)
 		   "a session is bound to its user agent by its rules");
 }
 
+static void
+test_key(void)
+{
+	SessionBound unbound = {0};
+	SessionBound bound = {SESSION_BOUND_DBSC, {1}};
+	SessionBound other = {SESSION_BOUND_DBSC, {2}};
+	SessionBound dpop = {SESSION_BOUND_DPOP, {1}};
+	pg_uuid_t	id = {{7}};
+	pg_uuid_t	another = {{8}};
+	SessionPossession nothing = {.id = id};
+	SessionPossession proven = {bound, id};
+	SessionPossession elsewhere = {bound, another};
+	SessionPossession wrong = {other, id};
+	SessionPossession otherwise = {dpop, id};
+
+	tap_ok(session_policy_proves_key(&unbound, &id, &nothing) &&
+		   session_policy_proves_key(&unbound, &id, &proven),
+		   "a session that is bound to no key needs no proof");
+	tap_ok(session_policy_proves_key(&bound, &id, &proven),
+		   "the proof of its key opens a bound session");
+	tap_ok(!session_policy_proves_key(&bound, &id, &nothing),
+		   "a bound session is not opened without a proof");
+	tap_ok(!session_policy_proves_key(&bound, &id, &wrong),
+		   "a bound session is not opened by another key");
+	tap_ok(!session_policy_proves_key(&bound, &id, &elsewhere),
+		   "a bound session is not opened by a proof for another session");
+	tap_ok(!session_policy_proves_key(&bound, &id, &otherwise) &&
+		   !session_policy_proves_key(&dpop, &id, &proven),
+		   "a bound session is not opened by another kind of proof");
+}
+
+static void
+test_challenge(void)
+{
+	TimestampTz now = ZERO;
+
+	tap_ok(session_policy_challenge_good(now, NONE, now) &&
+		   session_policy_challenge_good(now - 5 * MINUTE, NONE, now),
+		   "a challenge can be answered for five minutes");
+	tap_ok(!session_policy_challenge_good(now - 5 * MINUTE - 1, NONE, now),
+		   "a challenge cannot be answered later");
+	tap_ok(!session_policy_challenge_good(now + 1, NONE, now),
+		   "a challenge cannot be from the future");
+	tap_ok(session_policy_challenge_good(now - S, now - 2 * S, now),
+		   "a challenge can be answered after an earlier one");
+	tap_ok(!session_policy_challenge_good(now - S, now - S, now) &&
+		   !session_policy_challenge_good(now - 2 * S, now - S, now),
+		   "a challenge cannot be answered again, or after a later one");
+	tap_ok(session_policy_challenge_time(NONE, now) == now &&
+		   session_policy_challenge_time(now - S, now) == now,
+		   "a challenge is of the present");
+	tap_ok(session_policy_challenge_time(now + HOUR, now) == now + HOUR + 1 &&
+		   session_policy_challenge_good(now + HOUR + 1, now + HOUR, now) &&
+		   !session_policy_challenge_good(now + HOUR + 2, now + HOUR, now),
+		   "after the clock was set back, one challenge at a time is good");
+}
+
 int
 main(void)
 {
+	test_key();
+	test_challenge();
 	test_status();
 	test_open();
 	test_extend();

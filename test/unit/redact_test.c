@@ -60,6 +60,11 @@ test_whole(void)
 		   "a session token is replaced by its id");
 	tap_ok(becomes("rt_" PAYLOAD, "rt_" UUID),
 		   "a refresh token is replaced by its id");
+	tap_ok(becomes("sb_" PAYLOAD PAYLOAD "-_", "sb_" UUID) &&
+		   becomes("a-bound=sb_" PAYLOAD PAYLOAD "; b=2", "a-bound=sb_" UUID "; b=2"),
+		   "a bound cookie is replaced by the id of its session");
+	tap_ok(stays("rb_" PAYLOAD) && stays("tb_" PAYLOAD) && stays("ss_" PAYLOAD),
+		   "no other prefix is that of a token");
 	tap_ok(becomes("ST_" PAYLOAD, "st_" UUID) && becomes("Rt_" PAYLOAD, "rt_" UUID),
 		   "the prefix of a token may be in any case");
 	tap_ok(becomes("SELECT f('st_" PAYLOAD "', \"rt_" PAYLOAD "\")",
