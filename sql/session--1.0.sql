@@ -1217,7 +1217,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_jwt(
 COMMENT ON FUNCTION @extschema@.session_jwt(
     pg_catalog.text, pg_catalog.interval, pg_catalog.jsonb, pg_catalog.text,
     pg_catalog.text) IS
-'Returns a JWT (HS256) for the live session of a token; NULL unless the session is live.  It is signed with the newest key of the purpose jwt and expires no later than the session.
+'Returns a JWT for the live session of a token; NULL unless the session is live.  It is signed with the newest active key of the purpose jwt and expires no later than the session.
 Errors: 22023 for claims that the function sets itself and for invalid arguments; 54000 for a payload that is too large; 55000 if there is no key; errors of session.claims_function.';
 
 /*

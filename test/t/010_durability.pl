@@ -277,6 +277,10 @@ for my $call (
 		q{SELECT session_key_import(convert_to(repeat('k', 32), 'UTF8'))}
 	],
 	[
+		'session_key_import_jwk',
+		q{SELECT session_key_import_jwk('{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}', 'jwk')}
+	],
+	[
 		'session_revoke_all',
 		q{SELECT session_revoke_all(tenant_id => 'none')}
 	],

@@ -207,6 +207,11 @@ my @cookie_changes =
   ('session_cookie_revoke(:token)', q{session_cookie_revoke(:token, 'legacy')});
 my @secret_calls = (q{session_key_import(decode(:token, 'hex'))});
 
+# A private key is refused.
+my @jwk_calls = (
+	q{session_key_import_jwk(jsonb_build_object('kty', 'OKP', 'crv', 'Ed25519', 'x', 'x', 'd', :token::text), 'p')},
+	q{session_key_import_jwk(jsonb_build_object('keys', jsonb_build_array(jsonb_build_object('kty', 'oct', 'k', :token::text))), 'p')});
+
 # The function that takes a foreign token for a new session.
 my $adopt = 'session_create(token => :token)';
 
@@ -215,8 +220,8 @@ my @cookie_calls = (@cookie_looks, @cookie_changes);
 
 # Arguments that are not secret. A new argument fails the test below: decide
 # whether it is secret, and add it here or to the calls.
-my @harmless = qw(active_column amr audience auth_level authenticated_at bind_ip bind_user_agent claims created_at data
-  domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip
+my @harmless = qw(active_column algorithm amr audience auth_level authenticated_at bind_ip bind_user_agent claims created_at data
+  domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip issuer
   key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned patch path
   payload purpose reason refresh_expires_at refreshable refreshed_at relation revoked_at role
   same_site secure sensitive sliding tablespace tenant_id ttl user_agent user_id users);
@@ -239,13 +244,14 @@ for my $row (
 	push @{ $expected{$argument} }, $function;
 }
 my %tried;
-for my $call (@calls, @cookie_calls, @secret_calls, $adopt)
+for my $call (@calls, @cookie_calls, @secret_calls, @jwk_calls, $adopt)
 {
 	my ($function, $before) = $call =~ /^(\w+)\((.*):token/;
 	my $argument =
 		$function =~ /_cookie_(?:read|clear)$/ ? 'cookie_header'
 	  : $function eq 'session_cookie_header' ? 'value'
 	  : $function eq 'session_key_import' ? 'secret'
+	  : $function eq 'session_key_import_jwk' ? 'jwk'
 	  : $function =~ /_cookie_(?:decode|revoke)$/ ? 'cookie'
 	  : $call =~ /_cookie_validate\(:token/ ? 'cookie'
 	  : 'token';
@@ -439,6 +445,16 @@ for my $call (@secret_calls)
 {
 	literal(statements($call), unpack('H*', $written[ $n++ ]));
 	bound(statements($call), unpack('H*', $written[ $n++ ]));
+}
+for my $call (@jwk_calls)
+{
+	my $private = encode_base64(sha256("private $call"), '') =~ tr{+/=}{-_}dr;
+
+	push @written, sha256("private $call");
+	like((literal(statements($call), $private))[1],
+		qr/ERROR:  22023: jwk must not have a private key/, 'a private key is refused');
+	like(bound(statements($call), $private),
+		qr/ERROR:  22023: jwk must not have a private key/, 'a private key in a parameter is refused');
 }
 my $master = slurp_file($node->data_dir . '/session_master.key');
 chomp $master;

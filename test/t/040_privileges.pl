@@ -12,7 +12,7 @@ use Test::More;
 # the test.
 my @public = qw(session_amr session_auth_level session_authenticate
   session_authenticated_at session_claim session_claims session_cookie_clear
-  session_cookie_header session_cookie_read session_id session_ip session_mine
+  session_cookie_header session_cookie_read session_id session_ip session_jwks session_mine
   session_pre_request session_require session_revoke_mine
   session_revoke_others session_role session_tenant_id session_user_id);
 my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
@@ -25,7 +25,7 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
 my @admin = qw(session_bind_users session_cleanup session_directory_current
   session_directory_data session_directory_ends session_directory_ready
   session_directory_seen session_directory_status session_erase session_export
-  session_get session_grant session_key_import
+  session_get session_grant session_key_import session_key_import_jwk
   session_key_retire session_key_rotate session_levels session_list session_policy_drop
   session_policy_set session_revoke_all session_revoke_id session_revoke_ids
   session_revoke_tenant session_revoke_user session_storage session_unbind_users);

@@ -246,12 +246,27 @@ my ($cookie, $snapshot, $refresh) = split /\|/, $primary->safe_psql(
 	'postgres', qq{
 	SELECT FROM session_key_rotate();
 	SELECT FROM session_key_rotate('jwt');
+	SELECT FROM session_key_rotate('api', 'ES256');
+	SELECT FROM session_key_import_jwk(session_jwks('api'), 'app', 'api', 'shop');
 	SELECT session_cookie_encode('{"cart": 1}'), session_cookie_issue('$token'),
 		   (session_create('bob', refreshable => true)).refresh_token
 });
 my $file = $primary->data_dir . '/session_master.key';
 my $copy = $standby->data_dir . '/session_master.key';
 ok(-e $file && !-e $copy, 'the standby has no master key');
+
+# What needs no secret needs no master key: publishing public keys, and
+# verifying what an issuer signed.
+my $issued = $primary->safe_psql('postgres',
+	q{SELECT session_cookie_encode('{"sub": "ada", "iss": "api", "aud": "shop"}', 'jwt', purpose => 'api')});
+$primary->wait_for_catchup($standby, 'replay');
+is( $standby->safe_psql('postgres', q{SELECT session_jwks('api')}),
+	$primary->safe_psql('postgres', q{SELECT session_jwks('api')}),
+	'the standby publishes the public keys without a master key');
+like($primary->safe_psql('postgres', q{SELECT session_jwks('api')}),
+	qr/"alg": "ES256"/, 'there are public keys');
+is($standby->safe_psql('postgres', "SELECT session_cookie_decode('$issued', 'app') ->> 'sub'"),
+	'ada', 'the standby accepts the token of an issuer without a master key');
 
 # Returns the messages of a query on the standby.
 sub told_by_standby
@@ -273,6 +288,7 @@ my %reads = (
 	"(SELECT user_id || source FROM session_cookie_validate('$snapshot', true, '$token'))" =>
 	  'alicedatabase',
 	"length(session_jwt('$token')) > 100" => 't',
+	"session_cookie_decode('$issued', 'api') ->> 'sub'" => 'ada',
 	"(SELECT user_id FROM session_cookie_validate(session_cookie_issue('$token'), token => '$token'))"
 	  => 'alice',
 	q{session_cookie_decode(session_cookie_encode('{"cart": 2}')) -> 'cart'} =>

@@ -62,24 +62,31 @@ $node->safe_psql(
 my $policies = 'SELECT * FROM session.policies ORDER BY tenant_id, role NULLS FIRST';
 my $rules = $node->safe_psql('shop', $policies);
 
-# Keys: a retired one, one in use, and one imported from another system.
-my $ring = q{SELECT kid, purpose, imported, created_at, activated_at,
-	retired_at, signs FROM session.key_ring ORDER BY kid};
+# Keys: a retired one, one in use, one imported from another system, public
+# ones that sign now and later, and that of an issuer.
+my $ring = q{SELECT kid, purpose, algorithm, token_kid, issuer, audience, imported,
+	created_at, activated_at, retired_at, signs FROM session.key_ring ORDER BY kid};
 my $secret = 'of another system, thirty-two b.';
 my $cookie = $node->safe_psql(
 	'shop', qq{
 	SELECT FROM web.session_key_retire(web.session_key_rotate());
 	SELECT FROM web.session_key_rotate();
 	SELECT FROM web.session_key_import('$secret', 'theirs', 'legacy');
+	SELECT FROM web.session_key_rotate('api', 'ES256');
+	SELECT FROM web.session_key_rotate('api', 'EdDSA');
+	SELECT FROM web.session_key_import_jwk(web.session_jwks('api'), 'app', 'https://id.example.com', 'shop');
 	SELECT web.session_cookie_encode('{"cart": 1}')});
 my $foreign = $node->safe_psql('shop',
 	q{SELECT web.session_cookie_encode('{"cart": 2}', 'jwt', NULL, 'legacy')});
+my $issued = $node->safe_psql('shop',
+	q{SELECT web.session_cookie_encode('{"cart": 4, "iss": "https://id.example.com", "aud": "shop"}', 'jwt', '1 day', 'api')});
+my $jwks = $node->safe_psql('shop', q{SELECT web.session_jwks('api')});
 my $revoked = $node->safe_psql(
 	'shop', q{SELECT web.session_cookie_encode('{"cart": 3}') AS c \gset
 	SELECT FROM web.session_cookie_revoke(:'c');
 	SELECT :'c'});
 my $keys = $node->safe_psql('shop', $ring);
-is(scalar(split /\n/, $keys), 3, 'the key ring has three keys');
+is(scalar(split /\n/, $keys), 7, 'the key ring has seven keys');
 
 # Runs SQL as a role. Returns its output and the SQLSTATE of each error.
 sub as
@@ -139,9 +146,13 @@ sub check
 	is( $node->safe_psql(
 			$database,
 			"SELECT web.session_cookie_decode('$cookie') -> 'cart', "
-			  . "web.session_cookie_decode('$foreign', 'legacy') -> 'cart'"),
-		'1|2',
+			  . "web.session_cookie_decode('$foreign', 'legacy') -> 'cart', "
+			  . "web.session_cookie_decode('$issued', 'api') -> 'cart', "
+			  . "web.session_cookie_decode('$issued', 'app') -> 'cart'"),
+		'1|2|4|4',
 		'cookies of the dumped database are accepted');
+	is($node->safe_psql($database, q{SELECT web.session_jwks('api')}),
+		$jwks, 'the public keys are published as before');
 	is( $node->safe_psql(
 			$database, "SELECT web.session_cookie_decode('$revoked') IS NULL"),
 		't',

@@ -60,6 +60,12 @@ $node->safe_psql(
 					PERFORM FROM session_list('alice');
 				WHEN 'purposes' THEN
 					PERFORM session_cookie_decode('YQ.' || repeat('A', 43), 'p' || i);
+				WHEN 'pairs' THEN
+					-- A change of any key makes the backend open all of them again.
+					UPDATE session.keys SET token_kid = 'k' || i WHERE purpose = 'many';
+					PERFORM session_cookie_decode(session_cookie_encode('{"a": 1}', 'jwt', purpose => purpose), purpose)
+					FROM unnest('{RS256,ES256,EdDSA}'::text[]) AS purpose;
+					PERFORM session_cookie_decode('a.b.c', 'many');
 			END CASE;
 			IF i % 100 = 0 THEN
 				COMMIT;
@@ -95,6 +101,12 @@ does_not_grow('live', 10_000, 'creating, regenerating and revoking');
 does_not_grow('list', 20_000, 'listing');
 $node->safe_psql('postgres', q{SELECT count(session_key_retire(session_key_rotate('p1'))) FROM generate_series(1, 100)});
 does_not_grow('purposes', 5_000, 'decoding for purposes without a key');
+$node->safe_psql(
+	'postgres', q{
+	SELECT count(session_key_rotate(algorithm, algorithm)) FROM unnest('{RS256,ES256,EdDSA}'::text[]) AS algorithm;
+	SELECT session_key_import_jwk(session_jwks(purpose), 'many', purpose) FROM unnest('{RS256,ES256,EdDSA}'::text[]) AS purpose;
+});
+does_not_grow('pairs', 3_000, 'opening pairs of keys and keys of issuers');
 
 # Memory does not grow with the number of calls in one transaction either. This
 # covers every function of the level app and every public function. The
@@ -134,6 +146,7 @@ my %calls = (
 	session_cookie_header => [ "session_cookie_header('value' || N)", 'set' ],
 	session_cookie_clear => [ "session_cookie_clear('name' || N)", 'set' ],
 	session_cookie_read => [ "session_cookie_read('a=b; c=' || N, 'c')" ],
+	session_jwks => [ q{jsonb_array_length(session_jwks(CASE N % 2 WHEN 0 THEN 'api' END) -> 'keys')} ],
 	session_ip => [ "session_ip('192.0.2.1, for=192.0.2.2;by=' || N)" ],
 	session_validate => [ "session_validate($token)", 'set' ],
 	session_status => [ "session_status($token) || session_status('junk') || session_status(overlay($token PLACING 'aaaaaaa' FROM 40))" ],
