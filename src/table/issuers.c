@@ -9,12 +9,16 @@
  *	 tokens.
  * - A key has a generated name, because issuers choose their kids: two of them
  *	 may have the same.
- * - Imports wait for one another, so that two of them do not add the same key.
+ * - Imports for the same purpose and issuer wait for one another, so that two
+ *	 of them do not add the same key.
  */
 #include "postgres.h"
 
 #include "access/table.h"
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -228,18 +232,37 @@ key_in_use(TupleTableSlot *slot, const SessionIssuer *issuer)
 	return key;
 }
 
+/* The class of an advisory lock, which no SQL function can lock. */
+#define ISSUER_LOCK_CLASS 8
+
 /*
- * Returns the keys of an issuer that are in use, and lets no other import
- * begin until the end of the transaction.
+ * Lets no other import for a purpose and an issuer begin until the end of the
+ * transaction.
  */
+static void
+lock_issuer(const SessionIssuer *issuer)
+{
+	char	   *name = psprintf("%s\n%s", issuer->purpose,
+								issuer->issuer == NULL ? "" : issuer->issuer);
+	uint32		hash = hash_bytes((const unsigned char *) name,
+								  (int) strlen(name));
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, session_keystore_table.relid, hash,
+						 ISSUER_LOCK_CLASS);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+}
+
+/* Locks an issuer, and returns its keys that are in use. */
 static List *
 lock_keys(const SessionIssuer *issuer)
 {
 	Relation	rel = session_table_open(&session_keystore_table,
-										 ShareUpdateExclusiveLock);
+										 AccessShareLock);
 	SessionTableScan scan;
 	List	   *keys = NIL;
 
+	lock_issuer(issuer);
 	session_table_begin(&scan, rel,
 						session_keystore_table.indexes[SESSION_KEYSTORE_BY_ACTIVATION],
 						NULL);
@@ -251,7 +274,7 @@ lock_keys(const SessionIssuer *issuer)
 			keys = lappend(keys, key);
 	}
 	session_table_end(&scan);
-	table_close(rel, NoLock);
+	table_close(rel, AccessShareLock);
 	return keys;
 }
 
