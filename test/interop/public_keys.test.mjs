@@ -1,13 +1,17 @@
 // Keys of algorithms for signatures, tested against jose: it verifies what
 // session signs, and session accepts what jose signs as an issuer would.
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
+import { createHmac, webcrypto } from "node:crypto";
 import { test } from "node:test";
+import { Auth } from "@auth/core";
 import {
 	SignJWT, UnsecuredJWT, base64url, calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader,
 	exportJWK, generateKeyPair, importJWK, jwtVerify,
 } from "jose";
 import { PAYLOAD, assertNothingElse, ownDatabase, secondsNow } from "./support.mjs";
+
+// Auth.js expects this global, which Node 18 does not set.
+globalThis.crypto ??= webcrypto;
 
 const db = ownDatabase("public_keys");
 const ALGORITHMS = ["ES256", "EdDSA", "RS256"];
@@ -273,3 +277,35 @@ test("a private key or a secret is refused, and is not shown", async () => {
 		}
 	assert.deepEqual(await db.rows("SELECT FROM session.keys WHERE purpose = 'refused'"), []);
 });
+
+for (const algorithm of ALGORITHMS)
+	test(`an application with Auth.js, whose cookies are JWTs with ${algorithm}, shares its sessions with session`, async () => {
+		const name = `authjs-${algorithm}`;
+		await rotate(name, algorithm);
+		const set = createLocalJWKSet(await jwks(name));
+		const session = (cookie) => Auth(new Request("http://localhost/auth/session", { headers: { cookie } }), {
+			basePath: "/auth", trustHost: true, secret: "x".repeat(32), providers: [],
+			cookies: { sessionToken: { name, options: { httpOnly: true, path: "/", sameSite: "lax" } } },
+			logger: { error() { }, warn() { }, debug() { } },
+			jwt: {
+				decode: async ({ token }) => (await jwtVerify(token, set, { algorithms: [algorithm] })).payload,
+				encode: ({ token: { iat, exp, jti, ...claims } }) => db.encode(claims, "jwt", name),
+			},
+		});
+		const jwt = await db.encode({ sub: "42", name: "Ada", email: "ada@example.com" }, "jwt", name);
+		const response = await session(`${name}=${jwt}`);
+		assert.deepEqual((await response.json()).user, { name: "Ada", email: "ada@example.com" });
+
+		// Auth.js renews the cookie, which session signs.
+		const renewed = response.headers.getSetCookie().map((line) => line.split(";")[0].split("=")).find(([n]) => n === name)[1];
+		assert.equal((await db.decode(renewed, name)).sub, "42");
+		for (const bad of [jwt.slice(0, -4), await db.encode({ sub: "42", name: "Eve" }, "jwt", await other())])
+			assert.equal(await (await session(`${name}=${bad}`)).json(), null);
+	});
+
+// Makes a purpose with another key.
+async function other() {
+	const purpose = newPurpose();
+	await rotate(purpose, "ES256");
+	return purpose;
+}
