@@ -77,8 +77,16 @@ is( $node->safe_psql(
 	'an ordinary session needs no master key');
 is($node->safe_psql('postgres', q{SELECT session_cookie_decode('x.y') IS NULL}),
 	't', 'a malformed cookie needs no master key');
+is( $node->safe_psql(
+		'postgres', q{
+	SELECT count(*) FROM session_key_import_jwk('{"kty": "EC", "crv": "P-256",
+		"x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}', 'issuer');
+	SELECT session_cookie_decode('eyJhbGciOiJFUzI1NiJ9.e30.' || repeat('A', 86), 'issuer') IS NULL, session_jwks('issuer')}),
+	qq{1\nt|{"keys": []}},
+	'public keys of an issuer need no master key');
 is(state(), 'unused', 'session.stats says that the master key is unused');
 ok(!-e $file && !-e $mark, 'neither the master key nor the mark was made');
+$node->safe_psql('postgres', 'DELETE FROM session.keys');
 
 # Several backends at once: one makes the master key, and all seal with it. The
 # lock stops them where they are about to check whether anything is sealed yet.
@@ -406,7 +414,7 @@ ok(-e $file, 'a new master key is made when no database has keys');
 # Keys that were inserted and not made, for instance from a dump, count as
 # well.
 $node->safe_psql('postgres',
-	q{INSERT INTO session.keys VALUES ('k', 'session', sha512('x'), false, now(), now())});
+	q{INSERT INTO session.keys (kid, purpose, algorithm, secret, imported, created_at, activated_at) VALUES ('k', 'session', 'HS256', sha512('x'), false, now(), now())});
 unlink $file, $mark;
 like(told_in_two($use), qr/^\Q$named\E does not exist\nHINT:  Keys of database "(postgres|three)" are/,
 	'no master key is made while another database has keys that were inserted');
