@@ -625,7 +625,7 @@ COMMENT ON COLUMN session.stats.database IS
 COMMENT ON COLUMN session.stats.preloaded IS
 'Whether the library is preloaded.  If not, there is no shared memory and no worker, the columns that depend on them are NULL, and the view has only the row of the current database.';
 COMMENT ON COLUMN session.stats.master_key IS
-'State of the master key.  ok; missing: the file does not exist or the command fails; wrong: it cannot be used or is not the one that sealed the keys; unused: nothing is sealed yet.  Reading this column reads the file or runs session.master_key_command.  NULL for databases other than the current one.';
+'State of the master key.  ok; new: the keys are sealed with the new key, which has not replaced the current one yet; missing: the file does not exist or the command fails; wrong: it cannot be used or is not the one that sealed the keys; unused: nothing is sealed yet.  Reading this column reads the file or runs session.master_key_command.  NULL for databases other than the current one.';
 COMMENT ON COLUMN session.stats.workers IS
 'Whether background workers do the upkeep.  ok; no slot: the launcher found no free slot for a worker at its last attempt; no launcher: there was no free slot for the launcher itself.  If it is not ok, increase max_worker_processes; until then, only session_cleanup() does upkeep.  The same for all databases.';
 COMMENT ON COLUMN session.stats.live IS
@@ -1472,6 +1472,15 @@ AS 'MODULE_PATHNAME', 'session_jwks';
 COMMENT ON FUNCTION @extschema@.session_jwks(pg_catalog.text) IS
 'Returns the JWK Set (RFC 7517) with which other services verify the JWTs of a purpose: {"keys": [...]} with the public halves of the keys in use of ES256, EdDSA and RS256, also of those that sign only later.  Works in READ ONLY transactions, on standbys and without the master key.  Level: public.
 Errors: none.';
+
+CREATE FUNCTION @extschema@.session_master_key_rotate()
+RETURNS pg_catalog.int8
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_master_key_rotate';
+REVOKE ALL ON FUNCTION @extschema@.session_master_key_rotate() FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_master_key_rotate() IS
+'Seals all keys of this database with the new master key, the file with ".new" after the name of the current one, and returns how many there are; 0 if that was done before.  Locks session.keys for writers.  A notice says what to do next.
+Errors: 55000 if one of the two master keys is missing or wrong, or if they are the same.';
 
 /*
  * Sessions by id, user and tenant, and upkeep.  Level: admin.

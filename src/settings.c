@@ -237,7 +237,8 @@ define_keys(void)
 	define_string("session.master_key_command", &s->master_key_command,
 				  "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 				  "Sets a shell command that prints the master key.",
-				  "If set, the file is not used.");
+				  "If set, the file is not used.  \"%k\" is replaced by "
+				  "\"current\" or \"new\", \"%%\" by \"%\".");
 	define_bool("session.encrypt_data", &s->encrypt_data,
 				"Seals the data of sessions.",
 				"Data that was written while the setting had the "

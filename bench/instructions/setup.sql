@@ -41,6 +41,14 @@ FROM generate_series(1, 1000) AS n,
 
 ALTER TABLE perf.calls ADD PRIMARY KEY (n);
 
+ALTER TABLE perf.calls ADD sealed text;
+
+SET session.encrypt_data = on;
+
+UPDATE perf.calls SET sealed = (session_create('user-' || n, '{"theme": "dark", "cart": [1]}')).token;
+
+SET session.encrypt_data = off;
+
 VACUUM (FREEZE, ANALYZE);
 
 CHECKPOINT;

@@ -4,6 +4,7 @@
  *
  *	  session_key_rotate	session_key_import	session_key_retire
  *	  session_key_import_jwk	session_jwks
+ *	  session_master_key_rotate
  *	  session_keys_changed (a trigger, not for calling)
  *
  * Rules: secrets are accepted as arguments but never returned.
@@ -25,6 +26,7 @@
 #include "table/issuers.h"
 #include "table/keyring.h"
 #include "table/keystore.h"
+#include "table/reseal.h"
 #include "table/seal.h"
 #include "wire/codec.h"
 
@@ -33,6 +35,7 @@ PG_FUNCTION_INFO_V1(session_key_import);
 PG_FUNCTION_INFO_V1(session_key_import_jwk);
 PG_FUNCTION_INFO_V1(session_key_retire);
 PG_FUNCTION_INFO_V1(session_jwks);
+PG_FUNCTION_INFO_V1(session_master_key_rotate);
 PG_FUNCTION_INFO_V1(session_keys_changed);
 
 /* Writes an event about a key, without its secret. */
@@ -231,6 +234,21 @@ session_jwks(PG_FUNCTION_ARGS)
 			SESSION_PURPOSE_BYTES ? "" :
 			text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PG_RETURN_JSONB_P(session_keystore_jwks(purpose));
+}
+
+/* Seals the secrets of the keys again with the new master key. */
+Datum
+session_master_key_rotate(PG_FUNCTION_ARGS)
+{
+	int64		count;
+
+	PreventCommandIfReadOnly("session_master_key_rotate()");
+	count = session_reseal_all();
+	if (count >= 0)
+		session_event_administration("master_key_rotated", NULL, NULL,
+									 session_json_with_int(session_json_empty(),
+														   "keys", count));
+	PG_RETURN_INT64(Max(count, 0));
 }
 
 /* Returns how the table of keys was changed. */

@@ -26,7 +26,7 @@
 #include "engine/upkeep.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
-#include "table/keyring.h"
+#include "table/keyseal.h"
 #include "table/store.h"
 #include "table/table.h"
 
@@ -107,12 +107,13 @@ put_master_key(Line *line)
 	static const char *const states[] = {
 		[SESSION_MASTER_UNUSED] = "unused",
 		[SESSION_MASTER_OK] = "ok",
+		[SESSION_MASTER_REPLACED] = "new",
 		[SESSION_MASTER_MISSING] = "missing",
 		[SESSION_MASTER_WRONG] = "wrong"
 	};
 
 	put_column(line, STATS_MASTER_KEY,
-			   CStringGetTextDatum(states[session_keyring_master()]));
+			   CStringGetTextDatum(states[session_keyseal_master()]));
 }
 
 /* Sets whether the launcher can start workers. */

@@ -110,6 +110,7 @@ static const Entry functions[] = {
 	{"session_key_rotate", ADMIN},
 	{"session_levels", ADMIN | MONITOR},
 	{"session_list", ADMIN},
+	{"session_master_key_rotate", ADMIN},
 	{"session_policy_drop", ADMIN},
 	{"session_policy_set", ADMIN},
 	{"session_revoke_all", ADMIN},

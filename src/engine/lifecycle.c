@@ -743,16 +743,12 @@ session_lifecycle_extend(const SessionToken *token,
 	return true;
 }
 
-/*
- * Returns whether the session is refreshable and alive, and the refresh token
- * was made with its key.
- */
+/* Returns whether the session is refreshable and alive. */
 static bool
-made_live(const SessionRefreshToken *token, const SessionRow *row)
+is_row_refreshable(const SessionRow *row)
 {
 	return row->refresh_expires_at != SESSION_NO_TIME &&
-		session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE &&
-		session_secret_made(row, token);
+		session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }
 
 /*
@@ -769,7 +765,7 @@ find_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 	if (session_store_read(&id, row))
 	{
 		session_activity_overlay(row);
-		if (made_live(token, row))
+		if (is_row_refreshable(row) && session_secret_made(row, token))
 			return true;
 		/* The key of an ended session was not tried, so this is no guess. */
 		if (session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE)
@@ -780,15 +776,24 @@ find_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 	return false;
 }
 
-/* Finds the session of a refresh token, locks its row and checks it again. */
+/*
+ * Finds the session of a refresh token, locks its row and checks it again.  If
+ * the row still has the same key, sealed the same, the token was made with it.
+ */
 static bool
 hold_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 {
+	const bytea *key;
+
 	/* Look before locking, as in hold_from. */
-	if (!find_refresh(token, ip, row) || !session_store_lock(&row->id, row))
+	if (!find_refresh(token, ip, row))
+		return false;
+	key = row->refresh_key;
+	if (!session_store_lock(&row->id, row))
 		return false;
 	session_activity_overlay(row);
-	return made_live(token, row);
+	return is_row_refreshable(row) &&
+		(session_secret_has_key(row, key) || session_secret_made(row, token));
 }
 
 /* Ends a session whose refresh token was reused; its row is locked. */

@@ -99,15 +99,25 @@ seal_refresh_key(SessionRow *row, const uint8 key[SESSION_SECRET_BYTES])
 					   SESSION_SECRET_BYTES, USE, &row->id);
 }
 
-/* Gives the row a new key. */
+/*
+ * Derives the tokens of the row's generation from its key, which is wiped, and
+ * sets the row's hash.
+ */
 static void
-make_refresh_key(SessionRow *row)
+derive_tokens(SessionRow *row, uint8 key[SESSION_SECRET_BYTES],
+			  SessionCredentials *given)
 {
-	uint8		key[SESSION_SECRET_BYTES];
+	bool		derived;
 
-	session_random_bytes(key, sizeof(key));
-	seal_refresh_key(row, key);
-	session_crypto_wipe(key, sizeof(key));
+	given->refreshable = true;
+	given->foreign_len = 0;
+	derived = session_token_derive(&given->token, &given->refresh,
+								   row->id.data,
+								   (uint32) row->refresh_generation, key);
+	session_crypto_wipe(key, SESSION_SECRET_BYTES);
+	if (!derived)
+		session_digest_fail();
+	session_digest_hash(row->token_hash, &given->token);
 }
 
 /*
@@ -118,20 +128,26 @@ void
 session_secret_derive(SessionRow *row, SessionCredentials *given)
 {
 	uint8		key[SESSION_SECRET_BYTES];
-	bool		derived;
 
 	open_refresh_key(key, row);
 	if (!session_seal_is_newest(VARDATA_ANY(row->refresh_key)))
 		seal_refresh_key(row, key);
-	given->refreshable = true;
-	given->foreign_len = 0;
-	derived = session_token_derive(&given->token, &given->refresh,
-								   row->id.data,
-								   (uint32) row->refresh_generation, key);
-	session_crypto_wipe(key, sizeof(key));
-	if (!derived)
-		session_digest_fail();
-	session_digest_hash(row->token_hash, &given->token);
+	derive_tokens(row, key, given);
+}
+
+/* Gives a refreshable row a new key and the tokens of the next generation. */
+static void
+issue_refreshable(SessionRow *row, SessionCredentials *given)
+{
+	uint8		key[SESSION_SECRET_BYTES];
+
+	session_random_bytes(key, sizeof(key));
+	seal_refresh_key(row, key);
+	/* Tokens of the old key are invalid, so generations may repeat. */
+	row->refresh_generation = row->refresh_generation < PG_INT32_MAX ?
+		row->refresh_generation + 1 : 1;
+	row->rotated_at = SESSION_NO_TIME;
+	derive_tokens(row, key, given);
 }
 
 /* Gives the row new tokens. */
@@ -140,12 +156,7 @@ session_secret_issue(SessionRow *row, SessionCredentials *given)
 {
 	if (row->refresh_expires_at != SESSION_NO_TIME)
 	{
-		make_refresh_key(row);
-		/* Tokens of the old key are invalid, so generations may repeat. */
-		row->refresh_generation = row->refresh_generation < PG_INT32_MAX ?
-			row->refresh_generation + 1 : 1;
-		row->rotated_at = SESSION_NO_TIME;
-		session_secret_derive(row, given);
+		issue_refreshable(row, given);
 		return;
 	}
 	given->refreshable = false;
@@ -153,6 +164,16 @@ session_secret_issue(SessionRow *row, SessionCredentials *given)
 	memcpy(given->token.id, row->id.data, sizeof(given->token.id));
 	session_random_bytes(given->token.secret, sizeof(given->token.secret));
 	session_digest_hash(row->token_hash, &given->token);
+}
+
+/* Returns whether the row has a sealed key. */
+bool
+session_secret_has_key(const SessionRow *row, const bytea *sealed)
+{
+	size_t		len = VARSIZE_ANY_EXHDR(sealed);
+
+	return VARSIZE_ANY_EXHDR(row->refresh_key) == len &&
+		memcmp(VARDATA_ANY(row->refresh_key), VARDATA_ANY(sealed), len) == 0;
 }
 
 /* Returns whether a refresh token was made with the row's key. */

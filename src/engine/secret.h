@@ -60,4 +60,11 @@ extern void session_secret_derive(SessionRow *row, SessionCredentials *given);
 extern bool session_secret_made(const SessionRow *row,
 								const SessionRefreshToken *token);
 
+/*
+ * Returns whether a refreshable row has this key, as it was sealed when the
+ * row was read before.
+ */
+extern bool session_secret_has_key(const SessionRow *row,
+								   const bytea *sealed);
+
 #endif							/* SESSION_SECRET_H */

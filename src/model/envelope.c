@@ -44,14 +44,13 @@ session_envelope_open(uint8 *out, const void *in, size_t len,
 /* Derives a sealing key from a secret, for one use. */
 void
 session_envelope_derive(uint8 key[SESSION_GCM_KEY_BYTES], const char *use,
-						const void *salt, size_t salt_len,
 						const uint8 *secret, size_t secret_len)
 {
 	char		info[INFO_BYTES];
 	size_t		len = snprintf(info, sizeof(info), "session seal %s", use);
 
 	if (!session_crypto_hkdf_sha256(key, SESSION_GCM_KEY_BYTES, info, len,
-									salt, salt_len, secret, secret_len))
+									NULL, 0, secret, secret_len))
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("could not derive a key")));

@@ -29,13 +29,11 @@ extern pg_nodiscard bool session_envelope_open(uint8 *out, const void *in,
 											   const uint8 key[SESSION_GCM_KEY_BYTES]);
 
 /*
- * Derives a sealing key from a secret by HKDF-SHA-256, for one use.  The salt
- * may be empty.  Raises an error when OpenSSL refuses.  The caller wipes the
- * key.
+ * Derives a sealing key from a secret by HKDF-SHA-256, for one use.  Raises an
+ * error when OpenSSL refuses.  The caller wipes the key.
  */
 extern void session_envelope_derive(uint8 key[SESSION_GCM_KEY_BYTES],
-									const char *use, const void *salt,
-									size_t salt_len, const uint8 *secret,
+									const char *use, const uint8 *secret,
 									size_t secret_len);
 
 #endif							/* SESSION_ENVELOPE_H */

@@ -4,9 +4,6 @@
  *	  when they are needed.
  *
  * Rules:
- * - session.keys holds secrets sealed with AES-256-GCM under a key derived
- *	 from the master key and bound to their kid and purpose.  It holds no
- *	 others, so a dump contains no others.
  * - A backend opens the keys of a purpose once and caches them in a memory
  *	 context of their own, with the keys that codecs derive from them.  The
  *	 context is wiped before it is freed.
@@ -14,7 +11,6 @@
  *	 keystore.c.
  * - Pairs of keys for signatures are not in memory of PostgreSQL.  They are
  *	 freed when the context is.
- * - The master key is wiped as soon as keys are derived from it.
  */
 #include "postgres.h"
 
@@ -35,23 +31,13 @@
 #include "settings.h"
 #include "shared/database.h"
 #include "table/keyring.h"
+#include "table/keyseal.h"
 #include "table/keystore.h"
-#include "table/master.h"
 #include "table/table.h"
 #include "wire/base64url.h"
 #include "wire/jwk.h"
 
 #define KID_RANDOM_BYTES 12
-
-/* The witness is retired from the start, so it is a key of no purpose. */
-static SessionStatement insert_witness_statement = {
-	.table = &session_keystore_table,
-	.sql = "INSERT INTO session.keys (kid, purpose, algorithm, secret,"
-	" imported, created_at, activated_at, retired_at)"
-	" VALUES ($1, $1, 'HS256', $2, false, $3, $3, $3)"
-	" ON CONFLICT (kid) DO NOTHING",
-	.types = {TEXTOID, BYTEAOID, TIMESTAMPTZOID}
-};
 
 /* The cached keys of one purpose. */
 typedef struct Ring
@@ -72,200 +58,15 @@ static Ring *rings = NULL;
 
 /* Set by the invalidation callback, which must not free memory itself. */
 static bool rings_stale = false;
-static bool sealers_stale = false;
 
-/* A cached sealing key, derived for one use; wiped when stale. */
-typedef struct Sealer
-{
-	char		use[16];
-	uint8		key[SESSION_GCM_KEY_BYTES];
-	struct Sealer *next;
-} Sealer;
-
-static Sealer *sealers = NULL;
-
-/*
- * Sealing
- */
-
-/*
- * Seals a value with a key.  A sealed value is the nonce, then the ciphertext,
- * then the tag.
- */
-static void
-seal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
-		  const void *context, size_t context_len)
-{
-	uint8	   *body = out + SESSION_GCM_NONCE_BYTES;
-
-	if (!session_crypto_random(out, SESSION_GCM_NONCE_BYTES) ||
-		!session_crypto_aes256gcm_seal(body, body + len, in, len,
-									   context, context_len, out, key))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not seal a secret")));
-}
-
-/* Opens a sealed value with a key.  Returns false if it does not open. */
-static bool
-unseal_with(const uint8 *key, uint8 *out, const void *in, size_t len,
-			const void *context, size_t context_len)
-{
-	const uint8 *nonce = in;
-	const uint8 *body = nonce + SESSION_GCM_NONCE_BYTES;
-	size_t		plain_len = len - SESSION_SEAL_BYTES;
-
-	return len >= SESSION_SEAL_BYTES &&
-		session_crypto_aes256gcm_open(out, body, plain_len, body + plain_len,
-									  context, context_len, nonce, key);
-}
-
-/*
- * The kid of the witness, a row that was sealed with the master key when that
- * was first used, even if there are no keys.  Opening it shows whether a
- * master key is the right one.  No key can have this kid, because it contains
- * a space.
- */
-#define WITNESS "session master"
-
-/* The class of an advisory lock, which no SQL function can lock. */
-#define WITNESS_LOCK_CLASS 6
-
-/* Reads the sealed witness.  Returns NULL if there is none. */
-static bytea *
-read_witness(void)
-{
-	Relation	rel = session_table_open(&session_keystore_table, AccessShareLock);
-	bytea	   *sealed = NULL;
-	SessionTableScan scan;
-
-	if (session_keystore_begin(&scan, rel, WITNESS))
-		sealed = DatumGetByteaPCopy(session_keystore_value(scan.slot, SESSION_KEYSTORE_SECRET));
-	session_table_end(&scan);
-	table_close(rel, AccessShareLock);
-	return sealed;
-}
-
-/* Derives the sealing key of a use from the master key. */
-static void
-derive_sealer(Sealer *sealer, const char *use, const uint8 *master)
-{
-	char		info[64];
-
-	strlcpy(sealer->use, use, sizeof(sealer->use));
-	snprintf(info, sizeof(info), "session seal %s", use);
-	if (!session_crypto_hkdf_sha256(sealer->key, sizeof(sealer->key),
-									info, strlen(info), NULL, 0,
-									master, SESSION_MASTER_BYTES))
-		ereport(ERROR,
-				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
-				 errmsg("could not derive a key")));
-}
-
-/*
- * Takes the lock on writing the witness.  Returns false, without waiting, if
- * another transaction holds it.
- */
-static bool
-claim_witness(void)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, session_keystore_table.relid, 0, WITNESS_LOCK_CLASS);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
-}
-
-/* Writes the witness, unless another transaction already has. */
-static void
-insert_witness(const Sealer *sealer)
-{
-	Datum		values[3];
-	uint8		nothing[SESSION_SECRET_KEY_BYTES] = {0};
-	bytea	   *sealed = palloc0(VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
-	uint64		written;
-
-	SET_VARSIZE(sealed, VARHDRSZ + sizeof(nothing) + SESSION_SEAL_BYTES);
-	seal_with(sealer->key, (uint8 *) VARDATA(sealed), nothing, sizeof(nothing),
-			  WITNESS, strlen(WITNESS));
-	values[0] = CStringGetTextDatum(WITNESS);
-	values[1] = PointerGetDatum(sealed);
-	values[2] = TimestampTzGetDatum(GetCurrentTimestamp());
-	written = session_table_execute(&insert_witness_statement, values, NULL);
-	if (read_witness() == NULL)
-		session_table_expect(&session_keystore_table, written, 1);
-}
-
-/* Returns whether the witness was sealed with this key. */
-static bool
-opens_witness(const Sealer *sealer, const bytea *witness)
-{
-	uint8		nothing[SESSION_SECRET_KEY_BYTES];
-
-	return VARSIZE_ANY_EXHDR(witness) == sizeof(nothing) + SESSION_SEAL_BYTES &&
-		unseal_with(sealer->key, nothing, VARDATA_ANY(witness),
-					VARSIZE_ANY_EXHDR(witness), WITNESS, strlen(WITNESS));
-}
-
-/*
- * Returns whether the master key is the one that sealed the witness.  Without
- * a witness it is, and the witness is written if that is possible now.
- */
-static bool
-check_witness(const uint8 *master, const bytea *witness)
-{
-	Sealer		sealer;
-	bool		same = true;
-
-	derive_sealer(&sealer, "witness", master);
-	if (witness != NULL)
-		same = opens_witness(&sealer, witness);
-	else if (!XactReadOnly && claim_witness())
-		insert_witness(&sealer);
-	else
-		sealers_stale = true;	/* the next use tries again */
-	session_crypto_wipe(&sealer, sizeof(sealer));
-	return same;
-}
-
-/* Returns whether the master key is the one that sealed what is stored. */
-SessionMasterState
-session_keyring_master(void)
-{
-	bytea	   *witness = read_witness();
-	uint8		master[SESSION_MASTER_BYTES];
-	Sealer		sealer;
-	SessionMasterState state;
-
-	if (witness == NULL)
-		return SESSION_MASTER_UNUSED;
-	state = session_master_try(master);
-	if (state == SESSION_MASTER_OK)
-	{
-		derive_sealer(&sealer, "witness", master);
-		if (!opens_witness(&sealer, witness))
-			state = SESSION_MASTER_WRONG;
-		session_crypto_wipe(&sealer, sizeof(sealer));
-	}
-	session_crypto_wipe(master, sizeof(master));
-	return state;
-}
-
-/* Tells other databases whether this one has something sealed. */
-void
-session_keyring_announce(void)
-{
-	session_database_set_sealed(read_witness() != NULL);
-	/* A command may be slow, and other databases would wait for it. */
-	if (session_database_is_first_key_check() && !session_master_is_command())
-		session_master_warn(session_keyring_master());
-}
-
-/* Marks the cached keys as stale when the table's definition changes. */
+/* Marks the cached keys as stale when the table has changed. */
 static void
 invalidate_keys(Datum arg, Oid relid)
 {
-	if (!OidIsValid(relid) || relid == session_keystore_table.relid || !OidIsValid(session_keystore_table.relid))
-		rings_stale = sealers_stale = true;
+	Oid			keys = session_keystore_table.relid;
+
+	if (!OidIsValid(relid) || relid == keys || !OidIsValid(keys))
+		rings_stale = true;
 }
 
 static void
@@ -276,88 +77,6 @@ watch_changes(void)
 	if (!watching)
 		CacheRegisterRelcacheCallback(invalidate_keys, (Datum) 0);
 	watching = true;
-}
-
-/* Wipes the cached sealing keys.  Callers of sealing_key keep no pointer. */
-static void
-drop_sealers(void)
-{
-	while (sealers != NULL)
-	{
-		Sealer	   *sealer = sealers;
-
-		sealers = sealer->next;
-		session_crypto_wipe(sealer, sizeof(*sealer));
-		pfree(sealer);
-	}
-	sealers_stale = false;
-}
-
-/* Returns the sealing key of a use, cached or derived from the master key. */
-static const uint8 *
-sealing_key(const char *use)
-{
-	uint8		master[SESSION_MASTER_BYTES];
-	bytea	   *witness;
-	Sealer		fresh;
-	Sealer	   *sealer;
-	bool		same;
-
-	watch_changes();
-	if (sealers_stale)
-		drop_sealers();
-	for (sealer = sealers; sealer != NULL; sealer = sealer->next)
-		if (strcmp(sealer->use, use) == 0)
-			return sealer->key;
-
-	witness = read_witness();
-	session_master_read(master, witness == NULL);
-	same = check_witness(master, witness);
-	if (same)
-		derive_sealer(&fresh, use, master);
-	session_crypto_wipe(master, sizeof(master));
-	if (!same)
-		session_master_mismatch();
-	session_master_mark();
-	session_database_set_sealed(true);
-
-	sealer = MemoryContextAlloc(TopMemoryContext, sizeof(Sealer));
-	*sealer = fresh;
-	session_crypto_wipe(&fresh, sizeof(fresh));
-	sealer->next = sealers;
-	sealers = sealer;
-	return sealer->key;
-}
-
-/* Seals a value for one use, bound to a context. */
-void
-session_keyring_seal(uint8 *out, const void *in, size_t len, const char *use,
-					 const void *context, size_t context_len)
-{
-	seal_with(sealing_key(use), out, in, len, context, context_len);
-}
-
-/* Opens a sealed value; errors if it does not open. */
-void
-session_keyring_open(uint8 *out, const void *in, size_t len, const char *use,
-					 const void *context, size_t context_len)
-{
-	if (!unseal_with(sealing_key(use), out, in, len, context, context_len))
-		session_master_mismatch();
-}
-
-/*
- * Returns the context that a key's secret is bound to: kid, purpose and
- * algorithm.  None of them can contain the line break between them.
- */
-static char *
-key_context(const char *kid, const char *purpose, const char *algorithm,
-			size_t *len)
-{
-	char	   *context = psprintf("%s\n%s\n%s", kid, purpose, algorithm);
-
-	*len = strlen(context);
-	return context;
 }
 
 /*
@@ -402,16 +121,10 @@ static uint8 *
 open_secret(TupleTableSlot *slot, const SessionKey *key,
 			const char *algorithm, size_t *len)
 {
-	bytea	   *sealed = DatumGetByteaPP(session_keystore_value(slot, SESSION_KEYSTORE_SECRET));
-	uint8	   *secret = palloc0(VARSIZE_ANY_EXHDR(sealed));
-	size_t		context_len;
-	char	   *context = key_context(key->kid, key->purpose, algorithm,
-									  &context_len);
+	SessionKeysealName name = {key->kid, key->purpose, algorithm};
+	Datum		sealed = session_keystore_value(slot, SESSION_KEYSTORE_SECRET);
 
-	session_keyring_open(secret, VARDATA_ANY(sealed), VARSIZE_ANY_EXHDR(sealed),
-						 "key", context, context_len);
-	*len = VARSIZE_ANY_EXHDR(sealed) - SESSION_SEAL_BYTES;
-	return secret;
+	return session_keyseal_open(&name, DatumGetByteaPP(sealed), len);
 }
 
 /* Makes the key in the slot from its sealed private half. */
@@ -664,18 +377,18 @@ session_keyring_is_reserved(const char *purpose)
  * Changing
  */
 
-/* Seals a secret and writes it as a new key; see session_keystore_insert. */
+/*
+ * Seals a secret and writes it as a new key; see session_keystore_insert.  The
+ * table is locked first, see session_keyseal_close.
+ */
 static void
 insert_key(SessionKeystoreRow *row, const uint8 *secret, size_t len, int lead)
 {
-	size_t		context_len;
-	char	   *context = key_context(row->kid, row->purpose, row->algorithm,
-									  &context_len);
+	SessionKeysealName name = {row->kid, row->purpose, row->algorithm};
 
-	row->sealed = palloc0(VARHDRSZ + len + SESSION_SEAL_BYTES);
-	SET_VARSIZE(row->sealed, VARHDRSZ + len + SESSION_SEAL_BYTES);
-	session_keyring_seal((uint8 *) VARDATA(row->sealed), secret, len, "key",
-						 context, context_len);
+	table_close(session_table_open(&session_keystore_table, RowExclusiveLock),
+				NoLock);
+	row->sealed = session_keyseal_close(&name, secret, len);
 	session_keystore_insert(row, lead);
 }
 

@@ -19,7 +19,6 @@
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 
-#include "table/master.h"
 #include "wire/codec.h"
 
 /* Bytes of a generated secret; imported ones have at least as many. */
@@ -90,37 +89,5 @@ extern char *session_keyring_new_kid(void);
  */
 extern char *session_keyring_import(const uint8 *secret, size_t len,
 									const char *kid, const char *purpose);
-
-/*
- * Returns whether the master key is the one that sealed what this database
- * has.  Creates no key and raises no error about it.
- */
-extern SessionMasterState session_keyring_master(void);
-
-/*
- * Tells the other databases, through shared memory, whether this database has
- * something sealed.  Warns if the master key file is missing or wrong, once
- * since the server started.  A worker calls it when it connects to a database.
- */
-extern void session_keyring_announce(void);
-
-/* How much longer a sealed value is. */
-#define SESSION_SEAL_BYTES 28
-
-/*
- * Seals a value under a key derived from the master key for one use ("key",
- * "refresh", "data"), and binds it to the bytes of a context.
- */
-extern void session_keyring_seal(uint8 *out, const void *in, size_t len,
-								 const char *use, const void *context,
-								 size_t context_len);
-
-/*
- * Opens a sealed value.  Errors with 55000 and a hint about the master key if
- * it does not open.
- */
-extern void session_keyring_open(uint8 *out, const void *in, size_t len,
-								 const char *use, const void *context,
-								 size_t context_len);
 
 #endif							/* SESSION_KEYRING_H */

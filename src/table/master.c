@@ -19,7 +19,12 @@
  *	   for the whole server, a marker file in the data directory.
  *	 Without preload, other databases have only the marker file, which
  *	 pg_upgrade does not copy.
- * - The output of a command is treated like the content of the file.
+ * - While the master key is replaced, there are two: the current key and the
+ *	 new one, which is the file with ".new" after its name.  No file is created
+ *	 while there is a new key.
+ * - The output of a command is treated like the content of the file.  "%k" in
+ *	 the command stands for the word "current" or "new", "%%" for a percent
+ *	 sign.  A command without "%k" prints the current key only.
  */
 #include "postgres.h"
 
@@ -30,6 +35,7 @@
 #include "access/xlog.h"
 #include "commands/dbcommands.h"
 #include "common/file_perm.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/fd.h"
@@ -73,6 +79,7 @@ typedef enum Fault
 	FAULT_READ,
 	FAULT_RUN,					/* the command could not be started */
 	FAULT_COMMAND,				/* the command failed */
+	FAULT_PLACEHOLDER,			/* the command cannot print the new key */
 	FAULT_FORM					/* the content is not a key */
 } Fault;
 
@@ -84,16 +91,28 @@ session_master_is_command(void)
 		session_settings.master_key_command[0] != '\0';
 }
 
+/* Returns the name of the file of a key. */
+const char *
+session_master_path(SessionMasterPlace place)
+{
+	const char *path = session_settings.master_key_file;
+
+	return place == SESSION_MASTER_CURRENT ? path : psprintf("%s.new", path);
+}
+
 /* Errors about the key file, or about the command if that is set. */
 static pg_noinline void
-refuse_master_key(const char *problem, const char *remedy)
+refuse_master_key(SessionMasterPlace place, const char *problem,
+				  const char *remedy)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 session_master_is_command() ?
-			 errmsg("output of \"session.master_key_command\" %s", problem) :
+			 errmsg("output of \"session.master_key_command\" %s%s",
+					place == SESSION_MASTER_NEW ? "for the new key " : "",
+					problem) :
 			 errmsg("master key file \"%s\" %s",
-					session_settings.master_key_file, problem),
+					session_master_path(place), problem),
 			 errhint("%s", remedy)));
 }
 
@@ -101,26 +120,43 @@ refuse_master_key(const char *problem, const char *remedy)
 void
 session_master_mismatch(void)
 {
-	refuse_master_key("is not the master key that sealed the keys of this database",
+	refuse_master_key(SESSION_MASTER_CURRENT,
+					  "is not the master key that sealed the keys of this database",
 					  "Put back the master key file of the server that the data came from; "
-					  "a standby needs that of its primary.");
+					  "a standby needs that of its primary.  If "
+					  "session_master_key_rotate was called, that is the file with \".new\" "
+					  "after its name.");
+	pg_unreachable();
+}
+
+/* Errors because the new key is the current one. */
+void
+session_master_refuse_same(void)
+{
+	refuse_master_key(SESSION_MASTER_NEW, "is the same as the current master key",
+					  "Generate another one with \"openssl rand -hex 32\".");
 	pg_unreachable();
 }
 
 /* Raises the error of a fault. */
 static void
-report_fault(Fault fault)
+report_fault(Fault fault, SessionMasterPlace place)
 {
-	const char *path = session_settings.master_key_file;
+	int			problem = errno;
+	const char *path = session_master_path(place);
 
+	errno = problem;
 	switch (fault)
 	{
 		case FAULT_NONE:
 			break;
 		case FAULT_ABSENT:
-			refuse_master_key("does not exist",
+			refuse_master_key(place, "does not exist",
+							  place == SESSION_MASTER_CURRENT ?
 							  "Copy it from the server that the data came from; a "
-							  "standby needs that of its primary.");
+							  "standby needs that of its primary." :
+							  "Create it with \"openssl rand -hex 32\" and \"chmod 600\", "
+							  "and copy it to the standbys.");
 			break;
 		case FAULT_OPEN:
 			ereport(ERROR,
@@ -136,7 +172,7 @@ report_fault(Fault fault)
 							path)));
 			break;
 		case FAULT_EXPOSED:
-			refuse_master_key("must belong to the server's user and must not be "
+			refuse_master_key(place, "must belong to the server's user and must not be "
 							  "accessible to others",
 							  "Run chown and \"chmod 600\" on it.");
 			break;
@@ -151,11 +187,19 @@ report_fault(Fault fault)
 					 errmsg("could not run \"session.master_key_command\": %m")));
 			break;
 		case FAULT_COMMAND:
-			refuse_master_key("is not available because the command failed",
+			refuse_master_key(place, "is not available because the command failed",
 							  "Run the command by hand as the server's user.");
 			break;
+		case FAULT_PLACEHOLDER:
+			refuse_master_key(place, "is not available because the command has no \"%k\"",
+							  "Let the command print the current or the new key.  "
+							  "\"%k\" in it is replaced by the word \"current\" or "
+							  "\"new\".");
+			break;
 		case FAULT_FORM:
-			refuse_master_key("does not contain 64 hexadecimal digits",
+			refuse_master_key(place, "does not contain 64 hexadecimal digits",
+							  place == SESSION_MASTER_NEW ?
+							  "Generate it with \"openssl rand -hex 32\"." :
 							  "Restore it from a backup.  \"openssl rand -hex 32\" "
 							  "creates a new key, but that opens nothing that was "
 							  "sealed with the old one.");
@@ -184,12 +228,44 @@ parse_master_key(uint8 key[SESSION_MASTER_BYTES], Content *content)
 	return good ? FAULT_NONE : FAULT_FORM;
 }
 
+/*
+ * Returns the command with its placeholders replaced.  NULL = it cannot print
+ * this key.
+ */
+static char *
+make_command(SessionMasterPlace place)
+{
+	StringInfoData command;
+	bool		chooses = false;
+
+	initStringInfo(&command);
+	for (const char *c = session_settings.master_key_command; *c != '\0'; c++)
+	{
+		if (c[0] == '%' && c[1] == 'k')
+		{
+			appendStringInfoString(&command, place == SESSION_MASTER_NEW ?
+								   "new" : "current");
+			chooses = true;
+			c++;
+			continue;
+		}
+		if (c[0] == '%' && c[1] == '%')
+			c++;
+		appendStringInfoChar(&command, *c);
+	}
+	return chooses || place == SESSION_MASTER_CURRENT ? command.data : NULL;
+}
+
 /* Reads the output of the command. */
 static Fault
-read_command(Content *content)
+read_command(Content *content, SessionMasterPlace place)
 {
-	FILE	   *pipe = OpenPipeStream(session_settings.master_key_command, "r");
+	char	   *command = make_command(place);
+	FILE	   *pipe;
 
+	if (command == NULL)
+		return FAULT_PLACEHOLDER;
+	pipe = OpenPipeStream(command, "r");
 	if (pipe == NULL)
 		return FAULT_RUN;
 	/* A buffer of the stream would contain the key after it is closed. */
@@ -235,9 +311,9 @@ read_open_file(int fd, Content *content)
 }
 
 static Fault
-read_file(Content *content)
+read_file(Content *content, SessionMasterPlace place)
 {
-	int			fd = OpenTransientFile(session_settings.master_key_file,
+	int			fd = OpenTransientFile(session_master_path(place),
 									   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | PG_BINARY);
 	Fault		fault;
 	int			problem;
@@ -252,11 +328,11 @@ read_file(Content *content)
 }
 
 static Fault
-read_key(uint8 key[SESSION_MASTER_BYTES])
+read_key(uint8 key[SESSION_MASTER_BYTES], SessionMasterPlace place)
 {
 	Content		content;
 	Fault		fault = session_master_is_command() ?
-	read_command(&content) : read_file(&content);
+	read_command(&content, place) : read_file(&content, place);
 
 	return fault == FAULT_NONE ? parse_master_key(key, &content) : fault;
 }
@@ -274,7 +350,7 @@ check_nothing_sealed(void)
 	char	   *name;
 
 	if (stat(MARK, &st) == 0)
-		refuse_master_key("does not exist",
+		refuse_master_key(SESSION_MASTER_CURRENT, "does not exist",
 						  "Keys on this server are sealed with it.  Copy it from a backup. "
 						  "If it is lost and no database needs it any more, remove \"" MARK
 						  "\" from the data directory.");
@@ -289,7 +365,7 @@ check_nothing_sealed(void)
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (!session_database_all_visited())
-		refuse_master_key("does not exist, and is not created before the workers have "
+		refuse_master_key(SESSION_MASTER_CURRENT, "does not exist, and is not created before the workers have "
 						  "checked every database",
 						  "Workers do that after the server has started; see "
 						  "\"workers\" in session.stats.  Or create the file with "
@@ -297,7 +373,7 @@ check_nothing_sealed(void)
 	elsewhere = session_database_find_other_sealed();
 	name = OidIsValid(elsewhere) ? get_database_name(elsewhere) : NULL;
 	if (name != NULL)
-		refuse_master_key("does not exist",
+		refuse_master_key(SESSION_MASTER_CURRENT, "does not exist",
 						  psprintf("Keys of database \"%s\" are sealed with it.  Copy it "
 								   "from the server that the data came from.", name));
 }
@@ -356,35 +432,57 @@ make_key_file(void)
 	fsync_fname(directory[0] == '\0' ? "." : directory, true);
 }
 
-/* Reads the master key, and creates the file if that is allowed. */
+/* Reads a master key. */
 void
-session_master_read(uint8 key[SESSION_MASTER_BYTES], bool may_make)
+session_master_read(uint8 key[SESSION_MASTER_BYTES], SessionMasterPlace place)
 {
-	Fault		fault = read_key(key);
+	report_fault(read_key(key, place), place);
+}
 
-	if (fault == FAULT_ABSENT && may_make && !RecoveryInProgress())
+/*
+ * Reads the master key for a database that has nothing sealed, and creates the
+ * file if that is allowed.
+ */
+void
+session_master_read_first(uint8 key[SESSION_MASTER_BYTES])
+{
+	Fault		fault = read_key(key, SESSION_MASTER_CURRENT);
+
+	if (fault == FAULT_ABSENT)
+	{
+		/* The new key is about to be moved to the place of the current one. */
+		Fault		new_fault = read_key(key, SESSION_MASTER_NEW);
+
+		if (new_fault != FAULT_ABSENT)
+		{
+			report_fault(new_fault, SESSION_MASTER_NEW);
+			return;
+		}
+	}
+	if (fault == FAULT_ABSENT && !RecoveryInProgress())
 	{
 		check_nothing_sealed();
 		make_key_file();
 		ereport(LOG,
 				(errmsg("created master key file \"%s\"",
 						session_settings.master_key_file)));
-		fault = read_key(key);
+		fault = read_key(key, SESSION_MASTER_CURRENT);
 	}
-	report_fault(fault);
+	report_fault(fault, SESSION_MASTER_CURRENT);
 }
 
-/* Reads the master key without creating a file or raising an error. */
+/* Reads a master key without raising an error. */
 SessionMasterState
-session_master_try(uint8 key[SESSION_MASTER_BYTES])
+session_master_try(uint8 key[SESSION_MASTER_BYTES], SessionMasterPlace place)
 {
-	switch (read_key(key))
+	switch (read_key(key, place))
 	{
 		case FAULT_NONE:
 			return SESSION_MASTER_OK;
 		case FAULT_ABSENT:
 		case FAULT_RUN:
 		case FAULT_COMMAND:
+		case FAULT_PLACEHOLDER:
 			return SESSION_MASTER_MISSING;
 		default:
 			return SESSION_MASTER_WRONG;

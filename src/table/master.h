@@ -7,35 +7,48 @@
 
 #define SESSION_MASTER_BYTES 32
 
+/* Where a master key is. */
+typedef enum SessionMasterPlace
+{
+	SESSION_MASTER_CURRENT,		/* the file, or what the command prints */
+	SESSION_MASTER_NEW			/* the key that is about to replace it */
+} SessionMasterPlace;
+
 /* The state of the master key, as a database sees it. */
 typedef enum SessionMasterState
 {
 	SESSION_MASTER_UNUSED,		/* nothing is sealed */
 	SESSION_MASTER_OK,
+	SESSION_MASTER_REPLACED,	/* the new key is in use, not the current */
 	SESSION_MASTER_MISSING,		/* there is no file, or the command fails */
 	SESSION_MASTER_WRONG		/* it is unusable, or another key */
 } SessionMasterState;
 
 /*
- * Reads the master key from "session.master_key_file", or from the output of
- * "session.master_key_command" if that is set.  Creates the file if all of
- * this is true:
- *
- *	 - it does not exist,
- *	 - may_make, which says that nothing in this database is sealed yet, is
- *	 set,
- *	 - nothing is known to be sealed in another database of the server.
- *
- * Errors name the file and the remedy.  The caller wipes the key after use.
+ * Reads a master key: the file that "session.master_key_file" names, the new
+ * one with ".new" after its name, or the output of
+ * "session.master_key_command" if that is set.  Errors name the file and the
+ * remedy.  The caller wipes the key after use.
  */
 extern void session_master_read(uint8 key[SESSION_MASTER_BYTES],
-								bool may_make);
+								SessionMasterPlace place);
 
 /*
- * Reads the master key without creating a file or raising an error about the
+ * Reads the master key for a database that has nothing sealed: the current
+ * one, or the new one if there is no other.  Creates the file if there is none
+ * and nothing is known to be sealed in another database of the server.
+ */
+extern void session_master_read_first(uint8 key[SESSION_MASTER_BYTES]);
+
+/*
+ * Reads a master key without creating a file or raising an error about the
  * key.  Returns SESSION_MASTER_OK, _MISSING or _WRONG.
  */
-extern SessionMasterState session_master_try(uint8 key[SESSION_MASTER_BYTES]);
+extern SessionMasterState session_master_try(uint8 key[SESSION_MASTER_BYTES],
+											 SessionMasterPlace place);
+
+/* Returns the name of the file of a key. */
+extern const char *session_master_path(SessionMasterPlace place);
 
 /*
  * Writes a marker file to the data directory, which says that something on
@@ -52,5 +65,8 @@ extern void session_master_warn(SessionMasterState state);
 
 /* Errors because a value was sealed with another master key. */
 _Noreturn extern void session_master_mismatch(void);
+
+/* Errors because the new key is the current one. */
+_Noreturn extern void session_master_refuse_same(void);
 
 #endif							/* SESSION_MASTER_H */

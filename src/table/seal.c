@@ -9,9 +9,12 @@
  *	 the transaction that needs it.  Two transactions that need it at once
  *	 generate one each, because neither waits for the other; both stay in use.
  * - Each session and use has its own AES key, derived from the secret of the
- *	 ring's key with the session's id as salt (HKDF-SHA-256).  So few values
- *	 are sealed with one AES key, and random nonces never repeat.  A value that
- *	 is copied to another session does not open.
+ *	 ring's key and the session's id.  So few values are sealed with one AES
+ *	 key, and random nonces never repeat.  A value that is copied to another
+ *	 session does not open.
+ * - The derivation is the second step of HKDF-SHA-256 alone: the secret is
+ *	 uniformly random (RFC 5869 section 3.3), and a validation of a session
+ *	 with sealed data derives a key.
  * - A sealed value is the 12 bytes that the kid encodes, then an envelope.
  * - A derived key is wiped after the call.  The secrets of the ring are cached
  *	 as those of other rings are; see keyring.c.
@@ -31,6 +34,9 @@
 #include "table/seal.h"
 #include "table/store.h"
 #include "wire/base64url.h"
+
+/* Room for the label of a use, an id, and the number of the block. */
+#define INFO_BYTES 64
 
 #define KID_CHARS SESSION_BASE64URL_CHARS(SESSION_SEAL_KID_BYTES)
 
@@ -57,6 +63,27 @@ write_kid(uint8 *out, const char *kid)
 		elog(ERROR, "key \"%s\" has a name that was not generated", kid);
 }
 
+/*
+ * Derives the AES key of a session and use: the first block of HKDF-Expand,
+ * RFC 5869 section 2.3.  No use is the end of another.
+ */
+static void
+derive_key(uint8 key[SESSION_GCM_KEY_BYTES], const SessionKey *secret,
+		   const char *use, const pg_uuid_t *id)
+{
+	char		info[INFO_BYTES];
+	size_t		len = snprintf(info, sizeof(info), "session seal %s", use);
+
+	memcpy(info + len, id->data, sizeof(id->data));
+	len += sizeof(id->data);
+	info[len++] = 1;
+	if (!session_crypto_hmac_sha256(key, info, len, secret->secret,
+									secret->secret_len))
+		ereport(ERROR,
+				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
+				 errmsg("could not derive a key")));
+}
+
 /* Seals a value of a session for one use. */
 void
 session_seal_close(uint8 *out, const void *in, size_t len, const char *use,
@@ -66,8 +93,7 @@ session_seal_close(uint8 *out, const void *in, size_t len, const char *use,
 	uint8		key[SESSION_GCM_KEY_BYTES];
 
 	write_kid(out, secret->kid);
-	session_envelope_derive(key, use, id->data, sizeof(id->data),
-							secret->secret, secret->secret_len);
+	derive_key(key, secret, use, id);
 	session_envelope_seal(out + SESSION_SEAL_KID_BYTES, in, len, NULL, 0, key);
 	session_crypto_wipe(key, sizeof(key));
 }
@@ -118,8 +144,8 @@ refuse_unknown(const char *kid, const pg_uuid_t *id)
  * retired secret is opened for this call alone.
  */
 static void
-derive_key(uint8 key[SESSION_GCM_KEY_BYTES], const uint8 *kid_bytes,
-		   const char *use, const pg_uuid_t *id)
+find_derived_key(uint8 key[SESSION_GCM_KEY_BYTES], const uint8 *kid_bytes,
+				 const char *use, const pg_uuid_t *id)
 {
 	char		kid[KID_CHARS + 1] = "";
 	const SessionKey *secret;
@@ -131,8 +157,7 @@ derive_key(uint8 key[SESSION_GCM_KEY_BYTES], const uint8 *kid_bytes,
 		secret = retired = session_keyring_open_one(kid, SESSION_KEYRING_SEAL);
 	if (secret == NULL)
 		refuse_unknown(kid, id);
-	session_envelope_derive(key, use, id->data, sizeof(id->data),
-							secret->secret, secret->secret_len);
+	derive_key(key, secret, use, id);
 	if (retired != NULL)
 		session_keyring_close_one(retired);
 }
@@ -148,7 +173,7 @@ session_seal_open(uint8 *out, const void *in, size_t len, const char *use,
 
 	if (len < SESSION_SEAL_OVERHEAD)
 		return false;
-	derive_key(key, bytes, use, id);
+	find_derived_key(key, bytes, use, id);
 	opened = session_envelope_open(out, bytes + SESSION_SEAL_KID_BYTES,
 								   len - SESSION_SEAL_KID_BYTES, NULL, 0, key);
 	session_crypto_wipe(key, sizeof(key));

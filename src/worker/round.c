@@ -44,7 +44,7 @@
 #include "engine/upkeep.h"
 #include "shared/database.h"
 #include "shared/uses.h"
-#include "table/keyring.h"
+#include "table/keyseal.h"
 #include "table/store.h"
 #include "worker/round.h"
 
@@ -472,7 +472,7 @@ announce_seals(void)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (has_extension())
-		session_keyring_announce();
+		session_keyseal_announce();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 }
