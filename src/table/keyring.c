@@ -199,7 +199,8 @@ fill_key(SessionKey *key, TupleTableSlot *slot)
 	}
 	key->signature = key->signs ? private_key(slot, key, algorithm) :
 		public_key(slot);
-	if (key->signature == NULL)
+	if (key->signature == NULL ||
+		session_signature_algorithm(key->signature) != algorithm)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("key \"%s\" is damaged", key->kid)));

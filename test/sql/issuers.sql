@@ -137,6 +137,19 @@ SELECT signer, pg_temp.sub(pg_temp.token(signer, jsonb_build_object('sub', 'ada'
 ROLLBACK;
 SELECT signer, pg_temp.sub(pg_temp.token(signer, jsonb_build_object('sub', 'ada', 'iss', 'https://other.example.com', 'aud', 'shop'))) AS sub FROM unnest('{third,other}'::text[]) AS signer;
 
+-- A row that was changed by hand is an error, and no key of another algorithm.
+SELECT count(*) AS keys FROM session_key_import_jwk(:'other', 'damaged', 'https://other.example.com', 'shop');
+SELECT pg_temp.sub(pg_temp.token('other', '{"sub": "ada", "iss": "https://other.example.com", "aud": "shop"}'), 'damaged') AS sub;
+BEGIN;
+UPDATE session.keys SET algorithm = 'ES256' WHERE purpose = 'damaged';
+SELECT regexp_replace(pg_temp.error_of('session_cookie_decode(''a.b.c'', ''damaged'')'), '"[\w-]{16}"', '"KID"') AS error;
+ROLLBACK;
+BEGIN;
+UPDATE session.keys SET public_jwk = public_jwk - 'x' WHERE purpose = 'damaged';
+SELECT regexp_replace(pg_temp.error_of('session_cookie_decode(''a.b.c'', ''damaged'')'), '"[\w-]{16}"', '"KID"') AS error;
+ROLLBACK;
+SELECT pg_temp.sub(pg_temp.token('other', '{"sub": "ada", "iss": "https://other.example.com", "aud": "shop"}'), 'damaged') AS sub;
+
 -- Keys of a set that are not for signatures, or of other algorithms, are left
 -- out, as are those that are damaged. A key that occurs twice counts once.
 SELECT count(*) AS keys FROM session_key_import_jwk(jsonb_build_object('keys', jsonb_build_array(
