@@ -132,12 +132,14 @@ measure_crowded() {
 	crowd 20 5 5443
 	# The first round warms up, and its figures do not count.
 	round=$((1 - warm_ups))
+	order='half:5441 2:5442 20:5443'
 	while [ $round -le "$passes" ]; do
 		for mode in off on; do
-			for server in half:5441 2:5442 20:5443; do
+			for server in $order; do
 				pass "${server%:*}" "${server#*:}" $mode
 			done
 		done
+		order="${order#* } ${order%% *}"
 		[ $round -gt 0 ] || rm "$work"/pass*.o*
 		round=$((round + 1))
 	done

@@ -282,6 +282,7 @@ fill_from_claims(SessionSnapshot *snapshot, const SessionProof *proof,
 	identity->authenticated_at = authenticated < 0 ? SESSION_NO_TIME :
 		session_proof_time(authenticated);
 	identity->expires_at = end < 0 ? DT_NOEND : session_proof_time(end);
+	snapshot->made_before = session_proof_time(issued + 1);
 	snapshot->from_row = false;
 	/* After 80 % of the time, so an active client seldom has a due one. */
 	snapshot->should_refresh = (now - issued) * 5 >= (due - issued) * 4;
@@ -410,6 +411,7 @@ session_snapshot_resolve(const char *value, size_t len,
 		session_snapshot_needs_row(snapshot) ||
 		must_check_row(&proof, snapshot))
 		return fill_from_row(snapshot, request);
-	return session_activity_again(&identity->id, GetCurrentTimestamp()) ||
+	return session_activity_again(&identity->id, snapshot->made_before,
+								  GetCurrentTimestamp()) ||
 		token == NULL || fill_from_row(snapshot, request);
 }

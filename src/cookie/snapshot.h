@@ -57,6 +57,7 @@ extern text *session_snapshot_try_mint(const SessionRow *row,
 typedef struct SessionSnapshot
 {
 	SessionIdentity identity;	/* its claims are not set */
+	TimestampTz made_before;	/* and so was its session created */
 	bool		from_row;		/* the identity was read from the row */
 	bool		should_refresh; /* the client should get a new snapshot */
 	bool		must_check_row; /* not due, but the row must decide */

@@ -128,10 +128,10 @@ session_activity_record(SessionRow *row, TimestampTz now)
 
 /* Records another use of a session without its row. */
 bool
-session_activity_again(const pg_uuid_t *id, TimestampTz now)
+session_activity_again(const pg_uuid_t *id, TimestampTz until, TimestampTz now)
 {
 	return session_database_current() == NULL ||
-		session_uses_note_again(id, now);
+		session_uses_note_again(id, until, now);
 }
 
 /*
@@ -266,16 +266,13 @@ take_back_written(void)
 static void
 activity_at_transaction_end(XactEvent event, void *arg)
 {
-	TimestampTz now;
-
 	if (written == NULL)
 		return;
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			now = GetCurrentTimestamp();
 			for (int i = 0; i < nwritten; i++)
-				session_uses_settle(&written[i], now);
+				session_uses_settle(&written[i], written[i].seen_at);
 			break;
 		case XACT_EVENT_ABORT:
 			take_back_written();
@@ -325,11 +322,11 @@ note_written(const SessionUse *found)
 
 /* Finds uses of this database; returns their number. */
 int
-session_activity_find(TimestampTz now, bool early, int limit,
+session_activity_find(TimestampTz now, bool in_turns, int limit,
 					  SessionUse *uses)
 {
 	return session_uses_are_shared() ?
-		session_uses_find(now, early, limit, uses) : 0;
+		session_uses_find(now, in_turns, limit, uses) : 0;
 }
 
 /*
@@ -349,7 +346,7 @@ need_not_write(const SessionUse *found, const SessionRow *row, TimestampTz now)
 	if (stored < found->seen_at)
 		session_uses_note_row(found, stored);
 	else
-		session_uses_settle(found, now);
+		session_uses_settle(found, stored);
 	return true;
 }
 

@@ -32,16 +32,19 @@ extern void session_activity_record(SessionRow *row, TimestampTz now);
 
 /*
  * Records another use of a session without its row, as for a snapshot that is
- * accepted.  Returns false if the use can be recorded only with the row.
+ * accepted.  The session was not created later than `until`.  Returns false if
+ * the use can be recorded only with the row.
  */
-extern bool session_activity_again(const pg_uuid_t *id, TimestampTz now);
+extern bool session_activity_again(const pg_uuid_t *id, TimestampTz until,
+								   TimestampTz now);
 
 /*
  * Finds at most `limit` uses of this database that were due at `now`; returns
- * their number.  With `early`, and if shared memory is nearly full, finds uses
- * that will be due later, too.
+ * their number.  With `in_turns`, which is for a caller that asks until there
+ * are none, finds some of each part of shared memory; if that fills up, also
+ * uses that will be due later.
  */
-extern int	session_activity_find(TimestampTz now, bool early, int limit,
+extern int	session_activity_find(TimestampTz now, bool in_turns, int limit,
 								  SessionUse *uses);
 
 /*

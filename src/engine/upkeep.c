@@ -184,7 +184,7 @@ put_off_evidence(const void *item)
 /*
  * Finds uses of sessions in shared memory that their rows do not have yet.  A
  * worker, whose batches are committed one by one, writes early when shared
- * memory is nearly full.
+ * memory fills up.
  */
 static int
 find_uses(SessionUpkeep *upkeep, int limit, void *items)

@@ -129,7 +129,8 @@ prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
 	if (!fresh || snapshot.must_check_row || is_sensitive() ||
 		session_snapshot_needs_row(&snapshot) ||
 		!proves_key_of(request, &snapshot) ||
-		!session_activity_again(&snapshot.identity.id, GetCurrentTimestamp()))
+		!session_activity_again(&snapshot.identity.id, snapshot.made_before,
+								GetCurrentTimestamp()))
 		return prove_by_row(request, token, identity, !fresh);
 	*identity = snapshot.identity;
 	session_identity_complete(identity, session_snapshot_added(&snapshot));

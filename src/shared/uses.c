@@ -12,7 +12,7 @@
  * - An entry stays when its use was written.  A use that finds no free entry
  *	 evicts the first of these that its part has:
  *
- *	 1. a settled entry, the one that was written first: nothing is lost;
+ *	 1. a settled entry, the one whose row has the oldest use: nothing is lost;
  *	 2. a fresh entry: the use that its row has is less than a quarter of
  *		"session.update_age" old, and therefore good enough.  A use that is
  *		fresh itself evicts none, and is not noted either;
@@ -23,9 +23,15 @@
  *		database that was used long ago.
  *
  *	 A use that finds none of these is not noted.
- * - When three quarters of a part are waiting, and there are some that are not
- *	 fresh, requests wake the launcher, or the worker that writes uses.  The
- *	 worker writes until half of the part is waiting.
+ * - Requests wake the launcher, or the worker that writes uses, when a part is
+ *	 pressed:
+ *
+ *	 1. a quarter of it is waiting and most of that is due.  It has to be
+ *		written anyway, and requests may fill the rest before the next round;
+ *	 2. three quarters of it are waiting, and some are not fresh.  The worker
+ *		then writes uses that are not due, until half of the part is waiting.
+ * - A worker takes some uses of each part in turn, whether the part is pressed
+ *	 or not.  Otherwise the last part fills up while the others are written.
  * - A backend that read the row before a settled entry was written into it,
  *	 and looks here after the entry was evicted, misses the use.  Therefore the
  *	 part keeps the time of the last eviction, and session_uses_look says that
@@ -61,12 +67,14 @@
 
 /*
  * A part with more than HIGH waiting entries is pressed.  Then the worker
- * writes until LOW are left.
+ * writes until LOW are left.  With more than BUSY, it is pressed if most of
+ * them are due.
  */
+#define BUSY(room) ((room) / 4)
 #define HIGH(room) ((room) / 4 * 3)
 #define LOW(room) ((room) / 2)
 
-/* How many uses of a pressed part are written before the next part's turn. */
+/* How many uses of a part a worker writes before the next part's turn. */
 #define TURN(room) Max((room) / 16, 8)
 
 /* How many random entries are looked at, to find one to evict. */
@@ -238,6 +246,25 @@ seen_at(Use *use)
 	return (TimestampTz) pg_atomic_read_u64(&use->seen_at);
 }
 
+/*
+ * Notes a use in an entry, unless it has a later one: another request may have
+ * come later and been faster.  A time in the future is from a clock that was
+ * ahead.
+ */
+static void
+advance(Use *use, TimestampTz now)
+{
+	uint64		known = pg_atomic_read_u64(&use->seen_at);
+
+	do
+	{
+		if ((TimestampTz) known > now &&
+			(TimestampTz) known <= GetCurrentTimestamp())
+			return;
+	} while (!pg_atomic_compare_exchange_u64(&use->seen_at, &known,
+											 (uint64) now));
+}
+
 /* Returns how far the row of an entry may lag behind. */
 static int64
 age_of(const Use *use)
@@ -351,14 +378,49 @@ count_entry(Part *part, Oid database)
 	}
 }
 
-/* Counts an entry that is removed. */
+/* Returns whether a part may have entries of databases it does not count. */
+static bool
+may_have_uncounted(const Part *part)
+{
+	return part->s.nowners == table->owners_room;
+}
+
+/* Counts the entries of a database that was not counted, if there is one. */
+static void
+count_another(Part *part)
+{
+	Oid			database = InvalidOid;
+
+	for (int n = 0; n < table->map.part_entries; n++)
+	{
+		const Use  *use = session_idmap_entry(&table->map,
+											  part - table->parts, n);
+		Oid			owner = use->head.key.database;
+
+		if (!OidIsValid(owner) || (OidIsValid(database) ? owner != database :
+								   find_owner(part, owner) != NULL))
+			continue;
+		database = owner;
+		part->s.owners[part->s.nowners].database = database;
+		part->s.owners[part->s.nowners].count++;
+	}
+	if (OidIsValid(database))
+		part->s.nowners++;
+}
+
+/* Counts off an entry that was removed. */
 static void
 uncount_entry(Part *part, Oid database)
 {
 	Owner	   *owner = find_owner(part, database);
+	bool		had_others = may_have_uncounted(part);
 
-	if (owner != NULL && --owner->count == 0)
-		*owner = part->s.owners[--part->s.nowners];
+	if (owner == NULL || --owner->count > 0)
+		return;
+	*owner = part->s.owners[--part->s.nowners];
+	part->s.owners[part->s.nowners].count = 0;
+	if (had_others)
+		count_another(part);
 }
 
 /* Returns the owner that has most entries of a part; there is one. */
@@ -381,9 +443,11 @@ biggest_owner(const Part *part)
 static void
 remove_use(Part *part, Use *use)
 {
+	Oid			database = use->head.key.database;
+
 	session_schedule_remove(&part->s.schedule, number_of(part, use));
-	uncount_entry(part, use->head.key.database);
 	session_idmap_evict(&table->map, part - table->parts, use);
+	uncount_entry(part, database);
 }
 
 /* Returns a waiting entry at random. */
@@ -444,7 +508,7 @@ choose_loser(const Part *part, bool standby)
 	int			share = part->s.schedule.room /
 	(part->s.nowners + (mine == NULL ? 1 : 0));
 
-	if (mine == NULL && part->s.nowners == table->owners_room)
+	if (mine == NULL && may_have_uncounted(part))
 		return standby ? most->database : InvalidOid;
 	if (count < share && most->count > share)
 		return most->database;
@@ -530,7 +594,7 @@ session_uses_look(const SessionUseNote *note, SessionUsesJudge judge,
 	else if (judge(seen_at(use), arg))
 	{
 		if (can_note_shared(part, use, note))
-			pg_atomic_write_u64(&use->seen_at, (uint64) note->now);
+			advance(use, note->now);
 		else
 			found = SESSION_USES_TO_NOTE;
 	}
@@ -600,19 +664,35 @@ change_use(Part *part, Use *use, const SessionUseNote *note)
 	uint32		flags = same && is_waiting(part, use) ?
 	use->scheduled.own & (PUT_OFF | NEEDED) : 0;
 
+	if (!same)
+		pg_atomic_write_u64(&use->seen_at, 0);
 	use->created_at = note->created_at;
 	set_own(use, note->age, flags | (note->needed ? NEEDED : 0));
 	session_schedule_set(&part->s.schedule, number_of(part, use), due_at, true);
 }
 
-/* Returns whether a part is nearly full with uses that can be written. */
+/* Returns whether most of the waiting entries of a part are due. */
+static bool
+is_mostly_due(const Part *part, TimestampTz now)
+{
+	int			due = 0;
+
+	for (int i = 0; i < SAMPLE; i++)
+		if (random_use(part)->scheduled.due_at <= now)
+			due++;
+	return due > SAMPLE / 2;
+}
+
+/* Returns whether a part fills up with uses that can be written. */
 static bool
 is_pressed(const Part *part, TimestampTz now)
 {
 	const SessionSchedule *schedule = &part->s.schedule;
 
-	if (schedule->waiting <= HIGH(schedule->room))
+	if (schedule->waiting <= BUSY(schedule->room))
 		return false;
+	if (schedule->waiting <= HIGH(schedule->room))
+		return is_mostly_due(part, now);
 	/* The first ones may have been put off. */
 	for (int32 i = 0; i < Min(SAMPLE, schedule->waiting); i++)
 		if (is_worth_writing(use_at(part, i), now))
@@ -654,8 +734,9 @@ session_uses_note(const SessionUseNote *note)
 	else
 		change_use(part, use, note);
 	if (use != NULL)
-		pg_atomic_write_u64(&use->seen_at, (uint64) note->now);
-	pressed = !note->standby && is_pressed(part, note->now);
+		advance(use, note->now);
+	pressed = !note->standby && !session_uses_are_pressed() &&
+		is_pressed(part, note->now);
 	session_idmap_unlock(&slot);
 	if (pressed)
 		note_pressure();
@@ -666,34 +747,47 @@ session_uses_note(const SessionUseNote *note)
 	return is_row_fresh(note) ? SESSION_USES_SPARED : SESSION_USES_NO_ROOM;
 }
 
+/* Finds the entry of a session that was not created later than some time. */
+static Use *
+find_use_until(const SessionIdSlot *slot, TimestampTz until)
+{
+	Use		   *use = session_idmap_find(slot);
+
+	return use != NULL && use->created_at <= until ? use : NULL;
+}
+
 /* Notes another use of a session in an entry that is waiting. */
 static bool
-note_waiting_again(const pg_uuid_t *id, TimestampTz now)
+note_waiting_again(const pg_uuid_t *id, TimestampTz until, TimestampTz now)
 {
 	SessionIdSlot slot;
 	bool		noted;
 	Use		   *use;
 
 	session_idmap_lock(&table->map, &slot, id, LW_SHARED);
-	use = session_idmap_find(&slot);
+	use = find_use_until(&slot, until);
 	noted = use != NULL && is_waiting(&table->parts[slot.part], use);
 	if (noted)
-		pg_atomic_write_u64(&use->seen_at, (uint64) now);
+		advance(use, now);
 	session_idmap_unlock(&slot);
 	return noted;
 }
 
-/* Notes another use of a session, if it has an entry. */
+/*
+ * Notes another use of a session that was not created later than `until`, if
+ * it has an entry.
+ */
 bool
-session_uses_note_again(const pg_uuid_t *id, TimestampTz now)
+session_uses_note_again(const pg_uuid_t *id, TimestampTz until,
+						TimestampTz now)
 {
 	SessionIdSlot slot;
 	Use		   *use;
 
-	if (note_waiting_again(id, now))
+	if (note_waiting_again(id, until, now))
 		return true;
 	session_idmap_lock(&table->map, &slot, id, LW_EXCLUSIVE);
-	use = session_idmap_find(&slot);
+	use = find_use_until(&slot, until);
 	if (use != NULL)
 	{
 		Part	   *part = &table->parts[slot.part];
@@ -702,7 +796,7 @@ session_uses_note_again(const pg_uuid_t *id, TimestampTz now)
 			session_schedule_set(&part->s.schedule, number_of(part, use),
 								 Min(use->scheduled.due_at,
 									 now + age_of(use)), true);
-		pg_atomic_write_u64(&use->seen_at, (uint64) now);
+		advance(use, now);
 	}
 	session_idmap_unlock(&slot);
 	return use != NULL;
@@ -796,13 +890,13 @@ is_sound(const Part *part)
 	}
 	return session_schedule_is_sound(schedule) &&
 		used == schedule->waiting + schedule->settled &&
-		(owned == used || part->s.nowners == table->owners_room);
+		(owned == used || (owned < used && may_have_uncounted(part)));
 }
 #endif
 
 /* Returns whether a part of the table is pressed. */
 bool
-session_uses_are_nearly_full(void)
+session_uses_need_relief(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		pressed = false;
@@ -817,18 +911,27 @@ session_uses_are_nearly_full(void)
 	return pressed;
 }
 
+/* Returns how many uses of each part to find, if `limit` can be found. */
+static int
+turn_length(int limit)
+{
+	return Min(TURN(table->map.part_entries), Max(limit / table->map.nparts, 1));
+}
+
 /* Finds uses to be written; returns their number. */
 int
-session_uses_find(TimestampTz now, bool early, int limit, SessionUse *uses)
+session_uses_find(TimestampTz now, bool in_turns, int limit, SessionUse *uses)
 {
 	Collection	c = {.now = now,.limit = limit,.uses = uses};
+	bool		early = in_turns && session_uses_need_relief();
 
-	early = early && session_uses_are_nearly_full();
+	/* Some may have become due since the caller began to ask. */
+	if (early)
+		c.now = GetCurrentTimestamp();
 	for (int i = 0; i < table->map.nparts; i++)
 	{
-		/* The last part must not wait until the first one has room. */
-		if (early)
-			c.limit = Min(limit, c.count + TURN(table->map.part_entries));
+		if (in_turns)
+			c.limit = Min(limit, c.count + turn_length(limit));
 		session_idmap_lock_part(&table->map, i, LW_SHARED);
 		collect_due(&c, &table->parts[i]);
 		if (early)
@@ -862,15 +965,15 @@ reschedule(const SessionIdSlot *slot, Use *use, TimestampTz due_at,
 						 waiting);
 }
 
-/* Notes that the row has the use. */
+/* Notes that the row has the use, or a later one. */
 void
-session_uses_settle(const SessionUse *found, TimestampTz now)
+session_uses_settle(const SessionUse *found, TimestampTz row_seen_at)
 {
 	SessionIdSlot slot;
 	Use		   *use = lock_use(&slot, found);
 
 	if (use != NULL)
-		reschedule(&slot, use, now + age_of(use),
+		reschedule(&slot, use, row_seen_at + age_of(use),
 				   seen_at(use) != found->seen_at, 0);
 	session_idmap_unlock(&slot);
 }
@@ -978,6 +1081,23 @@ add_database(Databases *found, Oid database)
 }
 
 /*
+ * Returns how many databases that were not found yet may have something to be
+ * written in a part.
+ */
+static int
+count_missing(const Databases *found, const Part *part)
+{
+	int			missing = 0;
+
+	if (may_have_uncounted(part))
+		return SESSION_DATABASES;
+	for (int i = 0; i < part->s.nowners; i++)
+		if (!has_database(found, part->s.owners[i].database))
+			missing++;
+	return missing;
+}
+
+/*
  * Adds the databases that have something to be written in a part.  It is
  * enough to find one use of each of them.
  */
@@ -985,12 +1105,9 @@ static void
 add_databases(Databases *found, const Part *part, TimestampTz now)
 {
 	const SessionSchedule *schedule = &part->s.schedule;
-	int			missing = 0;
+	int			missing = count_missing(found, part);
 	int32		place = -1;
 
-	for (int i = 0; i < part->s.nowners; i++)
-		if (!has_database(found, part->s.owners[i].database))
-			missing++;
 	while (missing > 0 &&
 		   (place = session_schedule_next_due(schedule, place, now)) >= 0)
 		if (add_database(found, use_at(part, place)->head.key.database))

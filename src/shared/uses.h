@@ -65,9 +65,10 @@ extern SessionUsesResult session_uses_note(const SessionUseNote *note);
 
 /*
  * Notes another use of a session without its row.  Returns false if there is
- * no entry of the session.
+ * no entry of the session, which was not created later than `until`.
  */
-extern bool session_uses_note_again(const pg_uuid_t *id, TimestampTz now);
+extern bool session_uses_note_again(const pg_uuid_t *id, TimestampTz until,
+									TimestampTz now);
 
 /* A use that is to be written into its row. */
 typedef struct SessionUse
@@ -81,14 +82,16 @@ typedef struct SessionUse
 
 /*
  * Finds at most `limit` uses of this database that are due to be written;
- * returns their number.  With `early`, and if the table is nearly full, finds
- * uses that will be due later, too.
+ * returns their number.  With `in_turns`, which is for a caller that asks
+ * until there are none, finds some of each part of the table; if the table
+ * fills up, also uses that will be due later.
  */
-extern int	session_uses_find(TimestampTz now, bool early, int limit,
+extern int	session_uses_find(TimestampTz now, bool in_turns, int limit,
 							  SessionUse *uses);
 
-/* Notes that the row has the use, since now. */
-extern void session_uses_settle(const SessionUse *use, TimestampTz now);
+/* Notes that the row has the use, or a later one, at row_seen_at. */
+extern void session_uses_settle(const SessionUse *use,
+								TimestampTz row_seen_at);
 
 /* Notes that the row has an earlier use. */
 extern void session_uses_note_row(const SessionUse *use,
@@ -106,12 +109,12 @@ extern void session_uses_forget(Oid database);
 
 /*
  * Returns the databases that have uses to be written, as a list of Oid.  Such
- * uses are due, or are in a part of the table that is nearly full.
+ * uses are due, or are in a part of the table that fills up.
  */
 extern List *session_uses_databases(TimestampTz now);
 
 /*
- * Pressure: a request has found a part of the table nearly full and uses in it
+ * Pressure: a request has found that a part of the table fills up with uses
  * that can be written.  It then sets the latches of the listeners.
  */
 typedef enum SessionUsesListener
@@ -135,7 +138,7 @@ extern bool session_uses_take_pressure(void);
 extern void session_uses_leave_pressure(void);
 
 /* Looks at the table, and returns whether there is pressure now. */
-extern bool session_uses_are_nearly_full(void);
+extern bool session_uses_need_relief(void);
 
 /* Return the number of uses that are waiting, and the room for uses. */
 extern int	session_uses_waiting(void);

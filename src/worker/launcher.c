@@ -7,8 +7,8 @@
  *	 none from being dropped.
  * - Every "session.naptime" it looks for databases that have work.  For one
  *	 after the other, it starts a worker that does a round, and waits for it.
- * - Requests wake it earlier when shared memory is nearly full with uses that
- *	 a worker can write.  To start a worker for a few uses costs more than the
+ * - Requests wake it earlier when shared memory fills up with uses that a
+ *	 worker can write.  To start a worker for a few uses costs more than the
  *	 requests that noted them.  So when a worker has written few, requests
  *	 cannot wake the launcher for a while.
  * - Shared memory knows a database as soon as a backend in it uses the

@@ -14,7 +14,7 @@
  *	 the next round goes on.
  * - A step gets half of the time that is left, so that a long one does not
  *	 keep the others from running.  Rests count as time.
- * - While shared memory is nearly full with uses of this database, the round
+ * - While shared memory fills up with uses of this database, the round
  *	 goes on, and requests wake the worker when there are uses to be written.
  *	 That costs less than to start a worker each time.  The deletions come
  *	 after half of the round, however many requests there are.
@@ -331,7 +331,7 @@ static const SessionUpkeepDriver driver = {
 	.batch_usecs = round_batch_usecs
 };
 
-/* Waits a while; returns whether a request found shared memory nearly full. */
+/* Waits a while; returns whether a request found that memory fills up. */
 static bool
 wait_for_pressure(void)
 {
@@ -355,8 +355,8 @@ may_linger(const Round *round)
 }
 
 /*
- * Runs the steps that do not delete, again and again while shared memory gets
- * nearly full with uses of this database.  What they leave over is for the
+ * Runs the steps that do not delete, again and again while shared memory fills
+ * up with uses of this database.  What they leave over is for the
  * rest of the round.
  */
 static void
@@ -374,7 +374,7 @@ relieve_pressure(Round *round)
 
 		finished = session_upkeep_run(upkeep);
 		if (finished && upkeep->result.written == written &&
-			session_uses_are_nearly_full())
+			session_uses_need_relief())
 		{
 			/* The uses of another database fill it. */
 			session_uses_leave_pressure();
@@ -401,7 +401,7 @@ run_round(void)
 	round.upkeep.cleans = session_round_is_due(database, result->started_at);
 	session_database_note_round(result, true, round.cleaned_at);
 
-	if (session_uses_are_nearly_full())
+	if (session_uses_need_relief())
 		relieve_pressure(&round);
 	finished = session_upkeep_run(&round.upkeep);
 

@@ -311,17 +311,17 @@ BEGIN
               FROM session.events e WHERE kind = 'failures');
 END
 $$;
-SELECT pg_temp.guess('198.51.100.10', 5) AS allowed;
-SELECT pg_temp.guess('198.51.100.10', 1) AS one_more;
-SELECT pg_temp.guess('198.51.100.10', 500) AS many_more;
+SELECT pg_temp.guess('198.51.100.210', 5) AS allowed;
+SELECT pg_temp.guess('198.51.100.210', 1) AS one_more;
+SELECT pg_temp.guess('198.51.100.210', 500) AS many_more;
 TRUNCATE session.events;
-SELECT pg_temp.guess('198.51.100.11', 500) AS at_once;
+SELECT pg_temp.guess('198.51.100.211', 500) AS at_once;
 TRUNCATE session.events;
 
 -- Each address is counted separately; the addresses of an IPv6 /64 are counted
 -- together.
-SELECT pg_temp.guess('198.51.100.12', 5), pg_temp.guess('198.51.100.13', 5),
-       pg_temp.guess('::ffff:198.51.100.12', 1) AS same;
+SELECT pg_temp.guess('198.51.100.212', 5), pg_temp.guess('198.51.100.213', 5),
+       pg_temp.guess('::ffff:198.51.100.212', 1) AS same;
 TRUNCATE session.events;
 SELECT count(pg_temp.guess('2001:db8:0:1::'::inet + n, 1)) AS guessed FROM generate_series(1, 6) AS n;
 SELECT pg_temp.guess('2001:db8:0:2::1', 5);

@@ -9,8 +9,9 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# One part of 16 entries. It is pressed when more than 12 of them wait to be
-# written, and a worker then writes until 8 wait.
+# One part of 16 entries. It is pressed when more than 4 of them wait and most of
+# these are due, or when more than 12 of them wait. In the second case a worker
+# writes uses that are not due, until 8 wait.
 my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf(
@@ -101,7 +102,18 @@ for my $database (qw(a b))
 }
 restart();
 
-# Early writes. The launcher would look for work once a day.
+# Uses that are due. The launcher would look for work once a day.
+make('a', 'due', 6, '1 hour');
+is(validate('a', 'due', 4), '4', 'sessions are validated');
+is(written('a', 'due'), '0',
+	'no row is written while three quarters of the table are free');
+is(validate('a', 'due', 2, 4), '2', 'more sessions are validated');
+until_true('a',
+	q{SELECT count(*) >= 5 FROM session.sessions WHERE user_id = 'due' AND last_seen_at > clock_timestamp() - interval '1 minute'},
+	'a worker writes uses that are due when a quarter of the table waits');
+restart();
+
+# Early writes of uses that are not due.
 make('a', 'early', 14, '5 minutes');
 is(validate('a', 'early', 12), '12', 'sessions are validated');
 is(stat_of('a', 'activity_used'), '12', 'three quarters of the table wait');
@@ -169,6 +181,28 @@ is( $reader->query_safe(
 		q{SELECT status FROM session.directory WHERE user_id = 'slow'}),
 	'active', 'the session is not taken for idle');
 $reader->quit;
+
+# A row has a use that is older than its write. The session was used again, and
+# that use does not give way as one that the row need not have. The rows of the
+# other database are locked, so that no worker makes room.
+restart();
+query('a', 'DELETE FROM session.sessions; DELETE FROM tok');
+make('a', 'crowd', 40, '1 hour');
+make('b', 'behind', 1, '12 seconds', '24 seconds');
+validate('b', 'behind', 1);
+query('b', 'SELECT pg_sleep(3.1)');
+my $locker = $node->background_psql('a');
+$locker->query_safe(
+	'BEGIN; LOCK TABLE session.sessions IN SHARE ROW EXCLUSIVE MODE');
+query('b', 'SELECT session_cleanup(); CREATE TABLE cleanup AS SELECT clock_timestamp() AS ended_at');
+is(written('b', 'behind'), '1', 'the first use is in the row');
+validate('b', 'behind', 1);
+validate('a', 'crowd', 40);
+is( query('b', q{SELECT g.last_seen_at > ended_at FROM cleanup, session.sessions AS s, session_get(s.id) AS g}),
+	't', 'a use stays when the row has one that is older than a quarter of update_age, however late it was written');
+$locker->query_safe('COMMIT');
+$locker->quit;
+query('b', 'DROP TABLE cleanup; DELETE FROM session.sessions; DELETE FROM tok');
 
 # Two databases. The rows of the first are locked, so that its uses cannot be
 # written.
