@@ -1221,6 +1221,65 @@ COMMENT ON FUNCTION @extschema@.session_jwt(
 Errors: 22023 for claims that the function sets itself and for invalid arguments; 54000 for a payload that is too large; 55000 if there is no key; errors of session.claims_function.';
 
 /*
+ * Device Bound Session Credentials: a session is bound to a key that the
+ * browser keeps, and its token alone is of no use.  Level: app.
+ */
+
+CREATE FUNCTION @extschema@.session_dbsc_offer(
+    token pg_catalog.text,
+    path pg_catalog.text)
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_dbsc_offer';
+REVOKE ALL ON FUNCTION @extschema@.session_dbsc_offer(
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_dbsc_offer(
+    pg_catalog.text, pg_catalog.text) IS
+'Returns the value of the header Secure-Session-Registration, for the response with the new token: the browser may bind the session to a key, and posts its proof to path within 5 minutes.  NULL unless the session is live and not bound.
+Errors: 22004, 22023, 54000 for a path that is NULL, not of this host, or too long; 55000 if the master key is missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_dbsc_register(
+    token pg_catalog.text,
+    proof pg_catalog.text,
+    refresh_path pg_catalog.text,
+    OUT instructions pg_catalog.jsonb,
+    OUT bound_cookie pg_catalog.text,
+    OUT set_cookie pg_catalog.text,
+    OUT challenge pg_catalog.text,
+    OUT new_cookie pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+ROWS 1
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_dbsc_register';
+REVOKE ALL ON FUNCTION @extschema@.session_dbsc_register(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_dbsc_register(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Binds a session to the key in a proof (Secure-Session-Response) that answers session_dbsc_offer.  Returns the body of the response, the bound cookie, its Set-Cookie, and the header Secure-Session-Challenge; no row unless the session is live and not bound and the proof is good.
+Errors: as session_dbsc_offer for refresh_path; 55000 also if the settings describe no valid cookie.';
+
+CREATE FUNCTION @extschema@.session_dbsc_refresh(
+    id pg_catalog.text,
+    proof pg_catalog.text,
+    refresh_path pg_catalog.text,
+    cookie pg_catalog.text DEFAULT NULL,
+    OUT instructions pg_catalog.jsonb,
+    OUT bound_cookie pg_catalog.text,
+    OUT set_cookie pg_catalog.text,
+    OUT challenge pg_catalog.text,
+    OUT new_cookie pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+ROWS 1
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_dbsc_refresh';
+REVOKE ALL ON FUNCTION @extschema@.session_dbsc_refresh(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_dbsc_refresh(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Renews the bound cookie of a session: id is Sec-Secure-Session-Id, proof is Secure-Session-Response.  With a good proof, returns what session_dbsc_register does; else only a challenge, for status 403.  For a session that ended or is not bound, returns instructions to forget it.  No row if id is none.
+Errors: as session_dbsc_register; 25006 for a proof in a READ ONLY transaction.';
+
+/*
  * The identity of the running transaction.  Level: public, because a caller of
  * these functions can act only on a session whose token it has, or on the one
  * that is bound to its transaction.
@@ -1380,7 +1439,7 @@ LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'session_cookie_clear';
 COMMENT ON FUNCTION @extschema@.session_cookie_clear(
     pg_catalog.text, pg_catalog.text) IS
-'Returns the Set-Cookie headers that remove a cookie, its chunks and its snapshot, one per row.  name defaults to session.cookie_name; cookie_header is the Cookie header of the request.
+'Returns the Set-Cookie headers that remove a cookie, its chunks, its snapshot and its bound cookie, one per row.  name defaults to session.cookie_name; cookie_header is the Cookie header of the request.
 Errors: as session_cookie_header for the name and the settings; none for any content of the Cookie header.';
 
 CREATE FUNCTION @extschema@.session_cookie_read(

@@ -102,6 +102,8 @@ session_pre_request(PG_FUNCTION_ARGS)
 		case SESSION_PROVE_ANONYMOUS:
 		case SESSION_PROVE_ENDED:
 			/* An error would undo the end of the session. */
+		case SESSION_PROVE_RENEWING:
+			/* An error would keep the browser from renewing its cookie. */
 			break;
 		case SESSION_PROVE_INVALID:
 			if (session_settings.on_invalid == SESSION_INVALID_REJECT)

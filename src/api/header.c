@@ -346,24 +346,26 @@ put_chunk_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
 	}
 }
 
-/* Adds removals of the snapshot's cookie, and chunks, if the header has it. */
+/*
+ * Adds removals of the cookie whose name has another end, and of its chunks,
+ * if the header has them: the snapshot, and the bound cookie.
+ */
 static void
-put_cache_removals(FunctionCallInfo fcinfo, const SessionCookie *removal,
-				   const text *header)
+put_removals_of(FunctionCallInfo fcinfo, const SessionCookie *removal,
+				const char *suffix, const text *header)
 {
 	SessionCookieText in = header_cookie_text(header);
-	SessionCookie cache = *removal;
+	SessionCookie other = *removal;
 	SessionCookieFound found;
 
-	cache.name = header_setting_text(psprintf("%.*s%s", (int) removal->name.len,
-											  removal->name.chars,
-											  SESSION_COOKIE_CACHE_SUFFIX));
-	if (session_cookie_header_check(&cache) != SESSION_COOKIE_OK)
+	other.name = header_setting_text(psprintf("%.*s%s", (int) removal->name.len,
+											  removal->name.chars, suffix));
+	if (session_cookie_header_check(&other) != SESSION_COOKIE_OK)
 		return;
-	session_cookie_header_find(&found, &in, &cache.name);
+	session_cookie_header_find(&found, &in, &other.name);
 	if (found.whole.chars != NULL)
-		add_header_row(fcinfo, &cache, SESSION_COOKIE_WHOLE);
-	put_chunk_removals(fcinfo, &cache, header);
+		add_header_row(fcinfo, &other, SESSION_COOKIE_WHOLE);
+	put_chunk_removals(fcinfo, &other, header);
 }
 
 Datum
@@ -383,7 +385,10 @@ session_cookie_clear(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(1))
 	{
 		put_chunk_removals(fcinfo, cookie, PG_GETARG_TEXT_PP(1));
-		put_cache_removals(fcinfo, cookie, PG_GETARG_TEXT_PP(1));
+		put_removals_of(fcinfo, cookie, SESSION_COOKIE_CACHE_SUFFIX,
+						PG_GETARG_TEXT_PP(1));
+		put_removals_of(fcinfo, cookie, SESSION_COOKIE_BOUND_SUFFIX,
+						PG_GETARG_TEXT_PP(1));
 	}
 	PG_RETURN_NULL();
 }

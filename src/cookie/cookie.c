@@ -31,6 +31,7 @@
 #include "model/json.h"
 #include "table/denylist.h"
 #include "table/policies.h"
+#include "wire/base64url.h"
 #include "wire/token.h"
 
 /* Mints a cookie from an object that has no iat, exp and jti. */
@@ -252,6 +253,32 @@ methods_claim(const Jsonb *claims)
 }
 
 /*
+ * Reads the claim cnf (RFC 7800): the key that who presents the cookie must
+ * prove, as a thumbprint.  A claim that names a key in another way makes a
+ * thumbprint of zeroes, which no key has.
+ */
+static void
+read_confirmation(SessionBound *bound, const Jsonb *claims)
+{
+	text	   *cnf = session_json_member(claims, "cnf", 3);
+	Jsonb	   *object;
+	text	   *jkt = NULL;
+
+	memset(bound, 0, sizeof(*bound));
+	if (cnf == NULL)
+		return;
+	bound->by = SESSION_BOUND_DBSC;
+	object = session_json_parse_local(text_to_cstring(cnf));
+	if (object != NULL && JB_ROOT_IS_OBJECT(object))
+		jkt = session_json_member(object, "jkt", 3);
+	if (jkt != NULL &&
+		VARSIZE_ANY_EXHDR(jkt) == SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES) &&
+		!session_base64url_decode(bound->thumbprint, VARDATA_ANY(jkt),
+								  VARSIZE_ANY_EXHDR(jkt)))
+		memset(bound->thumbprint, 0, sizeof(bound->thumbprint));
+}
+
+/*
  * Fills an identity from a cookie without a row.  Returns false when sub, tid
  * or role is neither a string nor null.
  */
@@ -269,6 +296,7 @@ fill_identity(SessionIdentity *identity, const SessionProof *proof,
 		return false;
 	identity->has_id = read_uuid_claim(&identity->id, claims, "sid") ||
 		read_uuid_claim(&identity->id, claims, "jti");
+	read_confirmation(&identity->bound, claims);
 	/* Without a user, nothing was authenticated, as in a row. */
 	identity->authenticated_at = SESSION_NO_TIME;
 	if (identity->user_id != NULL)

@@ -21,6 +21,7 @@
 #include "access/xact.h"
 #include "utils/timestamp.h"
 
+#include "audit/evidence.h"
 #include "compat.h"
 #include "cookie/cookie.h"
 #include "cookie/proof.h"
@@ -66,6 +67,8 @@ prove_by_row(const SessionRequest *request, const SessionToken *token,
 	if (status == SESSION_BINDING && !XactReadOnly &&
 		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE)
 		return SESSION_PROVE_ENDED;
+	if (status == SESSION_UNBOUND && session_request_renews(request))
+		return SESSION_PROVE_RENEWING;
 	if (status != SESSION_ACTIVE)
 		return SESSION_PROVE_INVALID;
 	added = session_claims_added(&row);
@@ -138,6 +141,30 @@ prove_by_snapshot(const SessionRequest *request, const SessionToken *token,
 }
 
 /*
+ * Returns whether a request may use a cookie that is a session by itself, and
+ * may name a key.  If not, leaves evidence.
+ */
+static bool
+proves_key_of_cookie(const SessionRequest *request,
+					 const SessionIdentity *identity)
+{
+	SessionBinding binding;
+	SessionBound bound = identity->bound;
+	SessionRow	row = {.id = identity->id};
+
+	if (bound.by == SESSION_BOUND_NOT)
+		return true;
+	binding = session_request_binding(request);
+	/* The cookie names the key, and not the way to prove it. */
+	if (binding.proven.bound.by != SESSION_BOUND_NOT)
+		bound.by = binding.proven.bound.by;
+	if (session_policy_proves_key(&bound, &identity->id, &binding.proven))
+		return true;
+	session_evidence_unbound(&row, &binding);
+	return false;
+}
+
+/*
  * Proves the identity by a cookie that is a session by itself: one that was
  * made here, or one of a foreign system, whose purpose is the cookie's name.
  */
@@ -160,7 +187,12 @@ prove_by_cookie(const SessionRequest *request, SessionIdentity *identity)
 
 		status = Max(status, foreign);
 	}
+	if (status == SESSION_ACTIVE && has_identity &&
+		!proves_key_of_cookie(request, identity))
+		status = SESSION_UNBOUND;
 	session_proof_count(status, session_request_client_ip(request));
+	if (status == SESSION_UNBOUND && session_request_renews(request))
+		return SESSION_PROVE_RENEWING;
 	if (status != SESSION_ACTIVE || !has_identity)
 		return SESSION_PROVE_INVALID;
 	return SESSION_PROVE_PROVEN;

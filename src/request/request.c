@@ -290,6 +290,13 @@ session_request_possession(const SessionRequest *request,
 						   VARSIZE_ANY_EXHDR(value));
 }
 
+/* Returns whether a browser sends the request to renew its bound cookie. */
+bool
+session_request_renews(const SessionRequest *request)
+{
+	return header_value(request, "sec-secure-session-id") != NULL;
+}
+
 /* Returns the client's address and user agent, and the key it has proven. */
 SessionBinding
 session_request_binding(const SessionRequest *request)

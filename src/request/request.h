@@ -66,6 +66,12 @@ extern inet *session_request_client_ip(const SessionRequest *request);
 extern void session_request_possession(const SessionRequest *request,
 									   SessionPossession *proven);
 
+/*
+ * Returns whether a browser sends the request to renew its bound cookie, as
+ * far as its headers say.
+ */
+extern bool session_request_renews(const SessionRequest *request);
+
 /* Returns the client's address and user agent, and the key it has proven. */
 extern SessionBinding session_request_binding(const SessionRequest *request);
 

@@ -96,4 +96,6 @@ UPDATE session.sessions SET bound_at = NULL WHERE id = :'id';
 UPDATE session.sessions SET bound_by = 'dpop' WHERE id = :'id';
 UPDATE session.sessions SET bound_by = 'dpop', bound_key = NULL, bound_at = NULL WHERE id = :'id';
 \set VERBOSITY default
+-- What waits in shared memory is not left to other tests.
+SELECT failed FROM session_cleanup();
 DROP EXTENSION session;

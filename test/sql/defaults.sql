@@ -23,14 +23,15 @@ INSERT INTO given VALUES
     ('kid', '''other'''), ('users', '''app_users'''), ('id_column', '''id'''), ('active_column', '''active'''), ('kind', '''cache'''),
     ('tablespace', '''pg_default'''), ('algorithm', '''ES256'''), ('issuer', '''other'''),
     ('jwk', '''{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}'''), ('forwarded', '''192.0.2.1, 192.0.2.2'''), ('hops', '2'), ('sliding', 'true'), ('amr', '''{otp}'''),
-    ('bound_cookie', '''other'''), ('key', '''a'''), ('patch', '''{"a": 2}'''), ('expected', '''1''');
+    ('bound_cookie', '''other'''), ('key', '''a'''), ('patch', '''{"a": 2}'''), ('expected', '''1'''),
+    ('proof', '''other'''), ('refresh_path', '''/refresh''');
 CREATE TEMP TABLE given_to (proname name, name text, value text, PRIMARY KEY (proname, name));
 INSERT INTO given_to VALUES
     ('session_refresh', 'token', 'pg_temp.setting(''refresh_token'')'), ('session_regenerate', 'user_id', '''bob'''),
     ('session_revoke_id', 'id', 'pg_temp.setting(''id'')::uuid'), ('session_cookie_header', 'name', '''__Secure-other'''),
     ('session_cookie_validate', 'cookie', 'pg_temp.setting(''snapshot'')'), ('session_cookie_validate', 'token', 'pg_temp.setting(''ended'')'),
     ('session_data_set', 'value', '''2'''), ('session_data_append', 'value', '''2'''), ('session_data_append', 'key', '''list'''),
-    ('session_data_replace', 'value', '''2'''),
+    ('session_data_replace', 'value', '''2'''), ('session_dbsc_refresh', 'cookie', '''other'''),
     ('session_policy_set', 'bind_ip', '''exact'''), ('session_policy_set', 'bind_user_agent', 'true'),
     ('session_cookie_decode', 'cookie', 'pg_temp.setting(''cookie'')'),
     ('session_cookie_revoke', 'cookie', 'pg_temp.setting(''cookie'')');

@@ -121,7 +121,11 @@ BEGIN
                   p.oid::regproc,
                   (SELECT string_agg(format('%I => ', name) ||
                                      CASE name WHEN 'token' THEN '$1'
-                                               WHEN 'id' THEN '$2'
+                                               WHEN 'id' THEN
+                                                   CASE p.proname WHEN 'session_dbsc_refresh' THEN '$2::text' ELSE '$2' END
+                                               WHEN 'proof' THEN '''proof'''
+                                               WHEN 'path' THEN '''/bind'''
+                                               WHEN 'refresh_path' THEN '''/refresh'''
                                                WHEN 'key' THEN '''n'''
                                                WHEN 'expected' THEN '''1'''
                                                WHEN 'value' THEN '''1'''

@@ -176,6 +176,7 @@ my @looks = (
 	q{session_cookie_validate('a.b', true, :token)},
 	'session_cookie_issue(:token)',
 	q{session_cookie_issue(:token, 'jwe')},
+	q{session_dbsc_offer(:token, '/bind')},
 	'session_jwt(:token)',
 	q{session_jwt(:token, claims => '{"a": 1}', audience => 'them')});
 my @changes = (
@@ -189,6 +190,7 @@ my @changes = (
 	q{session_data_append(:token, 'list', '5')},
 	q{session_data_replace(:token, 'list', '[5]', NULL)},
 	'session_data_clear(:token)',
+	q{session_dbsc_register(:token, 'a.b.c', '/refresh')},
 	q{session_regenerate(:token, NULL, 'editor', 2)},
 	'session_revoke(:token)',
 	q{session_login(:token, 'alice')});
@@ -199,6 +201,7 @@ my @cookie_looks = (
 	q{session_cookie_decode(:token, 'jwt')},
 	q{session_cookie_decode(:token, 'legacy')},
 	'session_cookie_validate(:token)',
+	q{session_dbsc_refresh('x', NULL, '/refresh', :token)},
 	'session_cookie_validate(:token, true)',
 	q{session_cookie_read('__Host-session=' || :token)},
 	q{session_cookie_clear(NULL, '__Host-session=' || :token)},
@@ -220,10 +223,11 @@ my @cookie_calls = (@cookie_looks, @cookie_changes);
 
 # Arguments that are not secret. A new argument fails the test below: decide
 # whether it is secret, and add it here or to the calls.
-my @harmless = qw(active_column algorithm amr audience auth_level authenticated_at bind_ip bind_user_agent claims created_at data
+# A bound cookie and a proof open nothing by themselves; 290_dbsc.pl logs them.
+my @harmless = qw(active_column algorithm amr audience auth_level authenticated_at bind_ip bind_user_agent bound_cookie claims created_at data
   domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip issuer
-  key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned patch path
-  payload purpose reason refresh_expires_at refreshable refreshed_at relation revoked_at role
+  key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned patch path proof
+  payload purpose reason refresh_expires_at refresh_path refreshable refreshed_at relation revoked_at role
   same_site secure sensitive sliding tablespace tenant_id ttl user_agent user_id users);
 my %expected;
 for my $row (
@@ -252,7 +256,7 @@ for my $call (@calls, @cookie_calls, @secret_calls, @jwk_calls, $adopt)
 	  : $function eq 'session_cookie_header' ? 'value'
 	  : $function eq 'session_key_import' ? 'secret'
 	  : $function eq 'session_key_import_jwk' ? 'jwk'
-	  : $function =~ /_cookie_(?:decode|revoke)$/ ? 'cookie'
+	  : $function =~ /_cookie_(?:decode|revoke)$|_dbsc_refresh$/ ? 'cookie'
 	  : $call =~ /_cookie_validate\(:token/ ? 'cookie'
 	  : 'token';
 	$tried{$argument}{$function} = 1;

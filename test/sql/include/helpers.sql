@@ -72,6 +72,9 @@ BEGIN
                                       WHEN 'expected' THEN '''"dark"'''
                                       WHEN 'data' THEN '''{"theme": "dark"}'''
                                       WHEN 'patch' THEN '''{"theme": "dark"}'''
+                                      WHEN 'path' THEN '''/bind'''
+                                      WHEN 'refresh_path' THEN '''/refresh'''
+                                      WHEN 'proof' THEN '''proof'''
                                   END, ', ' ORDER BY a.n)
                   FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
                  WHERE a.n <= p.pronargs - p.pronargdefaults) AS arguments

@@ -1,0 +1,60 @@
+/*
+ * bind.c
+ *	  Binding sessions to keys that only their clients have.
+ *
+ * Rules:
+ * - A session is bound once.  To bind it to another key, it is regenerated or
+ *	 logged in again, which unbinds it (see lifecycle.c).
+ * - A challenge is answered once: the row has the time of the last one.
+ * - What anybody can send is checked before a row is locked.
+ */
+#include "postgres.h"
+
+#include "utils/timestamp.h"
+
+#include "audit/event.h"
+#include "compat.h"
+#include "engine/activity.h"
+#include "engine/bind.h"
+#include "table/store.h"
+
+/* Binds an active session, whose row is locked. */
+void
+session_bind_to_key(SessionRow *row)
+{
+	session_store_save_bound(row);
+	session_event_bound(row, session_store_bound_name(row->bound.by));
+}
+
+/* Returns whether a session is alive, and bound in a way. */
+static bool
+is_bound(SessionRow *row, int by)
+{
+	session_activity_overlay(row);
+	return row->bound.by == by &&
+		session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
+}
+
+/* Reads a session that is alive and bound in a way, by its public id. */
+bool
+session_bind_find(const pg_uuid_t *id, int by, SessionRow *row)
+{
+	return session_store_read_without_data(id, row) && is_bound(row, by);
+}
+
+/* Records that the client of a session has answered a challenge. */
+bool
+session_bind_answer(SessionRow *row, TimestampTz made)
+{
+	SessionBound before = row->bound;
+
+	if (!session_store_lock(&row->id, row) || !is_bound(row, before.by) ||
+		memcmp(row->bound.thumbprint, before.thumbprint,
+			   sizeof(before.thumbprint)) != 0 ||
+		!session_policy_challenge_good(made, row->bound_at,
+									   GetCurrentTimestamp()))
+		return false;
+	row->bound_at = made;
+	session_store_save_answered(row);
+	return true;
+}

@@ -1,0 +1,317 @@
+-- Device Bound Session Credentials: offering, binding and renewing, with proofs
+-- as a browser makes them.
+CREATE EXTENSION session;
+\getenv here PG_ABS_SRCDIR
+\i :here/sql/include/helpers.sql
+\i :here/sql/include/proofs.sql
+SET session.log_events = 'bound, unbound, failures, revoked';
+SET session.failure_threshold = 1000000;
+
+-- A proof that answers an offer, or a challenge.  What is given replaces what a
+-- browser would send; a JSON null leaves it out.
+CREATE FUNCTION pg_temp.part(offer text, name text) RETURNS text LANGUAGE sql AS $$
+    SELECT (regexp_match(offer, name || '="([^"]*)"'))[1]
+$$;
+CREATE FUNCTION pg_temp.registration(offer text, key text = 'one', header jsonb = '{}', payload jsonb = '{}') RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.signed(key, jsonb_strip_nulls(jsonb_build_object('alg', CASE key WHEN 'rsa' THEN 'RS256' ELSE 'ES256' END, 'jwk', jwk, 'typ', 'dbsc+jwt') || header),
+                          jsonb_strip_nulls(jsonb_build_object('authorization', pg_temp.part(offer, 'authorization'), 'jti', pg_temp.part(offer, 'challenge')) || payload)::text)
+      FROM proof_keys WHERE name = key
+$$;
+CREATE FUNCTION pg_temp.renewal(challenge text, key text = 'one', header jsonb = '{}', payload jsonb = '{}') RETURNS text LANGUAGE sql AS $$
+    SELECT pg_temp.signed(key, jsonb_strip_nulls(jsonb_build_object('alg', CASE key WHEN 'rsa' THEN 'RS256' ELSE 'ES256' END, 'typ', 'dbsc+jwt') || header),
+                          jsonb_strip_nulls(jsonb_build_object('jti', split_part(challenge, '"', 2)) || payload)::text)
+$$;
+
+-- The offer is a structured field.  Making one needs no key: the first is
+-- generated.
+SELECT count(*) AS keys FROM session.key_ring;
+SELECT id, token FROM session_create('alice') \gset
+SELECT session_dbsc_offer(:'token', '/reg') AS offer \gset
+SELECT regexp_replace(:'offer', '"[\w-]{40,}"', '"..."', 'g') AS offer;
+SELECT purpose, imported, signs FROM session.key_ring;
+SELECT session_dbsc_offer(:'token', '/reg') <> :'offer' AS another, count(*) AS keys FROM session.key_ring;
+SELECT session_dbsc_offer(token, '/reg') AS offer FROM unnest(ARRAY[NULL, '', 'x', 'st_' || repeat('A', 64)]) AS token;
+SELECT path, pg_temp.error_of(format('session_dbsc_offer(%L, %L)', :'token', path)) AS error
+  FROM unnest(ARRAY[NULL, '', 'reg', '//evil.example/', '/a b', '/a"b', '/a\b', E'/a\nb', '/ä', 'https://evil.example/', '/', '/a;b?c=d&e#f(g)', repeat('/x', 513)]) WITH ORDINALITY AS p (path, n)
+ WHERE length(path) < 100 OR path IS NULL;
+SELECT pg_temp.error_of(format('session_dbsc_offer(%L, %L)', :'token', repeat('/x', 513))) AS error;
+
+-- A proof that is not exactly one that answers the offer binds nothing.
+CREATE TEMP TABLE attempts (n int GENERATED ALWAYS AS IDENTITY, what text, proof text);
+SELECT id AS other, token AS other_token FROM session_create('bob') \gset
+SELECT session_dbsc_offer(:'other_token', '/reg') AS other_offer \gset
+INSERT INTO attempts (what, proof) VALUES
+    ('nothing', NULL), ('empty', ''), ('garbage', 'garbage'), ('three parts', 'a.b.c'), ('10 MB', repeat('x', 10000000)), ('10 MB of parts', repeat('eyJ9.', 2000000)),
+    ('another typ', pg_temp.registration(:'offer', header => '{"typ": "jwt"}')), ('typ of DPoP', pg_temp.registration(:'offer', header => '{"typ": "dpop+jwt"}')),
+    ('no typ', pg_temp.registration(:'offer', header => '{"typ": null}')), ('typ in capitals', pg_temp.registration(:'offer', header => '{"typ": "DBSC+JWT"}')),
+    ('another alg', pg_temp.registration(:'offer', header => '{"alg": "RS256"}')), ('alg none', pg_temp.registration(:'offer', header => '{"alg": "none"}')),
+    ('alg HS256', pg_temp.registration(:'offer', header => '{"alg": "HS256"}')), ('alg not offered', pg_temp.registration(:'offer', header => '{"alg": "EdDSA", "jwk": {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}')),
+    ('no alg', pg_temp.registration(:'offer', header => '{"alg": null}')), ('no jwk', pg_temp.registration(:'offer', header => '{"jwk": null}')),
+    ('jwk no object', pg_temp.registration(:'offer', header => '{"jwk": "x"}')), ('another jwk', pg_temp.registration(:'offer', header => (SELECT jsonb_build_object('jwk', jwk) FROM proof_keys WHERE name = 'two'))),
+    ('private jwk', pg_temp.registration(:'offer', header => (SELECT jsonb_build_object('jwk', jwk || '{"d": "AAAA"}') FROM proof_keys WHERE name = 'one'))),
+    ('point not on the curve', pg_temp.registration(:'offer', header => (SELECT jsonb_build_object('jwk', jwk || '{"y": "dmDA4af603LDsEc0vD8uHSrUHRPRj2JKiHVqAW9Bdxc"}') FROM proof_keys WHERE name = 'one'))),
+    ('short RSA key', pg_temp.registration(:'offer', 'rsa', header => (SELECT jsonb_build_object('jwk', jwk || jsonb_build_object('n', right(jwk ->> 'n', 172))) FROM proof_keys WHERE name = 'rsa'))),
+    ('crit', pg_temp.registration(:'offer', header => '{"crit": ["x"], "x": 1}')),
+    ('no jti', pg_temp.registration(:'offer', payload => '{"jti": null}')), ('jti no string', pg_temp.registration(:'offer', payload => '{"jti": 1}')),
+    ('jti cut', pg_temp.registration(:'offer', payload => jsonb_build_object('jti', left(pg_temp.part(:'offer', 'challenge'), -1)))),
+    ('no authorization', pg_temp.registration(:'offer', payload => '{"authorization": null}')), ('another authorization', pg_temp.registration(:'offer', payload => jsonb_build_object('authorization', pg_temp.part(:'other_offer', 'authorization')))),
+    ('challenge of another session', pg_temp.registration(:'offer', payload => jsonb_build_object('jti', pg_temp.part(:'other_offer', 'challenge')))),
+    ('for another session', pg_temp.registration(:'other_offer')), ('payload no object', pg_temp.signed('one', '{"alg": "ES256", "typ": "dbsc+jwt"}', '[]')),
+    ('signature cut', left(pg_temp.registration(:'offer'), -1)), ('no signature', regexp_replace(pg_temp.registration(:'offer'), '[^.]*$', '')),
+    ('another signature', regexp_replace(pg_temp.registration(:'offer'), '[^.]*$', split_part(pg_temp.registration(:'other_offer'), '.', 3))),
+    ('signature of zeroes', regexp_replace(pg_temp.registration(:'offer'), '[^.]*$', repeat('A', 86)));
+SELECT what FROM attempts, session_dbsc_register(:'token', proof, '/refresh') ORDER BY n;
+SELECT session_status(:'token') AS status, bound_by FROM session.sessions WHERE id = :'id';
+SELECT count(*) AS rows FROM session_dbsc_register('st_' || repeat('A', 64), pg_temp.registration(:'offer'), '/refresh');
+SELECT count(*) AS rows FROM session_dbsc_register(NULL, pg_temp.registration(:'offer'), '/refresh');
+SELECT pg_temp.error_of(format('session_dbsc_register(%L, %L, %L)', :'token', 'x', path)) AS error FROM unnest(ARRAY[NULL, 'x', '//x']) AS path;
+
+-- Neither does one that answers an offer from before the session got another
+-- token.
+SELECT session_dbsc_offer(token, '/reg') AS earlier_offer, token AS earlier_token FROM session_create('carol') \gset
+SELECT token AS newer_token FROM session_regenerate(:'earlier_token') \gset
+SELECT count(*) AS rows FROM session_dbsc_register(:'newer_token', pg_temp.registration(:'earlier_offer'), '/refresh');
+SELECT count(*) AS rows FROM session_dbsc_register(:'newer_token', pg_temp.registration(session_dbsc_offer(:'newer_token', '/reg')), '/refresh');
+
+-- A good proof binds the session.
+SELECT pg_temp.registration(:'offer') AS proof \gset
+BEGIN;
+SELECT count(*) AS rows FROM session_dbsc_register(:'token', :'proof', '/refresh');
+ROLLBACK;
+SELECT instructions, bound_cookie, set_cookie, challenge FROM session_dbsc_register(:'token', :'proof', '/refresh') \gset
+SELECT jsonb_pretty(replace(:'instructions', :'id', 'ID')::jsonb) AS instructions;
+SELECT replace(:'set_cookie', :'bound_cookie', 'COOKIE') AS set_cookie, :'bound_cookie' ~ '^sb_[\w-]{112}$' AS form, regexp_replace(:'challenge', '^"[\w-]{54}";id="' || :'id' || '"$', 'matches') AS challenge;
+SELECT bound_by, bound_key = (SELECT jwk FROM proof_keys WHERE name = 'one') AS same_key, bound_at <= clock_timestamp() AS past,
+       bound_thumbprint = sha256(convert_to(format('{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}', bound_key ->> 'x', bound_key ->> 'y'), 'UTF8')) AS same_thumbprint
+  FROM session.sessions WHERE id = :'id';
+SELECT kind, user_id, detail FROM session.events WHERE kind = 'bound' AND session_id = :'id';
+
+-- It is bound once, and not offered again.
+SELECT count(*) AS rows FROM session_dbsc_register(:'token', :'proof', '/refresh');
+SELECT count(*) AS rows FROM session_dbsc_register(:'token', pg_temp.registration(:'offer', 'two'), '/refresh');
+SELECT session_dbsc_offer(:'token', '/reg') AS offer;
+
+-- From then on, the token needs the bound cookie.
+SELECT session_status(:'token') AS alone, session_status(:'token', bound_cookie => :'bound_cookie') AS together;
+SELECT bound FROM session_validate(:'token', bound_cookie => :'bound_cookie');
+SELECT session_is_valid(:'token') AS alone, session_is_valid(:'token', :'bound_cookie') AS together;
+SELECT session_data_set(:'token', 'a', '1') AS alone, session_data_set(:'token', 'a', '1', :'bound_cookie') AS together;
+SELECT session_data(:'token') AS alone, session_data(:'token', :'bound_cookie') AS together;
+SELECT session_data_get(:'token', 'a') AS alone, session_data_get(:'token', 'a', :'bound_cookie') AS together;
+SELECT session_data_merge(:'token', '{"b": 1}') AS alone, session_data_merge(:'token', '{"b": 1}', :'bound_cookie') AS together;
+SELECT session_data_append(:'token', 'l', '1') AS alone, session_data_append(:'token', 'l', '1', :'bound_cookie') AS together;
+SELECT session_data_replace(:'token', 'b', '1', '2') AS alone, session_data_replace(:'token', 'b', '1', '2', :'bound_cookie') AS together;
+SELECT session_data_delete(:'token', 'b') AS alone, session_data_delete(:'token', 'b', :'bound_cookie') AS together;
+SELECT session_data_pop(:'token', 'a') AS alone, session_data_pop(:'token', 'a', :'bound_cookie') AS together;
+SELECT session_data_clear(:'token') AS alone, session_data_clear(:'token', :'bound_cookie') AS together;
+SELECT session_data_save(:'token', '{"c": 1}') AS alone, session_data_save(:'token', '{"c": 1}', :'bound_cookie') AS together;
+SELECT session_touch(:'token') AS alone, session_touch(:'token', :'bound_cookie') AS together;
+SELECT (SELECT count(*) FROM session_refresh(:'token')) AS alone, (SELECT count(*) FROM session_refresh(:'token', bound_cookie => :'bound_cookie')) AS together;
+SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
+SELECT session_jwt(:'token') IS NOT NULL AS alone, session_jwt(:'token', bound_cookie => :'bound_cookie') IS NOT NULL AS together;
+BEGIN;
+SELECT session_authenticate(:'token') AS alone;
+SELECT session_authenticate(:'token', bound_cookie => :'bound_cookie') AS together;
+SELECT session_user_id(), bound FROM session_mine();
+COMMIT;
+
+-- The cookie is of no use beside another token, changed, or over.
+SELECT session_status(:'token', bound_cookie => overlay(:'bound_cookie' PLACING CASE substr(:'bound_cookie', n, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM n FOR 1)) AS status, count(*)
+  FROM generate_series(1, 115) AS n GROUP BY 1;
+SELECT session_dbsc_offer(token, '/reg') AS second_offer, token AS second_token, id AS second FROM session_create('alice') \gset
+SELECT bound_cookie AS second_cookie, challenge AS second_challenge FROM session_dbsc_register(:'second_token', pg_temp.registration(:'second_offer'), '/refresh') \gset
+SELECT session_status(:'second_token', bound_cookie => :'bound_cookie') AS first_cookie, session_status(:'second_token', bound_cookie => :'second_cookie') AS its_own;
+SELECT session_status(token, bound_cookie => :'bound_cookie') AS not_bound FROM session_create('dave');
+SELECT session_key_retire(kid) AS retired FROM session.key_ring WHERE purpose = 'bound';
+SELECT session_status(:'token', bound_cookie => :'bound_cookie') AS status;
+
+-- Without a proof, and with one that is not good, the browser gets a challenge.
+SELECT instructions, bound_cookie, set_cookie, regexp_replace(challenge, '^"[\w-]{54}";id="' || :'id' || '"$', 'matches') AS challenge FROM session_dbsc_refresh(:'id', NULL, '/refresh');
+SELECT challenge FROM session_dbsc_refresh('"' || :'id' || '"', '', '/refresh') \gset
+SELECT challenge AS other_challenge FROM session_dbsc_refresh(:'second', NULL, '/refresh') \gset
+TRUNCATE attempts RESTART IDENTITY;
+INSERT INTO attempts (what, proof) VALUES
+    ('garbage', 'garbage'), ('10 MB', repeat('x', 10000000)), ('a registration', :'proof'), ('another key', pg_temp.renewal(:'challenge', 'two')), ('another kind of key', pg_temp.renewal(:'challenge', 'rsa')),
+    ('with its jwk', pg_temp.renewal(:'challenge', header => (SELECT jsonb_build_object('jwk', jwk) FROM proof_keys WHERE name = 'one'))),
+    ('with another jwk', pg_temp.renewal(:'challenge', 'two', header => (SELECT jsonb_build_object('jwk', jwk) FROM proof_keys WHERE name = 'two'))),
+    ('another typ', pg_temp.renewal(:'challenge', header => '{"typ": "dpop+jwt"}')), ('another alg', pg_temp.renewal(:'challenge', header => '{"alg": "RS256"}')),
+    ('no jti', pg_temp.renewal(:'challenge', payload => '{"jti": null}')), ('jti of the offer', pg_temp.renewal(:'challenge', payload => jsonb_build_object('jti', pg_temp.part(:'offer', 'challenge')))),
+    ('challenge of another session', pg_temp.renewal(:'other_challenge')), ('signature cut', left(pg_temp.renewal(:'challenge'), -1));
+SELECT what, r.instructions, r.bound_cookie, r.challenge IS NOT NULL AS challenge FROM attempts, session_dbsc_refresh(:'id', proof, '/refresh') AS r ORDER BY n;
+SELECT count(*) AS rows FROM unnest(ARRAY[NULL, '', 'x', '""', repeat('x', 10000000)]) AS id, session_dbsc_refresh(id, NULL, '/refresh');
+
+-- A good proof renews the cookie, once, and also without quotes.
+SELECT pg_temp.renewal(:'challenge') AS renewal \gset
+SELECT instructions = :'instructions'::jsonb AS same_instructions, replace(set_cookie, bound_cookie, 'COOKIE') AS set_cookie, bound_cookie AS renewed, challenge AS next_challenge FROM session_dbsc_refresh(:'id', :'renewal', '/refresh') \gset
+SELECT :'same_instructions' AS same_instructions, :'set_cookie' AS set_cookie, session_status(:'token', bound_cookie => :'renewed') AS status;
+SELECT instructions, bound_cookie, challenge IS NOT NULL AS challenge FROM session_dbsc_refresh(:'id', :'renewal', '/refresh');
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'next_challenge'), '/refresh');
+-- So the challenges from before are over.
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/refresh');
+
+-- After five minutes, a challenge is over.
+SELECT challenge AS stale FROM session_dbsc_refresh(:'id', NULL, '/refresh') \gset
+BEGIN;
+UPDATE session.sessions SET bound_at = clock_timestamp() + interval '301 seconds' WHERE id = :'id';
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'stale'), '/refresh');
+-- If the clock was set back, the browser can go on.
+SELECT challenge AS ahead FROM session_dbsc_refresh(:'id', NULL, '/refresh') \gset
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'ahead'), '/refresh');
+ROLLBACK;
+
+-- A challenge can be made in a READ ONLY transaction, a proof accepted not.
+BEGIN READ ONLY;
+SELECT challenge IS NOT NULL AS challenge FROM session_dbsc_refresh(:'id', NULL, '/refresh');
+SELECT session_status(:'token', bound_cookie => :'renewed') AS status, session_authenticate(:'token', bound_cookie => :'renewed') AS authenticated;
+SELECT session_dbsc_refresh(:'id', 'x', '/refresh');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT session_dbsc_register(:'token', 'x', '/refresh');
+ROLLBACK;
+
+-- RS256 is offered too.
+SELECT session_dbsc_offer(token, '/reg') AS rsa_offer, token AS rsa_token, id AS rsa FROM session_create('erin') \gset
+SELECT bound_cookie AS rsa_cookie, challenge AS rsa_challenge FROM session_dbsc_register(:'rsa_token', pg_temp.registration(:'rsa_offer', 'rsa'), '/refresh') \gset
+SELECT session_status(:'rsa_token', bound_cookie => :'rsa_cookie') AS status, bound_key ->> 'kty' AS kty FROM session.sessions WHERE id = :'rsa';
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'rsa', pg_temp.renewal(:'rsa_challenge', 'rsa'), '/refresh');
+
+-- A session that gets new tokens by refresh tokens stays bound.
+SELECT id AS long, token AS long_token, refresh_token AS long_refresh FROM session_create('frank', refreshable => true) \gset
+SELECT bound_cookie AS long_cookie, challenge AS long_challenge FROM session_dbsc_register(:'long_token', pg_temp.registration(session_dbsc_offer(:'long_token', '/reg')), '/refresh') \gset
+SELECT count(*) AS rows FROM session_refresh(:'long_refresh');
+SELECT token AS long_next, refresh_token AS long_next_refresh FROM session_refresh(:'long_refresh', bound_cookie => :'long_cookie') \gset
+SELECT session_status(:'long_next') AS alone, session_status(:'long_next', bound_cookie => :'long_cookie') AS together;
+-- Its browser can renew the cookie while the session token is over.
+UPDATE session.sessions SET expires_at = clock_timestamp() WHERE id = :'long';
+SELECT session_status(:'long_next', bound_cookie => :'long_cookie') AS status;
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'long', pg_temp.renewal(:'long_challenge'), '/refresh');
+-- Reuse of an old refresh token ends it, with or without the cookie.
+SET session.refresh_grace = 0;
+SELECT count(*) AS rows FROM session_refresh(:'long_refresh');
+SELECT revoked_reason FROM session.sessions WHERE id = :'long';
+RESET session.refresh_grace;
+
+-- A regenerated session, and one that a login goes on with, is bound to no key:
+-- the browser is offered to bind it again.
+SELECT count(*) AS rows FROM session_regenerate(:'second_token', auth_level => 2);
+SELECT challenge AS second_challenge, bound_cookie AS second_cookie FROM session_dbsc_refresh(:'second', pg_temp.renewal(:'other_challenge'), '/refresh') \gset
+SELECT token AS second_token FROM session_regenerate(:'second_token', auth_level => 2, bound_cookie => :'second_cookie') \gset
+SELECT session_status(:'second_token') AS status, bound_by, bound_key, bound_thumbprint, bound_at FROM session.sessions WHERE id = :'second';
+SELECT instructions - 'session_identifier' AS instructions, challenge FROM session_dbsc_refresh(:'second', pg_temp.renewal(:'second_challenge'), '/refresh');
+SELECT bound_cookie AS second_cookie FROM session_dbsc_register(:'second_token', pg_temp.registration(session_dbsc_offer(:'second_token', '/reg'), 'two'), '/refresh') \gset
+SELECT session_status(:'second_token', bound_cookie => :'second_cookie') AS status;
+SELECT id = :'second' AS same, token AS second_token FROM session_login(:'second_token', 'alice', bound_cookie => :'second_cookie') \gset
+SELECT :'same' AS same, session_status(:'second_token') AS status, bound_by FROM session.sessions WHERE id = :'second';
+
+-- A snapshot needs the cookie too.
+SELECT session_cookie_issue(:'token') AS alone;
+SELECT bound_cookie FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'stale'), '/refresh') \gset
+SELECT session_cookie_issue(:'token', bound_cookie => :'bound_cookie') AS snapshot \gset
+-- For a while after the binding, the row decides, because earlier snapshots may
+-- exist.  A session that was never changed has no such.
+SELECT gen_random_uuid() AS copy \gset
+INSERT INTO session.sessions SELECT (jsonb_populate_record(s, jsonb_build_object('id', :'copy', 'token_hash', sha256(decode(repeat('01', 32), 'hex'))))).* FROM session.sessions AS s WHERE id = :'id';
+SELECT pg_temp.token_of(uuid_send(:'copy') || decode(repeat('01', 32), 'hex')) AS copy_token, challenge FROM session_dbsc_refresh(:'copy', NULL, '/refresh') \gset
+SELECT bound_cookie AS copy_cookie FROM session_dbsc_refresh(:'copy', pg_temp.renewal(:'challenge'), '/refresh') \gset
+SELECT session_cookie_issue(:'copy_token', bound_cookie => :'copy_cookie') AS copy_snapshot \gset
+SELECT (SELECT source FROM session_cookie_validate(:'copy_snapshot', bound_cookie => :'copy_cookie')) AS together, (SELECT source FROM session_cookie_validate(:'copy_snapshot')) AS alone,
+       (SELECT source FROM session_cookie_validate(:'copy_snapshot', token => :'copy_token')) AS with_token, (SELECT source FROM session_cookie_validate(:'copy_snapshot', token => :'copy_token', bound_cookie => :'copy_cookie')) AS with_both,
+       (SELECT source FROM session_cookie_validate(:'copy_snapshot', token => :'copy_token', bound_cookie => :'second_cookie')) AS with_another;
+
+-- So does a request, by every strategy, also READ ONLY.
+CREATE FUNCTION pg_temp.asked(cookies jsonb, headers jsonb = '{}') RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('request.cookies', cookies::text, true), set_config('request.headers', headers::text, true), set_config('response.headers', '', true);
+    PERFORM session_pre_request();
+    RETURN coalesce(session_user_id(), 'anonymous') || CASE WHEN current_setting('response.headers', true) LIKE '%-cache=%' THEN ' and a snapshot' ELSE '' END;
+EXCEPTION WHEN OTHERS THEN
+    RETURN sqlstate || ' ' || sqlerrm;
+END
+$$;
+CREATE TEMP TABLE jars (n int, what text, cookies jsonb, headers jsonb DEFAULT '{}');
+INSERT INTO jars VALUES (1, 'both', jsonb_build_object('__Host-session', :'token', '__Host-session-bound', :'bound_cookie')), (2, 'the token', jsonb_build_object('__Host-session', :'token')),
+    (3, 'another cookie', jsonb_build_object('__Host-session', :'token', '__Host-session-bound', :'second_cookie')), (4, 'a number', jsonb_build_object('__Host-session', :'token', '__Host-session-bound', 1)),
+    (5, 'snapshot, both', jsonb_build_object('__Host-session', :'copy_token', '__Host-session-bound', :'copy_cookie', '__Host-session-cache', :'copy_snapshot')),
+    (6, 'snapshot, the token', jsonb_build_object('__Host-session', :'copy_token', '__Host-session-cache', :'copy_snapshot'));
+INSERT INTO jars VALUES (7, 'a header', NULL, jsonb_build_object('cookie', '__Host-session=' || :'token' || '; __Host-session-bound=' || :'bound_cookie')),
+    (8, 'renewing', jsonb_build_object('__Host-session', :'token'), jsonb_build_object('sec-secure-session-id', '"' || :'id' || '"'));
+BEGIN READ ONLY;
+SELECT what, pg_temp.asked(cookies, headers) AS database FROM jars ORDER BY n;
+SET LOCAL session.strategy = 'cookie_cache';
+SELECT what, pg_temp.asked(cookies, headers) AS cookie_cache FROM jars ORDER BY n;
+SET LOCAL session.on_invalid = 'reject';
+SELECT what, pg_temp.asked(cookies, headers) AS cookie_cache FROM jars ORDER BY n;
+COMMIT;
+SELECT checks_unbound > 0 AS counted FROM session.stats WHERE database = current_database();
+
+-- What ends a session ends its binding, and the browser forgets it.
+SELECT challenge FROM session_dbsc_refresh(:'id', NULL, '/refresh') \gset
+BEGIN;
+SELECT session_revoke(:'token');
+SELECT instructions - 'session_identifier' AS instructions, bound_cookie, challenge FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/refresh');
+SELECT session_status(:'token', bound_cookie => :'bound_cookie') AS status;
+ROLLBACK;
+BEGIN;
+SELECT session_revoke_all() IS NOT NULL AS all_ended;
+SELECT instructions - 'session_identifier' AS instructions FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/refresh');
+SELECT session_status(:'token', bound_cookie => :'bound_cookie') AS status;
+ROLLBACK;
+BEGIN;
+UPDATE session.sessions SET expires_at = clock_timestamp();
+SELECT instructions - 'session_identifier' AS instructions FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/refresh');
+ROLLBACK;
+BEGIN;
+SET LOCAL session.max_sessions = 1;
+SELECT count(*) AS created FROM session_create('alice');
+SELECT instructions - 'session_identifier' AS instructions FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/refresh');
+ROLLBACK;
+SELECT instructions FROM session_dbsc_refresh('01890a5d-ac96-774b-bcce-b302099a8057', 'x', '/refresh');
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/refresh');
+
+-- The cookies have the attributes that the settings describe.
+SET session.bound_cookie_ttl = '1min';
+SET session.cookie_name = 'sid';
+SET session.cookie_same_site = 'strict';
+SET session.cookie_path = '/app';
+SELECT challenge FROM session_dbsc_refresh(:'id', NULL, '/r?x=1') \gset
+SELECT instructions - 'session_identifier' AS instructions, replace(set_cookie, bound_cookie, 'COOKIE') AS set_cookie FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/r?x=1');
+SET session.cookie_name = '__Host-sid';
+SELECT challenge FROM session_dbsc_refresh(:'id', NULL, '/refresh') \gset
+SELECT FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'challenge'), '/refresh');
+RESET session.cookie_name;
+RESET session.cookie_path;
+RESET session.cookie_same_site;
+RESET session.bound_cookie_ttl;
+SELECT session_cookie_clear(cookie_header => '__Host-session=x; __Host-session-bound=y');
+
+-- A cookie that is a session by itself is bound too: it is made again with the
+-- key, and the one from before is denied.
+SET session.strategy = 'stateless';
+SELECT session_cookie_encode('{"sub": "grace", "tid": "acme", "a": [1]}', 'jwt', '1 hour') AS free \gset
+SELECT session_dbsc_offer(:'free', '/reg') AS free_offer \gset
+SELECT session_dbsc_offer(cookie, '/reg') AS offer FROM unnest(ARRAY[NULL, 'a.b.c', :'token', repeat('x', 10000000), session_cookie_encode('{"sub": "x"}'), session_cookie_encode('{"sub": "x"}', 'jwt', purpose => 'jwt')]) AS cookie;
+SELECT count(*) AS rows FROM unnest(ARRAY[pg_temp.registration(:'free_offer', header => '{"typ": "jwt"}'), pg_temp.registration(:'other_offer'), pg_temp.registration(:'free_offer', payload => '{"jti": "x"}'), 'x']) AS proof, session_dbsc_register(:'free', proof, '/refresh');
+SELECT new_cookie AS kept, bound_cookie AS kept_cookie, challenge AS kept_challenge, instructions ->> 'session_identifier' AS kept_id FROM session_dbsc_register(:'free', pg_temp.registration(:'free_offer'), '/refresh') \gset
+SELECT session_cookie_decode(:'free') AS before, p - '{iat,exp,jti,sid}'::text[] AS after, p ->> 'sid' = :'kept_id' AS same_id, (p ->> 'exp')::bigint - (p ->> 'iat')::bigint BETWEEN 3500 AND 3600 AS same_end FROM session_cookie_decode(:'kept') AS p;
+SELECT count(*) AS rows FROM session_dbsc_register(:'free', pg_temp.registration(:'free_offer'), '/refresh');
+SELECT session_dbsc_offer(:'kept', '/reg') AS again, session_dbsc_offer(:'free', '/reg') AS before;
+SELECT pg_temp.asked(jsonb_build_object('__Host-session', :'kept', '__Host-session-bound', :'kept_cookie')) AS both, pg_temp.asked(jsonb_build_object('__Host-session', :'kept')) AS alone,
+       pg_temp.asked(jsonb_build_object('__Host-session', :'kept', '__Host-session-bound', :'bound_cookie')) AS another, pg_temp.asked(jsonb_build_object('__Host-session', :'free', '__Host-session-bound', :'kept_cookie')) AS before,
+       pg_temp.asked(jsonb_build_object('__Host-session', session_cookie_encode('{"sub": "x", "cnf": {"x5t#S256": "x"}}', 'jwe'), '__Host-session-bound', :'kept_cookie')) AS another_key;
+-- To renew the bound cookie, that cookie is needed.
+SELECT instructions ->> 'continue' AS continue FROM session_dbsc_refresh(:'kept_id', pg_temp.renewal(:'kept_challenge'), '/refresh');
+SELECT challenge IS NOT NULL AS challenged FROM session_dbsc_refresh(:'kept_id', NULL, '/refresh', :'kept');
+SELECT bound_cookie IS NOT NULL AS renewed, challenge IS NOT NULL AS challenged FROM session_dbsc_refresh(:'kept_id', pg_temp.renewal(:'kept_challenge', 'two'), '/refresh', :'kept');
+SELECT bound_cookie IS NOT NULL AS renewed, new_cookie FROM session_dbsc_refresh(:'kept_id', pg_temp.renewal(:'kept_challenge'), '/refresh', :'kept');
+SELECT bound_cookie IS NOT NULL AS renewed, challenge IS NOT NULL AS challenged FROM session_dbsc_refresh(:'kept_id', pg_temp.renewal(:'kept_challenge'), '/refresh', :'kept');
+SELECT instructions ->> 'continue' AS continue FROM session_dbsc_refresh(:'id', NULL, '/refresh', :'kept');
+SELECT session_cookie_revoke(:'kept') AS revoked, instructions ->> 'continue' AS continue FROM session_dbsc_refresh(:'kept_id', NULL, '/refresh', :'kept');
+SELECT instructions ->> 'continue' AS continue FROM session_dbsc_refresh(:'kept_id', NULL, '/refresh', :'kept');
+RESET session.strategy;
+SELECT session_dbsc_offer(session_cookie_encode('{"sub": "x"}', 'jwt'), '/reg') AS offer;
+
+-- No key is imported for the ring.
+SELECT pg_temp.error_of('session_key_import(''0123456789abcdef0123456789abcdef'', purpose => ''bound'')') AS error;
+-- What waits in shared memory is not left to other tests.
+SELECT failed FROM session_cleanup();
+DROP EXTENSION session;

@@ -1,0 +1,75 @@
+-- Proofs that a client has a private key, made in SQL with keys that are public
+-- here and so are of no use elsewhere.
+\set ECHO none
+
+-- Encodes bytes as base64url.
+CREATE FUNCTION pg_temp.base64url(bytes bytea) RETURNS text LANGUAGE sql AS $$
+    SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_')
+$$;
+
+-- Returns the number that bytes stand for, and the bytes of a number.
+CREATE FUNCTION pg_temp.number_of(bytes bytea) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE
+    number numeric := 0;
+BEGIN
+    FOR i IN 0 .. length(bytes) - 1 LOOP
+        number := number * 256 + get_byte(bytes, i);
+    END LOOP;
+    RETURN number;
+END
+$$;
+CREATE FUNCTION pg_temp.bytes_of_number(number numeric, count int) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE
+    bytes bytea := decode(repeat('00', count), 'hex');
+BEGIN
+    FOR i IN REVERSE count - 1 .. 0 LOOP
+        bytes := set_byte(bytes, i, (number % 256)::int);
+        number := div(number, 256);
+    END LOOP;
+    RETURN bytes;
+END
+$$;
+
+-- The keys.  Those of ES256 sign with a nonce that is always the same: rd is
+-- the product of r and the private key.
+CREATE TEMP TABLE proof_keys (name text PRIMARY KEY, jwk jsonb, rd numeric);
+INSERT INTO proof_keys VALUES
+    ('one', '{"kty": "EC", "crv": "P-256", "x": "dmDA4af603LDsEc0vD8uHSrUHRPRj2JKiHVqAW9Bdxc", "y": "fkEaHEp5h8hQuSqSgPt8u5Mzj4BSgxxAJy7hembuO6M"}',
+     44224510717094156549249285043814467128336543187054474846431171206607659999423),
+    ('two', '{"kty": "EC", "crv": "P-256", "x": "Jez-SSCED6_LToLDMJ6c2IhY6zXlT_oWs8x5XlngEHE", "y": "v9oYPRmElzN7GpOYja3S6wlBmdN0Ial-EnPFPPja1Js"}',
+     108415847460337088611728743159870132155787269212208454571438113746283135996483),
+    ('rsa', '{"kty": "RSA", "e": "AQAB", "n": "7tljwy5mubc3_vW3UTsaP7EcWZ-Gjy9ptE5CPOSgOw2b13ZomBYXSU2_QWCFNLeWoXeeN2MDaNPhGH7N78O-Q2ifizmuteth1PER_KevvDqj3hHShkyWRVulOQTMXj641nUnRo7ETfO4WZxdbVE40Ky4OQDdPANIojVphjzNeGiuTIrRYyrc88f3xrLW4ukqbSQvMsicWRPI-TknAqxRusLhWqvIMJSIiEiXowMRsXW7_IjPwwS9AF-p4KjVWLAQaMFFMMRSQT938R7WM-lrdmDSxrm3Z11ytuwvIkzzUKI1CMLRJZphLp_tQZPLEWXuzfGDweYmUjm8M3DIGSmCQQ"}', NULL);
+
+-- Signs with ES256: s = (hash + r d) / k.
+CREATE FUNCTION pg_temp.es256(signed bytea, rd numeric) RETURNS bytea LANGUAGE sql AS $$
+    SELECT pg_temp.bytes_of_number(1670360409496418287085088613902102982258730921076198463396524716601482435065, 32) ||
+           pg_temp.bytes_of_number((45357385603962032807627127085439163489263441786645817739049201105980021012057 * (pg_temp.number_of(sha256(signed)) + rd))
+                                   % 115792089210356248762697446949407573529996955224135760342422259061068512044369, 32)
+$$;
+
+-- Signs with RS256 (RFC 8017 section 8.2).
+CREATE FUNCTION pg_temp.rs256(signed bytea) RETURNS bytea LANGUAGE plpgsql AS $$
+DECLARE
+    n CONSTANT numeric := 30151915436858630326090350352484828820627406223151325243391884453392685004239169247878659219854050685742268161804342235843931291367155106787061052732234536509939110831853721978041214928618626693070336571863687155815929051763913207228992734689947625187982752971965542292684400515786251959591260832077979224703582905858380117164314889868621831470714376673808861023025289850360307743352072970458990639258480403991223286384535378336684512106051700137672921824957991057279514621939662198493862620057588810293245673410367330443395403838997987087324443671534266416730119519517877038394612970301393229113434717416204343542337;
+    d numeric := 2871326185840589466486562957563785596983927281363007474312354103386235975272848242611207595573632151757289708070569295114240431960913911553138654959822325439958038828472451880082323303927687400879685834643045478728767157667555462201750822546042130839040547496803896263921805142423699566348918303446887534390846292732421420017338536646270235613453955533562801367684994050202599724047248961716741956139944773224285786481127802168964024284271582848130895528973068883045556574725022572699926097651090848462243332270337422218324951784598469520392582312415082584594574261401462530363124355851303098591635529607905302876933;
+    base numeric := pg_temp.number_of(decode('0001' || repeat('ff', 202) || '003031300d060960864801650304020105000420', 'hex') || sha256(signed));
+    power numeric := 1;
+BEGIN
+    WHILE d > 0 LOOP
+        IF d % 2 = 1 THEN
+            power := power * base % n;
+        END IF;
+        base := base * base % n;
+        d := div(d, 2);
+    END LOOP;
+    RETURN pg_temp.bytes_of_number(power, 256);
+END
+$$;
+
+-- Makes a proof: a JWS of a header and a payload, signed with a key.
+CREATE FUNCTION pg_temp.signed(key text, header jsonb, payload text) RETURNS text LANGUAGE sql AS $$
+    SELECT input || '.' || pg_temp.base64url(CASE key WHEN 'rsa' THEN pg_temp.rs256(input::bytea) ELSE pg_temp.es256(input::bytea, rd) END)
+      FROM proof_keys, concat_ws('.', pg_temp.base64url(convert_to(header::text, 'UTF8')), pg_temp.base64url(convert_to(payload, 'UTF8'))) AS input
+     WHERE name = key
+$$;
+\set ECHO all
