@@ -579,6 +579,8 @@ CREATE FUNCTION session.session_stats(
     OUT refresh_reuses pg_catalog.int8,
     OUT snapshots_accepted pg_catalog.int8,
     OUT snapshots_checked pg_catalog.int8,
+    OUT proofs_replayed pg_catalog.int8,
+    OUT proofs_evicted pg_catalog.int8,
     OUT activity_used pg_catalog.int4,
     OUT activity_size pg_catalog.int4,
     OUT activity_dropped pg_catalog.int8,
@@ -609,7 +611,8 @@ CREATE VIEW session.stats AS
            checks_risk, sessions_created,
            sessions_refreshed, sessions_regenerated, sessions_ended,
            sessions_evicted, refresh_reuses, snapshots_accepted,
-           snapshots_checked, activity_used, activity_size, activity_dropped,
+           snapshots_checked, proofs_replayed, proofs_evicted,
+           activity_used, activity_size, activity_dropped,
            evidence_dropped, revocation_overflows, rounds, round_errors,
            round_started_at, round_duration, round_written, round_deleted,
            round_evidence, round_trimmed, round_rested
@@ -639,7 +642,7 @@ COMMENT ON COLUMN session.stats.revoked IS
 COMMENT ON COLUMN session.stats.purge_backlog IS
 'Number of rows that are due to be deleted.  Estimated, and NULL, as live is.';
 COMMENT ON COLUMN session.stats.checks_active IS
-'Number of checks that found an active session.  A check is of a session token, of a cookie that is a session by itself, or of a cookie that was decoded.  Counted since the server started, like the next 15 columns; transactions that rolled back count too.';
+'Number of checks that found an active session.  A check is of a session token, of a cookie that is a session by itself, or of a cookie that was decoded.  Counted since the server started, like the next 18 columns; transactions that rolled back count too.';
 COMMENT ON COLUMN session.stats.checks_malformed IS
 'Number of checks of a value without the form of a token or cookie, or of NULL.';
 COMMENT ON COLUMN session.stats.checks_unknown IS
@@ -672,6 +675,10 @@ COMMENT ON COLUMN session.stats.snapshots_accepted IS
 'Number of snapshots of the cookie cache that were accepted without reading the row.';
 COMMENT ON COLUMN session.stats.snapshots_checked IS
 'Number of snapshots of the cookie cache that were younger than session.cookie_cache_ttl and were still checked against the row.';
+COMMENT ON COLUMN session.stats.proofs_replayed IS
+'Number of proofs of DPoP that were refused because they were used before, or may have been: proofs from before the server started, and those that are not newer than one that shared memory had no room for.';
+COMMENT ON COLUMN session.stats.proofs_evicted IS
+'Number of proofs of DPoP that shared memory forgot before they were session.dpop_window old, to make room for others.  Proofs that are not newer are refused since.  A larger session.dpop_size makes more room.';
 COMMENT ON COLUMN session.stats.activity_used IS
 'Number of entries of the activity table in shared memory whose use is not in the row yet, in all databases.';
 COMMENT ON COLUMN session.stats.activity_size IS
@@ -805,7 +812,8 @@ CREATE FUNCTION @extschema@.session_create(
     id pg_catalog.uuid DEFAULT NULL,
     sliding pg_catalog.bool DEFAULT NULL,
     amr pg_catalog.text[] DEFAULT NULL,
-    token pg_catalog.text DEFAULT NULL)
+    token pg_catalog.text DEFAULT NULL,
+    jkt pg_catalog.text DEFAULT NULL)
 RETURNS @extschema@.session_credentials
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_create';
@@ -814,16 +822,18 @@ REVOKE ALL ON FUNCTION @extschema@.session_create(
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
-    pg_catalog.text[], pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text[], pg_catalog.text,
+    pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.text, pg_catalog.jsonb, pg_catalog.text, pg_catalog.text,
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
-    pg_catalog.text[], pg_catalog.text) IS
+    pg_catalog.text[], pg_catalog.text,
+    pg_catalog.text) IS
 'Creates a session and returns its token, id and deadline.
-user_id NULL: anonymous.  lifetime, idle_timeout, max_sessions and sliding default to the settings.
-Errors: 22023, 22004 for invalid, missing arguments; 54000 for what is too large; 53400 for too many sessions; 23505 if the id or token exists; 28000 if the login is rejected; 55000 if a master key is needed but missing or wrong.';
+user_id NULL: anonymous.  lifetime, idle_timeout, max_sessions and sliding default to the settings.  jkt: its key (DPoP).
+Errors: 22023, 22004 for invalid, missing arguments; 54000 for what is too large; 53400 for too many sessions; 23505 if the id or token exists; 28000 if the login is rejected; 55000 if the master key is wrong.';
 
 CREATE FUNCTION @extschema@.session_login(
     token pg_catalog.text,
@@ -840,7 +850,8 @@ CREATE FUNCTION @extschema@.session_login(
     max_sessions pg_catalog.int4 DEFAULT NULL,
     sliding pg_catalog.bool DEFAULT NULL,
     amr pg_catalog.text[] DEFAULT NULL,
-    bound_cookie pg_catalog.text DEFAULT NULL)
+    bound_cookie pg_catalog.text DEFAULT NULL,
+    jkt pg_catalog.text DEFAULT NULL)
 RETURNS @extschema@.session_credentials
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_login';
@@ -848,44 +859,56 @@ REVOKE ALL ON FUNCTION @extschema@.session_login(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text,
     pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool, pg_catalog.int4,
-    pg_catalog.bool, pg_catalog.text[], pg_catalog.text) FROM PUBLIC;
+    pg_catalog.bool, pg_catalog.text[], pg_catalog.text,
+    pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_login(
     pg_catalog.text, pg_catalog.text, pg_catalog.jsonb, pg_catalog.text,
     pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool, pg_catalog.int4,
-    pg_catalog.bool, pg_catalog.text[], pg_catalog.text) IS
-'Logs a user in and always returns a new token.  token is what the client sent, or NULL.  The live session of the token goes on with its id and data if it is anonymous or of this user; that of another user ends.
-Errors: 22023, 22004 for invalid, missing arguments; 54000 for large ones; 53400 for too many sessions; 28000 if the login is rejected; 55000 if a master key is needed but missing or wrong.';
+    pg_catalog.bool, pg_catalog.text[], pg_catalog.text,
+    pg_catalog.text) IS
+'Logs a user in and always returns a new token.  token is what the client sent, or NULL.  The live session of the token goes on with its id and data if it is anonymous or of this user; that of another user ends.  jkt: its key.
+Errors: 22023, 22004 for invalid, missing arguments; 54000 for large ones; 53400 for too many sessions; 28000 if the login is rejected; 55000 if the master key is wrong.';
 
 CREATE FUNCTION @extschema@.session_validate(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
     user_agent pg_catalog.text DEFAULT NULL,
-    bound_cookie pg_catalog.text DEFAULT NULL)
+    bound_cookie pg_catalog.text DEFAULT NULL,
+    proof pg_catalog.text DEFAULT NULL,
+    method pg_catalog.text DEFAULT NULL,
+    url pg_catalog.text DEFAULT NULL)
 RETURNS SETOF @extschema@.session_info
 ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_validate';
 REVOKE ALL ON FUNCTION @extschema@.session_validate(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_validate(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 'Returns the session of a token if it is active, otherwise no row.  Counts as a use of the session.
-ip and user_agent are those of the request; they are compared with those of the session if session.bind_ip or session.bind_user_agent is on, and session.risk_function judges another ip.
+ip and user_agent are those of the request; they are compared with those of the session if session.bind_ip or session.bind_user_agent is on, and session.risk_function judges another ip.  Others: see session_authenticate.
 Errors: 55000 if the data is sealed and the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_status(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
     user_agent pg_catalog.text DEFAULT NULL,
-    bound_cookie pg_catalog.text DEFAULT NULL)
+    bound_cookie pg_catalog.text DEFAULT NULL,
+    proof pg_catalog.text DEFAULT NULL,
+    method pg_catalog.text DEFAULT NULL,
+    url pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.text
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_status';
 REVOKE ALL ON FUNCTION @extschema@.session_status(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_status(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 'Returns the status of a token: active, malformed, unknown, revoked, expired, idle, binding (the request does not come from the address or user agent of the session), unbound (it does not prove the key of the session) or risk (session.risk_function rejects it).  Changes nothing.  For the application; do not show the result to clients.';
 
 CREATE FUNCTION @extschema@.session_is_valid(
@@ -920,15 +943,20 @@ CREATE FUNCTION @extschema@.session_refresh(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
     user_agent pg_catalog.text DEFAULT NULL,
-    bound_cookie pg_catalog.text DEFAULT NULL)
+    bound_cookie pg_catalog.text DEFAULT NULL,
+    proof pg_catalog.text DEFAULT NULL,
+    method pg_catalog.text DEFAULT NULL,
+    url pg_catalog.text DEFAULT NULL)
 RETURNS SETOF @extschema@.session_credentials
 ROWS 1
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_refresh';
 REVOKE ALL ON FUNCTION @extschema@.session_refresh(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_refresh(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 'For the token of a live session that is not refreshable: restarts its lifetime, up to its cap.  For a refresh token: returns the next session token and refresh token.  One that was just replaced returns the same pair again; any other that was replaced returns no row and revokes the session.
 Errors: 55000 if a refresh token is used and the master key is missing or wrong.';
 
@@ -1280,6 +1308,35 @@ COMMENT ON FUNCTION @extschema@.session_dbsc_refresh(
 Errors: as session_dbsc_register; 25006 for a proof in a READ ONLY transaction.';
 
 /*
+ * DPoP (RFC 9449): a session is bound to a key that its client has, and its
+ * token is of no use without a proof of that key.  Level: app.
+ */
+
+CREATE FUNCTION @extschema@.session_bind_key(
+    token pg_catalog.text,
+    proof pg_catalog.text,
+    method pg_catalog.text,
+    url pg_catalog.text)
+RETURNS pg_catalog.bool
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_bind_key';
+REVOKE ALL ON FUNCTION @extschema@.session_bind_key(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_bind_key(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Binds the live session of a token to the key of a proof of DPoP, which came with a request of this method and URL.  From then on the token needs a proof.  Returns false unless the session is live and not bound, and the proof is good.
+Errors: 22004 for a proof without method or url; 22023 for a relative url; 25006 in a READ ONLY transaction.';
+
+CREATE FUNCTION @extschema@.session_dpop_nonce()
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_dpop_nonce';
+REVOKE ALL ON FUNCTION @extschema@.session_dpop_nonce() FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_dpop_nonce() IS
+'Returns the value of the header DPoP-Nonce, a nonce that clients put into their proofs of DPoP.  It is good for 5 minutes.  Needed while session.dpop_nonce is on.
+Errors: 55000 if there is no key for nonces yet and the transaction is READ ONLY, or the master key is missing or wrong.';
+
+/*
  * The identity of the running transaction.  Level: public, because a caller of
  * these functions can act only on a session whose token it has, or on the one
  * that is bound to its transaction.
@@ -1289,13 +1346,18 @@ CREATE FUNCTION @extschema@.session_authenticate(
     token pg_catalog.text,
     ip pg_catalog.inet DEFAULT NULL,
     user_agent pg_catalog.text DEFAULT NULL,
-    bound_cookie pg_catalog.text DEFAULT NULL)
+    bound_cookie pg_catalog.text DEFAULT NULL,
+    proof pg_catalog.text DEFAULT NULL,
+    method pg_catalog.text DEFAULT NULL,
+    url pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_authenticate';
 COMMENT ON FUNCTION @extschema@.session_authenticate(
-    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text) IS
-'Binds the session of a token to the running transaction, so that session_user_id() and the other functions return its identity.  Returns false and clears the identity unless the token is valid.  ip and user_agent are those of the request.  Counts as a use of the session.';
+    pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Binds the session of a token to the running transaction, so that session_user_id() and the other functions return its identity.  Returns false and clears the identity unless the token is valid.  ip, user_agent, proof (the header DPoP), method and url are those of the request.  Counts as a use of the session.
+Errors: 22004 for a proof without method or url, 22023 for a relative url.';
 
 CREATE FUNCTION @extschema@.session_pre_request()
 RETURNS pg_catalog.void

@@ -20,6 +20,7 @@
 #include "settings.h"
 #include "wire/cookie_header.h"
 #include "wire/path.h"
+#include "wire/uri.h"
 
 #define MINUTE 60
 #define HOUR (60 * MINUTE)
@@ -45,6 +46,8 @@ SessionSettings session_settings = {
 	.cookie_cache_ttl = 5 * MINUTE,
 	.key_lead = HOUR,
 	.bound_cookie_ttl = 10 * MINUTE,
+	.dpop_window = MINUTE,
+	.dpop_size = 65536,
 	.strategy = SESSION_STRATEGY_DATABASE,
 	.on_invalid = SESSION_INVALID_ANONYMOUS,
 	.activity_size = 100000,
@@ -348,6 +351,51 @@ define_requests(void)
 				"with \"reject\" it fails.");
 }
 
+/* Refuses a URL to which no proof could belong. */
+static bool
+check_public_url(char **newval, void **extra, GucSource source)
+{
+	char		normal[SESSION_URI_NORMAL_BYTES];
+	size_t		len = strlen(*newval);
+	size_t		normal_len;
+
+	if (len == 0 ||
+		(strpbrk(*newval, "?#") == NULL &&
+		 session_uri_normalize(normal, &normal_len, *newval, len)))
+		return true;
+	GUC_check_errdetail("The URL must start with https:// or http:// and a "
+						"host, and have no query or fragment.");
+	return false;
+}
+
+static void
+define_proofs(void)
+{
+	SessionSettings *s = &session_settings;
+
+	DefineCustomStringVariable("session.public_url",
+							   "Sets the URL under which clients reach the "
+							   "gateway.",
+							   "The path of a request is appended to it, and "
+							   "the proof of a client with DPoP must be for "
+							   "that URL.  If empty, DPoP is not accepted in "
+							   "the Authorization header.",
+							   &s->public_url, "", PGC_SUSET, 0,
+							   check_public_url, NULL, NULL);
+	define_int("session.dpop_window", &s->dpop_window, 1, HOUR, GUC_UNIT_S,
+			   "Sets how old a proof of DPoP may be.", NULL);
+	define_bool("session.dpop_nonce", &s->dpop_nonce,
+				"Requires a nonce of the server in proofs of DPoP.", NULL);
+	define_server_int("session.dpop_size", &s->dpop_size, 512, 10000000,
+	/* shared memory has one size for the life of the server */
+					  process_shared_preload_libraries_in_progress ?
+					  PGC_POSTMASTER : PGC_SIGHUP, 0,
+					  "Sets how many proofs of DPoP shared memory has room "
+					  "for.",
+					  "Each takes 24 bytes.  Only used when the library is "
+					  "preloaded.");
+}
+
 static void
 define_limits(void)
 {
@@ -486,6 +534,7 @@ session_settings_init(void)
 	define_keys();
 	define_cookies();
 	define_requests();
+	define_proofs();
 	define_limits();
 	define_binding();
 	define_upkeep();

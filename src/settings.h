@@ -89,6 +89,10 @@ typedef struct SessionSettings
 	int			cookie_encoding;	/* SessionEncoding */
 	int			cookie_cache_ttl;
 	int			bound_cookie_ttl;
+	char	   *public_url;
+	int			dpop_window;
+	bool		dpop_nonce;
+	int			dpop_size;		/* proofs in shared memory */
 	char	   *claims_function;
 
 	int			strategy;		/* SessionStrategy */

@@ -61,6 +61,20 @@ extern void session_arg_bound(FunctionCallInfo fcinfo, int n,
 							  SessionPossession *proven);
 
 /*
+ * Sets the proof of DPoP in an argument, which is followed by the method and
+ * the URL of the request; the token is the first argument.  Errors with 22004
+ * for a proof without these, and with 22023 for a URL that is not absolute.
+ */
+extern void session_arg_proof(FunctionCallInfo fcinfo, int n,
+							  SessionPossession *proven);
+
+/*
+ * Returns the key of DPoP in an argument, the thumbprint of a JWK; NULL for
+ * none.  Errors with 22023 if it is no thumbprint.
+ */
+extern SessionBound *session_arg_jkt(FunctionCallInfo fcinfo, int n);
+
+/*
  * Counts an argument that is not a token, and records evidence about the
  * address (may be NULL).  A NULL or empty argument means that the client sent
  * no token, so there is no evidence of it.

@@ -18,12 +18,16 @@
 #include "audit/evidence.h"
 #include "compat.h"
 #include "cookie/dbsc.h"
+#include "engine/dpop.h"
 #include "engine/info.h"
 #include "engine/secret.h"
 #include "model/amr.h"
 #include "settings.h"
 #include "shared/database.h"
+#include "wire/base64url.h"
 #include "wire/codec.h"
+#include "wire/possession.h"
+#include "wire/uri.h"
 
 StaticAssertDecl(SESSION_FOREIGN_MAX_CHARS >= SESSION_TOKEN_CHARS,
 				 "foreign tokens may be the longest tokens");
@@ -107,6 +111,82 @@ session_arg_bound(FunctionCallInfo fcinfo, int n, SessionPossession *proven)
 	if (value != NULL)
 		session_dbsc_prove(proven, VARDATA_ANY(value),
 						   VARSIZE_ANY_EXHDR(value));
+}
+
+/* Returns the URL of a request; errors if it is not absolute. */
+static text *
+arg_url(FunctionCallInfo fcinfo, int n)
+{
+	text	   *url;
+
+	session_arg_required(fcinfo, n, "url");
+	url = PG_GETARG_TEXT_PP(n);
+	if (!session_uri_has_scheme(VARDATA_ANY(url), VARSIZE_ANY_EXHDR(url)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("url must start with https:// or http://")));
+	return url;
+}
+
+/* Sets the proof of DPoP in an argument, and what it has to be for. */
+void
+session_arg_proof(FunctionCallInfo fcinfo, int n, SessionPossession *proven)
+{
+	SessionDpopProof *proof;
+	text	   *value;
+	text	   *method;
+	text	   *url;
+
+	proven->dpop = NULL;
+	if (n + 2 >= PG_NARGS() || PG_ARGISNULL(n))
+		return;
+	session_arg_required(fcinfo, n + 1, "method");
+	method = PG_GETARG_TEXT_PP(n + 1);
+	url = arg_url(fcinfo, n + 2);
+	proof = palloc0_object(SessionDpopProof);
+	proven->dpop = proof;
+	proof->method = VARDATA_ANY(method);
+	proof->method_len = VARSIZE_ANY_EXHDR(method);
+	proof->url = VARDATA_ANY(url);
+	proof->url_len = VARSIZE_ANY_EXHDR(url);
+	/* A text that is too long for a proof stays an empty one, which is bad. */
+	if (toast_raw_datum_size(PG_GETARG_DATUM(n)) - VARHDRSZ <=
+		SESSION_POSSESSION_CHARS)
+	{
+		value = PG_GETARG_TEXT_PP(n);
+		proof->chars = VARDATA_ANY(value);
+		proof->len = VARSIZE_ANY_EXHDR(value);
+	}
+	value = token_text(fcinfo, 0);
+	if (value != NULL)
+	{
+		proof->token = VARDATA_ANY(value);
+		proof->token_len = VARSIZE_ANY_EXHDR(value);
+	}
+}
+
+/* Returns the key of DPoP in an argument. */
+SessionBound *
+session_arg_jkt(FunctionCallInfo fcinfo, int n)
+{
+	SessionBound *bound;
+	text	   *jkt;
+
+	/* A function that was created by another script may not have it. */
+	if (n >= PG_NARGS() || PG_ARGISNULL(n))
+		return NULL;
+	jkt = PG_GETARG_TEXT_PP(n);
+	bound = palloc0_object(SessionBound);
+	bound->by = SESSION_BOUND_DPOP;
+	if (VARSIZE_ANY_EXHDR(jkt) != SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES) ||
+		!session_base64url_decode(bound->thumbprint, VARDATA_ANY(jkt),
+								  VARSIZE_ANY_EXHDR(jkt)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("jkt must be the SHA-256 thumbprint of a JWK, %d "
+						"characters of base64url",
+						(int) SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES))));
+	return bound;
 }
 
 /* Counts a malformed token, and records it as evidence unless it is empty. */

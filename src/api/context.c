@@ -72,9 +72,10 @@ session_authenticate(PG_FUNCTION_ARGS)
 	SessionRow	row;
 	SessionStatus status;
 
-	session_arg_bound(fcinfo, 3, &binding.proven);
 	/* An invalid token clears the identity that was bound before. */
 	session_context_bind(NULL);
+	session_arg_bound(fcinfo, 3, &binding.proven);
+	session_arg_proof(fcinfo, 4, &binding.proven);
 	if (!session_arg_token(fcinfo, 0, &token))
 	{
 		session_arg_refused(fcinfo, 0, binding.ip);
@@ -107,7 +108,11 @@ session_pre_request(PG_FUNCTION_ARGS)
 			break;
 		case SESSION_PROVE_INVALID:
 			if (session_settings.on_invalid == SESSION_INVALID_REJECT)
-				session_request_refuse();
+				session_request_refuse(false);
+			break;
+		case SESSION_PROVE_NO_NONCE:
+			if (session_settings.on_invalid == SESSION_INVALID_REJECT)
+				session_request_refuse(true);
 			break;
 		case SESSION_PROVE_PROVEN:
 			session_context_bind(&identity);

@@ -22,6 +22,7 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/content.h"
+#include "engine/dpop.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
 #include "model/json.h"
@@ -169,6 +170,7 @@ session_create(PG_FUNCTION_ARGS)
 	arg_account(fcinfo, args, &options);
 	options.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
 	options.token = session_arg_foreign(fcinfo, 14);
+	options.bound = session_arg_jkt(fcinfo, 15);
 	check_foreign(&options);
 
 	session_lifecycle_create(&options, &row, &given);
@@ -195,6 +197,7 @@ session_login(PG_FUNCTION_ARGS)
 	arg_account(fcinfo, args, &options);
 
 	session_arg_bound(fcinfo, 14, &options.proven);
+	options.bound = session_arg_jkt(fcinfo, 15);
 	has_token = session_arg_token(fcinfo, 0, &token);
 	if (!has_token)
 		session_arg_refused(fcinfo, 0, options.ip);
@@ -236,6 +239,7 @@ session_validate(PG_FUNCTION_ARGS)
 		return session_return_none(fcinfo);
 	}
 	binding = arg_binding(fcinfo, 1, 3);
+	session_arg_proof(fcinfo, 4, &binding.proven);
 	status = session_lifecycle_validate(&token, &binding, &row);
 	session_crypto_wipe(&token, sizeof(token));
 	if (status != SESSION_ACTIVE)
@@ -266,8 +270,10 @@ Datum
 session_status(PG_FUNCTION_ARGS)
 {
 	SessionBinding binding = arg_binding(fcinfo, 1, 3);
-	SessionStatus status = status_of(fcinfo, &binding);
+	SessionStatus status;
 
+	session_arg_proof(fcinfo, 4, &binding.proven);
+	status = status_of(fcinfo, &binding);
 	PG_RETURN_TEXT_P(cstring_to_text(session_info_status(status)));
 }
 
@@ -316,6 +322,10 @@ refresh_session(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *gi
 	SessionRefreshToken token;
 	bool		refreshed;
 
+	session_arg_proof(fcinfo, 4, &binding.proven);
+	/* A client asks for tokens as it got them first, without a hash. */
+	if (binding.proven.dpop != NULL)
+		binding.proven.dpop->may_lack_hash = true;
 	if (session_arg_given(fcinfo, 0, given))
 		return session_lifecycle_extend(&given->token, &binding, row);
 	if (!session_arg_refresh(fcinfo, 0, &token))

@@ -16,6 +16,8 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/bind.h"
+#include "engine/dpop.h"
+#include "engine/lifecycle.h"
 #include "table/store.h"
 
 /* Binds an active session, whose row is locked. */
@@ -24,6 +26,24 @@ session_bind_to_key(SessionRow *row)
 {
 	session_store_save_bound(row);
 	session_event_bound(row, session_store_bound_name(row->bound.by));
+}
+
+/* Binds the active session of a token to the key of a proof of DPoP. */
+bool
+session_bind_by_proof(const SessionToken *token, SessionDpopProof *proof)
+{
+	SessionPossession none = {0};
+	SessionRow	row;
+
+	if (!session_lifecycle_hold(token, &none, &row) ||
+		row.bound.by != SESSION_BOUND_NOT ||
+		!session_dpop_find_key(row.bound.thumbprint, proof))
+		return false;
+	session_dpop_prepare();
+	row.bound.by = SESSION_BOUND_DPOP;
+	session_bind_to_key(&row);
+	session_dpop_note_bound(&row);
+	return true;
 }
 
 /* Returns whether a session is alive, and bound in a way. */

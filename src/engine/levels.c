@@ -65,6 +65,7 @@ static const Entry functions[] = {
 	{"session_tenant_id", PUBLIC},
 	{"session_user_id", PUBLIC},
 
+	{"session_bind_key", APP},
 	{"session_cookie_decode", APP},
 	{"session_cookie_encode", APP},
 	{"session_cookie_issue", APP},
@@ -85,6 +86,7 @@ static const Entry functions[] = {
 	{"session_dbsc_offer", APP},
 	{"session_dbsc_refresh", APP},
 	{"session_dbsc_register", APP},
+	{"session_dpop_nonce", APP},
 	{"session_is_expired", APP},
 	{"session_is_valid", APP},
 	{"session_jwt", APP},

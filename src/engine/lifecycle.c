@@ -31,6 +31,7 @@
 #include "engine/activity.h"
 #include "engine/content.h"
 #include "engine/context.h"
+#include "engine/dpop.h"
 #include "engine/lifecycle.h"
 #include "engine/risk.h"
 #include "engine/secret.h"
@@ -98,13 +99,25 @@ find_session(const SessionToken *token, SessionRow *row)
 }
 
 /*
+ * Returns whether a request has proven the key of an active session, if it is
+ * bound to one.  A proof of DPoP is used up unless "uses" is false.
+ */
+static bool
+has_key(const SessionRow *row, const SessionPossession *proven, bool uses)
+{
+	if (row->bound.by == SESSION_BOUND_DPOP)
+		return session_dpop_proves(row, proven->dpop, uses);
+	return session_policy_proves_key(&row->bound, &row->id, proven);
+}
+
+/*
  * Returns whether a request may use an active session that may be bound to a
  * key.  If not, leaves evidence.
  */
 static bool
 proves_key(const SessionRow *row, const SessionBinding *binding)
 {
-	if (session_policy_proves_key(&row->bound, &row->id, &binding->proven))
+	if (has_key(row, &binding->proven, true))
 		return true;
 	session_evidence_unbound(row, binding);
 	return false;
@@ -198,6 +211,23 @@ ask_risk(const SessionToken *token, const SessionBinding *binding,
 }
 
 /*
+ * Returns whether a request lacks the key that an active session is bound to.
+ * Sets the status of the session if it is bound.
+ */
+static bool
+lacks_key(SessionRow *row, const SessionBinding *binding, bool uses,
+		  SessionStatus *status)
+{
+	if (row->bound.by == SESSION_BOUND_NOT)
+		return false;
+	*status = session_activity_status(row, GetCurrentTimestamp());
+	if (*status != SESSION_ACTIVE || has_key(row, &binding->proven, uses))
+		return false;
+	*status = SESSION_UNBOUND;
+	return true;
+}
+
+/*
  * Returns the status of a session token for a request, and sets *risk.  Lowers
  * the level in the row if the risk says so.  Records the use of an active
  * session if asked to: with the look at its status, if nothing else decides.
@@ -217,13 +247,8 @@ check_request(const SessionToken *token, const SessionBinding *binding,
 		if (status == SESSION_ACTIVE)
 			status = SESSION_BINDING;
 	}
-	else if (!session_policy_proves_key(&row->bound, &row->id,
-										&binding->proven))
-	{
-		status = session_activity_status(row, GetCurrentTimestamp());
-		if (status == SESSION_ACTIVE)
-			status = SESSION_UNBOUND;
-	}
+	else if (lacks_key(row, binding, records, &status))
+		Assert(status == SESSION_UNBOUND);
 	else if (session_risk_may_be_asked())
 	{
 		status = ask_risk(token, binding, row, risk);
@@ -669,6 +694,33 @@ insert_new(const SessionRow *row, const SessionCreateOptions *options)
 				 errmsg("id must not be that of another session")));
 }
 
+/* Makes a session one that is bound to this key alone; NULL = to none. */
+static void
+bind_again(SessionRow *row, const SessionBound *bound)
+{
+	memset(&row->bound, 0, sizeof(row->bound));
+	row->bound_key = NULL;
+	row->bound_at = SESSION_NO_TIME;
+	if (bound != NULL)
+		row->bound = *bound;
+}
+
+/*
+ * Records that a session is bound to a key of DPoP since it was written, if it
+ * is: the transaction may use it, although its client has proven nothing yet.
+ */
+static void
+note_bound(const SessionRow *row, bool is_new)
+{
+	if (row->bound.by != SESSION_BOUND_DPOP)
+		return;
+	session_dpop_note_bound(row);
+	if (!is_new)
+		return;
+	session_dpop_prepare();
+	session_event_bound(row, session_store_bound_name(row->bound.by));
+}
+
 /* Adds a session, for which there is room, and returns its tokens. */
 static void
 add_session(const SessionCreateOptions *options, SessionRow *row,
@@ -682,6 +734,8 @@ add_session(const SessionCreateOptions *options, SessionRow *row,
 	set_account(row, options);
 	session_policies_find(&row->rules, row->tenant_id, row->role);
 	row->data = session_content_stored(row, options->data);
+	if (options->bound != NULL)
+		row->bound = *options->bound;
 	session_policy_open(row, &session_settings, &options->lifetimes,
 						options->user_id != NULL, now);
 	if (options->user_id != NULL)
@@ -690,6 +744,7 @@ add_session(const SessionCreateOptions *options, SessionRow *row,
 		session_secret_issue(row, given);
 	insert_new(row, options);
 	session_event_created(row, session_risk_name(risk));
+	note_bound(row, true);
 	session_database_count(SESSION_COUNT_CREATED);
 	session_context_set_proven(&row->id);
 }
@@ -1032,15 +1087,6 @@ session_lifecycle_check_ip_stored(SessionBindIp how)
 						"\"session.store_ip\" is subnet")));
 }
 
-/* Makes a session one that is not bound to a key. */
-static void
-unbind(SessionRow *row)
-{
-	memset(&row->bound, 0, sizeof(row->bound));
-	row->bound_key = NULL;
-	row->bound_at = SESSION_NO_TIME;
-}
-
 /* Applies a change to an active session and gives it new tokens. */
 bool
 session_lifecycle_regenerate(const SessionToken *token,
@@ -1064,7 +1110,9 @@ session_lifecycle_regenerate(const SessionToken *token,
 	session_risk_lower(row, risk);
 	evict_sessions(evicted);
 	apply_change(row, change, GetCurrentTimestamp());
-	unbind(row);
+	/* A browser registers a new key; another client keeps the one it has. */
+	if (row->bound.by == SESSION_BOUND_DBSC)
+		bind_again(row, NULL);
 	/* The address is written again, so too little of it may remain. */
 	if (row->ip != NULL)
 		session_lifecycle_check_ip_stored(session_policy_bind_ip(&row->rules,
@@ -1074,6 +1122,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 	session_secret_issue(row, given);
 	session_store_save_account(row, false);
 	session_event_regenerated(row, login, session_risk_name(risk));
+	note_bound(row, false);
 	session_database_count(SESSION_COUNT_REGENERATED);
 	return true;
 }
@@ -1142,7 +1191,7 @@ plan_for_row(SessionRow *row, const SessionCreateOptions *options)
 		(row->user_id == NULL ||
 		 session_policy_is_of_user(row, options->user_id, row->tenant_id)) &&
 		session_policy_matches_binding(row, &session_settings, &binding) &&
-		session_policy_proves_key(&row->bound, &row->id, &binding.proven))
+		has_key(row, &binding.proven, true))
 		return LOGIN_KEEP;
 	return LOGIN_END;
 }
@@ -1200,7 +1249,7 @@ log_in_held(SessionRow *row, const SessionCreateOptions *options,
 	set_account(row, options);
 	adopt_rules(row, &before);
 	row->data = session_content_stored(row, data);
-	unbind(row);
+	bind_again(row, options->bound);
 	session_policy_reopen(row, &session_settings, &options->lifetimes, now);
 	if (row->refresh_expires_at == SESSION_NO_TIME)
 		row->refresh_key = NULL;
@@ -1208,6 +1257,7 @@ log_in_held(SessionRow *row, const SessionCreateOptions *options,
 	session_secret_issue(row, given);
 	session_store_save_account(row, true);
 	session_event_regenerated(row, true, session_risk_name(risk));
+	note_bound(row, true);
 	session_database_count(SESSION_COUNT_REGENERATED);
 	session_context_set_proven(&row->id);
 }

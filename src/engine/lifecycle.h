@@ -37,6 +37,7 @@ typedef struct SessionCreateOptions
 	SessionLifetimes lifetimes;
 	int			max_sessions;	/* 0 = no limit, -1 = "session.max_sessions" */
 	SessionPossession proven;	/* the key of the session of a login's token */
+	const SessionBound *bound;	/* the key to bind it to; NULL = none */
 } SessionCreateOptions;
 
 /* What session_lifecycle_regenerate changes; NULL, 0 or -1 = no change. */
@@ -66,8 +67,8 @@ extern void session_lifecycle_create(const SessionCreateOptions *options,
  * login goes on with it: id, created_at and data stay, and the data of the
  * options is merged into the data.  Otherwise the login creates a session, and
  * ends the session of the token, if that is alive, with the reason "login".
- * Everything else about the resulting session is as the options say; it is
- * bound to no key.
+ * Everything else about the resulting session is as the options say, also the
+ * key that it is bound to.
  *
  * Limits apply as in session_lifecycle_create; a session of the user that is
  * kept does not count twice.  The id of the options is not used.
@@ -204,7 +205,8 @@ extern void session_lifecycle_check_ip_stored(SessionBindIp how);
  * session_lifecycle_validate.  A level that the risk lowers is stored, because
  * the address of the change becomes that of the session; the change can raise
  * the level again.  A change that gives the session its user is a login, which
- * "session.risk_function" judges as one.  The session is then bound to no key.
+ * "session.risk_function" judges as one.  A session that was bound to the key
+ * of a browser is then bound to none; one that is bound with DPoP stays so.
  */
 extern bool session_lifecycle_regenerate(const SessionToken *token,
 										 const SessionChange *change,

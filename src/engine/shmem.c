@@ -19,6 +19,7 @@
 #include "audit/evidence.h"
 #include "engine/shmem.h"
 #include "shared/database.h"
+#include "shared/replay.h"
 #include "shared/revocation.h"
 #include "shared/uses.h"
 #include "shared/window.h"
@@ -37,6 +38,7 @@ request_memory(void)
 	session_window_shmem_request();
 	session_evidence_shmem_request();
 	session_uses_shmem_request();
+	session_replay_shmem_request();
 }
 
 /* The shmem_startup hook. */
@@ -51,6 +53,7 @@ make_memory(void)
 	session_window_shmem_init();
 	session_evidence_shmem_init();
 	session_uses_shmem_init();
+	session_replay_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

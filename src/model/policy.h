@@ -31,6 +31,8 @@ typedef struct SessionPossession
 {
 	SessionBound bound;			/* by is SESSION_BOUND_NOT if it has not */
 	pg_uuid_t	id;				/* of the session */
+	struct SessionDpopProof *dpop;	/* not looked at yet, see engine/dpop.h;
+									 * NULL = none */
 } SessionPossession;
 
 /* Where a request comes from, as far as the caller says; NULL = unknown. */

@@ -50,6 +50,16 @@ send_snapshot(const SessionRow *row, const SessionSnapshotTime *time,
 		session_request_send_snapshot(value, session_policy_deadline(row));
 }
 
+/*
+ * Returns whether the client of a session has to use DPoP.  If not, the scheme
+ * of its credential is wrong (RFC 9449 section 7.1).
+ */
+static bool
+is_of_dpop(const SessionRow *row)
+{
+	return row->bound.by == SESSION_BOUND_DPOP;
+}
+
 /* Validates the token by its row, and sends a snapshot if one is wanted. */
 static SessionProveVerdict
 prove_by_row(const SessionRequest *request, const SessionToken *token,
@@ -69,7 +79,10 @@ prove_by_row(const SessionRequest *request, const SessionToken *token,
 		return SESSION_PROVE_ENDED;
 	if (status == SESSION_UNBOUND && session_request_renews(request))
 		return SESSION_PROVE_RENEWING;
-	if (status != SESSION_ACTIVE)
+	if (status == SESSION_UNBOUND && request->proof != NULL &&
+		request->proof->lacks_nonce)
+		return SESSION_PROVE_NO_NONCE;
+	if (status != SESSION_ACTIVE || (request->is_dpop && !is_of_dpop(&row)))
 		return SESSION_PROVE_INVALID;
 	added = session_claims_added(&row);
 	session_identity_of_row(identity, &row);
@@ -207,10 +220,12 @@ session_prove_request(SessionIdentity *identity)
 	SessionProveVerdict verdict;
 
 	session_request_read(&request);
+	session_request_send_nonce(&request);
 	if (request.credential == NULL)
 		return SESSION_PROVE_ANONYMOUS;
 	if (session_settings.strategy == SESSION_STRATEGY_STATELESS)
-		return prove_by_cookie(&request, identity);
+		return request.is_dpop ? SESSION_PROVE_INVALID :
+			prove_by_cookie(&request, identity);
 	if (!session_request_token(&request, &token))
 	{
 		session_proof_count(SESSION_MALFORMED,

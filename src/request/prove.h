@@ -11,6 +11,7 @@ typedef enum SessionProveVerdict
 {
 	SESSION_PROVE_ANONYMOUS,	/* the request has no credential */
 	SESSION_PROVE_INVALID,		/* its credential is not valid */
+	SESSION_PROVE_NO_NONCE,		/* not valid: its proof lacks only a nonce */
 	SESSION_PROVE_ENDED,		/* not valid, and its use ended the session */
 	SESSION_PROVE_RENEWING,		/* not valid before the browser has renewed
 								 * its bound cookie, which it is about to do */

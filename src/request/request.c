@@ -210,6 +210,28 @@ unless_empty(text *value)
 }
 
 /*
+ * Returns the token with the scheme DPoP in the Authorization header; NULL
+ * when there is none.  Without "session.public_url" no proof could be good, so
+ * it is meant for another system.
+ */
+static text *
+dpop_credential(const SessionRequest *request)
+{
+	text	   *value;
+	const char *token;
+	size_t		len;
+
+	if (session_settings.public_url[0] == '\0')
+		return NULL;
+	value = header_value(request, "authorization");
+	if (value == NULL ||
+		!session_authorization_dpop(&token, &len, VARDATA_ANY(value),
+									VARSIZE_ANY_EXHDR(value)))
+		return NULL;
+	return cstring_to_text_with_len(token, (int) len);
+}
+
+/*
  * Returns the credential in the header "session.token_header"; NULL when there
  * is none.  In the Authorization header only the scheme Bearer counts: the
  * credential of another scheme is meant for another system.
@@ -230,14 +252,69 @@ header_credential(const SessionRequest *request)
 	return cstring_to_text_with_len(token, (int) len);
 }
 
+/*
+ * Returns whether a proof of DPoP may go with the credential: it has that
+ * scheme, or comes in a header without a scheme.  A token with the scheme
+ * Bearer, or in a cookie, says that its client uses no proofs.
+ */
+static bool
+may_have_proof(const SessionRequest *request)
+{
+	return request->is_dpop ||
+		(request->from_header &&
+		 pg_strcasecmp(session_settings.token_header, "authorization") != 0);
+}
+
+/* Returns the URL of the request; NULL when it is not known. */
+static char *
+request_url(void)
+{
+	size_t		len = strlen(session_settings.public_url);
+	char	   *path = session_request_path();
+
+	if (len == 0)
+		return NULL;
+	if (session_settings.public_url[len - 1] == '/')
+		len--;
+	return psprintf("%.*s%s", (int) len, session_settings.public_url,
+					path == NULL ? "" : path);
+}
+
+/* Returns the proof of DPoP beside the credential; NULL when there is none. */
+static SessionDpopProof *
+read_proof(const SessionRequest *request)
+{
+	text	   *value = header_value(request, "dpop");
+	char	   *method = gateway_setting("request.method");
+	SessionDpopProof *proof;
+
+	if (value == NULL)
+		return NULL;
+	proof = palloc0_object(SessionDpopProof);
+	proof->chars = VARDATA_ANY(value);
+	proof->len = VARSIZE_ANY_EXHDR(value);
+	proof->method = method == NULL ? "" : method;
+	proof->method_len = strlen(proof->method);
+	proof->url = request_url();
+	proof->url_len = proof->url == NULL ? 0 : strlen(proof->url);
+	proof->token = VARDATA_ANY(request->credential);
+	proof->token_len = VARSIZE_ANY_EXHDR(request->credential);
+	return proof;
+}
+
 /* Reads the running request, and which credential it has. */
 void
 session_request_read(SessionRequest *request)
 {
 	read_gateway_object(&request->cookies, "request.cookies");
 	read_gateway_object(&request->headers, "request.headers");
-	request->credential = unless_empty(header_credential(request));
+	request->credential = dpop_credential(request);
+	request->is_dpop = request->credential != NULL;
+	if (!request->is_dpop)
+		request->credential = unless_empty(header_credential(request));
 	request->from_header = request->credential != NULL;
+	if (may_have_proof(request))
+		request->proof = read_proof(request);
 	if (!request->from_header && session_settings.cookie_name[0] != '\0')
 		request->credential = unless_empty(session_request_cookie(request, session_settings.cookie_name));
 }
@@ -308,6 +385,7 @@ session_request_binding(const SessionRequest *request)
 	};
 
 	session_request_possession(request, &binding.proven);
+	binding.proven.dpop = request->proof;
 	return binding;
 }
 
@@ -315,28 +393,30 @@ session_request_binding(const SessionRequest *request)
  * Answering
  */
 
-/* Returns whether an entry of response.headers sets a cookie. */
+/*
+ * Returns whether an entry of response.headers has a header whose value starts
+ * in a way.
+ */
 static bool
-sets_cookie(JsonbValue *entry, const char *name)
+is_entry_of(JsonbValue *entry, const char *header, const char *start)
 {
-	text	   *value = session_json_member(JsonbValueToJsonb(entry),
-											"Set-Cookie", 10);
-	size_t		len = strlen(name);
+	text	   *value = session_json_member(JsonbValueToJsonb(entry), header,
+											strlen(header));
+	size_t		len = strlen(start);
 
 	return value != NULL && VARSIZE_ANY_EXHDR(value) > len &&
-		memcmp(VARDATA_ANY(value), name, len) == 0 &&
-		VARDATA_ANY(value)[len] == '=';
+		memcmp(VARDATA_ANY(value), start, len) == 0;
 }
 
-/* Returns the headers without the Set-Cookie headers of a cookie. */
+/* Returns the headers without those of a name whose value starts in a way. */
 static Jsonb *
-without_cookie(Jsonb *headers, const char *name)
+without_header(Jsonb *headers, const char *header, const char *start)
 {
 	for (int i = JB_ROOT_COUNT(headers) - 1; i >= 0; i--)
 	{
 		JsonbValue *entry = getIthJsonbValueFromContainer(&headers->root, i);
 
-		if (entry->type == jbvBinary && sets_cookie(entry, name))
+		if (entry->type == jbvBinary && is_entry_of(entry, header, start))
 			headers = DatumGetJsonbP(DirectFunctionCall2(jsonb_delete_idx,
 														 JsonbPGetDatum(headers),
 														 Int32GetDatum(i)));
@@ -345,22 +425,23 @@ without_cookie(Jsonb *headers, const char *name)
 }
 
 /*
- * Adds the Set-Cookie header of a cookie to the response, in place of one that
- * an earlier call added.  Does nothing if response.headers cannot be read.
+ * Adds a header to the response, in place of those that earlier calls added
+ * whose value starts in a way.  Does nothing if response.headers cannot be
+ * read.
  */
 static void
-set_response_cookie(const char *name, const text *line)
+set_response_header(const char *header, const char *start, const text *line)
 {
 	char	   *before = gateway_setting("response.headers");
 	Jsonb	   *headers;
-	Jsonb	   *entry = session_json_with_text(session_json_empty(),
-											   "Set-Cookie", line);
+	Jsonb	   *entry = session_json_with_text(session_json_empty(), header,
+											   line);
 
 	headers = session_json_parse_local(before == NULL ? "[]" : before);
 	if (headers == NULL || !JB_ROOT_IS_ARRAY(headers) ||
 		JB_ROOT_IS_SCALAR(headers))
 		return;
-	headers = without_cookie(headers, name);
+	headers = without_header(headers, header, start);
 	headers = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat,
 												 JsonbPGetDatum(headers),
 												 JsonbPGetDatum(entry)));
@@ -409,7 +490,18 @@ session_request_send_snapshot(const text *value, TimestampTz end)
 	text	   *line = snapshot_header(value, end);
 
 	if (line != NULL)
-		set_response_cookie(session_request_snapshot_name(), line);
+		set_response_header("Set-Cookie",
+							psprintf("%s=", session_request_snapshot_name()),
+							line);
+}
+
+/* Gives the client a nonce for its next proofs, if it needs one. */
+void
+session_request_send_nonce(const SessionRequest *request)
+{
+	if (request->is_dpop && session_settings.dpop_nonce)
+		set_response_header("DPoP-Nonce", "",
+							cstring_to_text(session_dpop_make_nonce()));
 }
 
 /*
@@ -468,35 +560,65 @@ is_session_live(const SessionRequest *request)
  * session is live: a removal would delete the cookie with the new token.
  */
 static text *
-refusal_header(void)
+refusal_cookie(const SessionRequest *request)
+{
+	if (request->from_header || !has_object(&request->cookies) ||
+		is_session_live(request))
+		return NULL;
+	return removal_header(object_member(&request->cookies,
+										session_settings.cookie_name) != NULL);
+}
+
+/* Returns the WWW-Authenticate that answers a refused request with DPoP. */
+static text *
+refusal_challenge(bool lacks_nonce)
+{
+	return cstring_to_text(psprintf("DPoP error=\"%s\", "
+									"algs=\"ES256 EdDSA RS256\"",
+									lacks_nonce ? "use_dpop_nonce" :
+									"invalid_token"));
+}
+
+/*
+ * Returns the headers that answer a refused request, an empty object for none.
+ * None for a gateway that does not fill request.cookies.
+ */
+static Jsonb *
+refusal_headers(bool lacks_nonce)
 {
 	SessionRequest request = {0};
+	Jsonb	   *headers = session_json_empty();
+	text	   *line;
 
 	session_request_read(&request);
-	if (request.from_header || !has_object(&request.cookies) ||
-		is_session_live(&request))
-		return NULL;
-	return removal_header(object_member(&request.cookies,
-										session_settings.cookie_name) != NULL);
+	line = refusal_cookie(&request);
+	if (line != NULL)
+		headers = session_json_with_text(headers, "Set-Cookie", line);
+	if (!request.is_dpop || !has_object(&request.cookies))
+		return headers;
+	headers = session_json_with_text(headers, "WWW-Authenticate",
+									 refusal_challenge(lacks_nonce));
+	if (session_settings.dpop_nonce)
+		headers = session_json_with_text(headers, "DPoP-Nonce",
+										 cstring_to_text(session_dpop_make_nonce()));
+	return headers;
 }
 
 /* Raises the error for a request whose credential is not valid. */
 void
-session_request_refuse(void)
+session_request_refuse(bool lacks_nonce)
 {
-	StringInfoData quoted;
-	text	   *line = refusal_header();
+	Jsonb	   *headers = refusal_headers(lacks_nonce);
 
-	if (line == NULL)
+	if (JB_ROOT_COUNT(headers) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_HTTP_UNAUTHORIZED),
 				 errmsg("session is not valid")));
-	/* A gateway that fills request.cookies sends this status and header. */
-	initStringInfo(&quoted);
-	escape_json(&quoted, text_to_cstring(line));
+	/* A gateway that fills request.cookies sends this status and headers. */
 	ereport(ERROR,
 			(errcode(ERRCODE_HTTP_RESPONSE),
 			 errmsg("{\"code\": \"PT401\", \"message\": \"session is not valid\"}"),
-			 errdetail("{\"status\": 401, \"headers\": {\"Set-Cookie\": %s}}",
-					   quoted.data)));
+			 errdetail("{\"status\": 401, \"headers\": %s}",
+					   JsonbToCString(NULL, &headers->root,
+									  VARSIZE(headers)))));
 }

@@ -7,6 +7,7 @@
  *
  *	request.cookies		a JSON object
  *	request.headers		a JSON object
+ *	request.method		a method, which a proof of DPoP must be for
  *	request.path		a path
  *	response.headers	a JSON array
  */
@@ -15,6 +16,7 @@
 
 #include "utils/jsonb.h"
 
+#include "engine/dpop.h"
 #include "model/policy.h"
 #include "wire/member.h"
 #include "wire/token.h"
@@ -37,6 +39,8 @@ typedef struct SessionRequest
 	SessionRequestObject headers;	/* names in lower case */
 	text	   *credential;		/* NULL = none */
 	bool		from_header;	/* the credential came in a header */
+	bool		is_dpop;		/* it has the scheme DPoP */
+	SessionDpopProof *proof;	/* of DPoP; NULL = none */
 } SessionRequest;
 
 /* Reads the running request, and which credential it has. */
@@ -87,9 +91,17 @@ extern void session_request_send_snapshot(const text *value, TimestampTz end);
 extern char *session_request_snapshot_name(void);
 
 /*
- * Raises the error for a request whose credential is not valid.  It tells a
- * browser to delete the cookie, because every request with it would fail.
+ * Gives the client a nonce for its next proofs of DPoP, if it uses DPoP and
+ * "session.dpop_nonce" is on: adds the header DPoP-Nonce to response.headers.
  */
-_Noreturn extern void session_request_refuse(void);
+extern void session_request_send_nonce(const SessionRequest *request);
+
+/*
+ * Raises the error for a request whose credential is not valid.  It tells a
+ * browser to delete the cookie, because every request with it would fail.  A
+ * client that uses DPoP is told so, and that its proof lacks only a nonce if
+ * that is so.
+ */
+_Noreturn extern void session_request_refuse(bool lacks_nonce);
 
 #endif							/* SESSION_REQUEST_H */

@@ -29,6 +29,8 @@ typedef enum SessionCounter
 	SESSION_COUNT_SNAPSHOT_ACCEPTED,	/* without reading the row */
 	SESSION_COUNT_SNAPSHOT_CHECKED, /* against the row, before their ttl */
 	SESSION_COUNT_ACTIVITY_DROPPED, /* uses without room in shared memory */
+	SESSION_COUNT_PROOF_REPLAYED,	/* proofs of DPoP that were used before */
+	SESSION_COUNT_PROOF_EVICTED,	/* forgotten before they were too old */
 	SESSION_COUNTERS
 } SessionCounter;
 

@@ -833,15 +833,17 @@ static const int insert_params[] = {
 	COL_AUTH_LEVEL, COL_DATA, COL_IP, COL_USER_AGENT, COL_CREATED_AT,
 	COL_AUTHENTICATED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
 	COL_IDLE_TIMEOUT, COL_MAX_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_KEY,
-	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT, COL_AMR
+	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT, COL_AMR, COL_BOUND_BY,
+	COL_BOUND_THUMBPRINT
 };
 
 #define INSERT "INSERT INTO session.sessions (id, token_hash, user_id," \
 	" tenant_id, role, auth_level, data, ip, user_agent, created_at," \
 	" authenticated_at, last_seen_at, expires_at, idle_timeout," \
 	" max_expires_at, purge_at, refresh_key, refresh_generation," \
-	" refresh_expires_at, amr) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9," \
-	" $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+	" refresh_expires_at, amr, bound_by, bound_thumbprint) VALUES ($1, $2," \
+	" $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17," \
+	" $18, $19, $20, $21, $22)"
 
 static RowStatement insert_statement = {
 	.nparams = lengthof(insert_params),

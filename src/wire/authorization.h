@@ -2,7 +2,7 @@
  * authorization.h
  *	  The value of the Authorization header.
  *
- * The function raises no errors and allocates nothing.
+ * The functions raise no errors and allocate nothing.
  */
 #ifndef SESSION_AUTHORIZATION_H
 #define SESSION_AUTHORIZATION_H
@@ -18,5 +18,11 @@ extern pg_nodiscard bool session_authorization_bearer(const char **token,
 													  size_t *token_len,
 													  const char *value,
 													  size_t len);
+
+/* Does the same for the scheme DPoP (RFC 9449 section 7.1). */
+extern pg_nodiscard bool session_authorization_dpop(const char **token,
+													size_t *token_len,
+													const char *value,
+													size_t len);
 
 #endif							/* SESSION_AUTHORIZATION_H */

@@ -67,7 +67,8 @@ extern pg_nodiscard bool session_bound_verify(const SessionBoundCookie *cookie,
 typedef enum SessionChallengeUse
 {
 	SESSION_CHALLENGE_REGISTER = 'r',	/* to bind a session to a key */
-	SESSION_CHALLENGE_REFRESH = 'c' /* to renew a bound cookie */
+	SESSION_CHALLENGE_REFRESH = 'c',	/* to renew a bound cookie */
+	SESSION_CHALLENGE_NONCE = 'n'	/* to be part of a proof of DPoP */
 } SessionChallengeUse;
 
 /* Writes a challenge; returns false when OpenSSL refuses. */

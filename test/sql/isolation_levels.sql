@@ -124,6 +124,8 @@ BEGIN
                                                WHEN 'id' THEN
                                                    CASE p.proname WHEN 'session_dbsc_refresh' THEN '$2::text' ELSE '$2' END
                                                WHEN 'proof' THEN '''proof'''
+                                               WHEN 'method' THEN '''GET'''
+                                               WHEN 'url' THEN '''https://api.example.com/'''
                                                WHEN 'path' THEN '''/bind'''
                                                WHEN 'refresh_path' THEN '''/refresh'''
                                                WHEN 'key' THEN '''n'''

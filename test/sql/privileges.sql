@@ -262,8 +262,8 @@ ROLLBACK;
 SELECT session_grant('regress_session_app', 'app');
 SELECT session_grant('regress_session_admin', 'app');
 SELECT has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS still_admin;
-REVOKE EXECUTE ON FUNCTION session_validate(text, inet, text, text) FROM regress_session_app;
-SELECT has_function_privilege('regress_session_app', 'session_validate(text, inet, text, text)', 'EXECUTE') AS may;
+REVOKE EXECUTE ON FUNCTION session_validate(text, inet, text, text, text, text, text) FROM regress_session_app;
+SELECT has_function_privilege('regress_session_app', 'session_validate(text, inet, text, text, text, text, text)', 'EXECUTE') AS may;
 
 -- The level none revokes what was granted.  It cannot revoke from the owner of
 -- the tables.
@@ -272,7 +272,7 @@ SELECT session_grant('regress_session_admin', 'none');
 SELECT count(*) AS functions FROM extension_functions p, aclexplode(p.proacl) WHERE grantee = 'regress_session_admin'::regrole;
 SELECT has_table_privilege('regress_session_admin', 'session.events', 'SELECT') AS events,
        has_schema_privilege('regress_session_admin', 'session', 'USAGE') AS schema;
-SELECT has_function_privilege('regress_session_app', 'session_status(text, inet, text, text)', 'EXECUTE') AS others_keep_theirs;
+SELECT has_function_privilege('regress_session_app', 'session_status(text, inet, text, text, text, text, text)', 'EXECUTE') AS others_keep_theirs;
 SAVEPOINT s;
 SELECT session_grant(relowner, 'none') FROM pg_class WHERE oid = 'session.sessions'::regclass;
 ROLLBACK TO s;
@@ -286,7 +286,7 @@ ROLLBACK TO t;
 SELECT session_grant('pg_monitor', 'none');
 SELECT has_schema_privilege('pg_monitor', 'session', 'USAGE') AS still_monitors;
 SELECT session_grant('regress_session_admin', 'app');
-SELECT has_function_privilege('regress_session_admin', 'session_status(text, inet, text, text)', 'EXECUTE') AS app,
+SELECT has_function_privilege('regress_session_admin', 'session_status(text, inet, text, text, text, text, text)', 'EXECUTE') AS app,
        has_function_privilege('regress_session_admin', 'session_list(text, text, boolean)', 'EXECUTE') AS admin;
 ROLLBACK;
 
@@ -415,11 +415,11 @@ CREATE ROLE regress_session_second;
 CREATE ROLE regress_session_fed;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public TO regress_session_second WITH GRANT OPTION;
 SET ROLE regress_session_second;
-GRANT EXECUTE ON FUNCTION session_validate(text, inet, text, text) TO regress_session_fed;
+GRANT EXECUTE ON FUNCTION session_validate(text, inet, text, text, text, text, text) TO regress_session_fed;
 RESET ROLE;
 SELECT session_grant('regress_session_fed', 'app');
 SELECT session.session_restore_privileges() > 0 AS restored;
-SELECT has_function_privilege('regress_session_fed', 'session_validate(text, inet, text, text)', 'EXECUTE') AS still,
+SELECT has_function_privilege('regress_session_fed', 'session_validate(text, inet, text, text, text, text, text)', 'EXECUTE') AS still,
        (SELECT count(*) FROM session.privileges) AS findings;
 
 -- A role may have any name.
@@ -427,7 +427,7 @@ CREATE ROLE "regress_session; DROP TABLE ""x""; --";
 CREATE ROLE "regress_session 'quoted' \ and as long as a name can be, ooooo";
 SELECT session_grant(oid, 'app') FROM pg_roles WHERE rolname LIKE 'regress_session%' AND rolname ~ '[; ]';
 SELECT count(*) AS granted FROM pg_roles
- WHERE rolname ~ '^regress_session[; ]' AND has_function_privilege(oid, 'session_status(text, inet, text, text)', 'EXECUTE');
+ WHERE rolname ~ '^regress_session[; ]' AND has_function_privilege(oid, 'session_status(text, inet, text, text, text, text, text)', 'EXECUTE');
 
 -- An invalid argument is an error that names it.
 SELECT call, pg_temp.error_of(call) AS error

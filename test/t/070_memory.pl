@@ -163,6 +163,8 @@ my %calls = (
 	session_revoke => [ q{session_revoke((session_create('user ' || N)).token)}, 'write' ],
 	session_regenerate => [ q{session_regenerate((session_create('user ' || N)).token, auth_level => 2)}, 'write set' ],
 	session_refresh => [ q{session_refresh((session_create('user ' || N, refreshable => true)).refresh_token)}, 'write set' ],
+	session_bind_key => [ "session_bind_key((session_create('user ' || N)).token, 'a.b.c', 'GET', 'https://api.example.com/')", 'write' ],
+	session_dpop_nonce => [ 'session_dpop_nonce()' ],
 	session_touch => [ "session_touch($token)", 'write' ],
 	session_data_set => [ "session_data_set($token, 'k', to_jsonb(N))", 'write' ],
 	session_data_pop => [ "session_data_pop($token, 'j')", 'write' ],

@@ -75,6 +75,8 @@ BEGIN
                                       WHEN 'path' THEN '''/bind'''
                                       WHEN 'refresh_path' THEN '''/refresh'''
                                       WHEN 'proof' THEN '''proof'''
+                                      WHEN 'method' THEN '''GET'''
+                                      WHEN 'url' THEN '''https://api.example.com/'''
                                   END, ', ' ORDER BY a.n)
                   FROM unnest(p.proargnames) WITH ORDINALITY AS a (name, n)
                  WHERE a.n <= p.pronargs - p.pronargdefaults) AS arguments
