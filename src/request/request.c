@@ -574,7 +574,7 @@ static text *
 refusal_challenge(bool lacks_nonce)
 {
 	return cstring_to_text(psprintf("DPoP error=\"%s\", "
-									"algs=\"ES256 EdDSA RS256\"",
+									"algs=\"ES256 EdDSA Ed25519 RS256\"",
 									lacks_nonce ? "use_dpop_nonce" :
 									"invalid_token"));
 }

@@ -15,6 +15,9 @@
 #include "wire/jwk.h"
 #include "wire/possession.h"
 
+/* The name of EdDSA with this curve, and no other (RFC 9864 section 2.2). */
+#define ED25519 "Ed25519"
+
 /* Reads the algorithm of a header; false unless it has public keys. */
 static bool
 read_proof_algorithm(SessionPossessionProof *proof, const SessionHeader *header)
@@ -24,8 +27,9 @@ read_proof_algorithm(SessionPossessionProof *proof, const SessionHeader *header)
 
 	if (alg == NULL || alg->kind != SESSION_JSON_STRING)
 		return false;
-	proof->algorithm = session_algorithm_find(alg->string,
-											  strlen(alg->string));
+	proof->algorithm = strcmp(alg->string, ED25519) == 0 ?
+		&session_algorithm_eddsa :
+		session_algorithm_find(alg->string, strlen(alg->string));
 	return proof->algorithm != NULL && !proof->algorithm->symmetric;
 }
 
