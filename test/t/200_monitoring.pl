@@ -129,7 +129,7 @@ my @wrong;
 for my $column (@columns)
 {
 	my $counts = $column =~
-	  /^(?:checks_|sessions_|snapshots_|refresh_reuses|rounds\z|round_errors)/
+	  /^(?:checks_|sessions_|snapshots_|proofs_|refresh_reuses|rounds\z|round_errors)/
 	  || $column =~ /(?:_dropped|_overflows)\z/;
 	my $usage = $made{ 'session_stats_' . ($form{$column} // $column) } // '';
 	push @wrong, $column if ($usage eq 'COUNTER') != !!$counts;
