@@ -136,6 +136,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT app.cookie(current_setting('session.cookie_name'))
 $$;
 
+-- The cookie without which the token of a bound session is of no use.
+CREATE FUNCTION app.bound_cookie() RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT app.cookie(current_setting('session.cookie_name') || '-bound')
+$$;
+
 -- The address of the client, from the header of session.client_ip_header.
 CREATE FUNCTION app.client_ip() RETURNS inet
 LANGUAGE sql STABLE SET search_path = extensions, pg_temp AS $$
@@ -155,6 +161,9 @@ $$;
 -- the request is refused and the page drawn again. Otherwise a device that was
 -- signed out elsewhere would continue as a visitor, under the user's name.
 -- This protects the user of an honest page, and nothing else.
+--
+-- A browser that renews its bound cookie sends the token without it. That is
+-- no theft, so nobody looks at the token.
 CREATE FUNCTION app.pre_request() RETURNS void
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -163,6 +172,9 @@ BEGIN
     IF current_setting('request.method') NOT IN ('GET', 'HEAD')
        AND app.header('sec-fetch-site') <> 'same-origin' THEN
         RAISE SQLSTATE 'PT403' USING MESSAGE = 'This request comes from another site.';
+    END IF;
+    IF current_setting('request.path', true) = '/rpc/dbsc_refresh' THEN
+        RETURN;
     END IF;
     PERFORM session_pre_request();
     IF expected <> coalesce(session_user_id(), 'visitor') THEN
@@ -176,13 +188,14 @@ GRANT EXECUTE ON FUNCTION app.pre_request(), app.header(text) TO web_anon;
 -- 5. The response.  A token goes into a cookie and nowhere else.
 --
 
--- Adds Set-Cookie headers to those that session_pre_request may have set.
-CREATE FUNCTION app.set_cookies(headers text[]) RETURNS void
+-- Adds headers to those that session_pre_request may have set. NULL is none.
+CREATE FUNCTION app.add_headers(name text, VARIADIC headers text[]) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT set_config('response.headers', (
                coalesce(nullif(current_setting('response.headers', true), ''), '[]')::jsonb
-               || (SELECT jsonb_agg(jsonb_build_object('Set-Cookie', header) ORDER BY n)
-                   FROM unnest(headers) WITH ORDINALITY AS u (header, n)))::text, true)
+               || coalesce((SELECT jsonb_agg(jsonb_build_object(name, header) ORDER BY n)
+                            FROM unnest(headers) WITH ORDINALITY AS u (header, n)
+                            WHERE header IS NOT NULL), '[]'))::text, true)
 $$;
 
 -- Gives the browser the two tokens of a session: for 30 days, or until the
@@ -193,7 +206,7 @@ LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE
     keep interval := CASE WHEN remember THEN '30 days' END;
 BEGIN
-    PERFORM app.set_cookies(ARRAY(
+    PERFORM app.add_headers('Set-Cookie', VARIADIC ARRAY(
         SELECT session_cookie_header(given.token, max_age => keep)
         UNION ALL
         SELECT session_cookie_header(given.refresh_token, '__Secure-refresh',
@@ -205,26 +218,40 @@ $$;
 
 CREATE FUNCTION app.take_back_cookies() RETURNS void
 LANGUAGE sql SET search_path = extensions, pg_temp AS $$
-    SELECT app.set_cookies(ARRAY(
+    SELECT app.add_headers('Set-Cookie', VARIADIC ARRAY(
         SELECT session_cookie_clear()
         UNION ALL
         SELECT session_cookie_clear(current_setting('session.cookie_name') || '-cache')
+        UNION ALL
+        SELECT session_cookie_clear(current_setting('session.cookie_name') || '-bound')
         UNION ALL
         SELECT session_cookie_header('', '__Secure-refresh', max_age => '0',
                                      path => '/api/rpc/refresh')))
 $$;
 
--- Logs in with the cookie that came with the request. The session of a visitor
+-- Offers the browser to bind the session to a key of its own. A browser that
+-- cannot do that ignores the header. The path is the one that the browser sees.
+CREATE FUNCTION app.offer_binding(token text) RETURNS void
+LANGUAGE sql SET search_path = extensions, pg_temp AS $$
+    SELECT app.add_headers('Secure-Session-Registration',
+                           session_dbsc_offer(token, '/api/rpc/dbsc_register'))
+$$;
+
+-- Logs in with the cookies that came with the request. The session of a visitor
 -- becomes the user's, with its id and data; one of another user ends.
 CREATE FUNCTION app.log_in(account app.users, remember boolean) RETURNS json
-LANGUAGE sql SET search_path = extensions, pg_temp AS $$
-    SELECT app.hand_out(
-        session_login(app.session_token(), account.id,
-            data => jsonb_build_object('remember', remember),
-            role => CASE WHEN account.admin THEN 'web_admin' ELSE 'web_user' END,
-            ip => app.client_ip(), user_agent => app.header('user-agent'),
-            refreshable => true, amr => '{pwd}'),
-        remember)
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+DECLARE
+    given session_credentials;
+BEGIN
+    given := session_login(app.session_token(), account.id,
+        data => jsonb_build_object('remember', remember),
+        role => CASE WHEN account.admin THEN 'web_admin' ELSE 'web_user' END,
+        ip => app.client_ip(), user_agent => app.header('user-agent'),
+        refreshable => true, amr => '{pwd}', bound_cookie => app.bound_cookie());
+    PERFORM app.offer_binding(given.token);
+    RETURN app.hand_out(given, remember);
+END
 $$;
 
 --
@@ -268,7 +295,9 @@ $$;
 -- Returns the next pair of tokens in cookies. If there is none, the function
 -- sets the status 401 instead of raising an error: an error would roll back
 -- the revocation that session_refresh made when a token was reused. A user who
--- did not choose "remember me" is logged out after 12 hours.
+-- did not choose "remember me" is logged out after 12 hours. A browser that is
+-- just binding its session may send this before it has the bound cookie. It
+-- keeps its cookies, and asks again.
 CREATE FUNCTION api.refresh() RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -277,13 +306,18 @@ DECLARE
     remember boolean;
 BEGIN
     SELECT * INTO given FROM session_refresh(app.cookie('__Secure-refresh'),
-        app.client_ip(), app.header('user-agent'));
+        app.client_ip(), app.header('user-agent'), app.bound_cookie());
     SELECT * INTO seen FROM session_validate(given.token,
-        app.client_ip(), app.header('user-agent'));
+        app.client_ip(), app.header('user-agent'), app.bound_cookie());
     remember := coalesce((seen.data ->> 'remember')::boolean, false);
     IF remember OR coalesce(seen.authenticated_at, seen.created_at)
                    > now() - interval '12 hours' THEN
         RETURN app.hand_out(given, remember);
+    END IF;
+    IF session_status(app.session_token(), app.client_ip(), app.header('user-agent'),
+                      app.bound_cookie()) = 'unbound' THEN
+        PERFORM set_config('response.status', '409', true);
+        RETURN json_build_object('message', 'This session is bound to another browser.');
     END IF;
     PERFORM session_revoke(given.token);
     PERFORM app.take_back_cookies();
@@ -311,7 +345,7 @@ GRANT EXECUTE ON FUNCTION api.sign_up(text, text, boolean), api.login(text, text
 CREATE FUNCTION api.basket() RETURNS TABLE (item text, quantity int)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
     SELECT substr(key, 8), value::int
-    FROM jsonb_each(session_data(app.session_token()))
+    FROM jsonb_each(session_data(app.session_token(), app.bound_cookie()))
     WHERE starts_with(key, 'basket:') ORDER BY key
 $$;
 
@@ -330,9 +364,10 @@ BEGIN
         token := given.token;
     END IF;
     IF quantity = 0 THEN
-        PERFORM session_data_delete(token, 'basket:' || item);
+        PERFORM session_data_delete(token, 'basket:' || item, app.bound_cookie());
     ELSE
-        PERFORM session_data_set(token, 'basket:' || item, to_jsonb(quantity));
+        PERFORM session_data_set(token, 'basket:' || item, to_jsonb(quantity),
+                                 app.bound_cookie());
     END IF;
     IF given.token IS NOT NULL THEN
         RETURN app.hand_out(given, false);
@@ -372,7 +407,7 @@ GRANT SELECT, INSERT (task), UPDATE (task, done), DELETE ON api.todos TO web_use
 
 CREATE VIEW api.sessions WITH (security_invoker) AS
     SELECT id, ip, user_agent, created_at, authenticated_at AS signed_in_at, last_seen_at,
-           expires_at, auth_level, current
+           expires_at, auth_level, bound, current
     FROM session_mine();
 
 CREATE FUNCTION app.revoke_session() RETURNS trigger
@@ -401,7 +436,8 @@ END
 $$;
 
 -- Checks the password again and raises the level of the session, for functions
--- that call session_require. A second factor would be checked here.
+-- that call session_require. A second factor would be checked here. The session
+-- is not bound after that, so it is offered again.
 CREATE FUNCTION api.step_up(password text) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -413,7 +449,9 @@ BEGIN
     IF NOT app.password_matches(step_up.password, account.password) THEN
         RAISE SQLSTATE 'PT403' USING MESSAGE = 'The password is wrong.';
     END IF;
-    SELECT * INTO STRICT given FROM session_regenerate(token, auth_level => 2);
+    SELECT * INTO STRICT given FROM session_regenerate(token, auth_level => 2,
+        bound_cookie => app.bound_cookie());
+    PERFORM app.offer_binding(given.token);
     RETURN app.hand_out(given, session_data_get(given.token, 'remember')::boolean);
 END
 $$;
@@ -477,6 +515,52 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION api.introspect(text, text), api.revoke(text, text) TO resource_server;
+
+--
+-- 13. For browsers that bind a session to a key of their own: POST
+-- /rpc/dbsc_register, POST /rpc/dbsc_refresh. The browser calls them by itself,
+-- without a body. A refusal is a status and no error, so that the evidence of
+-- it is kept.
+--
+
+-- Answers a browser that was offered to bind the session of its cookie.
+CREATE FUNCTION api.dbsc_register() RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    answer record;
+BEGIN
+    SELECT * INTO answer FROM session_dbsc_register(app.session_token(),
+        app.header('secure-session-response'), '/api/rpc/dbsc_refresh');
+    IF answer.instructions IS NULL THEN
+        PERFORM set_config('response.status', '400', true);
+        RETURN jsonb_build_object('message', 'This is no proof of a key for this session.');
+    END IF;
+    PERFORM app.add_headers('Set-Cookie', answer.set_cookie);
+    PERFORM app.add_headers('Secure-Session-Challenge', answer.challenge);
+    RETURN answer.instructions;
+END
+$$;
+
+-- Answers a browser whose bound cookie is over: with another one for a proof,
+-- and otherwise with a challenge, so that it asks again with a proof. A browser
+-- whose session has ended is told so.
+CREATE FUNCTION api.dbsc_refresh() RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    answer record;
+BEGIN
+    SELECT * INTO answer FROM session_dbsc_refresh(app.header('sec-secure-session-id'),
+        app.header('secure-session-response'), '/api/rpc/dbsc_refresh');
+    PERFORM app.add_headers('Set-Cookie', answer.set_cookie);
+    PERFORM app.add_headers('Secure-Session-Challenge', answer.challenge);
+    IF answer.instructions IS NULL THEN
+        PERFORM set_config('response.status', '403', true);
+        RETURN jsonb_build_object('message', 'Prove the key of this session.');
+    END IF;
+    RETURN answer.instructions;
+END
+$$;
+GRANT EXECUTE ON FUNCTION api.dbsc_register(), api.dbsc_refresh() TO web_anon, web_user;
 
 RESET search_path;
 RESET ROLE;

@@ -8,14 +8,17 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer, request as ask } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 
 const BODY_LIMIT = 64 * 1024;
 const TIMEOUT = 20000;
 
 const NAMES = ["127.0.0.1", "[::1]", "localhost"];
 const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
-const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account"];
-const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie"];
+const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account",
+	"secure-session-response", "sec-secure-session-id"];
+const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie",
+	"secure-session-registration", "secure-session-challenge"];
 
 const HEADERS = {
 	"cache-control": "no-store",
@@ -97,8 +100,9 @@ function forward(request, body, response, upstream) {
 }
 
 // Returns a promise of a server that listens on one address.
-const listen = (handle, port, address) => new Promise((resolve, reject) => {
-	const server = createServer({ requestTimeout: TIMEOUT, headersTimeout: TIMEOUT }, handle);
+const listen = (handle, port, address, certificate) => new Promise((resolve, reject) => {
+	const options = { requestTimeout: TIMEOUT, headersTimeout: TIMEOUT, ...certificate };
+	const server = (certificate ? createSecureServer : createServer)(options, handle);
 	server.once("error", reject);
 	server.listen(port, address, () => resolve(server));
 });
@@ -106,14 +110,14 @@ const listen = (handle, port, address) => new Promise((resolve, reject) => {
 // Listens on both loopback addresses, on the same port. The name localhost
 // stands for both, and many clients try only the first address: in Debian 12
 // that is ::1. On a machine without IPv6 it listens only on 127.0.0.1.
-async function listenOnLoopback(handle, port) {
-	const server = await listen(handle, port, "127.0.0.1");
+async function listenOnLoopback(handle, port, certificate) {
+	const server = await listen(handle, port, "127.0.0.1", certificate);
 	try {
-		await listen(handle, server.address().port, "::1");
+		await listen(handle, server.address().port, "::1", certificate);
 	} catch (error) {
 		if (error.code === "EADDRINUSE" && port === 0) {
 			server.close();
-			return listenOnLoopback(handle, port);
+			return listenOnLoopback(handle, port, certificate);
 		}
 		if (error.code !== "EADDRNOTAVAIL" && error.code !== "EAFNOSUPPORT")
 			throw error;
@@ -123,8 +127,8 @@ async function listenOnLoopback(handle, port) {
 
 // Listens on a port of this host (0: any free port) and returns a promise of
 // the port. upstream is the address of PostgREST, { socketPath } or { host,
-// port }.
-export function serve({ page: file, upstream, port = 0 }) {
+// port }. With a certificate, { key, cert } in PEM, it speaks HTTPS.
+export function serve({ page: file, upstream, port = 0, certificate }) {
 	const page = readFileSync(file);
 	const pageHeaders = {
 		...HEADERS,
@@ -149,5 +153,5 @@ export function serve({ page: file, upstream, port = 0 }) {
 			response.writeHead(200, pageHeaders).end(method === "GET" ? page : undefined);
 		else
 			refuse(response, 404, "There is nothing here.");
-	}, port);
+	}, port, certificate);
 }

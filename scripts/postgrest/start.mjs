@@ -6,11 +6,16 @@
 //
 //   DATABASE_URL=postgresql://authenticator@/shop node start.mjs
 //
-//   PORT       where to listen on this host (default: any free port)
-//   PID_FILE   where to leave the process id for as long as it runs
+//   PORT         where to listen on this host (default: any free port)
+//   CERTIFICATE  a folder with key.pem and cert.pem, which ./certificate makes:
+//                listens on a second port too, with HTTPS, and prints that URL
+//                in a second line. Its host is localhost, so that it shares no
+//                cookies with the first.
+//   HTTPS_PORT   that port (default: any free port)
+//   PID_FILE     where to leave the process id for as long as it runs
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -79,9 +84,16 @@ async function ready() {
 
 await once(child, "spawn");
 await ready();
-const port = await serve({
-	page: here("../../examples/postgrest/index.html"),
-	upstream: { socketPath },
-	port: Number(process.env.PORT ?? 0),
-});
-writeSync(1, `http://127.0.0.1:${port}/\n`);
+const application = { page: here("../../examples/postgrest/index.html"), upstream: { socketPath } };
+const port = await serve({ ...application, port: Number(process.env.PORT ?? 0) });
+let urls = `http://127.0.0.1:${port}/\n`;
+if (process.env.CERTIFICATE) {
+	const read = (name) => readFileSync(join(process.env.CERTIFICATE, name));
+	const secure = await serve({
+		...application,
+		port: Number(process.env.HTTPS_PORT ?? 0),
+		certificate: { key: read("key.pem"), cert: read("cert.pem") },
+	});
+	urls += `https://localhost:${secure}/\n`;
+}
+writeSync(1, urls);

@@ -106,7 +106,7 @@ test("POST /rpc/logout ends the session and removes the cookies", async () => {
 	const { status, given } = await user.post("rpc/logout", {});
 	assert.equal(status, 204);
 	assert.deepEqual(given.map(({ name, path, maxAge }) => [name, path, maxAge]), [
-		[SESSION, "/", 0], [`${SESSION}-cache`, "/", 0], [REFRESH, "/api/rpc/refresh", 0]]);
+		[SESSION, "/", 0], [`${SESSION}-cache`, "/", 0], [`${SESSION}-bound`, "/", 0], [REFRESH, "/api/rpc/refresh", 0]]);
 	assert.equal(user.jar.size, 0);
 	assert.equal(await me(before), null);
 	assert.equal((await before.post("rpc/refresh", {})).status, 401);
@@ -172,7 +172,7 @@ test("GET /sessions lists the user's sessions, with the current one marked", asy
 		{ ip: "127.0.0.1", user_agent: "one", auth_level: 1, current: true },
 		{ ip: "127.0.0.1", user_agent: "two", auth_level: 1, current: false }]);
 	assert.deepEqual(Object.keys(mine[0]),
-		["id", "ip", "user_agent", "created_at", "signed_in_at", "last_seen_at", "expires_at", "auth_level", "current"]);
+		["id", "ip", "user_agent", "created_at", "signed_in_at", "last_seen_at", "expires_at", "auth_level", "bound", "current"]);
 	assert.equal(mine[1].id, await currentId(other));
 	assert.equal((await sessions(stranger)).length, 1);
 });
@@ -533,7 +533,8 @@ test("web roles can use only the API", async () => {
 		GROUP BY 1 ORDER BY 1`);
 	const user = ["web_user"], anon = ["web_anon"], both = ["web_anon", "web_user"];
 	assert.deepEqual(Object.fromEntries(may.map((row) => [row.function, row.roles])), {
-		"api.basket()": both, "api.basket_set(text,integer)": both, "api.delete_account()": user,
+		"api.basket()": both, "api.basket_set(text,integer)": both, "api.dbsc_refresh()": both,
+		"api.dbsc_register()": both, "api.delete_account()": user,
 		"api.login(text,text,boolean)": both, "api.logout()": user, "api.me()": both, "api.refresh()": both,
 		"api.sign_up(text,text,boolean)": both, "api.step_up(text)": user,
 		"app.header(text)": anon, "app.pre_request()": anon,

@@ -3,10 +3,13 @@
 //
 // Connects as a superuser, with PGHOST, PGPORT, PGUSER and PGDATABASE.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { after, before } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -21,55 +24,86 @@ export const SESSION = "__Host-session";
 export const REFRESH = "__Secure-refresh";
 export const PASSWORD = "correct horse";
 
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
 // The package of PostgREST has a program for one platform only.
 export const skip = process.platform === "linux" && process.arch === "x64" ? false : "no PostgREST for this platform";
 
-async function startServer({ host, port }, database) {
-	const child = spawn(process.execPath, [fileURLToPath(new URL("../../scripts/postgrest/start.mjs", import.meta.url))], {
+// Starts the application and returns its URLs: one, or with a certificate two.
+async function startServer({ host, port }, database, certificate) {
+	const child = spawn(process.execPath, [here("../../scripts/postgrest/start.mjs")], {
 		stdio: ["ignore", "pipe", "pipe"],
 		env: {
 			...process.env,
 			DATABASE_URL: `postgresql://authenticator@/${database}?host=${encodeURIComponent(host)}&port=${port}`,
+			...(certificate && { CERTIFICATE: certificate.folder }),
 		},
 	});
 	process.once("exit", () => child.kill());
 	const log = [];
 	createInterface({ input: child.stderr }).on("line", (line) => log.push(line));
-	for await (const url of createInterface({ input: child.stdout }))
-		return { child, url };
+	const urls = [];
+	for await (const url of createInterface({ input: child.stdout })) {
+		if (urls.push(url) === (certificate ? 2 : 1))
+			return { child, url: urls[0], secureUrl: urls[1] };
+	}
 	return assert.fail(`the application did not start:\n${log.join("\n")}`);
 }
 
+// Makes a certificate. spki is the hash of its public key, for Chromium.
+function makeCertificate() {
+	const folder = mkdtempSync(join(tmpdir(), "session-certificate."));
+	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+	const spki = execFileSync(here("../../scripts/postgrest/certificate"), [folder], { encoding: "utf8" }).trim();
+	const read = (name) => readFileSync(join(folder, name));
+	return { folder, spki, key: read("key.pem"), cert: read("cert.pem") };
+}
+
 // Runs the application in a database of its own, from the calling file's first
-// test to its last.
-export function application() {
+// test to its last. secure: with HTTPS as well. settings: those of the database.
+export function application({ secure = false, settings = {} } = {}) {
 	const database = `session_e2e_${process.pid}`;
-	const server = new pg.Client();
-	const client = new pg.Client({ database });
-	let running;
+	const certificate = secure && !skip ? makeCertificate() : undefined;
+	let server, client, running;
 	let users = 0;
+
+	async function connect() {
+		server = new pg.Client();
+		await server.connect();
+	}
+
+	async function start() {
+		client = new pg.Client({ database });
+		await client.connect();
+		running = await startServer(server, database, certificate);
+	}
+
+	async function stop() {
+		if (running) {
+			running.child.kill();
+			await once(running.child, "exit");
+		}
+		await client?.end();
+	}
 
 	before(async () => {
 		if (skip)
 			return;
-		await server.connect();
+		await connect();
 		await server.query(`CREATE DATABASE ${database} TEMPLATE template0 ENCODING 'UTF8'`);
 		const loader = new pg.Client({ database });
 		await loader.connect();
 		await loader.query(await readFile(new URL("../../examples/postgrest/app.sql", import.meta.url), "utf8"));
+		for (const [name, value] of Object.entries(settings))
+			await loader.query(`ALTER DATABASE ${database} SET ${name} = '${value}'`);
 		await loader.end();
-		await client.connect();
-		running = await startServer(server, database);
+		await start();
 	}, { timeout: 60000 });
 
 	after(async () => {
 		if (skip)
 			return;
-		if (running) {
-			running.child.kill();
-			await once(running.child, "exit");
-		}
-		await client.end();
+		await stop();
 		await server.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
 		await server.query(`DROP ROLE IF EXISTS ${ROLES}`);
 		await server.end();
@@ -78,7 +112,26 @@ export function application() {
 	const rows = async (sql, ...values) => (await client.query(sql, values)).rows;
 	return {
 		get url() { return running.url; },
+		get secureUrl() { return running.secureUrl; },
+		certificate,
 		rows,
+		// Returns another connection of the superuser.
+		connection: async () => {
+			const other = new pg.Client({ database });
+			await other.connect();
+			return other;
+		},
+		// Restarts PostgreSQL and the application, which may get other URLs.
+		restart: async () => {
+			const [{ pg_ctl: program, data }] = await rows(`
+				SELECT setting || '/pg_ctl' AS pg_ctl, current_setting('data_directory') AS data
+				FROM pg_config WHERE name = 'BINDIR'`);
+			await stop();
+			await server.end();
+			execFileSync(program, ["-D", data, "-l", join(data, "restart.log"), "-m", "fast", "-w", "restart"]);
+			await connect();
+			await start();
+		},
 		// Changes a setting for all later requests.
 		set: async (name, value) => {
 			await client.query(`ALTER DATABASE ${database} SET ${name} = '${value}'`);
