@@ -85,8 +85,12 @@ for my $database (qw(postgres two))
 	query(q{SELECT session_key_import('0123456789abcdef0123456789abcdef', 'theirs', 'theirs')},
 		$database);
 	query(q{SELECT session_key_retire(session_key_rotate('mfa'))}, $database);
+	query(q{SELECT FROM session_key_rotate('api', 'ES256')}, $database);
+	query(q{SELECT FROM session_key_import_jwk('{"kty": "OKP", "crv": "Ed25519", "kid": "public", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}', 'partner')},
+		$database);
 	$made{$database} = {
 		cookie => query(q{SELECT session_cookie_encode('{"cart": 1}')}, $database),
+		jwt => query(q{SELECT session_cookie_encode('{"b": 1}', 'jwt', purpose => 'api')}, $database),
 		token => query(q{SELECT token FROM session_create('ada', '{"a": 1}')}, $database),
 		refresh => query(
 			q{SELECT refresh_token FROM session_create('bea', refreshable => true)},
@@ -94,9 +98,10 @@ for my $database (qw(postgres two))
 	};
 }
 push @all_keys, slurp_file($file) =~ /(\S+)/;
-my $secrets = query(q{SELECT count(*) FROM session.keys WHERE kid <> 'session master'});
+my $secrets = query(q{SELECT count(secret) FROM session.keys WHERE kid <> 'session master'});
+my $rows = query('SELECT count(*) FROM session.keys');
 
-# Returns what the things give: all three words if everything works.
+# Returns what the things give: three digits if everything works.
 sub works
 {
 	my ($database) = @_;
@@ -105,11 +110,12 @@ sub works
 
 	($made->{refresh}, my $result) = split /\|/, query(qq{
 		SELECT refresh_token,
-		       (session_cookie_decode('$made->{cookie}') ->> 'cart') || (session_data('$made->{token}') ->> 'a')
+		       (session_cookie_decode('$made->{cookie}') ->> 'cart') || (session_data('$made->{token}') ->> 'a') ||
+		       (session_cookie_decode('$made->{jwt}', 'api') ->> 'b')
 		FROM session_refresh('$made->{refresh}')}, $database);
 	return $result;
 }
-is(works($_), '11', "keys work in database $_ at the start") for qw(postgres two);
+is(works($_), '111', "keys work in database $_ at the start") for qw(postgres two);
 
 my $rotate = 'SELECT session_master_key_rotate()';
 my $kept = $node->background_psql('postgres');
@@ -147,7 +153,7 @@ for my $case (
 		told($rotate),
 		qr/^ERROR:  55000: master key file "session_master\.key\.new" \Q$error\E\nHINT:  \Q$hint\E/,
 		"a new key $kind is refused");
-	is(works(), '11', "keys work beside a new key $kind");
+	is(works(), '111', "keys work beside a new key $kind");
 	is(state(), 'ok', "the master key is ok beside a new key $kind");
 }
 put_new();
@@ -185,7 +191,7 @@ like(told($rotate),
 	qr/^ERROR:  55000: key "theirs" is not sealed with the current master key\nHINT:  If nothing needs/,
 	'a row that does not open is an error that names the key');
 query(q{UPDATE session.keys SET secret = set_byte(secret, 20, 255 - get_byte(secret, 20)) WHERE kid = 'theirs'});
-is(works(), '11', 'that error changed nothing');
+is(works(), '111', 'that error changed nothing');
 
 # Kill the server at each step.
 sub start_child
@@ -248,7 +254,7 @@ my $waiting = begin_and_wait($rotate,
 kill_child($server);
 eval { $_->{run}->finish } for $holder, $waiting;
 start_again();
-is(works() . state(), '11ok', 'keys work after kill -9 before the table was locked');
+is(works() . state(), '111ok', 'keys work after kill -9 before the table was locked');
 
 # In the middle: a trigger waits before the change of one row.
 query(q{
@@ -261,21 +267,21 @@ $holder = $node->background_psql('postgres');
 $holder->query_safe('SELECT FROM pg_advisory_lock(280)');
 $waiting = begin_and_wait($rotate,
 	q{SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted});
-is(works(), '11', 'keys can be read while the master key is replaced');
+is(works(), '111', 'keys can be read while the master key is replaced');
 kill_child($server);
 eval { $_->{run}->finish } for $holder, $waiting;
 start_again();
-is(works() . state(), '11ok', 'keys work after kill -9 in the middle');
+is(works() . state(), '111ok', 'keys work after kill -9 in the middle');
 query('DROP TRIGGER wait_here ON session.keys');
 
 $server = start_child();
 $waiting = $node->background_psql('postgres');
 $waiting->query_safe("BEGIN; SET LOCAL client_min_messages = warning; $rotate");
-is(works(), '11', 'keys can be read before the commit');
+is(works(), '111', 'keys can be read before the commit');
 kill_child($server);
 eval { $waiting->{run}->finish };
 start_again();
-is(works() . state(), '11ok', 'keys work after kill -9 before the commit');
+is(works() . state(), '111ok', 'keys work after kill -9 before the commit');
 
 $server = start_child();
 $kept = $node->background_psql('postgres');
@@ -289,12 +295,12 @@ is( $said,
 kill_child($server);
 eval { $kept->{run}->finish };
 start_again();
-is(works() . state(), '11new',
+is(works() . state(), '111new',
 	'keys work after kill -9 after the commit, with synchronous_commit = off');
-is(works('two') . state('two'), '11ok', 'the other database has the current key');
+is(works('two') . state('two'), '111ok', 'the other database has the current key');
 isnt(query('SELECT md5(string_agg(k::text, chr(10) ORDER BY kid)) FROM session.keys k'),
 	$before, 'the secrets were sealed again');
-is(query('SELECT count(*) FROM session.keys'), $secrets + 1, 'no key was added or lost');
+is(query('SELECT count(*) FROM session.keys'), $rows, 'no key was added or lost');
 is( query(q{SELECT kind, actor, detail FROM session.events WHERE detail ->> 'action' = 'master_key_rotated'}),
 	qq{administration|admin|{"keys": $secrets, "action": "master_key_rotated"}},
 	'one event says who replaced the master key');
@@ -313,17 +319,17 @@ query('CREATE DATABASE three');
 query('CREATE EXTENSION session', 'three');
 like( query("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM session.keys; $rotate; COMMIT", 'two'),
 	qr/^\d+\n$secrets$/, 'session_master_key_rotate works at REPEATABLE READ');
-is(works('two') . state('two'), '11new', 'keys work in the second database');
+is(works('two') . state('two'), '111new', 'keys work in the second database');
 is(state('three') . query($rotate, 'three') . state('three'), 'unused0new',
 	'a database in which nothing is sealed takes the new key');
 
 # Between the two commands, with kill -9.
 $server = start_child();
 move($file, "$file.old") or die "could not move: $!";
-is(works() . state(), '11new', 'keys work while only the new key is there');
+is(works() . state(), '111new', 'keys work while only the new key is there');
 kill_child($server);
 start_again();
-is(works($_) . state($_), '11new',
+is(works($_) . state($_), '111new',
 	"keys work in database $_ after kill -9 while only the new key is there")
   for qw(postgres two);
 
@@ -335,7 +341,7 @@ ok(!-e $file, 'no master key is created while there is a new one');
 is(state('four'), 'new', 'a new database takes the new key');
 
 move("$file.new", $file) or die "could not move: $!";
-is(works($_) . state($_), '11ok', "database $_ is done") for qw(postgres two);
+is(works($_) . state($_), '111ok', "database $_ is done") for qw(postgres two);
 is(state('four'), 'ok', 'the new database is done');
 ok(!-e "$file.new", 'no new key is left');
 like(told($rotate), qr/^ERROR:  55000: master key file "session_master\.key\.new" does not exist/,
@@ -351,10 +357,10 @@ like( told($decode, 'two'),
 is(state('two'), 'wrong', 'session.stats says so, too');
 move($file, "$file.new") or die "could not move: $!";
 move("$file.old", $file) or die "could not move: $!";
-is(works($_), '11', "moving the keys back repairs database $_") for qw(postgres two);
+is(works($_), '111', "moving the keys back repairs database $_") for qw(postgres two);
 query($rotate, $_) for qw(two three four);
 finish();
-is(works($_) . state($_), '11ok', "database $_ is done the second time") for qw(postgres two);
+is(works($_) . state($_), '111ok', "database $_ is done the second time") for qw(postgres two);
 
 # Two at once: the second waits, and finds the work done.
 put_new();
@@ -369,17 +375,17 @@ my $fourth = begin_and_wait(q{SELECT FROM session_key_import('0123456789abcdef01
 	sprintf $locked, 3);
 
 # What only reads, or seals with a key that is there, does not wait.
-is(works(), '11', 'sessions are refreshed while the master key is replaced');
+is(works(), '111', 'sessions are refreshed while the master key is replaced');
 is( query(q{SELECT (session_create('cleo', '{"c": 1}', refreshable => true)).token IS NOT NULL}),
 	't', 'sessions are created while the master key is replaced');
 $first->query_safe('COMMIT');
 $_->quit for $first, $second, $third, $fourth;
-is(works() . state(), '11new', 'keys work after two replacements at once');
+is(works() . state(), '111new', 'keys work after two replacements at once');
 is( query(q{SELECT count(session_cookie_encode('{}', purpose => p)) FROM unnest('{late,session}'::text[]) p}),
 	'2', 'keys that waited are sealed with the new master key');
 query($rotate, $_) for qw(two three four);
 finish();
-is(works($_) . state($_), '11ok', "database $_ is done the third time") for qw(postgres two);
+is(works($_) . state($_), '111ok', "database $_ is done the third time") for qw(postgres two);
 is( query(q{SELECT count(session_cookie_encode('{}', purpose => p)) FROM unnest('{late,session}'::text[]) p}),
 	'2', 'they open with it in its place');
 
@@ -402,10 +408,10 @@ is( state('five') . query(q{SELECT session_cookie_encode('{}') IS NOT NULL}, 'fi
 # A prepared transaction.
 put_new();
 query("BEGIN; $rotate; PREPARE TRANSACTION 'replace'");
-is(works() . state(), '11ok', 'keys work while the transaction is prepared');
+is(works() . state(), '111ok', 'keys work while the transaction is prepared');
 $node->restart;
 query("COMMIT PREPARED 'replace'");
-is(works() . state(), '11new', 'keys work after the prepared transaction');
+is(works() . state(), '111new', 'keys work after the prepared transaction');
 query($rotate, $_) for qw(two three four five);
 finish();
 
@@ -499,12 +505,12 @@ sub set_command
 	  or die 'the command was not set';
 }
 set_command("cat $safe/current");
-is(works() . state(), '11ok', 'a command prints the current key');
+is(works() . state(), '111ok', 'a command prints the current key');
 like(told($rotate),
 	qr/^ERROR:  55000: output of "session\.master_key_command" for the new key is not available because the command has no "%k"/,
 	'a command that cannot print a new key is an error that tells so');
 set_command("cat $safe/%k");
-is(works() . state(), '11ok', 'a command is told which key to print');
+is(works() . state(), '111ok', 'a command is told which key to print');
 like(told($rotate),
 	qr/^ERROR:  55000: output of "session\.master_key_command" for the new key is not available because the command failed/,
 	'a command that has no new key is an error that tells so');
@@ -518,12 +524,14 @@ is( told($rotate),
 	  . 'HINT:  Commit, and call session_master_key_rotate() in the other databases that have the extension.  '
 	  . 'Then let "session.master_key_command" print the new key for "current".',
 	'with a command, the caller is told what to do next');
-is(works() . state(), '11new', 'keys work with the new key of the command');
+is(works() . state(), '111new', 'keys work with the new key of the command');
+set_command("printf %.64s \$(cat $safe/%k)");
+is(works() . state(), '111new', 'another percent sign in the command stays as it is');
 set_command("cat $safe/%k");
 unlink "$safe/current";
-is(works() . state(), '11new', 'they work while the command has only the new key');
+is(works() . state(), '111new', 'they work while the command has only the new key');
 copy("$safe/new", "$safe/current");
-is(works() . state(), '11ok', 'and when the command prints it as the current key');
+is(works() . state(), '111ok', 'and when the command prints it as the current key');
 like(told($rotate),
 	qr/^ERROR:  55000: output of "session\.master_key_command" for the new key is the same as the current master key/,
 	'a command that prints the same key twice is refused');
