@@ -1,34 +1,37 @@
 /*
  * verify.c
- *	  Measures verifying signatures and MACs beside what OpenSSL takes for them.
+ *	  Verifies signatures and MACs in a backend, with and without the extension.
  *
- *	  verify MICROSECONDS ROUNDS
+ *	  CREATE FUNCTION f(way text, algorithm text, times integer) RETURNS void
  *
- * It links the sources of the extension that need no server.  For each
- * algorithm, these take turns, each for some microseconds:
+ * It links the sources of the extension that verify.  Ways are
  *
  * - bare: OpenSSL alone, with a context that is ready.  For ES256 and RS256
  *	 that is EVP_PKEY_verify with a hash, as in "openssl speed".
  * - verify: session_signature_verify, or session_crypto_hmac_sha256 and a
  *	 comparison, with a key that is ready
  * - proof: a key is made of its JWK, verifies once and is freed, as for a proof
- *	 that carries its key
+ *	 that carries its key; not of HS256
  *
- * Prints the names of way and algorithm for each block, and the time on a
- * processor of one verification, in microseconds.
+ * The keys are made by the first call, which takes longer.
  */
 #include "postgres.h"
-
-#include <time.h>
 
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 
+#include "fmgr.h"
+#include "utils/builtins.h"
+
 #include "crypto/crypto.h"
 #include "crypto/signature.h"
 #include "wire/jwk.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(bench_verify);
 
 /* A key and a signature, as OpenSSL and as the extension use them. */
 typedef struct Case
@@ -51,14 +54,11 @@ typedef struct Case
 static char message[200];
 static uint8 hash[SESSION_SHA256_BYTES];
 
-/* Ends the program unless something has worked. */
 static void
 require(bool ok, const char *what)
 {
-	if (ok)
-		return;
-	fprintf(stderr, "failed: %s\n", what);
-	exit(1);
+	if (!ok)
+		elog(ERROR, "failed: %s", what);
 }
 
 /* Makes a key and its public half in OpenSSL, and signs the text. */
@@ -184,35 +184,21 @@ proof(Case *c)
 	return ok;
 }
 
-static double
-now(void)
+/* Makes what all ways need, once in a backend. */
+static void
+prepare_all(Case *cases, int count)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return t.tv_sec * 1e6 + t.tv_nsec / 1e3;
+	memset(message, 'a', sizeof(message));
+	require(session_crypto_sha256(hash, message, sizeof(message)), "SHA-256");
+	for (int i = 0; i < count; i++)
+		if (cases[i].algorithm->symmetric)
+			prepare_mac(&cases[i]);
+		else
+			prepare(&cases[i]);
 }
 
-/* Lets a way run for some microseconds.  Returns how long it took once. */
-static double
-measure(bool (*run) (Case *c), Case *c, double microseconds)
-{
-	double		begun = now();
-	double		ended;
-	int			times = 0;
-
-	do
-	{
-		for (int i = 0; i < 20; i++)
-			require(run(c), c->algorithm->name);
-		times += 20;
-		ended = now();
-	} while (ended - begun < microseconds);
-	return (ended - begun) / times;
-}
-
-int
-main(int argc, char **argv)
+Datum
+bench_verify(PG_FUNCTION_ARGS)
 {
 	static const struct
 	{
@@ -225,25 +211,19 @@ main(int argc, char **argv)
 		{.algorithm = &session_algorithm_rs256},
 		{.algorithm = &session_algorithm_hs256},
 	};
-	double		microseconds = argc > 1 ? atof(argv[1]) : 10000;
-	int			rounds = argc > 2 ? atoi(argv[2]) : 1;
+	static bool prepared = false;
+	char	   *way = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *algorithm = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	int32		times = PG_GETARG_INT32(2);
 
-	memset(message, 'a', sizeof(message));
-	require(session_crypto_sha256(hash, message, sizeof(message)), "SHA-256");
+	if (!prepared)
+		prepare_all(cases, lengthof(cases));
+	prepared = true;
 	for (size_t i = 0; i < lengthof(cases); i++)
-		if (cases[i].algorithm->symmetric)
-			prepare_mac(&cases[i]);
-		else
-			prepare(&cases[i]);
-	for (int round = 0; round < rounds; round++)
-		for (size_t i = 0; i < lengthof(cases); i++)
-			for (size_t way = 0; way < lengthof(ways); way++)
-			{
-				if (ways[way].run == proof && cases[i].mac != NULL)
-					continue;
-				printf("%s %s %.4f\n", ways[way].name,
-					   cases[i].algorithm->name,
-					   measure(ways[way].run, &cases[i], microseconds));
-			}
-	return 0;
+		for (size_t j = 0; j < lengthof(ways); j++)
+			if (strcmp(cases[i].algorithm->name, algorithm) == 0 &&
+				strcmp(ways[j].name, way) == 0)
+				for (int n = 0; n < times; n++)
+					require(ways[j].run(&cases[i]), way);
+	PG_RETURN_VOID();
 }

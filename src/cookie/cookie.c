@@ -166,7 +166,7 @@ session_cookie_open(const char *value, size_t len, const char *purpose)
 		return NULL;
 	if (is_bare_id(&proof))
 		return bare_id_string(&proof);
-	return session_json_parse(proof.payload, proof.len);
+	return session_proof_claims(&proof);
 }
 
 /*
@@ -332,7 +332,7 @@ session_cookie_identify(const char *value, size_t len, const char *purpose,
 		return SESSION_UNKNOWN;
 	if (status != SESSION_ACTIVE)
 		return status;
-	claims = session_json_parse(proof.payload, proof.len);
+	claims = session_proof_claims(&proof);
 	if (claims == NULL)
 		return SESSION_UNKNOWN;
 	*has_identity = fill_identity(identity, &proof, claims);
@@ -348,7 +348,7 @@ note_denied(const SessionProof *proof)
 	Jsonb	   *claims = NULL;
 
 	if (!is_bare_id(proof))
-		claims = session_json_parse(proof->payload, proof->len);
+		claims = session_proof_claims(proof);
 	if (claims != NULL)
 		(void) fill_identity(&identity, proof, claims);
 	session_event_denied(identity.has_id ? &identity.id : NULL,

@@ -93,6 +93,12 @@ extern SessionStatus session_proof_verify(SessionProof *proof,
 extern bool session_proof_read_claims(SessionProof *proof);
 
 /*
+ * Returns the claims, which were read, as jsonb; NULL when jsonb cannot hold
+ * them.
+ */
+extern Jsonb *session_proof_claims(const SessionProof *proof);
+
+/*
  * Returns the iat of the claims in seconds, rounded down; the least number for
  * any other or none, so that it is earlier than any time.
  */

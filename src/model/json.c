@@ -94,6 +94,20 @@ session_json_put_optional(JsonbParseState **object, const char *name,
 		session_json_put_text(object, name, value);
 }
 
+/* Adds a string in the encoding of the database. */
+void
+session_json_put_string(JsonbParseState **object, const char *name,
+						const char *value)
+{
+	JsonbValue	string;
+
+	string.type = jbvString;
+	string.val.string.val = unconstify(char *, value);
+	string.val.string.len = (int) strlen(value);
+	put_member_name(object, name);
+	pushJsonbValue(object, WJB_VALUE, &string);
+}
+
 /* Adds an integer to an object that is being built. */
 void
 session_json_put_int(JsonbParseState **object, const char *name, int64 value)

@@ -18,6 +18,8 @@ extern Jsonb *session_json_empty(void);
 extern void session_json_begin(JsonbParseState **object);
 extern void session_json_put_text(JsonbParseState **object, const char *name,
 								  const text *value);
+extern void session_json_put_string(JsonbParseState **object,
+									const char *name, const char *value);
 extern void session_json_put_int(JsonbParseState **object, const char *name,
 								 int64 value);
 extern Jsonb *session_json_end(JsonbParseState **object);

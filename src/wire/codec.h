@@ -84,14 +84,6 @@ typedef struct SessionCodec
 						   const char *purpose, const SessionCodecKey *key);
 
 	/*
-	 * Returns whether the value names this key, or names none where the
-	 * format allows that for this key.  The bytes are unproven, so the result
-	 * only saves trying keys in vain.
-	 */
-	bool		(*names) (const char *value, size_t len,
-						  const char *purpose, const SessionCodecKey *key);
-
-	/*
 	 * Proves the value and writes its payload, at most "len" bytes.  Returns
 	 * false when the value is not exactly of the format, or was not made with
 	 * this key for this purpose.

@@ -39,13 +39,6 @@ compact_encode(char *out, size_t *out_len, const char *payload, size_t payload_l
 }
 
 static bool
-compact_names(const char *value, size_t len, const char *purpose,
-			  const SessionCodecKey *key)
-{
-	return true;
-}
-
-static bool
 compact_decode(char *out, size_t *out_len, const char *value, size_t len,
 			   const char *purpose, const SessionCodecKey *key)
 {
@@ -70,6 +63,5 @@ const SessionCodec session_codec_compact = {
 	.name = NAME,
 	.bound = compact_bound,
 	.encode = compact_encode,
-	.names = compact_names,
 	.decode = compact_decode,
 };

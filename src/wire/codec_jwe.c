@@ -183,20 +183,6 @@ read_header(ContentKey *content, SessionPart part, const char *purpose,
 	return ok;
 }
 
-static bool
-jwe_names(const char *value, size_t len, const char *purpose,
-		  const SessionCodecKey *key)
-{
-	SessionPart parts[PARTS];
-	ContentKey	content;
-	bool		ok;
-
-	ok = session_codec_split(parts, PARTS, value, len) &&
-		read_header(&content, parts[HEADER_PART], purpose, key);
-	session_crypto_wipe(&content, sizeof(content));
-	return ok;
-}
-
 /* Checks the tag of the ciphertext in "out", and decrypts it in place. */
 static bool
 open_body(char *out, size_t *out_len, size_t body_len,
@@ -245,6 +231,5 @@ const SessionCodec session_codec_jwe = {
 	.name = NAME,
 	.bound = jwe_bound,
 	.encode = jwe_encode,
-	.names = jwe_names,
 	.decode = jwe_decode,
 };

@@ -145,16 +145,6 @@ check_header(SessionPart part, const SessionCodecKey *key)
 	return ok;
 }
 
-static bool
-jwt_names(const char *value, size_t len, const char *purpose,
-		  const SessionCodecKey *key)
-{
-	SessionPart parts[3];
-
-	return session_codec_split(parts, lengthof(parts), value, len) &&
-		check_header(parts[0], key);
-}
-
 /* Returns whether the MAC of a value is right. */
 static bool
 has_mac(SessionPart part, const char *in, size_t len, const char *purpose,
@@ -210,6 +200,5 @@ const SessionCodec session_codec_jwt = {
 	.signatures = true,
 	.bound = jwt_bound,
 	.encode = jwt_encode,
-	.names = jwt_names,
 	.decode = jwt_decode,
 };

@@ -91,13 +91,6 @@ sealed_encode(char *out, size_t *out_len, const char *payload, size_t payload_le
 	return ok;
 }
 
-static bool
-sealed_names(const char *value, size_t len, const char *purpose,
-			 const SessionCodecKey *key)
-{
-	return true;
-}
-
 /* Removes the padding; false when the length is no multiple of four. */
 static bool
 strip_padding(const char *value, size_t *len)
@@ -151,6 +144,5 @@ const SessionCodec session_codec_sealed = {
 	.name = NAME,
 	.bound = sealed_bound,
 	.encode = sealed_encode,
-	.names = sealed_names,
 	.decode = sealed_decode,
 };

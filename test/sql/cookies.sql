@@ -448,5 +448,11 @@ RESET session.client_ip_header;
 RESET session.failure_threshold;
 TRUNCATE session.events;
 
+-- Claims are what jsonb reads in the payload, whether they are nested or not.
+SELECT session_cookie_decode(pg_temp.jwt('{"alg":"HS256"}', payload, :'secret'), 'elsewhere') = payload::jsonb AS same, payload
+  FROM (VALUES ('{}'), ('{"":"","a":""}'), ('{"zz":1,"a":2,"b":"3"}'), ('{"a":"\"\\\/\b\f\n\r\t","\"":"x"}'),
+               ('{"a":9223372036854775807,"b":-9223372036854775808,"c":-0}'), ('{"a":9223372036854775808}'),
+               ('{"a":"\u00e9\ud83d\ude00"}'), (U&'{"\00E9":"\+01F600","b":1}'), ('{"a":"x","b":null,"c":[1,"y"]}'), ('{"a":1.0}')) AS t (payload);
+
 DROP VIEW judged, encodings;
 DROP EXTENSION session;
