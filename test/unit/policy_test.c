@@ -1174,10 +1174,10 @@ test_key(void)
 	pg_uuid_t	id = {{7}};
 	pg_uuid_t	another = {{8}};
 	SessionPossession nothing = {.id = id};
-	SessionPossession proven = {bound, id};
-	SessionPossession elsewhere = {bound, another};
-	SessionPossession wrong = {other, id};
-	SessionPossession otherwise = {dpop, id};
+	SessionPossession proven = {.bound = bound,.id = id};
+	SessionPossession elsewhere = {.bound = bound,.id = another};
+	SessionPossession wrong = {.bound = other,.id = id};
+	SessionPossession otherwise = {.bound = dpop,.id = id};
 
 	tap_ok(session_policy_proves_key(&unbound, &id, &nothing) &&
 		   session_policy_proves_key(&unbound, &id, &proven),
