@@ -19,9 +19,28 @@
 #include "engine/lifecycle.h"
 #include "model/identity.h"
 #include "model/json.h"
+#include "wire/base64url.h"
 
 /* The ring of the keys and the purpose of the tokens. */
 #define JWT_RING "jwt"
+
+/*
+ * Returns the claims with the key that a session is bound to with DPoP, in the
+ * form that resource servers expect (RFC 9449 section 6.1).
+ */
+static Jsonb *
+with_confirmation(Jsonb *claims, const SessionBound *bound)
+{
+	char		jkt[SESSION_BASE64URL_CHARS(SESSION_SHA256_BYTES)];
+	char	   *json;
+
+	if (bound->by != SESSION_BOUND_DPOP)
+		return claims;
+	session_base64url_encode(jkt, bound->thumbprint,
+							 sizeof(bound->thumbprint));
+	json = psprintf("{\"cnf\": {\"jkt\": \"%.*s\"}}", (int) sizeof(jkt), jkt);
+	return session_json_merged(claims, session_json_parse_local(json));
+}
 
 /* Mints a JWT for a live session; NULL when the token is not valid for one. */
 text *
@@ -46,7 +65,8 @@ session_jwt_mint(const SessionToken *token, const SessionPossession *proven,
 	session_identity_of_row(&identity, &row);
 	stamp.expires = Min(session_proof_seconds(identity.expires_at),
 						stamp.issued + ttl);
-	claims = session_identity_write_claims(claims, &identity);
+	claims = with_confirmation(session_identity_write_claims(claims, &identity),
+							   &row.bound);
 	if (audience != NULL)
 		claims = session_json_with_text(claims, "aud", audience);
 	/* Fetch the signer last: the claims function may reload the ring. */

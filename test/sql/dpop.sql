@@ -45,7 +45,15 @@ SELECT session_user_id();
 SELECT session_data(:'token'), session_data_set(:'token', 'a', '1'), session_is_valid(:'token'), session_touch(:'token');
 ROLLBACK;
 SELECT session_data(:'token'), session_data_set(:'token', 'a', '1'), session_is_valid(:'token'), session_touch(:'token');
--- So does the one that has created the session.
+-- A JWT about the session says which key its client has.
+SELECT session_key_rotate('jwt') IS NOT NULL AS rotated;
+BEGIN;
+SELECT session_authenticate(:'token', proof => pg_temp.proof(:'token'), method => 'GET', url => 'https://api.example.com/todos');
+SELECT (payload ->> 'cnf')::jsonb = jsonb_build_object('jkt', pg_temp.jkt('one')) AS same_key, payload ? 'sub' AS has_user
+  FROM session_jwt(:'token') AS jwt, LATERAL (SELECT convert_from(decode(translate(rpad(split_part(jwt, '.', 2), (length(split_part(jwt, '.', 2)) + 3) / 4 * 4, '='), '-_', '+/'), 'base64'), 'UTF8')::jsonb) AS t(payload);
+COMMIT;
+SELECT session_jwt(:'token');
+-- The transaction that has created a session needs no proof either.
 BEGIN;
 SELECT token AS fresh FROM session_create('carol', jkt => pg_temp.jkt('one')) \gset
 SELECT session_data_set(:'fresh', 'a', '1');
