@@ -30,7 +30,8 @@ my @admin = qw(session_bind_users session_cleanup session_directory_current
   session_get session_grant session_key_import session_key_import_jwk
   session_key_retire session_key_rotate session_levels session_list session_policy_drop
   session_policy_set session_revoke_all session_revoke_id session_revoke_ids
-  session_revoke_tenant session_revoke_user session_storage session_unbind_users);
+  session_revoke_tenant session_revoke_user session_storage session_unbind_users
+  session_master_key_rotate);
 
 # Functions without a level: the trigger functions and the function that
 # restores privileges are for the owner; session_stats is for pg_monitor.
