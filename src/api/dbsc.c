@@ -79,11 +79,17 @@ arg_path(FunctionCallInfo fcinfo, int n, const char *name)
 	return path;
 }
 
-/* Returns a proof, or its place; NULL for none and for one too long. */
+/*
+ * Returns a proof without the quotes that the header Secure-Session-Response
+ * has by the draft.  Returns NULL for none; one that is too long is no proof.
+ */
 static text *
 arg_proof(FunctionCallInfo fcinfo, int n)
 {
 	Size		size;
+	text	   *value;
+	const char *chars;
+	int			len;
 
 	if (PG_ARGISNULL(n))
 		return NULL;
@@ -93,7 +99,12 @@ arg_proof(FunctionCallInfo fcinfo, int n)
 	/* What is too long is no proof, and neither is its beginning. */
 	if (size > SESSION_POSSESSION_CHARS)
 		return cstring_to_text("too long");
-	return PG_GETARG_TEXT_PP(n);
+	value = PG_GETARG_TEXT_PP(n);
+	chars = VARDATA_ANY(value);
+	len = VARSIZE_ANY_EXHDR(value);
+	if (len < 2 || chars[0] != '"' || chars[len - 1] != '"')
+		return value;
+	return cstring_to_text_with_len(chars + 1, len - 2);
 }
 
 /*

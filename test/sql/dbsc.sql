@@ -41,7 +41,7 @@ CREATE TEMP TABLE attempts (n int GENERATED ALWAYS AS IDENTITY, what text, proof
 SELECT id AS other, token AS other_token FROM session_create('bob') \gset
 SELECT session_dbsc_offer(:'other_token', '/reg') AS other_offer \gset
 INSERT INTO attempts (what, proof) VALUES
-    ('nothing', NULL), ('empty', ''), ('garbage', 'garbage'), ('three parts', 'a.b.c'), ('10 MB', repeat('x', 10000000)), ('10 MB of parts', repeat('eyJ9.', 2000000)),
+    ('nothing', NULL), ('empty', ''), ('garbage', 'garbage'), ('a quote', '"'), ('two quotes', '""'), ('three parts', 'a.b.c'), ('10 MB', repeat('x', 10000000)), ('10 MB of parts', repeat('eyJ9.', 2000000)),
     ('another typ', pg_temp.registration(:'offer', header => '{"typ": "jwt"}')), ('typ of DPoP', pg_temp.registration(:'offer', header => '{"typ": "dpop+jwt"}')),
     ('no typ', pg_temp.registration(:'offer', header => '{"typ": null}')), ('typ in capitals', pg_temp.registration(:'offer', header => '{"typ": "DBSC+JWT"}')),
     ('another alg', pg_temp.registration(:'offer', header => '{"alg": "RS256"}')), ('alg none', pg_temp.registration(:'offer', header => '{"alg": "none"}')),
@@ -169,11 +169,11 @@ BEGIN READ ONLY;
 SELECT session_dbsc_register(:'token', 'x', '/refresh');
 ROLLBACK;
 
--- RS256 is offered too.
+-- RS256 is offered too.  A proof may be in quotes, as in the draft.
 SELECT session_dbsc_offer(token, '/reg') AS rsa_offer, token AS rsa_token, id AS rsa FROM session_create('erin') \gset
-SELECT bound_cookie AS rsa_cookie, challenge AS rsa_challenge FROM session_dbsc_register(:'rsa_token', pg_temp.registration(:'rsa_offer', 'rsa'), '/refresh') \gset
+SELECT bound_cookie AS rsa_cookie, challenge AS rsa_challenge FROM session_dbsc_register(:'rsa_token', format('"%s"', pg_temp.registration(:'rsa_offer', 'rsa')), '/refresh') \gset
 SELECT session_status(:'rsa_token', bound_cookie => :'rsa_cookie') AS status, bound_key ->> 'kty' AS kty FROM session.sessions WHERE id = :'rsa';
-SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'rsa', pg_temp.renewal(:'rsa_challenge', 'rsa'), '/refresh');
+SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'rsa', format('"%s"', pg_temp.renewal(:'rsa_challenge', 'rsa')), '/refresh');
 
 -- A session that gets new tokens by refresh tokens stays bound.
 SELECT id AS long, token AS long_token, refresh_token AS long_refresh FROM session_create('frank', refreshable => true) \gset

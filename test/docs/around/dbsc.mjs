@@ -19,8 +19,8 @@ async function send(method, path, headers = {}, without = []) {
 		jar.set(...line.split(";")[0].split("="));
 	return { status: response.status, headers: response.headers, body: await response.text() };
 }
-const sign = async (payload, header = {}) => await new SignJWT(payload)
-	.setProtectedHeader({ alg: "ES256", typ: "dbsc+jwt", ...header }).sign(privateKey);
+const sign = async (payload, header = {}) => `"${await new SignJWT(payload)
+	.setProtectedHeader({ alg: "ES256", typ: "dbsc+jwt", ...header }).sign(privateKey)}"`;
 const BOUND = "__Host-session-bound";
 
 assert.equal((await send("GET", "/me")).status, 401);
