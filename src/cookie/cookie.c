@@ -60,11 +60,16 @@ static SessionDenylistKey
 denylist_key_of_cookie(const SessionProof *proof, const char *purpose)
 {
 	const char *jti = session_proof_string(proof, "jti");
+	const char *iss = session_proof_string(proof, "iss");
 	StringInfoData named;
 	SessionDenylistKey key;
 
 	initStringInfo(&named);
-	appendStringInfo(&named, "%s\n%s\n", purpose, jti == NULL ? "" : "jti");
+	/* An issuer chooses its own jti, which is unique there only. */
+	if (jti != NULL && iss != NULL && proof->of_issuer)
+		appendStringInfo(&named, "%s\niss\n%zu\n%s", purpose, strlen(iss), iss);
+	else
+		appendStringInfo(&named, "%s\n%s\n", purpose, jti == NULL ? "" : "jti");
 	if (jti != NULL)
 		appendStringInfoString(&named, jti);
 	else
@@ -296,6 +301,7 @@ fill_identity(SessionIdentity *identity, const SessionProof *proof,
 		return false;
 	identity->has_id = read_uuid_claim(&identity->id, claims, "sid") ||
 		read_uuid_claim(&identity->id, claims, "jti");
+	identity->of_issuer = proof->of_issuer;
 	read_confirmation(&identity->bound, claims);
 	/* Without a user, nothing was authenticated, as in a row. */
 	identity->authenticated_at = SESSION_NO_TIME;

@@ -617,22 +617,21 @@ read_cookie(Bindable *session, SessionIdentity *identity, const char *value,
 {
 	bool		has_identity = false;
 	text	   *cnf;
-	Jsonb	   *claims;
+	Jsonb	   *object = NULL;
 
 	if (session_cookie_identify(value, len, COOKIE_RING, false, identity,
 								&has_identity) != SESSION_ACTIVE ||
-		!has_identity || !identity->has_id)
+		!has_identity || !identity->has_id || identity->of_issuer)
 		return false;
 	memset(session, 0, sizeof(*session));
 	session->id = identity->id;
 	session->bound = identity->bound;
 	session->answered = SESSION_NO_TIME;
 	session_digest_sha256(session->hash, value, len);
-	claims = session_identity_claims(identity);
-	cnf = session_json_member(claims, "cnf", 3);
+	cnf = session_json_member(session_identity_claims(identity), "cnf", 3);
 	if (cnf != NULL)
-		cnf = session_json_member(session_json_parse_local(text_to_cstring(cnf)),
-								  "jwk", 3);
+		object = session_json_parse_local(text_to_cstring(cnf));
+	cnf = object == NULL ? NULL : session_json_member(object, "jwk", 3);
 	if (cnf != NULL)
 		session->key = session_json_parse_local(text_to_cstring(cnf));
 	return true;
@@ -690,6 +689,8 @@ session_dbsc_bind_cookie(const char *value, size_t len, const char *proof,
 		return false;
 	left = session_proof_seconds(identity.expires_at) -
 		session_proof_seconds(GetCurrentTimestamp());
+	/* A key that leaked, and was retired since, must not make it last. */
+	left = Min(left, session_settings.lifetime);
 	/* Of several calls for one cookie, only one denies it. */
 	if (left <= 0 || TIMESTAMP_NOT_FINITE(identity.expires_at) ||
 		!session_denylist_parse_key(&denied, identity.proof) ||

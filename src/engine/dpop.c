@@ -132,6 +132,14 @@ nonce_signer(void)
 	return session_keyring_signer(SESSION_KEYRING_BOUND, true);
 }
 
+/* Returns whether a nonce can be made without an error. */
+bool
+session_dpop_has_nonce(void)
+{
+	return !XactReadOnly ||
+		session_keyring_find_signer(SESSION_KEYRING_BOUND, true) != NULL;
+}
+
 /* Returns a nonce for proofs. */
 char *
 session_dpop_make_nonce(void)

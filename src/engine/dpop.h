@@ -50,6 +50,9 @@ extern bool session_dpop_find_key(uint8 thumbprint[SESSION_SHA256_BYTES],
 /* Lets the transaction use a session that it has just bound to a key. */
 extern void session_dpop_note_bound(const SessionRow *row);
 
+/* Returns whether session_dpop_make_nonce would not error. */
+extern bool session_dpop_has_nonce(void);
+
 /*
  * Returns a nonce for proofs.  The first call generates its key; errors with
  * 55000 if there is none and the transaction is read-only.

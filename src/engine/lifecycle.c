@@ -366,7 +366,8 @@ session_lifecycle_validate(const SessionToken *token,
 	session_risk_note(row, binding, risk);
 	if (status == SESSION_BINDING)
 		session_evidence_mismatch(row, binding);
-	if (status == SESSION_UNBOUND)
+	if (status == SESSION_UNBOUND &&
+		(binding->proven.dpop == NULL || !binding->proven.dpop->lacks_nonce))
 		session_evidence_unbound(row, binding);
 	if (status == SESSION_BINDING &&
 		session_settings.on_mismatch == SESSION_MISMATCH_REVOKE &&

@@ -19,6 +19,7 @@ typedef struct SessionIdentity
 {
 	bool		has_row;		/* there is a row in session.sessions */
 	bool		has_id;			/* always true with has_row */
+	bool		of_issuer;		/* the token of an issuer */
 	pg_uuid_t	id;
 	text	   *user_id;		/* NULL = anonymous */
 	text	   *tenant_id;

@@ -291,8 +291,10 @@ read_proof(const SessionRequest *request)
 	if (value == NULL)
 		return NULL;
 	proof = palloc0_object(SessionDpopProof);
+	/* No proof is good for a request whose method or path is not known. */
 	proof->chars = VARDATA_ANY(value);
-	proof->len = VARSIZE_ANY_EXHDR(value);
+	proof->len = method == NULL || session_request_path() == NULL ? 0 :
+		VARSIZE_ANY_EXHDR(value);
 	proof->method = method == NULL ? "" : method;
 	proof->method_len = strlen(proof->method);
 	proof->url = request_url();
@@ -499,7 +501,8 @@ session_request_send_snapshot(const text *value, TimestampTz end)
 void
 session_request_send_nonce(const SessionRequest *request)
 {
-	if (request->is_dpop && session_settings.dpop_nonce)
+	if (request->is_dpop && session_settings.dpop_nonce &&
+		session_dpop_has_nonce())
 		set_response_header("DPoP-Nonce", "",
 							cstring_to_text(session_dpop_make_nonce()));
 }
@@ -598,7 +601,7 @@ refusal_headers(bool lacks_nonce)
 		return headers;
 	headers = session_json_with_text(headers, "WWW-Authenticate",
 									 refusal_challenge(lacks_nonce));
-	if (session_settings.dpop_nonce)
+	if (session_settings.dpop_nonce && session_dpop_has_nonce())
 		headers = session_json_with_text(headers, "DPoP-Nonce",
 										 cstring_to_text(session_dpop_make_nonce()));
 	return headers;

@@ -175,10 +175,13 @@ find_sealer(SessionKeysealer *sealer, const bytea *witness)
 	SessionMasterState state = try_place(sealer, SESSION_MASTER_CURRENT,
 										 witness);
 
-	if (state != SESSION_MASTER_OK &&
-		try_place(sealer, SESSION_MASTER_NEW, witness) == SESSION_MASTER_OK)
-		state = SESSION_MASTER_REPLACED;
-	return state;
+	if (state == SESSION_MASTER_OK)
+		return state;
+	if (try_place(sealer, SESSION_MASTER_NEW, witness) == SESSION_MASTER_OK)
+		return SESSION_MASTER_REPLACED;
+	/* The new file may have been moved after the current one was read. */
+	return session_master_is_command() ? state :
+		try_place(sealer, SESSION_MASTER_CURRENT, witness);
 }
 
 /* Errors because neither master key sealed the witness. */
@@ -351,6 +354,33 @@ session_keyseal_close(const SessionKeysealName *name, const uint8 *secret,
 	return session_keyseal_close_with(current_sealer(), name, secret, len);
 }
 
+/*
+ * Opens a secret with whichever master key is there.  The row may have been
+ * read before the master key was replaced, and the witness after it, or the
+ * other way round.
+ */
+static uint8 *
+open_with_either(const SessionKeysealName *name, const bytea *sealed,
+				 size_t *len)
+{
+	uint8	   *secret = NULL;
+
+	for (int place = SESSION_MASTER_CURRENT;
+		 secret == NULL && place <= SESSION_MASTER_NEW; place++)
+	{
+		uint8		master[SESSION_MASTER_BYTES];
+		SessionKeysealer sealer;
+
+		if (session_master_try(master, place) != SESSION_MASTER_OK)
+			continue;
+		session_keyseal_derive(&sealer, master);
+		secret = session_keyseal_open_with(&sealer, name, sealed, len);
+		session_crypto_wipe(&sealer, sizeof(sealer));
+	}
+	stale = true;
+	return secret;
+}
+
 /* Opens a secret; errors if it does not open. */
 uint8 *
 session_keyseal_open(const SessionKeysealName *name, const bytea *sealed,
@@ -359,6 +389,8 @@ session_keyseal_open(const SessionKeysealName *name, const bytea *sealed,
 	uint8	   *secret = session_keyseal_open_with(current_sealer(), name,
 												   sealed, len);
 
+	if (secret == NULL)
+		secret = open_with_either(name, sealed, len);
 	if (secret == NULL)
 		session_master_mismatch();
 	return secret;

@@ -1162,6 +1162,7 @@ void
 session_store_save_answered(const SessionRow *row)
 {
 	write_row(&bound_statement, row);
+	session_table_flush_commit(&sessions);
 }
 
 /* Returns the name of a way to bind a session. */

@@ -298,6 +298,14 @@ SELECT session_dbsc_offer(:'kept', '/reg') AS again, session_dbsc_offer(:'free',
 SELECT pg_temp.asked(jsonb_build_object('__Host-session', :'kept', '__Host-session-bound', :'kept_cookie')) AS both, pg_temp.asked(jsonb_build_object('__Host-session', :'kept')) AS alone,
        pg_temp.asked(jsonb_build_object('__Host-session', :'kept', '__Host-session-bound', :'bound_cookie')) AS another, pg_temp.asked(jsonb_build_object('__Host-session', :'free', '__Host-session-bound', :'kept_cookie')) AS before,
        pg_temp.asked(jsonb_build_object('__Host-session', session_cookie_encode('{"sub": "x", "cnf": {"x5t#S256": "x"}}', 'jwe'), '__Host-session-bound', :'kept_cookie')) AS another_key;
+-- A claim cnf need not be an object.
+SELECT cnf, session_dbsc_offer(cookie, '/reg') IS NOT NULL AS offered, (SELECT count(*) FROM session_dbsc_register(cookie, 'x', '/refresh')) AS rows, (session_dbsc_refresh('018f0000-0000-7000-8000-000000000001', 'x', '/refresh', cookie)).instructions IS NOT NULL AS answered
+  FROM unnest(ARRAY['"abc"', '"{"', '5', '[1]', '{"jwk": 5}', '{"jwk": "{"}']) AS cnf, session_cookie_encode(format('{"sub": "a", "sid": "018f0000-0000-7000-8000-000000000001", "cnf": %s}', cnf)::jsonb, 'jwt') AS cookie;
+-- A cookie that is made again lasts no longer than a new session, so a key that
+-- leaked and was retired since made nothing that lasts.
+SELECT session_cookie_encode('{"sub": "henry"}', 'jwt', '30 days') AS long \gset
+SELECT session_dbsc_offer(:'long', '/reg') AS long_offer \gset
+SELECT (p ->> 'exp')::bigint - (p ->> 'iat')::bigint AS seconds FROM session_dbsc_register(:'long', pg_temp.registration(:'long_offer'), '/refresh') AS r, session_cookie_decode(r.new_cookie) AS p;
 -- To renew the bound cookie, that cookie is needed.
 SELECT instructions ->> 'continue' AS continue FROM session_dbsc_refresh(:'kept_id', pg_temp.renewal(:'kept_challenge'), '/refresh');
 SELECT challenge IS NOT NULL AS challenged FROM session_dbsc_refresh(:'kept_id', NULL, '/refresh', :'kept');
