@@ -108,9 +108,9 @@ refuse_master_key(SessionMasterPlace place, const char *problem,
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 session_master_is_command() ?
-			 errmsg("output of \"session.master_key_command\" %s%s",
-					place == SESSION_MASTER_NEW ? "for the new key " : "",
-					problem) :
+			 errmsg("output of \"session.master_key_command\" %s",
+					place == SESSION_MASTER_NEW ?
+					psprintf("for the new key %s", problem) : problem) :
 			 errmsg("master key file \"%s\" %s",
 					session_master_path(place), problem),
 			 errhint("%s", remedy)));
