@@ -191,6 +191,7 @@ my @changes = (
 	q{session_data_replace(:token, 'list', '[5]', NULL)},
 	'session_data_clear(:token)',
 	q{session_dbsc_register(:token, 'a.b.c', '/refresh')},
+	q{session_bind_key(:token, 'a.b.c', 'GET', 'https://example.com/')},
 	q{session_regenerate(:token, NULL, 'editor', 2)},
 	'session_revoke(:token)',
 	q{session_login(:token, 'alice')});
@@ -223,12 +224,13 @@ my @cookie_calls = (@cookie_looks, @cookie_changes);
 
 # Arguments that are not secret. A new argument fails the test below: decide
 # whether it is secret, and add it here or to the calls.
-# A bound cookie and a proof open nothing by themselves; 290_dbsc.pl logs them.
+# A bound cookie and a proof open nothing by themselves; 290_dbsc.pl and
+# 300_dpop.pl log them. jkt is a hash of a public key.
 my @harmless = qw(active_column algorithm amr audience auth_level authenticated_at bind_ip bind_user_agent bound_cookie claims created_at data
-  domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip issuer
-  key kid kind last_seen_at level lifetime max_age max_rows max_sessions name partitioned patch path proof
+  domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip issuer jkt
+  key kid kind last_seen_at level lifetime max_age max_rows max_sessions method name partitioned patch path proof
   payload purpose reason refresh_expires_at refresh_path refreshable refreshed_at relation revoked_at role
-  same_site secure sensitive sliding tablespace tenant_id ttl user_agent user_id users);
+  same_site secure sensitive sliding tablespace tenant_id ttl url user_agent user_id users);
 my %expected;
 for my $row (
 	split /\n/,
