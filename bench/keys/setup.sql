@@ -4,7 +4,7 @@ CREATE EXTENSION session;
 CREATE SCHEMA bench;
 
 -- The nanoseconds for which this backend has run on a processor.
-CREATE FUNCTION bench.ran() RETURNS bigint LANGUAGE sql VOLATILE
+CREATE FUNCTION bench.ran() RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN split_part(pg_read_file('/proc/self/schedstat'), ' ', 1)::bigint;
 
 CREATE FUNCTION bench.verify(way text, algorithm text, times integer) RETURNS void
