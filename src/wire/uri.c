@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "wire/hex.h"
 #include "wire/uri.h"
 
 /* A scheme, and the port that stands for none. */
@@ -53,19 +54,6 @@ is_unreserved(uint8 c)
 		(c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' || c == '~';
 }
 
-/* Returns the value of a hexadecimal digit, or -1. */
-static int
-uri_hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Writes the escape of a byte; returns the place behind it. */
 static char *
 put_escape(char *out, uint8 byte)
@@ -92,8 +80,8 @@ put_uri_part(char *out, const char *part, size_t len)
 
 		if (c == '%')
 		{
-			int			high = i + 2 < len ? uri_hex_value(part[i + 1]) : -1;
-			int			low = i + 2 < len ? uri_hex_value(part[i + 2]) : -1;
+			int			high = i + 2 < len ? session_hex_digit(part[i + 1]) : -1;
+			int			low = i + 2 < len ? session_hex_digit(part[i + 2]) : -1;
 
 			if (high < 0 || low < 0)
 				return NULL;
