@@ -8,8 +8,9 @@ import {
 } from "jose";
 import { ownDatabase, secondsNow } from "./support.mjs";
 
-// Node.js 18 has no global of this name.
+// Node.js 18 has no globals of these names.
 globalThis.crypto ??= webcrypto;
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
 const DPoP = await import("dpop");
 
 const db = ownDatabase("dpop");

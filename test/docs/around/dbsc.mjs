@@ -15,7 +15,10 @@ const jar = new Map();
 async function send(method, path, headers = {}, without = []) {
 	const cookie = [...jar].filter(([name]) => !without.includes(name)).map((pair) => pair.join("=")).join("; ");
 	const response = await fetch(`http://127.0.0.1:${server.address().port}${path}`, { method, headers: { cookie, ...headers } });
-	for (const line of response.headers.getSetCookie())
+	// Node.js 18 has the lines as one.
+	const lines = response.headers.getSetCookie?.() ??
+		(response.headers.get("set-cookie") ?? "").split(/, (?=[\w.-]+=)/).filter(Boolean);
+	for (const line of lines)
 		jar.set(...line.split(";")[0].split("="));
 	return { status: response.status, headers: response.headers, body: await response.text() };
 }
