@@ -909,7 +909,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_status(
 COMMENT ON FUNCTION @extschema@.session_status(
     pg_catalog.text, pg_catalog.inet, pg_catalog.text, pg_catalog.text,
     pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
-'Returns the status of a token: active, malformed, unknown, revoked, expired, idle, binding (the request does not come from the address or user agent of the session), unbound (it does not prove the key of the session) or risk (session.risk_function rejects it).  Changes nothing.  For the application; do not show the result to clients.';
+'Returns the status of a token: active, malformed, unknown, revoked, expired, idle, binding (the request does not come from the address or user agent of the session), unbound (it does not prove the key of the session) or risk (session.risk_function rejects it).  Changes nothing, and uses up no proof.  For the application; do not show the result to clients.';
 
 CREATE FUNCTION @extschema@.session_is_valid(
     token pg_catalog.text,
@@ -1264,7 +1264,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_dbsc_offer(
 COMMENT ON FUNCTION @extschema@.session_dbsc_offer(
     pg_catalog.text, pg_catalog.text) IS
 'Returns the value of the header Secure-Session-Registration, for the response with the new token: the browser may bind the session to a key, and posts its proof to path within 5 minutes.  NULL unless the session is live and not bound.
-Errors: 22004, 22023, 54000 for a path that is NULL, not of this host, or too long; 55000 if the master key is missing or wrong.';
+Errors: 22004, 22023, 54000 for a path that is NULL, not of this host, or too long; 55000 if the master key is wrong, or the first key is needed READ ONLY.';
 
 CREATE FUNCTION @extschema@.session_dbsc_register(
     token pg_catalog.text,
@@ -1334,7 +1334,7 @@ AS 'MODULE_PATHNAME', 'session_dpop_nonce';
 REVOKE ALL ON FUNCTION @extschema@.session_dpop_nonce() FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_dpop_nonce() IS
 'Returns the value of the header DPoP-Nonce, a nonce that clients put into their proofs of DPoP.  It is good for 5 minutes.  Needed while session.dpop_nonce is on.
-Errors: 55000 if there is no key for nonces yet and the transaction is READ ONLY, or the master key is missing or wrong.';
+Errors: 55000 if there is no key of purpose bound yet and the transaction is READ ONLY, or the master key is missing or wrong.';
 
 /*
  * The identity of the running transaction.  Level: public, because a caller of

@@ -163,7 +163,7 @@ $$;
 -- This protects the user of an honest page, and nothing else.
 --
 -- A browser that renews its bound cookie sends the token without it. That is
--- no theft, so nobody looks at the token.
+-- no theft, so the token is not looked at.
 CREATE FUNCTION app.pre_request() RETURNS void
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE

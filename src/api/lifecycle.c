@@ -323,11 +323,11 @@ refresh_session(FunctionCallInfo fcinfo, SessionRow *row, SessionCredentials *gi
 	bool		refreshed;
 
 	session_arg_proof(fcinfo, 4, &binding.proven);
-	/* A client asks for tokens as it got them first, without a hash. */
-	if (binding.proven.dpop != NULL)
-		binding.proven.dpop->may_lack_hash = true;
 	if (session_arg_given(fcinfo, 0, given))
 		return session_lifecycle_extend(&given->token, &binding, row);
+	/* With a refresh token, a client asks as for its first tokens. */
+	if (binding.proven.dpop != NULL)
+		binding.proven.dpop->may_lack_hash = true;
 	if (!session_arg_refresh(fcinfo, 0, &token))
 	{
 		session_arg_refused(fcinfo, 0, binding.ip);

@@ -10,8 +10,6 @@
  * key, and gets another.
  *
  * Rules:
- * - Everything that is made here is proven by the keys of a ring of its own,
- *	 which only this file uses, and for this database.
  * - A challenge is good for one session, one use and five minutes, and is
  *	 answered once: the row has the time of the last one.
  * - A proof that binds a session contains its key, is for the token that the
@@ -23,7 +21,6 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/timestamp.h"
@@ -34,6 +31,7 @@
 #include "cookie/dbsc.h"
 #include "cookie/proof.h"
 #include "engine/bind.h"
+#include "engine/challenge.h"
 #include "engine/lifecycle.h"
 #include "model/digest.h"
 #include "model/json.h"
@@ -57,48 +55,6 @@
  * browser counts that from when it gets the cookie, and a request takes time.
  */
 #define GRACE 15
-
-/*
- * Returns the realm of this database, because a copy of a database has the
- * same keys and the same sessions.
- */
-static const char *
-realm(void)
-{
-	static char name[12];
-
-	snprintf(name, sizeof(name), "%u", MyDatabaseId);
-	return name;
-}
-
-/* Returns a key of the ring in the form that wire/bound.c takes. */
-static SessionCodecKey
-bound_key(const SessionKey *key)
-{
-	SessionCodecKey result = {
-		.kid = key->kid,
-		.secret = key->secret,
-		.secret_len = key->secret_len,
-		.derived = key->derived
-	};
-
-	return result;
-}
-
-/*
- * Returns the key that proves what is made now, and generates the first one.
- */
-static SessionCodecKey
-bound_signer(void)
-{
-	if (session_keyring_find_signer(SESSION_KEYRING_BOUND, true) == NULL)
-	{
-		PreventCommandIfReadOnly("session_dbsc_offer()");
-		pfree(session_keyring_rotate(SESSION_KEYRING_BOUND,
-									 &session_algorithm_hs256));
-	}
-	return bound_key(session_keyring_signer(SESSION_KEYRING_BOUND, true));
-}
 
 /* A session that is bound, or is to be bound. */
 typedef struct Bindable
@@ -136,9 +92,9 @@ is_genuine(const SessionBoundCookie *cookie)
 
 	foreach(cell, session_keyring_of(SESSION_KEYRING_BOUND))
 	{
-		SessionCodecKey key = bound_key(lfirst(cell));
+		SessionCodecKey key = session_keyring_codec_key(lfirst(cell));
 
-		if (session_bound_verify(cookie, realm(), &key))
+		if (session_bound_verify(cookie, session_challenge_realm(), &key))
 			return true;
 	}
 	return false;
@@ -166,7 +122,7 @@ session_dbsc_prove(SessionPossession *proven, const char *value, size_t len)
 static text *
 make_cookie(const pg_uuid_t *id, const SessionBound *bound)
 {
-	SessionCodecKey key = bound_signer();
+	SessionCodecKey key = session_challenge_key();
 	SessionBoundCookie cookie;
 	char		chars[SESSION_BOUND_CHARS];
 
@@ -175,7 +131,7 @@ make_cookie(const pg_uuid_t *id, const SessionBound *bound)
 	session_bound_set_expires(&cookie,
 							  session_proof_seconds(GetCurrentTimestamp()) +
 							  session_settings.bound_cookie_ttl + GRACE);
-	if (!session_bound_sign(&cookie, realm(), &key))
+	if (!session_bound_sign(&cookie, session_challenge_realm(), &key))
 		session_digest_fail();
 	session_bound_format(chars, &cookie);
 	return cstring_to_text_with_len(chars, sizeof(chars));
@@ -214,19 +170,18 @@ set_cookie(const text *value, int64 max_age)
  * Challenges
  */
 
-/* Returns a challenge to the client of a session. */
+/*
+ * Returns a challenge to the client of a session, which is later than the one
+ * that it answered last.
+ */
 static char *
 make_challenge(const pg_uuid_t *id, TimestampTz answered,
 			   SessionChallengeUse use)
 {
 	TimestampTz made = session_policy_challenge_time(answered,
 													 GetCurrentTimestamp());
-	SessionCodecKey key = bound_signer();
-	char	   *chars = palloc0(SESSION_CHALLENGE_CHARS + 1);
 
-	if (!session_bound_challenge(chars, made, id->data, use, realm(), &key))
-		session_digest_fail();
-	return chars;
+	return session_challenge_make(made, id->data, use);
 }
 
 /* Returns the value of Secure-Session-Challenge for a session. */
@@ -242,24 +197,6 @@ challenge_header(const pg_uuid_t *id, TimestampTz answered)
 									name));
 }
 
-/* Reads the time of a challenge that was made here. */
-static bool
-read_challenge(TimestampTz *made, const char *chars, const pg_uuid_t *id,
-			   SessionChallengeUse use)
-{
-	ListCell   *cell;
-
-	foreach(cell, session_keyring_of(SESSION_KEYRING_BOUND))
-	{
-		SessionCodecKey key = bound_key(lfirst(cell));
-
-		if (session_bound_read_challenge(made, chars, strlen(chars), id->data,
-										 use, realm(), &key))
-			return true;
-	}
-	return false;
-}
-
 /* Returns whether a value is the one that was given with an offer. */
 static bool
 is_authorization(const char *chars, const Bindable *session)
@@ -271,10 +208,10 @@ is_authorization(const char *chars, const Bindable *session)
 		return false;
 	foreach(cell, session_keyring_of(SESSION_KEYRING_BOUND))
 	{
-		SessionCodecKey key = bound_key(lfirst(cell));
+		SessionCodecKey key = session_keyring_codec_key(lfirst(cell));
 
 		if (session_bound_authorization(expected, session->id.data,
-										session->hash, realm(), &key) &&
+										session->hash, session_challenge_realm(), &key) &&
 			session_crypto_equal(chars, expected, sizeof(expected)))
 			return true;
 	}
@@ -365,10 +302,10 @@ static text *
 make_offer(const Bindable *session, const text *path)
 {
 	char		authorization[SESSION_AUTHORIZATION_CHARS + 1] = {0};
-	SessionCodecKey key = bound_signer();
+	SessionCodecKey key = session_challenge_key();
 
 	if (!session_bound_authorization(authorization, session->id.data,
-									 session->hash, realm(), &key))
+									 session->hash, session_challenge_realm(), &key))
 		session_digest_fail();
 	return cstring_to_text(psprintf("%s;path=\"%s\";challenge=\"%s\";"
 									"authorization=\"%s\"", OFFERED,
@@ -416,8 +353,8 @@ answers_offer(const SessionPossessionProof *proof, const Bindable *session,
 
 	return proof->has_key && is_offered(proof->algorithm) &&
 		challenge != NULL && authorization != NULL &&
-		read_challenge(made, challenge, &session->id,
-					   SESSION_CHALLENGE_REGISTER) &&
+		session_challenge_read(made, challenge, session->id.data,
+							   SESSION_CHALLENGE_REGISTER) &&
 		session_policy_challenge_good(*made, SESSION_NO_TIME,
 									  GetCurrentTimestamp()) &&
 		is_authorization(authorization, session) &&
@@ -520,8 +457,8 @@ answers_challenge(const SessionPossessionProof *proof,
 	SessionPublicParts key;
 
 	return !proof->has_key && challenge != NULL &&
-		read_challenge(made, challenge, &session->id,
-					   SESSION_CHALLENGE_REFRESH) &&
+		session_challenge_read(made, challenge, session->id.data,
+							   SESSION_CHALLENGE_REFRESH) &&
 		read_stored_key(&key, session->key) &&
 		session_possession_verify(proof, &key);
 }

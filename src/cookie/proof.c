@@ -71,19 +71,16 @@ session_proof_codec(void)
 	return codecs[session_settings.cookie_encoding];
 }
 
-/* Returns a key of the ring in the form that codecs take. */
+/*
+ * Returns a key of the ring in the form that codecs take.  With derive, an
+ * imported one is not used as it is.
+ */
 static SessionCodecKey
 codec_key(const SessionKey *key, bool derive)
 {
-	SessionCodecKey result = {
-		.kid = key->token_kid,
-		.secret = key->secret,
-		.secret_len = key->secret_len,
-		.derived = key->derived,
-		.signature = key->signature,
-		.imported = key->imported && !derive
-	};
+	SessionCodecKey result = session_keyring_codec_key(key);
 
+	result.imported = result.imported && !derive;
 	return result;
 }
 

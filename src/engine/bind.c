@@ -6,7 +6,7 @@
  * - A session is bound once.  To bind it to another key, it is regenerated or
  *	 logged in again, which unbinds it (see lifecycle.c).
  * - A challenge is answered once: the row has the time of the last one.
- * - What anybody can send is checked before a row is locked.
+ * - What strangers can send is checked before a row is locked.
  */
 #include "postgres.h"
 

@@ -4,29 +4,26 @@
  *	  the key of its session.
  *
  * Rules:
- * - A proof is used up only if it is good in every way, so nobody but a client
- *	 with the token and the key of a session can fill the memory of proofs.
+ * - A proof is used up only if it is good in every way, so only a client with
+ *	 the token and the key of a session can fill the memory of proofs.
  * - The cheap checks come first: a signature is verified only if the key is
  *	 that of the session and the proof is for the request.
  * - A transaction that has accepted a proof for a session may go on to use
  *	 that session.  A client sends one proof with a request, and an application
  *	 calls several functions for it.
- * - Nonces are proven, as challenges are, for this database; none is stored.
+ * - A nonce is a challenge that belongs to no session.
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "miscadmin.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/challenge.h"
 #include "engine/dpop.h"
 #include "model/digest.h"
 #include "model/policy.h"
 #include "settings.h"
 #include "shared/replay.h"
-#include "table/keyring.h"
-#include "wire/bound.h"
 #include "wire/dpop.h"
 #include "wire/jwk.h"
 
@@ -37,7 +34,7 @@
 #define EPOCH_USECS \
 	((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * USECS_PER_DAY)
 
-/* A nonce belongs to no session. */
+/* The id in a nonce, which belongs to no session. */
 static const uint8 no_id[SESSION_ID_BYTES] = {0};
 
 /* The session for which the running transaction has accepted a proof. */
@@ -69,75 +66,16 @@ is_proven(const SessionRow *row)
  * Nonces
  */
 
-/* Returns the realm of nonces: this database, as for bound cookies. */
-static char *
-nonce_realm(void)
-{
-	return psprintf("%u", MyDatabaseId);
-}
-
-/* Returns a key of the ring in the form that wire/bound.c takes. */
-static SessionCodecKey
-nonce_key(const SessionKey *key)
-{
-	SessionCodecKey result = {
-		.kid = key->kid,
-		.secret = key->secret,
-		.secret_len = key->secret_len,
-		.derived = key->derived
-	};
-
-	return result;
-}
-
 /* Returns whether a text is a nonce that may still be used. */
 static bool
 is_nonce(const char *nonce)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	char	   *realm = nonce_realm();
-	ListCell   *cell;
+	TimestampTz made;
 
-	foreach(cell, session_keyring_of(SESSION_KEYRING_BOUND))
-	{
-		SessionCodecKey key = nonce_key(lfirst(cell));
-		int64		made;
-
-		if (session_bound_read_challenge(&made, nonce, strlen(nonce), no_id,
-										 SESSION_CHALLENGE_NONCE, realm,
-										 &key))
-			return session_policy_challenge_good(made, SESSION_NO_TIME, now);
-	}
-	return false;
-}
-
-/* Returns the key that proves new nonces, and generates the first one. */
-static const SessionKey *
-nonce_signer(void)
-{
-	const SessionKey *key = session_keyring_find_signer(SESSION_KEYRING_BOUND,
-														true);
-
-	if (key != NULL)
-		return key;
-	if (XactReadOnly)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no key for nonces, and a read-only "
-						"transaction cannot generate it"),
-				 errhint("Call session_key_rotate('bound') once, or turn "
-						 "\"session.dpop_nonce\" off.")));
-	pfree(session_keyring_rotate(SESSION_KEYRING_BOUND,
-								 &session_algorithm_hs256));
-	return session_keyring_signer(SESSION_KEYRING_BOUND, true);
-}
-
-/* Returns whether a nonce can be made without an error. */
-bool
-session_dpop_has_nonce(void)
-{
-	return !XactReadOnly ||
-		session_keyring_find_signer(SESSION_KEYRING_BOUND, true) != NULL;
+	return session_challenge_read(&made, nonce, no_id,
+								  SESSION_CHALLENGE_NONCE) &&
+		session_policy_challenge_good(made, SESSION_NO_TIME,
+									  GetCurrentTimestamp());
 }
 
 /* Returns a nonce for proofs. */
@@ -145,13 +83,18 @@ char *
 session_dpop_make_nonce(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	SessionCodecKey key = nonce_key(nonce_signer());
-	char	   *nonce = palloc0(SESSION_CHALLENGE_CHARS + 1);
 
-	if (!session_bound_challenge(nonce, now - now % NONCE_USECS, no_id,
-								 SESSION_CHALLENGE_NONCE, nonce_realm(), &key))
-		session_digest_fail();
-	return nonce;
+	return session_challenge_make(now - now % NONCE_USECS, no_id,
+								  SESSION_CHALLENGE_NONCE);
+}
+
+/* Returns a nonce, or NULL if there is none to be given. */
+char *
+session_dpop_find_nonce(void)
+{
+	if (!session_settings.dpop_nonce || !session_challenge_has_key())
+		return NULL;
+	return session_dpop_make_nonce();
 }
 
 /* Generates the key of nonces if it will be needed. */
@@ -159,7 +102,7 @@ void
 session_dpop_prepare(void)
 {
 	if (session_settings.dpop_nonce)
-		(void) nonce_signer();
+		(void) session_challenge_key();
 }
 
 /*

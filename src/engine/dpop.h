@@ -50,14 +50,18 @@ extern bool session_dpop_find_key(uint8 thumbprint[SESSION_SHA256_BYTES],
 /* Lets the transaction use a session that it has just bound to a key. */
 extern void session_dpop_note_bound(const SessionRow *row);
 
-/* Returns whether session_dpop_make_nonce would not error. */
-extern bool session_dpop_has_nonce(void);
-
 /*
  * Returns a nonce for proofs.  The first call generates its key; errors with
- * 55000 if there is none and the transaction is read-only.
+ * 55000 if there is none and the transaction is READ ONLY.
  */
 extern char *session_dpop_make_nonce(void);
+
+/*
+ * Returns a nonce for the answer to a request; NULL if "session.dpop_nonce" is
+ * off, and if there is no key yet: one that is generated in a transaction that
+ * refuses a request is rolled back with it.
+ */
+extern char *session_dpop_find_nonce(void);
 
 /*
  * Generates the key of nonces, if there is none and "session.dpop_nonce" is

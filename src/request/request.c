@@ -501,10 +501,10 @@ session_request_send_snapshot(const text *value, TimestampTz end)
 void
 session_request_send_nonce(const SessionRequest *request)
 {
-	if (request->is_dpop && session_settings.dpop_nonce &&
-		session_dpop_has_nonce())
-		set_response_header("DPoP-Nonce", "",
-							cstring_to_text(session_dpop_make_nonce()));
+	char	   *nonce = request->is_dpop ? session_dpop_find_nonce() : NULL;
+
+	if (nonce != NULL)
+		set_response_header("DPoP-Nonce", "", cstring_to_text(nonce));
 }
 
 /*
@@ -592,6 +592,7 @@ refusal_headers(bool lacks_nonce)
 	SessionRequest request = {0};
 	Jsonb	   *headers = session_json_empty();
 	text	   *line;
+	char	   *nonce;
 
 	session_request_read(&request);
 	line = refusal_cookie(&request);
@@ -601,9 +602,10 @@ refusal_headers(bool lacks_nonce)
 		return headers;
 	headers = session_json_with_text(headers, "WWW-Authenticate",
 									 refusal_challenge(lacks_nonce));
-	if (session_settings.dpop_nonce && session_dpop_has_nonce())
+	nonce = session_dpop_find_nonce();
+	if (nonce != NULL)
 		headers = session_json_with_text(headers, "DPoP-Nonce",
-										 cstring_to_text(session_dpop_make_nonce()));
+										 cstring_to_text(nonce));
 	return headers;
 }
 

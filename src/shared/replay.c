@@ -2,19 +2,21 @@
  * replay.c
  *	  The proofs of keys that were used, so that none is used twice.
  *
- * A proof is a slot in one bucket.  The slot of a proof is not freed: the
- * oldest in the bucket gives way to a new one.
+ * A proof is a slot in one bucket.  The slot of a proof is not freed: a new
+ * proof replaces the oldest of its bucket.
  *
  * Rules:
- * - A proof is never accepted twice.  When one gives way, the bucket refuses
+ * - A proof is not accepted twice.  When one is replaced, the bucket refuses
  *	 all proofs that are not newer.  So a full table does not forget; it makes
  *	 the time in which a proof is accepted shorter.
  * - A key has its proofs in a few of the buckets, and at most half of a full
- *	 one.  Beyond that its own oldest proof gives way, and only its own proofs
- *	 are refused as too old.  So one client cannot use up the room of the
- *	 others.
+ *	 one.  Beyond that its own oldest proof is replaced, and only its own
+ *	 proofs are refused as too old.  So one client cannot use up the room of
+ *	 the others.
  * - What was used before the server started is not known, so proofs from
- *	 before are refused.
+ *	 before are refused.  A proof whose time was ahead of the clock, at most
+ *	 SESSION_DPOP_AHEAD seconds, is accepted again if the server starts before
+ *	 that time.
  * - Keys and buckets are hashes with a random seed, so that a client cannot
  *	 choose proofs that share a bucket with those of another.  Two proofs with
  *	 the same hash would only make the server refuse the second.
@@ -196,7 +198,7 @@ give_up_own(const Look *look)
 		look->own_until->made = Max(look->own_until->made, slot->made);
 		return slot;
 	}
-	/* The slot itself says so; the next oldest would have to give way. */
+	/* The slot itself says so; the next oldest has to be replaced. */
 	slot->proof = 0;
 	return NULL;
 }
@@ -234,6 +236,7 @@ session_replay_use(const SessionReplayProof *proof, int64 oldest)
 	Look		look;
 	LWLock	   *lock;
 	ProofBucket *bucket;
+	bool		used;
 	bool		evicted = false;
 
 	if (proofs == NULL)
@@ -241,14 +244,15 @@ session_replay_use(const SessionReplayProof *proof, int64 oldest)
 	make_slot(&wanted, proof);
 	bucket = lock_proofs(&wanted, &lock);
 	look_for_proof(&look, bucket, &wanted);
-	if (!look.used)
+	used = look.used;
+	if (!used)
 		evicted = put_proof(bucket, &wanted, oldest, &look);
 	LWLockRelease(lock);
-	if (look.used)
+	if (used)
 		session_database_count(SESSION_COUNT_PROOF_REPLAYED);
 	if (evicted)
 		session_database_count(SESSION_COUNT_PROOF_EVICTED);
-	return !look.used;
+	return !used;
 }
 
 /* Returns whether a proof was not used before. */

@@ -333,6 +333,41 @@ session_keyring_signer(const char *purpose, bool secret)
 	return key;
 }
 
+/* Returns the key of one of our purposes that signs, generating the first. */
+const SessionKey *
+session_keyring_reserved_signer(const char *purpose)
+{
+	const SessionKey *key = session_keyring_find_signer(purpose, true);
+
+	if (key != NULL)
+		return key;
+	if (XactReadOnly)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("there is no key for purpose \"%s\" yet, and a "
+						"read-only transaction cannot generate it", purpose),
+				 errhint("Create one with session_key_rotate('%s').",
+						 purpose)));
+	pfree(session_keyring_rotate(purpose, &session_algorithm_hs256));
+	return session_keyring_signer(purpose, true);
+}
+
+/* Returns a key in the form that the encodings take. */
+SessionCodecKey
+session_keyring_codec_key(const SessionKey *key)
+{
+	SessionCodecKey result = {
+		.kid = key->token_kid,
+		.secret = key->secret,
+		.secret_len = key->secret_len,
+		.derived = key->derived,
+		.signature = key->signature,
+		.imported = key->imported
+	};
+
+	return result;
+}
+
 /*
  * Opens one key of a purpose that is a secret, retired or not, without caching
  * it.

@@ -44,7 +44,10 @@ typedef struct SessionKey
 /* The purpose of the keys that seal what rows hold; see seal.c. */
 #define SESSION_KEYRING_SEAL "seal"
 
-/* The purpose of the keys that prove bound cookies; see cookie/dbsc.c. */
+/*
+ * The purpose of the keys that prove bound cookies, challenges and nonces; see
+ * engine/challenge.c.
+ */
 #define SESSION_KEYRING_BOUND "bound"
 
 /*
@@ -66,6 +69,15 @@ extern const SessionKey *session_keyring_find_signer(const char *purpose,
 /* Does the same, and errors with 55000 if there is none. */
 extern const SessionKey *session_keyring_signer(const char *purpose,
 												bool secret);
+
+/*
+ * Returns the key of one of our purposes that signs, and generates the first
+ * one.  Errors with 55000 if there is none and the transaction is READ ONLY.
+ */
+extern const SessionKey *session_keyring_reserved_signer(const char *purpose);
+
+/* Returns a key in the form that the encodings take. */
+extern SessionCodecKey session_keyring_codec_key(const SessionKey *key);
 
 /*
  * Opens one key of a purpose that is a secret, retired or not.  Returns NULL

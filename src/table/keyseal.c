@@ -209,6 +209,8 @@ begin_sealing(SessionKeysealer *sealer)
 	uint8		master[SESSION_MASTER_BYTES];
 
 	session_master_read_first(master);
+	if (!XactReadOnly)
+		session_master_warn_begun(master);
 	session_keyseal_derive(sealer, master);
 	if (!XactReadOnly && claim_witness())
 		session_keyseal_insert_witness(sealer);

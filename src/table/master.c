@@ -489,6 +489,26 @@ session_master_try(uint8 key[SESSION_MASTER_BYTES], SessionMasterPlace place)
 	}
 }
 
+/* Warns that a database begins to use a key that is about to be replaced. */
+void
+session_master_warn_begun(const uint8 current[SESSION_MASTER_BYTES])
+{
+	uint8		fresh[SESSION_MASTER_BYTES];
+
+	/* A command may have a new key ready at all times. */
+	if (!session_master_is_command() &&
+		session_master_try(fresh, SESSION_MASTER_NEW) == SESSION_MASTER_OK &&
+		!session_crypto_equal(fresh, current, sizeof(fresh)))
+		ereport(WARNING,
+				(errmsg("database \"%s\" begins with the current master key, but "
+						"there is a new one",
+						get_database_name(MyDatabaseId)),
+				 errhint("Call session_master_key_rotate() in this database, "
+						 "too, before you move \"%s\".",
+						 session_master_path(SESSION_MASTER_NEW))));
+	session_crypto_wipe(fresh, sizeof(fresh));
+}
+
 /*
  * Writes the marker file.  A failure is only logged: the marker matters only
  * if the key is lost later.

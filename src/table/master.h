@@ -51,6 +51,12 @@ extern SessionMasterState session_master_try(uint8 key[SESSION_MASTER_BYTES],
 extern const char *session_master_path(SessionMasterPlace place);
 
 /*
+ * Warns if there is a new master key file with another key.  Call it when a
+ * database that has nothing sealed begins to use the current key.
+ */
+extern void session_master_warn_begun(const uint8 current[SESSION_MASTER_BYTES]);
+
+/*
  * Writes a marker file to the data directory, which says that something on
  * this server is sealed.  While it exists, no master key is created in the
  * place of a lost one.

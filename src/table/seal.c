@@ -44,14 +44,7 @@
 static const SessionKey *
 newest_key(void)
 {
-	const SessionKey *key = session_keyring_find_signer(SESSION_KEYRING_SEAL,
-														true);
-
-	if (key != NULL)
-		return key;
-	pfree(session_keyring_rotate(SESSION_KEYRING_SEAL,
-								 &session_algorithm_hs256));
-	return session_keyring_signer(SESSION_KEYRING_SEAL, true);
+	return session_keyring_reserved_signer(SESSION_KEYRING_SEAL);
 }
 
 /* Decodes a kid. */

@@ -21,7 +21,7 @@ make_pair(const SessionAlgorithm *algorithm, bool imported)
 	return key;
 }
 
-/* No input is a value of a key that nobody else has. */
+/* No input is a value of a key that no other program has. */
 static void
 fuzz_signed_value(const SessionCodecKey *key, const uint8 *data, size_t size)
 {

@@ -5,7 +5,7 @@ CREATE EXTENSION session;
 SET session.log_events = 'unbound, revoked, created';
 SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
 
--- Binds a session to a key that nobody has.
+-- Binds a session to a key that no client has.
 CREATE FUNCTION pg_temp.bind(session uuid) RETURNS void LANGUAGE sql AS $$
     UPDATE session.sessions SET bound_by = 'dbsc', bound_thumbprint = sha256('key'), bound_key = '{"kty": "EC"}', bound_at = created_at WHERE id = session
 $$;

@@ -143,6 +143,10 @@ SELECT count(*) AS rows FROM session_refresh(:'refresh');
 SELECT count(*) AS rows FROM session_refresh(:'refresh', proof => pg_temp.proof(NULL, 'POST', key => 'two'), method => 'POST', url => 'https://api.example.com/todos');
 SELECT token AS next FROM session_refresh(:'refresh', proof => pg_temp.proof(NULL, 'POST'), method => 'POST', url => 'https://api.example.com/todos') \gset
 SELECT session_status(:'next') AS alone, pg_temp.status(:'next', pg_temp.proof(:'next')) AS together;
+-- With a session token, the proof is for that token.
+SELECT token AS plain FROM session_create('fay', jkt => pg_temp.jkt('one')) \gset
+SELECT count(*) AS rows FROM session_refresh(:'plain', proof => pg_temp.proof(NULL, 'POST'), method => 'POST', url => 'https://api.example.com/todos');
+SELECT count(*) AS rows FROM session_refresh(:'plain', proof => pg_temp.proof(:'plain', 'POST'), method => 'POST', url => 'https://api.example.com/todos');
 
 -- Nonces: none is needed unless the setting says so.
 SET session.dpop_nonce = on;
@@ -174,6 +178,8 @@ SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next'))) AS without_p
 SET session.public_url = 'https://api.example.com/';
 SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next')));
 SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next', 'POST'))) AS method, pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next')), path => '/other') AS path;
+-- No proof is for a request whose method or path is not known.
+SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next', url => 'https://api.example.com')), path => '') AS without_path, pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next', '')), method => '') AS without_method;
 SELECT pg_temp.asked(pg_temp.dpop(:'next', NULL));
 SELECT pg_temp.asked(pg_temp.dpop(:'other', pg_temp.proof(:'other'))) AS not_bound;
 SET session.token_header = 'authorization';
@@ -185,6 +191,15 @@ SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next')));
 SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next', payload => jsonb_build_object('nonce', :'nonce'))));
 SET session.on_invalid = 'anonymous';
 SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next')));
+-- Without a key of nonces, a request is refused without one, and makes no key.
+BEGIN;
+SELECT bool_and(session_key_retire(kid)) AS retired FROM session.key_ring WHERE purpose = 'bound' AND retired_at IS NULL;
+SET LOCAL session.on_invalid = 'reject';
+SELECT pg_temp.asked(pg_temp.dpop(:'next', pg_temp.proof(:'next')));
+SELECT count(*) AS keys FROM session.key_ring WHERE purpose = 'bound' AND retired_at IS NULL;
+SET TRANSACTION READ ONLY;
+SELECT pg_temp.asked(pg_temp.dpop('x', NULL));
+ROLLBACK;
 RESET session.dpop_nonce;
 RESET session.on_invalid;
 RESET session.public_url;

@@ -111,7 +111,7 @@ RESET session.key_lead;
 SELECT session_cookie_encode(:'claims', 'jwt') AS forged \gset
 SELECT pg_temp.header(:'forged') ->> 'alg' AS alg, pg_temp.opened(:'forged', 'session') ->> 'uid' AS uid, (SELECT count(*) FROM session_cookie_validate(:'forged')) AS snapshots;
 
--- session_jwt signs with the first active key of the purpose jwt, of whatever
+-- session_jwt signs with the first active key of the purpose jwt, of any
 -- algorithm.
 SELECT session_key_rotate('jwt') AS secret \gset
 SELECT pg_temp.header(session_jwt(:'token')) ->> 'alg' AS alg;
@@ -207,9 +207,9 @@ SELECT change, pg_temp.outcome_of('UPDATE session.keys SET ' || change || ' WHER
 
 -- Any role may read the public keys, in READ ONLY transactions, in parallel
 -- workers too, and reads nothing else.
-CREATE ROLE regress_session_nobody;
+CREATE ROLE regress_session_stranger;
 BEGIN READ ONLY;
-SET LOCAL ROLE regress_session_nobody;
+SET LOCAL ROLE regress_session_stranger;
 SELECT jsonb_array_length(session_jwks() -> 'keys') AS keys, session_jwks() = session_jwks('jwt') AS same;
 \set VERBOSITY sqlstate
 SAVEPOINT s;
@@ -217,7 +217,7 @@ TABLE session.key_ring;
 ROLLBACK TO s;
 SELECT session_key_rotate('jwt', 'ES256');
 ROLLBACK;
-DROP ROLE regress_session_nobody;
+DROP ROLE regress_session_stranger;
 CREATE TABLE many AS SELECT n FROM generate_series(1, 10000) AS n;
 ANALYZE many;
 BEGIN;

@@ -323,6 +323,16 @@ is(works('two') . state('two'), '111new', 'keys work in the second database');
 is(state('three') . query($rotate, 'three') . state('three'), 'unused0new',
 	'a database in which nothing is sealed takes the new key');
 
+# A database that begins to seal now begins with the current key, and says so.
+query('CREATE DATABASE late');
+query('CREATE EXTENSION session', 'late');
+is( told('SELECT FROM session_key_rotate()', 'late'),
+	'WARNING:  01000: database "late" begins with the current master key, but there is a new one' . "\n"
+	  . 'HINT:  Call session_master_key_rotate() in this database, too, before you move "session_master.key.new".',
+	'a database that begins to use the current key is warned of the new one');
+is(query($rotate, 'late') . state('late'), '1new', 'and takes the new one when it is told to');
+query('DROP DATABASE late');
+
 # Between the two commands, with kill -9.
 $server = start_child();
 move($file, "$file.old") or die "could not move: $!";

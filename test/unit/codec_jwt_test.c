@@ -145,7 +145,7 @@ test_changed(const SessionAlgorithm *algorithm)
 	session_signature_free(key.signature);
 }
 
-/* The algorithm is that of the key, whatever the header says. */
+/* The algorithm is that of the key, not that of the header. */
 static void
 test_algorithm(const SessionAlgorithm *algorithm)
 {
