@@ -983,9 +983,9 @@ COMMENT ON FUNCTION @extschema@.session_regenerate(
     pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.int4,
     pg_catalog.text, pg_catalog.interval, pg_catalog.inet, pg_catalog.text,
     pg_catalog.text[], pg_catalog.text) IS
-'Gives a live session a new token; id and data stay, the old token becomes invalid.
-user_id logs an anonymous session in.  The other arguments replace what the session has; NULL keeps it.
-Errors: 22023 if the session has another user, and for invalid arguments; 54000 for names that are too long; 53400 and 28000 as in session_create; 55000 if it is refreshable and the master key is missing or wrong.';
+'Gives a live session a new token; id and data stay, the old token is invalid.
+user_id logs an anonymous session in.  NULL leaves a value as it is.  Only authentication unbinds it from a browser''s key.
+Errors: 22023 if the session has another user, and for invalid arguments; 54000 for long names; 53400 and 28000 as in session_create; 55000 if refreshable and the master key is wrong.';
 
 CREATE FUNCTION @extschema@.session_revoke(token pg_catalog.text)
 RETURNS pg_catalog.bool

@@ -436,8 +436,8 @@ END
 $$;
 
 -- Checks the password again and raises the level of the session, for functions
--- that call session_require. A second factor would be checked here. The session
--- is not bound after that, so it is offered again.
+-- that call session_require. A second factor would be checked here. A session
+-- whose user has authenticated again is not bound any more, so it is offered.
 CREATE FUNCTION api.step_up(password text) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
 DECLARE

@@ -3,8 +3,9 @@
  *	  Binding sessions to keys that only their clients have.
  *
  * Rules:
- * - A session is bound once.  To bind it to another key, it is regenerated or
- *	 logged in again, which unbinds it (see lifecycle.c).
+ * - A session is bound once.  To bind it to another key of a browser, its user
+ *	 authenticates again, which unbinds it (see lifecycle.c).  A thief who has
+ *	 the token and a bound cookie cannot do that.
  * - A challenge is answered once: the row has the time of the last one.
  * - What strangers can send is checked before a row is locked.
  */

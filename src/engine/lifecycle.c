@@ -978,7 +978,11 @@ apply_proof(SessionRow *row, const SessionChange *change)
 					  without_empty(change->amr) != NULL);
 }
 
-/* Applies a change to a row. */
+/*
+ * Applies a change to a row.  If the user authenticated, a browser registers a
+ * new key for the session, so it is bound to none until then.  Another client
+ * keeps the key that it has.
+ */
 static void
 apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 {
@@ -1000,11 +1004,13 @@ apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 		row->ip = unconstify(inet *, change->binding.ip);
 	if (change->binding.user_agent != NULL)
 		row->user_agent = unconstify(text *, change->binding.user_agent);
-	proves = apply_proof(row, change);
-	if (login || proves)
+	proves = apply_proof(row, change) || login;
+	if (proves)
 		session_policy_authenticate(row, now);
 	else
 		session_policy_touch(row, now);
+	if (proves && row->bound.by == SESSION_BOUND_DBSC)
+		bind_again(row, NULL);
 	if (change->lifetime != 0)
 		session_policy_relive(row, &session_settings, change->lifetime, now);
 }
@@ -1111,9 +1117,6 @@ session_lifecycle_regenerate(const SessionToken *token,
 	session_risk_lower(row, risk);
 	evict_sessions(evicted);
 	apply_change(row, change, GetCurrentTimestamp());
-	/* A browser registers a new key; another client keeps the one it has. */
-	if (row->bound.by == SESSION_BOUND_DBSC)
-		bind_again(row, NULL);
 	/* The address is written again, so too little of it may remain. */
 	if (row->ip != NULL)
 		session_lifecycle_check_ip_stored(session_policy_bind_ip(&row->rules,

@@ -205,8 +205,12 @@ extern void session_lifecycle_check_ip_stored(SessionBindIp how);
  * session_lifecycle_validate.  A level that the risk lowers is stored, because
  * the address of the change becomes that of the session; the change can raise
  * the level again.  A change that gives the session its user is a login, which
- * "session.risk_function" judges as one.  A session that was bound to the key
- * of a browser is then bound to none; one that is bound with DPoP stays so.
+ * "session.risk_function" judges as one.
+ *
+ * A session that is bound to the key of a browser is bound to none after a
+ * change that says that its user authenticated: a login, a level that is not
+ * lower, or methods.  After any other change it stays bound to that key, and
+ * one that is bound with DPoP always does.
  */
 extern bool session_lifecycle_regenerate(const SessionToken *token,
 										 const SessionChange *change,

@@ -191,16 +191,57 @@ SELECT count(*) AS rows FROM session_refresh(:'long_refresh');
 SELECT revoked_reason FROM session.sessions WHERE id = :'long';
 RESET session.refresh_grace;
 
--- A regenerated session, and one that a login goes on with, is bound to no key:
--- the browser is offered to bind it again.
+-- A session that is regenerated stays bound to its key, unless the call says that
+-- its user authenticated.  So a thief with both cookies cannot exchange them
+-- for a session that is not bound.
+SELECT count(*) AS rows FROM session_regenerate(:'second_token');
 SELECT count(*) AS rows FROM session_regenerate(:'second_token', auth_level => 2);
 SELECT challenge AS second_challenge, bound_cookie AS second_cookie FROM session_dbsc_refresh(:'second', pg_temp.renewal(:'other_challenge'), '/refresh') \gset
+CREATE FUNCTION pg_temp.regenerated(arguments text, cookie text, token text, OUT alone text, OUT together text, OUT offered boolean, OUT new_token text) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('SELECT r.token FROM session_regenerate($1, bound_cookie => $2 %s) AS r', ', ' || nullif(arguments, '')) INTO new_token USING token, cookie;
+    alone := session_status(new_token);
+    together := session_status(new_token, bound_cookie => cookie);
+    offered := session_dbsc_offer(new_token, '/reg') IS NOT NULL;
+END
+$$;
+CREATE TEMP TABLE regenerated (n int GENERATED ALWAYS AS IDENTITY, arguments text, alone text, together text, offered boolean, token text);
+INSERT INTO regenerated (token) VALUES (:'second_token');
+SELECT set_config('test.cookie', :'second_cookie', false) = :'second_cookie' AS set;
+DO $$
+DECLARE
+    cookie text := current_setting('test.cookie');
+    given text;
+BEGIN
+    FOREACH given IN ARRAY ARRAY['', 'user_id => ''alice''', 'role => ''editor''', 'tenant_id => ''acme''', 'lifetime => ''1 hour''', 'ip => ''192.0.2.1''', 'user_agent => ''x''', 'amr => ''{}''', 'auth_level => 0'] LOOP
+        INSERT INTO regenerated (arguments, alone, together, offered, token)
+        SELECT given, r.* FROM (SELECT token FROM regenerated ORDER BY n DESC LIMIT 1) AS t, pg_temp.regenerated(given, cookie, t.token) AS r;
+    END LOOP;
+END
+$$;
+SELECT arguments, alone, together, offered FROM regenerated WHERE n > 1 ORDER BY n;
+SELECT token AS second_token FROM regenerated ORDER BY n DESC LIMIT 1 \gset
+SELECT bound_by, bound_key = (SELECT jwk FROM proof_keys WHERE name = 'one') AS same_key FROM session.sessions WHERE id = :'second';
+SELECT challenge AS second_challenge, bound_cookie AS second_cookie FROM session_dbsc_refresh(:'second', pg_temp.renewal(:'second_challenge'), '/refresh') \gset
+SELECT session_status(:'second_token', bound_cookie => :'second_cookie') AS renewed;
+
+-- After an authentication, as after a login that goes on with the session, it is
+-- bound to no key: the browser is offered to bind it again.
+BEGIN;
+SELECT alone, together, offered FROM pg_temp.regenerated('auth_level => 0', :'second_cookie', :'second_token');
+ROLLBACK;
+BEGIN;
+SELECT alone, together, offered FROM pg_temp.regenerated('amr => ''{pwd}''', :'second_cookie', :'second_token');
+ROLLBACK;
+SELECT token AS visitor_token FROM session_create() \gset
+SELECT bound_cookie AS visitor_cookie FROM session_dbsc_register(:'visitor_token', pg_temp.registration(session_dbsc_offer(:'visitor_token', '/reg')), '/refresh') \gset
+SELECT alone, together, offered FROM pg_temp.regenerated('user_id => ''mary''', :'visitor_cookie', :'visitor_token');
 SELECT token AS second_token FROM session_regenerate(:'second_token', auth_level => 2, bound_cookie => :'second_cookie') \gset
 SELECT session_status(:'second_token') AS status, bound_by, bound_key, bound_thumbprint, bound_at FROM session.sessions WHERE id = :'second';
 SELECT instructions - 'session_identifier' AS instructions, challenge FROM session_dbsc_refresh(:'second', pg_temp.renewal(:'second_challenge'), '/refresh');
 SELECT bound_cookie AS second_cookie FROM session_dbsc_register(:'second_token', pg_temp.registration(session_dbsc_offer(:'second_token', '/reg'), 'two'), '/refresh') \gset
 SELECT session_status(:'second_token', bound_cookie => :'second_cookie') AS status;
-SELECT id = :'second' AS same, token AS second_token FROM session_login(:'second_token', 'alice', bound_cookie => :'second_cookie') \gset
+SELECT id = :'second' AS same, token AS second_token FROM session_login(:'second_token', 'alice', tenant_id => 'acme', bound_cookie => :'second_cookie') \gset
 SELECT :'same' AS same, session_status(:'second_token') AS status, bound_by FROM session.sessions WHERE id = :'second';
 
 -- A snapshot needs the cookie too.
