@@ -122,6 +122,20 @@ session_compat_beginscan(Relation heap, Relation index, Snapshot snapshot,
 	ExecutorRun(desc, ForwardScanDirection, 0, true)
 #endif
 
+/*
+ * The arguments of an ExecutorRun hook.  18 no longer has the one that says
+ * whether the query is run once.
+ */
+#if PG_VERSION_NUM >= 180000
+#define SESSION_COMPAT_RUN_PARAMS \
+	QueryDesc *desc, ScanDirection direction, uint64 count
+#define SESSION_COMPAT_RUN_ARGS desc, direction, count
+#else
+#define SESSION_COMPAT_RUN_PARAMS \
+	QueryDesc *desc, ScanDirection direction, uint64 count, bool once
+#define SESSION_COMPAT_RUN_ARGS desc, direction, count, once
+#endif
+
 /* 18 has constraints that are not enforced. */
 static inline bool
 session_compat_is_enforced(const ConstrCheck *check)

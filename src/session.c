@@ -13,6 +13,7 @@
 #include "engine/context.h"
 #include "engine/log.h"
 #include "engine/shmem.h"
+#include "request/live.h"
 #include "settings.h"
 #include "worker/launcher.h"
 
@@ -32,5 +33,6 @@ _PG_init(void)
 	{
 		session_shmem_init();
 		session_launcher_init();
+		session_live_init();
 	}
 }

@@ -50,6 +50,7 @@ SessionSettings session_settings = {
 	.dpop_size = 65536,
 	.strategy = SESSION_STRATEGY_DATABASE,
 	.on_invalid = SESSION_INVALID_ANONYMOUS,
+	.live_identity = true,
 	.activity_size = 100000,
 	.naptime = 10,
 	.cleanup_interval = HOUR,
@@ -349,6 +350,10 @@ define_requests(void)
 				"not valid.",
 				"With \"anonymous\" it continues without a session, "
 				"with \"reject\" it fails.");
+	define_bool("session.live_identity", &s->live_identity,
+				"Ends the identity of a transaction when its session ends.",
+				"It is checked at the start of each statement.  Only used "
+				"when the library is preloaded.");
 }
 
 /* Refuses a URL to which no proof could belong. */

@@ -101,6 +101,7 @@ typedef struct SessionSettings
 	char	   *client_ip_header;
 	char	   *authenticated_role;
 	int			on_invalid;		/* SessionOnInvalid */
+	bool		live_identity;
 
 	char	   *master_key_file;
 	char	   *master_key_command;

@@ -137,14 +137,14 @@ open_undenied(SessionProof *proof, const char *value, size_t len,
 /* Proves a cookie, and checks its times and the denylist. */
 static SessionStatus
 open_cookie(SessionProof *proof, const char *value, size_t len,
-			const char *purpose, SessionDenylistKey *key)
+			const char *purpose, SessionDenylistKey *key, SessionEndStamp *stamp)
 {
 	SessionStatus status = open_undenied(proof, value, len, purpose);
 
 	if (status != SESSION_ACTIVE)
 		return status;
 	*key = denylist_key_of_cookie(proof, purpose);
-	return session_denylist_has(key) ? SESSION_REVOKED : SESSION_ACTIVE;
+	return session_denylist_has(key, stamp) ? SESSION_REVOKED : SESSION_ACTIVE;
 }
 
 /* Returns a bare id as a JSON string. */
@@ -164,7 +164,9 @@ session_cookie_open(const char *value, size_t len, const char *purpose)
 {
 	SessionProof proof = {0};
 	SessionDenylistKey key;
-	SessionStatus status = open_cookie(&proof, value, len, purpose, &key);
+	SessionEndStamp stamp;
+	SessionStatus status = open_cookie(&proof, value, len, purpose, &key,
+									   &stamp);
 
 	session_proof_count(status, NULL);
 	if (status != SESSION_ACTIVE)
@@ -315,6 +317,7 @@ fill_identity(SessionIdentity *identity, const SessionProof *proof,
 	identity->expires_at = expires < 0 ? DT_NOEND :
 		session_proof_time(expires +
 						   (proof->imported ? SESSION_PROOF_LEEWAY : 0));
+	identity->check_at = identity->expires_at;
 	session_identity_store_claims(identity, claims);
 	return true;
 }
@@ -327,7 +330,9 @@ session_cookie_identify(const char *value, size_t len, const char *purpose,
 {
 	SessionProof proof = {0};
 	SessionDenylistKey key;
-	SessionStatus status = open_cookie(&proof, value, len, purpose, &key);
+	SessionEndStamp stamp;
+	SessionStatus status = open_cookie(&proof, value, len, purpose, &key,
+									   &stamp);
 	Jsonb	   *claims;
 
 	if (status == SESSION_MALFORMED || status == SESSION_UNKNOWN)
@@ -343,6 +348,7 @@ session_cookie_identify(const char *value, size_t len, const char *purpose,
 		return SESSION_UNKNOWN;
 	*has_identity = fill_identity(identity, &proof, claims);
 	identity->proof = session_denylist_key_text(&key);
+	identity->stamp = stamp;
 	return SESSION_ACTIVE;
 }
 

@@ -34,6 +34,7 @@
 #include "settings.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
+#include "shared/stamp.h"
 #include "table/keyring.h"
 #include "wire/base64url.h"
 
@@ -240,6 +241,7 @@ prove_snapshot(SessionProof *proof, const char *value, size_t len,
 		return false;
 	identity->has_row = identity->has_id = true;
 	identity->proof = session_proof_text(proof, "tok");
+	identity->stamp = session_stamp_of(identity->id.data);
 	snapshot->payload = proof->payload;
 	snapshot->len = proof->len;
 	snapshot->members = proof->members;
@@ -282,6 +284,7 @@ fill_from_claims(SessionSnapshot *snapshot, const SessionProof *proof,
 	identity->authenticated_at = authenticated < 0 ? SESSION_NO_TIME :
 		session_proof_time(authenticated);
 	identity->expires_at = end < 0 ? DT_NOEND : session_proof_time(end);
+	identity->check_at = session_proof_time(due);
 	snapshot->made_before = session_proof_time(issued + 1);
 	snapshot->from_row = false;
 	/* After 80 % of the time, so an active client seldom has a due one. */

@@ -33,7 +33,7 @@
 /* The value of the setting, which the server keeps. */
 static char *setting;
 
-static const SessionIdentity *bound;
+static SessionIdentity *bound;
 static uint64 generation = 1;
 static bool binding;			/* session_context_bind is setting the value */
 
@@ -103,6 +103,9 @@ serialize_identity(const SessionIdentity *identity)
 	put_number(&out, identity->authenticated_at);
 	put_number(&out, identity->expires_at);
 	put_number(&out, identity->issued_at);
+	put_number(&out, identity->stamp.place);
+	put_number(&out, (int64) identity->stamp.value);
+	put_number(&out, identity->check_at);
 	put_context_text(&out, identity->user_id);
 	put_context_text(&out, identity->tenant_id);
 	put_context_text(&out, identity->role);
@@ -211,6 +214,9 @@ parse_identity(const char *source)
 	identity->authenticated_at = take_number(&reader);
 	identity->expires_at = take_number(&reader);
 	identity->issued_at = take_number(&reader);
+	identity->stamp.place = (uint32) take_number(&reader);
+	identity->stamp.value = (uint64) take_number(&reader);
+	identity->check_at = take_number(&reader);
 	identity->user_id = take_context_text(&reader);
 	identity->tenant_id = take_context_text(&reader);
 	identity->role = take_context_text(&reader);
@@ -292,11 +298,21 @@ session_context_init(void)
 	session_actor_set_user_source(bound_user_id);
 }
 
+/* Sets the setting to a value of ours, or to an empty string. */
 static void
-set_locally(const char *to)
+set_context(const char *to, GucAction action)
 {
-	(void) set_config_option(SESSION_CONTEXT_SETTING, to, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+	binding = *to != '\0';
+	PG_TRY();
+	{
+		(void) set_config_option(SESSION_CONTEXT_SETTING, to, PGC_USERSET,
+								 PGC_S_SESSION, action, true, 0, false);
+	}
+	PG_FINALLY();
+	{
+		binding = false;
+	}
+	PG_END_TRY();
 }
 
 /* Binds an identity to the running transaction; NULL removes it. */
@@ -309,18 +325,42 @@ session_context_bind(const SessionIdentity *identity)
 	if (identity == NULL && bound == NULL)
 		return;
 	to = identity == NULL ? "" : serialize_identity(identity);
-	binding = identity != NULL;
-	PG_TRY();
-	{
-		set_locally(to);
-	}
-	PG_FINALLY();
-	{
-		binding = false;
-	}
-	PG_END_TRY();
+	set_context(to, GUC_ACTION_LOCAL);
 	if (identity != NULL)
 		pfree(to);
+}
+
+/* Sets when to prove the bound identity again. */
+void
+session_context_keep(const SessionEndStamp *stamp, TimestampTz check_at)
+{
+	/* In the parsed form alone, which parallel workers do not get. */
+	bound->stamp = *stamp;
+	bound->check_at = check_at;
+}
+
+/* Returns the bound identity as text. */
+const char *
+session_context_value(void)
+{
+	return setting;
+}
+
+/* Binds the identity of such a text for a while. */
+int
+session_context_lend(const char *value)
+{
+	int			level = NewGUCNestLevel();
+
+	set_context(value, GUC_ACTION_SAVE);
+	return level;
+}
+
+/* Removes an identity that was bound for a while. */
+void
+session_context_take_back(int lent)
+{
+	AtEOXact_GUC(true, lent);
 }
 
 /* Returns the bound identity; NULL when none is. */

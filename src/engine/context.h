@@ -17,6 +17,23 @@ extern void session_context_bind(const SessionIdentity *identity);
 extern const SessionIdentity *session_context_identity(void);
 
 /*
+ * Sets when to prove the bound identity again.  A rollback to a savepoint that
+ * brings back an earlier identity also brings back when to prove that.
+ */
+extern void session_context_keep(const SessionEndStamp *stamp,
+								 TimestampTz check_at);
+
+/* Returns the bound identity as text; an empty string when none is. */
+extern const char *session_context_value(void);
+
+/*
+ * Binds the identity of such a text until session_context_take_back is called
+ * with what this returned, or the running (sub)transaction is rolled back.
+ */
+extern int	session_context_lend(const char *value);
+extern void session_context_take_back(int lent);
+
+/*
  * Returns a number that changes whenever an identity is bound or removed.  It
  * is never 0.
  */

@@ -21,6 +21,7 @@
 #include "shared/database.h"
 #include "shared/replay.h"
 #include "shared/revocation.h"
+#include "shared/stamp.h"
 #include "shared/uses.h"
 #include "shared/window.h"
 
@@ -39,6 +40,7 @@ request_memory(void)
 	session_evidence_shmem_request();
 	session_uses_shmem_request();
 	session_replay_shmem_request();
+	session_stamp_shmem_request();
 }
 
 /* The shmem_startup hook. */
@@ -54,6 +56,7 @@ make_memory(void)
 	session_evidence_shmem_init();
 	session_uses_shmem_init();
 	session_replay_shmem_init();
+	session_stamp_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

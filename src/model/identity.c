@@ -33,6 +33,8 @@ session_identity_of_row(SessionIdentity *identity, const SessionRow *row)
 	identity->authenticated_at = row->authenticated_at;
 	identity->expires_at = session_policy_deadline(row);
 	identity->proof = cstring_to_text(session_digest_of_row(row));
+	identity->stamp = row->stamp;
+	identity->check_at = identity->expires_at;
 }
 
 /* Returns whether the identity was made from the session token of a digest. */

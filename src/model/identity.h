@@ -48,6 +48,10 @@ typedef struct SessionIdentity
 	 * of the cookie in the denylist.
 	 */
 	text	   *proof;
+
+	/* When to prove it again: if the stamp is not current, or at a time. */
+	SessionEndStamp stamp;
+	TimestampTz check_at;		/* DT_NOEND = never */
 } SessionIdentity;
 
 /* How claims are written. */

@@ -58,10 +58,18 @@ typedef struct SessionBound
 													 * a key */
 } SessionBound;
 
+/* Tells whether a session may have ended since; see shared/stamp.h. */
+typedef struct SessionEndStamp
+{
+	uint32		place;			/* which counter */
+	uint64		value;			/* 0 = never current */
+} SessionEndStamp;
+
 typedef struct SessionRow
 {
 	ItemPointerData tid;		/* the version that was read */
 	bool		uncommitted;	/* which this transaction has written */
+	SessionEndStamp stamp;		/* from before it was read */
 
 	pg_uuid_t	id;				/* public, safe to log */
 	uint8		token_hash[SESSION_SHA256_BYTES];

@@ -27,6 +27,7 @@
 #include "table/denylist.h"
 #include "table/policies.h"
 #include "table/store.h"
+#include "table/table.h"
 
 /* Sets the claims that the claims function added to an identity. */
 void
@@ -60,7 +61,7 @@ row_holds(SessionIdentity *identity)
 
 /* Returns whether the cookie has not expired, been ended or been denied. */
 static bool
-cookie_holds(const SessionIdentity *identity)
+cookie_holds(SessionIdentity *identity)
 {
 	SessionDenylistKey key;
 	SessionRules rules;
@@ -69,7 +70,7 @@ cookie_holds(const SessionIdentity *identity)
 	return GetCurrentTimestamp() < identity->expires_at &&
 		identity->issued_at >= session_proof_earliest(&rules) &&
 		session_denylist_parse_key(&key, identity->proof) &&
-		!session_denylist_has(&key);
+		!session_denylist_has(&key, &identity->stamp);
 }
 
 /* Returns whether the identity is still valid. */
@@ -77,6 +78,48 @@ bool
 session_identity_holds(SessionIdentity *identity)
 {
 	return identity->has_row ? row_holds(identity) : cookie_holds(identity);
+}
+
+static bool
+is_same_text(const text *a, const text *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
+		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
+}
+
+/*
+ * Returns whether the session of the row is live, and has the token and the
+ * user that the identity was made from, or others that this transaction gave
+ * it.
+ */
+static bool
+row_continues(SessionIdentity *identity)
+{
+	SessionRow	row;
+
+	if (!session_lifecycle_peek(&identity->id, &row))
+		return false;
+	if (!row.uncommitted &&
+		!(session_identity_is_of_row(identity, &row) &&
+		  is_same_text(identity->user_id, row.user_id) &&
+		  is_same_text(identity->tenant_id, row.tenant_id) &&
+		  is_same_text(identity->role, row.role)))
+		return false;
+	identity->stamp = row.stamp;
+	identity->check_at = session_policy_deadline(&row);
+	return true;
+}
+
+/* Returns whether an identity that was bound earlier is still valid. */
+bool
+session_identity_continues(SessionIdentity *identity)
+{
+	if (!session_table_exist())
+		return false;
+	return identity->has_row ? row_continues(identity) :
+		cookie_holds(identity);
 }
 
 /*

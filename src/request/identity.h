@@ -25,6 +25,14 @@ extern void session_identity_complete(SessionIdentity *identity,
 extern bool session_identity_holds(SessionIdentity *identity);
 
 /*
+ * Like session_identity_holds, for an identity that was bound earlier in the
+ * transaction: a token that this transaction has replaced still counts.  What
+ * is in the row otherwise must be as it was bound.  Sets only the stamp and
+ * check_at.  Returns false where the extension is not installed any more.
+ */
+extern bool session_identity_continues(SessionIdentity *identity);
+
+/*
  * Returns the sessions of the identity's user in its tenant that have not been
  * revoked, without their data: a list of SessionRow.  For an anonymous
  * identity, only its own session.

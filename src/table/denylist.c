@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "shared/stamp.h"
 #include "table/denylist.h"
 #include "table/table.h"
 #include "wire/base64url.h"
@@ -115,10 +116,11 @@ is_denied(const SessionDenylistKey *key, TimestampTz until)
 	return found;
 }
 
-/* Returns whether a cookie is denied. */
+/* Returns whether a cookie is denied, and the stamp from before the look. */
 bool
-session_denylist_has(const SessionDenylistKey *key)
+session_denylist_has(const SessionDenylistKey *key, SessionEndStamp *stamp)
 {
+	*stamp = session_stamp_of(key->hash);
 	return is_denied(key, DT_NOBEGIN);
 }
 
@@ -130,6 +132,7 @@ session_denylist_add(const SessionDenylistKey *key, TimestampTz until)
 	uint64		written;
 
 	session_table_flush_commit(&denylist);
+	session_stamp_note(key->hash);
 	written = session_table_execute(&insert_statement, values, NULL);
 
 	/*

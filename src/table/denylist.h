@@ -8,6 +8,7 @@
 #include "datatype/timestamp.h"
 
 #include "crypto/crypto.h"
+#include "model/row.h"
 #include "table/budget.h"
 
 /* The key of a denied cookie: a hash, so the table reveals no cookie. */
@@ -23,8 +24,12 @@ extern text *session_denylist_key_text(const SessionDenylistKey *key);
 extern bool session_denylist_parse_key(SessionDenylistKey *key,
 									   const text *source);
 
-/* Returns whether a cookie is denied. */
-extern bool session_denylist_has(const SessionDenylistKey *key);
+/*
+ * Returns whether a cookie is denied, and the stamp of its key from before the
+ * look.
+ */
+extern bool session_denylist_has(const SessionDenylistKey *key,
+								 SessionEndStamp *stamp);
 
 /*
  * Denies a cookie until a time.  Returns false when it is denied for at least

@@ -36,6 +36,7 @@
 #include "model/digest.h"
 #include "model/policy.h"
 #include "settings.h"
+#include "shared/stamp.h"
 #include "table/policies.h"
 #include "table/table.h"
 #include "wire/base64url.h"
@@ -192,13 +193,19 @@ static bool policies_stale = false;
  * The cache
  */
 
-/* Marks what was read as stale when the table changes. */
+/*
+ * Marks what was read as stale when the table changes.  Sessions may be over
+ * since.
+ */
 static void
 invalidate_policies(Datum arg, Oid relid)
 {
 	if (!OidIsValid(relid) || relid == policies.relid ||
 		!OidIsValid(policies.relid))
+	{
 		policies_stale = true;
+		session_stamp_note_here();
+	}
 }
 
 static const char *const bind_ip_names[] = {

@@ -115,7 +115,7 @@ make_params(const SessionStatement *statement, const Datum *values,
  * command by one on another table.
  */
 static bool
-works_on(const PlannedStmt * command, Oid relid)
+works_on(const PlannedStmt *command, Oid relid)
 {
 	int			target;
 
@@ -140,7 +140,7 @@ typedef struct FirstValue
 } FirstValue;
 
 static bool
-receive_value(TupleTableSlot *slot, DestReceiver * self)
+receive_value(TupleTableSlot *slot, DestReceiver *self)
 {
 	FirstValue *first = (FirstValue *) self;
 	Form_pg_attribute attr = TupleDescAttr(slot->tts_tupleDescriptor, 0);
@@ -160,12 +160,12 @@ receive_value(TupleTableSlot *slot, DestReceiver * self)
 }
 
 static void
-receive_start(DestReceiver * self, int operation, TupleDesc typeinfo)
+receive_start(DestReceiver *self, int operation, TupleDesc typeinfo)
 {
 }
 
 static void
-receive_end(DestReceiver * self)
+receive_end(DestReceiver *self)
 {
 }
 
@@ -187,9 +187,9 @@ init_receiver(FirstValue *first, MemoryContext memory)
  * of rows that it processed.
  */
 static uint64
-run_command(const SessionStatement *statement, PlannedStmt * command,
+run_command(const SessionStatement *statement, PlannedStmt *command,
 			const SessionTarget *target, ParamListInfo params,
-			DestReceiver * receiver)
+			DestReceiver *receiver)
 {
 	QueryDesc  *desc;
 	uint64		processed;
@@ -234,7 +234,7 @@ plan_works_on(const CachedPlan * plan, Oid relid)
 static uint64
 run_commands(const SessionStatement *statement, const CachedPlan * plan,
 			 const SessionTarget *target, ParamListInfo params,
-			 DestReceiver * receiver)
+			 DestReceiver *receiver)
 {
 	uint64		changed = 0;
 	ListCell   *cell;
@@ -264,7 +264,7 @@ run_commands(const SessionStatement *statement, const CachedPlan * plan,
  */
 static uint64
 run_plan(SessionStatement *statement, const SessionTarget *target,
-		 ParamListInfo params, DestReceiver * receiver)
+		 ParamListInfo params, DestReceiver *receiver)
 {
 	CachedPlan *plan = GetCachedPlan(statement->plan, params,
 									 CurrentResourceOwner, NULL);
@@ -285,7 +285,7 @@ run_plan(SessionStatement *statement, const SessionTarget *target,
 /* Runs a statement as the owner of the table, in memory of its own. */
 static uint64
 execute(SessionStatement *statement, const SessionTarget *target,
-		const Datum *values, const char *nulls, DestReceiver * receiver)
+		const Datum *values, const char *nulls, DestReceiver *receiver)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "session statement",

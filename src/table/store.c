@@ -46,6 +46,7 @@
 #include "model/digest.h"
 #include "model/policy.h"
 #include "shared/revocation.h"
+#include "shared/stamp.h"
 #include "table/policies.h"
 #include "table/store.h"
 #include "table/table.h"
@@ -290,6 +291,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	(null[col] ? SESSION_NO_TIME : DatumGetTimestampTz(v[col]))
 
 	row->tid = slot->tts_tid;
+	memset(&row->stamp, 0, sizeof(row->stamp));
 	row->uncommitted =
 		TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data));
 	row->id = *DatumGetUUIDP(v[COL_ID]);
@@ -352,6 +354,7 @@ init_id_key(ScanKey key, const pg_uuid_t *id)
 static bool
 read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 {
+	SessionEndStamp stamp = session_stamp_of(id->data);
 	Relation	table = open_table(AccessShareLock);
 	ScanKeyData key;
 	SessionTableScan scan;
@@ -361,7 +364,10 @@ read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 	session_table_begin(&scan, table, sessions.indexes[PRIMARY_KEY], &key);
 	found = session_table_next(&scan);
 	if (found)
+	{
 		load_row(row, scan.slot, with_data);
+		row->stamp = stamp;
+	}
 	session_table_end(&scan);
 	table_close(table, AccessShareLock);
 	return found;
@@ -804,6 +810,7 @@ session_store_note_change(const SessionRow *before, const SessionRow *after)
 			   SESSION_SHA256_BYTES) != 0)
 		given = session_digest_of_row(after);
 	session_revocation_note_change(&before->id, session_digest_of_row(before), given);
+	session_stamp_note(before->id.data);
 	session_table_flush_commit(&sessions);
 	sessions.changes_noted++;
 }
@@ -813,6 +820,7 @@ void
 session_store_note_emptied(void)
 {
 	session_revocation_note_truncate();
+	session_stamp_note_all();
 	session_table_flush_commit(&sessions);
 }
 

@@ -43,6 +43,7 @@
 #include "compat.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
+#include "shared/stamp.h"
 #include "table/shape.h"
 #include "table/table.h"
 
@@ -56,7 +57,11 @@ forget_table(Datum arg, Oid relid)
 	for (SessionTable *table = tables; table != NULL; table = table->next)
 	{
 		if (!OidIsValid(relid) || relid == table->relid)
+		{
 			table->relid = InvalidOid;
+			/* It may have been dropped, with the sessions in it. */
+			session_stamp_note_here();
+		}
 		if (!OidIsValid(relid) || relid == table->pending)
 			table->pending = InvalidOid;
 	}
@@ -78,7 +83,10 @@ void
 session_table_attach(void)
 {
 	if (session_database_attach())
+	{
 		session_revocation_begin_era();
+		session_stamp_begin();
+	}
 }
 
 /* Returns the OID of one of our tables; errors if it does not exist. */
@@ -141,6 +149,18 @@ open_cached(SessionTable *table, LOCKMODE mode)
 	/* The worker may have seen the database without the extension. */
 	session_table_attach();
 	return relation_open(relid, NoLock);
+}
+
+/* Returns whether the tables of the extension are in this database. */
+bool
+session_table_exist(void)
+{
+	Oid			schema = get_namespace_oid(SESSION_TABLE_SCHEMA, true);
+
+	return OidIsValid(schema) &&
+		OidIsValid(get_relname_relid("sessions", schema)) &&
+		OidIsValid(get_relname_relid("denylist", schema)) &&
+		OidIsValid(get_relname_relid("policies", schema));
 }
 
 /* Opens a table, after checking that this library can work with it. */

@@ -24,6 +24,12 @@
 extern Relation session_table_open(SessionTable *table, LOCKMODE mode);
 
 /*
+ * Returns whether the tables that prove an identity are in this database.
+ * Opening them without the extension is an error.
+ */
+extern bool session_table_exist(void);
+
+/*
  * Registers this database in shared memory as one that uses the library, and
  * begins the era of snapshots if there is none yet.  session_table_open calls
  * it.

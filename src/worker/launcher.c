@@ -44,6 +44,7 @@
 #include "engine/shmem.h"
 #include "shared/database.h"
 #include "shared/revocation.h"
+#include "shared/stamp.h"
 #include "shared/uses.h"
 #include "worker/launcher.h"
 #include "worker/round.h"
@@ -101,7 +102,8 @@ wait_for(long milliseconds)
 static int
 nap_length(void)
 {
-	return session_revocation_is_waiting() ? 1 : session_settings.naptime;
+	return session_revocation_is_waiting() || session_stamp_is_waiting() ?
+		1 : session_settings.naptime;
 }
 
 /* From when on requests can end a nap. */
@@ -386,6 +388,7 @@ databases_with_work(bool ask_all)
 	MemoryContextSwitchTo(caller);
 	databases = all_databases();
 	session_revocation_sweep();
+	session_stamp_sweep();
 	foreach(cell, databases)
 	{
 		Database   *database = lfirst(cell);
@@ -461,6 +464,7 @@ run_launcher(void)
 	bool		ask_all = true;
 
 	session_revocation_begin_era();
+	session_stamp_begin();
 	session_uses_listen(SESSION_USES_LAUNCHER, true);
 	for (;;)
 	{

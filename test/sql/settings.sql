@@ -85,6 +85,7 @@ SET session.token_header = 'accept';
 SET session.client_ip_header = 'x-forwarded-for';
 SET session.authenticated_role = 'postgres';
 SET session.on_invalid = 'anonymous';
+SET session.live_identity = off;
 SET session.context = 'alice';
 SET session.log_events = '';
 SET session.notify = off;
