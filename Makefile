@@ -57,7 +57,7 @@ $(OBJS): $(INCLUDES)
 
 # The unit tests are linked without a server, which also proves that these
 # sources need none.
-UNIT_SOURCES = src/model/policy.c src/shared/schedule.c \
+UNIT_SOURCES = src/model/policy.c src/model/scope.c src/shared/schedule.c \
 	$(sort $(wildcard src/wire/*.c src/crypto/*.c))
 test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_SOURCES) $(INCLUDES)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_SOURCES) \

@@ -35,6 +35,9 @@ CREATE TABLE session.sessions
     role               pg_catalog.text COLLATE pg_catalog."C",
     auth_level         pg_catalog.int4 NOT NULL,
     amr                pg_catalog.text[] COLLATE pg_catalog."C",
+    parent_id          pg_catalog.uuid,
+    actor_id           pg_catalog.text COLLATE pg_catalog."C",
+    scopes             pg_catalog.text[] COLLATE pg_catalog."C",
     data               pg_catalog.jsonb NOT NULL,
     ip                 pg_catalog.inet,
     user_agent         pg_catalog.text COLLATE pg_catalog."C",
@@ -71,6 +74,16 @@ CREATE TABLE session.sessions
         CHECK (user_id IS NOT NULL OR
                (authenticated_at IS NULL AND amr IS NULL AND
                 auth_level OPERATOR(pg_catalog.=) 0)),
+    CONSTRAINT sessions_parent_is_another
+        CHECK (parent_id OPERATOR(pg_catalog.<>) id),
+    CONSTRAINT sessions_derived_is_not_refreshable
+        CHECK (parent_id IS NULL OR refresh_key IS NULL),
+    CONSTRAINT sessions_actor_has_parent_and_user
+        CHECK (actor_id IS NULL OR
+               (parent_id IS NOT NULL AND user_id IS NOT NULL AND
+                auth_level OPERATOR(pg_catalog.<=) 1)),
+    CONSTRAINT sessions_scopes_have_parent
+        CHECK (scopes IS NULL OR parent_id IS NOT NULL),
     CONSTRAINT sessions_refresh_key_is_sealed
         CHECK (pg_catalog.octet_length(refresh_key) OPERATOR(pg_catalog.=) 72),
     CONSTRAINT sessions_refreshable_is_whole
@@ -98,6 +111,8 @@ WITH (fillfactor = 70);
 CREATE INDEX sessions_user_id_idx ON session.sessions (user_id);
 CREATE INDEX sessions_tenant_id_idx ON session.sessions (tenant_id)
     WHERE tenant_id IS NOT NULL;
+CREATE INDEX sessions_parent_id_idx ON session.sessions (parent_id)
+    WHERE parent_id IS NOT NULL;
 CREATE INDEX sessions_purge_at_idx ON session.sessions (purge_at);
 
 REVOKE ALL ON TABLE session.sessions FROM PUBLIC;
@@ -118,6 +133,12 @@ COMMENT ON COLUMN session.sessions.auth_level IS
 'Number of authentication factors that were proven: 0 = anonymous, 1 = one factor, 2 = two, and so on.';
 COMMENT ON COLUMN session.sessions.amr IS
 'How the factors were proven, by names of RFC 8176 such as pwd, otp and hwk; NULL = not known.';
+COMMENT ON COLUMN session.sessions.parent_id IS
+'The session that this one was made of, without which it ends; NULL = none.';
+COMMENT ON COLUMN session.sessions.actor_id IS
+'Who acts as the user, by the application''s own id; NULL = the user.';
+COMMENT ON COLUMN session.sessions.scopes IS
+'What the session may do, as scopes of RFC 6749; NULL = everything.';
 COMMENT ON COLUMN session.sessions.data IS
 'Data of the application, a JSON object, or a JSON string if it was sealed with session.encrypt_data.';
 COMMENT ON COLUMN session.sessions.ip IS
@@ -164,6 +185,8 @@ COMMENT ON INDEX session.sessions_user_id_idx IS
 'Finds the sessions of a user in order to list, count and revoke them.';
 COMMENT ON INDEX session.sessions_tenant_id_idx IS
 'Finds the sessions of a tenant in order to revoke them.';
+COMMENT ON INDEX session.sessions_parent_id_idx IS
+'Finds the sessions that were made of a session in order to end them with it.';
 COMMENT ON INDEX session.sessions_purge_at_idx IS
 'Finds the rows that are due to be deleted.';
 
@@ -743,6 +766,9 @@ CREATE TYPE @extschema@.session_info AS
     role               pg_catalog.text,
     auth_level         pg_catalog.int4,
     amr                pg_catalog.text[],
+    parent_id          pg_catalog.uuid,
+    actor_id           pg_catalog.text,
+    scopes             pg_catalog.text[],
     data               pg_catalog.jsonb,
     ip                 pg_catalog.inet,
     user_agent         pg_catalog.text,
@@ -770,6 +796,12 @@ COMMENT ON COLUMN @extschema@.session_info.auth_level IS
 'Number of authentication factors that were proven; 0 = anonymous.';
 COMMENT ON COLUMN @extschema@.session_info.amr IS
 'How the factors were proven, by names of RFC 8176 such as pwd, otp and hwk; NULL = not known.';
+COMMENT ON COLUMN @extschema@.session_info.parent_id IS
+'The session that this one was made of, without which it ends; NULL = none.';
+COMMENT ON COLUMN @extschema@.session_info.actor_id IS
+'Who acts as the user, by the application''s own id; NULL = the user.';
+COMMENT ON COLUMN @extschema@.session_info.scopes IS
+'What the session may do, as scopes of RFC 6749; NULL = everything.';
 COMMENT ON COLUMN @extschema@.session_info.data IS
 'Data of the application, a JSON object; NULL where a function does not show it.';
 COMMENT ON COLUMN @extschema@.session_info.ip IS
@@ -1908,6 +1940,9 @@ CREATE VIEW session.directory AS
            s.role,
            s.auth_level,
            s.amr,
+           s.parent_id,
+           s.actor_id,
+           s.scopes,
            CASE WHEN (SELECT pg_catalog.has_function_privilege(
                           '@extschema@.session_get(pg_catalog.uuid)'::pg_catalog.regprocedure,
                           'EXECUTE'))
@@ -1946,6 +1981,12 @@ COMMENT ON COLUMN session.directory.auth_level IS
 'Number of authentication factors that were proven; 0 = anonymous.';
 COMMENT ON COLUMN session.directory.amr IS
 'How the factors were proven, by names of RFC 8176 such as pwd, otp and hwk; NULL = not known.';
+COMMENT ON COLUMN session.directory.parent_id IS
+'The session that this one was made of, without which it ends; NULL = none.';
+COMMENT ON COLUMN session.directory.actor_id IS
+'Who acts as the user, by the application''s own id; NULL = the user.';
+COMMENT ON COLUMN session.directory.scopes IS
+'What the session may do, as scopes of RFC 6749; NULL = everything.';
 COMMENT ON COLUMN session.directory.data IS
 'Data of the application, a JSON object; NULL if the current role may not call session_get, which returns it too.';
 COMMENT ON COLUMN session.directory.ip IS

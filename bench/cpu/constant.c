@@ -23,7 +23,7 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(bench_constant);
 
-#define COLUMNS 15
+#define COLUMNS 19
 
 static Datum values[COLUMNS];
 static bool nulls[COLUMNS];
@@ -49,15 +49,16 @@ make_values(void)
 	values[3] = CStringGetTextDatum("tenant-12");
 	nulls[4] = true;
 	values[5] = Int32GetDatum(1);
-	nulls[6] = true;
-	values[7] = value_of(jsonb_in, "{\"cart\": [{\"item\": 12345, \"count\": 1}], "
+	for (int i = 6; i < 10; i++)
+		nulls[i] = true;
+	values[10] = value_of(jsonb_in, "{\"cart\": [{\"item\": 12345, \"count\": 1}], "
 						 "\"theme\": \"dark\", \"locale\": \"en\"}");
-	values[8] = value_of(inet_in, "192.0.2.1");
-	values[9] = CStringGetTextDatum("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) "
+	values[11] = value_of(inet_in, "192.0.2.1");
+	values[12] = CStringGetTextDatum("Mozilla/5.0 (X11; Linux x86_64; rv:128.0) "
 									"Gecko/20100101 Firefox/128.0");
-	for (int i = 10; i < 14; i++)
+	for (int i = 13; i < 17; i++)
 		values[i] = TimestampTzGetDatum(GetCurrentTimestamp());
-	values[14] = BoolGetDatum(true);
+	values[17] = BoolGetDatum(true);
 	MemoryContextSwitchTo(caller);
 	made = true;
 }

@@ -247,7 +247,7 @@ session_amr(PG_FUNCTION_ARGS)
 	ArrayType  *methods;
 
 	RETURN_IF_KEPT();
-	methods = identity == NULL ? NULL : session_amr_array(identity->amr);
+	methods = identity == NULL ? NULL : session_words_array(identity->amr);
 	return return_kept(fcinfo, methods,
 					   methods == NULL ? 0 : VARSIZE(methods));
 }

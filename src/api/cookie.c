@@ -222,7 +222,7 @@ return_snapshot(FunctionCallInfo fcinfo, const SessionSnapshot *snapshot)
 	put_column_text(values, nulls, SNAPSHOT_TENANT_ID, identity->tenant_id);
 	put_column_text(values, nulls, SNAPSHOT_ROLE, identity->role);
 	values[SNAPSHOT_AUTH_LEVEL] = Int32GetDatum(identity->auth_level);
-	values[SNAPSHOT_AMR] = PointerGetDatum(session_amr_array(identity->amr));
+	values[SNAPSHOT_AMR] = PointerGetDatum(session_words_array(identity->amr));
 	nulls[SNAPSHOT_AMR] = identity->amr == NULL;
 	values[SNAPSHOT_EXPIRES_AT] = TimestampTzGetDatum(identity->expires_at);
 	values[SNAPSHOT_SOURCE] = CStringGetTextDatum(snapshot->from_row ?

@@ -252,8 +252,9 @@ methods_claim(const Jsonb *claims)
 	while ((token = JsonbIteratorNext(&iterator, &name, true)) != WJB_DONE)
 		if (token == WJB_ELEM &&
 			(name.type != jbvString || ++count > SESSION_AMR_NAMES ||
-			 !session_amr_append(&words, name.val.string.val,
-								 name.val.string.len)))
+			 !session_words_append(&words, name.val.string.val,
+								   name.val.string.len,
+								   session_amr_is_name)))
 			return NULL;
 	return words.len == 0 ? NULL :
 		cstring_to_text_with_len(words.data, words.len);

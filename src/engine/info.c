@@ -15,12 +15,13 @@
 #include "engine/content.h"
 #include "engine/context.h"
 #include "engine/info.h"
-#include "model/amr.h"
+#include "model/words.h"
 
 const Oid	session_info_types[SESSION_INFO_COLUMNS] = {
 	UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, INT4OID, TEXTARRAYOID,
-	JSONBOID, INETOID, TEXTOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID, BOOLOID
+	UUIDOID, TEXTOID, TEXTARRAYOID, JSONBOID, INETOID, TEXTOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID,
+	BOOLOID
 };
 
 /* Returns whether a row type has exactly these columns. */
@@ -74,6 +75,14 @@ put_info_text(Datum *value, bool *null, const text *source)
 	*value = PointerGetDatum(source);
 }
 
+/* Sets a column to the array of some words, or to SQL NULL. */
+static void
+put_words(Datum *value, bool *null, const text *words)
+{
+	*null = words == NULL;
+	*value = PointerGetDatum(session_words_array(words));
+}
+
 /* Sets a column to a time, or to SQL NULL if it is SESSION_NO_TIME. */
 static void
 put_time(Datum *value, bool *null, TimestampTz moment)
@@ -96,8 +105,11 @@ session_info_values(const SessionRow *row, SessionStatus status,
 	put_info_text(&values[i], &nulls[i], row->tenant_id), i++;
 	put_info_text(&values[i], &nulls[i], row->role), i++;
 	values[i++] = Int32GetDatum(row->auth_level);
-	nulls[i] = row->amr == NULL;
-	values[i++] = PointerGetDatum(session_amr_array(row->amr));
+	put_words(&values[i], &nulls[i], row->amr), i++;
+	nulls[i] = !row->has_parent;
+	values[i++] = UUIDPGetDatum(&row->parent_id);
+	put_info_text(&values[i], &nulls[i], row->actor_id), i++;
+	put_words(&values[i], &nulls[i], row->scopes), i++;
 	nulls[i] = row->data == NULL;
 	values[i++] = row->data == NULL ? (Datum) 0 :
 		JsonbPGetDatum(session_content_of(row));

@@ -9,7 +9,7 @@
 
 #include "model/policy.h"
 
-#define SESSION_INFO_COLUMNS 16
+#define SESSION_INFO_COLUMNS 19
 
 /* Types of the columns of session_info, in their order. */
 extern const Oid session_info_types[SESSION_INFO_COLUMNS];

@@ -107,7 +107,7 @@ session_identity_put_claims(JsonbParseState **claims,
 		session_json_put_optional(claims, "amr", identity->amr);
 	else if (identity->amr != NULL)
 		session_json_put_array(claims, "amr",
-							   session_amr_array(identity->amr));
+							   session_words_array(identity->amr));
 }
 
 /* Returns the claims with sid, sub, tid, role, lvl and amr set. */

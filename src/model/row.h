@@ -80,6 +80,10 @@ typedef struct SessionRow
 	text	   *role;
 	int32		auth_level;		/* factors proven; 0 = anonymous */
 	text	   *amr;			/* how they were proven: words, see amr.h */
+	bool		has_parent;		/* it was made of the session parent_id */
+	pg_uuid_t	parent_id;
+	text	   *actor_id;		/* who acts as user_id; NULL = the user */
+	text	   *scopes;			/* words, see scope.h; NULL = everything */
 	struct varlena *data;		/* jsonb, may be compressed */
 	inet	   *ip;
 	text	   *user_agent;

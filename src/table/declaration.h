@@ -11,7 +11,7 @@
 
 #define SESSION_TABLE_SCHEMA "session"
 #define SESSION_TABLE_COLUMNS 32
-#define SESSION_TABLE_INDEXES 4
+#define SESSION_TABLE_INDEXES 5
 
 /* A column.  One of type text has collation "C". */
 typedef struct SessionColumn

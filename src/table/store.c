@@ -45,6 +45,8 @@
 #include "model/array.h"
 #include "model/digest.h"
 #include "model/policy.h"
+#include "model/scope.h"
+#include "model/words.h"
 #include "shared/revocation.h"
 #include "shared/stamp.h"
 #include "table/policies.h"
@@ -61,6 +63,9 @@ enum
 	COL_ROLE,
 	COL_AUTH_LEVEL,
 	COL_AMR,
+	COL_PARENT_ID,
+	COL_ACTOR_ID,
+	COL_SCOPES,
 	COL_DATA,
 	COL_IP,
 	COL_USER_AGENT,
@@ -93,6 +98,9 @@ static const SessionColumn columns[N_COLUMNS] = {
 	[COL_ROLE] = {"role", TEXTOID, false},
 	[COL_AUTH_LEVEL] = {"auth_level", INT4OID, true},
 	[COL_AMR] = {"amr", TEXTARRAYOID, false},
+	[COL_PARENT_ID] = {"parent_id", UUIDOID, false},
+	[COL_ACTOR_ID] = {"actor_id", TEXTOID, false},
+	[COL_SCOPES] = {"scopes", TEXTARRAYOID, false},
 	[COL_DATA] = {"data", JSONBOID, true},
 	[COL_IP] = {"ip", INETOID, false},
 	[COL_USER_AGENT] = {"user_agent", TEXTOID, false},
@@ -121,6 +129,7 @@ enum
 	PRIMARY_KEY,
 	BY_USER,
 	BY_TENANT,
+	BY_PARENT,
 	BY_PURGE
 };
 
@@ -128,6 +137,7 @@ static const SessionIndex indexes[] = {
 	[PRIMARY_KEY] = {BTREE_AM_OID, 1, {COL_ID},.unique = true},
 	[BY_USER] = {BTREE_AM_OID, 1, {COL_USER_ID},.unique = false},
 	[BY_TENANT] = {BTREE_AM_OID, 1, {COL_TENANT_ID},.partial = true},
+	[BY_PARENT] = {BTREE_AM_OID, 1, {COL_PARENT_ID},.partial = true},
 	[BY_PURGE] = {BTREE_AM_OID, 1, {COL_PURGE_AT},.unique = false},
 };
 
@@ -226,17 +236,32 @@ session_store_idle_timeout(const Interval *interval)
 }
 
 /*
- * Returns the words of a column that is an array of names; NULL when it has
- * none, or is not such an array.
+ * Returns the methods of the column amr; NULL when it has none, or is not an
+ * array of names.
  */
 static text *
-words_of(Datum value)
+load_methods(Datum value)
 {
 	text	   *words;
 
 	if (!session_amr_read(&words, DatumGetArrayTypeP(value)) ||
 		VARSIZE_ANY_EXHDR(words) == 0)
 		return NULL;
+	return words;
+}
+
+/*
+ * Returns the scopes of the column.  An array that is not one of scopes allows
+ * nothing.
+ */
+static text *
+load_scopes(Datum value)
+{
+	text	   *words;
+
+	if (!session_words_read(&words, DatumGetArrayTypeP(value), SESSION_SCOPES,
+							session_scope_is_name))
+		words = cstring_to_text("");
 	return words;
 }
 
@@ -306,7 +331,12 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->tenant_id = TEXT_OR_NULL(COL_TENANT_ID);
 	row->role = TEXT_OR_NULL(COL_ROLE);
 	row->auth_level = DatumGetInt32(v[COL_AUTH_LEVEL]);
-	row->amr = null[COL_AMR] ? NULL : words_of(v[COL_AMR]);
+	row->amr = null[COL_AMR] ? NULL : load_methods(v[COL_AMR]);
+	row->has_parent = !null[COL_PARENT_ID];
+	if (row->has_parent)
+		row->parent_id = *DatumGetUUIDP(v[COL_PARENT_ID]);
+	row->actor_id = TEXT_OR_NULL(COL_ACTOR_ID);
+	row->scopes = null[COL_SCOPES] ? NULL : load_scopes(v[COL_SCOPES]);
 	row->data = with_data ? fetch_value(v[COL_DATA]) : NULL;
 	row->ip = null[COL_IP] ? NULL : DatumGetInetPP(v[COL_IP]);
 	row->user_agent = TEXT_OR_NULL(COL_USER_AGENT);
@@ -744,9 +774,9 @@ session_store_check_triggers(void)
 /* The columns that snapshots contain, or that end a session. */
 static const int snapshot_columns[] = {
 	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
-	COL_AUTH_LEVEL, COL_AMR, COL_CREATED_AT, COL_AUTHENTICATED_AT,
-	COL_IDLE_TIMEOUT, COL_REFRESH_EXPIRES_AT, COL_BOUND_BY,
-	COL_BOUND_THUMBPRINT, COL_REVOKED_AT
+	COL_AUTH_LEVEL, COL_AMR, COL_PARENT_ID, COL_ACTOR_ID, COL_SCOPES,
+	COL_CREATED_AT, COL_AUTHENTICATED_AT, COL_IDLE_TIMEOUT,
+	COL_REFRESH_EXPIRES_AT, COL_BOUND_BY, COL_BOUND_THUMBPRINT, COL_REVOKED_AT
 };
 
 static bool
@@ -842,16 +872,17 @@ static const int insert_params[] = {
 	COL_AUTHENTICATED_AT, COL_LAST_SEEN_AT, COL_EXPIRES_AT,
 	COL_IDLE_TIMEOUT, COL_MAX_EXPIRES_AT, COL_PURGE_AT, COL_REFRESH_KEY,
 	COL_REFRESH_GENERATION, COL_REFRESH_EXPIRES_AT, COL_AMR, COL_BOUND_BY,
-	COL_BOUND_THUMBPRINT
+	COL_BOUND_THUMBPRINT, COL_PARENT_ID, COL_ACTOR_ID, COL_SCOPES
 };
 
 #define INSERT "INSERT INTO session.sessions (id, token_hash, user_id," \
 	" tenant_id, role, auth_level, data, ip, user_agent, created_at," \
 	" authenticated_at, last_seen_at, expires_at, idle_timeout," \
 	" max_expires_at, purge_at, refresh_key, refresh_generation," \
-	" refresh_expires_at, amr, bound_by, bound_thumbprint) VALUES ($1, $2," \
-	" $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17," \
-	" $18, $19, $20, $21, $22)"
+	" refresh_expires_at, amr, bound_by, bound_thumbprint, parent_id," \
+	" actor_id, scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10," \
+	" $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24," \
+	" $25)"
 
 static RowStatement insert_statement = {
 	.nparams = lengthof(insert_params),
@@ -1015,7 +1046,14 @@ column_value(const SessionRow *row, int column, bool *null)
 		case COL_AUTH_LEVEL:
 			return Int32GetDatum(row->auth_level);
 		case COL_AMR:
-			return pointer_value(session_amr_array(row->amr), null);
+			return pointer_value(session_words_array(row->amr), null);
+		case COL_PARENT_ID:
+			*null = !row->has_parent;
+			return UUIDPGetDatum(&row->parent_id);
+		case COL_ACTOR_ID:
+			return pointer_value(row->actor_id, null);
+		case COL_SCOPES:
+			return pointer_value(session_words_array(row->scopes), null);
 		case COL_DATA:
 			return pointer_value(row->data, null);
 		case COL_IP:

@@ -38,6 +38,7 @@ INSERT INTO changes VALUES
     ('role', 'role = ''editor'''),
     ('role to null', 'role = NULL'),
     ('auth_level', 'auth_level = 0'),
+    ('parent_id', 'parent_id = (SELECT id FROM made WHERE name = ''untouched'')'),
     ('authenticated_at', 'authenticated_at = NULL'),
     ('created_at', 'created_at = created_at - interval ''1 day'''),
     ('expires_at', 'expires_at = clock_timestamp()'),
