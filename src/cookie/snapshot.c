@@ -51,7 +51,9 @@ snapshot_purpose(void)
 {
 	static char purpose[SESSION_PURPOSE_BYTES + 1];
 
-	snprintf(purpose, sizeof(purpose), "session/cache/%u", MyDatabaseId);
+	/* A process has one database. */
+	if (purpose[0] == '\0')
+		snprintf(purpose, sizeof(purpose), "session/cache/%u", MyDatabaseId);
 	return purpose;
 }
 

@@ -13,6 +13,8 @@
  * - HMAC and HKDF are built from digests here, because both run on every
  *	 request.  OpenSSL's own objects for them keep the key between calls, and
  *	 take twice (HMAC) and three times (HKDF) as long.
+ * - A key of HMAC that is ready is two hashes that have read its first block.
+ *	 They are copied for each MAC.  Freeing them wipes them.
  */
 #include "postgres.h"
 
@@ -57,6 +59,17 @@ session_crypto_random(void *out, size_t len)
 	return pg_strong_random(out, len);
 }
 
+/* Fetches a hash function and makes the context, when first used. */
+static bool
+prepare(Hash *hash)
+{
+	if (hash->md == NULL)
+		hash->md = EVP_MD_fetch(NULL, hash->name, NULL);
+	if (digest == NULL)
+		digest = EVP_MD_CTX_new();
+	return hash->md != NULL && digest != NULL;
+}
+
 /* Hashes some bytes and the pieces that follow them. */
 static bool
 hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
@@ -64,11 +77,7 @@ hash_pieces(Hash *hash, uint8 *out, const void *in, size_t len,
 {
 	bool		ok;
 
-	if (hash->md == NULL)
-		hash->md = EVP_MD_fetch(NULL, hash->name, NULL);
-	if (digest == NULL)
-		digest = EVP_MD_CTX_new();
-	ok = hash->md != NULL && digest != NULL &&
+	ok = prepare(hash) &&
 		EVP_DigestInit_ex2(digest, hash->md, NULL) == 1 &&
 		EVP_DigestUpdate(digest, in, len) == 1;
 	for (int i = 0; ok && i < count; i++)
@@ -95,29 +104,128 @@ session_crypto_sha512(uint8 out[SESSION_SHA512_BYTES], const void *in,
 	return hash_pieces(&sha512, out, in, len, NULL, 0);
 }
 
-/* Computes HMAC by RFC 2104 section 2; out may be one of the pieces. */
+/* Writes the key as the first block of the inner hash of HMAC. */
 static bool
-hmac_pieces(Hash *hash, uint8 *out, const Piece *pieces, int count,
-			const void *key, size_t key_len)
+make_inner_pad(uint8 pad[MAX_BLOCK_BYTES], Hash *hash, const void *key,
+			   size_t key_len)
 {
-	uint8		pad[MAX_BLOCK_BYTES] = {0};
-	uint8		inner[MAX_HASH_BYTES];
-	Piece		tail = {inner, hash->bytes};
 	bool		ok = true;
 
+	memset(pad, 0, MAX_BLOCK_BYTES);
 	if (key_len > hash->block)
 		ok = hash_pieces(hash, pad, key, key_len, NULL, 0);
 	else if (key_len > 0)
 		memcpy(pad, key, key_len);
 	for (size_t i = 0; i < hash->block; i++)
 		pad[i] ^= 0x36;
-	ok = ok && hash_pieces(hash, inner, pad, hash->block, pieces, count);
+	return ok;
+}
+
+/* Makes that block the first one of the outer hash. */
+static void
+make_outer_pad(uint8 pad[MAX_BLOCK_BYTES], const Hash *hash)
+{
 	for (size_t i = 0; i < hash->block; i++)
 		pad[i] ^= 0x36 ^ 0x5C;
+}
+
+/* Computes HMAC by RFC 2104 section 2; out may be one of the pieces. */
+static bool
+hmac_pieces(Hash *hash, uint8 *out, const Piece *pieces, int count,
+			const void *key, size_t key_len)
+{
+	uint8		pad[MAX_BLOCK_BYTES];
+	uint8		inner[MAX_HASH_BYTES];
+	Piece		tail = {inner, hash->bytes};
+	bool		ok;
+
+	ok = make_inner_pad(pad, hash, key, key_len) &&
+		hash_pieces(hash, inner, pad, hash->block, pieces, count);
+	make_outer_pad(pad, hash);
 	ok = ok && hash_pieces(hash, out, pad, hash->block, &tail, 1);
 	session_crypto_wipe(pad, sizeof(pad));
 	session_crypto_wipe(inner, sizeof(inner));
 	return ok;
+}
+
+struct SessionMac
+{
+	EVP_MD_CTX *inner;			/* each has hashed one block */
+	EVP_MD_CTX *outer;
+};
+
+/* Returns a hash that has read one block; NULL when OpenSSL refuses. */
+static EVP_MD_CTX *
+begin_with(const uint8 *block)
+{
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+
+	if (ctx != NULL && EVP_DigestInit_ex2(ctx, sha256.md, NULL) == 1 &&
+		EVP_DigestUpdate(ctx, block, sha256.block) == 1)
+		return ctx;
+	EVP_MD_CTX_free(ctx);
+	return NULL;
+}
+
+/* Makes a key of HMAC-SHA-256 that is ready for use. */
+SessionMac *
+session_crypto_mac_new(const void *key, size_t key_len)
+{
+	SessionMac *mac = OPENSSL_zalloc(sizeof(SessionMac));
+	uint8		pad[MAX_BLOCK_BYTES];
+
+	if (mac != NULL && prepare(&sha256) &&
+		make_inner_pad(pad, &sha256, key, key_len))
+	{
+		mac->inner = begin_with(pad);
+		make_outer_pad(pad, &sha256);
+		mac->outer = begin_with(pad);
+	}
+	session_crypto_wipe(pad, sizeof(pad));
+	if (mac != NULL && mac->inner != NULL && mac->outer != NULL)
+		return mac;
+	session_crypto_mac_free(mac);
+	ERR_clear_error();
+	return NULL;
+}
+
+/* Hashes some bytes after the block that a hash has read. */
+static bool
+hash_after(uint8 *out, const EVP_MD_CTX *begun, const void *in, size_t len)
+{
+	bool		ok;
+
+	ok = EVP_MD_CTX_copy_ex(digest, begun) == 1 &&
+		EVP_DigestUpdate(digest, in, len) == 1 &&
+		EVP_DigestFinal_ex(digest, out, NULL) == 1;
+	if (!ok)
+		ERR_clear_error();
+	return ok;
+}
+
+/* Computes HMAC-SHA-256 with a key that is ready. */
+bool
+session_crypto_mac(uint8 out[SESSION_SHA256_BYTES], const void *in,
+				   size_t len, const SessionMac *mac)
+{
+	uint8		inner[SESSION_SHA256_BYTES];
+	bool		ok;
+
+	ok = hash_after(inner, mac->inner, in, len) &&
+		hash_after(out, mac->outer, inner, sizeof(inner));
+	session_crypto_wipe(inner, sizeof(inner));
+	return ok;
+}
+
+/* Frees a key, and wipes it. */
+void
+session_crypto_mac_free(SessionMac *mac)
+{
+	if (mac == NULL)
+		return;
+	EVP_MD_CTX_free(mac->inner);
+	EVP_MD_CTX_free(mac->outer);
+	OPENSSL_free(mac);
 }
 
 /* Computes HMAC-SHA-256. */

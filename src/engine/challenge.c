@@ -21,7 +21,9 @@ session_challenge_realm(void)
 {
 	static char name[12];
 
-	snprintf(name, sizeof(name), "%u", MyDatabaseId);
+	/* A process has one database. */
+	if (name[0] == '\0')
+		snprintf(name, sizeof(name), "%u", MyDatabaseId);
 	return name;
 }
 

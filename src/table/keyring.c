@@ -99,7 +99,7 @@ wipe_ring(void *arg)
 			session_crypto_wipe(unconstify(uint8 *, key->secret),
 								key->secret_len);
 		if (key->derived != NULL)
-			session_crypto_wipe(key->derived, sizeof(SessionDerivedKeys));
+			session_codec_forget(key->derived);
 	}
 }
 
@@ -398,7 +398,7 @@ void
 session_keyring_close_one(SessionKey *key)
 {
 	session_crypto_wipe(unconstify(uint8 *, key->secret), key->secret_len);
-	session_crypto_wipe(key->derived, sizeof(SessionDerivedKeys));
+	session_codec_forget(key->derived);
 }
 
 /* Returns whether a purpose is one of ours, whose keys are secrets. */

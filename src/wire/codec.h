@@ -14,6 +14,7 @@
 #ifndef SESSION_CODEC_H
 #define SESSION_CODEC_H
 
+#include "crypto/crypto.h"
 #include "crypto/signature.h"
 
 /* Longest value that is decoded, in characters. */
@@ -29,12 +30,13 @@
 /* Longest label of a derivation, in bytes. */
 #define SESSION_LABEL_BYTES (64 + SESSION_PURPOSE_BYTES)
 
-/* A key that was derived from a secret, and the label it was derived by. */
+/* A key that was derived from a secret for an encoding and a purpose. */
 typedef struct SessionDerivedKey
 {
-	char		label[SESSION_LABEL_BYTES];
-	size_t		label_len;		/* 0 = there is no key */
+	const char *encoding;		/* a constant; NULL = there is no key */
+	char		purpose[SESSION_PURPOSE_BYTES + 1];
 	uint8		bytes[SESSION_KEY_BYTES];
+	SessionMac *mac;			/* of the same key; NULL until first used */
 } SessionDerivedKey;
 
 /* How many keys are kept with a secret: few purposes are used in turn. */
@@ -42,7 +44,8 @@ typedef struct SessionDerivedKey
 
 /*
  * The keys that were derived last from one secret.  The owner of the secret
- * provides the memory, zeroed, and wipes it together with the secret.
+ * provides the memory, zeroed, and calls session_codec_forget when it wipes
+ * the secret.
  */
 typedef struct SessionDerivedKeys
 {
@@ -63,6 +66,9 @@ typedef struct SessionCodecKey
 	SessionDerivedKeys *derived;	/* NULL = none are kept */
 	SessionSignatureKey *signature; /* NULL = the key is a secret */
 } SessionCodecKey;
+
+/* Wipes derived keys, and frees what is not in their memory. */
+extern void session_codec_forget(SessionDerivedKeys *derived);
 
 typedef struct SessionCodec
 {

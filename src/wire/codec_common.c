@@ -3,9 +3,9 @@
  *	  What the encodings share: parts, keys, headers.
  *
  * Rules:
- * - A derived key is copied for one call, and the copy wiped in it.  The key
- *	 is kept with the secret, if its owner wants that, and wiped with it:
- *	 deriving it takes longer than the MAC of most cookies.
+ * - A derived key is kept with the secret, if its owner provides the memory,
+ *	 and wiped with it: deriving it takes longer than the MAC of most cookies.
+ *	 Otherwise, and where it is copied, it is wiped after the call.
  * - A key of ours is never used directly: a key for the encoding and the
  *	 purpose is derived from it.  The label of the derivation is unambiguous,
  *	 because no encoding's name contains a colon.
@@ -79,33 +79,87 @@ session_codec_label(char label[SESSION_LABEL_BYTES], const char *encoding,
 							 encoding, purpose);
 }
 
-/* Returns the key that was derived by a label and kept; NULL when none was. */
-static const SessionDerivedKey *
-find_derived(const SessionDerivedKeys *derived, const char *label, size_t len)
+/* Wipes a derived key. */
+static void
+forget_key(SessionDerivedKey *key)
 {
-	if (derived == NULL)
-		return NULL;
+	session_crypto_mac_free(key->mac);
+	session_crypto_wipe(key, sizeof(*key));
+}
+
+/* Wipes derived keys. */
+void
+session_codec_forget(SessionDerivedKeys *derived)
+{
 	for (int i = 0; i < SESSION_DERIVED_KEYS; i++)
-		if (derived->keys[i].label_len == len &&
-			memcmp(derived->keys[i].label, label, len) == 0)
-			return &derived->keys[i];
+		forget_key(&derived->keys[i]);
+}
+
+/* Returns the key that was derived and kept; NULL when none was. */
+static SessionDerivedKey *
+find_derived(SessionDerivedKeys *derived, const char *encoding,
+			 const char *purpose)
+{
+	for (int i = 0; i < SESSION_DERIVED_KEYS; i++)
+	{
+		SessionDerivedKey *key = &derived->keys[i];
+
+		if (key->encoding != NULL && strcmp(key->encoding, encoding) == 0 &&
+			strcmp(key->purpose, purpose) == 0)
+			return key;
+	}
 	return NULL;
 }
 
-/* Keeps a derived key in place of the oldest one. */
-static void
-keep_derived(SessionDerivedKeys *derived, const char *label, size_t len,
-			 const uint8 *bytes)
+/* Returns the place for another key, which is that of the oldest one. */
+static SessionDerivedKey *
+replace_oldest(SessionDerivedKeys *derived)
 {
-	SessionDerivedKey *key;
+	SessionDerivedKey *oldest = &derived->keys[derived->next];
 
-	if (derived == NULL)
-		return;
-	key = &derived->keys[derived->next];
 	derived->next = (derived->next + 1) % SESSION_DERIVED_KEYS;
-	memcpy(key->label, label, len);
-	key->label_len = len;
-	memcpy(key->bytes, bytes, sizeof(key->bytes));
+	forget_key(oldest);
+	return oldest;
+}
+
+/* Derives a key. */
+static bool
+fill_derived(SessionDerivedKey *derived, const char *encoding,
+			 const char *purpose, const SessionCodecKey *key)
+{
+	char		label[SESSION_LABEL_BYTES];
+	size_t		len = session_codec_label(label, encoding, purpose);
+
+	if (!session_crypto_hkdf_sha256(derived->bytes, SESSION_KEY_BYTES, label,
+									len, NULL, 0, key->secret,
+									key->secret_len))
+		return false;
+	strlcpy(derived->purpose, purpose, sizeof(derived->purpose));
+	derived->encoding = encoding;
+	return true;
+}
+
+/*
+ * Returns the key of an encoding and a purpose: one that is kept, or one that
+ * is derived now.  It is "own", which is zeroed, if none are kept.  Returns
+ * NULL when the key or the purpose breaks a limit, or OpenSSL refuses.
+ */
+static SessionDerivedKey *
+derived_key(SessionDerivedKey *own, const char *encoding, const char *purpose,
+			const SessionCodecKey *key)
+{
+	SessionDerivedKey *kept;
+
+	if (!session_codec_key_usable(key, purpose))
+		return NULL;
+	if (key->derived != NULL)
+	{
+		kept = find_derived(key->derived, encoding, purpose);
+		if (kept != NULL)
+			return kept;
+		own = replace_oldest(key->derived);
+	}
+	return fill_derived(own, encoding, purpose, key) ? own : NULL;
 }
 
 /* Derives the key of an encoding and a purpose. */
@@ -113,24 +167,15 @@ bool
 session_codec_derive(uint8 out[SESSION_KEY_BYTES], const char *encoding,
 					 const char *purpose, const SessionCodecKey *key)
 {
-	char		label[SESSION_LABEL_BYTES];
-	size_t		len;
-	const SessionDerivedKey *kept;
+	SessionDerivedKey own = {.encoding = NULL};
+	const SessionDerivedKey *derived = derived_key(&own, encoding, purpose,
+												   key);
 
-	if (!session_codec_key_usable(key, purpose))
-		return false;
-	len = session_codec_label(label, encoding, purpose);
-	kept = find_derived(key->derived, label, len);
-	if (kept != NULL)
-	{
-		memcpy(out, kept->bytes, SESSION_KEY_BYTES);
-		return true;
-	}
-	if (!session_crypto_hkdf_sha256(out, SESSION_KEY_BYTES, label, len,
-									NULL, 0, key->secret, key->secret_len))
-		return false;
-	keep_derived(key->derived, label, len, out);
-	return true;
+	if (derived != NULL)
+		memcpy(out, derived->bytes, SESSION_KEY_BYTES);
+	if (derived == &own)
+		forget_key(&own);
+	return derived != NULL;
 }
 
 /* Computes HMAC-SHA-256 with the derived key, or an imported one. */
@@ -139,16 +184,22 @@ session_codec_mac(uint8 mac[SESSION_SHA256_BYTES], const char *in, size_t len,
 				  const char *encoding, const char *purpose,
 				  const SessionCodecKey *key)
 {
-	uint8		derived[SESSION_KEY_BYTES];
+	SessionDerivedKey own = {.encoding = NULL};
+	SessionDerivedKey *derived;
 	bool		ok;
 
 	if (key->imported)
 		return session_codec_key_usable(key, purpose) &&
 			session_crypto_hmac_sha256(mac, in, len, key->secret,
 									   key->secret_len);
-	ok = session_codec_derive(derived, encoding, purpose, key) &&
-		session_crypto_hmac_sha256(mac, in, len, derived, sizeof(derived));
-	session_crypto_wipe(derived, sizeof(derived));
+	derived = derived_key(&own, encoding, purpose, key);
+	if (derived != NULL && derived->mac == NULL)
+		derived->mac = session_crypto_mac_new(derived->bytes,
+											  sizeof(derived->bytes));
+	ok = derived != NULL && derived->mac != NULL &&
+		session_crypto_mac(mac, in, len, derived->mac);
+	if (derived == &own)
+		forget_key(&own);
 	return ok;
 }
 

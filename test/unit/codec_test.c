@@ -420,6 +420,7 @@ test_kept_keys(const SessionCodec *codec)
 									!decodes(codec, out, len, purposes[j],
 											 keeping));
 	}
+	session_codec_forget(&derived);
 	tap_ok(same, psprintf("%s is the same with derived keys kept",
 						  codec->name));
 	tap_ok(separate, psprintf("%s with derived keys kept is accepted for its "
@@ -431,6 +432,7 @@ static void
 test_kept_keys_of_codecs(const SessionCodec *const *codecs, int count)
 {
 	SessionDerivedKeys derived = {0};
+	static const SessionDerivedKey zeros[SESSION_DERIVED_KEYS];
 	SessionCodecKey own = own_key();
 	SessionCodecKey keeping = own_key();
 	char		out[ROOM];
@@ -445,6 +447,11 @@ test_kept_keys_of_codecs(const SessionCodec *const *codecs, int count)
 		same = same && len > 0 && decodes(codec, out, len, PURPOSE, own);
 	}
 	tap_ok(same, "derived keys are kept for their encoding only");
+	session_codec_forget(&derived);
+	same = memcmp(derived.keys, zeros, sizeof(zeros)) == 0;
+	tap_ok(same && make(out, codecs[0], OWN_PAYLOAD, PURPOSE, keeping) > 0,
+		   "derived keys are wiped, and derived again");
+	session_codec_forget(&derived);
 }
 
 static void

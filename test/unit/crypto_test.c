@@ -93,6 +93,53 @@ test_hmac(void)
 	}
 }
 
+/* Returns whether a key that is ready gives the same MAC. */
+static bool
+is_mac(const uint8 *expected, const char *in, const SessionMac *mac)
+{
+	uint8		out[SESSION_SHA256_BYTES];
+
+	return session_crypto_mac(out, in, strlen(in), mac) &&
+		memcmp(out, expected, sizeof(out)) == 0;
+}
+
+/* Keys of all lengths around that of a block, used in turn. */
+static void
+test_ready_mac(void)
+{
+	static const char *const texts[] = {"", "Hi There", "a text that is as "
+	"long as two blocks of the hash, so that it needs three of them in all"};
+	uint8		key[131];
+	uint8		mac[SESSION_SHA256_BYTES];
+	SessionMac *last = NULL;
+	bool		same = true;
+
+	for (size_t len = 0; len <= sizeof(key); len++)
+	{
+		SessionMac *ready;
+
+		memset(key, (uint8) len, sizeof(key));
+		ready = session_crypto_mac_new(key, len);
+		same = same && ready != NULL;
+		for (size_t i = 0; same && i < 2 * lengthof(texts); i++)
+		{
+			const char *in = texts[i % lengthof(texts)];
+
+			same = session_crypto_hmac_sha256(mac, in, strlen(in), key,
+											  len) &&
+				is_mac(mac, in, ready) &&
+				(last == NULL || !is_mac(mac, in, last));
+		}
+		/* Padded with zeros, no key is the same as one zero. */
+		session_crypto_mac_free(last);
+		last = len == 0 ? NULL : ready;
+		if (last == NULL)
+			session_crypto_mac_free(ready);
+	}
+	session_crypto_mac_free(last);
+	tap_ok(same, "a key of HMAC that is ready gives the same MACs");
+}
+
 /* The expected value was computed with another implementation. */
 static void
 test_hmac_block(void)
@@ -340,6 +387,7 @@ main(void)
 	test_sha512();
 	test_thumbprint();
 	test_hmac();
+	test_ready_mac();
 	test_hmac_block();
 	test_hkdf();
 	test_gcm();
