@@ -10,8 +10,8 @@
  *	 that is EVP_PKEY_verify with a hash, as in "openssl speed".
  * - verify: session_signature_verify, or session_crypto_hmac_sha256 and a
  *	 comparison, with a key that is ready
- * - proof: a key is made of its JWK, verifies once and is freed, as for a proof
- *	 that carries its key; not of HS256
+ * - proof: session_signature_verify_once with a JWK, as for a proof that
+ *	 carries its key; not of HS256
  *
  * The keys are made by the first call, which takes longer.
  */
@@ -172,16 +172,10 @@ static bool
 proof(Case *c)
 {
 	SessionJwk	jwk;
-	SessionSignatureKey *key = NULL;
-	bool		ok;
 
-	if (session_jwk_read(&jwk, c->jwk, c->jwk_len) == SESSION_JWK_OK)
-		key = session_signature_public(&jwk.parts);
-	ok = key != NULL &&
-		session_signature_verify(c->signature, c->len, message, sizeof(message),
-								 key);
-	session_signature_free(key);
-	return ok;
+	return session_jwk_read(&jwk, c->jwk, c->jwk_len) == SESSION_JWK_OK &&
+		session_signature_verify_once(c->signature, c->len, message,
+									  sizeof(message), &jwk.parts);
 }
 
 /* Makes what all ways need, once in a backend. */

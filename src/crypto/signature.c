@@ -12,6 +12,9 @@
  * - The contexts for importing keys live as long as the process, and see no
  *	 private key.  A context for signing or verifying refers to its key, and is
  *	 freed, which wipes it, with the key.
+ * - To verify once, a public key is put into one that lives as long as the
+ *	 process: making a key of P-256 takes half as long as verifying with it.
+ *	 The context for verifying is a new one each time.
  */
 #include "postgres.h"
 
@@ -52,6 +55,14 @@ typedef struct Method
 						   const SessionPublicParts *parts);
 	/* Returns whether a key of the type is one of the algorithm. */
 	bool		(*check) (EVP_PKEY *pkey);
+
+	/*
+	 * Puts other parts into a public key; false when they are no key.  NULL
+	 * for an algorithm where a key is made each time.
+	 */
+	bool		(*replace) (EVP_PKEY *pkey, const SessionPublicParts *parts);
+	SessionSignatureKey *spare; /* to put parts into; NULL = not made yet */
+
 	EVP_PKEY   *(*generate) (void);
 	bool		(*export) (SessionPublicParts *parts, const EVP_PKEY *pkey);
 	bool		(*sign) (uint8 *out, size_t *out_len, const void *in,
@@ -158,6 +169,15 @@ export_number(uint8 *out, size_t len, BIGNUM *number)
  * ES256: ECDSA with P-256 and SHA-256
  */
 
+/* Writes a point. */
+static void
+write_point(uint8 point[POINT_BYTES], const SessionPublicParts *parts)
+{
+	point[0] = POINT_UNCOMPRESSED;
+	memcpy(point + 1, parts->first, NUMBER_BYTES);
+	memcpy(point + 1 + NUMBER_BYTES, parts->second, NUMBER_BYTES);
+}
+
 /* Makes a key of a point; OpenSSL refuses one that is not on the curve. */
 static EVP_PKEY *
 es256_import(Method *method, const SessionPublicParts *parts)
@@ -171,10 +191,21 @@ es256_import(Method *method, const SessionPublicParts *parts)
 		OSSL_PARAM_construct_end(),
 	};
 
-	point[0] = POINT_UNCOMPRESSED;
-	memcpy(point + 1, parts->first, NUMBER_BYTES);
-	memcpy(point + 1 + NUMBER_BYTES, parts->second, NUMBER_BYTES);
+	write_point(point, parts);
 	return import_params(method, params);
+}
+
+/*
+ * Puts another point into a key.  OpenSSL refuses one that is not on the
+ * curve.  An uncompressed point is never the one at infinity.
+ */
+static bool
+es256_replace(EVP_PKEY *pkey, const SessionPublicParts *parts)
+{
+	uint8		point[POINT_BYTES];
+
+	write_point(point, parts);
+	return EVP_PKEY_set1_encoded_public_key(pkey, point, sizeof(point)) == 1;
 }
 
 /*
@@ -293,6 +324,7 @@ static Method es256 = {
 	.type = "EC",
 	.import = es256_import,
 	.check = es256_check,
+	.replace = es256_replace,
 	.generate = es256_generate,
 	.export = es256_export,
 	.sign = es256_sign,
@@ -713,6 +745,54 @@ session_signature_verify(const uint8 *signature, size_t signature_len,
 
 	if (!ok)
 		ERR_clear_error();
+	return ok;
+}
+
+/*
+ * Makes a key of the parts, or puts them into the spare one, which knows the
+ * curve already.
+ */
+static SessionSignatureKey *
+borrow_key(const SessionPublicParts *parts)
+{
+	Method	   *method = find_method(parts->algorithm);
+
+	if (method == NULL || method->spare == NULL)
+		return session_signature_public(parts);
+	if (check_lengths(parts) && method->replace(method->spare->pkey, parts))
+		return method->spare;
+	ERR_clear_error();
+	return NULL;
+}
+
+/* Frees a key, or keeps it as the spare one. */
+static void
+return_key(SessionSignatureKey *key)
+{
+	if (key == NULL)
+		return;
+	if (key->method->replace == NULL)
+	{
+		session_signature_free(key);
+		return;
+	}
+	key->method->spare = key;
+	/* A context may have a copy of the key. */
+	EVP_PKEY_CTX_free(key->verifier);
+	key->verifier = NULL;
+}
+
+/* Returns whether a signature was made with the private half of the parts. */
+bool
+session_signature_verify_once(const uint8 *signature, size_t signature_len,
+							  const void *in, size_t len,
+							  const SessionPublicParts *parts)
+{
+	SessionSignatureKey *key = borrow_key(parts);
+	bool		ok = key != NULL &&
+	session_signature_verify(signature, signature_len, in, len, key);
+
+	return_key(key);
 	return ok;
 }
 

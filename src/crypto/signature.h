@@ -99,6 +99,16 @@ extern pg_nodiscard bool session_signature_verify(const uint8 *signature,
 												  const void *in, size_t len,
 												  SessionSignatureKey *key);
 
+/*
+ * Does the same with a public key that verifies once only.  Returns false for
+ * parts of which session_signature_public makes no key.
+ */
+extern pg_nodiscard bool session_signature_verify_once(const uint8 *signature,
+													   size_t signature_len,
+													   const void *in,
+													   size_t len,
+													   const SessionPublicParts *parts);
+
 /* Returns the algorithm of a key. */
 extern const SessionAlgorithm *session_signature_algorithm(const SessionSignatureKey *key);
 

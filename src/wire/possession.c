@@ -125,18 +125,10 @@ bool
 session_possession_verify(const SessionPossessionProof *proof,
 						  const SessionPublicParts *key)
 {
-	SessionSignatureKey *public;
-	bool		good;
-
-	if (proof->algorithm != key->algorithm)
-		return false;
-	public = session_signature_public(key);
-	good = public != NULL &&
-		session_signature_verify(proof->signature, proof->signature_len,
-								 proof->signed_chars, proof->signed_len,
-								 public);
-	session_signature_free(public);
-	return good;
+	return proof->algorithm == key->algorithm &&
+		session_signature_verify_once(proof->signature, proof->signature_len,
+									  proof->signed_chars, proof->signed_len,
+									  key);
 }
 
 /* Returns a member of the payload that is a string; NULL for any other. */

@@ -55,19 +55,21 @@ fuzz_verify(const FuzzSignature *known, const uint8 *data, size_t size,
 			const char *message)
 {
 	static SessionSignatureKey *key = NULL;
+	static SessionPublicParts parts;
 	uint8	   *copy = (uint8 *) fuzz_copy(data, size);
 	bool		ok;
 
 	if (key == NULL)
 	{
-		SessionPublicParts parts = {.algorithm = known->algorithm};
-
+		parts.algorithm = known->algorithm;
 		parts.first_len = fuzz_bytes(parts.first, known->first);
 		parts.second_len = fuzz_bytes(parts.second, known->second);
 		key = session_signature_public(&parts);
 		fuzz_require(key != NULL);
 	}
 	ok = session_signature_verify(copy, size, message, strlen(message), key);
+	fuzz_require(ok == session_signature_verify_once(copy, size, message,
+													 strlen(message), &parts));
 	fuzz_require(size == 0 || memcmp(copy, data, size) == 0);
 	free(copy);
 	return ok;
@@ -85,7 +87,8 @@ fuzz_as_signature(const FuzzSignature *known, const uint8 *data, size_t size)
 
 /*
  * A key has the parts that it was made of.  It accepts no signature of zeros,
- * and not the neutral point of Ed25519.
+ * and not the neutral point of Ed25519.  Parts that are no key, or another
+ * one, change nothing for the known key that verifies next.
  */
 static void
 fuzz_as_public(const SessionAlgorithm *algorithm, const uint8 *data,
@@ -104,6 +107,8 @@ fuzz_as_public(const SessionAlgorithm *algorithm, const uint8 *data,
 	parts.first_len = size - parts.second_len;
 	memcpy(parts.first, data, parts.first_len);
 	memcpy(parts.second, data + parts.first_len, parts.second_len);
+	fuzz_require(!session_signature_verify_once(zeros, 64, FUZZ_MESSAGE, 7,
+												&parts));
 	key = session_signature_public(&parts);
 	if (key == NULL)
 		return;

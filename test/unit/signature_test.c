@@ -240,6 +240,84 @@ test_round_trip(void)
 	}
 }
 
+/* Generates a key, signs with it and sets its public parts. */
+static bool
+make_signed(Signed *made, SessionPublicParts *parts,
+			const SessionAlgorithm *algorithm)
+{
+	uint8		pkcs8[SESSION_PRIVATE_KEY_BYTES];
+	size_t		len;
+	SessionSignatureKey *key = NULL;
+	bool		ok;
+
+	made->in = "message";
+	made->in_len = 7;
+	if (session_signature_generate(algorithm, pkcs8, &len))
+		key = session_signature_private(algorithm, pkcs8, len);
+	ok = key != NULL && session_signature_parts(parts, key) &&
+		session_signature_sign(made->signature, &made->len, made->in,
+							   made->in_len, key);
+	session_signature_free(key);
+	return ok;
+}
+
+static bool
+verify_once(const SessionPublicParts *parts, const Signed *what)
+{
+	return session_signature_verify_once(what->signature, what->len, what->in,
+										 what->in_len, parts);
+}
+
+/* Verifies once with keys that change, and with parts that are no key. */
+static bool
+once_in_turn(const SessionAlgorithm *algorithm)
+{
+	Signed		made[2];
+	SessionPublicParts parts[2];
+	SessionPublicParts wrong;
+	bool		ok = make_signed(&made[0], &parts[0], algorithm) &&
+	make_signed(&made[1], &parts[1], algorithm);
+
+	wrong = parts[0];
+	if (algorithm == &session_algorithm_rs256)
+		wrong.second[wrong.second_len - 1] ^= 1;
+	else if (algorithm == &session_algorithm_es256)
+		wrong.second[31] ^= 1;
+	else
+		memset(wrong.first, 0, sizeof(wrong.first));
+	for (int i = 0; ok && i < 6; i++)
+	{
+		int			mine = i % 2;
+
+		ok = !verify_once(&wrong, &made[0]) && !verify_once(&wrong, &made[1]) &&
+			verify_once(&parts[mine], &made[mine]) &&
+			verify_once(&parts[mine], &made[mine]) &&
+			!verify_once(&parts[mine], &made[1 - mine]) &&
+			!verify_once(&parts[1 - mine], &made[mine]);
+	}
+	wrong = parts[0];
+	wrong.first_len--;
+	return ok && !verify_once(&wrong, &made[0]);
+}
+
+static void
+test_once(void)
+{
+	SessionPublicParts none = {.algorithm = &session_algorithm_hs256};
+	Signed		empty = {.in = ""};
+
+	for (size_t i = 0; i < lengthof(algorithms); i++)
+	{
+		char		title[80];
+
+		snprintf(title, sizeof(title),
+				 "%s verifies once with each key, and with no other",
+				 algorithms[i]->name);
+		tap_ok(once_in_turn(algorithms[i]), title);
+	}
+	tap_ok(!verify_once(&none, &empty), "HS256 has no public keys");
+}
+
 /* One signature in 128 has an r or s that begins with a byte of zeros. */
 static void
 test_short_numbers(void)
@@ -639,6 +717,7 @@ main(void)
 	test_vectors();
 	test_sign_vectors();
 	test_round_trip();
+	test_once();
 	test_short_numbers();
 	test_es256_numbers();
 	test_es256_range();
