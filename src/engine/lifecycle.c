@@ -211,17 +211,21 @@ ask_risk(const SessionToken *token, const SessionBinding *binding,
 }
 
 /*
- * Returns whether a request lacks the key that an active session is bound to.
- * Sets the status of the session if it is bound.
+ * Returns whether a request lacks the key that an active session is bound to,
+ * and sets the status then.  The session of a proof of DPoP must be active
+ * before the proof is used up.  A bound cookie was checked before, so the
+ * status needs no look at its own for it.
  */
 static bool
 lacks_key(SessionRow *row, const SessionBinding *binding, bool uses,
 		  SessionStatus *status)
 {
-	if (row->bound.by == SESSION_BOUND_NOT)
-		return false;
-	*status = session_activity_status(row, GetCurrentTimestamp());
-	if (*status != SESSION_ACTIVE || has_key(row, &binding->proven, uses))
+	bool		by_dpop = row->bound.by == SESSION_BOUND_DPOP;
+
+	if (row->bound.by == SESSION_BOUND_NOT ||
+		(!by_dpop && has_key(row, &binding->proven, uses)) ||
+		session_activity_status(row, GetCurrentTimestamp()) != SESSION_ACTIVE ||
+		(by_dpop && has_key(row, &binding->proven, uses)))
 		return false;
 	*status = SESSION_UNBOUND;
 	return true;
