@@ -1397,7 +1397,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_pre_request';
 COMMENT ON FUNCTION @extschema@.session_pre_request() IS
 'Binds the session of a web request to the running transaction and sets its role, for db-pre-request of PostgREST and similar servers.  Reads request.cookies and request.headers.
-Errors: PT401 for an invalid token if session.on_invalid is reject; 42501 for a role that the connection may not set.';
+Errors: PT401 for an invalid token if session.on_invalid is reject; PT403 for a request that session.csrf refuses; 42501 for a role that the connection may not set.';
 
 CREATE FUNCTION @extschema@.session_id()
 RETURNS pg_catalog.uuid
@@ -1472,6 +1472,22 @@ AS 'MODULE_PATHNAME', 'session_require';
 COMMENT ON FUNCTION @extschema@.session_require(pg_catalog.int4, pg_catalog.interval, pg_catalog.text[]) IS
 'Raises an error unless the session that is bound to the running transaction is live at this moment, has proven at least auth_level factors, by one of the methods amr, and last authenticated at most max_age ago.
 Errors: 42501 if the session does not meet the requirements, 22023 for arguments outside their domain.';
+
+CREATE FUNCTION @extschema@.session_csrf_token()
+RETURNS pg_catalog.text
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_csrf_token';
+COMMENT ON FUNCTION @extschema@.session_csrf_token() IS
+'Returns a token that a page of this application sends with requests, and pages of other origins do not know.  It is good while the session that is bound to the running transaction has its present token; each call returns another.  NULL if no session is bound.
+Errors: 55000 if there is no key of purpose bound yet and the transaction is READ ONLY, or the master key is missing or wrong.';
+
+CREATE FUNCTION @extschema@.session_csrf_check(token pg_catalog.text)
+RETURNS pg_catalog.bool
+LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'session_csrf_check';
+COMMENT ON FUNCTION @extschema@.session_csrf_check(pg_catalog.text) IS
+'Returns whether a text is what session_csrf_token() returned for the session that is bound to the running transaction and the token that it has now.  False for any other text, for NULL, and if no session is bound.
+Errors: 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_mine()
 RETURNS SETOF @extschema@.session_info

@@ -51,6 +51,7 @@ SessionSettings session_settings = {
 	.strategy = SESSION_STRATEGY_DATABASE,
 	.on_invalid = SESSION_INVALID_ANONYMOUS,
 	.live_identity = true,
+	.csrf = SESSION_CSRF_OFF,
 	.activity_size = 100000,
 	.naptime = 10,
 	.cleanup_interval = HOUR,
@@ -113,6 +114,13 @@ static const struct config_enum_entry strategy_options[] = {
 static const struct config_enum_entry on_invalid_options[] = {
 	{"anonymous", SESSION_INVALID_ANONYMOUS, false},
 	{"reject", SESSION_INVALID_REJECT, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry csrf_options[] = {
+	{"off", SESSION_CSRF_OFF, false},
+	{"same_origin", SESSION_CSRF_SAME_ORIGIN, false},
+	{"token", SESSION_CSRF_TOKEN, false},
 	{NULL, 0, false}
 };
 
@@ -354,6 +362,12 @@ define_requests(void)
 				"Ends the identity of a transaction when its session ends.",
 				"It is checked at the start of each statement.  Only used "
 				"when the library is preloaded.");
+	define_enum("session.csrf", &s->csrf, csrf_options,
+				"Sets which requests that may change something are refused "
+				"because a page of another origin may have caused them.",
+				"With \"same_origin\", those that a browser says come from "
+				"another origin; with \"token\", also those with a cookie "
+				"and without a token of session_csrf_token().");
 }
 
 /* Refuses a URL to which no proof could belong. */

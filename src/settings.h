@@ -46,6 +46,14 @@ typedef enum SessionOnInvalid
 	SESSION_INVALID_REJECT
 } SessionOnInvalid;
 
+/* Which requests of pages of other origins are refused. */
+typedef enum SessionCsrf
+{
+	SESSION_CSRF_OFF,
+	SESSION_CSRF_SAME_ORIGIN,	/* those that a browser says come from there */
+	SESSION_CSRF_TOKEN			/* also those with a cookie and no token */
+} SessionCsrf;
+
 /* Encodings of a cookie, by the names of their codecs. */
 typedef enum SessionEncoding
 {
@@ -102,6 +110,7 @@ typedef struct SessionSettings
 	char	   *authenticated_role;
 	int			on_invalid;		/* SessionOnInvalid */
 	bool		live_identity;
+	int			csrf;			/* SessionCsrf */
 
 	char	   *master_key_file;
 	char	   *master_key_command;

@@ -35,6 +35,7 @@
 #include "engine/lifecycle.h"
 #include "model/amr.h"
 #include "model/json.h"
+#include "request/csrf.h"
 #include "request/identity.h"
 #include "request/prove.h"
 #include "request/request.h"
@@ -114,6 +115,10 @@ session_pre_request(PG_FUNCTION_ARGS)
 			if (session_settings.on_invalid == SESSION_INVALID_REJECT)
 				session_request_refuse(true);
 			break;
+		case SESSION_PROVE_FOREIGN:
+			session_csrf_refuse_foreign();
+		case SESSION_PROVE_NO_CSRF:
+			session_csrf_refuse_token();
 		case SESSION_PROVE_PROVEN:
 			session_context_bind(&identity);
 			session_role_assume(&identity);

@@ -4,8 +4,9 @@
  *	  these clients get.
  *
  * Rules:
- * - Challenges, nonces and bound cookies are proven by the keys of a ring of
- *	 their own, and for this database.  None is stored.
+ * - Challenges, nonces, bound cookies and the tokens of request/csrf.c are
+ *	 proven by the keys of a ring of their own, and for this database.  None is
+ *	 stored.
  */
 #include "postgres.h"
 
@@ -13,6 +14,7 @@
 
 #include "engine/challenge.h"
 #include "model/digest.h"
+#include "settings.h"
 #include "table/keyring.h"
 
 /* Returns the realm of this database. */
@@ -32,6 +34,14 @@ SessionCodecKey
 session_challenge_key(void)
 {
 	return session_keyring_codec_key(session_keyring_reserved_signer(SESSION_KEYRING_BOUND));
+}
+
+/* Generates the first key if tokens will be needed. */
+void
+session_challenge_prepare(void)
+{
+	if (session_settings.csrf == SESSION_CSRF_TOKEN)
+		(void) session_challenge_key();
 }
 
 /* Returns whether there is such a key. */

@@ -22,6 +22,12 @@ extern const char *session_challenge_realm(void);
  */
 extern SessionCodecKey session_challenge_key(void);
 
+/*
+ * Generates the first key if "session.csrf" is token, so that requests that
+ * are read-only can make tokens.
+ */
+extern void session_challenge_prepare(void);
+
 /* Returns whether there is such a key. */
 extern bool session_challenge_has_key(void);
 

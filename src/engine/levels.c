@@ -53,6 +53,8 @@ static const Entry functions[] = {
 	{"session_cookie_clear", PUBLIC},
 	{"session_cookie_header", PUBLIC},
 	{"session_cookie_read", PUBLIC},
+	{"session_csrf_check", PUBLIC},
+	{"session_csrf_token", PUBLIC},
 	{"session_id", PUBLIC},
 	{"session_ip", PUBLIC},
 	{"session_jwks", PUBLIC},

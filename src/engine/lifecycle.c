@@ -29,6 +29,7 @@
 #include "audit/evidence.h"
 #include "compat.h"
 #include "engine/activity.h"
+#include "engine/challenge.h"
 #include "engine/content.h"
 #include "engine/context.h"
 #include "engine/dpop.h"
@@ -749,6 +750,7 @@ add_session(const SessionCreateOptions *options, SessionRow *row,
 		session_secret_issue(row, given);
 	insert_new(row, options);
 	session_event_created(row, session_risk_name(risk));
+	session_challenge_prepare();
 	note_bound(row, true);
 	session_database_count(SESSION_COUNT_CREATED);
 	session_context_set_proven(&row->id);

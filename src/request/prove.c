@@ -30,6 +30,7 @@
 #include "engine/activity.h"
 #include "engine/claims.h"
 #include "engine/lifecycle.h"
+#include "request/csrf.h"
 #include "request/identity.h"
 #include "request/prove.h"
 #include "request/request.h"
@@ -211,32 +212,47 @@ prove_by_cookie(const SessionRequest *request, SessionIdentity *identity)
 	return SESSION_PROVE_PROVEN;
 }
 
+/* Proves the identity by the credential of a request that has one. */
+static SessionProveVerdict
+prove_credential(const SessionRequest *request, SessionIdentity *identity)
+{
+	SessionToken token;
+	SessionProveVerdict verdict;
+
+	if (session_settings.strategy == SESSION_STRATEGY_STATELESS)
+		return request->is_dpop ? SESSION_PROVE_INVALID :
+			prove_by_cookie(request, identity);
+	if (!session_request_token(request, &token))
+	{
+		session_proof_count(SESSION_MALFORMED,
+							session_request_client_ip(request));
+		return SESSION_PROVE_INVALID;
+	}
+	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
+		!request->from_header)
+		verdict = prove_by_snapshot(request, &token, identity);
+	else
+		verdict = prove_by_row(request, &token, identity, false);
+	session_crypto_wipe(&token, sizeof(token));
+	return verdict;
+}
+
 /* Proves the identity behind the running request. */
 SessionProveVerdict
 session_prove_request(SessionIdentity *identity)
 {
 	SessionRequest request = {0};
-	SessionToken token;
 	SessionProveVerdict verdict;
 
 	session_request_read(&request);
+	if (session_csrf_is_foreign(&request))
+		return SESSION_PROVE_FOREIGN;
 	session_request_send_nonce(&request);
 	if (request.credential == NULL)
 		return SESSION_PROVE_ANONYMOUS;
-	if (session_settings.strategy == SESSION_STRATEGY_STATELESS)
-		return request.is_dpop ? SESSION_PROVE_INVALID :
-			prove_by_cookie(&request, identity);
-	if (!session_request_token(&request, &token))
-	{
-		session_proof_count(SESSION_MALFORMED,
-							session_request_client_ip(&request));
-		return SESSION_PROVE_INVALID;
-	}
-	if (session_settings.strategy == SESSION_STRATEGY_COOKIE_CACHE &&
-		!request.from_header)
-		verdict = prove_by_snapshot(&request, &token, identity);
-	else
-		verdict = prove_by_row(&request, &token, identity, false);
-	session_crypto_wipe(&token, sizeof(token));
+	verdict = prove_credential(&request, identity);
+	if (verdict == SESSION_PROVE_PROVEN &&
+		!session_csrf_has_token(&request, identity))
+		return SESSION_PROVE_NO_CSRF;
 	return verdict;
 }

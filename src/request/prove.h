@@ -15,6 +15,10 @@ typedef enum SessionProveVerdict
 	SESSION_PROVE_ENDED,		/* not valid, and its use ended the session */
 	SESSION_PROVE_RENEWING,		/* not valid before the browser has renewed
 								 * its bound cookie, which it is about to do */
+	SESSION_PROVE_FOREIGN,		/* not looked at: a page of another origin
+								 * causes the request */
+	SESSION_PROVE_NO_CSRF,		/* valid, but a token against such requests is
+								 * missing; see csrf.h */
 	SESSION_PROVE_PROVEN		/* the identity was filled */
 } SessionProveVerdict;
 

@@ -285,7 +285,7 @@ static SessionDpopProof *
 read_proof(const SessionRequest *request)
 {
 	text	   *value = header_value(request, "dpop");
-	char	   *method = gateway_setting("request.method");
+	char	   *method = session_request_method();
 	SessionDpopProof *proof;
 
 	if (value == NULL)
@@ -319,6 +319,20 @@ session_request_read(SessionRequest *request)
 		request->proof = read_proof(request);
 	if (!request->from_header && session_settings.cookie_name[0] != '\0')
 		request->credential = unless_empty(session_request_cookie(request, session_settings.cookie_name));
+}
+
+/* Returns a header by its name; NULL when there is none or it is empty. */
+text *
+session_request_header(const SessionRequest *request, const char *name)
+{
+	return unless_empty(header_value(request, name));
+}
+
+/* Returns request.method; NULL when it is not known. */
+char *
+session_request_method(void)
+{
+	return gateway_setting("request.method");
 }
 
 /* Returns request.path; NULL when it is not known. */

@@ -7,7 +7,7 @@
  *
  *	request.cookies		a JSON object
  *	request.headers		a JSON object
- *	request.method		a method, which a proof of DPoP must be for
+ *	request.method		the method that the gateway carries out
  *	request.path		a path
  *	response.headers	a JSON array
  */
@@ -45,6 +45,16 @@ typedef struct SessionRequest
 
 /* Reads the running request, and which credential it has. */
 extern void session_request_read(SessionRequest *request);
+
+/*
+ * Returns a header by its name, in any case; NULL when there is none or it is
+ * empty.
+ */
+extern text *session_request_header(const SessionRequest *request,
+									const char *name);
+
+/* Returns request.method; NULL when it is not known. */
+extern char *session_request_method(void);
 
 /* Returns request.path; NULL when it is not known. */
 extern char *session_request_path(void);

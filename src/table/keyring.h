@@ -45,8 +45,8 @@ typedef struct SessionKey
 #define SESSION_KEYRING_SEAL "seal"
 
 /*
- * The purpose of the keys that prove bound cookies, challenges and nonces; see
- * engine/challenge.c.
+ * The purpose of the keys that prove bound cookies, challenges, nonces and the
+ * tokens of request/csrf.c; see engine/challenge.c.
  */
 #define SESSION_KEYRING_BOUND "bound"
 

@@ -211,7 +211,15 @@ show_id(Secret *secret, const char *p, int width)
 	secret->shown_chars = out - secret->shown;
 }
 
-/* Returns whether st_, rt_ or sb_ is at p. */
+/* Replaces a secret that has no public id. */
+static void
+show_redacted(Secret *secret)
+{
+	secret->shown_chars = strlen(REDACTED);
+	memcpy(secret->shown, REDACTED, secret->shown_chars);
+}
+
+/* Returns whether st_, rt_, sb_ or sc_ is at p. */
 static bool
 is_prefix(const char *p, int width)
 {
@@ -219,7 +227,8 @@ is_prefix(const char *p, int width)
 	int			second = first != 's' && first != 'r' ? 0 :
 	char_at(p + width, width) | 0x20;
 
-	return (second == 't' || (first == 's' && second == 'b')) &&
+	return (second == 't' ||
+			(first == 's' && (second == 'b' || second == 'c'))) &&
 		char_at(p + 2 * width, width) == '_';
 }
 
@@ -236,16 +245,11 @@ match_token(Secret *secret, const char *text, const char *p, int width)
 		return false;
 	secret->start = p;
 	secret->end = run.end;
-	show_id(secret, p, width);
+	if ((char_at(p + width, width) | 0x20) == 'c')
+		show_redacted(secret);
+	else
+		show_id(secret, p, width);
 	return true;
-}
-
-/* Replaces a secret that has no public id. */
-static void
-show_redacted(Secret *secret)
-{
-	secret->shown_chars = strlen(REDACTED);
-	memcpy(secret->shown, REDACTED, secret->shown_chars);
 }
 
 /* Returns whether a run is too long, or too random, for a word. */

@@ -256,3 +256,23 @@ session_uri_same(const char *a, size_t a_len, const char *b, size_t b_len)
 		session_uri_normalize(normal_b, &b_len, b, b_len) &&
 		a_len == b_len && memcmp(normal_a, normal_b, a_len) == 0;
 }
+
+/* Returns whether a text is the origin of a URI. */
+bool
+session_uri_is_origin(const char *origin, size_t origin_len, const char *uri,
+					  size_t uri_len)
+{
+	char		normal[SESSION_URI_NORMAL_BYTES];
+	char		normal_uri[SESSION_URI_NORMAL_BYTES];
+	const Scheme *scheme = find_scheme(origin, origin_len);
+	size_t		start_len = scheme == NULL ? 0 : strlen(scheme->start);
+
+	if (scheme == NULL ||
+		length_before(origin + start_len, origin_len - start_len, "/?#") !=
+		origin_len - start_len)
+		return false;
+	/* In one spelling, both have a slash after the authority. */
+	return session_uri_normalize(normal, &origin_len, origin, origin_len) &&
+		session_uri_normalize(normal_uri, &uri_len, uri, uri_len) &&
+		uri_len >= origin_len && memcmp(normal, normal_uri, origin_len) == 0;
+}

@@ -32,6 +32,14 @@ extern pg_nodiscard bool session_uri_normalize(char out[SESSION_URI_NORMAL_BYTES
 extern bool session_uri_same(const char *a, size_t a_len, const char *b,
 							 size_t b_len);
 
+/*
+ * Returns whether a text is the origin of a URI: scheme, host and port, as
+ * browsers write them in the header Origin.  False for the origin null, and
+ * for several.
+ */
+extern bool session_uri_is_origin(const char *origin, size_t origin_len,
+								  const char *uri, size_t uri_len);
+
 /* Returns whether a text begins as an absolute URI of http or https does. */
 extern bool session_uri_has_scheme(const char *uri, size_t len);
 

@@ -29,6 +29,9 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 		}
 		fuzz_require(session_uri_same(copy, size, copy, size));
 	}
+	/* What is an origin is that of itself. */
+	if (session_uri_is_origin(copy, size, "https://example.com", 19))
+		fuzz_require(session_uri_is_origin(copy, size, copy, size));
 	free(copy);
 	return 0;
 }

@@ -132,7 +132,7 @@ sub fresh
 # Returns the decoded last part of a token or cookie, which holds the secret.
 sub payload
 {
-	my ($part) = $_[0] =~ s/^[sr]t_//r =~ /([^.]+)\z/;
+	my ($part) = $_[0] =~ s/^(?:[sr]t|sc)_//r =~ /([^.]+)\z/;
 	return decode_base64($part =~ tr{-_}{+/}r);
 }
 
@@ -177,6 +177,7 @@ my @looks = (
 	'session_cookie_issue(:token)',
 	q{session_cookie_issue(:token, 'jwe')},
 	q{session_dbsc_offer(:token, '/bind')},
+	'session_csrf_check(:token)',
 	'session_jwt(:token)',
 	q{session_jwt(:token, claims => '{"a": 1}', audience => 'them')});
 my @changes = (
@@ -440,6 +441,29 @@ for my $setting (sort keys %asked)
 	like($out, qr/alice/,
 		"a JWT in $setting binds the session, strategy stateless");
 	bound($sql, $cookie, '-c session.strategy=stateless');
+}
+
+# Tokens against requests of other origins: one that a function returned, one
+# that is checked and comes with a request, and one that is refused.
+sub csrf_token
+{
+	my ($out) = literal('SELECT session_csrf_token() FROM session_authenticate(:token)', $_[0]);
+	BAIL_OUT('no token was made') unless $out =~ /^sc_[\w-]{86}$/;
+	return $out;
+}
+my $protected = fresh();
+my $unsafe = "BEGIN;\nSELECT set_config('request.method', 'POST', true), length(set_config('request.cookies', json_build_object('__Host-session', current_setting('test.token'))::text, true));\n"
+  . "SELECT length(set_config('request.headers', json_build_object('x-csrf-token', :token::text)::text, true));\n"
+  . "SELECT session_pre_request();\nSELECT session_user_id(), session_csrf_check(:token), 1 / 0;\nROLLBACK;\n";
+push @given, csrf_token($protected);
+for my $whose ($protected, fresh())
+{
+	push @passed, my $csrf = csrf_token($whose);
+	my $state = $whose eq $protected ? '22012' : 'PT403';
+	like((literal($unsafe, $csrf, "-c session.csrf=token -c test.token=$protected"))[1],
+		qr/ERROR:  $state: /, "a request with a CSRF token ends with $state");
+	like(bound($unsafe, $csrf, "-c session.csrf=token -c test.token=$protected"),
+		qr/^\@ ERROR:  $state: /m, "a request with a CSRF token as a parameter ends with $state");
 }
 
 # Secrets of keys: imported from SQL functions, so that no statement contains
@@ -776,7 +800,7 @@ sub has
 # The start of a token is not secret, but its presence shows that a token was
 # written. A returned token may start like the token that was passed in for it,
 # so the starts of returned tokens are not searched for.
-my @starts = map { substr($_, 0, 25) } grep { /^[sr]t_/ } @passed;
+my @starts = map { substr($_, 0, 25) } grep { /^(?:[sr]t|sc)_/ } @passed;
 my $any_given = any_of(map({ pieces($_) } @given),
 	map({ pieces_of_bytes($_) } @imported, $master, @sealers));
 my $any_passed = any_of(@starts, map({ pieces($_) } @passed),

@@ -136,6 +136,27 @@ for my $strategy (qw(database cookie_cache))
 		"session_pre_request binds no identity for an invalid token, strategy $strategy");
 }
 
+# Tokens against requests of other origins: a standby cannot generate the key.
+like(
+	($standby->psql('postgres', "$bound SELECT session_csrf_token()"))[2],
+	qr/ERROR:  there is no key for purpose "bound" yet/,
+	'session_csrf_token names the missing key on a standby');
+my $csrf = $primary->safe_psql('postgres', "$bound SELECT session_csrf_token(); COMMIT");
+is( on_standby(
+		"$bound SELECT session_csrf_check('$csrf'), session_csrf_check(session_csrf_token()), session_csrf_check('x')"),
+	't|t|f',
+	'tokens of primary and standby are good on a standby');
+for my $case ([ $csrf, 'alice' ], [ 'x', 'PT403' ])
+{
+	my $out = join '', ($standby->psql(
+			'postgres', "SET session.csrf = 'token'; BEGIN; "
+			  . "SELECT FROM set_config('request.method', 'POST', true), set_config('request.headers', '{\"x-csrf-token\": \"$case->[0]\"}', true), "
+			  . "set_config('request.cookies', '{\"__Host-session\": \"$token\"}', true); "
+			  . 'SELECT FROM session_pre_request(); SELECT session_user_id(); COMMIT',
+			extra_params => [ '-v', 'VERBOSITY=sqlstate' ]))[ 1, 2 ];
+	like($out, qr/$case->[1]/, "a standby checks the token of a request: $case->[1]");
+}
+
 # Every function that writes fails with 25006, read_only_sql_transaction.
 my @writes = (
 	"session_create('bob')", "session_touch('$token')",

@@ -63,7 +63,11 @@ test_whole(void)
 	tap_ok(becomes("sb_" PAYLOAD PAYLOAD "-_", "sb_" UUID) &&
 		   becomes("a-bound=sb_" PAYLOAD PAYLOAD "; b=2", "a-bound=sb_" UUID "; b=2"),
 		   "a bound cookie is replaced by the id of its session");
-	tap_ok(stays("rb_" PAYLOAD) && stays("tb_" PAYLOAD) && stays("ss_" PAYLOAD),
+	tap_ok(becomes("x-csrf-token: sc_" PAYLOAD PAYLOAD ";", "x-csrf-token: (redacted);") &&
+		   becomes("{\"x-csrf-token\":\"sc_" PAYLOAD "...", "{\"x-csrf-token\":\"(redacted)...") &&
+		   stays("sc_active") && stays("misc_options_of_the_last_request"),
+		   "a token against requests of other origins is removed");
+	tap_ok(stays("rb_" PAYLOAD) && stays("rc_" PAYLOAD) && stays("tc_" PAYLOAD) && stays("tb_" PAYLOAD) && stays("ss_" PAYLOAD),
 		   "no other prefix is that of a token");
 	tap_ok(becomes("ST_" PAYLOAD, "st_" UUID) && becomes("Rt_" PAYLOAD, "rt_" UUID),
 		   "the prefix of a token may be in any case");
