@@ -53,6 +53,11 @@ BEGIN
         -- A browser sends the cookie only with requests of this site's own
         -- pages.
         ['session.cookie_same_site', 'strict'],
+        -- A request that a page of another origin causes cannot write. Those
+        -- of other sites have no cookies, but those of the same site do, such
+        -- as another port of this host; and a form on any site could log its
+        -- visitor in to the attacker's account.
+        ['session.csrf', 'same_origin'],
         -- The cookie is the only credential.
         ['session.token_header', ''],
         -- serve.mjs sets this header to the address of the connection, and
@@ -150,13 +155,10 @@ $$;
 
 -- PostgREST calls this before each request (db-pre-request).
 --
--- SameSite=Strict keeps the cookies out of requests that other sites cause,
--- and GET cannot write. Two attacks are left. A form on another site that logs
--- its visitor in to the attacker's account needs no cookie. Programs on other
--- ports of the same host, and its subdomains, count as the same site. The
--- browser tells where a request comes from, so this function refuses both.
+-- session_pre_request refuses what pages of other origins cause, as
+-- session.csrf says.
 --
--- A page may also send the account that it shows (X-Account: the id, or
+-- A page may send the account that it shows (X-Account: the id, or
 -- "visitor"). If the session has ended since then, or belongs to another user,
 -- the request is refused and the page drawn again. Otherwise a device that was
 -- signed out elsewhere would continue as a visitor, under the user's name.
@@ -169,10 +171,6 @@ LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE
     expected text := app.header('x-account');
 BEGIN
-    IF current_setting('request.method') NOT IN ('GET', 'HEAD')
-       AND app.header('sec-fetch-site') <> 'same-origin' THEN
-        RAISE SQLSTATE 'PT403' USING MESSAGE = 'This request comes from another site.';
-    END IF;
     IF current_setting('request.path', true) = '/rpc/dbsc_refresh' THEN
         RETURN;
     END IF;

@@ -15,8 +15,8 @@ const TIMEOUT = 20000;
 
 const NAMES = ["127.0.0.1", "[::1]", "localhost"];
 const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
-const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "sec-fetch-site", "x-account",
-	"secure-session-response", "sec-secure-session-id"];
+const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "x-account",
+	"host", "origin", "sec-fetch-site", "x-csrf-token", "secure-session-response", "sec-secure-session-id"];
 const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie",
 	"secure-session-registration", "secure-session-challenge"];
 

@@ -436,6 +436,22 @@ test("a browser without the feature has a session as before", async (t) => {
 	assert.equal((await me(await thief(page, SESSION))).name, "leo");
 });
 
+test("the browser binds its session and renews the cookie where requests need a CSRF token", async (t) => {
+	await app.set("session.csrf", "token");
+	t.after(() => app.set("session.csrf", "same_origin"));
+	const { page, id, since } = await boundBrowser(t, "mia");
+	// A script needs the token, even one of this page.
+	assert.equal(await page.evaluate(async () => (await fetch("/api/rpc/logout", { method: "POST" })).status), 403);
+	for (let i = 0; i < 2; i++) {
+		await forget(page);
+		await page.reload();
+		await signedInAs(page, "mia");
+	}
+	assert.deepEqual(seen(REGISTER, since).map(({ status, headers }) => [status, headers["x-csrf-token"]]), [[200, undefined]]);
+	assert.equal(seen(RENEW, since).at(-1).status, 200);
+	assert.deepEqual(await app.rows("SELECT revoked_at, bound_by FROM session.sessions WHERE id = $1", id), [{ revoked_at: null, bound_by: "dbsc" }]);
+});
+
 test("when the bound cookie is over, the stolen cookies are of no use", async () => {
 	const { client, id, until: end } = stolen;
 	client.url = app.url;

@@ -426,19 +426,26 @@ test("the cookie is the only credential", async () => {
 
 test("requests that other sites cause are refused", async () => {
 	const user = await app.user();
-	for (const site of ["cross-site", "same-site", "none"]) {
+	const foreign = [{ "sec-fetch-site": "cross-site" }, { "sec-fetch-site": "same-site" }, { origin: "http://evil.example" },
+		{ origin: "null" }, { origin: app.url.replace(/:\d+\/$/, ":1") }];
+	for (const headers of foreign) {
 		const client = app.client();
 		for (const [method, path, body] of [["POST", "rpc/login", { name: user.name, password: PASSWORD }], ["DELETE", "sessions"]]) {
-			const { status, given } = await client.ask(method, path, body, { "sec-fetch-site": site });
-			assert.equal(status, 403);
+			const { status, given } = await client.ask(method, path, body, headers);
+			assert.equal(status, 403, JSON.stringify(headers));
 			assert.equal(given.length, 0);
 		}
 		const form = await client.post("rpc/login", `name=${user.name}&password=${encodeURIComponent(PASSWORD)}`,
-			{ "sec-fetch-site": site, "content-type": "application/x-www-form-urlencoded" });
+			{ ...headers, "content-type": "application/x-www-form-urlencoded" });
 		assert.equal(form.status, 403);
+		assert.equal((await user.post("todos", { task: "owned" }, headers)).status, 403);
+		assert.equal((await user.get("todos", headers)).status, 200);
 	}
-	const same = await app.client().post("rpc/login", { name: user.name, password: PASSWORD }, { "sec-fetch-site": "same-origin" });
-	assert.equal(same.status, 200);
+	for (const headers of [{ "sec-fetch-site": "same-origin" }, { "sec-fetch-site": "none" }, { origin: app.url.replace(/\/$/, "") }, {}]) {
+		const same = await app.client().post("rpc/login", { name: user.name, password: PASSWORD }, headers);
+		assert.equal(same.status, 200, JSON.stringify(headers));
+	}
+	assert.deepEqual((await user.get("todos")).body, []);
 
 	const origin = { origin: "http://evil.example" };
 	const read = await user.get("rpc/me", origin);
