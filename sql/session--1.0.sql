@@ -1019,6 +1019,28 @@ COMMENT ON FUNCTION @extschema@.session_regenerate(
 user_id logs an anonymous session in.  NULL leaves a value as it is.  Only authentication unbinds it from a browser''s key.
 Errors: 22023 if the session has another user, and for invalid arguments; 54000 for long names; 53400 and 28000 as in session_create; 55000 if refreshable and the master key is wrong.';
 
+CREATE FUNCTION @extschema@.session_derive(
+    token pg_catalog.text,
+    scopes pg_catalog.text[],
+    lifetime pg_catalog.interval DEFAULT NULL,
+    data pg_catalog.jsonb DEFAULT '{}',
+    bound_cookie pg_catalog.text DEFAULT NULL,
+    proof pg_catalog.text DEFAULT NULL,
+    method pg_catalog.text DEFAULT NULL,
+    url pg_catalog.text DEFAULT NULL)
+RETURNS SETOF @extschema@.session_credentials
+ROWS 1
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_derive';
+REVOKE ALL ON FUNCTION @extschema@.session_derive(
+    pg_catalog.text, pg_catalog.text[], pg_catalog.interval, pg_catalog.jsonb,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_derive(
+    pg_catalog.text, pg_catalog.text[], pg_catalog.interval, pg_catalog.jsonb,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Makes a session of the user of a live session that may do no more (scopes; NULL = the same), lives no longer, and ends with it.  Its token cannot be refreshed.
+Errors: 22023 for invalid scopes or without a user, 42501 if the session lacks a scope or may not derive, 53400 at session.max_derived, 54000 after 4 generations.';
+
 CREATE FUNCTION @extschema@.session_revoke(token pg_catalog.text)
 RETURNS pg_catalog.bool
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1867,7 +1889,10 @@ CREATE FUNCTION session.session_directory_status(
     expires_at pg_catalog.timestamptz,
     idle_timeout pg_catalog.interval,
     refresh_expires_at pg_catalog.timestamptz,
-    revoked_at pg_catalog.timestamptz)
+    revoked_at pg_catalog.timestamptz,
+    parent_id pg_catalog.uuid,
+    user_id pg_catalog.text,
+    actor_id pg_catalog.text)
 RETURNS pg_catalog.text
 COST 100
 LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1876,12 +1901,14 @@ REVOKE ALL ON FUNCTION session.session_directory_status(
     pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
-    pg_catalog.timestamptz, pg_catalog.timestamptz) FROM PUBLIC;
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.uuid,
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION session.session_directory_status(
     pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
-    pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.uuid,
+    pg_catalog.text, pg_catalog.text) IS
 'Returns the status of the session whose row has these values.  Used by the view session.directory.';
 
 CREATE FUNCTION session.session_directory_seen(
@@ -1909,7 +1936,10 @@ CREATE FUNCTION session.session_directory_ends(
     expires_at pg_catalog.timestamptz,
     idle_timeout pg_catalog.interval,
     refresh_expires_at pg_catalog.timestamptz,
-    revoked_at pg_catalog.timestamptz)
+    revoked_at pg_catalog.timestamptz,
+    parent_id pg_catalog.uuid,
+    user_id pg_catalog.text,
+    actor_id pg_catalog.text)
 RETURNS pg_catalog.timestamptz
 COST 100
 LANGUAGE C STABLE CALLED ON NULL INPUT PARALLEL UNSAFE
@@ -1918,12 +1948,14 @@ REVOKE ALL ON FUNCTION session.session_directory_ends(
     pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
-    pg_catalog.timestamptz, pg_catalog.timestamptz) FROM PUBLIC;
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.uuid,
+    pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION session.session_directory_ends(
     pg_catalog.uuid, pg_catalog.text, pg_catalog.text,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.timestamptz,
     pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.interval,
-    pg_catalog.timestamptz, pg_catalog.timestamptz) IS
+    pg_catalog.timestamptz, pg_catalog.timestamptz, pg_catalog.uuid,
+    pg_catalog.text, pg_catalog.text) IS
 'Returns when the session whose row has these values ends if it is not used again.  Used by the view session.directory.';
 
 CREATE FUNCTION session.session_directory_data(id pg_catalog.uuid, data pg_catalog.jsonb)
@@ -1950,7 +1982,8 @@ CREATE VIEW session.directory AS
            session.session_directory_status(
                s.id, s.tenant_id, s.role, s.created_at, s.authenticated_at,
                s.refreshed_at, s.last_seen_at, s.expires_at, s.idle_timeout,
-               s.refresh_expires_at, s.revoked_at) AS status,
+               s.refresh_expires_at, s.revoked_at, s.parent_id, s.user_id,
+               s.actor_id) AS status,
            s.user_id,
            s.tenant_id,
            s.role,
@@ -1973,7 +2006,8 @@ CREATE VIEW session.directory AS
            session.session_directory_ends(
                s.id, s.tenant_id, s.role, s.created_at, s.authenticated_at,
                s.refreshed_at, s.last_seen_at, s.expires_at, s.idle_timeout,
-               s.refresh_expires_at, s.revoked_at) AS expires_at,
+               s.refresh_expires_at, s.revoked_at, s.parent_id, s.user_id,
+               s.actor_id) AS expires_at,
            session.session_directory_current(s.id) AS current,
            s.bound_by IS NOT NULL AS bound
     FROM ONLY session.sessions s

@@ -29,6 +29,7 @@
 SessionSettings session_settings = {
 	.lifetime = DAY,
 	.update_age = 10 * MINUTE,
+	.max_derived = 20,
 	.on_limit = SESSION_LIMIT_EVICT,
 	.bind_ip = SESSION_BIND_OFF,
 	.bind_ip_prefix_v4 = 24,
@@ -423,6 +424,9 @@ define_limits(void)
 	define_int("session.max_sessions", &s->max_sessions, 0, INT_MAX, 0,
 			   "Sets how many live sessions a user may have within a tenant.",
 			   "If set to zero, there is no limit.");
+	define_int("session.max_derived", &s->max_derived, 0, INT_MAX, 0,
+			   "Sets how many live sessions may be derived from a session.",
+			   "If set to zero, none can be derived.");
 	define_enum("session.on_limit", &s->on_limit, on_limit_options,
 				"Sets what happens when a user is at the limit of sessions.",
 				"With \"evict\" the oldest sessions end, with "

@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "engine/activity.h"
 #include "engine/cleanup.h"
+#include "engine/ending.h"
 #include "engine/lifecycle.h"
 #include "table/store.h"
 
@@ -137,8 +138,8 @@ session_revoke_ids(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("session_revoke_ids()");
 	if (!PG_ARGISNULL(0))
 		add_array(&ids, PG_GETARG_ARRAYTYPE_P(0));
-	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, text_to_cstring(reason),
-												 NULL));
+	PG_RETURN_INT64(session_ending_revoke_all(&ids, text_to_cstring(reason),
+											  NULL));
 }
 
 /* Revokes the sessions of a user, but not `except`. */
@@ -153,7 +154,7 @@ session_revoke_user(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("session_revoke_user()");
 	session_store_ids_of_user(&ids, user_id, tenant_id, 0);
-	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, "user", except));
+	PG_RETURN_INT64(session_ending_revoke_all(&ids, "user", except));
 }
 
 /* Revokes the sessions of a tenant. */
@@ -165,7 +166,7 @@ session_revoke_tenant(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("session_revoke_tenant()");
 	session_store_ids_of_tenant(&ids, tenant_id);
-	PG_RETURN_INT64(session_lifecycle_revoke_all(&ids, "tenant", NULL));
+	PG_RETURN_INT64(session_ending_revoke_all(&ids, "tenant", NULL));
 }
 
 /* Returns a list of C strings as an array of text. */

@@ -106,6 +106,12 @@ extern void session_arg_required(FunctionCallInfo fcinfo, int n,
  */
 extern text *session_arg_amr(FunctionCallInfo fcinfo, int n);
 
+/*
+ * Returns the words of an array of scopes (see scope.h), NULL for SQL NULL.
+ * Errors with 22023 if it is not such an array.
+ */
+extern text *session_arg_scopes(FunctionCallInfo fcinfo, int n);
+
 /* Returns an address, NULL for SQL NULL. */
 extern inet *session_arg_inet(FunctionCallInfo fcinfo, int n);
 

@@ -22,6 +22,8 @@
 #include "engine/info.h"
 #include "engine/secret.h"
 #include "model/amr.h"
+#include "model/scope.h"
+#include "model/words.h"
 #include "settings.h"
 #include "shared/database.h"
 #include "wire/base64url.h"
@@ -269,6 +271,25 @@ session_arg_amr(FunctionCallInfo fcinfo, int n)
 						SESSION_AMR_NAMES),
 				 errdetail("A name has 1 to %d printable ASCII characters and "
 						   "no space.", SESSION_AMR_NAME_BYTES)));
+	return words;
+}
+
+/* Returns the words of an array of scopes. */
+text *
+session_arg_scopes(FunctionCallInfo fcinfo, int n)
+{
+	text	   *words = NULL;
+
+	if (!PG_ARGISNULL(n) &&
+		!session_words_read(&words, PG_GETARG_ARRAYTYPE_P(n), SESSION_SCOPES,
+							session_scope_is_name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("scopes must be an array of at most %d scopes",
+						SESSION_SCOPES),
+				 errdetail("A scope has 1 to %d printable ASCII characters, and "
+						   "no space, quotation mark or backslash.",
+						   SESSION_SCOPE_BYTES)));
 	return words;
 }
 

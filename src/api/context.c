@@ -32,7 +32,9 @@
 #include "engine/activity.h"
 #include "engine/claims.h"
 #include "engine/context.h"
+#include "engine/ending.h"
 #include "engine/lifecycle.h"
+#include "engine/lineage.h"
 #include "model/amr.h"
 #include "model/json.h"
 #include "request/csrf.h"
@@ -391,16 +393,17 @@ session_mine(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	now = GetCurrentTimestamp();
 	rows = session_identity_sessions(&identity);
-	session_lifecycle_sort(rows);
 	foreach(cell, rows)
+		if (!session_ending_is_alive(lfirst(cell), now))
+		rows = foreach_delete_current(rows, cell);
+	session_lifecycle_sort(rows);
+	foreach(cell, session_lineage_sort(rows))
 	{
 		SessionRow *row = lfirst(cell);
 
-		session_activity_overlay(row);
 		/* The data is for the application, not for its users. */
 		row->data = NULL;
-		if (session_policy_life(row, now) == SESSION_ACTIVE)
-			session_put_info(fcinfo, row, SESSION_ACTIVE);
+		session_put_info(fcinfo, row, SESSION_ACTIVE);
 	}
 	PG_RETURN_NULL();
 }

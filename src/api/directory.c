@@ -83,6 +83,11 @@ arg_life(FunctionCallInfo fcinfo, SessionRow *row)
 	row->refresh_expires_at = arg_time(fcinfo, 9);
 	row->rotated_at = SESSION_NO_TIME;
 	row->revoked_at = arg_time(fcinfo, 10);
+	row->has_parent = !PG_ARGISNULL(11);
+	if (row->has_parent)
+		row->parent_id = *PG_GETARG_UUID_P(11);
+	row->user_id = PG_ARGISNULL(12) ? NULL : PG_GETARG_TEXT_PP(12);
+	row->actor_id = PG_ARGISNULL(13) ? NULL : PG_GETARG_TEXT_PP(13);
 	session_policies_find(&row->rules, row->tenant_id, row->role);
 	session_activity_overlay(row);
 	return true;

@@ -5,7 +5,7 @@
  *	  session_create		session_login		session_validate
  *	  session_status		session_is_valid	session_is_expired
  *	  session_touch			session_refresh		session_regenerate
- *	  session_revoke
+ *	  session_derive		session_revoke
  *
  * Rules:
  * - A token that is malformed, unknown, wrong or expired gives no row, NULL or
@@ -22,6 +22,7 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/content.h"
+#include "engine/derive.h"
 #include "engine/dpop.h"
 #include "engine/info.h"
 #include "engine/lifecycle.h"
@@ -37,6 +38,7 @@ PG_FUNCTION_INFO_V1(session_is_expired);
 PG_FUNCTION_INFO_V1(session_touch);
 PG_FUNCTION_INFO_V1(session_refresh);
 PG_FUNCTION_INFO_V1(session_regenerate);
+PG_FUNCTION_INFO_V1(session_derive);
 PG_FUNCTION_INFO_V1(session_revoke);
 
 /* Returns the data of a new session, the empty object for SQL NULL. */
@@ -377,6 +379,34 @@ session_regenerate(PG_FUNCTION_ARGS)
 	if (!session_arg_token(fcinfo, 0, &token))
 		return session_return_none(fcinfo);
 	if (session_lifecycle_regenerate(&token, &change, &row, &given))
+		result = session_return_credentials(fcinfo, &row, &given);
+	else
+		result = session_return_none(fcinfo);
+	session_crypto_wipe(&token, sizeof(token));
+	session_crypto_wipe(&given, sizeof(given));
+	return result;
+}
+
+/* Derives a session from that of a token, and returns its token. */
+Datum
+session_derive(PG_FUNCTION_ARGS)
+{
+	SessionDeriveOptions options;
+	SessionPossession proven;
+	SessionToken token;
+	SessionRow	row;
+	SessionCredentials given;
+	Datum		result;
+
+	PreventCommandIfReadOnly("session_derive()");
+	options.scopes = session_arg_scopes(fcinfo, 1);
+	options.lifetime = session_arg_interval(fcinfo, 2, "lifetime", 1, 0);
+	options.data = arg_data(fcinfo, 3);
+	session_arg_bound(fcinfo, 4, &proven);
+	session_arg_proof(fcinfo, 5, &proven);
+	if (!session_arg_token(fcinfo, 0, &token))
+		return session_return_none(fcinfo);
+	if (session_derive_make(&token, &proven, &options, &row, &given))
 		result = session_return_credentials(fcinfo, &row, &given);
 	else
 		result = session_return_none(fcinfo);

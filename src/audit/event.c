@@ -544,14 +544,28 @@ with_risk(Jsonb *detail, const char *risk)
 								  "risk", cstring_to_text(risk));
 }
 
+/* Returns what the event of a new session says about its parent, if any. */
+static Jsonb *
+describe_parent(const SessionRow *row)
+{
+	Datum		id = DirectFunctionCall1(uuid_out,
+										 UUIDPGetDatum(&row->parent_id));
+	Jsonb	   *detail = session_json_with_text(session_json_empty(), "parent_id",
+												cstring_to_text(DatumGetCString(id)));
+
+	return session_json_with_optional(detail, "scope", row->scopes);
+}
+
 /* Writes that a session was created, and where a user logged in from. */
 void
 session_event_created(const SessionRow *row, const char *risk)
 {
+	Jsonb	   *detail = row->has_parent ? describe_parent(row) : NULL;
+
 	if (session_event_wanted(SESSION_EVENT_CREATED))
-		note_event(SESSION_EVENT_CREATED, row, with_risk(NULL, risk),
+		note_event(SESSION_EVENT_CREATED, row, with_risk(detail, risk),
 				   row->created_at);
-	if (row->user_id != NULL)
+	if (row->user_id != NULL && !row->has_parent)
 		note_login(row, row->created_at);
 }
 

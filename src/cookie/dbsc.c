@@ -325,7 +325,8 @@ session_dbsc_make_offer(const SessionToken *token, const text *path)
 	Bindable	session;
 
 	/* To offer it for a session that is bound already is no theft. */
-	if (is_bound_already(token) || !session_lifecycle_use(token, &none, &row))
+	if (is_bound_already(token) ||
+		!session_lifecycle_use(token, &none, &row) || row.has_parent)
 		return NULL;
 	session = bindable_row(&row);
 	return make_offer(&session, path);
@@ -414,7 +415,7 @@ session_dbsc_bind(const SessionToken *token, const char *proof, size_t len,
 
 	memset(answer, 0, sizeof(*answer));
 	if (!session_lifecycle_hold(token, &none, &row) ||
-		row.bound.by != SESSION_BOUND_NOT)
+		row.bound.by != SESSION_BOUND_NOT || row.has_parent)
 		return false;
 	session = bindable_row(&row);
 	if (!take_key(&session, proof, len))

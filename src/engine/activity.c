@@ -18,6 +18,8 @@
  *	 new one.  The time is read before it, and after the row.  If the session
  *	 looks idle and its entry may have been evicted, the row is read again.  So
  *	 every use from before the look is seen, in memory or in the row.
+ * - Whether the sessions are alive that a session was made of is found out
+ *	 with the same look, before it.
  * - A locked row is skipped.  Its holder is recording a use too or is ending
  *	 the session, and an ended session must not look alive again.
  * - An entry belongs to the session with its id and created_at, not to a later
@@ -35,6 +37,7 @@
 
 #include "audit/event.h"
 #include "engine/activity.h"
+#include "engine/lineage.h"
 #include "model/array.h"
 #include "model/policy.h"
 #include "settings.h"
@@ -192,9 +195,12 @@ read_use_again(SessionRow *row)
 		row->last_seen_at = Max(row->last_seen_at, newest.last_seen_at);
 }
 
-/* Returns the status of a session, and records a use if asked to. */
+/*
+ * Returns the status of a session whose lineage is known, if it has one, and
+ * records a use if asked to.
+ */
 static SessionStatus
-look_at(SessionRow *row, TimestampTz now, bool records)
+look_at_use(SessionRow *row, TimestampTz now, bool records)
 {
 	Look		look = {.row = row,.now = now,.records = records};
 	SessionUsesLook found = SESSION_USES_ABSENT;
@@ -221,11 +227,28 @@ look_at(SessionRow *row, TimestampTz now, bool records)
 	return look.status;
 }
 
+/* Moves last_seen_at of a parent forward to the last use that is known. */
+static void
+see_parent(SessionRow *row, TimestampTz now)
+{
+	if (session_uses_are_shared())
+		(void) look_at_use(row, now, false);
+}
+
+/* Returns the status of a session, and records a use if asked to. */
+static SessionStatus
+look_at(SessionRow *row, TimestampTz now, bool records)
+{
+	if (row->has_parent)
+		session_lineage_look(row, now, see_parent);
+	return look_at_use(row, now, records);
+}
+
 /* Moves last_seen_at of a row forward to the last use that is known. */
 void
 session_activity_overlay(SessionRow *row)
 {
-	if (session_uses_are_shared())
+	if (row->has_parent || session_uses_are_shared())
 		(void) look_at(row, GetCurrentTimestamp(), false);
 }
 
@@ -370,6 +393,8 @@ write_one(const SessionUse *found)
 	if (need_not_write(found, &row, now))
 		return false;
 	row.last_seen_at = found->seen_at;
+	if (row.has_parent)
+		session_lineage_look(&row, now, see_parent);
 	if (session_policy_life(&row, now) != SESSION_ACTIVE)
 	{
 		session_uses_remove(found);

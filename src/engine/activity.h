@@ -10,7 +10,7 @@
 
 /*
  * Moves last_seen_at of a row forward to the last use that shared memory
- * knows.
+ * knows, and looks at the sessions that it was made of; see lineage.h.
  */
 extern void session_activity_overlay(SessionRow *row);
 

@@ -37,7 +37,7 @@ session_bind_by_proof(const SessionToken *token, SessionDpopProof *proof)
 	SessionRow	row;
 
 	if (!session_lifecycle_hold(token, &none, &row) ||
-		row.bound.by != SESSION_BOUND_NOT ||
+		row.bound.by != SESSION_BOUND_NOT || row.actor_id != NULL ||
 		!session_dpop_find_key(row.bound.thumbprint, proof))
 		return false;
 	session_dpop_prepare();

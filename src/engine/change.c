@@ -9,6 +9,9 @@
  *	 of a foreign key and for changes that logical replication applies.
  * - An UPDATE is noted if it changes a column that snapshots contain, or one
  *	 that ends the session.  Recording activity and writing data are not noted.
+ * - A change or a DELETE is noted for the sessions that were made of this one,
+ *	 too, unless only its token has changed: they end with it, and have at most
+ *	 its level.
  * - A DELETE of a session that has ended is not noted: its snapshots have
  *	 expired or its end was noted, and purging must not fill the shared set of
  *	 revocations.  The WHEN clause of the trigger excludes revoked and expired
@@ -23,6 +26,7 @@
 
 #include "engine/activity.h"
 #include "engine/change.h"
+#include "engine/lineage.h"
 #include "model/policy.h"
 #include "table/keystore.h"
 #include "table/policies.h"
@@ -45,16 +49,18 @@ session_change_row(const TriggerData *data)
 	SessionRow	after;
 
 	session_store_check_table(data->tg_relation);
-	if (updated && !session_store_differs(data->tg_trigslot, data->tg_newslot))
+	if (updated &&
+		!session_store_differs(data->tg_trigslot, data->tg_newslot, false))
 		return;
 	session_store_load(data->tg_trigslot, &before);
+	if (!updated && !is_active(&before))
+		return;
 	if (updated)
-	{
 		session_store_load(data->tg_newslot, &after);
-		session_store_note_change(&before, &after);
-	}
-	else if (is_active(&before))
-		session_store_note_change(&before, NULL);
+	session_store_note_change(&before, updated ? &after : NULL);
+	if (!updated ||
+		session_store_differs(data->tg_trigslot, data->tg_newslot, true))
+		session_lineage_note_change(&before.id);
 }
 
 /* Notes that TRUNCATE has removed all sessions. */

@@ -88,6 +88,7 @@ static const Entry functions[] = {
 	{"session_dbsc_offer", APP},
 	{"session_dbsc_refresh", APP},
 	{"session_dbsc_register", APP},
+	{"session_derive", APP},
 	{"session_dpop_nonce", APP},
 	{"session_is_expired", APP},
 	{"session_is_valid", APP},

@@ -33,6 +33,7 @@
 #include "engine/content.h"
 #include "engine/context.h"
 #include "engine/dpop.h"
+#include "engine/ending.h"
 #include "engine/lifecycle.h"
 #include "engine/risk.h"
 #include "engine/secret.h"
@@ -300,21 +301,12 @@ session_lifecycle_use(const SessionToken *token,
 	return true;
 }
 
-/* Writes the end of a live session whose row is locked. */
-static void
-end_held(SessionRow *row, text *reason, TimestampTz now)
-{
-	session_policy_revoke(row, &session_settings, reason, now);
-	session_store_save_end(row);
-	session_database_count(SESSION_COUNT_ENDED);
-}
-
 /* Ends a session, whose row is locked, because of a binding mismatch. */
 static void
 end_mismatched(SessionRow *row)
 {
-	end_held(row, cstring_to_text("binding_mismatch"), GetCurrentTimestamp());
-	session_event_revoked(row);
+	session_ending_end(row, cstring_to_text("binding_mismatch"),
+					   GetCurrentTimestamp());
 }
 
 /*
@@ -501,7 +493,8 @@ session_lifecycle_sort(List *rows)
 
 /*
  * Returns the rows of sessions that can still be used or refreshed, without
- * that of an id (may be NULL).
+ * that of an id (may be NULL).  Sessions that were made of others do not count
+ * towards the limit: they are limited by "session.max_derived".
  */
 static List *
 keep_live(List *rows, const pg_uuid_t *except)
@@ -514,7 +507,9 @@ keep_live(List *rows, const pg_uuid_t *except)
 	{
 		SessionRow *row = lfirst(cell);
 
-		if (except != NULL && memcmp(row->id.data, except->data, UUID_LEN) == 0)
+		if (row->has_parent ||
+			(except != NULL &&
+			 memcmp(row->id.data, except->data, UUID_LEN) == 0))
 			continue;
 		session_activity_overlay(row);
 		if (session_policy_life(row, now) == SESSION_ACTIVE)
@@ -582,7 +577,7 @@ evict_sessions(List *rows)
 
 	foreach(cell, rows)
 		session_store_add_id(&ids, &((SessionRow *) lfirst(cell))->id);
-	ended = session_lifecycle_revoke_all(&ids, "evicted", NULL);
+	ended = session_ending_revoke_all(&ids, "evicted", NULL);
 	session_database_count_many(SESSION_COUNT_EVICTED, ended);
 }
 
@@ -660,6 +655,14 @@ set_account(SessionRow *row, const SessionCreateOptions *options)
 	row->user_agent = options->user_agent;
 }
 
+/* Makes the id of a session that is created now. */
+void
+session_lifecycle_make_id(pg_uuid_t *id, TimestampTz now)
+{
+	session_random_bytes(id->data, sizeof(id->data));
+	session_token_make_id(id->data, (uint64) (now + UNIX_EPOCH_USECS));
+}
+
 /*
  * Sets the id of a new session.  A foreign token brings the id, and is the
  * token of the session.
@@ -678,8 +681,7 @@ set_id(SessionRow *row, const SessionCreateOptions *options, TimestampTz now,
 		row->id = *options->id;
 		return;
 	}
-	session_random_bytes(row->id.data, sizeof(row->id.data));
-	session_token_make_id(row->id.data, (uint64) (now + UNIX_EPOCH_USECS));
+	session_lifecycle_make_id(&row->id, now);
 }
 
 /*
@@ -793,9 +795,12 @@ session_lifecycle_extend(const SessionToken *token,
 {
 	SessionRisk risk;
 
-	/* Only its refresh token extends a refreshable session. */
+	/*
+	 * Only its refresh token extends a refreshable session, and nothing one
+	 * that was made of another.
+	 */
 	if (!hold_from(token, binding, row) || refuse_mismatch(row, binding) ||
-		row->refresh_expires_at != SESSION_NO_TIME ||
+		row->refresh_expires_at != SESSION_NO_TIME || row->has_parent ||
 		refuse_risk(row, binding, &risk))
 		return false;
 	session_policy_extend(row, GetCurrentTimestamp());
@@ -862,8 +867,7 @@ hold_refresh(const SessionRefreshToken *token, const inet *ip, SessionRow *row)
 static void
 end_reused(SessionRow *row, const SessionBinding *binding, TimestampTz now)
 {
-	end_held(row, cstring_to_text("refresh_reuse"), now);
-	session_event_revoked(row);
+	session_ending_end(row, cstring_to_text("refresh_reuse"), now);
 	session_evidence_reuse(row, binding);
 	session_database_count(SESSION_COUNT_REFRESH_REUSED);
 }
@@ -934,6 +938,36 @@ check_same_user(const SessionRow *row, const text *user_id)
 				 errmsg("user_id must be the user the session already has"),
 				 errhint("Revoke the session and create another for the "
 						 "other user.")));
+}
+
+/* Returns whether a change leaves a text as it is; NULL asks for nothing. */
+static bool
+leaves_text(const text *is, const text *asked)
+{
+	return asked == NULL ||
+		(is != NULL && VARSIZE_ANY_EXHDR(is) == VARSIZE_ANY_EXHDR(asked) &&
+		 memcmp(VARDATA_ANY(is), VARDATA_ANY(asked),
+				VARSIZE_ANY_EXHDR(is)) == 0);
+}
+
+/*
+ * Errors if a session cannot be changed so: one that has a user cannot get
+ * another, and one that was made of another session gets new tokens at most.
+ */
+static void
+check_change(const SessionRow *row, const SessionChange *change)
+{
+	check_same_user(row, change->user_id);
+	if (!row->has_parent ||
+		(leaves_text(row->tenant_id, change->tenant_id) &&
+		 leaves_text(row->role, change->role) && change->amr == NULL &&
+		 (change->auth_level < 0 || change->auth_level == row->auth_level) &&
+		 change->lifetime == 0))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("tenant_id, role, auth_level, lifetime and amr must not "
+					"be given for a session that was made of another")));
 }
 
 /*
@@ -1010,7 +1044,7 @@ apply_change(SessionRow *row, const SessionChange *change, TimestampTz now)
 		row->ip = unconstify(inet *, change->binding.ip);
 	if (change->binding.user_agent != NULL)
 		row->user_agent = unconstify(text *, change->binding.user_agent);
-	proves = apply_proof(row, change) || login;
+	proves = !row->has_parent && (apply_proof(row, change) || login);
 	if (proves)
 		session_policy_authenticate(row, now);
 	else
@@ -1061,7 +1095,7 @@ find_evicted(const SessionToken *token, const SessionChange *change,
 	/* Lock the user before any row, as session_lifecycle_create does. */
 	if (!find_usable(token, &change->binding, row))
 		return false;
-	check_same_user(row, change->user_id);
+	check_change(row, change);
 	if (!adds_session(row, change))
 		return true;
 	user_id = user_after(row, change);
@@ -1116,7 +1150,7 @@ session_lifecycle_regenerate(const SessionToken *token,
 	if (!hold_from(token, &change->binding, row) ||
 		(has_binding(change) && refuse_mismatch(row, &change->binding)))
 		return false;
-	check_same_user(row, change->user_id);
+	check_change(row, change);
 	login = row->user_id == NULL && change->user_id != NULL;
 	if (!login && refuse_risk(row, &change->binding, &risk))
 		return false;
@@ -1141,14 +1175,6 @@ session_lifecycle_regenerate(const SessionToken *token,
  * Logging in
  */
 
-/* Returns whether the session of a row can still be used or refreshed. */
-static bool
-is_alive(SessionRow *row, TimestampTz now)
-{
-	session_activity_overlay(row);
-	return session_policy_life(row, now) == SESSION_ACTIVE;
-}
-
 /*
  * Revokes a session, whose row is locked, if it can still be used or
  * refreshed.  Returns whether it has.
@@ -1158,10 +1184,9 @@ end_if_alive(SessionRow *row, text *reason)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!is_alive(row, now))
+	if (!session_ending_is_alive(row, now))
 		return false;
-	end_held(row, reason, now);
-	session_event_revoked(row);
+	session_ending_end(row, reason, now);
 	return true;
 }
 
@@ -1187,7 +1212,7 @@ binding_of_login(const SessionCreateOptions *options)
 /*
  * Decides what a login does with the session of a row: keeps an anonymous one
  * and one of the user, if its session token is active, and ends another that
- * is alive.
+ * is alive, or that was made of another session.
  */
 static LoginPlan
 plan_for_row(SessionRow *row, const SessionCreateOptions *options)
@@ -1197,7 +1222,8 @@ plan_for_row(SessionRow *row, const SessionCreateOptions *options)
 
 	if (session_policy_life(row, now) != SESSION_ACTIVE)
 		return LOGIN_ALONE;
-	if (session_policy_status(row, now) == SESSION_ACTIVE &&
+	if (!row->has_parent &&
+		session_policy_status(row, now) == SESSION_ACTIVE &&
 		(row->user_id == NULL ||
 		 session_policy_is_of_user(row, options->user_id, row->tenant_id)) &&
 		session_policy_matches_binding(row, &session_settings, &binding) &&
@@ -1355,87 +1381,4 @@ session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason)
 	session_activity_overlay(&row);
 	return is_row_alive(&row) && session_store_lock(id, &row) &&
 		end_if_alive(&row, reason);
-}
-
-static int
-compare_uuids(const void *a, const void *b)
-{
-	return memcmp(a, b, UUID_LEN);
-}
-
-/*
- * Puts ids in their order, without those that are there twice and without one
- * (may be NULL) whose session is not to end.
- */
-static void
-sort_ids(SessionIds *ids, const pg_uuid_t *except)
-{
-	int			count = 0;
-
-	if (ids->count > 1)
-		qsort(ids->ids, ids->count, sizeof(pg_uuid_t), compare_uuids);
-	for (int i = 0; i < ids->count; i++)
-	{
-		pg_uuid_t	id = ids->ids[i];
-
-		if ((count > 0 && compare_uuids(&id, &ids->ids[count - 1]) == 0) ||
-			(except != NULL && compare_uuids(&id, except) == 0))
-			continue;
-		ids->ids[count++] = id;
-	}
-	ids->count = count;
-}
-
-/* Revokes the live ones of some sessions in one statement. */
-static int
-revoke_batch(const pg_uuid_t *ids, int count, text *reason)
-{
-	List	   *held = session_store_lock_many(ids, count, is_alive);
-	TimestampTz now = GetCurrentTimestamp();
-	List	   *ended = NIL;
-	ListCell   *cell;
-
-	foreach(cell, held)
-	{
-		SessionRow *row = lfirst(cell);
-
-		if (!is_alive(row, now))
-			continue;
-		session_policy_revoke(row, &session_settings, reason, now);
-		ended = lappend(ended, row);
-	}
-	if (ended == NIL)
-		return 0;
-	session_store_save_ends(ended);
-	session_database_count_many(SESSION_COUNT_ENDED, list_length(ended));
-	foreach(cell, ended)
-		session_event_revoked(lfirst(cell));
-	return list_length(ended);
-}
-
-/* How many rows are in memory at a time. */
-#define REVOKE_BATCH 1000
-
-/* Revokes the live ones of some sessions; returns their number. */
-int64
-session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
-							 const pg_uuid_t *except)
-{
-	text	   *because = cstring_to_text(reason);
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "session revoke",
-											   ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(work);
-	int64		ended = 0;
-
-	sort_ids(ids, except);
-	for (int i = 0; i < ids->count; i += REVOKE_BATCH)
-	{
-		ended += revoke_batch(&ids->ids[i], Min(ids->count - i, REVOKE_BATCH),
-							  because);
-		MemoryContextReset(work);
-	}
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(work);
-	return ended;
 }

@@ -61,12 +61,16 @@ extern void session_lifecycle_create(const SessionCreateOptions *options,
 									 SessionRow *row,
 									 SessionCredentials *given);
 
+/* Makes the id of a session that is created now. */
+extern void session_lifecycle_make_id(pg_uuid_t *id, TimestampTz now);
+
 /*
  * Logs a user in and returns new tokens.  The token may be invalid or NULL.
  * If the session of the token is active, and is anonymous or of this user, the
  * login goes on with it: id, created_at and data stay, and the data of the
  * options is merged into the data.  Otherwise the login creates a session, and
- * ends the session of the token, if that is alive, with the reason "login".
+ * ends the session of the token, if that is alive, with the reason "login":
+ * also one that was made of another session.
  * Everything else about the resulting session is as the options say, also the
  * key that it is bound to.
  *
@@ -173,8 +177,8 @@ extern bool session_lifecycle_touch(const SessionToken *token,
 /*
  * Restarts the lifetime of an active session, by its session token.  Returns
  * false for a refreshable session, which is extended by its refresh token
- * alone.  Handles a binding mismatch and a risk like
- * session_lifecycle_validate.
+ * alone, and for one that was made of another session.  Handles a binding
+ * mismatch and a risk like session_lifecycle_validate.
  */
 extern bool session_lifecycle_extend(const SessionToken *token,
 									 const SessionBinding *binding,
@@ -200,7 +204,8 @@ extern void session_lifecycle_check_ip_stored(SessionBindIp how);
 
 /*
  * Applies a change to an active session and gives it new tokens.  Errors with
- * 22023 if the session already has another user.  If the change has an
+ * 22023 if the session already has another user, or was made of another
+ * session and would change in anything but its tokens.  If the change has an
  * address or a user agent, a binding mismatch and a risk are handled as in
  * session_lifecycle_validate.  A level that the risk lowers is stored, because
  * the address of the change becomes that of the session; the change can raise
@@ -223,13 +228,6 @@ extern bool session_lifecycle_revoke_refresh(const SessionRefreshToken *token);
 
 /* Revokes a session by its public id. */
 extern bool session_lifecycle_revoke_id(const pg_uuid_t *id, text *reason);
-
-/*
- * Revokes the live ones of some sessions, but not `except` (may be NULL).
- * Sorts the ids and removes some.  Returns the number of sessions revoked.
- */
-extern int64 session_lifecycle_revoke_all(SessionIds *ids, const char *reason,
-										  const pg_uuid_t *except);
 
 /* Sorts a list of SessionRow by creation, newest first. */
 extern void session_lifecycle_sort(List *rows);

@@ -58,6 +58,7 @@
 
 #include "audit/event.h"
 #include "compat.h"
+#include "engine/ending.h"
 #include "engine/lifecycle.h"
 #include "engine/users.h"
 #include "model/json.h"
@@ -269,7 +270,7 @@ session_users_changed_row(const TriggerData *data)
 		return;
 	foreach(cell, id)
 		session_store_ids_of_user(&sessions, lfirst(cell), NULL, 0);
-	(void) session_lifecycle_revoke_all(&sessions, REASON, NULL);
+	(void) session_ending_revoke_all(&sessions, REASON, NULL);
 }
 
 /*
@@ -404,7 +405,7 @@ end_marked(HTAB *users, const SessionOwned *sessions)
 	while ((user = hash_seq_search(&status)) != NULL)
 		for (int i = 0; user->gone && i < user->count; i++)
 			session_store_add_id(&ids, &sessions[user->first + i].id);
-	(void) session_lifecycle_revoke_all(&ids, REASON, NULL);
+	(void) session_ending_revoke_all(&ids, REASON, NULL);
 }
 
 /* Ends the sessions of all users in a table that TRUNCATE empties. */

@@ -214,6 +214,27 @@ cap_at_idle(const SessionRow *row, TimestampTz deadline, int64 idle)
 	return Min(deadline, time_after(row->last_seen_at, idle));
 }
 
+/*
+ * Returns the status that a session has because of those it was made of.  If
+ * they were not looked at, it has ended.
+ */
+static SessionStatus
+life_of_lineage(const SessionLineage *lineage, TimestampTz now)
+{
+	if (!lineage->known)
+		return SESSION_REVOKED;
+	if (lineage->status == SESSION_ACTIVE && now >= lineage->end)
+		return SESSION_EXPIRED;
+	return lineage->status;
+}
+
+/* Returns a deadline, or the end of a session's lineage if that is earlier. */
+static TimestampTz
+cap_at_lineage(const SessionRow *row, TimestampTz deadline)
+{
+	return row->has_parent ? Min(deadline, row->lineage.end) : deadline;
+}
+
 /* Returns the status of a session, by the last deadline it can reach. */
 SessionStatus
 session_policy_life(const SessionRow *row, TimestampTz now)
@@ -227,7 +248,8 @@ session_policy_life(const SessionRow *row, TimestampTz now)
 		return SESSION_EXPIRED;
 	if (now >= cap_at_idle(row, end, idle_timeout(row)))
 		return SESSION_IDLE;
-	return SESSION_ACTIVE;
+	return row->has_parent ? life_of_lineage(&row->lineage, now) :
+		SESSION_ACTIVE;
 }
 
 /* Returns the status of a session, by the deadline of its session token. */
@@ -245,16 +267,16 @@ session_policy_status(const SessionRow *row, TimestampTz now)
 TimestampTz
 session_policy_deadline(const SessionRow *row)
 {
-	return cap_at_idle(row, cap_at_rules(row, row->expires_at),
-					   idle_timeout(row));
+	return cap_at_lineage(row, cap_at_idle(row, cap_at_rules(row, row->expires_at),
+										   idle_timeout(row)));
 }
 
 /* Returns when the session ends, if it is not used again. */
 TimestampTz
 session_policy_end(const SessionRow *row)
 {
-	return cap_at_idle(row, cap_at_rules(row, own_deadline(row)),
-					   idle_timeout(row));
+	return cap_at_lineage(row, cap_at_idle(row, cap_at_rules(row, own_deadline(row)),
+										   idle_timeout(row)));
 }
 
 /*
@@ -575,6 +597,22 @@ session_policy_open(SessionRow *row, const SessionSettings *settings,
 	row->purge_at =
 		round_up_to_hour(time_after(own_end(row),
 									idle == 0 ? 0 : USECS_PER_HOUR));
+}
+
+/* Sets all times of a new session that is made of another. */
+void
+session_policy_derive(SessionRow *row, const SessionRow *parent,
+					  const SessionSettings *settings, int64 lifetime,
+					  TimestampTz now)
+{
+	SessionLifetimes lifetimes = {.lifetime = lifetime,.idle_timeout = -1};
+
+	session_policy_open(row, settings, &lifetimes, row->user_id != NULL, now);
+	/* The user, or who acts as the user, authenticated in the other one. */
+	row->authenticated_at = parent->authenticated_at;
+	row->expires_at = Min(row->expires_at, own_deadline(parent));
+	row->max_expires_at = row->expires_at;
+	row->purge_at = Min(row->purge_at, parent->purge_at);
 }
 
 /* Makes a session one that was created after the end of earlier ones. */

@@ -243,6 +243,16 @@ extern void session_policy_open(SessionRow *row,
 								bool authenticated, TimestampTz now);
 
 /*
+ * Sets all times of a new session that is made of another, whose rules are
+ * set.  It is not refreshable, and its hard deadline, which never moves, is
+ * not after the one that the other has now.  The lifetime is in microseconds,
+ * 0 = that of the settings.
+ */
+extern void session_policy_derive(SessionRow *row, const SessionRow *parent,
+								  const SessionSettings *settings,
+								  int64 lifetime, TimestampTz now);
+
+/*
  * Makes a session, whose tenant or role has changed, one that was created
  * after the end of earlier sessions of that tenant and role.
  */

@@ -65,6 +65,20 @@ typedef struct SessionEndStamp
 	uint64		value;			/* 0 = never current */
 } SessionEndStamp;
 
+/*
+ * What the sessions that a session was made of say about it: its parent, the
+ * parent of that, and so on.  See engine/lineage.c.
+ */
+typedef struct SessionLineage
+{
+	bool		known;			/* they were looked at */
+	int			generation;		/* how many they are */
+	int			status;			/* SessionStatus: active if all of them are
+								 * alive, else the status of one that is not */
+	bool		is_ours;		/* this transaction has revoked that one */
+	TimestampTz end;			/* when the first of them ends */
+} SessionLineage;
+
 typedef struct SessionRow
 {
 	ItemPointerData tid;		/* the version that was read */
@@ -112,6 +126,7 @@ typedef struct SessionRow
 	TimestampTz purge_at;
 
 	SessionRules rules;			/* of its tenant and role when it was read */
+	SessionLineage lineage;		/* if it has a parent */
 	bool		lowered;		/* auth_level and amr are not those stored,
 								 * see engine/risk.c */
 } SessionRow;

@@ -9,6 +9,9 @@
  *	 The sessions of an anonymous identity are its own session alone.
  * - A session of another user is treated as missing, and its row is not waited
  *	 for.
+ * - The sessions of an identity whose session was made of another one, with
+ *	 scopes or for an actor, are its own session and those made of it, because
+ *	 it can do less than its user.
  */
 #include "postgres.h"
 
@@ -20,7 +23,9 @@
 #include "cookie/proof.h"
 #include "engine/activity.h"
 #include "engine/claims.h"
+#include "engine/ending.h"
 #include "engine/lifecycle.h"
+#include "engine/lineage.h"
 #include "engine/risk.h"
 #include "model/policy.h"
 #include "request/identity.h"
@@ -134,28 +139,75 @@ is_own_id(const SessionIdentity *identity, const pg_uuid_t *id)
 		memcmp(id->data, identity->id.data, UUID_LEN) == 0;
 }
 
+/*
+ * Reads the session of an identity.  Returns whether that can do less than its
+ * user, so that its sessions are itself and its descendants.
+ */
+static bool
+is_confined(const SessionIdentity *identity, SessionRow *own)
+{
+	own->has_parent = false;
+	return identity->has_row &&
+		session_store_read_without_data(&identity->id, own) &&
+		(own->scopes != NULL || own->actor_id != NULL);
+}
+
+/* Returns the ids of the identity's session and its descendants. */
+static SessionIds
+own_family(const SessionIdentity *identity)
+{
+	SessionIds	ids = {0};
+
+	session_store_add_id(&ids, &identity->id);
+	session_lineage_add_descendants(&ids);
+	return ids;
+}
+
 /* Returns whether the row is one of the identity's sessions. */
 static bool
 owns_row(const SessionIdentity *identity, const SessionRow *row)
 {
+	SessionRow	own;
+
+	if (is_confined(identity, &own))
+		return is_own_id(identity, &row->id) ||
+			session_lineage_descends(row, &identity->id);
 	if (identity->user_id == NULL)
 		return identity->has_row && is_own_id(identity, &row->id);
 	return session_policy_is_of_user(row, identity->user_id, identity->tenant_id);
+}
+
+/* Returns the rows of some ids. */
+static List *
+read_sessions(SessionIds ids)
+{
+	List	   *rows = NIL;
+
+	for (int i = 0; i < ids.count; i++)
+	{
+		SessionRow *row = palloc_object(SessionRow);
+
+		if (session_store_read_without_data(&ids.ids[i], row))
+			rows = lappend(rows, row);
+	}
+	return rows;
 }
 
 /* Returns the sessions of the identity that have not been revoked. */
 List *
 session_identity_sessions(const SessionIdentity *identity)
 {
-	List	   *sessions = NIL;
+	SessionRow	own;
 
+	if (is_confined(identity, &own))
+		return read_sessions(own_family(identity));
 	if (identity->user_id == NULL)
 	{
-		SessionRow *row = palloc(sizeof(SessionRow));
+		SessionIds	ids = {0};
 
-		if (identity->has_row && session_store_read_without_data(&identity->id, row))
-			sessions = lappend(sessions, row);
-		return sessions;
+		if (identity->has_row)
+			session_store_add_id(&ids, &identity->id);
+		return read_sessions(ids);
 	}
 	return session_store_of_user(identity->user_id, identity->tenant_id,
 								 SESSION_STORE_ONE_TENANT);
@@ -194,15 +246,45 @@ session_identity_revoke(const SessionIdentity *identity, const pg_uuid_t *id)
 									   cstring_to_text(own ? "logout" : "user"));
 }
 
-/* Revokes the live sessions of the identity except its own. */
+/* Removes the ids of the sessions that a session was made of. */
+static void
+remove_ancestors(SessionIds *ids, const SessionRow *row)
+{
+	SessionIds	ancestors = {0};
+	int			count = 0;
+
+	session_lineage_add_ancestors(&ancestors, row);
+	for (int i = 0; i < ids->count; i++)
+	{
+		int			n = 0;
+
+		while (n < ancestors.count &&
+			   memcmp(&ancestors.ids[n], &ids->ids[i], UUID_LEN) != 0)
+			n++;
+		if (n == ancestors.count)
+			ids->ids[count++] = ids->ids[i];
+	}
+	ids->count = count;
+}
+
+/*
+ * Revokes the live sessions of the identity except its own and those that it
+ * was made of, without which it would end.
+ */
 int64
 session_identity_revoke_others(const SessionIdentity *identity)
 {
 	SessionIds	ids = {0};
+	SessionRow	own;
 
 	if (identity->user_id == NULL)
 		return 0;
-	session_store_ids_of_user(&ids, identity->user_id, identity->tenant_id,
-							  SESSION_STORE_ONE_TENANT);
-	return session_lifecycle_revoke_all(&ids, "user", &identity->id);
+	if (is_confined(identity, &own))
+		ids = own_family(identity);
+	else
+		session_store_ids_of_user(&ids, identity->user_id, identity->tenant_id,
+								  SESSION_STORE_ONE_TENANT);
+	if (own.has_parent)
+		remove_ancestors(&ids, &own);
+	return session_ending_revoke_all(&ids, "user", &identity->id);
 }

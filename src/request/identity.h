@@ -35,7 +35,8 @@ extern bool session_identity_continues(SessionIdentity *identity);
 /*
  * Returns the sessions of the identity's user in its tenant that have not been
  * revoked, without their data: a list of SessionRow.  For an anonymous
- * identity, only its own session.
+ * identity, only its own session; for one whose session was made of another,
+ * with scopes or for an actor, also those that were made of it.
  */
 extern List *session_identity_sessions(const SessionIdentity *identity);
 
@@ -47,7 +48,8 @@ extern bool session_identity_revoke(const SessionIdentity *identity,
 									const pg_uuid_t *id);
 
 /*
- * Revokes the live ones among these sessions except the identity's own.
+ * Revokes the live ones among these sessions except the identity's own, and
+ * those that it was made of.
  * Returns the number revoked.
  */
 extern int64 session_identity_revoke_others(const SessionIdentity *identity);

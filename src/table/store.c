@@ -365,6 +365,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
 	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
 	session_policies_find(&row->rules, row->tenant_id, row->role);
+	row->lineage.known = false;
 	row->lowered = false;
 
 #undef TEXT_OR_NULL
@@ -444,6 +445,25 @@ in_tenant(TupleTableSlot *slot, text *tenant_id, int which)
 }
 
 /*
+ * Visits the rows of a scan that are not revoked, or all, in one tenant or in
+ * all.
+ */
+static void
+visit_scan(SessionTableScan *scan, text *tenant_id, int which,
+		   VisitSlot visit, void *arg)
+{
+	while (session_table_next(scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* A user can have thousands of revoked sessions. */
+		if (((which & SESSION_STORE_REVOKED) != 0 ||
+			 is_null(scan->slot, COL_REVOKED_AT)) &&
+			in_tenant(scan->slot, tenant_id, which))
+			visit(scan->slot, which, arg);
+	}
+}
+
+/*
  * Visits the rows whose indexed text column equals a value, in one tenant or
  * in all.
  */
@@ -459,15 +479,7 @@ visit_where(int index, text *value, text *tenant_id, int which,
 	ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_TEXTEQ,
 				PointerGetDatum(value));
 	session_table_begin(&scan, table, sessions.indexes[index], &key);
-	while (session_table_next(&scan))
-	{
-		CHECK_FOR_INTERRUPTS();
-		/* A user can have thousands of revoked sessions. */
-		if (((which & SESSION_STORE_REVOKED) != 0 ||
-			 is_null(scan.slot, COL_REVOKED_AT)) &&
-			in_tenant(scan.slot, tenant_id, which))
-			visit(scan.slot, which, arg);
-	}
+	visit_scan(&scan, tenant_id, which, visit, arg);
 	session_table_end(&scan);
 	table_close(table, AccessShareLock);
 }
@@ -525,6 +537,69 @@ void
 session_store_ids_of_tenant(SessionIds *ids, text *tenant_id)
 {
 	visit_where(BY_TENANT, tenant_id, NULL, 0, add_id, ids);
+}
+
+/* Sets a scan key to the rows of the sessions that were made of one. */
+static void
+init_parent_key(ScanKey key, const pg_uuid_t *parent_id)
+{
+	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_UUID_EQ,
+				UUIDPGetDatum(unconstify(pg_uuid_t *, parent_id)));
+}
+
+/* Returns whether a session was made of another. */
+bool
+session_store_has_children(void)
+{
+	Relation	table = open_table(AccessShareLock);
+	SessionTableScan scan;
+	bool		found;
+
+	session_table_begin(&scan, table, sessions.indexes[BY_PARENT], NULL);
+	found = session_table_next(&scan);
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	return found;
+}
+
+/* Adds the ids of the sessions that were made of those in an array. */
+void
+session_store_add_children(SessionIds *ids, int first)
+{
+	Relation	table = open_table(AccessShareLock);
+	int			count = ids->count;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	init_parent_key(&key, &ids->ids[first]);
+	session_table_begin(&scan, table, sessions.indexes[BY_PARENT], &key);
+	for (int i = first; i < count; i++)
+	{
+		pg_uuid_t	parent_id = ids->ids[i];	/* the array may move */
+
+		init_parent_key(&key, &parent_id);
+		session_table_rescan(&scan, &key);
+		visit_scan(&scan, NULL, 0, add_id, ids);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+}
+
+/* Returns the sessions that were made of a session. */
+List *
+session_store_of_parent(const pg_uuid_t *parent_id)
+{
+	Relation	table = open_table(AccessShareLock);
+	List	   *rows = NIL;
+	ScanKeyData key;
+	SessionTableScan scan;
+
+	init_parent_key(&key, parent_id);
+	session_table_begin(&scan, table, sessions.indexes[BY_PARENT], &key);
+	visit_scan(&scan, NULL, 0, add_row, &rows);
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+	return rows;
 }
 
 /* Copies the ids of the session in the slot and of its user. */
@@ -589,15 +664,15 @@ lock_tuple(Relation table, Snapshot snapshot, TupleTableSlot *slot,
 
 /*
  * Locks the newest version of the row that a scan has found, and puts it into
- * the slot.  Waits for other holders.
+ * the slot.
  */
 static TM_Result
-lock_newest(SessionTableScan *scan, Relation table)
+lock_newest(SessionTableScan *scan, Relation table, LockWaitPolicy wait)
 {
 	ItemPointerData tid = scan->slot->tts_tid;
 
 	return lock_tuple(table, scan->snapshot, scan->slot, &tid,
-					  LockTupleNoKeyExclusive, LockWaitBlock,
+					  LockTupleNoKeyExclusive, wait,
 					  TUPLE_LOCK_FLAG_FIND_LAST_VERSION);
 }
 
@@ -627,7 +702,8 @@ session_store_lock(const pg_uuid_t *id, SessionRow *row)
 
 		CHECK_FOR_INTERRUPTS();
 		session_table_begin(&scan, table, index, &key);
-		outcome = session_table_next(&scan) ? lock_newest(&scan, table) : TM_Deleted;
+		outcome = !session_table_next(&scan) ? TM_Deleted :
+			lock_newest(&scan, table, LockWaitBlock);
 		if (outcome == TM_Ok)
 			load_row(row, scan.slot, true);
 		session_table_end(&scan);
@@ -644,14 +720,16 @@ session_store_lock(const pg_uuid_t *id, SessionRow *row)
  */
 static bool
 lock_if(SessionTableScan *scan, Relation table, SessionStoreTest test,
-		SessionRow *row)
+		bool waits, SessionRow *row)
 {
 	TM_Result	outcome;
 
 	load_row(row, scan->slot, false);
 	if (!test(row, GetCurrentTimestamp()))
 		return false;
-	outcome = lock_newest(scan, table);
+	outcome = lock_newest(scan, table, waits ? LockWaitBlock : LockWaitSkip);
+	if (!waits && outcome != TM_Ok)
+		return false;
 	/* Another snapshot is needed. */
 	if (outcome == TM_Updated)
 		return session_store_lock(&row->id, row);
@@ -664,7 +742,8 @@ lock_if(SessionTableScan *scan, Relation table, SessionStoreTest test,
 
 /* Locks the rows of some sessions and reads them. */
 List *
-session_store_lock_many(const pg_uuid_t *ids, int count, SessionStoreTest test)
+session_store_lock_many(const pg_uuid_t *ids, int count, SessionStoreTest test,
+						bool waits)
 {
 	Relation	table = open_table(RowShareLock);
 	List	   *rows = NIL;
@@ -680,7 +759,8 @@ session_store_lock_many(const pg_uuid_t *ids, int count, SessionStoreTest test)
 		CHECK_FOR_INTERRUPTS();
 		init_id_key(&key, &ids[i]);
 		session_table_rescan(&scan, &key);
-		if (session_table_next(&scan) && lock_if(&scan, table, test, row))
+		if (session_table_next(&scan) && lock_if(&scan, table, test, waits,
+												 row))
 			rows = lappend(rows, row);
 	}
 	session_table_end(&scan);
@@ -771,9 +851,12 @@ session_store_check_triggers(void)
 	session_table_check_triggers(&sessions);
 }
 
-/* The columns that snapshots contain, or that end a session. */
+/*
+ * The columns that snapshots contain, or that end a session.  The first one
+ * does not matter to the sessions that were made of it.
+ */
 static const int snapshot_columns[] = {
-	COL_ID, COL_TOKEN_HASH, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
+	COL_TOKEN_HASH, COL_ID, COL_USER_ID, COL_TENANT_ID, COL_ROLE,
 	COL_AUTH_LEVEL, COL_AMR, COL_PARENT_ID, COL_ACTOR_ID, COL_SCOPES,
 	COL_CREATED_AT, COL_AUTHENTICATED_AT, COL_IDLE_TIMEOUT,
 	COL_REFRESH_EXPIRES_AT, COL_BOUND_BY, COL_BOUND_THUMBPRINT, COL_REVOKED_AT
@@ -811,9 +894,10 @@ is_earlier(TupleTableSlot *before, TupleTableSlot *after, int column)
  * moved to a later time does not.
  */
 bool
-session_store_differs(TupleTableSlot *before, TupleTableSlot *after)
+session_store_differs(TupleTableSlot *before, TupleTableSlot *after,
+					  bool of_children)
 {
-	for (int i = 0; i < (int) lengthof(snapshot_columns); i++)
+	for (int i = of_children ? 1 : 0; i < (int) lengthof(snapshot_columns); i++)
 		if (column_differs(before, after, snapshot_columns[i]))
 			return true;
 	return is_earlier(before, after, COL_EXPIRES_AT) ||
@@ -843,6 +927,14 @@ session_store_note_change(const SessionRow *before, const SessionRow *after)
 	session_stamp_note(before->id.data);
 	session_table_flush_commit(&sessions);
 	sessions.changes_noted++;
+}
+
+/* Notes that a session was changed of which this one was made. */
+void
+session_store_note_descendant(const SessionRow *row)
+{
+	session_revocation_note_change(&row->id, session_digest_of_row(row), NULL);
+	session_stamp_note(row->id.data);
 }
 
 /* Notes that TRUNCATE has removed all sessions. */

@@ -41,12 +41,13 @@ typedef bool (*SessionStoreTest) (SessionRow *row, TimestampTz now);
 /*
  * Locks the newest versions of the rows of some sessions until the transaction
  * ends, in the order of the ids, of which there is at least one.  Waits for
- * other transactions, but not for the row of a session that does not pass the
- * test.  Returns a list of SessionRow, without the data; whether the newest
- * versions pass the test is for the caller to find out.
+ * other transactions, or leaves out the rows that they hold, as `waits` says;
+ * never waits for the row of a session that does not pass the test.  Returns a
+ * list of SessionRow, without the data; whether the newest versions pass the
+ * test is for the caller to find out.
  */
 extern List *session_store_lock_many(const pg_uuid_t *ids, int count,
-									 SessionStoreTest test);
+									 SessionStoreTest test, bool waits);
 
 /* Locks the version that was read, or returns false without waiting. */
 extern bool session_store_try_lock(const SessionRow *row);
@@ -84,6 +85,21 @@ extern void session_store_ids_of_user(SessionIds *ids, text *user_id,
 /* Adds the ids of a tenant's sessions that are not revoked. */
 extern void session_store_ids_of_tenant(SessionIds *ids, text *tenant_id);
 
+/* Returns whether a session was made of another.  Reads one index entry. */
+extern bool session_store_has_children(void);
+
+/*
+ * Adds, for each id from the one with the number `first` on, the ids of the
+ * sessions that were made of it and are not revoked.
+ */
+extern void session_store_add_children(SessionIds *ids, int first);
+
+/*
+ * Returns the sessions that were made of a session and are not revoked, as
+ * committed now and in no order: a list of SessionRow without the data.
+ */
+extern List *session_store_of_parent(const pg_uuid_t *parent_id);
+
 /* A session and its user. */
 typedef struct SessionOwned
 {
@@ -117,9 +133,13 @@ extern int64 session_store_idle_timeout(const Interval *interval);
 /* Errors with 55000 unless the relation is the table of sessions. */
 extern void session_store_check_table(Relation rel);
 
-/* Returns whether an UPDATE has made snapshots of the session wrong. */
+/*
+ * Returns whether an UPDATE has made snapshots of the session wrong.  With
+ * `of_children`, returns whether it has made snapshots of sessions that were
+ * made of this one wrong: they do not depend on its token.
+ */
 extern bool session_store_differs(TupleTableSlot *before,
-								  TupleTableSlot *after);
+								  TupleTableSlot *after, bool of_children);
 
 /* Reads the row in a slot, without its data. */
 extern void session_store_load(TupleTableSlot *slot, SessionRow *row);
@@ -133,6 +153,12 @@ extern void session_store_check_triggers(void);
  */
 extern void session_store_note_change(const SessionRow *before,
 									  const SessionRow *after);
+
+/*
+ * Notes that a session was changed of which this one was made.  Snapshots of
+ * this one are then checked against its row, and identities bound by it.
+ */
+extern void session_store_note_descendant(const SessionRow *row);
 
 /* Notes that TRUNCATE has removed all sessions, with the same effects. */
 extern void session_store_note_emptied(void);

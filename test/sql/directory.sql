@@ -114,8 +114,8 @@ SELECT pg_temp.outcome_of(statement) FROM unnest(ARRAY[
 RESET ROLE;
 
 -- The functions of computed columns return NULL for NULL.
-SELECT session.session_directory_status(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
-       session.session_directory_ends(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+SELECT session.session_directory_status(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+       session.session_directory_ends(NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
        session.session_directory_seen(NULL, NULL, NULL), session.session_directory_data(NULL, NULL),
        session.session_directory_current(NULL), session.session_directory_ready(NULL);
 

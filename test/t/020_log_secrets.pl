@@ -194,6 +194,7 @@ my @changes = (
 	q{session_dbsc_register(:token, 'a.b.c', '/refresh')},
 	q{session_bind_key(:token, 'a.b.c', 'GET', 'https://example.com/')},
 	q{session_regenerate(:token, NULL, 'editor', 2)},
+	q{session_derive(:token, '{todo:read}')},
 	'session_revoke(:token)',
 	q{session_login(:token, 'alice')});
 

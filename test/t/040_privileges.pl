@@ -20,7 +20,7 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_data_append session_data_clear session_data_delete session_data_get
   session_data_merge session_data_pop session_data_replace session_data_save
   session_data_set session_dbsc_offer session_dbsc_refresh session_dbsc_register
-  session_dpop_nonce session_bind_key
+  session_dpop_nonce session_bind_key session_derive
   session_is_expired session_is_valid
   session_jwt session_login session_refresh session_regenerate session_revoke
   session_status session_touch session_validate);

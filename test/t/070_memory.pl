@@ -164,6 +164,7 @@ my %calls = (
 	session_revoke => [ q{session_revoke((session_create('user ' || N)).token)}, 'write' ],
 	session_regenerate => [ q{session_regenerate((session_create('user ' || N)).token, auth_level => 2)}, 'write set' ],
 	session_refresh => [ q{session_refresh((session_create('user ' || N, refreshable => true)).refresh_token)}, 'write set' ],
+	session_derive => [ q{session_derive((session_create('user ' || N)).token, '{todo:read}')}, 'write set' ],
 	session_bind_key => [ "session_bind_key((session_create('user ' || N)).token, 'a.b.c', 'GET', 'https://api.example.com/')", 'write' ],
 	session_dpop_nonce => [ 'session_dpop_nonce()' ],
 	session_dbsc_offer => [ "session_dbsc_offer($token, '/bind')", 'write' ],

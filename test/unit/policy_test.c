@@ -81,6 +81,96 @@ test_status(void)
 	}
 }
 
+/* The status and deadlines of a session that was made of another. */
+static void
+test_lineage(void)
+{
+	static const struct
+	{
+		const char *title;
+		bool		has_parent;
+		SessionLineage lineage;
+		int64		now;
+		SessionStatus status;
+		int64		deadline;
+	}			rows[] =
+	{
+		{"a lineage counts only with a parent",
+		false, {true, 1, SESSION_REVOKED, false, ZERO}, ZERO, SESSION_ACTIVE, ZERO + 10},
+		{"a session with an unknown lineage has ended",
+		true, {false, 0, SESSION_ACTIVE, false, DT_NOEND}, ZERO, SESSION_REVOKED, ZERO + 10},
+		{"a session of a live parent is active",
+		true, {true, 1, SESSION_ACTIVE, false, DT_NOEND}, ZERO + 9, SESSION_ACTIVE, ZERO + 10},
+		{"a session ends with its parent",
+		true, {true, 1, SESSION_ACTIVE, false, ZERO + 5}, ZERO + 4, SESSION_ACTIVE, ZERO + 5},
+		{"at the end of its parent a session is expired",
+		true, {true, 1, SESSION_ACTIVE, false, ZERO + 5}, ZERO + 5, SESSION_EXPIRED, ZERO + 5},
+		{"a session of a revoked parent is revoked",
+		true, {true, 1, SESSION_REVOKED, false, ZERO + 5}, ZERO, SESSION_REVOKED, ZERO + 5},
+		{"a session of an idle parent is idle",
+		true, {true, 1, SESSION_IDLE, false, ZERO + 5}, ZERO, SESSION_IDLE, ZERO + 5},
+		{"its own end has precedence",
+		true, {true, 1, SESSION_REVOKED, false, ZERO}, ZERO + 10, SESSION_EXPIRED, ZERO},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionRow	row = {
+			.expires_at = ZERO + 10,
+			.refresh_expires_at = NONE,
+			.revoked_at = NONE,
+			.has_parent = rows[i].has_parent,
+			.lineage = rows[i].lineage,
+		};
+
+		if (!row.lineage.known)
+			row.lineage.end = DT_NOEND;
+		tap_ok(session_policy_life(&row, rows[i].now) == rows[i].status &&
+			   session_policy_deadline(&row) == rows[i].deadline,
+			   rows[i].title);
+	}
+}
+
+/* The times of a session that is made of another. */
+static void
+test_derive(void)
+{
+	static const struct
+	{
+		const char *title;
+		int64		lifetime;
+		int64		parent_expires;
+		int64		parent_refresh;
+		int64		expires_at;
+	}			rows[] =
+	{
+		{"the lifetime is that of the setting", 0, DT_NOEND, NONE, ZERO + DAY},
+		{"the lifetime of the call has precedence", HOUR, DT_NOEND, NONE, ZERO + HOUR},
+		{"the deadline of the parent limits the lifetime", DAY, ZERO + HOUR, NONE, ZERO + HOUR},
+		{"that of a refreshable parent is the last refresh",
+		DAY, ZERO + MINUTE, ZERO + HOUR, ZERO + HOUR},
+	};
+
+	for (size_t i = 0; i < lengthof(rows); i++)
+	{
+		SessionRow	row = {0};
+		SessionRow	parent = {
+			.authenticated_at = ZERO - DAY,
+			.expires_at = rows[i].parent_expires,
+			.refresh_expires_at = rows[i].parent_refresh,
+			.max_expires_at = NONE,
+			.purge_at = ZERO + HOUR,
+		};
+
+		session_policy_derive(&row, &parent, &defaults, rows[i].lifetime, ZERO);
+		tap_ok(row.expires_at == rows[i].expires_at &&
+			   row.max_expires_at == row.expires_at &&
+			   row.refresh_expires_at == NONE &&
+			   row.authenticated_at == ZERO - DAY &&
+			   row.purge_at <= parent.purge_at, rows[i].title);
+	}
+}
+
 /* The deadlines of a new session. */
 static void
 test_open(void)
@@ -1227,6 +1317,8 @@ main(void)
 	test_key();
 	test_challenge();
 	test_status();
+	test_lineage();
+	test_derive();
 	test_open();
 	test_extend();
 	test_relive();

@@ -74,6 +74,7 @@ BEGIN
                                       WHEN 'patch' THEN '''{"theme": "dark"}'''
                                       WHEN 'path' THEN '''/bind'''
                                       WHEN 'refresh_path' THEN '''/refresh'''
+                                      WHEN 'scopes' THEN '''{todo:read}'''
                                       WHEN 'proof' THEN '''proof'''
                                       WHEN 'method' THEN '''GET'''
                                       WHEN 'url' THEN '''https://api.example.com/'''
