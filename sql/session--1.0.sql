@@ -56,6 +56,7 @@ CREATE TABLE session.sessions
     bound_thumbprint   pg_catalog.bytea,
     bound_key          pg_catalog.jsonb,
     bound_at           pg_catalog.timestamptz,
+    answered_at        pg_catalog.timestamptz,
     revoked_at         pg_catalog.timestamptz,
     revoked_reason     pg_catalog.text COLLATE pg_catalog."C",
     purge_at           pg_catalog.timestamptz NOT NULL,
@@ -101,7 +102,9 @@ CREATE TABLE session.sessions
                (bound_thumbprint IS NULL) AND
                (bound_by OPERATOR(pg_catalog.=) 'dbsc') IS TRUE
                OPERATOR(pg_catalog.=) (bound_key IS NOT NULL) AND
-               (bound_key IS NULL) OPERATOR(pg_catalog.=) (bound_at IS NULL)),
+               (bound_key IS NULL) OPERATOR(pg_catalog.=) (bound_at IS NULL) AND
+               (bound_key IS NULL) OPERATOR(pg_catalog.=)
+               (answered_at IS NULL)),
     CONSTRAINT sessions_revoked_has_reason
         CHECK ((revoked_at IS NULL) OPERATOR(pg_catalog.=)
                (revoked_reason IS NULL))
@@ -174,6 +177,8 @@ COMMENT ON COLUMN session.sessions.bound_thumbprint IS
 COMMENT ON COLUMN session.sessions.bound_key IS
 'That key, a public JWK, with dbsc; NULL otherwise.';
 COMMENT ON COLUMN session.sessions.bound_at IS
+'When the session was bound to that key, with dbsc; for session.dbsc_grace after that, its token is accepted alone.  NULL otherwise.';
+COMMENT ON COLUMN session.sessions.answered_at IS
 'When the last challenge was made that the client has answered, with dbsc; an answer to that or an earlier one is not accepted again.  NULL otherwise.';
 COMMENT ON COLUMN session.sessions.revoked_at IS
 'When the session was revoked; NULL = not revoked.  The row of a revoked session (tombstone) is kept for session.revoked_retention.';
@@ -446,6 +451,7 @@ CREATE TABLE session.denylist
 (
     hash       pg_catalog.bytea NOT NULL,
     expires_at pg_catalog.timestamptz NOT NULL,
+    bound_at   pg_catalog.timestamptz,
     CONSTRAINT denylist_pkey PRIMARY KEY (hash),
     CONSTRAINT denylist_hash_is_sha256
         CHECK (pg_catalog.octet_length(hash) OPERATOR(pg_catalog.=) 32)
@@ -462,6 +468,8 @@ COMMENT ON COLUMN session.denylist.hash IS
 'SHA-256 of the purpose and the jti of the cookie, or of the purpose and the payload if it has no jti.';
 COMMENT ON COLUMN session.denylist.expires_at IS
 'When the cookie expires and the entry may be deleted.';
+COMMENT ON COLUMN session.denylist.bound_at IS
+'When another cookie took its place that is bound to a key of the browser; this one is accepted for session.dbsc_grace after that.  NULL = denied at once.';
 COMMENT ON INDEX session.denylist_expires_at_idx IS
 'Finds the entries that are due to be deleted.';
 

@@ -47,6 +47,7 @@ SessionSettings session_settings = {
 	.cookie_cache_ttl = 5 * MINUTE,
 	.key_lead = HOUR,
 	.bound_cookie_ttl = 10 * MINUTE,
+	.dbsc_grace = 5,
 	.dpop_window = MINUTE,
 	.dpop_size = 65536,
 	.strategy = SESSION_STRATEGY_DATABASE,
@@ -300,6 +301,12 @@ define_cookies(void)
 			   "session.",
 			   "Then it proves the key again.  A stolen cookie is of no use "
 			   "after that time.");
+	define_int("session.dbsc_grace", &s->dbsc_grace, 0, MINUTE,
+			   GUC_UNIT_S,
+			   "Sets how long a session that its browser has just bound to a "
+			   "key is accepted without the bound cookie.",
+			   "The browser may have sent requests before it had that cookie.  "
+			   "If set to zero, they are refused.");
 	define_string("session.claims_function", &s->claims_function, "",
 				  PGC_SUSET, 0,
 				  "Sets a function that adds claims to snapshots and tokens.",

@@ -98,6 +98,7 @@ typedef struct SessionSettings
 	int			cookie_encoding;	/* SessionEncoding */
 	int			cookie_cache_ttl;
 	int			bound_cookie_ttl;
+	int			dbsc_grace;
 	char	   *public_url;
 	int			dpop_window;
 	bool		dpop_nonce;

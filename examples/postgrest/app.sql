@@ -293,9 +293,7 @@ $$;
 -- Returns the next pair of tokens in cookies. If there is none, the function
 -- sets the status 401 instead of raising an error: an error would roll back
 -- the revocation that session_refresh made when a token was reused. A user who
--- did not choose "remember me" is logged out after 12 hours. A browser that is
--- just binding its session may send this before it has the bound cookie. It
--- keeps its cookies, and asks again.
+-- did not choose "remember me" is logged out after 12 hours.
 CREATE FUNCTION api.refresh() RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
 DECLARE
@@ -311,11 +309,6 @@ BEGIN
     IF remember OR coalesce(seen.authenticated_at, seen.created_at)
                    > now() - interval '12 hours' THEN
         RETURN app.hand_out(given, remember);
-    END IF;
-    IF session_status(app.session_token(), app.client_ip(), app.header('user-agent'),
-                      app.bound_cookie()) = 'unbound' THEN
-        PERFORM set_config('response.status', '409', true);
-        RETURN json_build_object('message', 'This session is bound to another browser.');
     END IF;
     PERFORM session_revoke(given.token);
     PERFORM app.take_back_cookies();

@@ -9,6 +9,11 @@
  * a few minutes.  When it is over, the browser proves again that it has the
  * key, and gets another.
  *
+ * Requests that the browser sent before it had its first bound cookie arrive
+ * after the session was bound.  So for "session.dbsc_grace" after that, the
+ * token alone is accepted, as it was just before.  That time counts from the
+ * binding, and no renewal starts it again.
+ *
  * Rules:
  * - A challenge is good for one session, one use and five minutes, and is
  *	 answered once: the row has the time of the last one.
@@ -71,7 +76,7 @@ static Bindable
 bindable_row(const SessionRow *row)
 {
 	Bindable	session = {
-		.id = row->id,.bound = row->bound,.answered = row->bound_at
+		.id = row->id,.bound = row->bound,.answered = row->answered_at
 	};
 
 	memcpy(session.hash, row->token_hash, sizeof(session.hash));
@@ -422,7 +427,8 @@ session_dbsc_bind(const SessionToken *token, const char *proof, size_t len,
 		return false;
 	row.bound = session.bound;
 	row.bound_key = (struct varlena *) session.key;
-	row.bound_at = session.answered;
+	row.bound_at = GetCurrentTimestamp();
+	row.answered_at = session.answered;
 	session_bind_to_key(&row);
 	grant_cookie(answer, &session, refresh_path);
 	return true;
@@ -545,21 +551,28 @@ session_dbsc_renew(const pg_uuid_t *id, const char *proof, size_t len,
  * Cookies that are a session by themselves
  *
  * The key is in the cookie, in the claim cnf (RFC 7800).  The cookie from
- * before is denied.  A challenge that was answered is denied like a cookie.
+ * before is denied, after the grace.  A challenge that was answered is denied
+ * like a cookie.
  */
 
-/* Reads the session that a cookie is; false unless it has an id. */
+/*
+ * Reads the session that a cookie is.  Returns false unless it has an id, and
+ * for one in whose place another was made.
+ */
 static bool
 read_cookie(Bindable *session, SessionIdentity *identity, const char *value,
 			size_t len)
 {
 	bool		has_identity = false;
+	SessionDenylistKey key;
 	text	   *cnf;
 	Jsonb	   *object = NULL;
 
 	if (session_cookie_identify(value, len, COOKIE_RING, false, identity,
 								&has_identity) != SESSION_ACTIVE ||
-		!has_identity || !identity->has_id || identity->of_issuer)
+		!has_identity || !identity->has_id || identity->of_issuer ||
+		!session_denylist_parse_key(&key, identity->proof) ||
+		session_denylist_lists(&key))
 		return false;
 	memset(session, 0, sizeof(*session));
 	session->id = identity->id;
@@ -632,7 +645,8 @@ session_dbsc_bind_cookie(const char *value, size_t len, const char *proof,
 	/* Of several calls for one cookie, only one denies it. */
 	if (left <= 0 || TIMESTAMP_NOT_FINITE(identity.expires_at) ||
 		!session_denylist_parse_key(&denied, identity.proof) ||
-		!session_denylist_add(&denied, identity.expires_at))
+		!session_denylist_replace(&denied, identity.expires_at,
+								  GetCurrentTimestamp()))
 		return false;
 	answer->token = session_cookie_mint(bound_claims(&identity, &session),
 										session_codec_of(value, len), left,

@@ -72,10 +72,10 @@ session_bind_answer(SessionRow *row, TimestampTz made)
 	if (!session_store_lock(&row->id, row) || !is_bound(row, before.by) ||
 		memcmp(row->bound.thumbprint, before.thumbprint,
 			   sizeof(before.thumbprint)) != 0 ||
-		!session_policy_challenge_good(made, row->bound_at,
+		!session_policy_challenge_good(made, row->answered_at,
 									   GetCurrentTimestamp()))
 		return false;
-	row->bound_at = made;
+	row->answered_at = made;
 	session_store_save_answered(row);
 	return true;
 }

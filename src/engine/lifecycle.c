@@ -102,14 +102,17 @@ find_session(const SessionToken *token, SessionRow *row)
 
 /*
  * Returns whether a request has proven the key of an active session, if it is
- * bound to one.  A proof of DPoP is used up unless "uses" is false.
+ * bound to one, or may lack it because it was bound just now.  A proof of DPoP
+ * is used up unless "uses" is false.
  */
 static bool
 has_key(const SessionRow *row, const SessionPossession *proven, bool uses)
 {
 	if (row->bound.by == SESSION_BOUND_DPOP)
 		return session_dpop_proves(row, proven->dpop, uses);
-	return session_policy_proves_key(&row->bound, &row->id, proven);
+	return session_policy_proves_key(&row->bound, &row->id, proven) ||
+		session_policy_bound_lately(row->bound_at, &session_settings,
+									GetCurrentTimestamp());
 }
 
 /*
@@ -708,7 +711,7 @@ bind_again(SessionRow *row, const SessionBound *bound)
 {
 	memset(&row->bound, 0, sizeof(row->bound));
 	row->bound_key = NULL;
-	row->bound_at = SESSION_NO_TIME;
+	row->bound_at = row->answered_at = SESSION_NO_TIME;
 	if (bound != NULL)
 		row->bound = *bound;
 }

@@ -459,6 +459,17 @@ session_policy_proves_key(const SessionBound *bound, const pg_uuid_t *id,
 			   sizeof(bound->thumbprint)) == 0;
 }
 
+/* Returns whether a session was bound so lately that a key may be missing. */
+bool
+session_policy_bound_lately(TimestampTz bound_at,
+							const SessionSettings *settings, TimestampTz now)
+{
+	int64		grace = SECONDS(settings->dbsc_grace);
+
+	return bound_at != SESSION_NO_TIME &&
+		now < time_after(bound_at, grace) && bound_at < time_after(now, grace);
+}
+
 /* Returns the time of a challenge that is made now. */
 TimestampTz
 session_policy_challenge_time(TimestampTz answered, TimestampTz now)

@@ -178,6 +178,18 @@ extern bool session_policy_proves_key(const SessionBound *bound,
 									  const SessionPossession *proven);
 
 /*
+ * Returns whether a session that was bound to the key of its browser at a time
+ * (SESSION_NO_TIME = not) was bound so lately that a request may lack that
+ * key, because the browser may have sent it before it had the bound cookie: at
+ * most "session.dbsc_grace" ago.  A time that is so little in the future is
+ * that of a server whose clock is ahead; a later one means that the clock was
+ * set back, so the age is unknown.
+ */
+extern bool session_policy_bound_lately(TimestampTz bound_at,
+										const SessionSettings *settings,
+										TimestampTz now);
+
+/*
  * Returns whether a challenge that was made at a time may be answered now: it
  * is later than the last one that was answered (SESSION_NO_TIME = none), and
  * at most SESSION_CHALLENGE_USECS old.

@@ -118,8 +118,9 @@ typedef struct SessionRow
 
 	SessionBound bound;
 	struct varlena *bound_key;	/* jsonb: its public key, with DBSC */
-	TimestampTz bound_at;		/* of the last challenge that was answered,
-								 * with DBSC; SESSION_NO_TIME = none */
+	TimestampTz bound_at;		/* with DBSC; else SESSION_NO_TIME */
+	TimestampTz answered_at;	/* when the last challenge was made that the
+								 * client answered; SESSION_NO_TIME = none */
 
 	TimestampTz revoked_at;		/* SESSION_NO_TIME = not revoked */
 	text	   *revoked_reason;

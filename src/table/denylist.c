@@ -2,9 +2,13 @@
  * denylist.c
  *	  The only door to session.denylist.
  *
- * Rules: a cookie is looked up by a direct index scan of the rows that are
- * committed now.  An entry is kept until the cookie that it denies expires.
- * The commit of a new entry is flushed to disk.
+ * Rules:
+ * - A cookie is looked up by a direct index scan of the rows that are
+ *	 committed now.
+ * - An entry is kept until the cookie that it denies expires.
+ * - An entry of a cookie in whose place another was made, which is bound to a
+ *	 key, denies it after "session.dbsc_grace".
+ * - The commit of a new entry is flushed to disk.
  */
 #include "postgres.h"
 
@@ -17,6 +21,8 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model/policy.h"
+#include "settings.h"
 #include "shared/stamp.h"
 #include "table/denylist.h"
 #include "table/table.h"
@@ -26,12 +32,14 @@ enum
 {
 	COL_HASH,
 	COL_EXPIRES_AT,
+	COL_BOUND_AT,
 	N_COLUMNS
 };
 
 static const SessionColumn columns[N_COLUMNS] = {
 	[COL_HASH] = {"hash", BYTEAOID, true},
 	[COL_EXPIRES_AT] = {"expires_at", TIMESTAMPTZOID, true},
+	[COL_BOUND_AT] = {"bound_at", TIMESTAMPTZOID, false},
 };
 
 enum
@@ -54,13 +62,26 @@ static SessionTable denylist = {
 	.durable = true
 };
 
+/*
+ * An entry that does not deny its cookie yet, because that was bound later
+ * than $3, does so from now on.
+ */
 static SessionStatement insert_statement = {
 	.table = &denylist,
 	.sql = "INSERT INTO session.denylist AS d (hash, expires_at)"
 	" VALUES ($1, $2) ON CONFLICT (hash) DO UPDATE"
-	" SET expires_at = EXCLUDED.expires_at"
-	" WHERE d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at",
-	.types = {BYTEAOID, TIMESTAMPTZOID}
+	" SET expires_at = GREATEST(d.expires_at, EXCLUDED.expires_at),"
+	" bound_at = NULL"
+	" WHERE d.expires_at OPERATOR(pg_catalog.<) EXCLUDED.expires_at"
+	" OR d.bound_at OPERATOR(pg_catalog.>) $3",
+	.types = {BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
+};
+
+static SessionStatement replace_statement = {
+	.table = &denylist,
+	.sql = "INSERT INTO session.denylist (hash, expires_at, bound_at)"
+	" VALUES ($1, $2, $3) ON CONFLICT (hash) DO NOTHING",
+	.types = {BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID}
 };
 
 static Datum
@@ -91,9 +112,26 @@ session_denylist_parse_key(SessionDenylistKey *key, const text *source)
 								 VARSIZE_ANY_EXHDR(source));
 }
 
-/* Returns whether a cookie is denied at least until a time. */
+/* An entry. */
+typedef struct Entry
+{
+	TimestampTz expires_at;
+	TimestampTz bound_at;		/* SESSION_NO_TIME = denied at once */
+} Entry;
+
+/* Returns a time of the entry in a slot. */
+static TimestampTz
+time_of(TupleTableSlot *slot, int column)
+{
+	bool		null;
+	Datum		value = session_table_value(&denylist, slot, column, &null);
+
+	return null ? SESSION_NO_TIME : DatumGetTimestampTz(value);
+}
+
+/* Reads the entry of a cookie; false if it has none. */
 static bool
-is_denied(const SessionDenylistKey *key, TimestampTz until)
+find_denied(const SessionDenylistKey *key, Entry *entry)
 {
 	Relation	rel = session_table_open(&denylist, AccessShareLock);
 	SessionTableScan scan;
@@ -105,30 +143,47 @@ is_denied(const SessionDenylistKey *key, TimestampTz until)
 	found = session_table_next(&scan);
 	if (found)
 	{
-		bool		null;
-		Datum		expires_at = session_table_value(&denylist, scan.slot,
-													 COL_EXPIRES_AT, &null);
-
-		found = !null && DatumGetTimestampTz(expires_at) >= until;
+		entry->expires_at = time_of(scan.slot, COL_EXPIRES_AT);
+		entry->bound_at = time_of(scan.slot, COL_BOUND_AT);
 	}
 	session_table_end(&scan);
 	table_close(rel, AccessShareLock);
 	return found;
 }
 
+/* Returns whether a cookie has an entry. */
+bool
+session_denylist_lists(const SessionDenylistKey *key)
+{
+	Entry		entry;
+
+	return find_denied(key, &entry);
+}
+
 /* Returns whether a cookie is denied, and the stamp from before the look. */
 bool
 session_denylist_has(const SessionDenylistKey *key, SessionEndStamp *stamp)
 {
+	Entry		entry;
+
 	*stamp = session_stamp_of(key->hash);
-	return is_denied(key, DT_NOBEGIN);
+	return find_denied(key, &entry) &&
+		(entry.bound_at == SESSION_NO_TIME ||
+		 !session_policy_bound_lately(entry.bound_at, &session_settings,
+									  GetCurrentTimestamp()));
 }
 
 /* Denies a cookie until a time; false when it is denied for as long. */
 bool
 session_denylist_add(const SessionDenylistKey *key, TimestampTz until)
 {
-	Datum		values[] = {hash_datum(key), TimestampTzGetDatum(until)};
+	TimestampTz lately = GetCurrentTimestamp() -
+	session_settings.dbsc_grace * USECS_PER_SEC;
+	Datum		values[] = {
+		hash_datum(key), TimestampTzGetDatum(until),
+		TimestampTzGetDatum(lately)
+	};
+	Entry		entry;
 	uint64		written;
 
 	session_table_flush_commit(&denylist);
@@ -139,7 +194,28 @@ session_denylist_add(const SessionDenylistKey *key, TimestampTz until)
 	 * Nothing is written where an entry lasts as long already.  If there is
 	 * no such entry, a rule or trigger has suppressed the write: an error.
 	 */
-	if (written == 0 && is_denied(key, until))
+	if (written == 0 && find_denied(key, &entry) && entry.expires_at >= until)
+		return false;
+	session_table_expect(&denylist, written, 1);
+	return true;
+}
+
+/* Denies a cookie that was bound by making another; false if it was before. */
+bool
+session_denylist_replace(const SessionDenylistKey *key, TimestampTz until,
+						 TimestampTz bound_at)
+{
+	Datum		values[] = {
+		hash_datum(key), TimestampTzGetDatum(until),
+		TimestampTzGetDatum(bound_at)
+	};
+	Entry		entry;
+	uint64		written;
+
+	session_table_flush_commit(&denylist);
+	session_stamp_note(key->hash);
+	written = session_table_execute(&replace_statement, values, NULL);
+	if (written == 0 && find_denied(key, &entry))
 		return false;
 	session_table_expect(&denylist, written, 1);
 	return true;

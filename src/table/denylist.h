@@ -32,11 +32,25 @@ extern bool session_denylist_has(const SessionDenylistKey *key,
 								 SessionEndStamp *stamp);
 
 /*
+ * Returns whether a cookie has an entry, which may deny it only after
+ * "session.dbsc_grace".
+ */
+extern bool session_denylist_lists(const SessionDenylistKey *key);
+
+/*
  * Denies a cookie until a time.  Returns false when it is denied for at least
  * as long already.
  */
 extern bool session_denylist_add(const SessionDenylistKey *key,
 								 TimestampTz until);
+
+/*
+ * Denies a cookie, which was bound to the key of its browser at a time by
+ * making another cookie, from "session.dbsc_grace" after that on.  Returns
+ * false when the cookie has an entry already.
+ */
+extern bool session_denylist_replace(const SessionDenylistKey *key,
+									 TimestampTz until, TimestampTz bound_at);
 
 /*
  * Deletes expired entries, at most limit and as far as the budget goes,

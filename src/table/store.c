@@ -84,6 +84,7 @@ enum
 	COL_BOUND_THUMBPRINT,
 	COL_BOUND_KEY,
 	COL_BOUND_AT,
+	COL_ANSWERED_AT,
 	COL_REVOKED_AT,
 	COL_REVOKED_REASON,
 	COL_PURGE_AT,
@@ -119,6 +120,7 @@ static const SessionColumn columns[N_COLUMNS] = {
 	[COL_BOUND_THUMBPRINT] = {"bound_thumbprint", BYTEAOID, false},
 	[COL_BOUND_KEY] = {"bound_key", JSONBOID, false},
 	[COL_BOUND_AT] = {"bound_at", TIMESTAMPTZOID, false},
+	[COL_ANSWERED_AT] = {"answered_at", TIMESTAMPTZOID, false},
 	[COL_REVOKED_AT] = {"revoked_at", TIMESTAMPTZOID, false},
 	[COL_REVOKED_REASON] = {"revoked_reason", TEXTOID, false},
 	[COL_PURGE_AT] = {"purge_at", TIMESTAMPTZOID, true},
@@ -361,6 +363,7 @@ load_row(SessionRow *row, TupleTableSlot *slot, bool with_data)
 	row->bound_key = null[COL_BOUND_KEY] ? NULL :
 		PG_DETOAST_DATUM_PACKED(v[COL_BOUND_KEY]);
 	row->bound_at = TIME_OR_NONE(COL_BOUND_AT);
+	row->answered_at = TIME_OR_NONE(COL_ANSWERED_AT);
 	row->revoked_at = TIME_OR_NONE(COL_REVOKED_AT);
 	row->revoked_reason = TEXT_OR_NULL(COL_REVOKED_REASON);
 	row->purge_at = DatumGetTimestampTz(v[COL_PURGE_AT]);
@@ -1036,7 +1039,8 @@ static const int account_params[] = {
 	COL_PURGE_AT, COL_REFRESH_KEY, COL_REFRESH_GENERATION, COL_ROTATED_AT,
 	COL_TENANT_ID, COL_AMR, COL_IP, COL_USER_AGENT, COL_IDLE_TIMEOUT,
 	COL_MAX_EXPIRES_AT, COL_REFRESH_EXPIRES_AT, COL_CREATED_AT, COL_BOUND_BY,
-	COL_BOUND_THUMBPRINT, COL_BOUND_KEY, COL_BOUND_AT, COL_DATA
+	COL_BOUND_THUMBPRINT, COL_BOUND_KEY, COL_BOUND_AT, COL_ANSWERED_AT,
+	COL_DATA
 };
 
 StaticAssertDecl(lengthof(account_params) <= SESSION_STATEMENT_PARAMS,
@@ -1049,7 +1053,7 @@ StaticAssertDecl(lengthof(account_params) <= SESSION_STATEMENT_PARAMS,
 	" tenant_id = $14, amr = $15, ip = $16, user_agent = $17," \
 	" idle_timeout = $18, max_expires_at = $19, refresh_expires_at = $20," \
 	" created_at = $21, bound_by = $22, bound_thumbprint = $23," \
-	" bound_key = $24, bound_at = $25"
+	" bound_key = $24, bound_at = $25, answered_at = $26"
 
 static RowStatement account_statement = {
 	.nparams = lengthof(account_params) - 1,
@@ -1062,12 +1066,13 @@ static RowStatement account_and_data_statement = {
 	.nparams = lengthof(account_params),
 	.params = account_params,
 	.statement.table = &sessions,
-	.statement.sql = UPDATE_ACCOUNT ", data = $26"
+	.statement.sql = UPDATE_ACCOUNT ", data = $27"
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
 static const int bound_params[] = {
-	COL_ID, COL_BOUND_BY, COL_BOUND_THUMBPRINT, COL_BOUND_KEY, COL_BOUND_AT
+	COL_ID, COL_BOUND_BY, COL_BOUND_THUMBPRINT, COL_BOUND_KEY, COL_BOUND_AT,
+	COL_ANSWERED_AT
 };
 
 static RowStatement bound_statement = {
@@ -1075,7 +1080,7 @@ static RowStatement bound_statement = {
 	.params = bound_params,
 	.statement.table = &sessions,
 	.statement.sql = "UPDATE ONLY session.sessions SET bound_by = $2,"
-	" bound_thumbprint = $3, bound_key = $4, bound_at = $5"
+	" bound_thumbprint = $3, bound_key = $4, bound_at = $5, answered_at = $6"
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 };
 
@@ -1191,6 +1196,8 @@ column_value(const SessionRow *row, int column, bool *null)
 			return pointer_value(row->bound_key, null);
 		case COL_BOUND_AT:
 			return time_value(row->bound_at, null);
+		case COL_ANSWERED_AT:
+			return time_value(row->answered_at, null);
 		case COL_REVOKED_AT:
 			return time_value(row->revoked_at, null);
 		case COL_REVOKED_REASON:
@@ -1295,7 +1302,7 @@ session_store_save_bound(const SessionRow *row)
 	write_noted(&bound_statement, row);
 }
 
-/* Writes bound_at of a locked row. */
+/* Writes answered_at of a locked row. */
 void
 session_store_save_answered(const SessionRow *row)
 {

@@ -194,7 +194,7 @@ extern void session_store_save_account(const SessionRow *row, bool with_data);
  */
 extern void session_store_save_bound(const SessionRow *row);
 
-/* Writes bound_at of a locked row that is bound. */
+/* Writes answered_at of a locked row that is bound. */
 extern void session_store_save_answered(const SessionRow *row);
 
 /* Returns the name of a way to bind a session, as bound_by has it. */

@@ -5,9 +5,9 @@ CREATE EXTENSION session;
 SET session.log_events = 'unbound, revoked, created';
 SELECT count(session_key_rotate(purpose)) AS keys FROM unnest('{session,jwt}'::text[]) AS purpose;
 
--- Binds a session to a key that no client has.
+-- Binds a session to a key that no client has, and not just now.
 CREATE FUNCTION pg_temp.bind(session uuid) RETURNS void LANGUAGE sql AS $$
-    UPDATE session.sessions SET bound_by = 'dbsc', bound_thumbprint = sha256('key'), bound_key = '{"kty": "EC"}', bound_at = created_at WHERE id = session
+    UPDATE session.sessions SET bound_by = 'dbsc', bound_thumbprint = sha256('key'), bound_key = '{"kty": "EC"}', bound_at = created_at - interval '1 hour', answered_at = created_at WHERE id = session
 $$;
 
 -- Until it is bound, a session is like any other.
@@ -93,8 +93,9 @@ UPDATE session.sessions SET bound_thumbprint = NULL WHERE id = :'id';
 UPDATE session.sessions SET bound_thumbprint = 'short' WHERE id = :'id';
 UPDATE session.sessions SET bound_key = NULL WHERE id = :'id';
 UPDATE session.sessions SET bound_at = NULL WHERE id = :'id';
+UPDATE session.sessions SET answered_at = NULL WHERE id = :'id';
 UPDATE session.sessions SET bound_by = 'dpop' WHERE id = :'id';
-UPDATE session.sessions SET bound_by = 'dpop', bound_key = NULL, bound_at = NULL WHERE id = :'id';
+UPDATE session.sessions SET bound_by = 'dpop', bound_key = NULL, bound_at = NULL, answered_at = NULL WHERE id = :'id';
 \set VERBOSITY default
 -- What waits in shared memory is not left to other tests.
 SELECT failed FROM session_cleanup();

@@ -6,6 +6,8 @@ CREATE EXTENSION session;
 \i :here/sql/include/proofs.sql
 SET session.log_events = 'bound, unbound, failures, revoked';
 SET session.failure_threshold = 1000000;
+-- What a session needs from the moment on when it is bound; see "grace" below.
+SET session.dbsc_grace = 0;
 
 -- A proof that answers an offer, or a challenge.  What is given replaces what a
 -- browser would send; a JSON null leaves it out.
@@ -81,7 +83,7 @@ ROLLBACK;
 SELECT instructions, bound_cookie, set_cookie, challenge FROM session_dbsc_register(:'token', :'proof', '/refresh') \gset
 SELECT jsonb_pretty(replace(:'instructions', :'id', 'ID')::jsonb) AS instructions;
 SELECT replace(:'set_cookie', :'bound_cookie', 'COOKIE') AS set_cookie, :'bound_cookie' ~ '^sb_[\w-]{112}$' AS form, regexp_replace(:'challenge', '^"[\w-]{54}";id="' || :'id' || '"$', 'matches') AS challenge;
-SELECT bound_by, bound_key = (SELECT jwk FROM proof_keys WHERE name = 'one') AS same_key, bound_at <= clock_timestamp() AS past,
+SELECT bound_by, bound_key = (SELECT jwk FROM proof_keys WHERE name = 'one') AS same_key, answered_at < bound_at AND bound_at <= clock_timestamp() AS past,
        bound_thumbprint = sha256(convert_to(format('{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}', bound_key ->> 'x', bound_key ->> 'y'), 'UTF8')) AS same_thumbprint
   FROM session.sessions WHERE id = :'id';
 SELECT kind, user_id, detail FROM session.events WHERE kind = 'bound' AND session_id = :'id';
@@ -152,7 +154,7 @@ SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'id', pg_t
 -- After five minutes, a challenge is over.
 SELECT challenge AS stale FROM session_dbsc_refresh(:'id', NULL, '/refresh') \gset
 BEGIN;
-UPDATE session.sessions SET bound_at = clock_timestamp() + interval '301 seconds' WHERE id = :'id';
+UPDATE session.sessions SET answered_at = clock_timestamp() + interval '301 seconds' WHERE id = :'id';
 SELECT bound_cookie IS NOT NULL AS renewed FROM session_dbsc_refresh(:'id', pg_temp.renewal(:'stale'), '/refresh');
 -- If the clock was set back, the browser can go on.
 SELECT challenge AS ahead FROM session_dbsc_refresh(:'id', NULL, '/refresh') \gset
@@ -237,7 +239,7 @@ SELECT token AS visitor_token FROM session_create() \gset
 SELECT bound_cookie AS visitor_cookie FROM session_dbsc_register(:'visitor_token', pg_temp.registration(session_dbsc_offer(:'visitor_token', '/reg')), '/refresh') \gset
 SELECT alone, together, offered FROM pg_temp.regenerated('user_id => ''mary''', :'visitor_cookie', :'visitor_token');
 SELECT token AS second_token FROM session_regenerate(:'second_token', auth_level => 2, bound_cookie => :'second_cookie') \gset
-SELECT session_status(:'second_token') AS status, bound_by, bound_key, bound_thumbprint, bound_at FROM session.sessions WHERE id = :'second';
+SELECT session_status(:'second_token') AS status, bound_by, bound_key, bound_thumbprint, bound_at, answered_at FROM session.sessions WHERE id = :'second';
 SELECT instructions - 'session_identifier' AS instructions, challenge FROM session_dbsc_refresh(:'second', pg_temp.renewal(:'second_challenge'), '/refresh');
 SELECT bound_cookie AS second_cookie FROM session_dbsc_register(:'second_token', pg_temp.registration(session_dbsc_offer(:'second_token', '/reg'), 'two'), '/refresh') \gset
 SELECT session_status(:'second_token', bound_cookie => :'second_cookie') AS status;
@@ -284,6 +286,57 @@ SET LOCAL session.on_invalid = 'reject';
 SELECT what, pg_temp.asked(cookies, headers) AS cookie_cache FROM jars ORDER BY n;
 COMMIT;
 SELECT checks_unbound > 0 AS counted FROM session.stats WHERE database = current_database();
+
+-- The grace: requests that the browser sent before it had the bound cookie
+-- arrive after the session was bound.  For a while the token alone is good, as it
+-- was before, by each strategy and READ ONLY.
+SET session.dbsc_grace = '1min';
+SELECT id AS lately, token AS lately_token, refresh_token AS lately_refresh FROM session_create('henry', refreshable => true) \gset
+SELECT session_cookie_issue(:'lately_token') AS lately_snapshot \gset
+SELECT bound_cookie AS lately_cookie, challenge AS lately_challenge FROM session_dbsc_register(:'lately_token', pg_temp.registration(session_dbsc_offer(:'lately_token', '/reg')), '/refresh') \gset
+CREATE TEMP TABLE in_flight (n int, what text, cookies jsonb);
+INSERT INTO in_flight VALUES (1, 'the token', jsonb_build_object('__Host-session', :'lately_token')), (2, 'a snapshot', jsonb_build_object('__Host-session', :'lately_token', '__Host-session-cache', :'lately_snapshot')),
+    (3, 'the cookie of another', jsonb_build_object('__Host-session', :'lately_token', '__Host-session-bound', :'bound_cookie')), (4, 'with its cookie', jsonb_build_object('__Host-session', :'lately_token', '__Host-session-bound', :'lately_cookie'));
+CREATE FUNCTION pg_temp.seen(strategy text, OUT what text, OUT answer text) RETURNS SETOF record LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('session.strategy', strategy, true);
+    RETURN QUERY SELECT f.what, pg_temp.asked(cookies) FROM in_flight AS f ORDER BY n;
+END
+$$;
+BEGIN READ ONLY;
+SELECT d.what, d.answer AS database, c.answer AS cookie_cache FROM pg_temp.seen('database') AS d JOIN pg_temp.seen('cookie_cache') AS c USING (what) ORDER BY what;
+SELECT session_status(:'lately_token') AS status, (SELECT user_id FROM session_validate(:'lately_token')) AS validated, session_authenticate(:'lately_token') AS authenticated, session_data(:'lately_token') AS data;
+COMMIT;
+SELECT session_data_set(:'lately_token', 'k', '1') AS set, session_touch(:'lately_token') AS touched, (SELECT user_id FROM session_cookie_validate(:'lately_snapshot', token => :'lately_token')) AS snapshot;
+SELECT deleted FROM session_cleanup();
+SELECT count(*) AS evidence FROM session.events WHERE kind = 'unbound' AND session_id = :'lately';
+-- It is bound once, and what the token alone gets in that time is bound, too.
+SELECT session_dbsc_offer(:'lately_token', '/reg') AS offer, (SELECT count(*) FROM session_dbsc_register(:'lately_token', pg_temp.registration(:'offer'), '/refresh')) AS rows;
+SELECT token AS lately_token FROM session_refresh(:'lately_refresh') \gset
+SELECT token AS lately_token FROM session_regenerate(:'lately_token', lifetime => '1 hour') \gset
+SELECT session_cookie_issue(:'lately_token') AS lately_snapshot \gset
+SELECT session_status(:'lately_token') AS status, bound_by FROM session.sessions WHERE id = :'lately';
+UPDATE in_flight SET cookies = cookies || jsonb_build_object('__Host-session', :'lately_token') || CASE WHEN what ~ 'snapshot' THEN jsonb_build_object('__Host-session-cache', :'lately_snapshot') ELSE '{}' END;
+-- The time counts from the binding.  No renewal starts it again.
+UPDATE session.sessions SET bound_at = clock_timestamp() - interval '61 seconds' WHERE id = :'lately';
+BEGIN READ ONLY;
+SELECT d.what, d.answer AS database, c.answer AS cookie_cache FROM pg_temp.seen('database') AS d JOIN pg_temp.seen('cookie_cache') AS c USING (what) ORDER BY what;
+COMMIT;
+SELECT bound_cookie AS lately_cookie FROM session_dbsc_refresh(:'lately', pg_temp.renewal(:'lately_challenge'), '/refresh') \gset
+SELECT session_status(:'lately_token') AS alone, session_status(:'lately_token', bound_cookie => :'lately_cookie') AS together, bound_at < clock_timestamp() - interval '61 seconds' AS same_time FROM session.sessions WHERE id = :'lately';
+SELECT deleted FROM session_cleanup();
+SELECT count(*) AS evidence FROM session.events WHERE kind = 'unbound' AND session_id = :'lately';
+-- A clock that is a little ahead does not matter; one that was set back does.
+UPDATE session.sessions SET bound_at = clock_timestamp() + interval '30 seconds' WHERE id = :'lately';
+SELECT session_status(:'lately_token') AS ahead;
+UPDATE session.sessions SET bound_at = clock_timestamp() + interval '1 hour' WHERE id = :'lately';
+SELECT session_status(:'lately_token') AS set_back;
+-- A session that is unbound and bound again has another grace.
+SELECT token AS lately_token FROM session_regenerate(:'lately_token', auth_level => 1, bound_cookie => :'lately_cookie') \gset
+SELECT bound_cookie AS lately_cookie FROM session_dbsc_register(:'lately_token', pg_temp.registration(session_dbsc_offer(:'lately_token', '/reg')), '/refresh') \gset
+SELECT session_status(:'lately_token') AS alone;
+SET session.dbsc_grace = 0;
+SELECT session_status(:'lately_token') AS alone, session_status(:'lately_token', bound_cookie => :'lately_cookie') AS together;
 
 -- What ends a session ends its binding, and the browser forgets it.
 SELECT challenge FROM session_dbsc_refresh(:'id', NULL, '/refresh') \gset
@@ -339,6 +392,23 @@ SELECT session_dbsc_offer(:'kept', '/reg') AS again, session_dbsc_offer(:'free',
 SELECT pg_temp.asked(jsonb_build_object('__Host-session', :'kept', '__Host-session-bound', :'kept_cookie')) AS both, pg_temp.asked(jsonb_build_object('__Host-session', :'kept')) AS alone,
        pg_temp.asked(jsonb_build_object('__Host-session', :'kept', '__Host-session-bound', :'bound_cookie')) AS another, pg_temp.asked(jsonb_build_object('__Host-session', :'free', '__Host-session-bound', :'kept_cookie')) AS before,
        pg_temp.asked(jsonb_build_object('__Host-session', session_cookie_encode('{"sub": "x", "cnf": {"x5t#S256": "x"}}', 'jwe'), '__Host-session-bound', :'kept_cookie')) AS another_key;
+SELECT set_config('test.free', :'free', false) = :'free' AS set;
+-- Requests with the cookie from before may be on their way.  For the grace it is
+-- accepted, and not bound again; when it is revoked, that is at once.
+BEGIN;
+SET LOCAL session.dbsc_grace = '1min';
+SELECT pg_temp.asked(jsonb_build_object('__Host-session', :'free')) AS before, pg_temp.asked(jsonb_build_object('__Host-session', :'kept')) AS after, session_cookie_decode(:'free') ->> 'sub' AS decoded;
+SELECT session_dbsc_offer(:'free', '/reg') AS offer, (SELECT count(*) FROM session_dbsc_register(:'free', pg_temp.registration(:'free_offer'), '/refresh')) AS rows;
+SELECT count(*) FILTER (WHERE bound_at IS NOT NULL) AS entries FROM session.denylist;
+SAVEPOINT before;
+UPDATE session.denylist SET bound_at = clock_timestamp() - interval '61 seconds' WHERE bound_at IS NOT NULL;
+SELECT pg_temp.asked(jsonb_build_object('__Host-session', :'free')) AS later, session_cookie_decode(:'free') AS decoded;
+ROLLBACK TO before;
+SELECT session_cookie_revoke(:'free') AS revoked, pg_temp.asked(jsonb_build_object('__Host-session', :'free')) AS then, session_cookie_decode(:'free') AS decoded;
+ROLLBACK TO before;
+DO $$ BEGIN PERFORM set_config('request.cookies', jsonb_build_object('__Host-session', current_setting('test.free'))::text, true), session_pre_request(); END $$;
+SELECT session_user_id(), session_revoke_mine(session_id()) AS revoked, session_cookie_decode(:'free') AS decoded;
+ROLLBACK;
 -- A claim cnf need not be an object.
 SELECT cnf, session_dbsc_offer(cookie, '/reg') IS NOT NULL AS offered, (SELECT count(*) FROM session_dbsc_register(cookie, 'x', '/refresh')) AS rows, (session_dbsc_refresh('018f0000-0000-7000-8000-000000000001', 'x', '/refresh', cookie)).instructions IS NOT NULL AS answered
   FROM unnest(ARRAY['"abc"', '"{"', '5', '[1]', '{"jwk": 5}', '{"jwk": "{"}']) AS cnf, session_cookie_encode(format('{"sub": "a", "sid": "018f0000-0000-7000-8000-000000000001", "cnf": %s}', cnf)::jsonb, 'jwt') AS cookie;

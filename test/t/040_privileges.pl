@@ -159,6 +159,7 @@ my @forbidden = (
 	q{SET session.risk_function = ''},
 	'SET session.cookie_cache_ttl = 60',
 	'SET session.bound_cookie_ttl = 86400',
+	'SET session.dbsc_grace = 60',
 	q{SET session.strategy = 'stateless'},
 	q{SET session.sensitive_paths = ''},
 	q{SET session.token_header = 'accept'},

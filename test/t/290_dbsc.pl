@@ -56,6 +56,7 @@ $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', q{
 shared_preload_libraries = 'session'
 session.log_events = 'bound, unbound'
+session.dbsc_grace = 0
 session.naptime = '1s'
 synchronous_commit = off
 log_statement = all
@@ -145,6 +146,14 @@ is( query(qq{SELECT set_config('request.cookies', '{"__Host-session": "$late_tok
 		BEGIN; SELECT session_pre_request(); SELECT coalesce(session_user_id(), 'anonymous')}),
 	"t\n\nanonymous",
 	'the cookie of another session does not help there');
+
+# The time of the binding is in the row, so a standby knows it.
+my $alone = "SET session.dbsc_grace = '1min'; BEGIN READ ONLY; SELECT session_status('$late_token')";
+is(query($alone), 'active', 'on a standby, a session that was just bound needs no cookie');
+$primary->safe_psql('postgres',
+	"UPDATE session.sessions SET bound_at = bound_at - interval '1 minute' WHERE id = '$late_id'");
+$primary->wait_for_catchup($standby, 'replay');
+is(query($alone), 'unbound', 'a minute later it does');
 my $there = query("SELECT challenge FROM session_dbsc_refresh('$late_id', NULL, '/refresh')");
 my ($code) = $node->psql('postgres',
 	"SELECT session_dbsc_refresh('$late_id', '" . renewal($there) . "', '/refresh')",
@@ -205,7 +214,7 @@ $primary->stop;
 # Without preloading.
 $node = PostgreSQL::Test::Cluster->new('alone');
 $node->init;
-$node->append_conf('postgresql.conf', "session.log_events = 'bound, unbound'\n");
+$node->append_conf('postgresql.conf', "session.log_events = 'bound, unbound'\nsession.dbsc_grace = 0\n");
 $node->start;
 query('CREATE EXTENSION session; SELECT FROM session_key_rotate()');
 ($id, $token, $cookie, $challenge) = bound();

@@ -1286,6 +1286,33 @@ test_key(void)
 }
 
 static void
+test_bound_lately(void)
+{
+	SessionSettings settings = {.dbsc_grace = 5};
+	SessionSettings none = {.dbsc_grace = 0};
+	TimestampTz now = ZERO;
+
+	tap_ok(session_policy_bound_lately(now, &settings, now) &&
+		   session_policy_bound_lately(now - 5 * S + 1, &settings, now),
+		   "a key may be missing for the grace");
+	tap_ok(!session_policy_bound_lately(now - 5 * S, &settings, now) &&
+		   !session_policy_bound_lately(now - HOUR, &settings, now),
+		   "a key must not be missing later");
+	tap_ok(session_policy_bound_lately(now + 5 * S - 1, &settings, now),
+		   "the clock of the server that bound the session may be ahead");
+	tap_ok(!session_policy_bound_lately(now + 5 * S, &settings, now) &&
+		   !session_policy_bound_lately(now + HOUR, &settings, now) &&
+		   !session_policy_bound_lately(DT_NOEND, &settings, now),
+		   "a key must not be missing after the clock was set back");
+	tap_ok(!session_policy_bound_lately(NONE, &settings, now),
+		   "there is no grace for a session that no browser has bound");
+	tap_ok(!session_policy_bound_lately(now, &none, now) &&
+		   !session_policy_bound_lately(now - 1, &none, now) &&
+		   !session_policy_bound_lately(now + 1, &none, now),
+		   "the grace can be turned off");
+}
+
+static void
 test_challenge(void)
 {
 	TimestampTz now = ZERO;
@@ -1315,6 +1342,7 @@ int
 main(void)
 {
 	test_key();
+	test_bound_lately();
 	test_challenge();
 	test_status();
 	test_lineage();

@@ -37,6 +37,12 @@ const registered = await send("POST", offer.path, { "secure-session-response":
 assert.equal(registered.status, 200);
 const { session_identifier: id, refresh_url: path } = JSON.parse(registered.body);
 assert.equal((await send("GET", "/me")).body, "ada");
+// For a moment the token alone is accepted. The superuser ends that.
+assert.equal((await send("GET", "/me", {}, [BOUND])).body, "ada");
+const superuser = new pg.Client({ user: "postgres" });
+await superuser.connect();
+await superuser.query("UPDATE session.sessions SET bound_at = bound_at - interval '1 hour' WHERE id = $1", [id]);
+await superuser.end();
 assert.equal((await send("GET", "/me", {}, [BOUND])).status, 401);
 
 const about = { "sec-secure-session-id": `"${id}"` };
