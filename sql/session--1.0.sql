@@ -281,7 +281,7 @@ COMMENT ON COLUMN session.keys.purpose IS
 COMMENT ON COLUMN session.keys.algorithm IS
 'Algorithm of JWTs made with the key: HS256, ES256, EdDSA or RS256.  A key of HS256 is a secret, which the other encodings of cookies use as well.';
 COMMENT ON COLUMN session.keys.secret IS
-'The secret or, in PKCS #8, the private half of the key, sealed with AES-256-GCM under a key derived from the master key; NULL = it is the key of an issuer and only verifies.';
+'The secret or the private half of the key, as bare numbers, sealed with AES-256-GCM under a key derived from the master key; NULL = it is the key of an issuer and only verifies.';
 COMMENT ON COLUMN session.keys.public_jwk IS
 'The public half, with the members of a JWK that RFC 7638 requires; NULL if the algorithm is HS256.';
 COMMENT ON COLUMN session.keys.token_kid IS

@@ -61,33 +61,32 @@ require(bool ok, const char *what)
 		elog(ERROR, "failed: %s", what);
 }
 
-/* Makes a key and its public half in OpenSSL, and signs the text. */
-static void
-prepare(Case *c)
+/* Generates a key in OpenSSL. */
+static EVP_PKEY *
+generate(const SessionAlgorithm *algorithm)
 {
-	uint8		pkcs8[SESSION_PRIVATE_KEY_BYTES];
-	const uint8 *end = pkcs8;
-	size_t		pkcs8_len;
-	SessionSignatureKey *private;
-	SessionPublicParts parts;
+	if (algorithm == &session_algorithm_es256)
+		return EVP_EC_gen("P-256");
+	if (algorithm == &session_algorithm_eddsa)
+		return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	return EVP_RSA_gen(SESSION_RSA_BITS);
+}
 
-	require(session_signature_generate(c->algorithm, pkcs8, &pkcs8_len),
-			"generate");
-	private = session_signature_private(c->algorithm, pkcs8, pkcs8_len);
-	require(private != NULL && session_signature_parts(&parts, private) &&
-			session_signature_sign(c->signature, &c->len, message, sizeof(message),
-								   private), "sign");
-	c->key = session_signature_public(&parts);
-	c->jwk_len = session_jwk_write(c->jwk, &parts, NULL);
-	session_signature_free(private);
-
-	c->pkey = d2i_AutoPrivateKey(NULL, &end, pkcs8_len);
-	require(c->pkey != NULL, "d2i_AutoPrivateKey");
+/* Makes a key of OpenSSL alone, and signs the text with it. */
+static void
+prepare_bare(Case *c)
+{
+	c->pkey = generate(c->algorithm);
+	require(c->pkey != NULL, "keygen");
+	c->bare_len = sizeof(c->bare);
 	if (c->algorithm == &session_algorithm_eddsa)
 	{
 		c->one_shot = EVP_MD_CTX_new();
-		memcpy(c->bare, c->signature, c->len);
-		c->bare_len = c->len;
+		require(EVP_DigestSignInit(c->one_shot, NULL, NULL, NULL,
+								   c->pkey) == 1 &&
+				EVP_DigestSign(c->one_shot, c->bare, &c->bare_len,
+							   (uint8 *) message, sizeof(message)) == 1,
+				"EVP_DigestSign");
 		return;
 	}
 	c->verifier = EVP_PKEY_CTX_new_from_pkey(NULL, c->pkey, NULL);
@@ -95,13 +94,32 @@ prepare(Case *c)
 	if (c->algorithm == &session_algorithm_rs256)
 		require(EVP_PKEY_CTX_set_signature_md(c->verifier,
 											  EVP_sha256()) == 1, "md");
-	c->bare_len = sizeof(c->bare);
 	require(EVP_PKEY_sign(c->verifier, c->bare, &c->bare_len, hash,
 						  sizeof(hash)) == 1 &&
 			EVP_PKEY_verify_init(c->verifier) == 1, "EVP_PKEY_sign");
 	if (c->algorithm == &session_algorithm_rs256)
 		require(EVP_PKEY_CTX_set_signature_md(c->verifier,
 											  EVP_sha256()) == 1, "md");
+}
+
+/* Makes a key of the extension and one of OpenSSL, and signs the text. */
+static void
+prepare(Case *c)
+{
+	uint8		form[SESSION_PRIVATE_KEY_BYTES];
+	size_t		len;
+	SessionSignatureKey *private;
+	SessionPublicParts parts;
+
+	require(session_signature_generate(c->algorithm, form, &len), "generate");
+	private = session_signature_private(c->algorithm, form, len);
+	require(private != NULL && session_signature_parts(&parts, private) &&
+			session_signature_sign(c->signature, &c->len, message, sizeof(message),
+								   private), "sign");
+	c->key = session_signature_public(&parts);
+	c->jwk_len = session_jwk_write(c->jwk, &parts, NULL);
+	session_signature_free(private);
+	prepare_bare(c);
 }
 
 /* The key of HS256. */

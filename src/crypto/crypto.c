@@ -1,6 +1,6 @@
 /*
  * crypto.c
- *	  The only file that includes OpenSSL.
+ *	  Hashes, MACs and ciphers, with OpenSSL.
  *
  * Rules:
  * - It uses no server state, so that the fuzzers and unit tests can link it.

@@ -15,6 +15,9 @@
  * - To verify once, a public key is put into one that lives as long as the
  *	 process: making a key of P-256 takes half as long as verifying with it.
  *	 The context for verifying is a new one each time.
+ * - Private keys are read and written as bare numbers, without OpenSSL's
+ *	 encoder and decoder of PKCS #8, which free copies of them without wiping
+ *	 these.  So the only copies are in the key and in our own buffers.
  */
 #include "postgres.h"
 
@@ -25,7 +28,6 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 
 #include "crypto/crypto.h"
 #include "crypto/signature.h"
@@ -42,6 +44,11 @@
 
 /* Most bits of an RSA key's exponent; the time of verifying grows with it. */
 #define MAX_EXPONENT_BITS 64
+
+/* Bytes of an RSA key that signs: its modulus, half of that, its exponent. */
+#define MODULUS_BYTES (SESSION_RSA_BITS / 8)
+#define FACTOR_BYTES (MODULUS_BYTES / 2)
+#define EXPONENT_BYTES 8
 
 /* How OpenSSL does what an algorithm asks for. */
 typedef struct Method
@@ -63,7 +70,10 @@ typedef struct Method
 	bool		(*replace) (EVP_PKEY *pkey, const SessionPublicParts *parts);
 	SessionSignatureKey *spare; /* to put parts into; NULL = not made yet */
 
-	EVP_PKEY   *(*generate) (void);
+	/* Makes a key of its private form; or returns NULL. */
+	EVP_PKEY   *(*open) (const uint8 *private, size_t len);
+	/* Generates a key and writes its private form. */
+	bool		(*generate) (uint8 *private, size_t *len);
 	bool		(*export) (SessionPublicParts *parts, const EVP_PKEY *pkey);
 	bool		(*sign) (uint8 *out, size_t *out_len, const void *in,
 						 size_t len, SessionSignatureKey *key);
@@ -166,6 +176,38 @@ export_number(uint8 *out, size_t len, BIGNUM *number)
 }
 
 /*
+ * Makes a key of OpenSSL's parameters, of which some are private.  OpenSSL
+ * copies them into the key, and nowhere else.
+ */
+static EVP_PKEY *
+open_params(const char *type, OSSL_PARAM *params)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	EVP_PKEY   *pkey = NULL;
+
+	if (ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
+		EVP_PKEY_fromdata(ctx, &pkey, EVP_PKEY_KEYPAIR, params) != 1)
+		pkey = NULL;
+	EVP_PKEY_CTX_free(ctx);
+	return pkey;
+}
+
+/* Converts a number between big-endian and the host's order, in its place. */
+static void
+swap_order(uint8 *number, size_t len)
+{
+#ifndef WORDS_BIGENDIAN
+	for (size_t i = 0; i < len / 2; i++)
+	{
+		uint8		byte = number[i];
+
+		number[i] = number[len - 1 - i];
+		number[len - 1 - i] = byte;
+	}
+#endif
+}
+
+/*
  * ES256: ECDSA with P-256 and SHA-256
  */
 
@@ -227,10 +269,72 @@ es256_check(EVP_PKEY *pkey)
 	return ok;
 }
 
-static EVP_PKEY *
-es256_generate(void)
+/*
+ * Writes the point that belongs to a private number.  Returns false unless the
+ * number is in the range from 1 to order - 1.
+ */
+static bool
+multiply_generator(uint8 point[POINT_BYTES], const uint8 *private)
 {
-	return EVP_EC_gen("P-256");
+	EC_GROUP   *group = EC_GROUP_new_by_curve_name(NID_X9_62_prime256v1);
+	EC_POINT   *product = group == NULL ? NULL : EC_POINT_new(group);
+	BIGNUM	   *number = BN_bin2bn(private, NUMBER_BYTES, NULL);
+	bool		ok;
+
+	ok = product != NULL && number != NULL && !BN_is_zero(number) &&
+		BN_cmp(number, EC_GROUP_get0_order(group)) < 0 &&
+		EC_POINT_mul(group, product, number, NULL, NULL, NULL) == 1 &&
+		EC_POINT_point2oct(group, product, POINT_CONVERSION_UNCOMPRESSED,
+						   point, POINT_BYTES, NULL) == POINT_BYTES;
+	BN_clear_free(number);
+	EC_POINT_free(product);
+	EC_GROUP_free(group);
+	return ok;
+}
+
+/* The private form is the private number, as in a JWK. */
+static EVP_PKEY *
+es256_open(const uint8 *private, size_t len)
+{
+	uint8		point[POINT_BYTES];
+	uint8		number[NUMBER_BYTES];
+	OSSL_PARAM	params[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+										 "P-256", 0),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point,
+										  sizeof(point)),
+		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, number,
+								sizeof(number)),
+		OSSL_PARAM_construct_end(),
+	};
+	EVP_PKEY   *pkey;
+
+	if (len != NUMBER_BYTES || !multiply_generator(point, private))
+		return NULL;
+	memcpy(number, private, sizeof(number));
+	swap_order(number, sizeof(number));
+	pkey = open_params("EC", params);
+	session_crypto_wipe(number, sizeof(number));
+	return pkey;
+}
+
+static bool
+es256_generate(uint8 *private, size_t *len)
+{
+	EVP_PKEY   *pkey = EVP_EC_gen("P-256");
+	OSSL_PARAM	params[] = {
+		OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, private,
+								NUMBER_BYTES),
+		OSSL_PARAM_construct_end(),
+	};
+	bool		ok = pkey != NULL && EVP_PKEY_get_params(pkey, params) == 1 &&
+	OSSL_PARAM_modified(params);
+
+	if (ok)
+		swap_order(private, NUMBER_BYTES);
+	*len = NUMBER_BYTES;
+	EVP_PKEY_free(pkey);
+	return ok;
 }
 
 static bool
@@ -325,6 +429,7 @@ static Method es256 = {
 	.import = es256_import,
 	.check = es256_check,
 	.replace = es256_replace,
+	.open = es256_open,
 	.generate = es256_generate,
 	.export = es256_export,
 	.sign = es256_sign,
@@ -409,10 +514,20 @@ eddsa_check(EVP_PKEY *pkey)
 	return true;
 }
 
+/* The private form is the seed, which RFC 8032 calls the private key. */
 static EVP_PKEY *
-eddsa_generate(void)
+eddsa_open(const uint8 *private, size_t len)
 {
-	return EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	return len != NUMBER_BYTES ? NULL :
+		EVP_PKEY_new_raw_private_key_ex(NULL, "ED25519", NULL, private, len);
+}
+
+/* Any 32 random bytes are a seed (RFC 8032 section 5.1.5). */
+static bool
+eddsa_generate(uint8 *private, size_t *len)
+{
+	*len = NUMBER_BYTES;
+	return session_crypto_random(private, NUMBER_BYTES);
 }
 
 static bool
@@ -464,6 +579,7 @@ static Method eddsa = {
 	.type = "ED25519",
 	.import = eddsa_import,
 	.check = eddsa_check,
+	.open = eddsa_open,
 	.generate = eddsa_generate,
 	.export = eddsa_export,
 	.sign = eddsa_sign,
@@ -519,10 +635,89 @@ rs256_check(EVP_PKEY *pkey)
 	return ok;
 }
 
-static EVP_PKEY *
-rs256_generate(void)
+/* A number of a key that signs. */
+typedef struct RsaNumber
 {
-	return EVP_RSA_gen(SESSION_RSA_BITS);
+	const char *name;			/* OpenSSL's */
+	size_t		bytes;
+} RsaNumber;
+
+/* They are in the order of the private form. */
+static const RsaNumber rsa_numbers[] = {
+	{OSSL_PKEY_PARAM_RSA_N, MODULUS_BYTES},
+	{OSSL_PKEY_PARAM_RSA_E, EXPONENT_BYTES},
+	{OSSL_PKEY_PARAM_RSA_D, MODULUS_BYTES},
+	{OSSL_PKEY_PARAM_RSA_FACTOR1, FACTOR_BYTES},
+	{OSSL_PKEY_PARAM_RSA_FACTOR2, FACTOR_BYTES},
+	{OSSL_PKEY_PARAM_RSA_EXPONENT1, FACTOR_BYTES},
+	{OSSL_PKEY_PARAM_RSA_EXPONENT2, FACTOR_BYTES},
+	{OSSL_PKEY_PARAM_RSA_COEFFICIENT1, FACTOR_BYTES},
+};
+
+StaticAssertDecl(2 * MODULUS_BYTES + EXPONENT_BYTES + 5 * FACTOR_BYTES ==
+				 SESSION_PRIVATE_KEY_BYTES,
+				 "the private form of an RSA key is the longest");
+
+/* One for each number, and the end. */
+typedef OSSL_PARAM RsaParams[lengthof(rsa_numbers) + 1];
+
+/* Makes parameters whose values are the numbers in a private form. */
+static void
+rs256_describe(RsaParams params, uint8 *private)
+{
+	for (size_t i = 0; i < lengthof(rsa_numbers); i++)
+	{
+		params[i] = OSSL_PARAM_construct_BN(rsa_numbers[i].name, private,
+											rsa_numbers[i].bytes);
+		private += rsa_numbers[i].bytes;
+	}
+	params[lengthof(rsa_numbers)] = OSSL_PARAM_construct_end();
+}
+
+/* Converts each number in a private form. */
+static void
+rs256_swap_order(uint8 *private)
+{
+	for (size_t i = 0; i < lengthof(rsa_numbers); i++)
+	{
+		swap_order(private, rsa_numbers[i].bytes);
+		private += rsa_numbers[i].bytes;
+	}
+}
+
+static EVP_PKEY *
+rs256_open(const uint8 *private, size_t len)
+{
+	uint8		numbers[SESSION_PRIVATE_KEY_BYTES];
+	RsaParams	params;
+	EVP_PKEY   *pkey;
+
+	if (len != sizeof(numbers))
+		return NULL;
+	memcpy(numbers, private, sizeof(numbers));
+	rs256_swap_order(numbers);
+	rs256_describe(params, numbers);
+	pkey = open_params("RSA", params);
+	session_crypto_wipe(numbers, sizeof(numbers));
+	return pkey;
+}
+
+static bool
+rs256_generate(uint8 *private, size_t *len)
+{
+	EVP_PKEY   *pkey = EVP_RSA_gen(SESSION_RSA_BITS);
+	RsaParams	params;
+	bool		ok;
+
+	rs256_describe(params, private);
+	ok = pkey != NULL && EVP_PKEY_get_params(pkey, params) == 1;
+	for (size_t i = 0; i < lengthof(rsa_numbers); i++)
+		ok &= OSSL_PARAM_modified(&params[i]);
+	if (ok)
+		rs256_swap_order(private);
+	*len = SESSION_PRIVATE_KEY_BYTES;
+	EVP_PKEY_free(pkey);
+	return ok;
 }
 
 /* Writes a number without leading zeros, and frees it. */
@@ -599,6 +794,7 @@ static Method rs256 = {
 	.type = "RSA",
 	.import = rs256_import,
 	.check = rs256_check,
+	.open = rs256_open,
 	.generate = rs256_generate,
 	.export = rs256_export,
 	.sign = rs256_sign,
@@ -670,39 +866,22 @@ session_signature_public(const SessionPublicParts *parts)
 /* Makes a key from its private form. */
 SessionSignatureKey *
 session_signature_private(const SessionAlgorithm *algorithm,
-						  const uint8 *pkcs8, size_t len)
+						  const uint8 *private, size_t len)
 {
 	Method	   *method = find_method(algorithm);
-	const uint8 *end = pkcs8;
-	PKCS8_PRIV_KEY_INFO *info;
-	EVP_PKEY   *pkey = NULL;
 
-	if (method == NULL || len > SESSION_PRIVATE_KEY_BYTES)
-		return NULL;
-	info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &end, (long) len);
-	if (info != NULL && end == pkcs8 + len)
-		pkey = EVP_PKCS82PKEY(info);
-	/* This also wipes the private key in it. */
-	PKCS8_PRIV_KEY_INFO_free(info);
-	return make_key(method, pkey);
+	return method == NULL ? NULL : make_key(method, method->open(private, len));
 }
 
 /* Generates a key and writes its private form. */
 bool
 session_signature_generate(const SessionAlgorithm *algorithm,
-						   uint8 pkcs8[SESSION_PRIVATE_KEY_BYTES],
+						   uint8 private[SESSION_PRIVATE_KEY_BYTES],
 						   size_t *len)
 {
 	Method	   *method = find_method(algorithm);
-	EVP_PKEY   *pkey = method == NULL ? NULL : method->generate();
-	PKCS8_PRIV_KEY_INFO *info = pkey == NULL ? NULL : EVP_PKEY2PKCS8(pkey);
-	int			bytes = info == NULL ? 0 : i2d_PKCS8_PRIV_KEY_INFO(info, NULL);
-	bool		ok = bytes > 0 && bytes <= SESSION_PRIVATE_KEY_BYTES &&
-	i2d_PKCS8_PRIV_KEY_INFO(info, &pkcs8) == bytes;
+	bool		ok = method != NULL && method->generate(private, len);
 
-	*len = ok ? (size_t) bytes : 0;
-	PKCS8_PRIV_KEY_INFO_free(info);
-	EVP_PKEY_free(pkey);
 	ERR_clear_error();
 	return ok;
 }

@@ -19,8 +19,8 @@
 /* Most bytes of a signature. */
 #define SESSION_SIGNATURE_BYTES (SESSION_RSA_MOST_BITS / 8)
 
-/* Most bytes of a private key in PKCS #8, of the algorithms that sign here. */
-#define SESSION_PRIVATE_KEY_BYTES 8192
+/* Most bytes of the private form of a key, which is that of RS256. */
+#define SESSION_PRIVATE_KEY_BYTES 1160
 
 /* What a key can do; there is one descriptor for each algorithm. */
 typedef struct SessionAlgorithm
@@ -68,16 +68,21 @@ typedef struct SessionSignatureKey SessionSignatureKey;
 extern SessionSignatureKey *session_signature_public(const SessionPublicParts *parts);
 
 /*
- * Makes a key from its private form, as session_signature_generate writes it.
- * Returns NULL when it is not a key of the algorithm.
+ * Makes a key from its private form.  Returns NULL when it is not a key of the
+ * algorithm.  The form has no header, and its numbers are big-endian:
+ *
+ *	 ES256	the private number, 32 bytes
+ *	 EdDSA	the seed, 32 bytes
+ *	 RS256	n, e, d, p, q, d mod (p - 1), d mod (q - 1), q^-1 mod p, of 256, 8,
+ *			256 and five times 128 bytes: n has SESSION_RSA_BITS
  */
 extern SessionSignatureKey *session_signature_private(const SessionAlgorithm *algorithm,
-													  const uint8 *pkcs8,
+													  const uint8 *private,
 													  size_t len);
 
 /* Generates a key and writes its private form; the caller wipes it. */
 extern pg_nodiscard bool session_signature_generate(const SessionAlgorithm *algorithm,
-													uint8 pkcs8[SESSION_PRIVATE_KEY_BYTES],
+													uint8 private[SESSION_PRIVATE_KEY_BYTES],
 													size_t *len);
 
 /* Writes the public parts of a key. */

@@ -133,11 +133,11 @@ private_key(TupleTableSlot *slot, const SessionKey *key,
 			const SessionAlgorithm *algorithm)
 {
 	size_t		len;
-	uint8	   *pkcs8 = open_secret(slot, key, algorithm->name, &len);
+	uint8	   *private = open_secret(slot, key, algorithm->name, &len);
 	SessionSignatureKey *signature;
 
-	signature = session_signature_private(algorithm, pkcs8, len);
-	session_crypto_wipe(pkcs8, len);
+	signature = session_signature_private(algorithm, private, len);
+	session_crypto_wipe(private, len);
 	return signature;
 }
 
@@ -440,6 +440,37 @@ session_keyring_new_kid(void)
 	return kid;
 }
 
+/* Returns the public half of a pair, as the table has it. */
+static Jsonb *
+public_jwk(const SessionPublicParts *parts)
+{
+	char		json[SESSION_JWK_WRITTEN_BYTES];
+
+	return session_json_parse(json, session_jwk_write(json, parts, NULL));
+}
+
+/*
+ * Writes a new key, which is a pair if it has public parts, and wipes its
+ * secret, also after an error.
+ */
+static void
+insert_generated(SessionKeystoreRow *row, uint8 *secret, size_t len,
+				 const SessionPublicParts *parts)
+{
+	PG_TRY();
+	{
+		if (parts != NULL)
+			row->public_jwk = public_jwk(parts);
+		insert_key(row, secret, len,
+				   parts == NULL ? 0 : session_settings.key_lead);
+	}
+	PG_FINALLY();
+	{
+		session_crypto_wipe(secret, len);
+	}
+	PG_END_TRY();
+}
+
 /* Generates a key that is a secret. */
 static void
 generate_secret(SessionKeystoreRow *row)
@@ -447,23 +478,24 @@ generate_secret(SessionKeystoreRow *row)
 	uint8		secret[SESSION_SECRET_KEY_BYTES];
 
 	session_random_bytes(secret, sizeof(secret));
-	insert_key(row, secret, sizeof(secret), 0);
-	session_crypto_wipe(secret, sizeof(secret));
+	insert_generated(row, secret, sizeof(secret), NULL);
 }
 
 /* Generates a pair of keys.  Returns false when OpenSSL refuses. */
 static bool
-make_pair(uint8 pkcs8[SESSION_PRIVATE_KEY_BYTES], size_t *len,
+make_pair(uint8 private[SESSION_PRIVATE_KEY_BYTES], size_t *len,
 		  SessionPublicParts *parts, const SessionAlgorithm *algorithm)
 {
 	SessionSignatureKey *key;
 	bool		ok;
 
-	if (!session_signature_generate(algorithm, pkcs8, len))
+	if (!session_signature_generate(algorithm, private, len))
 		return false;
-	key = session_signature_private(algorithm, pkcs8, *len);
+	key = session_signature_private(algorithm, private, *len);
 	ok = key != NULL && session_signature_parts(parts, key);
 	session_signature_free(key);
+	if (!ok)
+		session_crypto_wipe(private, *len);
 	return ok;
 }
 
@@ -471,19 +503,15 @@ make_pair(uint8 pkcs8[SESSION_PRIVATE_KEY_BYTES], size_t *len,
 static void
 generate_pair(SessionKeystoreRow *row, const SessionAlgorithm *algorithm)
 {
-	uint8		pkcs8[SESSION_PRIVATE_KEY_BYTES];
-	char		json[SESSION_JWK_WRITTEN_BYTES];
+	uint8		private[SESSION_PRIVATE_KEY_BYTES];
 	SessionPublicParts parts;
 	size_t		len;
 
-	if (!make_pair(pkcs8, &len, &parts, algorithm))
+	if (!make_pair(private, &len, &parts, algorithm))
 		ereport(ERROR,
 				(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 				 errmsg("could not generate a key")));
-	row->public_jwk = session_json_parse(json,
-										 session_jwk_write(json, &parts, NULL));
-	insert_key(row, pkcs8, len, session_settings.key_lead);
-	session_crypto_wipe(pkcs8, sizeof(pkcs8));
+	insert_generated(row, private, len, &parts);
 }
 
 /* Generates a key and returns its kid. */

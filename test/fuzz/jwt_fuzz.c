@@ -11,12 +11,12 @@
 static SessionCodecKey
 make_pair(const SessionAlgorithm *algorithm, bool imported)
 {
-	uint8		pkcs8[SESSION_PRIVATE_KEY_BYTES];
+	uint8		private[SESSION_PRIVATE_KEY_BYTES];
 	size_t		len;
 	SessionCodecKey key = {.kid = imported ? "" : "k1",.imported = imported};
 
-	fuzz_require(session_signature_generate(algorithm, pkcs8, &len));
-	key.signature = session_signature_private(algorithm, pkcs8, len);
+	fuzz_require(session_signature_generate(algorithm, private, &len));
+	key.signature = session_signature_private(algorithm, private, len);
 	fuzz_require(key.signature != NULL);
 	return key;
 }

@@ -47,7 +47,7 @@ SELECT algorithm, purpose = algorithm AS same, token_kid, issuer, audience, impo
 
 -- The private half is stored sealed, and the public half is stored as the
 -- members that RFC 7638 requires.
-SELECT algorithm, octet_length(secret) > 60 AS has_secret, encode(secret, 'hex') ~ '2a8648ce3d0201|2b6570|2a864886f70d010101' AS readable,
+SELECT algorithm, octet_length(secret) AS sealed, position(pg_temp.bytes(public_jwk ->> 'n') IN secret) > 0 AS readable,
        (SELECT jsonb_object_agg(name, CASE WHEN name IN ('x', 'y', 'n') THEN to_jsonb(octet_length(pg_temp.bytes(member #>> '{}'))) ELSE member END)
           FROM jsonb_each(public_jwk) AS m (name, member)) AS public_jwk
   FROM session.keys WHERE kid <> 'session master' ORDER BY activated_at;

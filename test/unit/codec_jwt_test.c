@@ -24,12 +24,12 @@ static const SessionAlgorithm *const algorithms[] = {
 static SessionCodecKey
 new_key(const SessionAlgorithm *algorithm)
 {
-	uint8		pkcs8[SESSION_PRIVATE_KEY_BYTES];
+	uint8		private[SESSION_PRIVATE_KEY_BYTES];
 	size_t		len;
 	SessionCodecKey key = {.kid = "k1"};
 
-	if (session_signature_generate(algorithm, pkcs8, &len))
-		key.signature = session_signature_private(algorithm, pkcs8, len);
+	if (session_signature_generate(algorithm, private, &len))
+		key.signature = session_signature_private(algorithm, private, len);
 	return key;
 }
 

@@ -83,13 +83,13 @@ no_key(const SessionAlgorithm *algorithm, const char *first,
 	return none;
 }
 
-/* Returns a private key from PKCS #8 in base64url, or NULL. */
+/* Returns a private key from its form in base64url, or NULL. */
 static SessionSignatureKey *
-private_key_of(const SessionAlgorithm *algorithm, const char *pkcs8)
+private_key_of(const SessionAlgorithm *algorithm, const char *chars)
 {
 	uint8		bytes[SESSION_PRIVATE_KEY_BYTES];
 
-	return session_signature_private(algorithm, bytes, decode(bytes, pkcs8));
+	return session_signature_private(algorithm, bytes, decode(bytes, chars));
 }
 
 static const SessionAlgorithm *const algorithms[] = {
@@ -169,7 +169,7 @@ test_sign_vectors(void)
 	Signed		good = split(RFC8037_EDDSA);
 	Signed		made = good;
 
-	key = private_key_of(&session_algorithm_eddsa, RFC8037_PKCS8);
+	key = private_key_of(&session_algorithm_eddsa, RFC8037_D);
 	memset(made.signature, 0, sizeof(made.signature));
 	tap_ok(key != NULL &&
 		   session_signature_sign(made.signature, &made.len, good.in,
@@ -179,7 +179,7 @@ test_sign_vectors(void)
 		   "signing gives the signature of RFC 8037, A.4");
 	session_signature_free(key);
 
-	key = private_key_of(&session_algorithm_es256, RFC7515_EC_PKCS8);
+	key = private_key_of(&session_algorithm_es256, RFC7515_EC_D);
 	good = split(RFC7515_ES256);
 	tap_ok(key != NULL && verify(key, &good),
 		   "the private key of RFC 7515, A.3 verifies what it has signed");
@@ -190,7 +190,7 @@ test_sign_vectors(void)
 static bool
 round_trip(const SessionAlgorithm *algorithm)
 {
-	uint8		pkcs8[SESSION_PRIVATE_KEY_BYTES];
+	uint8		private[SESSION_PRIVATE_KEY_BYTES];
 	size_t		len;
 	SessionSignatureKey *key = NULL;
 	SessionSignatureKey *public = NULL;
@@ -199,12 +199,12 @@ round_trip(const SessionAlgorithm *algorithm)
 	Signed		made = {.in = "message",.in_len = 7};
 	bool		ok;
 
-	if (session_signature_generate(algorithm, pkcs8, &len))
-		key = session_signature_private(algorithm, pkcs8, len);
+	if (session_signature_generate(algorithm, private, &len))
+		key = session_signature_private(algorithm, private, len);
 	if (key != NULL && session_signature_parts(&parts, key))
 		public = session_signature_public(&parts);
-	if (session_signature_generate(algorithm, pkcs8, &len))
-		other = session_signature_private(algorithm, pkcs8, len);
+	if (session_signature_generate(algorithm, private, &len))
+		other = session_signature_private(algorithm, private, len);
 	ok = public != NULL && other != NULL &&
 		session_signature_algorithm(key) == algorithm &&
 		session_signature_algorithm(public) == algorithm;
@@ -327,7 +327,7 @@ test_short_numbers(void)
 	bool		ok = true;
 	int			found = 0;
 
-	key = private_key_of(&session_algorithm_es256, RFC7515_EC_PKCS8);
+	key = private_key_of(&session_algorithm_es256, RFC7515_EC_D);
 	for (int i = 0; ok && found < 4 && i < 10000; i++)
 	{
 		ok = session_signature_sign(made.signature, &made.len, made.in,
@@ -668,46 +668,99 @@ test_rs256_keys(void)
 		   "an even modulus is refused");
 }
 
-static void
-test_private_forms(void)
+/* Returns whether 32 bytes in hexadecimal are a private key of ES256. */
+static bool
+is_private_number(const char *hex)
 {
-	static const struct
+	uint8		bytes[32];
+	SessionSignatureKey *key;
+	bool		ok;
+
+	key = session_signature_private(&session_algorithm_es256, bytes,
+									from_hex(bytes, hex));
+	ok = key != NULL;
+	session_signature_free(key);
+	return ok;
+}
+
+static void
+test_private_numbers(void)
+{
+	SessionSignatureKey *key;
+	SessionPublicParts parts;
+	SessionJwk	jwk;
+
+	tap_ok(!is_private_number(ZERO) && is_private_number(ONE) &&
+		   is_private_number(P256_ORDER_LESS_ONE) &&
+		   !is_private_number(P256_ORDER) && !is_private_number(ALL_ONES),
+		   "a private key of ES256 is in the range from 1 to order - 1");
+	key = private_key_of(&session_algorithm_es256, RFC7515_EC_D);
+	tap_ok(key != NULL && session_signature_parts(&parts, key) &&
+		   session_jwk_read(&jwk, RFC7515_EC_JWK,
+							strlen(RFC7515_EC_JWK)) == SESSION_JWK_OK &&
+		   memcmp(&parts, &jwk.parts, sizeof(parts)) == 0,
+		   "the public half of ES256 is computed from the private one");
+	session_signature_free(key);
+	key = private_key_of(&session_algorithm_eddsa, RFC8037_D);
+	tap_ok(key != NULL && session_signature_parts(&parts, key) &&
+		   session_jwk_read(&jwk, RFC8037_JWK,
+							strlen(RFC8037_JWK)) == SESSION_JWK_OK &&
+		   memcmp(&parts, &jwk.parts, sizeof(parts)) == 0,
+		   "the public half of EdDSA is computed from the seed");
+	session_signature_free(key);
+}
+
+static void
+test_private_lengths(void)
+{
+	uint8		bytes[SESSION_PRIVATE_KEY_BYTES + 1] = {0};
+	uint8		made[SESSION_PRIVATE_KEY_BYTES];
+	SessionSignatureKey *key;
+	size_t		len;
+	bool		ok;
+
+	for (size_t i = 0; i < lengthof(algorithms); i++)
 	{
-		const char *title;
-		const char *pkcs8;
-	}			rows[] =
-	{
-		{"a private key of P-384 is refused", P384_PKCS8},
-		{"a private key of secp256k1 is refused", SECP256K1_PKCS8},
-		{"a private key of X25519 is refused", X25519_PKCS8},
-		{"a private key of RSA with 1024 bits is refused", RSA1024_PKCS8},
-		{"no private key is refused", ""},
-	};
+		char		title[80];
+
+		ok = session_signature_generate(algorithms[i], made, &len);
+		memset(bytes, 0, sizeof(bytes));
+		memcpy(bytes, made, len);
+		for (size_t short_len = 0; short_len < len; short_len++)
+			ok &= session_signature_private(algorithms[i], bytes,
+											short_len) == NULL;
+		ok &= session_signature_private(algorithms[i], bytes, len + 1) == NULL;
+		key = session_signature_private(algorithms[i], bytes, len);
+		ok &= key != NULL;
+		session_signature_free(key);
+		snprintf(title, sizeof(title),
+				 "a private key of %s has exactly %zu bytes",
+				 algorithms[i]->name, len);
+		tap_ok(ok && memcmp(bytes, made, len) == 0, title);
+	}
+	tap_ok(private_key_of(&session_algorithm_hs256, RFC8037_D) == NULL &&
+		   !session_signature_generate(&session_algorithm_hs256, bytes, &len),
+		   "HS256 has no private keys");
+}
+
+/* The modulus, which is first in the private form, has 2048 bits. */
+static void
+test_private_modulus(void)
+{
 	uint8		bytes[SESSION_PRIVATE_KEY_BYTES];
 	size_t		len;
-	bool		ok = true;
+	bool		ok;
 
-	for (size_t i = 0; i < lengthof(rows); i++)
-	{
-		ok = true;
-		for (size_t j = 0; j < lengthof(algorithms); j++)
-			ok &= private_key_of(algorithms[j], rows[i].pkcs8) == NULL;
-		tap_ok(ok, rows[i].title);
-	}
-	tap_ok(private_key_of(&session_algorithm_eddsa, RFC7515_EC_PKCS8) == NULL &&
-		   private_key_of(&session_algorithm_es256, RFC8037_PKCS8) == NULL &&
-		   private_key_of(&session_algorithm_hs256, RFC8037_PKCS8) == NULL,
-		   "a private key of another algorithm is refused");
-	len = decode(bytes, RFC8037_PKCS8);
-	for (size_t i = 0; i < len; i++)
-		ok &= session_signature_private(&session_algorithm_eddsa, bytes,
-										i) == NULL;
-	bytes[len] = 0;
-	tap_ok(ok && session_signature_private(&session_algorithm_eddsa, bytes,
-										   len + 1) == NULL,
-		   "a private key that is too short or too long is refused");
-	tap_ok(!session_signature_generate(&session_algorithm_hs256, bytes, &len),
-		   "HS256 has no private keys");
+	ok = session_signature_generate(&session_algorithm_rs256, bytes, &len);
+	tap_ok(ok && (bytes[0] & 0x80) != 0, "a new key of RS256 has 2048 bits");
+	bytes[0] &= 0x7F;
+	tap_ok(ok && session_signature_private(&session_algorithm_rs256, bytes,
+										   len) == NULL,
+		   "a private key of RSA with fewer bits is refused");
+	memset(bytes, 0, sizeof(bytes));
+	tap_ok(session_signature_private(&session_algorithm_rs256, bytes,
+									 len) == NULL,
+		   "a private key of RSA that is zeros is refused");
 }
 
 int
@@ -728,6 +781,8 @@ main(void)
 	test_rs256_padding();
 	test_rs256_length();
 	test_rs256_keys();
-	test_private_forms();
+	test_private_numbers();
+	test_private_lengths();
+	test_private_modulus();
 	return tap_done();
 }

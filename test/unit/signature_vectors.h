@@ -27,10 +27,7 @@
 #define RFC7515_EC_JWK \
 	"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9" \
 	"uPHvRVEU\",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}"
-#define RFC7515_EC_PKCS8 \
-	"MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgjpsQnnGQmL-YBIffH1" \
-	"136cspYG6-0iY7X1fCE9-E9LKhRANCAAR_zc4ncPbEXUGDy-5v20t7WAczNXvp7xO6" \
-	"z248e9FURcfxRM0bvZt-hyzf7bnuufSzaV1uqQskrYpGIyiFiOWt"
+#define RFC7515_EC_D "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"
 #define RFC7515_EC_THUMBPRINT "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U"
 #define RFC7515_ES256 \
 	"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsD" \
@@ -45,8 +42,7 @@
 #define RFC8037_PRIVATE_JWK \
 	"{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZ" \
 	"cDusAxyuf2A\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"
-#define RFC8037_PKCS8 \
-	"MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v_VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g"
+#define RFC8037_D "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
 #define RFC8037_EDDSA \
 	"eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_M" \
 	"GCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVv" \
@@ -92,9 +88,17 @@
 #define P256_PRIME "_____wAAAAEAAAAAAAAAAAAAAAD_______________8"
 #define P256_Y_OF_ZERO "ZkhceA4vg9ckM71dhKBrtlQcKvMdrocXKL-FahdPk_Q"
 
-/* The order of P-256. */
+/* The order of P-256, and other numbers of 32 bytes. */
 #define P256_ORDER \
 	"ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551"
+#define P256_ORDER_LESS_ONE \
+	"ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632550"
+#define ZERO \
+	"0000000000000000000000000000000000000000000000000000000000000000"
+#define ONE \
+	"0000000000000000000000000000000000000000000000000000000000000001"
+#define ALL_ONES \
+	"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff"
 
 /* A key that was made so that r and s of a signature of "message" are small. */
 #define SMALL_X "H9ViAaCT_xYMl84VGiujbXejQh2hCk3j91FwZxQEgko"
@@ -102,33 +106,6 @@
 #define SMALL_R 5
 #define SMALL_S 3
 
-/* Private keys that are not of our algorithms, in PKCS #8: P-384, secp256k1,
- * X25519, and RSA of 1024 bits. */
-#define P384_PKCS8 \
-	"MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDAAAAAAAAAAAAAAAAAAAA" \
-	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAehZANiAAQoPB1zZc5HiPKf" \
-	"jr8jTt_-rW_pl_vqX_otWMyd-nscUIsFUm9VueuyBA8FtI-20OGUdcmQYeQbiLpS79" \
-	"uMFpBHGmHYZ-15lynZySzQHb0iVjDYTt4yp4-eZGZM2sUS74w"
-#define SECP256K1_PKCS8 \
-	"MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQgAAAAAAAAAAAAAAAAAAAAAA" \
-	"AAAAAAAAAAAAAAAAAAAAehRANCAARcvfBkbl206qOY82Xy6noOPUGbfgMw45zpK93t" \
-	"ysT5vGrrykC6JVlgoxeNbYYaVNuoE9C4E_3ntaUIJigIcmTa"
-#define X25519_PKCS8 \
-	"MC4CAQAwBQYDK2VuBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
-#define RSA1024_PKCS8 \
-	"MIICdQIBADANBgkqhkiG9w0BAQEFAASCAl8wggJbAgEAAoGBAN-UOt4in3pKh2GC4r" \
-	"HXIe2ZujXO2dgZfqJcHydIflsrSYtk5c9gDQKTZ4ixwknAXzLwb1Ps-soozvMzFzRI" \
-	"1Tyys7x63LqnDeXCs3yU8Y3ERWO1hTomBK8_1q_JED0qGU2jaGGkrlvk_P0mOJ4wI6" \
-	"OopRDKc0ih82swxAA7EHczAgMBAAECgYAU2d4jmVcGMK0viuVZcJbZcdzL596pKLeG" \
-	"rNC6-SfPmNnjBiXokSylcNnXBbz449f9CC9ZxGAfOm8Sf1FKrwAz3EwfxHQVbGd6Oy" \
-	"Ig2vWtT0CUb7x-IJ0xODJWl5CMicifemtNaBILpC3lDwGsQ3kwTA77zjGS_jvHB0BI" \
-	"bk_kAQJBAPnb3Yv2UX_BBSojtZ9VPQJHV9D8MfvbAMUBVVG35ZmRqEHoqCqJRnQxoN" \
-	"ux_1fRBVTr_tQ8EuzxOatnrZUC1uMCQQDlEwJtZf8_jkZZuCeVgSmupW5kfxGrB20_" \
-	"tegf7PHwJWpHlNd-MFIqB0moEN726-0vkIgHFE_Z6zANxDXkB39xAkAPe4VN7_R64x" \
-	"4Lz2yos-J06rDRXV9HiPmSO5Pq3WdXzcPMWbtZ72mzN4QNOQlmiqg26-y9f_94OTZm" \
-	"naUO778bAkAF6ujMJK9kV-uPU8eKAC0wesuQQwwUy_tRgwR9FqTlXEITmU-7zcnBlj" \
-	"Cb69umq0-UQ_qPnEG30nCKWoA95MexAkBdRSX9O3B0NQszQVzo0V-Xf2woyIcYC5OR" \
-	"OLWv8-hRRdJuV2Sjlq3eQ5s_nRC88VabCKDDIWMq5WxTkIUnH_HM"
 #define RSA1024_N \
 	"35Q63iKfekqHYYLisdch7Zm6Nc7Z2Bl-olwfJ0h-WytJi2Tlz2ANApNniLHCScBfMv" \
 	"BvU-z6yijO8zMXNEjVPLKzvHrcuqcN5cKzfJTxjcRFY7WFOiYErz_Wr8kQPSoZTaNo" \
