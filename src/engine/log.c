@@ -1,6 +1,8 @@
 /*
  * log.c
- *	  Keeps tokens out of the server's log.
+ *	  Keeps tokens, cookies and keys out of the server's log.
+ *
+ * "Token" stands for all that redact.c finds.
  *
  * The hook looks for tokens in each message before the server logs it.  If it
  * finds one, it replaces the tokens, has the server report the message to the

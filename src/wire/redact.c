@@ -1,6 +1,6 @@
 /*
  * redact.c
- *	  Finds tokens and cookies in texts.
+ *	  Finds tokens, cookies and keys in texts.
  *
  * Rules: nothing is allocated, no error is raised, and the time is linear in
  * the size of the text.  A text that may be a token is redacted: a word
@@ -22,6 +22,16 @@
  * parts after dots.  It is redacted if one of these parts is too long for a
  * word: the MAC, or the rest of it that a cut leaves.  A sealed cookie has no
  * such form.
+ *
+ * A private key is found as a JWK: a member of JSON with one of the names d,
+ * p, q, dp, dq, qi and k, whose value is a string in base64 or base64url.
+ * Other JSON has members of these names, too, so the value is redacted if it
+ * has at least the 22 characters of 16 bytes, or is cut.  The quotes may be
+ * doubled, or follow backslashes, as in values of composite types and E''
+ * strings.
+ *
+ * A shared secret has no form at all, so the arguments of session_key_import
+ * and session_key_import_jwk are redacted if there is a literal among them.
  */
 #include "postgres.h"
 
@@ -43,11 +53,24 @@
 #define OBJECT_CHARS 16			/* shortest header or payload */
 #define PARTS 4					/* most parts after the first */
 
+#define MEMBER_CHARS 22			/* shortest value of a key that is not cut */
+#define BASE64 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" \
+	"0123456789-_+/="
+#define SPACES " \t\r\n"
+
+/* How the names of functions that take keys begin, and where the mark is. */
+#define TAKES_KEY "session_key_import"
+#define TAKES_KEY_MARK 7
+
+/* Most characters between the ( of these functions and the first literal. */
+#define MAX_BEFORE_LITERAL 1000
+
 /*
- * Characters at which a secret may be found: the _ of st_, the 7 of s or r in
- * hexadecimal, the dot of a cut or at the end of a part.
+ * Characters at which a secret may be found: the _ of st_ and of a function,
+ * the 7 of s or r in hexadecimal, the dot of a cut or at the end of a part,
+ * the quote before the name of a member.
  */
-#define MARKS "_7."
+#define MARKS "_7.\""
 
 /* A run of characters of base64url. */
 typedef struct Run
@@ -260,7 +283,10 @@ is_no_word(const Run *run)
 		(run->chars >= LONG_CHARS || looks_random(run));
 }
 
-/* Finds the end of a token whose beginning was cut off. */
+/*
+ * Finds the end of a token whose beginning was cut off, or a value of JSON
+ * whose name was.
+ */
 static bool
 match_tail(Secret *secret, const char *p)
 {
@@ -268,10 +294,12 @@ match_tail(Secret *secret, const char *p)
 
 	if (strncmp(p, CUT, strlen(CUT)) != 0)
 		return false;
-	run = measure_spelling(p + strlen(CUT), 1);
+	p += strlen(CUT);
+	p += strspn(p, ": \"");
+	run = measure_spelling(p, 1);
 	if (!is_no_word(&run))
 		return false;
-	secret->start = p + strlen(CUT);
+	secret->start = p;
 	secret->end = run.end;
 	show_redacted(secret);
 	return true;
@@ -314,6 +342,120 @@ match_cookie(Secret *secret, const char *from, const char *p)
 	return secret->end != NULL;
 }
 
+/* Returns the end of the quotes at p, or NULL. */
+static const char *
+skip_quotes(const char *p)
+{
+	p += strspn(p, "\\");
+	return *p == '"' ? p + strspn(p, "\"") : NULL;
+}
+
+/* Returns the length of the name of a private member of a JWK at p, or 0. */
+static size_t
+measure_private_name(const char *p)
+{
+	if (*p == 'd' && (p[1] == 'p' || p[1] == 'q'))
+		return 2;
+	if (*p == 'q' && p[1] == 'i')
+		return 2;
+	return *p == 'd' || *p == 'p' || *p == 'q' || *p == 'k' ? 1 : 0;
+}
+
+/* Returns the value of a private member of a JWK named at p, or NULL. */
+static const char *
+find_private_value(const char *p)
+{
+	size_t		name = measure_private_name(p);
+
+	p = name == 0 ? NULL : skip_quotes(p + name);
+	if (p == NULL)
+		return NULL;
+	p += strspn(p, SPACES);
+	if (*p != ':')
+		return NULL;
+	p++;
+	return skip_quotes(p + strspn(p, SPACES));
+}
+
+/* Finds the value of a private member of a JWK whose first quote is at p. */
+static bool
+match_member(Secret *secret, const char *p)
+{
+	const char *value = find_private_value(p + 1);
+	const char *end;
+
+	if (value == NULL)
+		return false;
+	end = value + strspn(value, BASE64);
+	if (end == value ||
+		(end - value < MEMBER_CHARS && *end != '\0' &&
+		 strncmp(end, CUT, strlen(CUT)) != 0))
+		return false;
+	secret->start = value;
+	secret->end = end;
+	show_redacted(secret);
+	return true;
+}
+
+/*
+ * Returns the first literal, in quotes or dollar quotes, of the arguments at
+ * p; NULL if there is none.
+ */
+static const char *
+find_literal(const char *p)
+{
+	int			depth = 1;
+
+	for (int i = 0; i < MAX_BEFORE_LITERAL && *p != '\0'; i++, p++)
+	{
+		if (*p == '\'' || (*p == '$' && !is_digit(p[1])))
+			return p;
+		depth += (*p == '(') - (*p == ')');
+		if (depth == 0)
+			return NULL;
+	}
+	return NULL;
+}
+
+/* Returns the end of the parentheses that open at p, or of the text. */
+static const char *
+skip_arguments(const char *p)
+{
+	int			depth = 0;
+	bool		quoted = false;
+
+	for (; *p != '\0'; p++)
+	{
+		if (*p == '\'')
+			quoted = !quoted;
+		else if (*p == '\\' && p[1] != '\0')
+			p++;
+		else if (!quoted)
+			depth += (*p == '(') - (*p == ')');
+		if (depth == 0)
+			return p + 1;
+	}
+	return p;
+}
+
+/* Finds the arguments of a function that takes a key, whose name is at p. */
+static bool
+match_arguments(Secret *secret, const char *p)
+{
+	if (pg_strncasecmp(p, TAKES_KEY, strlen(TAKES_KEY)) != 0)
+		return false;
+	p += strlen(TAKES_KEY);
+	if (pg_strncasecmp(p, "_jwk", 4) == 0)
+		p += 4;
+	p += strspn(p, SPACES "\"");
+	if (*p != '(' || find_literal(p + 1) == NULL)
+		return false;
+	secret->start = p;
+	secret->end = skip_arguments(p);
+	show_redacted(secret);
+	return true;
+}
+
 /* Finds the first secret in the text that does not begin before "from". */
 static bool
 find_secret(Secret *secret, const char *text, const char *from)
@@ -323,7 +465,12 @@ find_secret(Secret *secret, const char *text, const char *from)
 	{
 		if (*p == '_' && p - from >= 2 && match_token(secret, text, p - 2, 1))
 			return true;
+		if (*p == '_' && p - from >= TAKES_KEY_MARK &&
+			match_arguments(secret, p - TAKES_KEY_MARK))
+			return true;
 		if (*p == '7' && match_token(secret, text, p, 2))
+			return true;
+		if (*p == '"' && match_member(secret, p))
 			return true;
 		if (*p == '.' && (match_tail(secret, p) || match_cookie(secret, from, p)))
 			return true;

@@ -1,6 +1,6 @@
 /*
  * redact.h
- *	  Removes tokens and cookies from texts.
+ *	  Removes tokens, cookies and keys from texts.
  *
  * A token of either kind, or a bound cookie, is replaced by st_, rt_ or sb_
  * and its public id as a uuid.  It is a prefix that is followed by at least 64
@@ -12,7 +12,8 @@
  * way and replaced by (redacted), because it has no public id.
  *
  * A compact, jwt or jwe cookie, snapshot or JWT is replaced by (redacted).  A
- * sealed one cannot be told from other text.
+ * sealed one cannot be told from other text.  So are the private members of a
+ * JWK, and the arguments of functions that import keys if they are literals.
  */
 #ifndef SESSION_REDACT_H
 #define SESSION_REDACT_H

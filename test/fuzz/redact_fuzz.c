@@ -1,7 +1,7 @@
 /*
  * redact_fuzz.c
- *	  No part of a token's secret is left in any text, and never both the
- *	  payload and the MAC of a cookie.
+ *	  No part of a token's secret or of a key is left in any text, and never
+ *	  both the payload and the MAC of a cookie.
  */
 #include "postgres.h"
 
@@ -89,6 +89,43 @@ try_cookie(const char *before, const uint8 *bytes)
 	free(whole);
 }
 
+/* Puts a key between two texts, in a form that is found.  It must be gone. */
+static void
+try_key(const char *before, const char *form, const char *key,
+		const char *after)
+{
+	size_t		room = strlen(before) + strlen(form) + strlen(key) +
+	strlen(after);
+	char	   *whole = malloc(room);
+	char	   *out;
+
+	fuzz_require(whole != NULL);
+	snprintf(whole, room, "%s", before);
+	snprintf(whole + strlen(whole), room - strlen(whole), form, key);
+	strcat(whole, after);
+	out = redact(whole);
+	for (size_t i = 0; i + PIECE <= strlen(key); i++)
+		fuzz_require(has_piece(before, key + i) || has_piece(after, key + i) ||
+					 !has_piece(out, key + i));
+	free(out);
+	free(whole);
+}
+
+/* Puts the private key of a JWK, and an argument, between two texts. */
+static void
+try_keys(const char *before, const uint8 *bytes, const char *after)
+{
+	char		key[SESSION_BASE64URL_CHARS(32) + 1] = {0};
+	char		digits[2 * 32 + 1];
+
+	session_base64url_encode(key, bytes, 32);
+	for (int i = 0; i < 32; i++)
+		sprintf(digits + 2 * i, "%02x", bytes[i]);
+	try_key(before, " {\"d\":\"%s\"}", key, after);
+	try_key(before, " {\\\"k\\\" : \\\"%s\\\"}", key, after);
+	try_key(before, " session_key_import('\\x%s')", digits, after);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 {
@@ -108,6 +145,7 @@ LLVMFuzzerTestOneInput(const uint8 *data, size_t size)
 		before[middle] = '\0';
 		try_between(before, data, data[0] & 1 ? 's' : 'r', after);
 		try_cookie(before, data);
+		try_keys(before, data, after);
 		free(after);
 	}
 	free(chars);

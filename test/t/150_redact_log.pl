@@ -1,6 +1,7 @@
-# With the library preloaded, the log contains no token and no cookie that
-# carries its own proof unsealed, whatever is logged, to which destination and
-# by which process. It contains the public id of a token instead. Clients and
+# With the library preloaded, the log contains no token, no cookie that carries
+# its own proof unsealed, no private key as a JWK and no literal that
+# session_key_import gets, whatever is logged, to which destination and by which
+# process. It contains the public id of a token instead. Clients and
 # running statements see no difference.
 
 use strict;
@@ -265,6 +266,43 @@ for my $made (
 		"the client receives an error unchanged: $made");
 }
 
+# Private keys and shared secrets.  Each call fails or not, and none of what it
+# has passed in is in the log.
+my @keys;
+
+sub new_key
+{
+	my $key = join '', map { ('A' .. 'Z', 'a' .. 'z', 0 .. 9, '-', '_')[rand 64] } 1 .. 43;
+
+	push @keys, $key;
+	return $key;
+}
+
+my $private = q{'{"kty":"OKP","crv":"Ed25519","x":"public-part","d":":token"}'};
+my @refused = (
+	"SELECT session_key_import_jwk($private, 'p')",
+	"SELECT session_key_import_jwk(($private)::jsonb, 'p')",
+	q{SELECT session_key_import_jwk('{"keys": [{"kty": "oct", "k" : ":token"}]}', 'p')},
+	q{SELECT session_key_import_jwk(E'{\\"kty\\":\\"oct\\",\\"k\\":\\":token\\"}', 'p')},
+	q{SELECT session_key_import_jwk('{"kty": "RSA", "d": ":token", "p": ":token", }', 'p')},
+	"SELECT runs(\$\$SELECT session_key_import_jwk($private, 'p')\$\$)",
+	"SELECT session_key_import_jwk(j, 'p') FROM (VALUES (($private)::jsonb)) AS v (j)",
+	q{SELECT session_key_import_jwk(jsonb_build_object('kty', 'oct', 'k', ':token'), 'p')},
+	q{SELECT session_key_import(convert_to(left(':token', 30), 'UTF8'))},
+	q{SELECT session_key_import(secret => convert_to(':token', 'UTF8'), kid => 'a kid')});
+for my $sql (@refused)
+{
+	like(literal($sql, new_key()), qr/ERROR:  22/, "refused: $sql");
+}
+my $written = q{SELECT session_key_import(convert_to(':token', 'UTF8'), purpose => 'legacy')};
+unlike(literal($written, new_key()), qr/ERROR/, 'a shared secret is imported');
+for my $limit ('', '-c log_parameter_max_length=70 -c log_parameter_max_length_on_error=70')
+{
+	like(bound("SELECT session_key_import_jwk(:token, 'p');",
+			$private =~ s/^'|'$//gr =~ s/:token/new_key()/er, 'extended', $limit),
+		qr/must not have a private key/, "refused as a parameter $limit");
+}
+
 # Many messages, and errors that are caught, use no memory that stays.
 is( literal( q{DO $$
 	BEGIN
@@ -347,6 +385,18 @@ for my $made (sort keys %cookie)
 
 	is(scalar(grep { index($log{$_}, $mac) >= 0 } keys %log), 0,
 		"no log contains a cookie of $made");
+}
+
+like($log{log}, $_, "the log marks the place of a key: $_") for
+  qr/session_key_import_jwk\(redacted\)/,
+  qr/session_key_import\(redacted\)/,
+  qr/\{"kty":"OKP","crv":"Ed25519","x":"public-part","d":"\(redacted\)"\}/,
+  qr/[Pp]arameters: \$1 = '\{"kty":"OKP".*"d":"\(redacted\)/;
+for my $destination (sort keys %log)
+{
+	my @found = grep { index($log{$destination}, $_) >= 0 } map { unpack '(A10)4', $_ } @keys;
+
+	is("@found", '', "server.$destination contains no private key and no secret");
 }
 
 # No part of a secret is in the log. The pieces are short enough to find a

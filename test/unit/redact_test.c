@@ -1,6 +1,6 @@
 /*
  * redact_test.c
- *	  Tokens are replaced in any text, and ordinary words are kept.
+ *	  Tokens and keys are replaced in any text, and ordinary words are kept.
  */
 #include "postgres.h"
 
@@ -133,6 +133,10 @@ test_parts(void)
 	tap_ok(becomes("line 1: ...DBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHy\" x",
 				   "line 1: ...(redacted)\" x"),
 		   "the end of a token whose start was cut off is removed");
+	tap_ok(becomes("line 1: ... \"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\", }",
+				   "line 1: ... \"(redacted)\", }") &&
+		   becomes("...\":\"nWGxne_9WmC6hEr0kuwsxER\"", "...\":\"(redacted)\""),
+		   "a value whose name was cut off is removed");
 	tap_ok(stays("...and_so_on_and_so_on_and_so_on") && stays("...AQIDBAUGBwgJCgsMDQ4P1") &&
 		   stays("a.b.AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA"),
 		   "words after dots are kept");
@@ -203,6 +207,86 @@ test_cookies(void)
 		   "a token beside a cookie is replaced by its id");
 }
 
+/* The private key of RFC 8037, appendix A, and its public half. */
+#define D "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"
+#define X "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+
+static void
+test_members(void)
+{
+	static const char *const names[] = {"d", "p", "q", "dp", "dq", "qi", "k"};
+	static const char *const others[] = {"x", "y", "n", "e", "dk", "qp", "dd", "D", ""};
+	char		chars[128];
+	char		expected[128];
+	bool		ok = true;
+
+	for (size_t i = 0; i < lengthof(names); i++)
+	{
+		snprintf(chars, sizeof(chars), "{\"x\":\"" X "\",\"%s\":\"" D "\"}", names[i]);
+		snprintf(expected, sizeof(expected),
+				 "{\"x\":\"" X "\",\"%s\":\"(redacted)\"}", names[i]);
+		ok &= becomes(chars, expected);
+	}
+	tap_ok(ok, "each private member of a JWK is replaced, and x is kept");
+	for (size_t i = 0; i < lengthof(others); i++)
+	{
+		snprintf(chars, sizeof(chars), "{\"%s\":\"" D "\"}", others[i]);
+		ok &= stays(chars);
+	}
+	tap_ok(ok, "members with other names are kept");
+	tap_ok(becomes("{\"d\" : \n\"" D "\" , \"k\": \"" D "\"}",
+				   "{\"d\" : \n\"(redacted)\" , \"k\": \"(redacted)\"}"),
+		   "spaces and line breaks around the colon are allowed");
+	tap_ok(becomes("E'{\\\"d\\\":\\\"" D "\\\"}'", "E'{\\\"d\\\":\\\"(redacted)\\\"}'") &&
+		   becomes("(\"{\"\"d\"\": \"\"" D "\"\"}\",1)",
+				   "(\"{\"\"d\"\": \"\"(redacted)\"\"}\",1)"),
+		   "quotes may be escaped or doubled");
+	tap_ok(becomes("\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T=\"",
+				   "\"k\":\"(redacted)\""),
+		   "a value in base64 is replaced");
+	tap_ok(becomes("$1 = '{\"d\":\"nWGx...'", "$1 = '{\"d\":\"(redacted)...'") &&
+		   becomes("f('{\"d\": \"nWGx", "f('{\"d\": \"(redacted)"),
+		   "the part of a value that a cut leaves is replaced");
+	tap_ok(becomes("\"k\":\"0123456789abcdefghijkl\"", "\"k\":\"(redacted)\"") &&
+		   stays("\"k\":\"0123456789abcdefghijk\"") &&
+		   stays("\"q\":\"how to find a very long text\"") &&
+		   stays("\"d\":1234567890123456789012") && stays("\"p\":null") &&
+		   stays("\"d\":\"\"") && stays("\"d\":[\"" D "\"]") && stays("\"d\"") &&
+		   stays("\"d\":") && stays("\"k\":\"") && stays("d:\"" D "\""),
+		   "values that are no keys are kept");
+	tap_ok(becomes("{\"token\":\"st_" PAYLOAD "\",\"d\":\"" D "\"}",
+				   "{\"token\":\"st_" UUID "\",\"d\":\"(redacted)\"}"),
+		   "a key beside a token is replaced");
+}
+
+static void
+test_arguments(void)
+{
+	tap_ok(becomes("SELECT session_key_import('\\x00ff'::bytea, 'k1'), 'a'",
+				   "SELECT session_key_import(redacted), 'a'") &&
+		   becomes("SELECT session_key_import(secret => convert_to('a (b''c)', 'UTF8'));",
+				   "SELECT session_key_import(redacted);"),
+		   "the arguments of session_key_import are replaced");
+	tap_ok(becomes("f(public.SESSION_KEY_IMPORT (decode('AA', 'hex')))",
+				   "f(public.SESSION_KEY_IMPORT (redacted))") &&
+		   becomes("\"session_key_import\"($$secret$$)",
+				   "\"session_key_import\"(redacted)"),
+		   "the name may be in capitals, in quotes and before a space");
+	tap_ok(becomes("session_key_import_jwk(jsonb_build_object('d', 'AA'), 'p')",
+				   "session_key_import_jwk(redacted)"),
+		   "the arguments of session_key_import_jwk are replaced");
+	tap_ok(becomes("session_key_import('\\x00ff", "session_key_import(redacted)") &&
+		   becomes("session_key_import(decode('AA)'", "session_key_import(redacted)"),
+		   "the arguments of a statement that was cut are replaced");
+	tap_ok(stays("SELECT session_key_import($1, $2)") &&
+		   stays("SELECT session_key_import(secret) FROM secrets WHERE name = 'a'") &&
+		   stays("cannot execute session_key_import() in 'a'") &&
+		   stays("session_key_import") && stays("session_key_import(") &&
+		   stays("session_key_imports('a')") && stays("key_import('a')") &&
+		   stays("session_key_rotate('jwt')"),
+		   "calls without literals, and other functions, are kept");
+}
+
 static void
 test_size(void)
 {
@@ -220,6 +304,10 @@ test_size(void)
 	for (size_t i = 0; i < len; i++)
 		chars[i] = "eyJabcdefghijklmnopqr."[i % 22];
 	tap_ok(stays(chars), "a large text of beginnings of cookies is kept");
+
+	for (size_t i = 0; i < len; i++)
+		chars[i] = "session_key_import( \"d\": "[i % 26];
+	tap_ok(stays(chars), "a large text of beginnings of keys is kept");
 
 	for (size_t i = 0; i + 68 <= len; i += 68)
 		memcpy(chars + i, "st_" PAYLOAD " ", 68);
@@ -243,6 +331,8 @@ main(void)
 	test_parts();
 	test_hex();
 	test_cookies();
+	test_members();
+	test_arguments();
 	test_size();
 	return tap_done();
 }
