@@ -344,8 +344,8 @@ session_keyring_reserved_signer(const char *purpose)
 	if (XactReadOnly)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("there is no key for purpose \"%s\" yet, and a "
-						"read-only transaction cannot generate it", purpose),
+				 errmsg("there is no active key for purpose \"%s\", and a "
+						"read-only transaction cannot generate one", purpose),
 				 errhint("Create one with session_key_rotate('%s').",
 						 purpose)));
 	pfree(session_keyring_rotate(purpose, &session_algorithm_hs256));

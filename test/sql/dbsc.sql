@@ -171,6 +171,24 @@ BEGIN READ ONLY;
 SELECT session_dbsc_register(:'token', 'x', '/refresh');
 ROLLBACK;
 
+-- When all keys are retired, no challenge can be made in a READ ONLY
+-- transaction: that is an error, because a browser that gets neither a
+-- challenge nor a cookie gives up the session.  The session is unbound, and no
+-- other session is concerned.
+BEGIN;
+SELECT count(session_key_retire(kid)) > 0 AS retired FROM session.key_ring WHERE purpose = 'bound' AND retired_at IS NULL;
+SET TRANSACTION READ ONLY;
+SELECT session_status(:'token', bound_cookie => :'renewed') AS status, session_authenticate(:'token', bound_cookie => :'renewed') AS authenticated,
+       (SELECT count(*) FROM session_validate(:'token', bound_cookie => :'renewed')) AS validated;
+SELECT instructions ->> 'continue' AS continue, challenge FROM session_dbsc_refresh(gen_random_uuid()::text, NULL, '/refresh');
+SELECT session_dbsc_refresh(:'id', NULL, '/refresh');
+ROLLBACK;
+BEGIN;
+SELECT count(session_key_retire(kid)) > 0 AS retired FROM session.key_ring WHERE purpose = 'bound' AND retired_at IS NULL;
+SELECT challenge IS NOT NULL AS challenge FROM session_dbsc_refresh(:'id', NULL, '/refresh');
+SELECT count(*) AS active FROM session.key_ring WHERE purpose = 'bound' AND retired_at IS NULL;
+ROLLBACK;
+
 -- RS256 is offered too.  A proof may be in quotes, as in the draft.
 SELECT session_dbsc_offer(token, '/reg') AS rsa_offer, token AS rsa_token, id AS rsa FROM session_create('erin') \gset
 SELECT bound_cookie AS rsa_cookie, challenge AS rsa_challenge FROM session_dbsc_register(:'rsa_token', format('"%s"', pg_temp.registration(:'rsa_offer', 'rsa')), '/refresh') \gset
