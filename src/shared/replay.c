@@ -16,7 +16,8 @@
  * - What was used before the server started is not known, so proofs from
  *	 before are refused.  A proof whose time was ahead of the clock, at most
  *	 SESSION_DPOP_AHEAD seconds, is accepted again if the server starts before
- *	 that time.
+ *	 that time.  To refuse these as well, the server would have to refuse all
+ *	 proofs for as many seconds after each start.
  * - Keys and buckets are hashes with a random seed, so that a client cannot
  *	 choose proofs that share a bucket with those of another.  Two proofs with
  *	 the same hash would only make the server refuse the second.
