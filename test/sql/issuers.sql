@@ -181,6 +181,20 @@ SELECT what, pg_temp.error_of(format('session_key_import_jwk(%L::jsonb, ''wrong'
 \set VERBOSITY default
 SELECT session_key_import_jwk('{"kty": "oct", "k": "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow"}', 'wrong');
 SELECT session_key_import_jwk('{"keys": [{"kty": "EC", "crv": "P-521"}, {"kty": "RSA", "use": "enc"}]}', 'wrong');
+
+-- RSA keys have 2048 to 8192 bits. The token was signed with a key of 8192.
+CREATE FUNCTION pg_temp.modulus(first text, bytes int) RETURNS jsonb
+LANGUAGE sql AS $$
+    SELECT jsonb_build_object('kty', 'RSA', 'e', 'AQAB', 'n',
+                              rtrim(translate(encode(decode(first || repeat('ff', bytes - 1), 'hex'), 'base64'), E'+/\n', '-_'), '='))
+$$;
+SELECT session_key_import_jwk(pg_temp.modulus('7f', 256), 'large');
+SELECT session_key_import_jwk(pg_temp.modulus('01', 1025), 'large');
+SELECT session_key_import_jwk(pg_temp.modulus('ff', 1025), 'large');
+SELECT count(kid) AS keys FROM unnest(ARRAY[pg_temp.modulus('80', 256), pg_temp.modulus('ff', 1024)]) AS jwk, session_key_import_jwk(jwk, 'large', 'sizes', 'shop') AS kid;
+\i :here/sql/include/large_token.sql
+SELECT count(kid) AS keys FROM session_key_import_jwk(jsonb_build_object('kty', 'RSA', 'kid', 'big', 'n', :'large_n', 'e', 'AQAB'), 'large', 'big', 'shop') AS kid;
+SELECT pg_temp.sub(:'large_token', 'large') AS sub, pg_temp.sub(overlay(:'large_token' PLACING 'AAAA' FROM 1000), 'large') AS changed;
 \set VERBOSITY sqlstate
 SELECT call, pg_temp.error_of(format(call, :'other')) AS error
   FROM unnest(ARRAY[

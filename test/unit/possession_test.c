@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "signature_vectors.h"
 #include "tap.h"
 #include "wire/base64url.h"
 #include "wire/jwk.h"
@@ -134,10 +135,26 @@ test_refused(void)
 		   "a key is one of the algorithm, and strong enough");
 }
 
+/* The key is in the proof, so the proof is the longest of the algorithms. */
+static void
+test_longest(void)
+{
+	tap_ok(is_proof(RSA8192_PROOF) && proof.has_key &&
+		   proof.key.first_len == SESSION_RSA_MOST_BITS / 8 &&
+		   proof.signature_len == SESSION_SIGNATURE_BYTES &&
+		   session_possession_verify(&proof, &proof.key),
+		   "a proof by an RSA key of the most bits is good");
+	proof.signature[SESSION_SIGNATURE_BYTES - 1] ^= 1;
+	tap_ok(!session_possession_verify(&proof, &proof.key),
+		   "with another signature it is not");
+	session_possession_free(&proof);
+}
+
 int
 main(void)
 {
 	test_example();
+	test_longest();
 	test_refused();
 	return tap_done();
 }
