@@ -1275,6 +1275,8 @@ CREATE FUNCTION @extschema@.session_cookie_validate(
     OUT role pg_catalog.text,
     OUT auth_level pg_catalog.int4,
     OUT amr pg_catalog.text[],
+    OUT actor_id pg_catalog.text,
+    OUT scopes pg_catalog.text[],
     OUT expires_at pg_catalog.timestamptz,
     OUT source pg_catalog.text,
     OUT should_refresh pg_catalog.bool)
@@ -1478,6 +1480,27 @@ AS 'MODULE_PATHNAME', 'session_authenticated_at';
 COMMENT ON FUNCTION @extschema@.session_authenticated_at() IS
 'Returns when the user of the session that is bound to the running transaction last authenticated; NULL if there is none, it is anonymous or the time is not known.';
 
+CREATE FUNCTION @extschema@.session_actor_id()
+RETURNS pg_catalog.text
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_actor_id';
+COMMENT ON FUNCTION @extschema@.session_actor_id() IS
+'Returns who acts as the user of the session that is bound to the running transaction; NULL if there is none or the user acts.';
+
+CREATE FUNCTION @extschema@.session_scopes()
+RETURNS pg_catalog.text[]
+LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_scopes';
+COMMENT ON FUNCTION @extschema@.session_scopes() IS
+'Returns the scopes of the session that is bound to the running transaction; NULL if there is none or it may do everything.';
+
+CREATE FUNCTION @extschema@.session_has_scope(scope pg_catalog.text)
+RETURNS pg_catalog.bool
+LANGUAGE C STABLE STRICT LEAKPROOF PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'session_has_scope';
+COMMENT ON FUNCTION @extschema@.session_has_scope(pg_catalog.text) IS
+'Returns whether the session that is bound to the running transaction may do what a scope names: it has that scope, one that covers it such as todo:* or *, or no scopes at all; NULL if there is none.';
+
 CREATE FUNCTION @extschema@.session_claims()
 RETURNS pg_catalog.jsonb
 LANGUAGE C STABLE CALLED ON NULL INPUT LEAKPROOF PARALLEL SAFE
@@ -1495,12 +1518,15 @@ COMMENT ON FUNCTION @extschema@.session_claim(pg_catalog.text) IS
 CREATE FUNCTION @extschema@.session_require(
     auth_level pg_catalog.int4 DEFAULT 1,
     max_age pg_catalog.interval DEFAULT NULL,
-    amr pg_catalog.text[] DEFAULT NULL)
+    amr pg_catalog.text[] DEFAULT NULL,
+    scope pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_require';
-COMMENT ON FUNCTION @extschema@.session_require(pg_catalog.int4, pg_catalog.interval, pg_catalog.text[]) IS
-'Raises an error unless the session that is bound to the running transaction is live at this moment, has proven at least auth_level factors, by one of the methods amr, and last authenticated at most max_age ago.
+COMMENT ON FUNCTION @extschema@.session_require(
+    pg_catalog.int4, pg_catalog.interval, pg_catalog.text[],
+    pg_catalog.text) IS
+'Raises an error unless the session that is bound to the running transaction is live at this moment, has proven at least auth_level factors, by one of the methods amr, last authenticated at most max_age ago, and may do what scope names.
 Errors: 42501 if the session does not meet the requirements, 22023 for arguments outside their domain.';
 
 CREATE FUNCTION @extschema@.session_csrf_token()

@@ -112,6 +112,9 @@ extern text *session_arg_amr(FunctionCallInfo fcinfo, int n);
  */
 extern text *session_arg_scopes(FunctionCallInfo fcinfo, int n);
 
+/* Returns a scope (see scope.h), NULL for SQL NULL.  Errors for what is none. */
+extern text *session_arg_scope(FunctionCallInfo fcinfo, int n);
+
 /* Returns an address, NULL for SQL NULL. */
 extern inet *session_arg_inet(FunctionCallInfo fcinfo, int n);
 

@@ -293,6 +293,25 @@ session_arg_scopes(FunctionCallInfo fcinfo, int n)
 	return words;
 }
 
+/* Returns a scope. */
+text *
+session_arg_scope(FunctionCallInfo fcinfo, int n)
+{
+	text	   *scope;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	scope = PG_GETARG_TEXT_PP(n);
+	if (!session_scope_is_name(VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("scope must have 1 to %d characters of a scope",
+						SESSION_SCOPE_BYTES),
+				 errdetail("They are printable ASCII characters except space, "
+						   "quotation mark and backslash.")));
+	return scope;
+}
+
 /* Returns an address. */
 inet *
 session_arg_inet(FunctionCallInfo fcinfo, int n)

@@ -8,6 +8,8 @@
  *	  session_tenant_id			session_role
  *	  session_auth_level		session_amr
  *	  session_authenticated_at
+ *	  session_actor_id			session_scopes
+ *	  session_has_scope
  *	  session_claims			session_claim
  *	  session_mine				session_revoke_mine
  *	  session_revoke_others
@@ -53,6 +55,9 @@ PG_FUNCTION_INFO_V1(session_role);
 PG_FUNCTION_INFO_V1(session_auth_level);
 PG_FUNCTION_INFO_V1(session_amr);
 PG_FUNCTION_INFO_V1(session_authenticated_at);
+PG_FUNCTION_INFO_V1(session_actor_id);
+PG_FUNCTION_INFO_V1(session_scopes);
+PG_FUNCTION_INFO_V1(session_has_scope);
 PG_FUNCTION_INFO_V1(session_claims);
 PG_FUNCTION_INFO_V1(session_claim);
 PG_FUNCTION_INFO_V1(session_mine);
@@ -200,6 +205,14 @@ return_kept_text(FunctionCallInfo fcinfo, const text *value)
 	return return_kept(fcinfo, value, value == NULL ? 0 : VARSIZE_ANY(value));
 }
 
+static Datum
+return_kept_words(FunctionCallInfo fcinfo, const text *words)
+{
+	ArrayType  *array = session_words_array(words);
+
+	return return_kept(fcinfo, array, array == NULL ? 0 : VARSIZE(array));
+}
+
 Datum
 session_id(PG_FUNCTION_ARGS)
 {
@@ -238,6 +251,15 @@ session_role(PG_FUNCTION_ARGS)
 }
 
 Datum
+session_actor_id(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	RETURN_IF_KEPT();
+	return return_kept_text(fcinfo, identity == NULL ? NULL : identity->actor_id);
+}
+
+Datum
 session_auth_level(PG_FUNCTION_ARGS)
 {
 	const SessionIdentity *identity = session_context_identity();
@@ -251,12 +273,28 @@ Datum
 session_amr(PG_FUNCTION_ARGS)
 {
 	const SessionIdentity *identity = session_context_identity();
-	ArrayType  *methods;
 
 	RETURN_IF_KEPT();
-	methods = identity == NULL ? NULL : session_words_array(identity->amr);
-	return return_kept(fcinfo, methods,
-					   methods == NULL ? 0 : VARSIZE(methods));
+	return return_kept_words(fcinfo, identity == NULL ? NULL : identity->amr);
+}
+
+Datum
+session_scopes(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	RETURN_IF_KEPT();
+	return return_kept_words(fcinfo, identity == NULL ? NULL : identity->scopes);
+}
+
+Datum
+session_has_scope(PG_FUNCTION_ARGS)
+{
+	const SessionIdentity *identity = session_context_identity();
+
+	if (identity == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(session_identity_has_scope(identity, PG_GETARG_TEXT_PP(0)));
 }
 
 Datum
@@ -356,6 +394,7 @@ session_require(PG_FUNCTION_ARGS)
 	int32		level = session_arg_count(fcinfo, 0, "auth_level", 1);
 	int64		max_age = session_arg_interval(fcinfo, 1, "max_age", 0, -1);
 	text	   *methods = session_arg_amr(fcinfo, 2);
+	text	   *scope = session_arg_scope(fcinfo, 3);
 	SessionIdentity identity;
 
 	if (methods != NULL && VARSIZE_ANY_EXHDR(methods) == 0)
@@ -373,6 +412,8 @@ session_require(PG_FUNCTION_ARGS)
 		refuse_requirement("a more recent authentication is required");
 	if (methods != NULL && !session_amr_has_any(identity.amr, methods))
 		refuse_requirement("another method of authentication is required");
+	if (scope != NULL && !session_identity_has_scope(&identity, scope))
+		refuse_requirement("another scope is required");
 	PG_RETURN_VOID();
 }
 

@@ -49,6 +49,8 @@ enum
 	SNAPSHOT_ROLE,
 	SNAPSHOT_AUTH_LEVEL,
 	SNAPSHOT_AMR,
+	SNAPSHOT_ACTOR_ID,
+	SNAPSHOT_SCOPES,
 	SNAPSHOT_EXPIRES_AT,
 	SNAPSHOT_SOURCE,
 	SNAPSHOT_SHOULD_REFRESH,
@@ -62,6 +64,8 @@ static const Oid snapshot_types[SNAPSHOT_COLUMNS] = {
 	[SNAPSHOT_ROLE] = TEXTOID,
 	[SNAPSHOT_AUTH_LEVEL] = INT4OID,
 	[SNAPSHOT_AMR] = TEXTARRAYOID,
+	[SNAPSHOT_ACTOR_ID] = TEXTOID,
+	[SNAPSHOT_SCOPES] = TEXTARRAYOID,
 	[SNAPSHOT_EXPIRES_AT] = TIMESTAMPTZOID,
 	[SNAPSHOT_SOURCE] = TEXTOID,
 	[SNAPSHOT_SHOULD_REFRESH] = BOOLOID,
@@ -224,6 +228,9 @@ return_snapshot(FunctionCallInfo fcinfo, const SessionSnapshot *snapshot)
 	values[SNAPSHOT_AUTH_LEVEL] = Int32GetDatum(identity->auth_level);
 	values[SNAPSHOT_AMR] = PointerGetDatum(session_words_array(identity->amr));
 	nulls[SNAPSHOT_AMR] = identity->amr == NULL;
+	put_column_text(values, nulls, SNAPSHOT_ACTOR_ID, identity->actor_id);
+	values[SNAPSHOT_SCOPES] = PointerGetDatum(session_words_array(identity->scopes));
+	nulls[SNAPSHOT_SCOPES] = identity->scopes == NULL;
 	values[SNAPSHOT_EXPIRES_AT] = TimestampTzGetDatum(identity->expires_at);
 	values[SNAPSHOT_SOURCE] = CStringGetTextDatum(snapshot->from_row ?
 												  "database" : "cookie");
@@ -272,7 +279,8 @@ session_jwt(PG_FUNCTION_ARGS)
 {
 	/* aud, the last, is set here only if the call has an audience. */
 	static const char *const own[] = {
-		"sid", "sub", "tid", "role", "lvl", "amr", "iat", "exp", "jti", "aud"
+		"sid", "sub", "tid", "role", "lvl", "amr", "act", "iat", "exp", "jti",
+		"aud"
 	};
 	int64		ttl = session_arg_interval(fcinfo, 1, "ttl", USECS_PER_SEC,
 										   15 * 60 * USECS_PER_SEC);

@@ -29,6 +29,7 @@
 #include "model/amr.h"
 #include "model/digest.h"
 #include "model/json.h"
+#include "model/scope.h"
 #include "table/denylist.h"
 #include "table/policies.h"
 #include "wire/base64url.h"
@@ -261,6 +262,53 @@ methods_claim(const Jsonb *claims)
 }
 
 /*
+ * Returns the words of the claim scope (RFC 9068), without those that are not
+ * scopes and those beyond the limit; NULL when it is missing.  A claim that is
+ * not a string allows nothing.
+ */
+static text *
+scopes_claim(const Jsonb *claims)
+{
+	JsonbValue	scratch;
+	JsonbValue *found = session_json_find(claims, "scope", &scratch);
+	StringInfoData words;
+	const char *word;
+	const char *next;
+	size_t		len;
+	int			count = 0;
+
+	if (found == NULL || found->type == jbvNull)
+		return NULL;
+	initStringInfo(&words);
+	next = found->type == jbvString ? found->val.string.val : "";
+	while (count < SESSION_SCOPES && found->type == jbvString &&
+		   (len = session_words_next(&word, &next, found->val.string.val +
+									 found->val.string.len)) > 0)
+		if (session_words_append(&words, word, len, session_scope_is_name))
+			count++;
+	return cstring_to_text_with_len(words.data, words.len);
+}
+
+/*
+ * Reads the actor from the claim act (RFC 8693).  Returns false when it is
+ * there and does not say who acts.
+ */
+static bool
+read_actor_claim(text **actor_id, const Jsonb *claims)
+{
+	JsonbValue	scratch;
+	JsonbValue *found = session_json_find(claims, "act", &scratch);
+
+	*actor_id = NULL;
+	if (found == NULL || found->type == jbvNull)
+		return true;
+	return found->type == jbvBinary &&
+		JsonContainerIsObject(found->val.binary.data) &&
+		read_text_claim(actor_id, JsonbValueToJsonb(found), "sub") &&
+		*actor_id != NULL;
+}
+
+/*
  * Reads the claim cnf (RFC 7800): the key that who presents the cookie must
  * prove, as a thumbprint.  A claim that names a key in another way makes a
  * thumbprint of zeroes, which no key has.
@@ -288,7 +336,7 @@ read_confirmation(SessionBound *bound, const Jsonb *claims)
 
 /*
  * Fills an identity from a cookie without a row.  Returns false when sub, tid
- * or role is neither a string nor null.
+ * or role is neither a string nor null, or act does not say who acts.
  */
 static bool
 fill_identity(SessionIdentity *identity, const SessionProof *proof,
@@ -300,11 +348,13 @@ fill_identity(SessionIdentity *identity, const SessionProof *proof,
 	memset(identity, 0, sizeof(*identity));
 	if (!read_text_claim(&identity->user_id, claims, "sub") ||
 		!read_text_claim(&identity->tenant_id, claims, "tid") ||
-		!read_text_claim(&identity->role, claims, "role"))
+		!read_text_claim(&identity->role, claims, "role") ||
+		!read_actor_claim(&identity->actor_id, claims))
 		return false;
 	identity->has_id = read_uuid_claim(&identity->id, claims, "sid") ||
 		read_uuid_claim(&identity->id, claims, "jti");
 	identity->of_issuer = proof->of_issuer;
+	identity->scopes = scopes_claim(claims);
 	read_confirmation(&identity->bound, claims);
 	/* Without a user, nothing was authenticated, as in a row. */
 	identity->authenticated_at = SESSION_NO_TIME;

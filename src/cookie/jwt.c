@@ -42,6 +42,23 @@ with_confirmation(Jsonb *claims, const SessionBound *bound)
 	return session_json_merged(claims, session_json_parse_local(json));
 }
 
+/*
+ * Errors if the application asks for other scopes than the session has.  For a
+ * session that may do everything, it chooses them.
+ */
+static void
+check_scope(const Jsonb *claims, const SessionRow *row)
+{
+	JsonbValue	scratch;
+
+	if (row->scopes != NULL &&
+		session_json_find(claims, "scope", &scratch) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("claims must not have the claim \"scope\""),
+				 errdetail("The session has scopes itself.")));
+}
+
 /* Mints a JWT for a live session; NULL when the token is not valid for one. */
 text *
 session_jwt_mint(const SessionToken *token, const SessionPossession *proven,
@@ -56,6 +73,7 @@ session_jwt_mint(const SessionToken *token, const SessionPossession *proven,
 
 	if (!session_lifecycle_reread(token, proven, true, &row))
 		return NULL;
+	check_scope(claims, &row);
 	added = session_claims_added(&row);
 	if (added != NULL)
 		claims = session_json_merged(session_claims_without_reserved(added),

@@ -113,6 +113,8 @@ put_bound(JsonbParseState **claims, const SessionBound *bound)
  *	uid		user, if any					tid		tenant, if any
  *	role	role, if any					lvl		auth_level, unless 1
  *	amr		its words, if any				aut		authenticated_at, if any
+ *	scp		its scopes, if any				aby		its actor, if any
+ *	drv		1 if it is derived
  *	end		deadline, if any				era		era of the server, if any
  *	bby		how it is bound, if it is		bnd		thumbprint of that key
  *	pol		policies, if any				iat		when the row was read
@@ -282,6 +284,9 @@ fill_from_claims(SessionSnapshot *snapshot, const SessionProof *proof,
 	identity->role = session_proof_text(proof, "role");
 	identity->auth_level = (int32) session_proof_integer(proof, "lvl", 1);
 	identity->amr = session_proof_text(proof, "amr");
+	identity->derived = session_proof_integer(proof, "drv", 0) != 0;
+	identity->actor_id = session_proof_text(proof, "aby");
+	identity->scopes = session_proof_text(proof, "scp");
 	read_bound(&identity->bound, proof);
 	identity->authenticated_at = authenticated < 0 ? SESSION_NO_TIME :
 		session_proof_time(authenticated);

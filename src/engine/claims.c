@@ -23,7 +23,8 @@ static const SessionHook hook = {
 /* The claims that only this extension sets. */
 static const char *const reserved[] = {
 	"sid", "sub", "uid", "tid", "role", "lvl", "amr", "aut", "tok", "end",
-	"era", "pol", "bby", "bnd", "iat", "exp", "nbf", "jti"
+	"era", "pol", "bby", "bnd", "scope", "scp", "act", "aby", "drv", "iat",
+	"exp", "nbf", "jti"
 };
 
 /* Returns whether only this extension sets a claim. */

@@ -100,6 +100,7 @@ serialize_identity(const SessionIdentity *identity)
 	put_id(&out, identity->has_id ? &identity->id : &none);
 	put_number(&out, identity->auth_level);
 	put_number(&out, identity->lowered);
+	put_number(&out, identity->derived);
 	put_number(&out, identity->authenticated_at);
 	put_number(&out, identity->expires_at);
 	put_number(&out, identity->issued_at);
@@ -110,6 +111,8 @@ serialize_identity(const SessionIdentity *identity)
 	put_context_text(&out, identity->tenant_id);
 	put_context_text(&out, identity->role);
 	put_context_text(&out, identity->amr);
+	put_context_text(&out, identity->actor_id);
+	put_context_text(&out, identity->scopes);
 	put_context_text(&out, identity->claims);
 	put_context_text(&out, identity->proof);
 	return out.data;
@@ -195,9 +198,9 @@ take_context_text(IdentityReader *reader)
 static SessionIdentity *
 parse_identity(const char *source)
 {
-	/* Each of the six texts takes a header and padding beside its bytes. */
+	/* Each of the eight texts takes a header and padding beside its bytes. */
 	size_t		size = MAXALIGN(sizeof(SessionIdentity)) + strlen(source) +
-	6 * (VARHDRSZ + ALIGNOF_INT);
+	8 * (VARHDRSZ + ALIGNOF_INT);
 	SessionIdentity *identity = session_compat_guc_malloc(size);
 	IdentityReader reader = {.next = source,.valid = true};
 
@@ -211,6 +214,7 @@ parse_identity(const char *source)
 	take_id(&reader, &identity->id);
 	identity->auth_level = (int32) take_number(&reader);
 	identity->lowered = take_number(&reader) != 0;
+	identity->derived = take_number(&reader) != 0;
 	identity->authenticated_at = take_number(&reader);
 	identity->expires_at = take_number(&reader);
 	identity->issued_at = take_number(&reader);
@@ -221,6 +225,8 @@ parse_identity(const char *source)
 	identity->tenant_id = take_context_text(&reader);
 	identity->role = take_context_text(&reader);
 	identity->amr = take_context_text(&reader);
+	identity->actor_id = take_context_text(&reader);
+	identity->scopes = take_context_text(&reader);
 	identity->claims = take_context_text(&reader);
 	identity->proof = take_context_text(&reader);
 	if (reader.valid && *reader.next == '\0')
@@ -277,11 +283,13 @@ show_context(void)
 											   UUIDPGetDatum(&bound->id)));
 }
 
-/* Returns the user of the bound identity, or NULL. */
+/* Returns who acts in the bound identity: its actor, else its user. */
 static const text *
-bound_user_id(void)
+bound_actor_id(void)
 {
-	return bound == NULL ? NULL : bound->user_id;
+	if (bound == NULL)
+		return NULL;
+	return bound->actor_id != NULL ? bound->actor_id : bound->user_id;
 }
 
 /* Defines the setting that keeps a bound identity. */
@@ -295,7 +303,7 @@ session_context_init(void)
 							   GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE |
 							   GUC_DISALLOW_IN_FILE,
 							   check_context, assign_context, show_context);
-	session_actor_set_user_source(bound_user_id);
+	session_actor_set_user_source(bound_actor_id);
 }
 
 /* Sets the setting to a value of ours, or to an empty string. */

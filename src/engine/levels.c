@@ -44,6 +44,7 @@ typedef struct Entry
 
 /* *INDENT-OFF* */
 static const Entry functions[] = {
+	{"session_actor_id", PUBLIC},
 	{"session_amr", PUBLIC},
 	{"session_auth_level", PUBLIC},
 	{"session_authenticate", PUBLIC},
@@ -55,6 +56,7 @@ static const Entry functions[] = {
 	{"session_cookie_read", PUBLIC},
 	{"session_csrf_check", PUBLIC},
 	{"session_csrf_token", PUBLIC},
+	{"session_has_scope", PUBLIC},
 	{"session_id", PUBLIC},
 	{"session_ip", PUBLIC},
 	{"session_jwks", PUBLIC},
@@ -64,6 +66,7 @@ static const Entry functions[] = {
 	{"session_revoke_mine", PUBLIC},
 	{"session_revoke_others", PUBLIC},
 	{"session_role", PUBLIC},
+	{"session_scopes", PUBLIC},
 	{"session_tenant_id", PUBLIC},
 	{"session_user_id", PUBLIC},
 

@@ -9,11 +9,12 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
-#include "model/amr.h"
 #include "model/digest.h"
 #include "model/identity.h"
 #include "model/json.h"
 #include "model/policy.h"
+#include "model/scope.h"
+#include "model/words.h"
 #include "wire/base64url.h"
 
 /* Fills an identity, except its claims, from the row of a live session. */
@@ -28,6 +29,9 @@ session_identity_of_row(SessionIdentity *identity, const SessionRow *row)
 	identity->role = row->role;
 	identity->auth_level = row->auth_level;
 	identity->amr = row->amr;
+	identity->derived = row->has_parent;
+	identity->actor_id = row->actor_id;
+	identity->scopes = row->scopes;
 	identity->lowered = row->lowered;
 	identity->bound = row->bound;
 	identity->authenticated_at = row->authenticated_at;
@@ -87,7 +91,31 @@ uuid_text(const pg_uuid_t *id)
 	return cstring_to_text(DatumGetCString(out));
 }
 
-/* Adds sid, sub (or uid), tid, role, lvl and amr to an object of claims. */
+/*
+ * Adds what only derived sessions have: scope and act as RFC 9068 and RFC 8693
+ * define them.
+ */
+static void
+put_derived(JsonbParseState **claims, const SessionIdentity *identity,
+			SessionIdentityForm form)
+{
+	if (form == SESSION_IDENTITY_SHORT)
+	{
+		if (identity->derived)
+			session_json_put_int(claims, "drv", 1);
+		session_json_put_optional(claims, "aby", identity->actor_id);
+		session_json_put_optional(claims, "scp", identity->scopes);
+		return;
+	}
+	session_json_put_optional(claims, "scope", identity->scopes);
+	if (identity->actor_id != NULL)
+		session_json_put_value(claims, "act",
+							   session_json_with_text(session_json_empty(),
+													  "sub",
+													  identity->actor_id));
+}
+
+/* Adds the claims that follow from an identity to an object of claims. */
 void
 session_identity_put_claims(JsonbParseState **claims,
 							const SessionIdentity *identity,
@@ -108,9 +136,10 @@ session_identity_put_claims(JsonbParseState **claims,
 	else if (identity->amr != NULL)
 		session_json_put_array(claims, "amr",
 							   session_words_array(identity->amr));
+	put_derived(claims, identity, form);
 }
 
-/* Returns the claims with sid, sub, tid, role, lvl and amr set. */
+/* Returns the claims with those set that follow from an identity. */
 Jsonb *
 session_identity_write_claims(Jsonb *claims, const SessionIdentity *identity)
 {
@@ -127,6 +156,17 @@ session_identity_store_claims(SessionIdentity *identity, Jsonb *claims)
 {
 	identity->claims = cstring_to_text(JsonbToCString(NULL, &claims->root,
 													  VARSIZE(claims)));
+}
+
+/* Returns whether the identity may do what a scope names. */
+bool
+session_identity_has_scope(const SessionIdentity *identity, const text *scope)
+{
+	const text *scopes = identity->scopes;
+
+	return scopes == NULL ||
+		session_scope_covers(VARDATA_ANY(scopes), VARSIZE_ANY_EXHDR(scopes),
+							 VARDATA_ANY(scope), VARSIZE_ANY_EXHDR(scope));
 }
 
 /* Returns all claims of the identity; NULL when they cannot be read. */

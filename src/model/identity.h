@@ -26,6 +26,9 @@ typedef struct SessionIdentity
 	text	   *role;
 	int32		auth_level;
 	text	   *amr;			/* words, see amr.h */
+	bool		derived;		/* its session was made of another one */
+	text	   *actor_id;		/* who acts as the user; NULL = the user */
+	text	   *scopes;			/* words, see scope.h; NULL = everything */
 	bool		lowered;		/* has at most level 1 and no amr, even if its
 								 * row has more; see engine/risk.c */
 	SessionBound bound;			/* the key that a request has to prove */
@@ -61,7 +64,8 @@ typedef enum SessionIdentityForm
 								 * the user is in sub */
 	SESSION_IDENTITY_SHORT		/* for snapshots: sid is base64url, the user
 								 * is in uid, a missing lvl means 1, amr is a
-								 * string */
+								 * string, scopes are in scp, the actor is in
+								 * aby, drv is 1 if it is derived */
 } SessionIdentityForm;
 
 /* Fills an identity, except its claims, from the row of a live session. */
@@ -77,12 +81,18 @@ extern bool session_identity_is_of_row(const SessionIdentity *identity,
 extern bool session_identity_is_of_token(const SessionIdentity *identity,
 										 const SessionToken *token);
 
-/* Adds sid, sub (or uid), tid, role, lvl and amr to an object of claims. */
+/*
+ * Adds sid, sub (or uid), tid, role, lvl and amr, and what a derived session
+ * has, to an object of claims.
+ */
 extern void session_identity_put_claims(JsonbParseState **claims,
 										const SessionIdentity *identity,
 										SessionIdentityForm form);
 
-/* Returns the claims with sid, sub, tid, role, lvl and amr set. */
+/*
+ * Returns the claims with sid, sub, tid, role, lvl and amr set, and with scope
+ * and act if the session has scopes and an actor.
+ */
 extern Jsonb *session_identity_write_claims(Jsonb *claims,
 											const SessionIdentity *identity);
 
@@ -92,6 +102,10 @@ extern Jsonb *session_identity_write_claims(Jsonb *claims,
  */
 extern void session_identity_store_claims(SessionIdentity *identity,
 										  Jsonb *claims);
+
+/* Returns whether the identity may do what a scope names. */
+extern bool session_identity_has_scope(const SessionIdentity *identity,
+									   const text *scope);
 
 /* Returns all claims of the identity; NULL when they cannot be read. */
 extern Jsonb *session_identity_claims(const SessionIdentity *identity);

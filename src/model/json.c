@@ -94,6 +94,18 @@ session_json_put_optional(JsonbParseState **object, const char *name,
 		session_json_put_text(object, name, value);
 }
 
+/* Adds a member that is any value. */
+void
+session_json_put_value(JsonbParseState **object, const char *name,
+					   Jsonb *value)
+{
+	JsonbValue	item;
+
+	JsonbToJsonbValue(value, &item);
+	put_member_name(object, name);
+	pushJsonbValue(object, WJB_VALUE, &item);
+}
+
 /* Adds a string in the encoding of the database. */
 void
 session_json_put_string(JsonbParseState **object, const char *name,
@@ -177,12 +189,9 @@ Jsonb *
 session_json_with_value(Jsonb *object, const char *name, Jsonb *value)
 {
 	JsonbParseState *member;
-	JsonbValue	item;
 
-	JsonbToJsonbValue(value, &item);
 	session_json_begin(&member);
-	put_member_name(&member, name);
-	pushJsonbValue(&member, WJB_VALUE, &item);
+	session_json_put_value(&member, name, value);
 	return session_json_merged(object, session_json_end(&member));
 }
 

@@ -24,6 +24,10 @@ extern void session_json_put_int(JsonbParseState **object, const char *name,
 								 int64 value);
 extern Jsonb *session_json_end(JsonbParseState **object);
 
+/* Adds a member that is any value. */
+extern void session_json_put_value(JsonbParseState **object,
+								   const char *name, Jsonb *value);
+
 /* As session_json_put_text, but a NULL value adds no member. */
 extern void session_json_put_optional(JsonbParseState **object,
 									  const char *name, const text *value);

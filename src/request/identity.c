@@ -60,6 +60,9 @@ row_holds(SessionIdentity *identity)
 		session_risk_lower(&row, SESSION_RISK_STEP_UP);
 	identity->auth_level = row.auth_level;
 	identity->amr = row.amr;
+	identity->derived = row.has_parent;
+	identity->actor_id = row.actor_id;
+	identity->scopes = row.scopes;
 	identity->authenticated_at = row.authenticated_at;
 	return true;
 }

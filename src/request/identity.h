@@ -20,7 +20,7 @@ extern void session_identity_complete(SessionIdentity *identity,
 /*
  * Returns whether the identity is still valid: the session of its row is live
  * and has the same token, or its cookie has neither expired nor been denied.
- * Updates auth_level, amr and authenticated_at from the row.
+ * Updates auth_level, amr, authenticated_at, actor and scopes from the row.
  */
 extern bool session_identity_holds(SessionIdentity *identity);
 

@@ -123,6 +123,7 @@ BEGIN
                                      CASE name WHEN 'token' THEN '$1'
                                                WHEN 'id' THEN
                                                    CASE p.proname WHEN 'session_dbsc_refresh' THEN '$2::text' ELSE '$2' END
+                                               WHEN 'scope' THEN '''todo:read'''
                                                WHEN 'proof' THEN '''proof'''
                                                WHEN 'method' THEN '''GET'''
                                                WHEN 'url' THEN '''https://api.example.com/'''

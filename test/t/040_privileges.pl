@@ -10,11 +10,11 @@ use Test::More;
 
 # The functions of each level. A function that is in none of these lists fails
 # the test.
-my @public = qw(session_amr session_auth_level session_authenticate
+my @public = qw(session_actor_id session_amr session_auth_level session_authenticate
   session_authenticated_at session_claim session_claims session_cookie_clear
-  session_cookie_header session_cookie_read session_csrf_check session_csrf_token session_id session_ip session_jwks session_mine
+  session_cookie_header session_cookie_read session_csrf_check session_csrf_token session_has_scope session_id session_ip session_jwks session_mine
   session_pre_request session_require session_revoke_mine
-  session_revoke_others session_role session_tenant_id session_user_id);
+  session_revoke_others session_role session_scopes session_tenant_id session_user_id);
 my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_cookie_revoke session_cookie_validate session_create session_data
   session_data_append session_data_clear session_data_delete session_data_get

@@ -139,8 +139,9 @@ my %calls = (
 	session_pre_request => [ "CASE WHEN $request THEN session_pre_request() END" ],
 	(map { $_ => [ "CASE WHEN $bound THEN $_() END" ] }
 		  qw(session_csrf_token session_id session_user_id session_tenant_id session_role session_amr session_auth_level
-		  session_authenticated_at session_claims session_require session_revoke_others)),
+		  session_authenticated_at session_actor_id session_scopes session_claims session_require session_revoke_others)),
 	session_csrf_check => [ "CASE WHEN $bound THEN session_csrf_check(session_csrf_token()) AND session_csrf_check('junk') END" ],
+	session_has_scope => [ "CASE WHEN $bound THEN session_has_scope('todo:' || N) END" ],
 	session_claim => [ "CASE WHEN $bound THEN session_claim('sub') END" ],
 	session_revoke_mine => [ "CASE WHEN $bound THEN session_revoke_mine(gen_random_uuid()) END" ],
 	session_mine => [ 'session_mine()', 'set' ],
