@@ -252,8 +252,8 @@ CREATE FUNCTION regress_session_own.definer(value text, local boolean) RETURNS t
 AS $$ SELECT set_config('session.context', value, local) $$;
 CREATE TEMP TABLE forged AS
 SELECT n, value FROM (VALUES
-    (1, '1:1:' || repeat('0', 32) || '9:0:0:9223372036854775807:0:0:1:9223372036854775807:5:admin-1:-1:-1:-1:-1:'),
-    (2, '0:0:' || repeat('0', 32) || '9:0:0:9223372036854775807:0:0:1:9223372036854775807:5:admin-1:5:admin-1:-1:-1:'),
+    (1, '1:1:' || repeat('0', 32) || '9:0:0:0:9223372036854775807:0:0:1:9223372036854775807:5:admin-1:-1:-1:-1:-1:-1:-1:'),
+    (2, '0:0:' || repeat('0', 32) || '9:0:0:0:9223372036854775807:0:0:1:9223372036854775807:5:admin-1:5:admin-1:-1:-1:-1:-1:'),
     (3, 'admin'), (4, ' '), (5, :'alice_id')) AS forged (n, value);
 CREATE TEMP TABLE attempts AS
 SELECT row_number() OVER () AS n, attempt FROM unnest(ARRAY[
