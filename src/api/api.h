@@ -112,7 +112,7 @@ extern text *session_arg_amr(FunctionCallInfo fcinfo, int n);
  */
 extern text *session_arg_scopes(FunctionCallInfo fcinfo, int n);
 
-/* Returns a scope (see scope.h), NULL for SQL NULL.  Errors for what is none. */
+/* Returns a scope, NULL for SQL NULL.  Errors for any other text. */
 extern text *session_arg_scope(FunctionCallInfo fcinfo, int n);
 
 /* Returns an address, NULL for SQL NULL. */
