@@ -3,9 +3,10 @@
  *	  Making sessions of other sessions.
  *
  * Rules:
- * - The row of the parent stays locked until the transaction ends.  So one
- *	 that is about to end gets no more children, and transactions that count
- *	 them wait for each other.
+ * - The rows of the parent, and of all that it was made of, stay locked until
+ *	 the transaction ends, those first.  So a session that is about to end gets
+ *	 no more descendants, which its end would not know, and transactions that
+ *	 count them wait for each other.
  * - A derived session is not a login, because no user authenticated: the risk
  *	 function is not asked, no origin is noted, and "session.max_sessions" does
  *	 not limit it.
@@ -23,6 +24,7 @@
 #include "engine/ending.h"
 #include "engine/lifecycle.h"
 #include "engine/lineage.h"
+#include "model/digest.h"
 #include "model/scope.h"
 #include "settings.h"
 #include "shared/database.h"
@@ -114,6 +116,24 @@ check_limit(const SessionRow *parent)
 			 errhint("Revoke one of them, or see \"session.max_derived\".")));
 }
 
+/* Locks the rows of the sessions that the session of a token was made of. */
+static void
+lock_ancestors(const SessionToken *token)
+{
+	SessionIds	ids = {0};
+	SessionRow	row;
+	pg_uuid_t	id;
+
+	memcpy(id.data, token->id, sizeof(id.data));
+	/* Look before locking: a guessed token must not make a client wait. */
+	if (!session_store_read_without_data(&id, &row) ||
+		!session_digest_matches(&row, token))
+		return;
+	session_lineage_add_ancestors(&ids, &row);
+	while (ids.count > 0)
+		(void) session_store_lock(&ids.ids[--ids.count], &row);
+}
+
 /* Derives a session from the active session of a token. */
 bool
 session_derive_make(const SessionToken *token, const SessionPossession *proven,
@@ -122,6 +142,7 @@ session_derive_make(const SessionToken *token, const SessionPossession *proven,
 {
 	SessionRow	parent;
 
+	lock_ancestors(token);
 	if (!session_lifecycle_reread(token, proven, true, &parent))
 		return false;
 	check_parent(&parent);
