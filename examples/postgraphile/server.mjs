@@ -10,16 +10,18 @@ import { makePluginHook, postgraphile } from "postgraphile";
 // PostGraphile sets these settings in the transaction of each request.
 export const pgSettings = (request) => ({
 	"request.headers": JSON.stringify(request.headers),
+	"request.method": request.method,
 	"request.path": request.url,
 });
 
 // Calls session_pre_request(), which reads those settings, before the first
-// query of the request. It raises PT401 if session.on_invalid is reject.
+// query of the request. It raises PT401 if session.on_invalid is reject, and
+// PT403 for a request that session.csrf refuses.
 export const sessionPlugin = {
 	withPostGraphileContext: (withContext) => (options, work) =>
 		withContext(options, async (context) => {
 			await context.pgClient.query("SELECT session_pre_request()").catch((error) => {
-				throw Object.assign(error, { status: error.code === "PT401" ? 401 : 500 });
+				throw Object.assign(error, { status: Number(error.code?.match(/^PT(\d{3})$/)?.[1] ?? 500) });
 			});
 			return work(context);
 		}),

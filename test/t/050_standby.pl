@@ -136,21 +136,6 @@ for my $strategy (qw(database cookie_cache))
 		"session_pre_request binds no identity for an invalid token, strategy $strategy");
 }
 
-# Tokens against requests of other origins: a standby cannot generate the key.
-is(sqlstate("$bound SELECT session_csrf_token()"),
-	'55000', 'session_csrf_token fails with 55000 on a standby before there is a key');
-my $csrf = $primary->safe_psql('postgres', "$bound SELECT session_csrf_token(); COMMIT");
-is( on_standby(
-		"$bound SELECT session_csrf_check('$csrf'), session_csrf_check(session_csrf_token()), session_csrf_check('x')"),
-	't|t|f',
-	'tokens of primary and standby are good on a standby');
-my $unsafe = "SET session.csrf = 'token'; BEGIN; "
-  . "SELECT FROM set_config('request.method', 'POST', true), set_config('request.headers', '{\"x-csrf-token\": \"%s\"}', true), "
-  . "set_config('request.cookies', '{\"__Host-session\": \"$token\"}', true); "
-  . 'SELECT FROM session_pre_request(); SELECT session_user_id(); COMMIT';
-is(on_standby(sprintf $unsafe, $csrf), 'alice', 'a request with a token is accepted on a standby');
-is(sqlstate(sprintf $unsafe, 'x'), 'PT403', 'a request with another text is refused on a standby');
-
 # Every function that writes fails with 25006, read_only_sql_transaction.
 my @writes = (
 	"session_create('bob')", "session_touch('$token')",
@@ -484,6 +469,25 @@ is( $primary->safe_psql(
 		  sort keys %end),
 	'0|1|0|0|0',
 	'the primary refuses snapshots of the standby whose session has ended');
+
+# Tokens against requests of other origins: a standby cannot generate the key.
+my $page = $primary->safe_psql('postgres', q{SELECT token FROM session_create('gina')});
+my $opened = "BEGIN; SELECT FROM session_authenticate('$page');";
+$primary->wait_for_catchup($standby, 'replay');
+is(sqlstate("$opened SELECT session_csrf_token()"),
+	'55000', 'session_csrf_token fails with 55000 on a standby before there is a key');
+my $csrf = $primary->safe_psql('postgres', "$opened SELECT session_csrf_token(); COMMIT");
+is( on_standby(
+		"$opened SELECT session_csrf_check('$csrf'), session_csrf_check(session_csrf_token()), session_csrf_check('x')"),
+	't|t|f',
+	'tokens of primary and standby are good on a standby');
+my $unsafe = "SET session.csrf = 'token'; BEGIN; "
+  . "SELECT FROM set_config('request.method', 'POST', true), set_config('request.headers', '{\"x-csrf-token\": \"%s\"}', true), "
+  . "set_config('request.cookies', '{\"__Host-session\": \"$page\"}', true); "
+  . 'SELECT FROM session_pre_request(); SELECT session_user_id(); COMMIT';
+is(on_standby(sprintf $unsafe, $csrf), 'gina', 'a request with a token is accepted on a standby');
+is(sqlstate(sprintf $unsafe, 'x'), 'PT403', 'a request with another text is refused on a standby');
+$primary->safe_psql('postgres', "DELETE FROM session.sessions WHERE user_id = 'gina'");
 
 # A use that the standby remembers until it can write it.
 my $used = $primary->safe_psql(
