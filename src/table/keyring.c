@@ -464,11 +464,13 @@ insert_generated(SessionKeystoreRow *row, uint8 *secret, size_t len,
 		insert_key(row, secret, len,
 				   parts == NULL ? 0 : session_settings.key_lead);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		session_crypto_wipe(secret, len);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	session_crypto_wipe(secret, len);
 }
 
 /* Generates a key that is a secret. */
