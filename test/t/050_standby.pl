@@ -482,8 +482,8 @@ is( on_standby(
 	't|t|f',
 	'tokens of primary and standby are good on a standby');
 my $unsafe = "SET session.csrf = 'token'; BEGIN; "
-  . "SELECT FROM set_config('request.method', 'POST', true), set_config('request.headers', '{\"x-csrf-token\": \"%s\"}', true), "
-  . "set_config('request.cookies', '{\"__Host-session\": \"$page\"}', true); "
+  . "SELECT FROM set_config('request.method', 'POST', true) AS a, set_config('request.headers', '{\"x-csrf-token\": \"%s\"}', true) AS b, "
+  . "set_config('request.cookies', '{\"__Host-session\": \"$page\"}', true) AS c; "
   . 'SELECT FROM session_pre_request(); SELECT session_user_id(); COMMIT';
 is(on_standby(sprintf $unsafe, $csrf), 'gina', 'a request with a token is accepted on a standby');
 is(sqlstate(sprintf $unsafe, 'x'), 'PT403', 'a request with another text is refused on a standby');
