@@ -113,7 +113,9 @@ row_continues(SessionIdentity *identity)
 		!(session_identity_is_of_row(identity, &row) &&
 		  is_same_text(identity->user_id, row.user_id) &&
 		  is_same_text(identity->tenant_id, row.tenant_id) &&
-		  is_same_text(identity->role, row.role)))
+		  is_same_text(identity->role, row.role) &&
+		  is_same_text(identity->actor_id, row.actor_id) &&
+		  is_same_text(identity->scopes, row.scopes)))
 		return false;
 	identity->stamp = row.stamp;
 	identity->check_at = session_policy_deadline(&row);
