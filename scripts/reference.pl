@@ -270,7 +270,7 @@ sub function_text
 	@rows = ();
 	# The columns of a function that is behind a view are told there.
 	my @columns = grep { $_->{mode} ne 'i' } @{ $function->{arguments} };
-	for my $argument (@columns > 10 ? () : @columns)
+	for my $argument (@columns > 12 ? () : @columns)
 	{
 		my $told = delete $meaning{ $argument->{name} } // $common->{ $argument->{name} };
 		problem("$name: column $argument->{name} has no meaning") unless defined $told;
