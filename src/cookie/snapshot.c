@@ -322,7 +322,8 @@ must_check_row(const SessionProof *proof, SessionSnapshot *snapshot)
 	if (changed ||
 		(must_check && session_revocation_is_outdated((uint32) era)))
 		snapshot->should_refresh = true;
-	must_check = must_check || changed;
+	/* What ends the sessions that it was made of is not noted for it. */
+	must_check = must_check || changed || snapshot->identity.derived;
 	session_database_count(must_check ? SESSION_COUNT_SNAPSHOT_CHECKED : SESSION_COUNT_SNAPSHOT_ACCEPTED);
 	return must_check;
 }

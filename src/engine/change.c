@@ -9,9 +9,10 @@
  *	 of a foreign key and for changes that logical replication applies.
  * - An UPDATE is noted if it changes a column that snapshots contain, or one
  *	 that ends the session.  Recording activity and writing data are not noted.
- * - A change or a DELETE is noted for the sessions that were made of this one,
- *	 too, unless only its token has changed: they end with it, and have at most
- *	 its level.
+ * - A change or a DELETE is noted for the live identities of the sessions that
+ *	 were made of this one, too, unless only its token has changed: they end
+ *	 with it, and have at most its level.  Snapshots of these always ask the
+ *	 row.
  * - A DELETE of a session that has ended is not noted: its snapshots have
  *	 expired or its end was noted, and purging must not fill the shared set of
  *	 revocations.  The WHEN clause of the trigger excludes revoked and expired
@@ -32,11 +33,15 @@
 #include "table/policies.h"
 #include "table/store.h"
 
-/* Returns whether a session is active, recorded activity included. */
+/*
+ * Returns whether a session would be active if those it was made of were,
+ * recorded activity included.  The statement may have deleted these as well.
+ */
 static bool
 is_active(SessionRow *row)
 {
 	session_activity_overlay(row);
+	session_lineage_disregard(row);
 	return session_policy_life(row, GetCurrentTimestamp()) == SESSION_ACTIVE;
 }
 

@@ -36,7 +36,8 @@ void
 session_derive_add(SessionRow *row, const SessionRow *parent, Jsonb *data,
 				   int64 lifetime, SessionCredentials *given)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	/* A parent is never younger, even if the clock was set back. */
+	TimestampTz now = Max(GetCurrentTimestamp(), parent->created_at);
 
 	row->has_parent = true;
 	row->parent_id = parent->id;
@@ -116,9 +117,12 @@ check_limit(const SessionRow *parent)
 			 errhint("Revoke one of them, or see \"session.max_derived\".")));
 }
 
-/* Locks the rows of the sessions that the session of a token was made of. */
+/*
+ * Locks the rows of the session of a token and of those it was made of, in the
+ * order of their ids.
+ */
 static void
-lock_ancestors(const SessionToken *token)
+lock_family(const SessionToken *token)
 {
 	SessionIds	ids = {0};
 	SessionRow	row;
@@ -129,9 +133,11 @@ lock_ancestors(const SessionToken *token)
 	if (!session_store_read_without_data(&id, &row) ||
 		!session_digest_matches(&row, token))
 		return;
+	session_store_add_id(&ids, &id);
 	session_lineage_add_ancestors(&ids, &row);
-	while (ids.count > 0)
-		(void) session_store_lock(&ids.ids[--ids.count], &row);
+	session_ending_sort(&ids, NULL);
+	for (int i = 0; i < ids.count; i++)
+		(void) session_store_lock(&ids.ids[i], &row);
 }
 
 /* Derives a session from the active session of a token. */
@@ -142,8 +148,12 @@ session_derive_make(const SessionToken *token, const SessionPossession *proven,
 {
 	SessionRow	parent;
 
-	lock_ancestors(token);
+	lock_family(token);
 	if (!session_lifecycle_reread(token, proven, true, &parent))
+		return false;
+	/* What is derived is bound to no key, so no grace lets this pass. */
+	if (parent.bound.by == SESSION_BOUND_DBSC &&
+		!session_policy_proves_key(&parent.bound, &parent.id, proven))
 		return false;
 	check_parent(&parent);
 	check_scopes(&parent, options->scopes);

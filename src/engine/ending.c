@@ -63,8 +63,8 @@ has_id(const SessionIds *ids, const pg_uuid_t *id)
 }
 
 /* Puts ids in order, without those that are there twice and without one. */
-static void
-sort_ids(SessionIds *ids, const pg_uuid_t *except)
+void
+session_ending_sort(SessionIds *ids, const pg_uuid_t *except)
 {
 	int			count = 0;
 
@@ -169,8 +169,8 @@ find_more(SessionIds *ids, SessionIds *more)
 			session_store_add_id(more, &ids->ids[i]);
 	if (ids->count == count)
 		return;
-	sort_ids(ids, NULL);
-	sort_ids(more, NULL);
+	session_ending_sort(ids, NULL);
+	session_ending_sort(more, NULL);
 }
 
 /*
@@ -207,7 +207,7 @@ session_ending_revoke_all(SessionIds *ids, const char *reason,
 {
 	int64		ended;
 
-	sort_ids(ids, except);
+	session_ending_sort(ids, except);
 	ended = end_each(ids, reason, true);
 	if (ids->count > 0)
 		end_descendants(ids);

@@ -17,6 +17,12 @@
  */
 extern bool session_ending_is_alive(SessionRow *row, TimestampTz now);
 
+/*
+ * Puts ids in the order in which rows are locked, without those that are there
+ * twice and without one (may be NULL).
+ */
+extern void session_ending_sort(SessionIds *ids, const pg_uuid_t *except);
+
 /* Ends an alive session, whose row is locked, and its descendants. */
 extern void session_ending_end(SessionRow *row, text *reason, TimestampTz now);
 

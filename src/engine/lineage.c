@@ -9,7 +9,9 @@
  *	 DELETE has ended the parent.
  * - A refreshable parent is alive as long as it can be refreshed.  The tokens
  *	 of a parent do not matter, so a rotation ends nothing.
- * - A parent must still be of the user who made the session.
+ * - A parent must still be of the user who made the session, and of the tenant
+ *	 and role that the session has from it.  It must be older: another session
+ *	 can get the id of one that was deleted, if the application chooses it.
  * - An administrator can write anything into parent_id.  A look reads at most
  *	 SESSION_GENERATIONS rows, and a session with more parents has ended, so a
  *	 circle is as good as no parent.
@@ -30,15 +32,28 @@ is_same_user(const text *a, const text *b)
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
 
+/* Returns whether two texts are equal; NULL equals NULL. */
+static bool
+is_same_or_none(const text *a, const text *b)
+{
+	return (a == NULL && b == NULL) || is_same_user(a, b);
+}
+
 /*
- * Returns whether a session is still of the user who made another of it: the
- * one who acts in that, which is its user unless it says otherwise.
+ * Returns whether a session is still the one that another was made of: it is
+ * older, and of the user who made the other.  That is the one who acts in it,
+ * or its user, and then tenant and role are the same, too.
  */
 static bool
-is_of_maker(const SessionRow *parent, const SessionRow *child)
+is_maker(const SessionRow *parent, const SessionRow *child)
 {
-	return is_same_user(parent->user_id, child->actor_id != NULL ?
-						child->actor_id : child->user_id);
+	if (parent->created_at > child->created_at)
+		return false;
+	if (child->actor_id != NULL)
+		return is_same_user(parent->user_id, child->actor_id);
+	return is_same_user(parent->user_id, child->user_id) &&
+		is_same_or_none(parent->tenant_id, child->tenant_id) &&
+		is_same_or_none(parent->role, child->role);
 }
 
 /* Has a row judged by its own life alone. */
@@ -84,10 +99,10 @@ read_parent(SessionRow *row, const SessionRow *child, SessionRow *parent,
 {
 	SessionLineage *lineage = &row->lineage;
 
-	/* A session without its parent counts as revoked. */
+	/* A session whose parent is gone or another counts as revoked. */
 	lineage->status = SESSION_REVOKED;
 	if (!session_store_read_without_data(&child->parent_id, parent) ||
-		!is_of_maker(parent, child))
+		!is_maker(parent, child))
 		return false;
 	session_lineage_disregard(parent);
 	see(parent, now);
@@ -229,7 +244,7 @@ session_lineage_sort(List *rows)
 	return sorted;
 }
 
-/* Notes a change for the snapshots of a session's descendants. */
+/* Notes a change for the live identities of a session's descendants. */
 void
 session_lineage_note_change(const pg_uuid_t *id)
 {
@@ -238,11 +253,6 @@ session_lineage_note_change(const pg_uuid_t *id)
 	session_store_add_id(&ids, id);
 	session_lineage_add_descendants(&ids);
 	for (int i = 1; i < ids.count; i++)
-	{
-		SessionRow	row;
-
-		if (session_store_read_without_data(&ids.ids[i], &row))
-			session_store_note_descendant(&row);
-	}
+		session_store_note_descendant(&ids.ids[i]);
 	pfree(ids.ids);
 }

@@ -145,24 +145,33 @@ is_own_id(const SessionIdentity *identity, const pg_uuid_t *id)
 }
 
 /*
- * Reads the session of an identity.  Returns whether that can do less than its
- * user, so that its sessions are itself and its descendants.
+ * Reads the session of an identity, if it has one.  Returns whether the
+ * identity can do less than its user, so that its sessions are itself and its
+ * descendants.
  */
 static bool
 is_confined(const SessionIdentity *identity, SessionRow *own)
 {
-	own->has_parent = false;
-	return identity->has_row &&
-		session_store_read_without_data(&identity->id, own) &&
-		(own->scopes != NULL || own->actor_id != NULL);
+	bool		read = identity->has_row &&
+	session_store_read_without_data(&identity->id, own);
+
+	if (!read)
+		own->has_parent = false;
+	return identity->scopes != NULL || identity->actor_id != NULL ||
+		(read && (own->scopes != NULL || own->actor_id != NULL));
 }
 
-/* Returns the ids of the identity's session and its descendants. */
+/*
+ * Returns the ids of the identity's session and its descendants; none without
+ * a row.
+ */
 static SessionIds
 own_family(const SessionIdentity *identity)
 {
 	SessionIds	ids = {0};
 
+	if (!identity->has_row)
+		return ids;
 	session_store_add_id(&ids, &identity->id);
 	session_lineage_add_descendants(&ids);
 	return ids;
@@ -175,8 +184,9 @@ owns_row(const SessionIdentity *identity, const SessionRow *row)
 	SessionRow	own;
 
 	if (is_confined(identity, &own))
-		return is_own_id(identity, &row->id) ||
-			session_lineage_descends(row, &identity->id);
+		return identity->has_row &&
+			(is_own_id(identity, &row->id) ||
+			 session_lineage_descends(row, &identity->id));
 	if (identity->user_id == NULL)
 		return identity->has_row && is_own_id(identity, &row->id);
 	return session_policy_is_of_user(row, identity->user_id, identity->tenant_id);

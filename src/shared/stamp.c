@@ -146,12 +146,16 @@ present_value(uint32 place)
 		pg_atomic_read_u64(&stamps->counters[place]) + here;
 }
 
+static bool watch_notes(void);
+
 /* Returns the present stamp of a key. */
 SessionEndStamp
 session_stamp_of(const uint8 *key)
 {
 	SessionEndStamp stamp;
 
+	/* From now on, a rollback to a savepoint makes it outdated. */
+	(void) watch_notes();
 	stamp.place = counter_of(key);
 	stamp.value = present_value(stamp.place);
 	/* What the stamp is for is read after this. */

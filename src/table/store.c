@@ -932,12 +932,11 @@ session_store_note_change(const SessionRow *before, const SessionRow *after)
 	sessions.changes_noted++;
 }
 
-/* Notes that a session was changed of which this one was made. */
+/* Notes that a session was changed of which the one with this id was made. */
 void
-session_store_note_descendant(const SessionRow *row)
+session_store_note_descendant(const pg_uuid_t *id)
 {
-	session_revocation_note_change(&row->id, session_digest_of_row(row), NULL);
-	session_stamp_note(row->id.data);
+	session_stamp_note(id->data);
 }
 
 /* Notes that TRUNCATE has removed all sessions. */

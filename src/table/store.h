@@ -155,10 +155,10 @@ extern void session_store_note_change(const SessionRow *before,
 									  const SessionRow *after);
 
 /*
- * Notes that a session was changed of which this one was made.  Snapshots of
- * this one are then checked against its row, and identities bound by it.
+ * Notes that a session was changed of which the one with this id was made.
+ * Identities bound by this one are then checked against its row.
  */
-extern void session_store_note_descendant(const SessionRow *row);
+extern void session_store_note_descendant(const pg_uuid_t *id);
 
 /* Notes that TRUNCATE has removed all sessions, with the same effects. */
 extern void session_store_note_emptied(void);

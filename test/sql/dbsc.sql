@@ -325,6 +325,8 @@ BEGIN READ ONLY;
 SELECT d.what, d.answer AS database, c.answer AS cookie_cache FROM pg_temp.seen('database') AS d JOIN pg_temp.seen('cookie_cache') AS c USING (what) ORDER BY what;
 SELECT session_status(:'lately_token') AS status, (SELECT user_id FROM session_validate(:'lately_token')) AS validated, session_authenticate(:'lately_token') AS authenticated, session_data(:'lately_token') AS data;
 COMMIT;
+SELECT count(*) AS derived_without FROM session_derive(:'lately_token', NULL);
+SELECT count(*) AS derived_with FROM session_derive(:'lately_token', NULL, bound_cookie => :'lately_cookie');
 SELECT session_data_set(:'lately_token', 'k', '1') AS set, session_touch(:'lately_token') AS touched, (SELECT user_id FROM session_cookie_validate(:'lately_snapshot', token => :'lately_token')) AS snapshot;
 SELECT deleted FROM session_cleanup();
 SELECT count(*) AS evidence FROM session.events WHERE kind = 'unbound' AND session_id = :'lately';

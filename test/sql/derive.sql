@@ -179,8 +179,57 @@ SELECT deleted FROM session_cleanup();
 CALL pg_temp.start_over();
 CALL pg_temp.derive('aaaa', 'aaa');
 CALL pg_temp.make('top', $$ 'alice' $$);
+UPDATE session.sessions SET created_at = created_at - interval '1 hour' WHERE id = pg_temp.id('top');
 UPDATE session.sessions SET parent_id = pg_temp.id('top') WHERE id = pg_temp.id('root');
 TABLE state;
+
+-- A parent that is younger is another session, which got the id of the first.
+SET session.foreign_tokens = on;
+SELECT token FROM session_create('alice', token => 'a-secret-of-the-application') \gset
+SELECT id, token AS child FROM session_derive(:'token', '{todo:read}') \gset
+SELECT count(*) FROM session_validate(:'child');
+DELETE FROM session.sessions WHERE id <> :'id';
+SELECT session_status(:'child');
+SELECT count(*) AS again FROM session_create('alice', token => 'a-secret-of-the-application');
+SELECT session_status(:'child');
+RESET session.foreign_tokens;
+
+-- A role or a tenant that the parent gives up ends those that had it from it.
+CALL pg_temp.start_over($$ 'alice', tenant_id => 'shop', role => 'pg_monitor' $$);
+SELECT count(*) FROM session_regenerate(pg_temp.tok('a')) AS r, session_validate(r.token);
+BEGIN;
+SELECT count(*) FROM session_regenerate(pg_temp.tok('root'), role => 'pg_read_all_stats');
+SELECT name, status FROM state WHERE name <> 'root';
+ROLLBACK;
+SELECT count(*) FROM session_regenerate(pg_temp.tok('root'), tenant_id => 'market');
+SELECT name, status FROM state WHERE name <> 'root';
+
+-- A cookie that is a session by itself, and has scopes or an actor, manages no
+-- session of its user.
+CALL pg_temp.start_over();
+SELECT session_key_rotate() IS NOT NULL AS has_key;
+SET session.strategy = stateless;
+CREATE FUNCTION pg_temp.managed(claims jsonb) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('request.cookies', jsonb_build_object('__Host-session', session_cookie_encode('{"sub": "alice"}' || claims, 'jwt'))::text, true);
+    PERFORM session_pre_request();
+    RETURN concat_ws(' ', session_user_id(), (SELECT count(*) FROM session_mine()), session_revoke_mine(pg_temp.id('b')), session_revoke_others());
+END $$;
+SELECT claims, pg_temp.managed(claims) FROM unnest(ARRAY['{"scope": "todo:read"}', '{"scope": ""}', '{"act": {"sub": "root"}}', '{}']::jsonb[]) AS claims;
+RESET session.strategy;
+
+-- A session that was deleted together with its parent is noted, too.
+CREATE TABLE people (id text COLLATE "C" PRIMARY KEY);
+INSERT INTO people VALUES ('alice');
+CALL pg_temp.start_over();
+ALTER TABLE session.sessions ADD CONSTRAINT of_people FOREIGN KEY (user_id) REFERENCES people ON DELETE CASCADE;
+BEGIN;
+SELECT session_authenticate(pg_temp.tok('aa')), session_user_id();
+DELETE FROM people;
+SELECT session_user_id();
+ROLLBACK;
+ALTER TABLE session.sessions DROP CONSTRAINT of_people;
+DROP TABLE people;
 
 -- A use keeps a session alive as before; a use of a child is none of its parent.
 CALL pg_temp.start_over($$ 'alice', idle_timeout => '1 hour' $$);
@@ -292,12 +341,13 @@ SELECT status FROM session_validate(pg_temp.tok('aaa'));
 SELECT id FROM session_derive(pg_temp.tok('root'), NULL);
 ROLLBACK;
 
--- A snapshot of a child ends with its parent, and in time.
+-- The row decides about each snapshot of a child, so it ends with its parent.
 SELECT session_key_rotate() IS NOT NULL AS has_key;
 SELECT session_cookie_issue(pg_temp.tok('aa')) AS cookie \gset
-SELECT source FROM session_cookie_validate(:'cookie');
-UPDATE session.sessions SET expires_at = now() - interval '1 second' WHERE id = pg_temp.id('root');
+SELECT source FROM session_cookie_validate(:'cookie', false, pg_temp.tok('aa'));
 SELECT count(*) FROM session_cookie_validate(:'cookie');
+UPDATE session.sessions SET expires_at = now() - interval '1 second' WHERE id = pg_temp.id('root');
+SELECT count(*) FROM session_cookie_validate(:'cookie', false, pg_temp.tok('aa'));
 -- Also when the parent becomes idle.
 CALL pg_temp.start_over($$ 'alice', idle_timeout => '30 seconds' $$);
 SELECT translate(split_part(session_cookie_issue(pg_temp.tok('aa')), '.', 1), '-_', '+/') AS payload \gset

@@ -3,8 +3,8 @@ CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
 SELECT id AS parent FROM session_create('alice') \gset
-SELECT id, token FROM session_create('alice') \gset
 SELECT id AS admin FROM session_create('root') \gset
+SELECT id, token FROM session_create('alice') \gset
 SELECT id AS other, token AS refreshable FROM session_create('alice', refreshable => true) \gset
 
 -- An ordinary session has none of them.
