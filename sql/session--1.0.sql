@@ -1837,6 +1837,34 @@ COMMENT ON FUNCTION @extschema@.session_erase(pg_catalog.text) IS
 'Ends the sessions of a user in all tenants, and deletes their rows, their events and the origins of the user.  Events that the user caused lose their actor.  Returns the number of rows deleted.
 Errors: 22004 for NULL, 22023 for an empty user_id, 54000 for one that is too long.';
 
+CREATE FUNCTION @extschema@.session_act_as(
+    token pg_catalog.text,
+    user_id pg_catalog.text,
+    reason pg_catalog.text,
+    tenant_id pg_catalog.text DEFAULT NULL,
+    role pg_catalog.text DEFAULT NULL,
+    lifetime pg_catalog.interval DEFAULT '15 min',
+    ip pg_catalog.inet DEFAULT NULL,
+    user_agent pg_catalog.text DEFAULT NULL,
+    bound_cookie pg_catalog.text DEFAULT NULL,
+    proof pg_catalog.text DEFAULT NULL,
+    method pg_catalog.text DEFAULT NULL,
+    url pg_catalog.text DEFAULT NULL)
+RETURNS SETOF @extschema@.session_credentials
+ROWS 1
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_act_as';
+REVOKE ALL ON FUNCTION @extschema@.session_act_as(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.interval, pg_catalog.inet, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_act_as(
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
+    pg_catalog.text, pg_catalog.interval, pg_catalog.inet, pg_catalog.text,
+    pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Makes a session in which the user of a token acts as another, if session.act_as_function allows it.  It has at most level 1 and ends with the session of the token.  No row if that is not live, or the function refuses.
+Errors: 42501 without that function, or from a session that was made of another; 22004, 22023, 54000 for invalid arguments.';
+
 CREATE FUNCTION @extschema@.session_cleanup(
     max_rows pg_catalog.int4 DEFAULT NULL,
     OUT deleted pg_catalog.int8,

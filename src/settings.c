@@ -477,6 +477,12 @@ define_binding(void)
 				  "Its name includes the schema; it takes a session_info, an "
 				  "inet and a text, and returns \"ok\", \"step_up\" or "
 				  "\"reject\".");
+	define_string("session.act_as_function", &s->act_as_function, "",
+				  PGC_SUSET, 0,
+				  "Sets a function that decides who may act as whom.",
+				  "Its name includes the schema; it takes a session_info and "
+				  "the user, the tenant and the reason as text, and returns a "
+				  "boolean.  Without one, session_act_as() is an error.");
 	define_enum("session.on_mismatch", &s->on_mismatch, on_mismatch_options,
 				"Sets what happens when a request does not match the binding "
 				"of its session.",

@@ -80,6 +80,7 @@ typedef struct SessionSettings
 	int			bind_ip_prefix_v6;
 	bool		bind_user_agent;
 	char	   *risk_function;
+	char	   *act_as_function;
 	int			store_ip;		/* SessionStoreIp */
 	int			on_mismatch;	/* SessionOnMismatch */
 	int			max_data_size;

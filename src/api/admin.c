@@ -4,10 +4,10 @@
  *
  *	  session_get			session_list		session_revoke_id
  *	  session_revoke_ids	session_revoke_user	session_revoke_tenant
- *	  session_cleanup
+ *	  session_cleanup		session_act_as
  *
- * Rules: no function here takes or returns a token.  A user or tenant that is
- * NULL is an error where it would otherwise mean "all".
+ * Rules: only session_act_as takes and returns a token.  A user or tenant that
+ * is NULL is an error where it would otherwise mean "all".
  */
 #include "postgres.h"
 
@@ -23,6 +23,7 @@
 
 #include "api/api.h"
 #include "compat.h"
+#include "engine/acting.h"
 #include "engine/activity.h"
 #include "engine/cleanup.h"
 #include "engine/ending.h"
@@ -36,6 +37,7 @@ PG_FUNCTION_INFO_V1(session_revoke_ids);
 PG_FUNCTION_INFO_V1(session_revoke_user);
 PG_FUNCTION_INFO_V1(session_revoke_tenant);
 PG_FUNCTION_INFO_V1(session_cleanup);
+PG_FUNCTION_INFO_V1(session_act_as);
 
 /* Returns a session by its id, live or ended. */
 Datum
@@ -207,4 +209,43 @@ session_cleanup(PG_FUNCTION_ARGS)
 	values[0] = Int64GetDatum(session_cleanup_run(limit, &failed));
 	values[1] = names_array(failed);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+/* Makes a session in which an administrator acts as a user. */
+Datum
+session_act_as(PG_FUNCTION_ARGS)
+{
+	SessionActingOptions options = {
+		.user_id = required_name(fcinfo, 1, "user_id")
+	};
+	SessionToken token;
+	SessionCredentials given;
+	SessionRow	row;
+	Datum		result;
+
+	PreventCommandIfReadOnly("session_act_as()");
+	session_arg_required(fcinfo, 2, "reason");
+	options.reason = session_arg_name(fcinfo, 2, "reason",
+									  SESSION_ACT_REASON_BYTES);
+	options.tenant_id = session_arg_name(fcinfo, 3, "tenant_id",
+										 SESSION_NAME_BYTES);
+	options.role = session_arg_name(fcinfo, 4, "role", SESSION_NAME_BYTES);
+	options.lifetime = session_arg_interval(fcinfo, 5, "lifetime", 1,
+											15 * 60 * USECS_PER_SEC);
+	options.binding.ip = session_arg_inet(fcinfo, 6);
+	options.binding.user_agent = session_arg_user_agent(fcinfo, 7);
+	session_arg_bound(fcinfo, 8, &options.binding.proven);
+	session_arg_proof(fcinfo, 9, &options.binding.proven);
+	if (!session_arg_token(fcinfo, 0, &token))
+	{
+		session_arg_refused(fcinfo, 0, options.binding.ip);
+		return session_return_none(fcinfo);
+	}
+	if (session_acting_begin(&token, &options, &row, &given))
+		result = session_return_credentials(fcinfo, &row, &given);
+	else
+		result = session_return_none(fcinfo);
+	session_crypto_wipe(&token, sizeof(token));
+	session_crypto_wipe(&given, sizeof(given));
+	return result;
 }

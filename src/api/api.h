@@ -24,6 +24,9 @@
 /* Longest reason of a revocation, in bytes. */
 #define SESSION_REASON_BYTES 256
 
+/* Longest reason to act as a user, in bytes. */
+#define SESSION_ACT_REASON_BYTES 500
+
 /* Purpose of a key or cookie when the argument is NULL. */
 #define SESSION_DEFAULT_PURPOSE "session"
 

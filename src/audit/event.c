@@ -508,6 +508,10 @@ note_event(SessionEventKind kind, const SessionRow *row, Jsonb *detail,
 		.notify = session_settings.notify
 	};
 
+	if (row->actor_id != NULL)
+		event.detail = session_json_with_text(detail == NULL ?
+											  session_json_empty() : detail,
+											  "actor_id", row->actor_id);
 	session_event_write(&event);
 }
 
@@ -740,6 +744,8 @@ session_event_administration(const char *action, text *user_id,
 	" WHERE o.user_id OPERATOR(pg_catalog.=) $1)"
 #define BY_USER "actor_kind OPERATOR(pg_catalog.=) 'user'" \
 	" AND actor OPERATOR(pg_catalog.=) $1"
+#define ABOUT_ACTOR "(detail OPERATOR(pg_catalog.->>) 'actor_id')" \
+	" OPERATOR(pg_catalog.=) $1"
 
 static SessionStatement export_statement = {
 	.table = &events,
@@ -771,7 +777,11 @@ static SessionStatement erase_statement = {
 /* No user's id is empty, so the empty actor is no user. */
 static SessionStatement erase_actor_statement = {
 	.table = &events,
-	.sql = "UPDATE ONLY session.events SET actor = '' WHERE " BY_USER,
+	.sql = "UPDATE ONLY session.events SET"
+	" actor = CASE WHEN " BY_USER " THEN '' ELSE actor END,"
+	" detail = CASE WHEN " ABOUT_ACTOR
+	" THEN detail OPERATOR(pg_catalog.-) 'actor_id' ELSE detail END"
+	" WHERE " BY_USER " OR " ABOUT_ACTOR,
 	.types = {TEXTOID}
 };
 

@@ -73,6 +73,7 @@ enum
 	MISMATCH,					/* with the binding of a session */
 	UNBOUND,					/* the key of a session was not proven */
 	RISK,						/* of a login, or of a use of a session */
+	ACT_AS,						/* a user may not act as another */
 	GUESSING,					/* wrong secrets for one session */
 	FAILURE,					/* bad tokens from one address */
 	KINDS
@@ -95,12 +96,13 @@ static const Kind kinds[KINDS] = {
 	[MISMATCH] = {SESSION_EVENT_BINDING_MISMATCH, 1024, 512, 300},
 	[UNBOUND] = {SESSION_EVENT_UNBOUND, 1536, 512, 300},
 	[RISK] = {SESSION_EVENT_RISK, 2048, 512, 300},
-	[GUESSING] = {SESSION_EVENT_FAILURES, 2560, 256, 100},
-	[FAILURE] = {SESSION_EVENT_FAILURES, 2816, 256, 100},
+	[ACT_AS] = {SESSION_EVENT_ADMINISTRATION, 2560, 256, 100},
+	[GUESSING] = {SESSION_EVENT_FAILURES, 2816, 256, 100},
+	[FAILURE] = {SESSION_EVENT_FAILURES, 3072, 256, 100},
 };
 
 /* The sum of their room. */
-#define ENTRIES 3072
+#define ENTRIES 3328
 
 /*
  * An entry that cannot be written is tried again after a minute, and dropped
@@ -198,6 +200,9 @@ entry_detail(const Entry *entry)
 {
 	Jsonb	   *detail = session_json_empty();
 
+	if (entry->key.kind == ACT_AS)
+		detail = session_json_with_text(detail, "action",
+										cstring_to_text("act_as_refused"));
 	if (entry->risk[0] != '\0')
 	{
 		detail = session_json_with_text(detail, "risk",
@@ -231,8 +236,12 @@ write_entry(const Entry *entry)
 		event.user_id = cstring_to_text(entry->user_id);
 	if (event.session_id != NULL && session_store_read(&entry->key.id, &row))
 	{
-		event.user_id = row.user_id;
-		event.tenant_id = row.tenant_id;
+		/* If the user may not act as another, the event is about that one. */
+		if (entry->key.kind != ACT_AS)
+		{
+			event.user_id = row.user_id;
+			event.tenant_id = row.tenant_id;
+		}
 		/* The address at creation, unless the call gave one. */
 		if (event.kind == SESSION_EVENT_REFRESH_REUSE)
 		{
@@ -813,6 +822,23 @@ session_evidence_risk_login(const SessionRow *row, const char *risk)
 		return;
 	set_user(&entry, row);
 	set_risk(&entry, risk, &binding);
+	note_evidence(&entry, 0);
+}
+
+/* Notes that the user of a session may not act as another. */
+void
+session_evidence_act_as(const SessionRow *row, const text *user_id,
+						const SessionBinding *binding)
+{
+	Entry		entry = {.key.kind = ACT_AS};
+
+	if (!session_event_wanted(SESSION_EVENT_ADMINISTRATION))
+		return;
+	entry.key.id = row->id;
+	if (VARSIZE_ANY_EXHDR(user_id) <= USER_BYTES)
+		memcpy(entry.user_id, VARDATA_ANY(user_id), VARSIZE_ANY_EXHDR(user_id));
+	set_ip(&entry, binding->ip);
+	set_user_agent(&entry, binding->user_agent);
 	note_evidence(&entry, 0);
 }
 

@@ -67,6 +67,15 @@ extern void session_evidence_risk_login(const SessionRow *row,
 										const char *risk);
 
 /*
+ * Notes that "session.act_as_function" did not let the user of a session act
+ * as another.  There is one event a minute for a session, with the first user
+ * to act as, unless the id is long.
+ */
+extern void session_evidence_act_as(const SessionRow *row,
+									const text *user_id,
+									const SessionBinding *binding);
+
+/*
  * Sets the numbers of the entries of this database that are due, in order, at
  * most "limit".  Returns how many there are.
  */

@@ -8,7 +8,7 @@
 #include "model/row.h"
 
 /* Most arguments of such a function, the session included. */
-#define SESSION_HOOK_ARGS 3
+#define SESSION_HOOK_ARGS 4
 
 /* A setting that names such a function, and the form of the function. */
 typedef struct SessionHook

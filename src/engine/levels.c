@@ -103,6 +103,7 @@ static const Entry functions[] = {
 	{"session_touch", APP},
 	{"session_validate", APP},
 
+	{"session_act_as", ADMIN},
 	{"session_bind_users", ADMIN},
 	{"session_cleanup", ADMIN},
 	{"session_directory_current", ADMIN},

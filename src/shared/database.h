@@ -51,7 +51,7 @@ typedef struct SessionRound
 #define SESSION_DATABASE_WARNED 32
 
 /* Kinds of evidence, each with its own room and budget. */
-#define SESSION_EVIDENCE_KINDS 6
+#define SESSION_EVIDENCE_KINDS 7
 
 /*
  * A database that uses the library.  shared/database.c says which lock

@@ -12,7 +12,7 @@
 #include "datatype/timestamp.h"
 #include "utils/uuid.h"
 
-#define SESSION_WINDOW_KINDS 6
+#define SESSION_WINDOW_KINDS 7
 
 /*
  * What is counted.  Keys are compared as bytes: the struct has no padding, and

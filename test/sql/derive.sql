@@ -3,6 +3,8 @@
 CREATE EXTENSION session;
 \getenv here PG_ABS_SRCDIR
 \i :here/sql/include/helpers.sql
+-- The context of an error has the number of the schema of temporary objects.
+\set SHOW_CONTEXT never
 
 SET session.log_events = 'created, revoked';
 

@@ -30,8 +30,8 @@ SELECT octet_length(token_hash) AS bytes, token_hash = sha256(:'sid') AS sha256,
 
 -- Every function that takes a token accepts it: its answer is not the one that
 -- an unknown token gets.  Only session_is_expired has the same for both,
--- session_data_replace, which expects other data here, and
--- session_dbsc_register, which gets no proof.
+-- session_data_replace, which expects other data here, session_act_as, which no
+-- function allows, and session_dbsc_register, which gets no proof.
 CREATE FUNCTION pg_temp.answer_for(token text, function name, known boolean) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     result text;

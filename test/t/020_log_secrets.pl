@@ -46,6 +46,9 @@ $node->safe_psql(
 	ALTER TABLE session.sessions ADD CHECK (role <> 'forbidden');
 	ALTER TABLE session.keys ADD CHECK (kid <> 'forbidden');
 
+	-- Decides who may act as whom.
+	CREATE FUNCTION may_act(i session_info, user_id text, tenant_id text, reason text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+	ALTER DATABASE postgres SET session.act_as_function = 'public.may_act';
 	-- A claims function: adds a claim, or fails after it has seen the session.
 	CREATE FUNCTION more(i session_info) RETURNS jsonb LANGUAGE plpgsql AS $$
 	BEGIN
@@ -193,8 +196,9 @@ my @changes = (
 	'session_data_clear(:token)',
 	q{session_dbsc_register(:token, 'a.b.c', '/refresh')},
 	q{session_bind_key(:token, 'a.b.c', 'GET', 'https://example.com/')},
+	q{session_act_as(:token, 'bob', 'asked')},
 	q{session_regenerate(:token, NULL, 'editor', 2)},
-	q{session_derive(:token, '{todo:read}')},
+	q{session_derive(:token, '{read}')},
 	'session_revoke(:token)',
 	q{session_login(:token, 'alice')});
 
@@ -232,7 +236,7 @@ my @harmless = qw(active_column algorithm amr audience auth_level authenticated_
   domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip issuer jkt
   key kid kind last_seen_at level lifetime max_age max_rows max_sessions method name partitioned patch path proof
   payload purpose reason refresh_expires_at refresh_path refreshable refreshed_at relation revoked_at role
-  same_site scope secure sensitive sliding tablespace tenant_id ttl url user_agent user_id users);
+  same_site scope scopes secure sensitive sliding tablespace tenant_id ttl url user_agent user_id users);
 my %expected;
 for my $row (
 	split /\n/,
@@ -318,8 +322,8 @@ for my $options (
 	}
 }
 is( scalar(grep { /^st_/ } @given),
-	2 + 2 * keys %kind,
-	'regenerating the live session returns a token, and so does every login');
+	4 + 2 * keys %kind,
+	'acting in the live session and regenerating it return a token, and so does every login');
 is(scalar(grep { /\./ } @given), 2 * 4,
 	'every function that makes a cookie returns one');
 literal(

@@ -24,7 +24,7 @@ my @app = qw(session_cookie_decode session_cookie_encode session_cookie_issue
   session_is_expired session_is_valid
   session_jwt session_login session_refresh session_regenerate session_revoke
   session_status session_touch session_validate);
-my @admin = qw(session_bind_users session_cleanup session_directory_current
+my @admin = qw(session_act_as session_bind_users session_cleanup session_directory_current
   session_directory_data session_directory_ends session_directory_ready
   session_directory_seen session_directory_status session_erase session_export
   session_get session_grant session_key_import session_key_import_jwk
@@ -157,6 +157,7 @@ my @forbidden = (
 	'SET session.encrypt_data = off',
 	q{SET session.claims_function = 'public.f'},
 	q{SET session.risk_function = ''},
+	q{SET session.act_as_function = 'public.f'},
 	'SET session.cookie_cache_ttl = 60',
 	'SET session.bound_cookie_ttl = 86400',
 	'SET session.dbsc_grace = 60',

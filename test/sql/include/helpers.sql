@@ -83,7 +83,7 @@ BEGIN
                  WHERE a.n <= p.pronargs - p.pronargdefaults) AS arguments
           FROM extension_functions p
          WHERE p.proargnames[1] = 'token'
-           AND p.proname <> 'session_login'
+           AND p.proname NOT IN ('session_login', 'session_act_as')
            AND (wanted IS NULL OR p.proname = wanted)
          ORDER BY p.proname COLLATE "C"
     LOOP
