@@ -32,6 +32,7 @@
  *
  * A shared secret has no form at all, so the arguments of session_key_import
  * and session_key_import_jwk are redacted if there is a literal among them.
+ * Where it is unclear how far they go, the rest of the text is redacted.
  */
 #include "postgres.h"
 
@@ -62,8 +63,14 @@
 #define TAKES_KEY "session_key_import"
 #define TAKES_KEY_MARK 7
 
-/* Most characters between the ( of these functions and the first literal. */
+/*
+ * Characters after the ( of these functions in which a literal is looked for.
+ * Longer arguments count as if they had one.
+ */
 #define MAX_BEFORE_LITERAL 1000
+
+/* Longest tag of dollar quotes, with the first dollar. */
+#define TAG_CHARS 64
 
 /*
  * Characters at which a secret may be found: the _ of st_ and of a function,
@@ -397,48 +404,153 @@ match_member(Secret *secret, const char *p)
 	return true;
 }
 
+/* Returns whether a comment begins at p. */
+static bool
+begins_comment(const char *p)
+{
+	return (*p == '-' && p[1] == '-') || (*p == '/' && p[1] == '*');
+}
+
 /*
- * Returns the first literal, in quotes or dollar quotes, of the arguments at
- * p; NULL if there is none.
+ * Returns whether there is a literal, in quotes or dollar quotes, among the
+ * arguments at p, or whether there may be one.
  */
-static const char *
-find_literal(const char *p)
+static bool
+may_have_literal(const char *p)
 {
 	int			depth = 1;
+	bool		in_name = false;
 
-	for (int i = 0; i < MAX_BEFORE_LITERAL && *p != '\0'; i++, p++)
+	for (int i = 0; i < MAX_BEFORE_LITERAL; i++, p++)
 	{
-		if (*p == '\'' || (*p == '$' && !is_digit(p[1])))
-			return p;
-		depth += (*p == '(') - (*p == ')');
-		if (depth == 0)
+		if (*p == '\'' || *p == '\\' || begins_comment(p) ||
+			(*p == '$' && !is_digit(p[1])))
+			return true;
+		if (*p == '"')
+			in_name = !in_name;
+		else if (!in_name)
+			depth += (*p == '(') - (*p == ')');
+		if (*p == '\0' || depth == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Skipping arguments
+ *
+ * These functions return NULL where the end is unclear: the text is cut or is
+ * no SQL, the server's settings decide, or the call is itself in a literal, so
+ * that its quotes are doubled.
+ */
+
+/* Returns whether c may be a part of a name or of the tag of dollar quotes. */
+static bool
+is_name(int c)
+{
+	return is_word(c) || c >= 0x80;
+}
+
+/* Returns the end of the literal in quotes at p. */
+static const char *
+skip_quoted(const char *p)
+{
+	bool		escaped = false;
+
+	if (p[1] == '\'')
+		return NULL;
+	for (p++; *p != '\0'; p++)
+	{
+		if (*p == '\'' && escaped)
 			return NULL;
+		if (*p == '\'' && p[1] != '\'')
+			return p + 1;
+		if (*p == '\'')
+			p++;
+		escaped = *p == '\\' && !escaped;
 	}
 	return NULL;
 }
 
-/* Returns the end of the parentheses that open at p, or of the text. */
+/* Returns the end of the literal in dollar quotes, or the parameter, at p. */
+static const char *
+skip_dollars(const char *p)
+{
+	char		tag[TAG_CHARS + 1];
+	size_t		len = 1;
+
+	if (is_name((unsigned char) p[-1]))
+		return NULL;
+	if (is_digit(p[1]))
+		return p + 1;
+	while (len < TAG_CHARS && is_name((unsigned char) p[len]))
+		len++;
+	if (p[len] != '$' || len == TAG_CHARS)
+		return NULL;
+	len++;
+	memcpy(tag, p, len);
+	tag[len] = '\0';
+	p = strstr(p + len, tag);
+	return p == NULL ? NULL : p + len;
+}
+
+/* Returns the end of the name in quotes at p. */
+static const char *
+skip_quoted_name(const char *p)
+{
+	p++;
+	p += strcspn(p, "\"'");
+	return *p == '"' ? p + 1 : NULL;
+}
+
+/*
+ * Returns the end of the parameter, or of the literal or name in any quotes,
+ * at p.  A literal that goes on without a gap may be the end of one around the
+ * call.
+ */
+static const char *
+skip_item(const char *p)
+{
+	const char *end;
+
+	if (*p == '"')
+		return skip_quoted_name(p);
+	if (*p == '$' && is_digit(p[1]))
+		return skip_dollars(p);
+	end = *p == '$' ? skip_dollars(p) : skip_quoted(p);
+	if (end != NULL && (is_name((unsigned char) *end) || *end == '$'))
+		return NULL;
+	return end;
+}
+
+/* Returns the end of the parentheses that open at p. */
 static const char *
 skip_arguments(const char *p)
 {
 	int			depth = 0;
-	bool		quoted = false;
 
-	for (; *p != '\0'; p++)
+	while (p != NULL && *p != '\0')
 	{
-		if (*p == '\'')
-			quoted = !quoted;
-		else if (*p == '\\' && p[1] != '\0')
-			p++;
-		else if (!quoted)
+		if (*p == '\'' || *p == '$' || *p == '"')
+			p = skip_item(p);
+		else if (*p == '\\' || begins_comment(p))
+			return NULL;
+		else
+		{
 			depth += (*p == '(') - (*p == ')');
-		if (depth == 0)
-			return p + 1;
+			p++;
+			if (depth == 0)
+				return p;
+		}
 	}
-	return p;
+	return NULL;
 }
 
-/* Finds the arguments of a function that takes a key, whose name is at p. */
+/*
+ * Finds the arguments of a function that takes a key, whose name is at p.
+ * Where their end is unclear, they are redacted to the end of the text; so is
+ * what follows a comment behind the name.
+ */
 static bool
 match_arguments(Secret *secret, const char *p)
 {
@@ -447,11 +559,13 @@ match_arguments(Secret *secret, const char *p)
 	p += strlen(TAKES_KEY);
 	if (pg_strncasecmp(p, "_jwk", 4) == 0)
 		p += 4;
-	p += strspn(p, SPACES "\"");
-	if (*p != '(' || find_literal(p + 1) == NULL)
+	p += strspn(p, SPACES "\f\v\"");
+	if (!begins_comment(p) && (*p != '(' || !may_have_literal(p + 1)))
 		return false;
 	secret->start = p;
-	secret->end = skip_arguments(p);
+	secret->end = begins_comment(p) ? NULL : skip_arguments(p);
+	if (secret->end == NULL)
+		secret->end = p + strlen(p);
 	show_redacted(secret);
 	return true;
 }

@@ -289,7 +289,14 @@ my @refused = (
 	"SELECT session_key_import_jwk(j, 'p') FROM (VALUES (($private)::jsonb)) AS v (j)",
 	q{SELECT session_key_import_jwk(jsonb_build_object('kty', 'oct', 'k', ':token'), 'p')},
 	q{SELECT session_key_import(convert_to(left(':token', 30), 'UTF8'))},
-	q{SELECT session_key_import(secret => convert_to(':token', 'UTF8'), kid => 'a kid')});
+	q{SELECT session_key_import(secret => convert_to(':token', 'UTF8'), kid => 'a kid')},
+	q{SELECT session_key_import(convert_to($$a):token$$, 'UTF8'), kid => 'a kid')},
+	q{SELECT session_key_import(convert_to($$a':token$$, 'UTF8'), kid => 'b ):token')},
+	q{SELECT session_key_import(convert_to($b$a$$):token$b$, 'UTF8'), kid => 'a kid')},
+	q{SELECT session_key_import /* a */ (convert_to(':token', 'UTF8'), kid => 'a kid')},
+	"SELECT session_key_import -- a (\n(convert_to(':token', 'UTF8'), kid => 'a kid')",
+	q{SELECT session_key_import(/* it's ) */ convert_to('a):token', 'UTF8'), kid => 'a kid')},
+	q{SELECT runs('SELECT session_key_import(convert_to(''a):token'', ''UTF8''), kid => ''a kid'')')});
 for my $sql (@refused)
 {
 	like(literal($sql, new_key()), qr/ERROR:  22/, "refused: $sql");

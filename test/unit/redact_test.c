@@ -288,6 +288,56 @@ test_arguments(void)
 }
 
 static void
+test_dollar_quotes(void)
+{
+	tap_ok(becomes("SELECT session_key_import($$aaaa)bbbb$$, 1/0), 2",
+				   "SELECT session_key_import(redacted), 2") &&
+		   becomes("session_key_import($$a'b$$, 'c)secret'), 2",
+				   "session_key_import(redacted), 2") &&
+		   becomes("session_key_import($1, $$a(b$$)) + 2", "session_key_import(redacted)) + 2"),
+		   "parentheses and quotes in dollar quotes do not count");
+	tap_ok(becomes("session_key_import($a_1$b)$$c)$a_2$d)$b$a_1$, 2), 3",
+				   "session_key_import(redacted), 3") &&
+		   becomes("session_key_import($\303\244$b)$\303\244$), 3", "session_key_import(redacted), 3"),
+		   "dollar quotes end with their own tag");
+	tap_ok(becomes("session_key_import($$a), 2", "session_key_import(redacted)") &&
+		   becomes("session_key_import($a$b)$A$, 2", "session_key_import(redacted)") &&
+		   becomes("session_key_import($a b$c), 2", "session_key_import(redacted)") &&
+		   becomes("session_key_import($", "session_key_import(redacted)"),
+		   "dollar quotes that do not end go to the end of the text");
+	tap_ok(becomes("session_key_import('a', b$$c), 2", "session_key_import(redacted)") &&
+		   becomes("session_key_import($1$$c), 2", "session_key_import(redacted)"),
+		   "a dollar in a name is unclear");
+}
+
+static void
+test_unclear_arguments(void)
+{
+	tap_ok(becomes("session_key_import /* x */ ('secret'), 2", "session_key_import (redacted)") &&
+		   becomes("session_key_import_jwk -- x\n('secret')", "session_key_import_jwk (redacted)") &&
+		   becomes("\"session_key_import\"/* ( */('a')", "\"session_key_import\"(redacted)"),
+		   "what follows a comment behind the name is replaced");
+	tap_ok(becomes("session_key_import\f\v('secret'), 2", "session_key_import\f\v(redacted), 2"),
+		   "every space may follow the name");
+	tap_ok(becomes("session_key_import(/* it's */ 'a)secret')", "session_key_import(redacted)") &&
+		   becomes("session_key_import(/* ) */ 'secret')", "session_key_import(redacted)") &&
+		   becomes("session_key_import(-- )\n'secret')", "session_key_import(redacted)"),
+		   "a comment among the arguments is unclear");
+	tap_ok(becomes("session_key_import('a\\', 'b)secret')", "session_key_import(redacted)") &&
+		   becomes("session_key_import(E'a\\', b)secret')", "session_key_import(redacted)") &&
+		   becomes("session_key_import('a\\\\', 'b)c'), 2", "session_key_import(redacted), 2"),
+		   "a backslash before a quote is unclear, and two are not");
+	tap_ok(becomes("'SELECT session_key_import(''a)secret'')'", "'SELECT session_key_import(redacted)") &&
+		   becomes("E'SELECT session_key_import(\\'a)secret\\')'", "E'SELECT session_key_import(redacted)") &&
+		   becomes("'SELECT session_key_import(' || quote_literal('a)secret')", "'SELECT session_key_import(redacted)"),
+		   "a call in a literal is unclear");
+	tap_ok(becomes("session_key_import(\"a'b\", 'c)secret')", "session_key_import(redacted)") &&
+		   becomes("session_key_import(\"a)\" || 'secret)'), 2", "session_key_import(redacted), 2") &&
+		   stays("SELECT session_key_import(\"a)\") FROM b WHERE c = 'd'"),
+		   "parentheses in names in quotes do not count");
+}
+
+static void
 test_size(void)
 {
 	size_t		len = 4 * 1024 * 1024;
@@ -306,8 +356,13 @@ test_size(void)
 	tap_ok(stays(chars), "a large text of beginnings of cookies is kept");
 
 	for (size_t i = 0; i < len; i++)
-		chars[i] = "session_key_import( \"d\": "[i % 26];
+		chars[i] = "session_key_import( \"d\":)"[i % 25];
 	tap_ok(stays(chars), "a large text of beginnings of keys is kept");
+
+	for (size_t i = 0; i < len; i++)
+		chars[i] = "session_key_import( \"d\": "[i % 25];
+	tap_ok(becomes(chars, "session_key_import(redacted)"),
+		   "arguments that are too long to look for a literal are replaced");
 
 	for (size_t i = 0; i + 68 <= len; i += 68)
 		memcpy(chars + i, "st_" PAYLOAD " ", 68);
@@ -324,6 +379,33 @@ test_size(void)
 	free(out);
 }
 
+static void
+test_dollar_size(void)
+{
+	static const char *const parts[] = {"$", "$a", "$a$", "$a$$", "$$ ", "session_key_import($", "session_key_import/*", "''", "\"", "\\"};
+	static const char call[] = "session_key_import('', $a$";
+	size_t		len = 10 * 1024 * 1024;
+	char	   *chars = malloc(len + 1);
+	bool		ok = true;
+
+	for (size_t n = 0; n < lengthof(parts); n++)
+	{
+		size_t		part = strlen(parts[n]);
+
+		for (size_t i = 0; i < len; i++)
+			chars[i] = parts[n][i % part];
+		chars[len] = '\0';
+		(void) session_redact_size(chars);
+		/* Once as literals of a call, and once as the first of them. */
+		memcpy(chars, call, strlen(call));
+		ok &= becomes(chars, "session_key_import(redacted)");
+		memcpy(chars, "session_key_import($a$    ", strlen(call));
+		ok &= session_redact_size(chars) > 0;
+	}
+	tap_ok(ok, "large texts of quotes behind the name of a function are replaced");
+	free(chars);
+}
+
 int
 main(void)
 {
@@ -333,6 +415,9 @@ main(void)
 	test_cookies();
 	test_members();
 	test_arguments();
+	test_dollar_quotes();
+	test_unclear_arguments();
 	test_size();
+	test_dollar_size();
 	return tap_done();
 }
