@@ -11,7 +11,9 @@
  *	Origin			decides where a browser does not send that header
  *
  * A client that sends neither is no browser, or an old one.  It may go on, but
- * with "session.csrf" = token it needs a token.
+ * with "session.csrf" = token it needs a token.  If the gateway passes on no
+ * headers, or they cannot be read, the request may have any of them and counts
+ * as foreign.
  *
  * Rules:
  * - A foreign request is refused before anything is read or recorded for it.
@@ -96,9 +98,12 @@ is_own_origin(const SessionRequest *request, const text *origin)
 static Source
 source_of(const SessionRequest *request)
 {
-	text	   *site = session_request_header(request, "sec-fetch-site");
+	text	   *site;
 	text	   *origin;
 
+	if (!session_request_has_headers(request))
+		return SOURCE_FOREIGN;
+	site = session_request_header(request, "sec-fetch-site");
 	if (site != NULL)
 		return is_value(site, "same-origin") || is_value(site, "none") ?
 			SOURCE_OWN : SOURCE_FOREIGN;

@@ -11,8 +11,8 @@
 
 /*
  * Returns whether the request comes from a page of another origin and must be
- * refused.  It is not if its method changes nothing, or if its credential came
- * in a header.
+ * refused.  A request whose headers are not known counts as one.  One whose
+ * method changes nothing, or whose credential came in a header, does not.
  */
 extern bool session_csrf_is_foreign(const SessionRequest *request);
 

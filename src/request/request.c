@@ -321,6 +321,13 @@ session_request_read(SessionRequest *request)
 		request->credential = unless_empty(session_request_cookie(request, session_settings.cookie_name));
 }
 
+/* Returns whether request.headers is a JSON object. */
+bool
+session_request_has_headers(const SessionRequest *request)
+{
+	return has_object(&request->headers);
+}
+
 /* Returns a header by its name; NULL when there is none or it is empty. */
 text *
 session_request_header(const SessionRequest *request, const char *name)

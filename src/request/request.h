@@ -47,6 +47,12 @@ typedef struct SessionRequest
 extern void session_request_read(SessionRequest *request);
 
 /*
+ * Returns whether the headers of the request are known: request.headers is a
+ * JSON object, which may have no members.
+ */
+extern bool session_request_has_headers(const SessionRequest *request);
+
+/*
  * Returns a header by its name, in any case; NULL when there is none or it is
  * empty.
  */

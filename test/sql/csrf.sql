@@ -101,6 +101,15 @@ SELECT session_cookie_encode('{"sub": "carol"}', 'jwt') AS cookie, session_cooki
 -- Requests.
 --
 
+-- A gateway that passes on no headers.
+SET session.csrf = same_origin;
+BEGIN;
+SELECT set_config('request.method', 'POST', true) AS method, set_config('request.cookies', json_build_object('__Host-session', :'next')::text, true) <> '' AS set,
+       current_setting('request.headers', true) IS NULL AS without_headers;
+SELECT session_pre_request();
+COMMIT;
+RESET session.csrf;
+
 -- Returns what session_pre_request did with a request: the user, or the error.
 CREATE FUNCTION pg_temp.asked(method text, headers jsonb, credential text, name text = '__Host-session') RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
@@ -154,6 +163,30 @@ SELECT method, (pg_temp.modes(method, '{"sec-fetch-site": "cross-site"}', :'next
   FROM unnest('{GET,HEAD,OPTIONS,TRACE,POST,PUT,PATCH,DELETE,CONNECT,QUERY,get,Get,"GET "," GET",GETX,"GET, POST","",NULL}'::text[]) WITH ORDINALITY AS t (method, n) ORDER BY n;
 SELECT header, (pg_temp.modes('POST', jsonb_build_object('sec-fetch-site', 'cross-site', header, 'GET'), :'next')).*
   FROM unnest('{x-http-method-override,x-http-method,x-method-override,access-control-request-method}'::text[]) AS header;
+COMMIT;
+
+-- Headers that are missing or cannot be read may be any.
+CREATE FUNCTION pg_temp.asked_raw(method text, headers text, cookies text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('request.method', method, true), set_config('request.headers', headers, true), set_config('request.cookies', cookies, true);
+    PERFORM session_pre_request();
+    RETURN coalesce(session_user_id(), 'anonymous');
+EXCEPTION WHEN OTHERS THEN
+    RETURN sqlstate || ' ' || sqlerrm;
+END
+$$;
+CREATE TEMP TABLE unreadable (n int GENERATED ALWAYS AS IDENTITY, headers text);
+INSERT INTO unreadable (headers) VALUES ('{}'), ('{"a": {"b": 1}}'), (''), (' '), ('null'), ('[]'), ('"x"'), ('5'), ('x'), ('{'), ('{"sec-fetch-site": "same-origin"'), ('{"sec-fetch-site": "same-origin"} x'),
+    ('[{"sec-fetch-site": "same-origin"}]'), ('"sec-fetch-site: same-origin"'), ('{"sec-fetch-site": "same-origin", "a": "\u0000"}'), ('{"sec-fetch-site": "same-origin", "a": ' || repeat('[', 100000)),
+    ('{sec-fetch-site: "same-origin"}'), ('sec-fetch-site: same-origin'), ('{"a": "' || repeat('a', 100000) || '"}'), ('{"a": "' || repeat('a', 100000));
+BEGIN;
+SET LOCAL session.csrf = same_origin;
+SELECT left(headers, 40) AS headers, pg_temp.asked_raw('POST', headers, json_build_object('__Host-session', :'next')::text) AS cookie, pg_temp.asked_raw('POST', headers, '') AS no_cookie,
+       pg_temp.asked_raw('', headers, json_build_object('__Host-session', :'next')::text) AS no_method, pg_temp.asked_raw('GET', headers, json_build_object('__Host-session', :'next')::text) AS safe FROM unreadable ORDER BY n;
+SET LOCAL session.csrf = token;
+SELECT pg_temp.asked_raw('POST', headers, json_build_object('__Host-session', :'next')::text) AS cookie, count(*), min(n), max(n) FROM unreadable GROUP BY 1 ORDER BY min(n);
+SET LOCAL session.csrf = off;
+SELECT pg_temp.asked_raw('POST', headers, json_build_object('__Host-session', :'next')::text) AS cookie, count(*) FROM unreadable GROUP BY 1;
 COMMIT;
 
 -- With session.public_url, its origin counts, and the host does not.
@@ -242,7 +275,7 @@ EXCEPTION WHEN OTHERS THEN
     RETURN sqlstate || ' ' || sqlerrm;
 END
 $$;
-SELECT :'snapshot' <> '' AS has_snapshot, pg_temp.cached('', :'next', :'snapshot') AS without_token, pg_temp.cached(json_build_object('x-csrf-token', :'by_row')::text, :'next', :'snapshot') AS with_token,
+SELECT :'snapshot' <> '' AS has_snapshot, pg_temp.cached('{}', :'next', :'snapshot') AS without_token, pg_temp.cached('', :'next', :'snapshot') AS without_headers, pg_temp.cached(json_build_object('x-csrf-token', :'by_row')::text, :'next', :'snapshot') AS with_token,
        pg_temp.cached(json_build_object('x-csrf-token', :'foreign')::text, :'next', :'snapshot') AS foreign_token;
 SET session.strategy = stateless;
 CREATE FUNCTION pg_temp.token_of_cookie(cookie text) RETURNS text LANGUAGE plpgsql AS $$
@@ -275,6 +308,8 @@ COMMIT;
 -- Whole errors.  An application role cannot turn the check off.
 SET session.csrf = token;
 SELECT set_config('request.method', 'POST', false) AS method, set_config('request.cookies', json_build_object('__Host-session', :'next')::text, false) <> '' AS set;
+SELECT session_pre_request();
+SELECT set_config('request.headers', '{}', false) AS headers;
 SELECT session_pre_request();
 SELECT set_config('request.headers', '{"sec-fetch-site": "same-site"}', false) AS headers;
 SELECT session_pre_request();
