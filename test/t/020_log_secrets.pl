@@ -232,9 +232,9 @@ my @cookie_calls = (@cookie_looks, @cookie_changes);
 # whether it is secret, and add it here or to the calls.
 # A bound cookie and a proof open nothing by themselves; 290_dbsc.pl and
 # 300_dpop.pl log them. jkt is a hash of a public key.
-my @harmless = qw(active_column algorithm amr audience auth_level authenticated_at bind_ip bind_user_agent bound_cookie claims created_at data
+my @harmless = qw(active_column actor_id algorithm amr audience auth_level authenticated_at bind_ip bind_user_agent bound_cookie claims created_at data
   domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip issuer jkt
-  key kid kind last_seen_at level lifetime max_age max_rows max_sessions method name partitioned patch path proof
+  key kid kind last_seen_at level lifetime max_age max_rows max_sessions method name parent_id partitioned patch path proof
   payload purpose reason refresh_expires_at refresh_path refreshable refreshed_at relation revoked_at role
   same_site scope scopes secure sensitive sliding tablespace tenant_id ttl url user_agent user_id users);
 my %expected;
