@@ -61,16 +61,22 @@ sub written
 	return "SELECT last_seen_at > now() - interval '10 minutes' FROM session.sessions WHERE id = '$id'";
 }
 
-# Inserts rows of sessions that ended long ago.
+# Returns a statement that inserts rows of sessions that ended long ago.
+sub dead_rows
+{
+	my ($count) = @_;
+	return qq{
+		INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
+		SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', '2020-01-01 UTC', '2020-01-01 UTC', '2020-01-02 UTC', '2020-01-02 UTC'
+		FROM generate_series(1, $count) AS n;
+	};
+}
+
+# Inserts these rows, which a round may delete at once.
 sub make_dead
 {
 	my ($database, $count) = @_;
-	query(
-		$database, qq{
-		INSERT INTO session.sessions (id, token_hash, auth_level, data, created_at, last_seen_at, expires_at, purge_at)
-		SELECT gen_random_uuid(), sha256(n::text::bytea), 0, '{}', '2020-01-01 UTC', '2020-01-01 UTC', '2020-01-02 UTC', '2020-01-02 UTC'
-		FROM generate_series(1, $count) AS n
-	});
+	query($database, dead_rows($count));
 	return;
 }
 
@@ -372,16 +378,18 @@ query(
 	CREATE TRIGGER hold BEFORE UPDATE OR DELETE ON session.sessions FOR EACH ROW WHEN (OLD.user_id = 'held') EXECUTE FUNCTION public.hold();
 	CREATE TABLE public.child (id uuid REFERENCES session.sessions ON DELETE CASCADE);
 });
-make_dead('c', 400);
-query('c', q{
+query('c', 'BEGIN;' . dead_rows(400) . q{
 	ALTER TABLE session.sessions DISABLE TRIGGER hold;
 	UPDATE session.sessions SET user_id = 'held' WHERE id IN (SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' LIMIT 150);
-	UPDATE session.sessions SET user_id = 'parent' WHERE id = (SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' AND user_id IS NULL LIMIT 1);
+	UPDATE session.sessions SET user_id = 'parent', expires_at = '2100-01-01 UTC', purge_at = '2100-01-01 UTC' WHERE id = (SELECT id FROM session.sessions WHERE expires_at < '2020-02-01 UTC' AND user_id IS NULL LIMIT 1);
 	INSERT INTO public.child SELECT id FROM session.sessions WHERE user_id = 'parent';
 	ALTER TABLE session.sessions ENABLE TRIGGER hold;
+	COMMIT;
 });
 my $locker = $node->background_psql('c');
 $locker->query_safe('BEGIN; SELECT FROM public.child FOR UPDATE');
+# The session ends only now: before, a round could delete it.
+query('c', q{UPDATE session.sessions SET expires_at = '2020-01-02 UTC', purge_at = '2020-01-02 UTC' WHERE user_id = 'parent'});
 until_true('c',
 	q{SELECT count(*) FILTER (WHERE user_id = 'held') = 150 AND count(*) FILTER (WHERE user_id = 'parent') = 1 AND count(*) = 151
 	FROM session.sessions WHERE expires_at < '2020-02-01 UTC'},
@@ -397,8 +405,8 @@ query('c', 'DROP TABLE public.child');
 # does not stop the server, and the other databases do not wait.
 $errors = round_errors('c');
 my $since = -s $node->logfile;
-make_dead('c', 3);
-query('c', 'CREATE TABLE public.more () INHERITS (session.sessions)');
+query('c', 'BEGIN;' . dead_rows(3)
+  . 'CREATE TABLE public.more () INHERITS (session.sessions); COMMIT');
 until_true('postgres', "SELECT round_errors > $errors + 2 FROM session.stats WHERE database = 'c'",
 	'session.stats counts an error for a table with a child table');
 until_true('a', written(used('a')),
