@@ -234,26 +234,26 @@ validate('a', 'crowd', 40) for 1 .. 30;
 cmp_ok(stat_of('a', 'rounds') - $rounds, '<=', 5,
 	'requests cannot keep the server busy with rounds that write nothing');
 
-# A session that is idle after four seconds and is used every second, while the
+# A session that is idle after ten seconds and is used every two, while the
 # other database fills the table again and again.
 sub survives
 {
 	my ($title) = @_;
 	my $valid = 0;
 
-	query('b', q{DELETE FROM tok WHERE user_id = 'short'; INSERT INTO tok SELECT 'short', token FROM session_create('short', idle_timeout => '4 seconds')});
+	query('b', q{DELETE FROM tok WHERE user_id = 'short'; INSERT INTO tok SELECT 'short', token FROM session_create('short', idle_timeout => '10 seconds')});
 	for (1 .. 7)
 	{
 		validate('a', 'crowd', 40);
 		$valid += validate('b', 'short', 1);
 		validate('a', 'crowd', 40);
-		query('b', 'SELECT pg_sleep(1)');
+		query('b', 'SELECT pg_sleep(2)');
 	}
 	is($valid, 7, $title);
 	return;
 }
 survives(
-	'a session of four seconds that is used in READ ONLY transactions lives while nothing of the other database can be written');
+	'a session of ten seconds that is used in READ ONLY transactions lives while nothing of the other database can be written');
 $holder->query_safe('COMMIT');
 $holder->quit;
 query('postgres', q{ALTER SYSTEM SET session.naptime = '1s'});
