@@ -221,7 +221,7 @@ session_act_as(PG_FUNCTION_ARGS)
 	SessionToken token;
 	SessionCredentials given;
 	SessionRow	row;
-	Datum		result;
+	bool		gave;
 
 	PreventCommandIfReadOnly("session_act_as()");
 	session_arg_required(fcinfo, 2, "reason");
@@ -241,11 +241,7 @@ session_act_as(PG_FUNCTION_ARGS)
 		session_arg_refused(fcinfo, 0, options.binding.ip);
 		return session_return_none(fcinfo);
 	}
-	if (session_acting_begin(&token, &options, &row, &given))
-		result = session_return_credentials(fcinfo, &row, &given);
-	else
-		result = session_return_none(fcinfo);
+	gave = session_acting_begin(&token, &options, &row, &given);
 	session_crypto_wipe(&token, sizeof(token));
-	session_crypto_wipe(&given, sizeof(given));
-	return result;
+	return session_return_credentials(fcinfo, gave, &row, &given);
 }

@@ -136,17 +136,22 @@ extern int32 session_arg_count(FunctionCallInfo fcinfo, int n,
 							   const char *name, int32 none);
 
 /*
- * Return the result of a function: no row, a composite value, a session_info,
- * or session_credentials.  In a SETOF function the value is the only row.
+ * Return the result of a function: no row, a composite value or a
+ * session_info.  In a SETOF function the value is the only row.
  */
 extern Datum session_return_none(FunctionCallInfo fcinfo);
 extern Datum session_return_values(FunctionCallInfo fcinfo, const Oid *types,
 								   int columns, Datum *values, bool *nulls);
 extern Datum session_return_info(FunctionCallInfo fcinfo,
 								 const SessionRow *row, SessionStatus status);
-extern Datum session_return_credentials(FunctionCallInfo fcinfo,
+
+/*
+ * Returns session_credentials, or no row if the call gave none.  Wipes what it
+ * gave.
+ */
+extern Datum session_return_credentials(FunctionCallInfo fcinfo, bool gave,
 										const SessionRow *row,
-										const SessionCredentials *given);
+										SessionCredentials *given);
 
 /* Begin a set of session_info, and add a session to it. */
 extern void session_begin_infos(FunctionCallInfo fcinfo);

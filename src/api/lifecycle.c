@@ -165,7 +165,6 @@ session_create(PG_FUNCTION_ARGS)
 	SessionCreateOptions options = {0};
 	SessionRow	row;
 	SessionCredentials given;
-	Datum		result;
 
 	PreventCommandIfReadOnly("session_create()");
 	options.user_id = session_arg_name(fcinfo, 0, "user_id", SESSION_NAME_BYTES);
@@ -176,9 +175,7 @@ session_create(PG_FUNCTION_ARGS)
 	check_foreign(&options);
 
 	session_lifecycle_create(&options, &row, &given);
-	result = session_return_credentials(fcinfo, &row, &given);
-	session_crypto_wipe(&given, sizeof(given));
-	return result;
+	return session_return_credentials(fcinfo, true, &row, &given);
 }
 
 /* Logs a user in and returns new tokens.  The token may be invalid. */
@@ -191,7 +188,6 @@ session_login(PG_FUNCTION_ARGS)
 	bool		has_token;
 	SessionRow	row;
 	SessionCredentials given;
-	Datum		result;
 
 	PreventCommandIfReadOnly("session_login()");
 	session_arg_required(fcinfo, 1, "user_id");
@@ -204,10 +200,8 @@ session_login(PG_FUNCTION_ARGS)
 	if (!has_token)
 		session_arg_refused(fcinfo, 0, options.ip);
 	session_lifecycle_login(has_token ? &token : NULL, &options, &row, &given);
-	result = session_return_credentials(fcinfo, &row, &given);
 	session_crypto_wipe(&token, sizeof(token));
-	session_crypto_wipe(&given, sizeof(given));
-	return result;
+	return session_return_credentials(fcinfo, true, &row, &given);
 }
 
 /*
@@ -346,15 +340,11 @@ session_refresh(PG_FUNCTION_ARGS)
 {
 	SessionCredentials given;
 	SessionRow	row;
-	Datum		result;
+	bool		gave;
 
 	PreventCommandIfReadOnly("session_refresh()");
-	if (refresh_session(fcinfo, &row, &given))
-		result = session_return_credentials(fcinfo, &row, &given);
-	else
-		result = session_return_none(fcinfo);
-	session_crypto_wipe(&given, sizeof(given));
-	return result;
+	gave = refresh_session(fcinfo, &row, &given);
+	return session_return_credentials(fcinfo, gave, &row, &given);
 }
 
 /* Changes whom a session is of, and gives it new tokens. */
@@ -365,7 +355,7 @@ session_regenerate(PG_FUNCTION_ARGS)
 	SessionToken token;
 	SessionCredentials given;
 	SessionRow	row;
-	Datum		result;
+	bool		gave;
 
 	PreventCommandIfReadOnly("session_regenerate()");
 	change.user_id = session_arg_name(fcinfo, 1, "user_id", SESSION_NAME_BYTES);
@@ -378,13 +368,9 @@ session_regenerate(PG_FUNCTION_ARGS)
 	change.amr = session_arg_amr(fcinfo, 8);
 	if (!session_arg_token(fcinfo, 0, &token))
 		return session_return_none(fcinfo);
-	if (session_lifecycle_regenerate(&token, &change, &row, &given))
-		result = session_return_credentials(fcinfo, &row, &given);
-	else
-		result = session_return_none(fcinfo);
+	gave = session_lifecycle_regenerate(&token, &change, &row, &given);
 	session_crypto_wipe(&token, sizeof(token));
-	session_crypto_wipe(&given, sizeof(given));
-	return result;
+	return session_return_credentials(fcinfo, gave, &row, &given);
 }
 
 /* Derives a session from that of a token, and returns its token. */
@@ -396,7 +382,7 @@ session_derive(PG_FUNCTION_ARGS)
 	SessionToken token;
 	SessionRow	row;
 	SessionCredentials given;
-	Datum		result;
+	bool		gave;
 
 	PreventCommandIfReadOnly("session_derive()");
 	options.scopes = session_arg_scopes(fcinfo, 1);
@@ -406,13 +392,9 @@ session_derive(PG_FUNCTION_ARGS)
 	session_arg_proof(fcinfo, 5, &proven);
 	if (!session_arg_token(fcinfo, 0, &token))
 		return session_return_none(fcinfo);
-	if (session_derive_make(&token, &proven, &options, &row, &given))
-		result = session_return_credentials(fcinfo, &row, &given);
-	else
-		result = session_return_none(fcinfo);
+	gave = session_derive_make(&token, &proven, &options, &row, &given);
 	session_crypto_wipe(&token, sizeof(token));
-	session_crypto_wipe(&given, sizeof(given));
-	return result;
+	return session_return_credentials(fcinfo, gave, &row, &given);
 }
 
 /* Revokes the session whose token of either kind is the argument. */

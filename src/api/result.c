@@ -182,9 +182,9 @@ given_datum(const SessionCredentials *given)
 }
 
 /* Returns a session's id, new tokens and deadlines. */
-Datum
-session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
-						   const SessionCredentials *given)
+static Datum
+return_tokens(FunctionCallInfo fcinfo, const SessionRow *row,
+			  const SessionCredentials *given)
 {
 	Datum		values[CREDENTIAL_COLUMNS] = {0};
 	bool		nulls[CREDENTIAL_COLUMNS] = {false};
@@ -202,4 +202,16 @@ session_return_credentials(FunctionCallInfo fcinfo, const SessionRow *row,
 	values[3] = TimestampTzGetDatum(session_policy_deadline(row));
 	return session_return_values(fcinfo, credential_types, CREDENTIAL_COLUMNS,
 								 values, nulls);
+}
+
+/* Returns what a call gave, if it gave anything, and wipes it. */
+Datum
+session_return_credentials(FunctionCallInfo fcinfo, bool gave,
+						   const SessionRow *row, SessionCredentials *given)
+{
+	Datum		result = gave ? return_tokens(fcinfo, row, given) :
+	session_return_none(fcinfo);
+
+	session_crypto_wipe(given, sizeof(*given));
+	return result;
 }

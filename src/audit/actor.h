@@ -29,9 +29,9 @@ extern const char *session_actor_kind_name(SessionActorKind kind);
 
 /*
  * Sets *actor to who acts now: the user of the bound identity, or who acts as
- * that user, else the role
- * that the client has set or logged in as, not the owner of a function that is
- * running.  In a background worker of the extension it is the worker.
+ * that user, else the role that the client has set or logged in as, not the
+ * owner of a function that is running.  In a background worker of the
+ * extension it is the worker.
  */
 extern void session_actor_current(SessionActor *actor);
 
@@ -61,8 +61,7 @@ extern void session_actor_of_note(SessionActor *actor,
 
 /*
  * Registers the function that returns the user of the bound identity, or who
- * acts as that user, or NULL.
- * The identity is known above this folder.
+ * acts as that user, or NULL.  The identity is known above this folder.
  */
 extern void session_actor_set_user_source(const text *(*user) (void));
 

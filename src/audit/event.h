@@ -83,8 +83,8 @@ extern bool session_event_is_news(const SessionEvent *event, int64 span,
 /*
  * Writes that a session was created.  If it has a user, and was not made of
  * another session, writes also that the user logged in from a new address or
- * with a new user agent.  The risk is
- * what "session.risk_function" said about the login; NULL = it was not asked.
+ * with a new user agent.  The risk is what "session.risk_function" said about
+ * the login; NULL = it was not asked.
  */
 extern void session_event_created(const SessionRow *row, const char *risk);
 

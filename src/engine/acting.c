@@ -117,8 +117,7 @@ session_acting_begin(const SessionToken *token,
 		return false;
 	}
 	/* The function may have changed or ended the session. */
-	if (!session_lifecycle_reread(token, &options->binding.proven, true,
-								  &parent))
+	if (!session_derive_hold(token, &options->binding.proven, &parent))
 		return false;
 	check_actor(&parent, options);
 	memset(row, 0, sizeof(*row));

@@ -140,6 +140,18 @@ lock_family(const SessionToken *token)
 		(void) session_store_lock(&ids.ids[i], &row);
 }
 
+/* Locks the active session of a token, of which another will be made. */
+bool
+session_derive_hold(const SessionToken *token, const SessionPossession *proven,
+					SessionRow *parent)
+{
+	lock_family(token);
+	/* What is made of it is bound to no key, so no grace lets this pass. */
+	return session_lifecycle_reread(token, proven, true, parent) &&
+		(parent->bound.by != SESSION_BOUND_DBSC ||
+		 session_policy_proves_key(&parent->bound, &parent->id, proven));
+}
+
 /* Derives a session from the active session of a token. */
 bool
 session_derive_make(const SessionToken *token, const SessionPossession *proven,
@@ -148,12 +160,7 @@ session_derive_make(const SessionToken *token, const SessionPossession *proven,
 {
 	SessionRow	parent;
 
-	lock_family(token);
-	if (!session_lifecycle_reread(token, proven, true, &parent))
-		return false;
-	/* What is derived is bound to no key, so no grace lets this pass. */
-	if (parent.bound.by == SESSION_BOUND_DBSC &&
-		!session_policy_proves_key(&parent.bound, &parent.id, proven))
+	if (!session_derive_hold(token, proven, &parent))
 		return false;
 	check_parent(&parent);
 	check_scopes(&parent, options->scopes);

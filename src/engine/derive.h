@@ -21,10 +21,19 @@ typedef struct SessionDeriveOptions
 } SessionDeriveOptions;
 
 /*
+ * Locks the active session of a token, of which another will be made, and
+ * those that it was made of.  Making it is a use of that session.  Returns
+ * false unless that is active, and the request has proven its key: what is
+ * made of it is bound to none, so "session.dbsc_grace" does not count.
+ */
+extern bool session_derive_hold(const SessionToken *token,
+								const SessionPossession *proven,
+								SessionRow *parent);
+
+/*
  * Derives a session from the active session of a token: of the same user, with
- * the same or fewer scopes, at most as long a life and the same level.  Making
- * it is a use of that session.  Returns false unless that is active, and the
- * request has proven its key.
+ * the same or fewer scopes, at most as long a life and the same level.
+ * Returns false where session_derive_hold does.
  *
  * Errors with 22023 if the session has no user, 42501 if it may not derive or
  * does not cover the scopes, 53400 at the limit "session.max_derived", 54000

@@ -931,11 +931,8 @@ session_lifecycle_rotate(const SessionRefreshToken *token,
 static void
 check_same_user(const SessionRow *row, const text *user_id)
 {
-	if (row->user_id == NULL || user_id == NULL)
-		return;
-	if (VARSIZE_ANY_EXHDR(row->user_id) != VARSIZE_ANY_EXHDR(user_id) ||
-		memcmp(VARDATA_ANY(row->user_id), VARDATA_ANY(user_id),
-			   VARSIZE_ANY_EXHDR(user_id)) != 0)
+	if (row->user_id != NULL && user_id != NULL &&
+		!session_policy_same_text(row->user_id, user_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("user_id must be the user the session already has"),
@@ -947,10 +944,7 @@ check_same_user(const SessionRow *row, const text *user_id)
 static bool
 leaves_text(const text *is, const text *asked)
 {
-	return asked == NULL ||
-		(is != NULL && VARSIZE_ANY_EXHDR(is) == VARSIZE_ANY_EXHDR(asked) &&
-		 memcmp(VARDATA_ANY(is), VARDATA_ANY(asked),
-				VARSIZE_ANY_EXHDR(is)) == 0);
+	return asked == NULL || session_policy_same_text(is, asked);
 }
 
 /*

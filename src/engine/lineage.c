@@ -23,22 +23,6 @@
 #include "engine/lineage.h"
 #include "model/policy.h"
 
-/* Returns whether two texts are equal; NULL equals nothing. */
-static bool
-is_same_user(const text *a, const text *b)
-{
-	return a != NULL && b != NULL &&
-		VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
-/* Returns whether two texts are equal; NULL equals NULL. */
-static bool
-is_same_or_none(const text *a, const text *b)
-{
-	return (a == NULL && b == NULL) || is_same_user(a, b);
-}
-
 /*
  * Returns whether a session is still the one that another was made of: it is
  * older, and of the user who made the other.  That is the one who acts in it,
@@ -50,10 +34,10 @@ is_maker(const SessionRow *parent, const SessionRow *child)
 	if (parent->created_at > child->created_at)
 		return false;
 	if (child->actor_id != NULL)
-		return is_same_user(parent->user_id, child->actor_id);
-	return is_same_user(parent->user_id, child->user_id) &&
-		is_same_or_none(parent->tenant_id, child->tenant_id) &&
-		is_same_or_none(parent->role, child->role);
+		return session_policy_same_text(parent->user_id, child->actor_id);
+	return session_policy_is_of_user(parent, child->user_id,
+									 child->tenant_id) &&
+		session_policy_same_text(parent->role, child->role);
 }
 
 /* Has a row judged by its own life alone. */

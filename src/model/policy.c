@@ -394,12 +394,12 @@ same_address(const inet *a, const inet *b, SessionBindIp how,
 	return same_prefix(a_bytes, b_bytes, bits);
 }
 
-/* Returns whether two texts are equal; false when either is NULL. */
-static bool
-same_text(const text *a, const text *b)
+/* Returns whether two texts are equal; NULL equals NULL. */
+bool
+session_policy_same_text(const text *a, const text *b)
 {
 	if (a == NULL || b == NULL)
-		return false;
+		return a == b;
 	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
 		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
 }
@@ -443,7 +443,8 @@ session_policy_matches_binding(const SessionRow *row,
 		!same_address(row->ip, binding->ip, how, settings))
 		return false;
 	return !session_policy_bind_user_agent(&row->rules, settings) ||
-		same_text(row->user_agent, binding->user_agent);
+		(row->user_agent != NULL &&
+		 session_policy_same_text(row->user_agent, binding->user_agent));
 }
 
 /* Returns whether a request may use a session that may be bound to a key. */
@@ -494,10 +495,8 @@ bool
 session_policy_is_of_user(const SessionRow *row, const text *user_id,
 						  const text *tenant_id)
 {
-	if (row->tenant_id == NULL || tenant_id == NULL)
-		return row->tenant_id == tenant_id && same_text(row->user_id, user_id);
-	return same_text(row->tenant_id, tenant_id) &&
-		same_text(row->user_id, user_id);
+	return user_id != NULL && session_policy_same_text(row->user_id, user_id) &&
+		session_policy_same_text(row->tenant_id, tenant_id);
 }
 
 /* Returns how old the recorded use may get before the next is written. */

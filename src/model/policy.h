@@ -208,6 +208,9 @@ extern TimestampTz session_policy_challenge_time(TimestampTz answered,
 /* How long a challenge can be answered, in microseconds. */
 #define SESSION_CHALLENGE_USECS (5 * USECS_PER_MINUTE)
 
+/* Returns whether two texts are equal; NULL equals NULL. */
+extern bool session_policy_same_text(const text *a, const text *b);
+
 /*
  * Returns whether a session is of this user, and in exactly this tenant; NULL
  * stands for a session without tenant.

@@ -88,15 +88,6 @@ session_identity_holds(SessionIdentity *identity)
 	return identity->has_row ? row_holds(identity) : cookie_holds(identity);
 }
 
-static bool
-is_same_text(const text *a, const text *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
 /*
  * Returns whether the session of the row is live, and has the token and the
  * user that the identity was made from, or others that this transaction gave
@@ -111,11 +102,11 @@ row_continues(SessionIdentity *identity)
 		return false;
 	if (!row.uncommitted &&
 		!(session_identity_is_of_row(identity, &row) &&
-		  is_same_text(identity->user_id, row.user_id) &&
-		  is_same_text(identity->tenant_id, row.tenant_id) &&
-		  is_same_text(identity->role, row.role) &&
-		  is_same_text(identity->actor_id, row.actor_id) &&
-		  is_same_text(identity->scopes, row.scopes)))
+		  session_policy_same_text(identity->user_id, row.user_id) &&
+		  session_policy_same_text(identity->tenant_id, row.tenant_id) &&
+		  session_policy_same_text(identity->role, row.role) &&
+		  session_policy_same_text(identity->actor_id, row.actor_id) &&
+		  session_policy_same_text(identity->scopes, row.scopes)))
 		return false;
 	identity->stamp = row.stamp;
 	identity->check_at = session_policy_deadline(&row);

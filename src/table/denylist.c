@@ -173,6 +173,27 @@ session_denylist_has(const SessionDenylistKey *key, SessionEndStamp *stamp)
 									  GetCurrentTimestamp()));
 }
 
+/*
+ * Writes an entry.  Returns false if the cookie has one that lasts as long, so
+ * that nothing was written.  Where there is no such entry, a rule or trigger
+ * has suppressed the write: an error.
+ */
+static bool
+put_entry(SessionStatement *statement, const SessionDenylistKey *key,
+			const Datum *values, TimestampTz until)
+{
+	Entry		entry;
+	uint64		written;
+
+	session_table_flush_commit(&denylist);
+	session_stamp_note(key->hash);
+	written = session_table_execute(statement, values, NULL);
+	if (written == 0 && find_denied(key, &entry) && entry.expires_at >= until)
+		return false;
+	session_table_expect(&denylist, written, 1);
+	return true;
+}
+
 /* Denies a cookie until a time; false when it is denied for as long. */
 bool
 session_denylist_add(const SessionDenylistKey *key, TimestampTz until)
@@ -183,21 +204,8 @@ session_denylist_add(const SessionDenylistKey *key, TimestampTz until)
 		hash_datum(key), TimestampTzGetDatum(until),
 		TimestampTzGetDatum(lately)
 	};
-	Entry		entry;
-	uint64		written;
 
-	session_table_flush_commit(&denylist);
-	session_stamp_note(key->hash);
-	written = session_table_execute(&insert_statement, values, NULL);
-
-	/*
-	 * Nothing is written where an entry lasts as long already.  If there is
-	 * no such entry, a rule or trigger has suppressed the write: an error.
-	 */
-	if (written == 0 && find_denied(key, &entry) && entry.expires_at >= until)
-		return false;
-	session_table_expect(&denylist, written, 1);
-	return true;
+	return put_entry(&insert_statement, key, values, until);
 }
 
 /* Denies a cookie that was bound by making another; false if it was before. */
@@ -209,16 +217,8 @@ session_denylist_replace(const SessionDenylistKey *key, TimestampTz until,
 		hash_datum(key), TimestampTzGetDatum(until),
 		TimestampTzGetDatum(bound_at)
 	};
-	Entry		entry;
-	uint64		written;
 
-	session_table_flush_commit(&denylist);
-	session_stamp_note(key->hash);
-	written = session_table_execute(&replace_statement, values, NULL);
-	if (written == 0 && find_denied(key, &entry))
-		return false;
-	session_table_expect(&denylist, written, 1);
-	return true;
+	return put_entry(&replace_statement, key, values, DT_NOBEGIN);
 }
 
 /* Deletes expired entries; returns the number deleted. */

@@ -476,16 +476,6 @@ current_policies(void)
  * Looking up
  */
 
-/* Returns whether two names are equal; NULL equals NULL. */
-static bool
-same_name(const text *a, const text *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return VARSIZE_ANY_EXHDR(a) == VARSIZE_ANY_EXHDR(b) &&
-		memcmp(VARDATA_ANY(a), VARDATA_ANY(b), VARSIZE_ANY_EXHDR(a)) == 0;
-}
-
 /*
  * Adds what the row of the scope says, if there is one.  With any_tenant, the
  * row is the one without a tenant, and with any_role the one without a role.
@@ -506,8 +496,8 @@ add_policy(SessionRules *rules, const Policies *all, const Scope *scope,
 	for (uint32 n = hash & all->mask; (policy = all->slots[n].policy) != NULL;
 		 n = (n + 1) & all->mask)
 		if (all->slots[n].hash == hash &&
-			same_name(policy->tenant_id, tenant_id) &&
-			same_name(policy->role, role))
+			session_policy_same_text(policy->tenant_id, tenant_id) &&
+			session_policy_same_text(policy->role, role))
 			session_policy_add_rules(rules, &policy->rules);
 }
 

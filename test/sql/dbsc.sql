@@ -326,6 +326,12 @@ SELECT d.what, d.answer AS database, c.answer AS cookie_cache FROM pg_temp.seen(
 SELECT session_status(:'lately_token') AS status, (SELECT user_id FROM session_validate(:'lately_token')) AS validated, session_authenticate(:'lately_token') AS authenticated, session_data(:'lately_token') AS data;
 COMMIT;
 SELECT count(*) AS derived_without FROM session_derive(:'lately_token', NULL);
+SET session.act_as_function = 'public.may_act';
+CREATE FUNCTION may_act(i session_info, user_id text, tenant_id text, reason text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+SELECT count(*) AS acting_without FROM session_act_as(:'lately_token', 'alice', 'asked');
+SELECT count(*) AS acting_with FROM session_act_as(:'lately_token', 'alice', 'asked', bound_cookie => :'lately_cookie');
+RESET session.act_as_function;
+DROP FUNCTION may_act;
 SELECT count(*) AS derived_with FROM session_derive(:'lately_token', NULL, bound_cookie => :'lately_cookie');
 SELECT session_data_set(:'lately_token', 'k', '1') AS set, session_touch(:'lately_token') AS touched, (SELECT user_id FROM session_cookie_validate(:'lately_snapshot', token => :'lately_token')) AS snapshot;
 SELECT deleted FROM session_cleanup();
