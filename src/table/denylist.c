@@ -180,7 +180,7 @@ session_denylist_has(const SessionDenylistKey *key, SessionEndStamp *stamp)
  */
 static bool
 put_entry(SessionStatement *statement, const SessionDenylistKey *key,
-			const Datum *values, TimestampTz until)
+		  const Datum *values, TimestampTz until)
 {
 	Entry		entry;
 	uint64		written;
