@@ -1834,7 +1834,7 @@ LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_erase';
 REVOKE ALL ON FUNCTION @extschema@.session_erase(pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_erase(pg_catalog.text) IS
-'Ends the sessions of a user in all tenants, and deletes their rows, their events and the origins of the user.  Events that the user caused lose their actor.  Returns the number of rows deleted.
+'Ends the sessions of a user in all tenants, and those in which the user acts as others; deletes their rows, the events of the user and the origins.  Events that the user caused lose their actor.  Returns the number of rows deleted.
 Errors: 22004 for NULL, 22023 for an empty user_id, 54000 for one that is too long.';
 
 CREATE FUNCTION @extschema@.session_act_as(

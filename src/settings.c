@@ -432,7 +432,7 @@ define_limits(void)
 			   "Sets how many live sessions a user may have within a tenant.",
 			   "If set to zero, there is no limit.");
 	define_int("session.max_derived", &s->max_derived, 0, INT_MAX, 0,
-			   "Sets how many live sessions may be derived from a session.",
+			   "Sets how many live sessions may be derived from a session, in all generations.",
 			   "If set to zero, none can be derived.");
 	define_enum("session.on_limit", &s->on_limit, on_limit_options,
 				"Sets what happens when a user is at the limit of sessions.",

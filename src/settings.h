@@ -73,7 +73,7 @@ typedef struct SessionSettings
 	int			update_age;		/* 0 = every time */
 
 	int			max_sessions;	/* 0 = no limit */
-	int			max_derived;	/* of one session; 0 = none */
+	int			max_derived;	/* from one session; 0 = none */
 	int			on_limit;		/* SessionOnLimit */
 	int			bind_ip;		/* SessionBindIp */
 	int			bind_ip_prefix_v4;

@@ -92,26 +92,53 @@ check_scopes(const SessionRow *parent, const text *scopes)
 					"token")));
 }
 
-/* Errors if too many sessions were derived from a session. */
+/* Returns the id of the session that a session comes from, or its own. */
+static pg_uuid_t
+find_root(const SessionRow *row)
+{
+	SessionIds	ids = {0};
+
+	session_lineage_add_ancestors(&ids, row);
+	return ids.count == 0 ? row->id : ids.ids[ids.count - 1];
+}
+
+/*
+ * Returns how many live sessions come from a session, in all generations,
+ * without those in which its user acts as another.
+ */
+static int
+count_live(const pg_uuid_t *root)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	SessionIds	ids = {0};
+	int			live = 0;
+
+	session_store_add_id(&ids, root);
+	session_lineage_add_descendants(&ids);
+	session_ending_sort(&ids, root);
+	for (int i = 0; i < ids.count; i++)
+	{
+		SessionRow	row;
+
+		if (session_store_read_without_data(&ids.ids[i], &row) &&
+			row.actor_id == NULL && session_ending_is_alive(&row, now))
+			live++;
+	}
+	return live;
+}
+
+/* Errors if too many sessions come from the same one as a session. */
 static void
 check_limit(const SessionRow *parent)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	int			live = 0;
-	ListCell   *cell;
+	pg_uuid_t	root = find_root(parent);
+	int			live = count_live(&root);
 
-	foreach(cell, session_store_of_parent(&parent->id))
-	{
-		SessionRow *row = lfirst(cell);
-
-		if (row->actor_id == NULL && session_ending_is_alive(row, now))
-			live++;
-	}
 	if (live < session_settings.max_derived)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-			 errmsg("too many sessions are derived from this session"),
+			 errmsg("too many sessions are derived from the same session"),
 			 errdetail("%d of %d sessions are live.", live,
 					   session_settings.max_derived),
 			 errhint("Revoke one of them, or see \"session.max_derived\".")));

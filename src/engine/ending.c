@@ -186,6 +186,30 @@ end_descendants(SessionIds *ids)
 		(void) end_each(&more, REASON_PARENT, false);
 }
 
+/* Ends the sessions in which the user of some sessions acts as others. */
+void
+session_ending_end_acting(const pg_uuid_t *ids, int count)
+{
+	SessionIds	acting = {0};
+
+	if (!session_store_has_children())
+		return;
+	for (int i = 0; i < count; i++)
+	{
+		ListCell   *cell;
+
+		foreach(cell, session_store_of_parent(&ids[i]))
+		{
+			SessionRow *row = lfirst(cell);
+
+			if (row->actor_id != NULL)
+				session_store_add_id(&acting, &row->id);
+		}
+	}
+	session_ending_sort(&acting, NULL);
+	(void) end_each(&acting, REASON_PARENT, false);
+}
+
 /* Ends an alive session, whose row is locked, and its descendants. */
 void
 session_ending_end(SessionRow *row, text *reason, TimestampTz now)

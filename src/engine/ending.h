@@ -23,6 +23,12 @@ extern bool session_ending_is_alive(SessionRow *row, TimestampTz now);
  */
 extern void session_ending_sort(SessionIds *ids, const pg_uuid_t *except);
 
+/*
+ * Ends the live sessions in which the user of some sessions, whose rows are
+ * locked, acts as others.
+ */
+extern void session_ending_end_acting(const pg_uuid_t *ids, int count);
+
 /* Ends an alive session, whose row is locked, and its descendants. */
 extern void session_ending_end(SessionRow *row, text *reason, TimestampTz now);
 

@@ -7,6 +7,8 @@
  * - Erasing is part of the caller's transaction, and rolls back with it.
  * - Live sessions end as if they were revoked: their snapshots and identities
  *	 are no longer believed.  No event says so, because it would be deleted.
+ * - Sessions in which the user acted as others end with an event for those, and
+ *	 are deleted, because they name the user.
  * - Rows are locked in the order of their ids, as in lifecycle.c, and deleted
  *	 in batches.  Only the ids of all sessions are in memory.
  * - Evidence that waits in shared memory is written first, so that it is
@@ -28,6 +30,7 @@
 #include "audit/origin.h"
 #include "compat.h"
 #include "engine/activity.h"
+#include "engine/ending.h"
 #include "engine/privacy.h"
 #include "model/json.h"
 #include "model/policy.h"
@@ -123,7 +126,10 @@ delete_batch(const pg_uuid_t *ids, int count, MemoryContext work)
 		MemoryContextReset(work);
 	}
 	if (nheld > 0)
+	{
+		session_ending_end_acting(held, nheld);
 		session_store_delete(held, nheld);
+	}
 	return nheld;
 }
 
@@ -133,6 +139,25 @@ compare_ids(const void *a, const void *b)
 	return memcmp(a, b, UUID_LEN);
 }
 
+/* Ends and deletes the sessions with the ids from a number on. */
+static int64
+delete_from(SessionIds *ids, int first)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session erase",
+											   ALLOCSET_DEFAULT_SIZES);
+	int64		deleted = 0;
+
+	if (ids->count > first)
+		qsort(&ids->ids[first], ids->count - first, sizeof(pg_uuid_t),
+			  compare_ids);
+	for (int i = first; i < ids->count; i += BATCH)
+		deleted += delete_batch(&ids->ids[i], Min(BATCH, ids->count - i),
+								work);
+	MemoryContextDelete(work);
+	return deleted;
+}
+
 /*
  * Ends and deletes the sessions of a user, and adds their ids to an array.
  * Returns the number deleted.
@@ -140,9 +165,6 @@ compare_ids(const void *a, const void *b)
 static int64
 delete_sessions(text *user_id, SessionIds *ids)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "session erase",
-											   ALLOCSET_DEFAULT_SIZES);
 	int64		deleted = 0;
 	int			first;
 
@@ -151,15 +173,22 @@ delete_sessions(text *user_id, SessionIds *ids)
 	{
 		first = ids->count;
 		session_store_ids_of_user(ids, user_id, NULL, SESSION_STORE_REVOKED);
-		if (ids->count > first)
-			qsort(&ids->ids[first], ids->count - first, sizeof(pg_uuid_t),
-				  compare_ids);
-		for (int i = first; i < ids->count; i += BATCH)
-			deleted += delete_batch(&ids->ids[i],
-									Min(BATCH, ids->count - i), work);
+		deleted += delete_from(ids, first);
 	} while (ids->count > first);
-	MemoryContextDelete(work);
 	return deleted;
+}
+
+/*
+ * Deletes the sessions in which a user acted as others, which have ended with
+ * those of the user.  Their events remain, as they are about the others.
+ */
+static int64
+delete_acting(const text *user_id)
+{
+	SessionIds	ids = {0};
+
+	session_store_ids_of_actor(&ids, user_id);
+	return delete_from(&ids, 0);
 }
 
 /* Writes the event that remains. */
@@ -185,6 +214,7 @@ session_privacy_erase(text *user_id)
 
 	session_evidence_flush();
 	sessions = delete_sessions(user_id, &ids);
+	sessions += delete_acting(user_id);
 	events = (int64) session_event_erase(user_id, ids_array(&ids));
 	origins = (int64) session_origin_erase(user_id);
 	note_erased(sessions, events, origins);

@@ -17,8 +17,8 @@
 extern Jsonb *session_privacy_export(text *user_id);
 
 /*
- * Ends and deletes the user's sessions, and deletes events and origins.
- * Returns the number of rows deleted.
+ * Ends and deletes the user's sessions, and those in which the user acts as
+ * others; deletes events and origins.  Returns the number of rows deleted.
  */
 extern int64 session_privacy_erase(text *user_id);
 

@@ -565,6 +565,30 @@ session_store_has_children(void)
 	return found;
 }
 
+/* Adds the ids of the sessions in which a user acts or acted as others. */
+void
+session_store_ids_of_actor(SessionIds *ids, const text *actor_id)
+{
+	Relation	table = open_table(AccessShareLock);
+	SessionTableScan scan;
+
+	session_table_begin(&scan, table, sessions.indexes[BY_PARENT], NULL);
+	while (session_table_next(&scan))
+	{
+		bool		null;
+		Datum		value = session_table_value(&sessions, scan.slot,
+												COL_ACTOR_ID, &null);
+
+		CHECK_FOR_INTERRUPTS();
+		if (!null &&
+			DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID, value,
+												 PointerGetDatum(actor_id))))
+			add_id(scan.slot, 0, ids);
+	}
+	session_table_end(&scan);
+	table_close(table, AccessShareLock);
+}
+
 /* Adds the ids of the sessions that were made of those in an array. */
 void
 session_store_add_children(SessionIds *ids, int first)

@@ -85,6 +85,12 @@ extern void session_store_ids_of_user(SessionIds *ids, text *user_id,
 /* Adds the ids of a tenant's sessions that are not revoked. */
 extern void session_store_ids_of_tenant(SessionIds *ids, text *tenant_id);
 
+/*
+ * Adds the ids of the sessions in which a user acts or acted as others.  Reads
+ * every session that was made of another.
+ */
+extern void session_store_ids_of_actor(SessionIds *ids, const text *actor_id);
+
 /* Returns whether a session was made of another.  Reads one index entry. */
 extern bool session_store_has_children(void);
 

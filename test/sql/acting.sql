@@ -87,6 +87,23 @@ SELECT call, pg_temp.error_of(format(call, :'admin')) AS error FROM unnest(ARRAY
        'session_act_as(%L, ''bob'', '''')', 'session_act_as(%L, ''bob'', repeat(''x'', 10000000))', 'session_act_as(%L, ''root'', ''ticket 7'')']) AS call;
 SELECT pg_temp.error_of(format('session_act_as(%L, %L, %L)', :'visit', 'alice', 'ticket 7')) AS anonymous;
 
+-- Erasing the administrator ends and deletes it. The events of the user remain.
+SELECT token AS erased FROM session_create('eraser', auth_level => 2) \gset
+CREATE FUNCTION regress_session_acting.every(s session_info, user_id text, tenant_id text, reason text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+SET session.act_as_function = 'regress_session_acting.every';
+SELECT id AS first FROM session_act_as(:'erased', 'alice', 'ticket 7') \gset
+SELECT id AS second FROM session_act_as(:'erased', 'bob', 'ticket 7') \gset
+SELECT id AS over FROM session_act_as(:'erased', 'carol', 'ticket 7') \gset
+SELECT session_revoke_id(:'over');
+BEGIN;
+SELECT session_erase('eraser') > 0 AS erased;
+ROLLBACK;
+SELECT count(*) FILTER (WHERE revoked_at IS NULL) AS live, count(*) AS kept FROM session.sessions WHERE actor_id = 'eraser';
+SELECT session_erase('eraser') > 0 AS erased, session_erase('eraser') AS left;
+SELECT count(*) FROM session.sessions WHERE actor_id = 'eraser' OR id IN (:'first', :'second', :'over');
+SELECT user_id, kind, detail ->> 'reason' AS reason FROM session.events WHERE session_id IN (:'first', :'second', :'over') ORDER BY user_id, id;
+SELECT count(*) FROM session.events AS e WHERE e::text LIKE '%eraser%';
+
 -- It ends with the session of the administrator.
 SELECT session_revoke(:'admin');
 SELECT session_status(:'acting');

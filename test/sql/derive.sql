@@ -284,15 +284,23 @@ TABLE state;
 -- No browser can bind its key to it.
 SELECT session_dbsc_offer(pg_temp.tok('b'), '/bind');
 
--- Limits: a number of live sessions for each parent.
+-- Limits: a number of live sessions in all generations, where four are.
 CALL pg_temp.start_over();
-SET session.max_derived = 2;
+SET session.max_derived = 4;
 CALL pg_temp.derive('c', 'root');
-SELECT session_revoke(pg_temp.tok('b'));
+CALL pg_temp.derive('aaaa', 'aaa');
+SELECT session_revoke(pg_temp.tok('aaa'));
+CALL pg_temp.derive('aab', 'aa');
 CALL pg_temp.derive('c', 'root');
-CALL pg_temp.derive('ab', 'a');
+CALL pg_temp.derive('bb', 'b');
+SELECT session_revoke(pg_temp.tok('a'));
+CALL pg_temp.derive('bb', 'b');
+CALL pg_temp.derive('bbb', 'bb');
+-- Those of another login do not count.
+CALL pg_temp.make('other', $$ 'alice' $$);
+CALL pg_temp.derive('o', 'other');
 SET session.max_derived = 0;
-CALL pg_temp.derive('ac', 'aaa');
+CALL pg_temp.derive('bc', 'b');
 RESET session.max_derived;
 
 -- session_mine lists children after their parents.
