@@ -35,7 +35,8 @@ PROVE_TESTS    = test/t/*.pl
 
 UNIT_TESTS   = $(patsubst %.c,%,$(wildcard test/unit/*_test.c))
 FUZZ_TARGETS = $(patsubst %.c,%,$(wildcard test/fuzz/*_fuzz.c))
-EXTRA_CLEAN  = $(UNIT_TESTS) $(FUZZ_TARGETS) test/fuzz/found .quickstart
+EXTRA_CLEAN  = $(UNIT_TESTS) $(FUZZ_TARGETS) test/fuzz/built test/fuzz/found \
+	.quickstart
 
 PG_CONFIG ?= pg_config
 PGXS      := $(shell $(PG_CONFIG) --pgxs)
@@ -59,8 +60,9 @@ $(OBJS): $(INCLUDES)
 # sources need none.
 UNIT_SOURCES = src/model/policy.c src/model/scope.c src/shared/schedule.c \
 	$(sort $(wildcard src/wire/*.c src/crypto/*.c))
-test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_SOURCES) $(INCLUDES)
-	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_SOURCES) \
+UNIT_OBJS    = $(UNIT_SOURCES:.c=.o)
+test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS) $(INCLUDES)
+	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_OBJS) \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
 		-lpgcommon -lpgport -lcrypto -lm
 
@@ -75,11 +77,15 @@ FUZZ_LEN     ?= 4096
 FUZZ_CC      ?= clang
 FUZZ_CFLAGS   = -g -O1 -fno-omit-frame-pointer \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SOURCES  = $(sort $(wildcard src/wire/*.c src/crypto/*.c))
-test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_SOURCES) $(INCLUDES)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) $(patsubst -I$(includedir_server),\
-		-isystem $(includedir_server),$(CPPFLAGS)) -U_FORTIFY_SOURCE \
-		-o $@ $< $(FUZZ_SOURCES) \
+FUZZ_CPPFLAGS = $(patsubst -I$(includedir_server),\
+	-isystem $(includedir_server),$(CPPFLAGS)) -U_FORTIFY_SOURCE
+FUZZ_OBJS     = $(patsubst %.c,test/fuzz/built/%.o,\
+	$(sort $(wildcard src/wire/*.c src/crypto/*.c)))
+$(FUZZ_OBJS): test/fuzz/built/%.o: %.c $(INCLUDES)
+	mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_CPPFLAGS) -c -o $@ $<
+test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJS) $(INCLUDES)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_CPPFLAGS) -o $@ $< $(FUZZ_OBJS) \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
 		-lpgcommon -lpgport -lcrypto -lm
 

@@ -67,16 +67,22 @@ remove_chroot() {
 	fi
 }
 
-# make_chroot SUITE: makes the chroot, sets the variable chroot to its folder,
-# and sets the traps that remove it.
-make_chroot() {
-	[ "$(id -u)" = 0 ] || { echo "a chroot needs root" >&2; exit 1; }
+# Installs debootstrap on this machine unless it is there, and fetches the lists
+# of packages if machine_sources does not find any.
+install_debootstrap() {
 	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
 	if ! command -v debootstrap >/dev/null ||
 		[ -z "$(machine_sources "$codename")" ]; then
 		apt-get update >&2
 		apt-get install -y --no-install-recommends debootstrap >&2
 	fi
+}
+
+# make_chroot SUITE: makes the chroot, sets the variable chroot to its folder,
+# and sets the traps that remove it.
+make_chroot() {
+	[ "$(id -u)" = 0 ] || { echo "a chroot needs root" >&2; exit 1; }
+	install_debootstrap
 	mirror=$(machine_sources "$codename" | sed -n "s/ $codename main$//p" |
 		head -n 1)
 	[ -n "$mirror" ] ||

@@ -108,13 +108,37 @@ is_deeply(
 # be called (42804).
 my $token =
   $node->safe_psql('postgres', q{SELECT token FROM session_create('eve')});
-my $bind = "BEGIN; DO \$\$ BEGIN PERFORM session_authenticate('$token'); END \$\$;";
+my $bind = "DO \$\$ BEGIN PERFORM session_authenticate('$token'); END \$\$;";
+
+# Runs statements as a role, each in a transaction of its own that is rolled
+# back and begins with the same statements. Returns the SQLSTATE of each. One
+# connection runs them all, because starting psql takes far longer than a
+# statement.
+sub states
+{
+	my ($role, $begin, @statements) = @_;
+	my $script = join '', map {
+		"BEGIN;\n$begin\n$_;\n\\echo state :SQLSTATE\nROLLBACK;\n"
+	} @statements;
+	my $out = '';
+
+	$node->psql(
+		'postgres', $script,
+		stdout => \$out,
+		stderr => \my $err,
+		on_error_stop => 0,
+		extra_params => [ '-U', $role ]);
+	return $out =~ /^state (\w+)$/mg;
+}
 
 sub callable
 {
 	my $role = shift;
-	return [ grep { as($role, "$bind $call{$_}") !~ /^(42501|42804)$/ }
-		  sort keys %call ];
+	my @names = sort keys %call;
+	my %state;
+
+	@state{@names} = states($role, $bind, @call{@names});
+	return [ grep { $state{$_} !~ /^(42501|42804)$/ } @names ];
 }
 
 my @forbidden = (
@@ -170,13 +194,13 @@ my @forbidden = (
 	q{SET session.context = 'eve'},
 );
 
-# Checks that a role cannot run any of these statements. Each runs in a
-# transaction of its own that is rolled back.
+# Checks that a role cannot run any of these statements.
 sub cannot
 {
 	my $role = shift;
+	my @states = states($role, '', @forbidden);
 	is_deeply(
-		[ map { as($role, "BEGIN; $_; ROLLBACK") . " $_" } @forbidden ],
+		[ map { "$states[$_] $forbidden[$_]" } 0 .. $#forbidden ],
 		[ map { "42501 $_" } @forbidden ],
 		"$role cannot reach the tables or change the extension");
 }
