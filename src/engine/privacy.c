@@ -7,8 +7,8 @@
  * - Erasing is part of the caller's transaction, and rolls back with it.
  * - Live sessions end as if they were revoked: their snapshots and identities
  *	 are no longer believed.  No event says so, because it would be deleted.
- * - Sessions in which the user acted as others end with an event for those, and
- *	 are deleted, because they name the user.
+ * - Sessions in which the user acted as others end with an event for those,
+ *	 and are deleted, because they name the user.
  * - Rows are locked in the order of their ids, as in lifecycle.c, and deleted
  *	 in batches.  Only the ids of all sessions are in memory.
  * - Evidence that waits in shared memory is written first, so that it is
