@@ -3,9 +3,10 @@
  *	  The expressions of CHECK constraints, kept from statement to statement.
  *
  * The executor reads the expression of each constraint from its text in the
- * catalog again for each statement that writes to the table, which took more
- * than half of the time of creating a session.  This file keeps the
- * expressions and gives them to the executor, which evaluates them as always.
+ * catalog again for each statement that writes to the table, and prepares its
+ * evaluation, which took more than half of the time of creating a session.
+ * This file keeps the prepared expressions and gives them to the executor,
+ * which evaluates them as always.
  *
  * Rules:
  * - Every constraint is checked, also one that a user has added.  The
@@ -15,12 +16,18 @@
  * - Expressions are freed when no statement uses them any more.  A trigger can
  *	 change a constraint's function and then run a statement of ours within
  *	 another one.
+ * - What is prepared evaluates for one statement at a time.  A statement within
+ *	 another, which a function of a constraint or a trigger has run, prepares
+ *	 its own.
+ * - Preparing checks that the role may execute the functions, so another role
+ *	 prepares again.  A change of a function's privileges ends the expression.
  * - Expressions that have failed to be read or simplified are not kept.  What
  *	 was kept until then is freed at the next attempt.
  */
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
@@ -34,11 +41,14 @@ typedef struct Check
 {
 	char	   *text;
 	CachedExpression *expression;
+	ExprState  *state;			/* the prepared expression */
 } Check;
 
 struct SessionChecks
 {
 	MemoryContext memory;		/* of this struct and the texts */
+	MemoryContext prepared;		/* of the prepared expressions */
+	Oid			role;			/* prepared them; InvalidOid = not prepared */
 	int			users;			/* executing statements, and *kept */
 	int			count;
 	Check		check[FLEXIBLE_ARRAY_MEMBER];
@@ -95,6 +105,8 @@ make_checks(SessionChecks **kept, const TupleConstr *constr)
 	checks = MemoryContextAllocZero(memory, offsetof(SessionChecks, check) +
 									constr->num_check * sizeof(Check));
 	checks->memory = memory;
+	checks->prepared = AllocSetContextCreate(memory, "session prepared checks",
+											 ALLOCSET_DEFAULT_SIZES);
 	checks->users = 1;
 	*kept = checks;
 	for (int i = 0; i < constr->num_check; i++)
@@ -107,19 +119,49 @@ make_checks(SessionChecks **kept, const TupleConstr *constr)
 	}
 }
 
-/* Prepares the execution of the expressions. */
-static ExprState **
-prepare_checks(const SessionChecks *checks, const TupleConstr *constr,
-			   EState *estate)
+/* Prepares an expression in some memory. */
+static ExprState *
+prepare_check(const Check *check, MemoryContext memory)
 {
-	MemoryContext caller = MemoryContextSwitchTo(estate->es_query_cxt);
-	ExprState **states = palloc0_array(ExprState *, checks->count);
+	MemoryContext caller = MemoryContextSwitchTo(memory);
+	ExprState  *state = ExecInitExpr((Expr *) check->expression->expr, NULL);
 
+	MemoryContextSwitchTo(caller);
+	return state;
+}
+
+/* Prepares the expressions for all statements of the current role. */
+static void
+prepare_all(SessionChecks *checks)
+{
+	if (checks->role == GetUserId())
+		return;
+	checks->role = InvalidOid;
+	MemoryContextReset(checks->prepared);
+	for (int i = 0; i < checks->count; i++)
+		checks->check[i].state = prepare_check(&checks->check[i],
+											   checks->prepared);
+	checks->role = GetUserId();
+}
+
+/*
+ * Returns the prepared expressions of those constraints that are enforced, for
+ * a statement that holds them.
+ */
+static ExprState **
+prepared_checks(SessionChecks *checks, const TupleConstr *constr,
+				EState *estate)
+{
+	bool		alone = checks->users == 2;
+	ExprState **states = MemoryContextAllocZero(estate->es_query_cxt,
+												checks->count * sizeof(ExprState *));
+
+	if (alone)
+		prepare_all(checks);
 	for (int i = 0; i < checks->count; i++)
 		if (session_compat_is_enforced(&constr->check[i]))
-			states[i] = ExecInitExpr((Expr *) checks->check[i].expression->expr,
-									 NULL);
-	MemoryContextSwitchTo(caller);
+			states[i] = alone ? checks->check[i].state :
+				prepare_check(&checks->check[i], estate->es_query_cxt);
 	return states;
 }
 
@@ -140,7 +182,7 @@ give_checks(SessionChecks **kept, EState *estate, ResultRelInfo *target)
 	if (*kept == NULL)
 		make_checks(kept, constr);
 	hold_checks(*kept, estate);
-	session_compat_set_checks(target, prepare_checks(*kept, constr, estate));
+	session_compat_set_checks(target, prepared_checks(*kept, constr, estate));
 }
 
 /* Gives the expressions to a statement that is about to be executed. */

@@ -63,6 +63,46 @@ SELECT count(session_create('ada'));
 ALTER TABLE session.sessions DROP CONSTRAINT mine;
 SELECT count(session_create('ada')) AS ada;
 
+-- A constraint whose function creates a session, so that the same constraint is
+-- checked while it is checked.
+CREATE FUNCTION public.regress_session_nests(name text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF name LIKE 'deep%' AND length(name) < 7 THEN
+        PERFORM public.session_create(name || 'x');
+    END IF;
+    IF name = 'deepfail' THEN
+        RAISE division_by_zero;
+    END IF;
+    RETURN name;
+END
+$$;
+ALTER TABLE session.sessions ADD CONSTRAINT mine CHECK (user_id = public.regress_session_nests(user_id) AND user_id <> 'deepxxxx') NOT VALID;
+SELECT count(session_create('deep')) AS deep;
+SELECT user_id FROM session.sessions WHERE user_id LIKE 'deep%' ORDER BY 1;
+SELECT count(session_create('deepfail'));
+SELECT count(session_create('deepxxxx'));
+SELECT count(session_create('deep')) AS deep;
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+
+-- A role that may not execute the function of a constraint: the privilege is
+-- revoked, and the table gets another owner.
+CREATE ROLE regress_session_owner;
+GRANT USAGE ON SCHEMA session TO regress_session_owner;
+ALTER TABLE session.sessions ADD CONSTRAINT mine CHECK (user_id = public.regress_session_nests(user_id)) NOT VALID;
+REVOKE EXECUTE ON FUNCTION public.regress_session_nests(text) FROM PUBLIC;
+SELECT count(session_create('ada')) AS ada;
+SELECT relowner::regrole AS owner FROM pg_class WHERE oid = 'session.sessions'::regclass \gset
+ALTER TABLE session.sessions OWNER TO regress_session_owner;
+SELECT count(session_create('ada'));
+GRANT EXECUTE ON FUNCTION public.regress_session_nests(text) TO regress_session_owner;
+SELECT count(session_create('ada')) AS ada;
+REVOKE EXECUTE ON FUNCTION public.regress_session_nests(text) FROM regress_session_owner;
+SELECT count(session_create('ada'));
+ALTER TABLE session.sessions OWNER TO :owner;
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+REVOKE USAGE ON SCHEMA session FROM regress_session_owner;
+DROP ROLE regress_session_owner;
+
 -- The other tables.
 SET session.log_events = 'created';
 SELECT count(session_create('ada')) AS ada;
