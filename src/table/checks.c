@@ -16,11 +16,12 @@
  * - Expressions are freed when no statement uses them any more.  A trigger can
  *	 change a constraint's function and then run a statement of ours within
  *	 another one.
- * - What is prepared evaluates for one statement at a time.  A statement within
- *	 another, which a function of a constraint or a trigger has run, prepares
- *	 its own.
+ * - What is prepared serves one statement at a time.  A statement within
+ *	 another, run by a trigger or by a function of a constraint, prepares its
+ *	 own.
  * - Preparing checks that the role may execute the functions, so another role
- *	 prepares again.  A change of a function's privileges ends the expression.
+ *	 prepares again.  A change of the privileges of a function is seen by
+ *	 plancache.c.
  * - Expressions that have failed to be read or simplified are not kept.  What
  *	 was kept until then is freed at the next attempt.
  */
