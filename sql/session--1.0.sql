@@ -473,6 +473,21 @@ COMMENT ON COLUMN session.denylist.bound_at IS
 COMMENT ON INDEX session.denylist_expires_at_idx IS
 'Finds the entries that are due to be deleted.';
 
+CREATE FUNCTION session.session_denylist_changed()
+RETURNS pg_catalog.trigger
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'session_denylist_changed';
+REVOKE ALL ON FUNCTION session.session_denylist_changed() FROM PUBLIC;
+COMMENT ON FUNCTION session.session_denylist_changed() IS
+'Ends the identities of a denied cookie when the change commits, and makes that commit flush its WAL to disk.';
+
+CREATE TRIGGER denylist_changed
+    AFTER INSERT OR UPDATE ON session.denylist
+    FOR EACH ROW EXECUTE FUNCTION session.session_denylist_changed();
+ALTER TABLE session.denylist ENABLE ALWAYS TRIGGER denylist_changed;
+COMMENT ON TRIGGER denylist_changed ON session.denylist IS
+'Makes the denial of a cookie take effect on identities that are bound, for any statement that denies it.';
+
 /*
  * The trigger function of the tables that session_bind_users has bound.
  */

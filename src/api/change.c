@@ -1,8 +1,10 @@
 /*
  * change.c
- *	  SQL entry points: the trigger function of session.sessions.
+ *	  SQL entry points: the trigger functions of session.sessions and
+ *	  session.denylist.
  *
  *	  session_sessions_changed (a trigger, not for calling)
+ *	  session_denylist_changed (a trigger, not for calling)
  */
 #include "postgres.h"
 
@@ -12,8 +14,10 @@
 #include "api/api.h"
 #include "compat.h"
 #include "engine/change.h"
+#include "table/denylist.h"
 
 PG_FUNCTION_INFO_V1(session_sessions_changed);
+PG_FUNCTION_INFO_V1(session_denylist_changed);
 
 /* Returns whether a trigger is one that the installation script created. */
 static bool
@@ -47,5 +51,26 @@ session_sessions_changed(PG_FUNCTION_ARGS)
 		session_change_row(data);
 	else
 		session_change_emptied(data);
+	PG_RETURN_POINTER(NULL);
+}
+
+/* Notes a new entry; the trigger function of session.denylist. */
+Datum
+session_denylist_changed(PG_FUNCTION_ARGS)
+{
+	const TriggerData *data = (const TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"session_denylist_changed\" was not called "
+						"by trigger manager")));
+	if (!TRIGGER_FIRED_AFTER(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"session_denylist_changed\" must be fired "
+						"after INSERT or UPDATE for each row")));
+	session_denylist_note_change(data);
 	PG_RETURN_POINTER(NULL);
 }

@@ -29,6 +29,7 @@
 #include "engine/change.h"
 #include "engine/lineage.h"
 #include "model/policy.h"
+#include "table/denylist.h"
 #include "table/keystore.h"
 #include "table/policies.h"
 #include "table/store.h"
@@ -83,4 +84,5 @@ session_change_check_triggers(void)
 	session_store_check_triggers();
 	session_keystore_check_triggers();
 	session_policies_check_triggers();
+	session_denylist_check_triggers();
 }

@@ -8,7 +8,9 @@
  * - An entry is kept until the cookie that it denies expires.
  * - An entry of a cookie in whose place another was made, which is bound to a
  *	 key, denies it after "session.dbsc_grace".
- * - The commit of a new entry is flushed to disk.
+ * - The trigger of the table ends the identities of a cookie that gets an
+ *	 entry, and has the commit flushed to disk: for our statements, for those
+ *	 of an administrator and for changes that logical replication applies.
  */
 #include "postgres.h"
 
@@ -18,6 +20,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -53,8 +56,11 @@ static const SessionIndex indexes[] = {
 	[BY_EXPIRY] = {BTREE_AM_OID, 1, {COL_EXPIRES_AT},.unique = false},
 };
 
+static const char *const triggers[] = {"denylist_changed", NULL};
+
 static SessionTable denylist = {
 	.name = "denylist",
+	.triggers = triggers,
 	.ncolumns = lengthof(columns),
 	.columns = columns,
 	.nindexes = lengthof(indexes),
@@ -182,15 +188,15 @@ static bool
 put_entry(SessionStatement *statement, const SessionDenylistKey *key,
 		  const Datum *values, TimestampTz until)
 {
+	uint64		noted = denylist.changes_noted;
 	Entry		entry;
 	uint64		written;
 
-	session_table_flush_commit(&denylist);
-	session_stamp_note(key->hash);
 	written = session_table_execute(statement, values, NULL);
 	if (written == 0 && find_denied(key, &entry) && entry.expires_at >= until)
 		return false;
 	session_table_expect(&denylist, written, 1);
+	session_table_expect_noted(&denylist, noted, 1);
 	return true;
 }
 
@@ -219,6 +225,36 @@ session_denylist_replace(const SessionDenylistKey *key, TimestampTz until,
 	};
 
 	return put_entry(&replace_statement, key, values, DT_NOBEGIN);
+}
+
+/* Notes that a row was added or changed. */
+void
+session_denylist_note_change(const TriggerData *data)
+{
+	Relation	rel = session_table_open(&denylist, AccessShareLock);
+	TupleTableSlot *slot = data->tg_trigslot;
+	Datum		hash;
+
+	if (RelationGetRelid(rel) != RelationGetRelid(data->tg_relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" is not \"session.denylist\"",
+						RelationGetRelationName(data->tg_relation)),
+				 errhint("Drop the trigger.")));
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event))
+		slot = data->tg_newslot;
+	hash = session_table_required_value(&denylist, slot, COL_HASH);
+	session_stamp_note((const uint8 *) VARDATA_ANY(DatumGetByteaPP(hash)));
+	session_table_flush_commit(&denylist);
+	denylist.changes_noted++;
+	table_close(rel, AccessShareLock);
+}
+
+/* Warns if the table's trigger does not fire for every change. */
+void
+session_denylist_check_triggers(void)
+{
+	session_table_check_triggers(&denylist);
 }
 
 /* Deletes expired entries; returns the number deleted. */

@@ -5,6 +5,7 @@
 #ifndef SESSION_DENYLIST_H
 #define SESSION_DENYLIST_H
 
+#include "commands/trigger.h"
 #include "datatype/timestamp.h"
 
 #include "crypto/crypto.h"
@@ -51,6 +52,12 @@ extern bool session_denylist_add(const SessionDenylistKey *key,
  */
 extern bool session_denylist_replace(const SessionDenylistKey *key,
 									 TimestampTz until, TimestampTz bound_at);
+
+/* Notes that a row was added or changed, for the table's trigger. */
+extern void session_denylist_note_change(const TriggerData *data);
+
+/* Warns if the table's own trigger does not fire for every change. */
+extern void session_denylist_check_triggers(void);
 
 /*
  * Deletes expired entries, at most limit and as far as the budget goes,

@@ -215,6 +215,14 @@ SELECT session_cleanup();
 ALTER TABLE session.keys ENABLE ALWAYS TRIGGER keys_changed;
 SELECT count(session_key_rotate()) AS rotated FROM session.key_ring;
 
+-- The same for denied cookies, which may be bound.
+SELECT session_cookie_encode('{"sub": "ada"}') AS cookie \gset
+ALTER TABLE session.denylist DISABLE TRIGGER denylist_changed;
+SELECT session_cookie_revoke(:'cookie');
+SELECT session_cleanup();
+ALTER TABLE session.denylist ENABLE ALWAYS TRIGGER denylist_changed;
+SELECT session_cookie_revoke(:'cookie'), session_cookie_revoke(:'cookie');
+
 -- The trigger function works only on this table, and only in these triggers.
 CREATE TABLE fake (LIKE session.sessions);
 CREATE TRIGGER t AFTER DELETE ON fake FOR EACH ROW EXECUTE FUNCTION session.session_sessions_changed();
@@ -230,6 +238,14 @@ CREATE TRIGGER t BEFORE UPDATE ON session.sessions FOR EACH ROW EXECUTE FUNCTION
 UPDATE session.sessions SET role = 'nobody';
 DROP TRIGGER t ON session.sessions;
 SELECT session.session_sessions_changed();
+CREATE TABLE fake (LIKE session.denylist);
+CREATE TRIGGER t AFTER INSERT ON fake FOR EACH ROW EXECUTE FUNCTION session.session_denylist_changed();
+INSERT INTO fake VALUES ('', 'infinity');
+DROP TRIGGER t ON fake;
+CREATE TRIGGER t AFTER INSERT ON fake FOR EACH STATEMENT EXECUTE FUNCTION session.session_denylist_changed();
+INSERT INTO fake VALUES ('', 'infinity');
+DROP TABLE fake;
+SELECT session.session_denylist_changed();
 
 -- An idle timeout too long to be added to a time counts as none.
 SELECT id, token FROM session_create('patient', idle_timeout => '1 hour') \gset

@@ -151,6 +151,7 @@ INSERT INTO statements VALUES
     ('ALTER TABLE session.policies DISABLE TRIGGER ALL'),
     ('SELECT session.session_policies_changed()'),
     ('SELECT session.session_keys_changed()'),
+    ('SELECT session.session_denylist_changed()'),
     ('SELECT session.session_users_changed()'),
     ('SELECT session.session_restore_privileges()'),
     ('DROP EXTENSION session'),

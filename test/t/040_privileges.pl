@@ -35,7 +35,7 @@ my @admin = qw(session_act_as session_bind_users session_cleanup session_directo
 
 # Functions without a level: the trigger functions and the function that
 # restores privileges are for the owner; session_stats is for pg_monitor.
-my @none = qw(session_keys_changed session_policies_changed session_restore_privileges session_sessions_changed
+my @none = qw(session_denylist_changed session_keys_changed session_policies_changed session_restore_privileges session_sessions_changed
   session_stats session_users_changed);
 
 my $node = PostgreSQL::Test::Cluster->new('main');

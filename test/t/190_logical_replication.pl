@@ -1,10 +1,11 @@
-# Logical replication of sessions, keys, the denylist and policies to another
-# server.
-# Every change that ends a session on the publisher also ends the snapshots of
-# the subscriber, because the triggers fire for replicated changes too.
+# Logical replication to another server, with the SQL of docs/scaling.md.
+# Every change that ends a session on the publisher also ends the snapshots and
+# the bound identities of the subscriber, because the triggers fire for
+# replicated changes too.
 
 use strict;
 use warnings;
+use File::Basename qw(dirname);
 use File::Copy qw(copy);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -20,10 +21,11 @@ for my $node ($publisher, $subscriber)
 shared_preload_libraries = 'session'
 session.naptime = '1d'
 max_prepared_transactions = 4
+session.log_events = 'all'
 });
 	$node->start;
-	$node->safe_psql('postgres', 'CREATE EXTENSION session');
 }
+$publisher->safe_psql('postgres', 'CREATE EXTENSION session');
 
 sub publish { return $publisher->safe_psql('postgres', shift); }
 
@@ -64,17 +66,35 @@ sub create
 	return publish("SELECT token FROM session_create('$user', role => 'reader'$arguments)");
 }
 
-# As README describes: copy the master key first, then replicate the tables.
-publish('SELECT session_key_rotate(), session_key_rotate($$mfa$$)');
-my $old = create('old', '');
+# The SQL that docs/scaling.md shows, in its order.
+my $page = slurp_file(dirname(__FILE__) . '/../../docs/scaling.md');
+my ($section) = $page =~ /^## Logical replication\n(.*?)(?=^## |\z)/ms;
+my ($publishing, $subscribing, $copying, $leaving, $taking_over) =
+  $section =~ /^ *```sql\n(.*?)^ *```$/gms;
+
+# Runs a block of the page on a server, with the connection of this test.
+sub run_block
+{
+	my ($node, $block) = @_;
+	my $here = $publisher->connstr . ' dbname=postgres user=replicator';
+
+	$block =~ s/host=here dbname=shop user=replicator/$here/;
+	# So that the subscriber knows of transactions that are prepared.
+	$block =~ s/PUBLICATION sessions;/PUBLICATION sessions WITH (two_phase = true);/;
+	return $node->safe_psql('postgres', $block);
+}
+
+# The steps of the page: keys and a publication here, the master key and a
+# subscription there.
+$_->safe_psql('postgres', 'CREATE ROLE shop LOGIN') for $publisher, $subscriber;
+publish(q{SELECT session_key_rotate('mfa')});
+my $old = create('old', q{, ip => '192.0.2.1'});
+run_block($publisher, $publishing);
 my $key = '/session_master.key';
 copy($publisher->data_dir . $key, $subscriber->data_dir . $key)
   or die "could not copy the master key: $!";
 chmod(0600, $subscriber->data_dir . $key);
-publish('CREATE PUBLICATION sessions FOR TABLE session.sessions, session.keys, session.denylist, session.policies');
-$subscriber->safe_psql('postgres',
-	"CREATE SUBSCRIPTION sessions CONNECTION '" . $publisher->connstr
-	  . " dbname=postgres' PUBLICATION sessions WITH (two_phase = true)");
+run_block($subscriber, $subscribing);
 $subscriber->wait_for_subscription_sync($publisher, 'sessions');
 
 is(subscribed("SELECT user_id FROM session_validate('$old')"),
@@ -192,7 +212,124 @@ $cookie = issue($later);
 is(source($cookie), 'cookie later reader',
 	'a snapshot of a session created after TRUNCATE is accepted without its row');
 
+# Identities that are bound on the subscriber end, too.
+my $bound = $subscriber->background_psql('postgres');
+my $who = q{SELECT coalesce(session_user_id(), 'nobody')};
+for my $end ('revoked', 'rotated', 'deleted')
+{
+	my $token = create($end, '');
+
+	is(subscribed("SELECT session_status('$token')"), 'active', "a session that will be $end");
+	is($bound->query_safe("BEGIN; SELECT session_authenticate('$token'); $who"),
+		"t\n$end", 'it is bound on the subscriber');
+	$ends{$end}->($token, $end);
+	$publisher->wait_for_catchup('sessions');
+	is($bound->query_safe($who), 'nobody',
+		"an identity of the subscriber ends when its session was $end");
+	$bound->query_safe('COMMIT');
+}
+my $stays = create('stays', '');
+subscribed('SELECT 1');
+$bound->query_safe("BEGIN; SELECT session_authenticate('$stays')");
+publish("SELECT session_data_set('$stays', 'k', '2')");
+$publisher->wait_for_catchup('sessions');
+is($bound->query_safe($who), 'stays', 'it does not end when data of its session changes');
+publish('SELECT session_revoke_all()');
+$publisher->wait_for_catchup('sessions');
+is($bound->query_safe($who), 'nobody', 'it ends with all sessions');
+$bound->query_safe('COMMIT');
+publish('TRUNCATE session.policies');
+
+# A cookie that is a session by itself.
+my $stateless = publish(q{SELECT session_cookie_encode('{"sub": "ada", "sid": "8f4a7c1e-5b1d-4a52-9f0e-2f6a9d2c3b41"}', 'jwt', '5 min')});
+my $request = qq{SET session.strategy = stateless; SET session.cookie_encoding = jwt; BEGIN;
+	SELECT set_config('request.cookies', json_build_object('__Host-session', '$stateless')::text, true) \\g /dev/null
+	SELECT session_pre_request() \\g /dev/null
+	$who};
+is($bound->query_safe($request), 'ada', 'a cookie that is a session is bound on the subscriber');
+publish(q{INSERT INTO session.denylist SELECT sha256('another'), now() + interval '1 hour'});
+$publisher->wait_for_catchup('sessions');
+is($bound->query_safe($who), 'ada', 'the identity stays when another cookie is denied');
+publish("SELECT session_cookie_revoke('$stateless', 'session')");
+$publisher->wait_for_catchup('sessions');
+is($bound->query_safe($who), 'nobody', 'it ends when its cookie is denied on the publisher');
+$bound->query_safe('COMMIT');
+$bound->quit;
+
+# Events and where users logged in from.
+is(subscribed(q{SELECT count(*) > 0 FROM session.events WHERE kind = 'created'}), 't',
+	'there are events on the subscriber');
+my $all = q{SELECT md5(string_agg(r::text, ',' ORDER BY r::text)) FROM session.%s AS r};
+for my $table (qw(sessions keys policies denylist events origins))
+{
+	is(subscribed(sprintf $all, $table), publish(sprintf $all, $table),
+		"both servers have the same rows of session.$table");
+}
+
+# The role of the application reads on the subscriber, and a write is an error.
+$stays = create('stays', '');
+$_->safe_psql('postgres', q{SELECT session_grant('shop', 'app')}) for $publisher, $subscriber;
+is(subscribed("SET ROLE shop; SET default_transaction_read_only = on; SELECT user_id FROM session_validate('$stays')"),
+	'stays', 'a READ ONLY transaction of the subscriber validates');
+my ($result, $out, $err) = $subscriber->psql('postgres', "SELECT session_revoke('$stays')",
+	extra_params => [ '-U', 'shop' ]);
+like($err, qr/read-only transaction/, 'the role of the application cannot write there');
+is(subscribed("SELECT session_status('$stays')"), 'active', 'and nothing has ended');
+
+# What ends on the subscriber only lives again with the next change here.
+is(subscribed("SELECT session_revoke('$stays'), session_status('$stays')"), 't|revoked',
+	'a session is revoked on the subscriber only');
+publish("SELECT session_touch('$stays')");
+is(subscribed("SELECT session_status('$stays')"), 'active', 'a use on the publisher undoes that');
+
 is( subscribed('SELECT apply_error_count + sync_error_count FROM pg_stat_subscription_stats'),
 	'0', 'the subscription had no errors');
+
+# A row that has been deleted on the subscriber. Then it is changed, which is
+# skipped, and deleted, too.
+my $missing = create('missing', '');
+subscribed(q{DELETE FROM session.sessions WHERE user_id = 'missing'});
+publish("SELECT session_data_set('$missing', 'k', '1')");
+is(subscribed("SELECT session_status('$missing')"), 'unknown', 'a change of a row that is missing is skipped');
+publish(q{DELETE FROM session.sessions WHERE user_id = 'missing'});
+is(subscribed("SELECT session_status('$stays')"), 'active', 'and so is its end');
+
+# A policy of the same tenant stops the subscription until it is dropped.
+subscribed(q{SELECT session_policy_set('acme', lifetime => '1 hour')});
+publish(q{SELECT session_policy_set('acme', lifetime => '2 hours')});
+ok($subscriber->poll_query_until('postgres', 'SELECT apply_error_count > 0 FROM pg_stat_subscription_stats'),
+	'a policy of the subscriber stops the subscription');
+like(slurp_file($subscriber->logfile), qr/policies_scope_is_unique/, 'the log says why');
+$subscriber->safe_psql('postgres', q{SELECT session_policy_drop('acme')});
+is(subscribed('SELECT lifetime FROM session.policies'), '02:00:00', 'it goes on after the policy was dropped');
+publish(q{SELECT session_policy_drop('acme')});
+
+# A trigger that does not fire for changes that arrive is named in a warning.
+$subscriber->safe_psql('postgres', 'ALTER TABLE session.denylist ENABLE TRIGGER denylist_changed');
+($result, $out, $err) = $subscriber->psql('postgres', 'SELECT session_cleanup()');
+like($err, qr/trigger "denylist_changed" of table "session.denylist" does not fire for every change/,
+	'a warning names a trigger that does not fire for changes that arrive');
+$subscriber->safe_psql('postgres', 'ALTER TABLE session.denylist ENABLE ALWAYS TRIGGER denylist_changed');
+
+# The tables are copied again.
+run_block($subscriber, $copying);
+$subscriber->wait_for_subscription_sync($publisher, 'sessions');
+is(subscribed("SELECT session_status('$stays')"), 'active', 'the tables were copied again');
+
+# The subscriber takes over.
+my $refreshable = publish(q{SELECT token || ' ' || refresh_token FROM session_create('moves', refreshable => true)});
+my ($token, $refresh) = split / /, $refreshable;
+like(run_block($publisher, $leaving), qr/^\(0,/m, 'the publisher writes what is left');
+$publisher->wait_for_catchup('sessions');
+run_block($subscriber, $taking_over);
+$publisher->stop;
+is($subscriber->safe_psql('postgres', "SELECT user_id FROM session_validate('$token')"), 'moves',
+	'a session moves to the subscriber');
+is($subscriber->safe_psql('postgres', "SELECT count(token) FROM session_refresh('$refresh')"), '1',
+	'its refresh token is accepted there');
+is($subscriber->safe_psql('postgres', q{SELECT FROM session_create('new'); SELECT max(id) = (SELECT id FROM session.events WHERE kind = 'created' AND user_id = 'new') FROM session.events}),
+	't', 'events are numbered on');
+is( $subscriber->safe_psql('postgres', "SELECT session_revoke('$token')", extra_params => [ '-U', 'shop' ]),
+	'f', 'the role of the application writes there');
 
 done_testing();
