@@ -836,7 +836,7 @@ COMMENT ON COLUMN @extschema@.session_info.created_at IS
 COMMENT ON COLUMN @extschema@.session_info.authenticated_at IS
 'When the user last authenticated; NULL = anonymous.';
 COMMENT ON COLUMN @extschema@.session_info.last_seen_at IS
-'When the session was last used, as far as this server knows.';
+'When the session was last used, as far as this server knows; on a standby, as far as the primary has written it to the row.';
 COMMENT ON COLUMN @extschema@.session_info.expires_at IS
 'When the session ends if it is not used again.';
 COMMENT ON COLUMN @extschema@.session_info.current IS
@@ -1798,14 +1798,15 @@ Errors: 22004 for NULL, 22023 for an empty name, 54000 for a name that is too lo
 
 CREATE FUNCTION @extschema@.session_revoke_all(
     reason pg_catalog.text DEFAULT NULL,
-    tenant_id pg_catalog.text DEFAULT NULL)
+    tenant_id pg_catalog.text DEFAULT NULL,
+    valid_after pg_catalog.timestamptz DEFAULT NULL)
 RETURNS pg_catalog.timestamptz
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_revoke_all';
-REVOKE ALL ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) FROM PUBLIC;
-COMMENT ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text) IS
-'Ends every session created so far, or those of a tenant, by one row of session.policies; also refresh tokens, snapshots, cookies and JWTs.  Later ones live.  reason (default: admin) goes to the event log.  Returns the time up to which sessions are over.
-Errors: 22023 for empty texts, 54000 for texts that are too long.';
+REVOKE ALL ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION @extschema@.session_revoke_all(pg_catalog.text, pg_catalog.text, pg_catalog.timestamptz) IS
+'Ends every session created until now or until valid_after, or those of a tenant, by one row of session.policies; also refresh tokens, snapshots, cookies and JWTs.  Later ones live.  reason (default: admin) is for the event log.  Returns the time up to which sessions are over.
+Errors: 22023 for empty texts and a valid_after in the future, 54000 for long texts.';
 
 CREATE FUNCTION @extschema@.session_policy_set(
     tenant_id pg_catalog.text DEFAULT NULL,
@@ -2125,7 +2126,7 @@ COMMENT ON COLUMN session.directory.created_at IS
 COMMENT ON COLUMN session.directory.authenticated_at IS
 'When the user last authenticated; NULL = anonymous.';
 COMMENT ON COLUMN session.directory.last_seen_at IS
-'When the session was last used, as far as this server knows.';
+'When the session was last used, as far as this server knows; on a standby, as far as the primary has written it to the row.';
 COMMENT ON COLUMN session.directory.expires_at IS
 'When the session ends if it is not used again.';
 COMMENT ON COLUMN session.directory.bound IS

@@ -117,18 +117,19 @@ session_directory_ends(PG_FUNCTION_ARGS)
 	PG_RETURN_TIMESTAMPTZ(session_policy_deadline(&row));
 }
 
-/* Returns when a session was last used, as far as this server knows. */
+/* Returns when a session was last used, as session_get() does. */
 Datum
 session_directory_seen(PG_FUNCTION_ARGS)
 {
 	SessionRow	row = {
 		.id = *PG_GETARG_UUID_P(0),
 		.created_at = PG_GETARG_TIMESTAMPTZ(1),
-		.last_seen_at = PG_GETARG_TIMESTAMPTZ(2)
+		.last_seen_at = PG_GETARG_TIMESTAMPTZ(2),
+		.stored_seen_at = PG_GETARG_TIMESTAMPTZ(2)
 	};
 
 	session_activity_overlay(&row);
-	PG_RETURN_TIMESTAMPTZ(row.last_seen_at);
+	PG_RETURN_TIMESTAMPTZ(session_info_seen_at(&row));
 }
 
 /* Returns the data of a session, opened if it is sealed. */

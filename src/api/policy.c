@@ -104,7 +104,27 @@ session_policy_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(session_rules_drop(tenant_id, role));
 }
 
-/* Ends the sessions that exist, of a tenant or of all users. */
+/*
+ * Returns the time until which sessions are to be over, SESSION_NO_TIME for
+ * SQL NULL.  Errors for a time that would end sessions of the future, too.
+ */
+static TimestampTz
+arg_valid_after(FunctionCallInfo fcinfo, int n)
+{
+	TimestampTz value;
+
+	if (PG_ARGISNULL(n))
+		return SESSION_NO_TIME;
+	value = PG_GETARG_TIMESTAMPTZ(n);
+	if (TIMESTAMP_NOT_FINITE(value) || value > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("valid_after must not be infinite or in the future"),
+				 errhint("Leave it out to end all sessions that exist.")));
+	return value;
+}
+
+/* Ends the sessions of a tenant or of all users, or those until a time. */
 Datum
 session_revoke_all(PG_FUNCTION_ARGS)
 {
@@ -112,11 +132,12 @@ session_revoke_all(PG_FUNCTION_ARGS)
 										  SESSION_REASON_BYTES);
 	text	   *tenant_id = session_arg_name(fcinfo, 1, "tenant_id",
 											 SESSION_NAME_BYTES);
+	TimestampTz until = arg_valid_after(fcinfo, 2);
 
 	PreventCommandIfReadOnly("session_revoke_all()");
 	if (reason == NULL)
 		reason = cstring_to_text("admin");
-	PG_RETURN_TIMESTAMPTZ(session_rules_end_all(tenant_id, reason));
+	PG_RETURN_TIMESTAMPTZ(session_rules_end_all(tenant_id, until, reason));
 }
 
 /* Notes a change of the policies; the trigger function of session.policies. */

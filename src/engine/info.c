@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -91,6 +92,17 @@ put_time(Datum *value, bool *null, TimestampTz moment)
 	*value = TimestampTzGetDatum(moment);
 }
 
+/*
+ * Returns when a session was last used.  On a standby that is what the primary
+ * has written to the row: it is the same on every standby, and shows when the
+ * primary has to hear of a use.
+ */
+TimestampTz
+session_info_seen_at(const SessionRow *row)
+{
+	return RecoveryInProgress() ? row->stored_seen_at : row->last_seen_at;
+}
+
 /* Fills the columns of session_info. */
 void
 session_info_values(const SessionRow *row, SessionStatus status,
@@ -118,7 +130,7 @@ session_info_values(const SessionRow *row, SessionStatus status,
 	put_info_text(&values[i], &nulls[i], row->user_agent), i++;
 	values[i++] = TimestampTzGetDatum(row->created_at);
 	put_time(&values[i], &nulls[i], row->authenticated_at), i++;
-	values[i++] = TimestampTzGetDatum(row->last_seen_at);
+	values[i++] = TimestampTzGetDatum(session_info_seen_at(row));
 	values[i++] = TimestampTzGetDatum(session_policy_deadline(row));
 	values[i++] = BoolGetDatum(session_context_is_current(&row->id));
 	values[i++] = BoolGetDatum(row->bound.by != SESSION_BOUND_NOT);

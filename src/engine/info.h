@@ -30,6 +30,12 @@ extern const char *session_info_status(SessionStatus status);
 extern text *session_info_user_agent(text *agent);
 
 /*
+ * Returns when a session was last used, as the server knows it; on a standby,
+ * as the row says.
+ */
+extern TimestampTz session_info_seen_at(const SessionRow *row);
+
+/*
  * Fills the columns of session_info, in the order of the type.  The data is
  * SQL NULL if the row was read without it.
  */

@@ -76,11 +76,11 @@ session_rules_drop(text *tenant_id, const text *role)
 	return true;
 }
 
-/* Ends the sessions that exist, of a tenant or of all users. */
+/* Ends the sessions of a tenant or of all users that are not later. */
 TimestampTz
-session_rules_end_all(text *tenant_id, const text *reason)
+session_rules_end_all(text *tenant_id, TimestampTz until, const text *reason)
 {
-	TimestampTz valid_after = session_policies_cut(tenant_id);
+	TimestampTz valid_after = session_policies_cut(tenant_id, until);
 	Jsonb	   *detail = session_json_with_text(session_json_empty(), "reason",
 												reason);
 	char		at[MAXDATELEN + 1];

@@ -19,11 +19,12 @@ extern void session_rules_set(text *tenant_id, const text *role,
 extern bool session_rules_drop(text *tenant_id, const text *role);
 
 /*
- * Ends the sessions of a tenant that exist or, for NULL, all sessions, by one
- * row of session.policies.  Returns the time at or before which a session must
- * have been created to be ended.
+ * Ends the sessions of a tenant or, for NULL, all sessions that were created
+ * at or before a time, by one row of session.policies.  SESSION_NO_TIME stands
+ * for all that exist.  Returns the time at or before which a session must have
+ * been created to be ended.
  */
-extern TimestampTz session_rules_end_all(text *tenant_id,
+extern TimestampTz session_rules_end_all(text *tenant_id, TimestampTz until,
 										 const text *reason);
 
 #endif							/* SESSION_RULES_H */

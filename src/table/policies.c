@@ -112,6 +112,8 @@ static SessionStatement set_statement = {
 	" OPERATOR(pg_catalog.+) INTERVAL '1 second'"
 
 /*
+ * A time that the caller chooses does not move the row's back.
+ *
  * The clock is read when the row is locked, not before the wait for it.  What
  * was made after earlier calls is older than the new time too, although it may
  * look newer than the clock: after a call, a cookie has an iat of the next
@@ -121,14 +123,16 @@ static SessionStatement set_statement = {
 static SessionStatement cut_statement = {
 	.table = &policies,
 	.sql = "INSERT INTO session.policies AS p (tenant_id, valid_after)"
-	" SELECT $1, GREATEST(pg_catalog.clock_timestamp(), "
-	NEXT_SECOND("pg_catalog.max(o.valid_after)") ")"
+	" SELECT $1, COALESCE($2, GREATEST(pg_catalog.clock_timestamp(), "
+	NEXT_SECOND("pg_catalog.max(o.valid_after)") "))"
 	" FROM ONLY session.policies o WHERE $1 IS NULL OR o.tenant_id IS NULL"
 	" OR o.tenant_id OPERATOR(pg_catalog.=) $1"
 	" ON CONFLICT (tenant_id, role) DO UPDATE SET valid_after ="
-	" GREATEST(pg_catalog.clock_timestamp(), EXCLUDED.valid_after, "
-	NEXT_SECOND("p.valid_after") ")",
-	.types = {TEXTOID}
+	" CASE WHEN $2 IS NULL"
+	" THEN GREATEST(pg_catalog.clock_timestamp(), EXCLUDED.valid_after, "
+	NEXT_SECOND("p.valid_after") ")"
+	" ELSE GREATEST($2, p.valid_after) END",
+	.types = {TEXTOID, TIMESTAMPTZOID}
 };
 
 #define OF_SCOPE " WHERE tenant_id IS NOT DISTINCT FROM $1" \
@@ -617,16 +621,18 @@ session_policies_clear(const text *tenant_id, const text *role)
 
 /* Moves valid_after in the row of a tenant, or in the row of all sessions. */
 TimestampTz
-session_policies_cut(const text *tenant_id)
+session_policies_cut(const text *tenant_id, TimestampTz valid_after)
 {
 	uint64		noted = policies.changes_noted;
 	SessionRules rules;
-	Datum		value;
-	char		null;
+	Datum		values[2];
+	char		nulls[2];
 
-	put_scope(&value, &null, tenant_id);
+	put_scope(&values[0], &nulls[0], tenant_id);
+	values[1] = TimestampTzGetDatum(valid_after);
+	nulls[1] = valid_after == SESSION_NO_TIME ? 'n' : ' ';
 	session_table_expect(&policies,
-						 session_table_execute(&cut_statement, &value, &null),
+						 session_table_execute(&cut_statement, values, nulls),
 						 1);
 	session_table_expect_noted(&policies, noted, 1);
 	read_now(&rules, tenant_id, NULL);

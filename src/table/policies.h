@@ -42,10 +42,12 @@ extern bool session_policies_clear(const text *tenant_id, const text *role);
 
 /*
  * Moves valid_after of a tenant's row, or of the row for all sessions if it is
- * NULL, to the present time, or past its value if that is not earlier.
- * Returns its new value.
+ * NULL, forward to a time.  SESSION_NO_TIME stands for the present time, or
+ * the next second after its value if that is not earlier.  Returns its new
+ * value.
  */
-extern TimestampTz session_policies_cut(const text *tenant_id);
+extern TimestampTz session_policies_cut(const text *tenant_id,
+										TimestampTz valid_after);
 
 /* Returns the value of a SessionBindIp by its name; -1 for any other name. */
 extern int	session_policies_bind_ip(const text *name);

@@ -204,7 +204,46 @@ SELECT deleted FROM session_cleanup();
 SELECT kind, tenant_id, actor_kind, detail - 'valid_after' AS detail FROM session.events WHERE kind IN ('administration', 'expired', 'revoked') ORDER BY at, id;
 RESET session.log_events;
 
+-- Until a time: what was made later lives, in the same hour too.
+DELETE FROM session.sessions;
+DELETE FROM session.events;
+SELECT token AS old FROM session_create('alice', tenant_id => 'acme') \gset
+SELECT token AS old_free FROM session_create('bob') \gset
+CALL pg_temp.pass('1 hour');
+SELECT token AS young, refresh_token AS young_refresh FROM session_create('alice', tenant_id => 'acme', refreshable => true) \gset
+CREATE TEMP TABLE dated AS SELECT extract(epoch FROM clock_timestamp())::bigint - age AS iat, name
+  FROM (VALUES ('old', 3600), ('in the second of the end', 1800), ('young', 1799)) AS v (name, age);
+CREATE FUNCTION pg_temp.living(claims jsonb) RETURNS text[] LANGUAGE sql AS $$
+    SELECT array_agg(name ORDER BY iat) FROM dated
+     WHERE session_cookie_decode(pg_temp.jwt((claims || jsonb_build_object('iat', iat))::text), 'theirs') IS NOT NULL
+$$;
+SELECT to_timestamp(iat) AS at FROM dated WHERE name = 'in the second of the end' \gset
+SET session.log_events = 'all';
+SELECT session_revoke_all('failover', 'acme', :'at') = :'at' AS as_given;
+SELECT session_status(:'old') AS old, session_status(:'young') AS young, session_status(:'old_free') AS other_tenant,
+       pg_temp.living('{"tid": "acme"}'), pg_temp.living('{}') AS others;
+SELECT session_revoke_all('failover', valid_after => :'at') = :'at' AS as_given;
+SELECT session_status(:'old') AS old, session_status(:'young') AS young, session_status(:'old_free') AS other_tenant,
+       pg_temp.living('{}') AS others;
+SELECT token AS young FROM session_refresh(:'young_refresh') \gset
+SELECT session_status(:'young') AS young;
+-- It is not moved back.
+SELECT session_revoke_all(valid_after => timestamptz :'at' - interval '1 day') = :'at' AS kept;
+SELECT session_status(:'old_free'), count(*) FILTER (WHERE valid_after = :'at') AS rows FROM session.policies;
+SELECT detail - 'valid_after' AS detail, (detail ->> 'valid_after')::timestamptz = :'at' AS valid_after, tenant_id
+  FROM session.events WHERE kind = 'administration' ORDER BY at, id;
+RESET session.log_events;
+-- The present is a time, too; NULL is all that exist.
+SELECT session_revoke_all(valid_after => clock_timestamp()) <= clock_timestamp() AS now, session_status(:'young') AS young;
+SELECT token FROM session_create('alice') \gset
+SELECT session_revoke_all(valid_after => NULL) IS NOT NULL AS all_over;
+SELECT session_status(:'token');
+DELETE FROM session.policies;
+
 -- Arguments.
+SELECT pg_temp.error_of('session_revoke_all(valid_after => clock_timestamp() + interval ''1 minute'')'),
+       pg_temp.error_of('session_revoke_all(valid_after => ''infinity'')') AS infinity,
+       pg_temp.error_of('session_revoke_all(valid_after => ''-infinity'')') AS minus;
 SELECT pg_temp.error_of('session_revoke_all('''')'), pg_temp.error_of('session_revoke_all(tenant_id => '''')'),
        pg_temp.error_of('session_revoke_all(repeat(''x'', 257))'), pg_temp.error_of('session_revoke_all(NULL, repeat(''x'', 1025))');
 BEGIN READ ONLY;

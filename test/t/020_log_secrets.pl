@@ -236,7 +236,8 @@ my @harmless = qw(active_column actor_id algorithm amr audience auth_level authe
   domain encoding except_id expected expires_at forwarded hops http_only id id_column idle_timeout ids include_ended ip issuer jkt
   key kid kind last_seen_at level lifetime max_age max_rows max_sessions method name parent_id partitioned patch path proof
   payload purpose reason refresh_expires_at refresh_path refreshable refreshed_at relation revoked_at role
-  same_site scope scopes secure sensitive sliding tablespace tenant_id ttl url user_agent user_id users);
+  same_site scope scopes secure sensitive sliding tablespace tenant_id ttl url user_agent user_id users
+  valid_after);
 my %expected;
 for my $row (
 	split /\n/,

@@ -50,15 +50,10 @@ is( on_standby(
 		"SELECT last_seen_at = '2020-01-01 UTC' FROM session_get('$id')"),
 	't',
 	'the standby does not see a use that the primary has not written yet');
-is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at > now() - interval '1 hour' "
+is( on_standby("SELECT id = '$id', status, user_id, tenant_id, data, last_seen_at = '2020-01-01 UTC' "
 		. "FROM session_validate('$token')"),
 	't|active|alice|acme|{"cart": [1]}|t',
-	'session_validate works on a standby');
-is( on_standby(
-		"SELECT s.last_seen_at = '2020-01-01 UTC', g.last_seen_at > now() - interval '1 hour' "
-		  . "FROM session.sessions AS s, session_get(s.id) AS g WHERE s.id = '$id'"),
-	't|t',
-	'the standby remembers the use in its own shared memory');
+	'session_validate works on a standby, and shows the use that the primary has written');
 is( on_standby(
 		"SELECT session_status('$token'), session_is_valid('$token'), "
 		  . "session_is_expired('$token'), session_data('$token'), "
@@ -71,7 +66,7 @@ is( on_standby(
 	'active|2',
 	'session_get and session_list work on a standby');
 is( on_standby(
-		"SELECT status, user_id, tenant_id, data, last_seen_at > now() - interval '1 hour' "
+		"SELECT status, user_id, tenant_id, data, last_seen_at = '2020-01-01 UTC' "
 		  . "FROM session.directory WHERE id = '$id'"),
 	'active|alice|acme|{"cart": [1]}|t',
 	'session.directory can be read on a standby');
