@@ -1,8 +1,8 @@
 --
 -- A web application in SQL, for PostgREST: accounts, a to-do list for each
--- user, a basket that visitors have before they log in, and "your devices".
--- The extension session identifies the user by a cookie that no script can
--- read.
+-- user, a basket that visitors have before they log in, "your devices", and
+-- API tokens for scripts. The extension session identifies the user by a cookie
+-- that no script can read, or by an API token in a header.
 --
 -- Load it as a superuser into an empty database:
 --
@@ -20,16 +20,18 @@ GRANT USAGE ON SCHEMA extensions TO PUBLIC;
 --
 -- 1. Roles. PostgREST connects as authenticator, which has no rights of its
 -- own, and runs each request as web_anon. session_pre_request switches to the
--- role of the session. Other services have sessions of the role
--- resource_server. app_owner owns everything and never logs in.
+-- role of the session. API tokens have the role web_token, which can use the
+-- to-do list and nothing of the account. Other services have sessions of the
+-- role resource_server. app_owner owns everything and never logs in.
 --
 
 CREATE ROLE web_anon NOLOGIN;
 CREATE ROLE web_user NOLOGIN;
 CREATE ROLE web_admin NOLOGIN IN ROLE web_user;
+CREATE ROLE web_token NOLOGIN;
 CREATE ROLE resource_server NOLOGIN;
 CREATE ROLE authenticator LOGIN NOINHERIT
-    IN ROLE web_anon, web_user, web_admin, resource_server;
+    IN ROLE web_anon, web_user, web_admin, web_token, resource_server;
 CREATE ROLE app_owner NOLOGIN;
 
 -- app_owner creates and changes sessions for the functions below. No other
@@ -39,7 +41,7 @@ SELECT extensions.session_grant('app_owner', 'app');
 CREATE SCHEMA app AUTHORIZATION app_owner;
 CREATE SCHEMA api AUTHORIZATION app_owner;
 GRANT USAGE ON SCHEMA app, api TO web_anon, web_user;
-GRANT USAGE ON SCHEMA api TO resource_server;
+GRANT USAGE ON SCHEMA api TO web_token, resource_server;
 
 --
 -- 2. Settings.  Only a superuser can set these.
@@ -58,8 +60,10 @@ BEGIN
         -- as another port of this host; and a form on any site could log its
         -- visitor in to the attacker's account.
         ['session.csrf', 'same_origin'],
-        -- The cookie is the only credential.
-        ['session.token_header', ''],
+        -- API tokens come in this header. PostgREST takes Authorization:
+        -- Bearer for a JWT. A page of another origin cannot send the header,
+        -- because serve.mjs allows none by CORS.
+        ['session.token_header', 'x-api-token'],
         -- serve.mjs sets this header to the address of the connection, and
         -- drops the client's own.
         ['session.client_ip_header', 'x-forwarded-for'],
@@ -158,6 +162,11 @@ $$;
 -- session_pre_request refuses what pages of other origins cause, as
 -- session.csrf says.
 --
+-- API tokens count only in the header X-API-Token, and nothing else counts
+-- there. A request with that header is a token's or is refused; a cookie beside
+-- it is not looked at. So the functions for users can rely on it that the
+-- session of the cookie is the one of the request.
+--
 -- A page may send the account that it shows (X-Account: the id, or
 -- "visitor"). If the session has ended since then, or belongs to another user,
 -- the request is refused and the page drawn again. Otherwise a device that was
@@ -170,11 +179,15 @@ CREATE FUNCTION app.pre_request() RETURNS void
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
 DECLARE
     expected text := app.header('x-account');
+    has_token boolean := app.header('x-api-token') IS NOT NULL;
 BEGIN
     IF current_setting('request.path', true) = '/rpc/dbsc_refresh' THEN
         RETURN;
     END IF;
     PERFORM session_pre_request();
+    IF has_token <> (session_role() IS NOT DISTINCT FROM 'web_token') THEN
+        RAISE SQLSTATE 'PT401' USING MESSAGE = 'This is no API token that is valid.';
+    END IF;
     IF expected <> coalesce(session_user_id(), 'visitor') THEN
         RAISE SQLSTATE 'PT412' USING MESSAGE = 'You are not signed in as on this page any more.';
     END IF;
@@ -183,7 +196,7 @@ $$;
 GRANT EXECUTE ON FUNCTION app.pre_request(), app.header(text) TO web_anon;
 
 --
--- 5. The response.  A token goes into a cookie and nowhere else.
+-- 5. The response.  The tokens of a browser go into cookies and nowhere else.
 --
 
 -- Adds headers to those that session_pre_request may have set. NULL is none.
@@ -327,6 +340,7 @@ $$;
 
 GRANT EXECUTE ON FUNCTION api.sign_up(text, text, boolean), api.login(text, text, boolean),
     api.refresh(), api.me() TO web_anon, web_user;
+GRANT EXECUTE ON FUNCTION api.me() TO web_token;
 
 --
 -- 7. The basket: GET /rpc/basket, POST /rpc/basket_set. It is kept in the data
@@ -370,8 +384,9 @@ $$;
 GRANT EXECUTE ON FUNCTION api.basket(), api.basket_set(text, int) TO web_anon, web_user;
 
 --
--- 8. For users: /todos. Only the policy separates the users. It applies to the
--- owner of the table too.
+-- 8. For users and their API tokens: /todos. Only the policies separate the
+-- users. They apply to the owner of the table too. The session of a browser has
+-- no scopes and may do everything; a token may do what its scopes say.
 --
 
 CREATE TABLE api.todos
@@ -386,20 +401,42 @@ CREATE INDEX ON api.todos (owner);
 
 ALTER TABLE api.todos ENABLE ROW LEVEL SECURITY;
 ALTER TABLE api.todos FORCE ROW LEVEL SECURITY;
-CREATE POLICY own ON api.todos USING (owner = session_user_id());
-GRANT SELECT, INSERT (task), UPDATE (task, done), DELETE ON api.todos TO web_user;
+CREATE POLICY reading ON api.todos FOR SELECT
+    USING (owner = session_user_id() AND session_has_scope('todo:read'));
+CREATE POLICY adding ON api.todos FOR INSERT
+    WITH CHECK (owner = session_user_id() AND session_has_scope('todo:write'));
+CREATE POLICY changing ON api.todos FOR UPDATE
+    USING (owner = session_user_id() AND session_has_scope('todo:write'));
+CREATE POLICY removing ON api.todos FOR DELETE
+    USING (owner = session_user_id() AND session_has_scope('todo:write'));
+GRANT SELECT, INSERT (task), UPDATE (task, done), DELETE ON api.todos TO web_user, web_token;
+
+-- By the policies alone, a token without the scope would change no rows and get
+-- no error. This tells it why.
+CREATE FUNCTION app.refuse_write() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE SQLSTATE 'PT403' USING
+        MESSAGE = format('This token does not have the scope %s.', tg_argv[0]);
+END
+$$;
+CREATE TRIGGER scope BEFORE INSERT OR UPDATE OR DELETE ON api.todos
+    FOR EACH STATEMENT WHEN (NOT session_has_scope('todo:write'))
+    EXECUTE FUNCTION app.refuse_write('todo:write');
 
 --
 -- 9. For users: GET and DELETE /sessions, the user's own; with ?id=eq.<id>,
 -- one of them. Only logout ends the current session, so that DELETE /sessions
 -- ends all others. A session that began as a visitor's is older than the
--- login: signed_in_at is the time at which the password was last given.
+-- login: signed_in_at is the time at which the password was last given. API
+-- tokens are not among them.
 --
 
 CREATE VIEW api.sessions WITH (security_invoker) AS
     SELECT id, ip, user_agent, created_at, authenticated_at AS signed_in_at, last_seen_at,
            expires_at, auth_level, bound, current
-    FROM session_mine();
+    FROM session_mine()
+    WHERE role IS DISTINCT FROM 'web_token';
 
 CREATE FUNCTION app.revoke_session() RETURNS trigger
 LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
@@ -415,7 +452,88 @@ CREATE TRIGGER revoke INSTEAD OF DELETE ON api.sessions
 GRANT SELECT, DELETE ON api.sessions TO web_user;
 
 --
--- 10. For users: POST /rpc/logout, /rpc/step_up, /rpc/delete_account.
+-- 10. For users: POST /rpc/create_token, GET and DELETE /tokens: API tokens for
+-- scripts and agents, which go on after a logout.
+--
+-- A derived session ends with the session that it was made of. So a token is
+-- not derived from the session of the browser, but from one that is made for
+-- it, its keeper. The token of the keeper is thrown away: no client ever has
+-- it. To revoke an API token is to revoke its keeper, whose id is the id that
+-- the user sees.
+--
+
+CREATE TABLE app.tokens
+(
+    id    uuid PRIMARY KEY,
+    owner text NOT NULL DEFAULT session_user_id()
+          REFERENCES app.users ON UPDATE CASCADE ON DELETE CASCADE,
+    name  text NOT NULL CHECK (name ~ '^[^[:cntrl:]]{1,60}$'),
+    UNIQUE (owner, name)
+);
+
+ALTER TABLE app.tokens ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON app.tokens FOR SELECT TO web_user
+    USING (owner = session_user_id());
+GRANT SELECT ON app.tokens TO web_user;
+
+CREATE VIEW api.tokens WITH (security_invoker) AS
+    SELECT t.id, t.name, s.scopes, s.created_at,
+           nullif(s.last_seen_at, s.created_at) AS last_used_at, s.expires_at
+    FROM session_mine() s JOIN app.tokens t ON t.id = s.parent_id;
+
+CREATE FUNCTION app.revoke_token() RETURNS trigger
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+BEGIN
+    IF session_revoke_mine(old.id) THEN
+        RETURN old;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER revoke INSTEAD OF DELETE ON api.tokens
+    FOR EACH ROW EXECUTE FUNCTION app.revoke_token();
+GRANT SELECT, DELETE ON api.tokens TO web_user;
+
+-- Returns a new API token, which is shown this once: the database has only its
+-- hash. It outlives the session that asks for it, so the password must have
+-- been given a moment ago, as for delete_account. Names of tokens that have
+-- ended are free again. The lock makes two calls of one user count each other's
+-- tokens.
+CREATE FUNCTION api.create_token(name text, scopes text[], days int) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    keeper session_credentials;
+    given session_credentials;
+BEGIN
+    PERFORM session_require(2, '5 minutes');
+    IF (scopes <> '{}' AND scopes <@ '{todo:read,todo:write}' AND days BETWEEN 1 AND 365)
+       IS NOT TRUE THEN
+        RAISE SQLSTATE 'PT400' USING
+            MESSAGE = 'Choose what the token may do, and for how long: 1 to 365 days.';
+    END IF;
+    PERFORM FROM app.users u WHERE u.id = session_user_id() FOR NO KEY UPDATE;
+    DELETE FROM app.tokens t
+    WHERE t.owner = session_user_id()
+      AND NOT EXISTS (SELECT FROM session_mine() s WHERE s.parent_id = t.id);
+    IF (SELECT count(*) >= 20 FROM app.tokens t WHERE t.owner = session_user_id()) THEN
+        RAISE SQLSTATE 'PT409' USING MESSAGE = 'You have 20 tokens. Revoke one first.';
+    END IF;
+    keeper := session_create(session_user_id(), role => 'web_token',
+        lifetime => make_interval(days => days), idle_timeout => '0');
+    SELECT * INTO STRICT given FROM session_derive(keeper.token, scopes,
+        lifetime => make_interval(days => days));
+    INSERT INTO app.tokens (id, name) VALUES (keeper.id, create_token.name)
+    ON CONFLICT ON CONSTRAINT tokens_owner_name_key DO NOTHING;
+    IF NOT FOUND THEN
+        RAISE SQLSTATE 'PT409' USING MESSAGE = 'You have a token of this name.';
+    END IF;
+    RETURN json_build_object('token', given.token, 'expires_at', given.expires_at);
+END
+$$;
+GRANT EXECUTE ON FUNCTION api.create_token(text, text[], int) TO web_user;
+
+--
+-- 11. For users: POST /rpc/logout, /rpc/step_up, /rpc/delete_account.
 --
 
 CREATE FUNCTION api.logout() RETURNS void
@@ -461,7 +579,7 @@ $$;
 GRANT EXECUTE ON FUNCTION api.logout(), api.step_up(text), api.delete_account() TO web_user;
 
 --
--- 11. For administrators: GET /rpc/admin_report, a sensitive path.
+-- 12. For administrators: GET /rpc/admin_report, a sensitive path.
 --
 
 CREATE FUNCTION api.admin_report() RETURNS TABLE (name text, admin boolean, joined timestamptz)
@@ -471,13 +589,14 @@ $$;
 GRANT EXECUTE ON FUNCTION api.admin_report() TO web_admin;
 
 --
--- 12. For other services: POST /rpc/introspect, POST /rpc/revoke, with a form
+-- 13. For other services: POST /rpc/introspect, POST /rpc/revoke, with a form
 -- as RFC 7662 and RFC 7009 define it. Only resource_server may call them.
 -- Otherwise every client could test stolen tokens.
 --
 
 -- Returns what a service may know about a user's session token; only
--- {"active": false} for any other token, a visitor's or a service's included.
+-- {"active": false} for any other token, a visitor's, a service's or an API
+-- token included.
 CREATE FUNCTION api.introspect(token text DEFAULT NULL, token_type_hint text DEFAULT NULL)
 RETURNS json
 LANGUAGE sql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
@@ -508,7 +627,7 @@ $$;
 GRANT EXECUTE ON FUNCTION api.introspect(text, text), api.revoke(text, text) TO resource_server;
 
 --
--- 13. For browsers that bind a session to a key of their own: POST
+-- 14. For browsers that bind a session to a key of their own: POST
 -- /rpc/dbsc_register, POST /rpc/dbsc_refresh. The browser calls them by itself,
 -- without a body. A refusal is a status and no error, so that the evidence of
 -- it is kept.

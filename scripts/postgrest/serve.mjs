@@ -15,7 +15,7 @@ const TIMEOUT = 20000;
 
 const NAMES = ["127.0.0.1", "[::1]", "localhost"];
 const METHODS = new Set(["GET", "HEAD", "POST", "PATCH", "PUT", "DELETE"]);
-const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "x-account",
+const PASSED_ON = ["accept", "content-type", "cookie", "prefer", "user-agent", "x-account", "x-api-token",
 	"host", "origin", "sec-fetch-site", "x-csrf-token", "secure-session-response", "sec-secure-session-id"];
 const PASSED_BACK = ["content-type", "content-range", "preference-applied", "set-cookie",
 	"secure-session-registration", "secure-session-challenge"];

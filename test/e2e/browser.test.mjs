@@ -190,6 +190,98 @@ test("a second browser is in the list of devices, and can be signed out from the
 	await first.getByText("still here").waitFor();
 });
 
+test("an API token is shown once, does what it may, outlives a logout, and can be revoked", async (t) => {
+	await app.user({ name: "olivia" });
+	const page = await loggedIn(t, "olivia", { expected: /status of 400/ });
+	await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+	await addToDo(page, "buy tea");
+	const part = section(page, "API tokens");
+	await part.getByText("You have no tokens.").waitFor();
+	await part.getByText("Create a token").click();
+	await picture(page, "create-token");
+	const form = page.locator("#create-token");
+	const create = async (name, { scopes = ["Read tasks"], password = PASSWORD } = {}) => {
+		await form.getByLabel("Name").fill(name);
+		for (const scope of ["Read tasks", "Add tasks, and change those it can read"])
+			await form.getByLabel(scope).setChecked(scopes.includes(scope));
+		await form.getByLabel("Your password").fill(password);
+		await form.getByRole("button", { name: "Create token" }).click();
+	};
+	const alert = form.getByRole("alert");
+	await create("Backup", { password: "wrong horse" });
+	await alert.filter({ hasText: "The password is wrong." }).waitFor();
+	await create("Backup", { scopes: [] });
+	await alert.filter({ hasText: "Choose what the token may do" }).waitFor();
+	await create("Backup");
+	await part.getByRole("heading", { name: "Copy the token “Backup”" }).waitFor();
+	assert.equal(await focused(page), "new-token-title");
+	const token = await page.locator("#token").textContent();
+	assert.match(token, /^st_[\w-]{64}$/);
+	assert.equal(await page.locator("#command").textContent(), `curl -H 'X-API-Token: ${token}' ${app.url}api/todos`);
+	for (const [button, expected] of [["Copy token", token], ["Copy command", await page.locator("#command").textContent()]]) {
+		await part.getByRole("button", { name: button }).click();
+		await says(page, "Copied.");
+		assert.equal(await page.evaluate(() => navigator.clipboard.readText()), expected);
+		await page.evaluate(() => { document.querySelector("#tokens-title ~ .says").textContent = ""; });
+	}
+	await picture(page, "new-token");
+	await page.setViewportSize({ width: 320, height: 640 });
+	assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= 320));
+	await nothingCovered(page);
+	await page.setViewportSize({ width: 1280, height: 800 });
+
+	// The page keeps no token, and shows none again.
+	await part.getByRole("button", { name: "Done" }).click();
+	assert.equal(await focused(page), "tokens-title");
+	const everything = () => page.evaluate(() => document.documentElement.outerHTML + JSON.stringify(localStorage) + JSON.stringify(sessionStorage));
+	assert.doesNotMatch(await everything(), /st_[\w-]{64}/);
+	await page.reload();
+	await part.getByRole("button", { name: "Revoke Backup" }).waitFor();
+	assert.doesNotMatch(await everything(), /st_[\w-]{64}/);
+	assert.match((await part.getByRole("listitem").allInnerTexts())[0], /^Backup\s+May read tasks\s+Never used · expires \d+ \w+ \d{4}\s+Revoke$/u);
+
+	// A token that only adds tasks gets another command.
+	await part.getByText("Create a token").click();
+	await create("Mail", { scopes: ["Add tasks, and change those it can read"] });
+	await part.getByRole("heading", { name: "Copy the token “Mail”" }).waitFor();
+	const adder = await page.locator("#token").textContent();
+	assert.equal(await page.locator("#command").textContent(), `curl -H 'X-API-Token: ${adder}' -d task='Buy tea' ${app.url}api/todos`);
+	assert.equal((await app.script(adder).post("todos", "task=by+mail", { "content-type": "application/x-www-form-urlencoded" })).status, 201);
+
+	// A script reads with the first one, and cannot write.
+	const script = app.script(token);
+	assert.deepEqual((await script.get("todos?order=id")).body.map(({ task }) => task), ["buy tea", "by mail"]);
+	assert.equal((await script.post("todos", { task: "x" })).status, 403);
+	assert.equal((await script.get("sessions")).status, 401);
+	await page.getByRole("button", { name: "Sign out all other devices" }).click();
+	await says(page, "One device is signed out. Your API tokens still work.");
+	await page.getByRole("button", { name: "Sign out", exact: true }).click();
+	await says(page, "You are signed out.");
+	assert.equal(await part.isVisible(), false);
+	assert.equal(await page.locator("#token").textContent(), "");
+	assert.equal((await script.get("todos")).status, 200);
+	await logIn(page, "olivia");
+	await says(page, "Welcome");
+	assert.equal(await devices(page).count(), 1);
+	assert.match((await part.getByRole("listitem").allInnerTexts())[1], /^Backup\s+May read tasks\s+Used just now · /u);
+	await picture(page, "tokens");
+	await part.getByRole("button", { name: "Revoke Backup" }).click();
+	await says(page, "That token is revoked.");
+	assert.equal(await focused(page), "tokens-title");
+	assert.equal((await script.get("todos")).status, 401);
+	assert.equal(await part.getByRole("button", { name: "Revoke all tokens" }).isVisible(), false);
+	for (const name of ["Second", "Third"]) {
+		await part.getByText("Create a token").click();
+		await create(name);
+		await part.getByRole("heading", { name: `Copy the token “${name}”` }).waitFor();
+	}
+	await part.getByRole("button", { name: "Revoke all tokens" }).click();
+	await says(page, "3 tokens are revoked.");
+	await part.getByText("You have no tokens.").waitFor();
+	assert.equal(await page.locator("#token").textContent(), "");
+	assert.equal((await app.script(adder).post("todos", { task: "x" })).status, 401);
+});
+
 // Private data that the page must not show after the user has changed.
 const PRIVATE = "Private: the key is under the mat";
 const anonymous = async () => (await app.rows("SELECT count(*)::int FROM session.sessions WHERE user_id IS NULL"))[0].count;
@@ -197,7 +289,7 @@ const anonymous = async () => (await app.rows("SELECT count(*)::int FROM session
 async function showsVisitor(page) {
 	await page.getByRole("heading", { name: "Sign in" }).waitFor();
 	assert.equal(await page.locator("#who").isVisible(), false);
-	for (const name of ["To do", "Your devices", "Your account"])
+	for (const name of ["To do", "Your devices", "API tokens", "Your account"])
 		assert.equal(await section(page, name).isVisible(), false, name);
 	assert.equal((await page.content()).includes(PRIVATE), false);
 }
@@ -584,7 +676,7 @@ test("the page can be used with the keyboard, and at a width of 320 pixels", asy
 	await page.keyboard.press("Enter");
 	await says(page, "Welcome");
 	assert.ok(await fits());
-	assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll("button, input")]
+	assert.deepEqual(await page.evaluate(() => [...document.querySelectorAll("button, input, select")]
 		.filter((element) => !(element.getAttribute("aria-label") || element.labels?.length || element.textContent.trim()))
 		.map((element) => element.outerHTML)), []);
 });

@@ -220,3 +220,22 @@ test("with tokens, a page writes with the token that it got, until the session h
 	assert.equal(await write("late", next), 201);
 	assert.deepEqual(await tasks("erin"), ["mine", "again", "late"]);
 });
+
+test("a page of another origin cannot send an API token, even one that it knows", async (t) => {
+	const { context } = await loggedIn(t, "frank");
+	const user = app.client();
+	await user.post("rpc/login", { name: "frank", password: PASSWORD });
+	const token = await user.apiToken("leaked", "todo:read", "todo:write");
+	const write = { method: "POST", headers: { "content-type": "application/json", "X-API-Token": token }, body: '{"task": "owned"}' };
+	for (const host of ["127.0.0.1", "localhost"]) {
+		for (const credentials of ["include", "omit"]) {
+			const page = await lured(context, host);
+			assert.equal(await fetchFrom(page, "api/todos", { ...write, credentials }), null);
+			assert.equal(await fetchFrom(page, "api/todos", { headers: { "X-API-Token": token }, credentials }), null);
+			assert.equal(await fetchFrom(page, "api/todos", { ...write, mode: "no-cors", credentials }), null);
+		}
+	}
+	assert.deepEqual(await tasks("frank"), []);
+	assert.equal((await app.script(token).post("todos", { task: "mine" })).status, 201);
+	assert.deepEqual(await tasks("frank"), ["mine"]);
+});

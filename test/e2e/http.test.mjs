@@ -14,6 +14,7 @@ const FOR_USERS = [
 	["GET", "sessions"], ["DELETE", "sessions"], ["GET", "todos"], ["POST", "todos", { task: "x" }],
 	["POST", "rpc/logout", {}], ["POST", "rpc/step_up", { password: PASSWORD }],
 	["POST", "rpc/delete_account", {}], ["GET", "rpc/admin_report"],
+	["GET", "tokens"], ["DELETE", "tokens"], ["POST", "rpc/create_token", { name: "x", scopes: ["todo:read"], days: 1 }],
 ];
 
 const me = async (client) => (await client.get("rpc/me")).body;
@@ -408,20 +409,227 @@ test("a request with an altered cookie is anonymous, whatever the cookie holds",
 	assert.notEqual(await me(user), null);
 });
 
-test("the cookie is the only credential", async () => {
+test("the only credentials are a browser's token in the cookie and an API token in its header", async () => {
 	const user = await app.user();
-	const token = user.cookie(SESSION);
-	for (const headers of [{ "x-session-token": token }, { authorization: `Bearer ${token}` }])
-		assert.equal((await app.client().get("rpc/me", headers)).body, null);
-	// This holds even if a proxy forwards more headers.
-	for (const [headers, cookies, known] of [[{ "x-session-token": token }, {}, false], [{}, { [SESSION]: token }, true]]) {
+	const api = await user.apiToken("script", "todo:read");
+	const browser = user.cookie(SESSION);
+	const cases = [
+		["a browser's token in the cookie", {}, { [SESSION]: browser }, 200],
+		["an API token in its header", { "x-api-token": api }, {}, 200],
+		["a browser's token in the header of API tokens", { "x-api-token": browser }, {}, 401],
+		["a browser's token in both", { "x-api-token": browser }, { [SESSION]: browser }, 401],
+		["an API token in the cookie", {}, { [SESSION]: api }, 401],
+		["nothing in the header of API tokens", { "x-api-token": "" }, { [SESSION]: browser }, 401],
+		["a refresh token in the header of API tokens", { "x-api-token": user.cookie(REFRESH) }, {}, 401],
+		...[browser, api].flatMap((token) => [{ "x-session-token": token }, { authorization: `Bearer ${token}` }, { authorization: `DPoP ${token}` }, { "x-api-key": token }])
+			.map((headers) => [JSON.stringify(headers), headers, {}, null]),
+	];
+	for (const [what, headers, cookies, expected] of cases) {
+		const client = app.client();
+		for (const [name, value] of Object.entries(cookies))
+			client.jar.set(name, { name, value, path: "/" });
+		const { status, body } = await client.get("rpc/me", headers);
+		assert.equal(status, expected ?? 200, what);
+		assert.equal(status === 200 ? body?.name : undefined, expected === 200 ? user.name : undefined, what);
+
+		// This holds even if a proxy forwards more headers.
 		await app.rows("BEGIN");
-		await app.rows(`SELECT set_config('request.method', 'GET', true), set_config('request.headers', $1, true),
+		const asked = app.rows(`SELECT set_config('request.method', 'GET', true), set_config('request.headers', $1, true),
 			set_config('request.cookies', $2, true), app.pre_request()`, JSON.stringify(headers), JSON.stringify(cookies));
-		const [{ id }] = await app.rows("SELECT extensions.session_id() AS id");
+		if (expected === 401)
+			await assert.rejects(asked, { code: "PT401" }, what);
+		else {
+			await asked;
+			const [{ id }] = await app.rows("SELECT extensions.session_id() AS id");
+			assert.equal(id !== null, expected === 200, what);
+		}
 		await app.rows("ROLLBACK");
-		assert.equal(id !== null, known);
 	}
+});
+
+// Asserts that an answer says that the token may not do that.
+function refused({ status, body }) {
+	assert.equal(status, 403, JSON.stringify(body));
+	assert.match(body.message, /^This token does not have the scope todo:write\.$/);
+}
+
+test("an API token reads and writes to-dos as its scopes say, and those of its user only", async () => {
+	const [user, stranger] = [await app.user(), await app.user()];
+	await user.post("todos", { task: "mine" });
+	await stranger.post("todos", { task: "theirs" });
+	const all = { prefer: "return=representation" };
+	const tasks = async (client) => (await client.get("todos?order=id")).body.map(({ task, done }) => [task, done]);
+	const [{ id }] = (await user.get("todos")).body;
+	const [{ id: foreign }] = (await stranger.get("todos")).body;
+
+	const reader = app.script(await user.apiToken("reader", "todo:read"));
+	assert.deepEqual(await tasks(reader), [["mine", false]]);
+	for (const headers of [{}, all]) {
+		refused(await reader.post("todos", { task: "x" }, headers));
+		refused(await reader.patch(`todos?id=eq.${id}`, { done: true }, headers));
+		refused(await reader.delete(`todos?id=eq.${id}`, headers));
+		refused(await reader.delete("todos", headers));
+	}
+	refused(await reader.post("todos", [{ task: "x" }, { task: "y" }]));
+	assert.deepEqual(await tasks(user), [["mine", false]]);
+
+	const writer = app.script(await user.apiToken("writer", "todo:write"));
+	assert.equal((await writer.post("todos", { task: "added" })).status, 201);
+	assert.deepEqual(await tasks(writer), []);
+	assert.equal((await writer.patch(`todos?id=eq.${id}`, { done: true })).status, 204);
+	assert.deepEqual(await tasks(user), [["mine", false], ["added", false]]);
+
+	const both = app.script(await user.apiToken("both", "todo:read", "todo:write"));
+	assert.equal((await both.patch(`todos?id=eq.${id}`, { done: true }, all)).body.length, 1);
+	assert.equal((await both.delete("todos?task=eq.added", all)).body.length, 1);
+	assert.deepEqual(await tasks(both), [["mine", true]]);
+	for (const method of ["PATCH", "DELETE"])
+		assert.deepEqual((await both.ask(method, `todos?id=eq.${foreign}`, method === "PATCH" ? { done: true } : undefined, all)).body, []);
+	assert.deepEqual(await tasks(stranger), [["theirs", false]]);
+
+	// The trigger only says why. The policies keep rows safe without it.
+	await app.rows("ALTER TABLE api.todos DISABLE TRIGGER scope");
+	assert.equal((await reader.post("todos", { task: "x" })).status, 401);
+	assert.deepEqual((await reader.patch(`todos?id=eq.${id}`, { done: false }, all)).body, []);
+	assert.deepEqual((await reader.delete("todos", all)).body, []);
+	await app.rows("ALTER TABLE api.todos ENABLE TRIGGER scope");
+	assert.deepEqual(await tasks(user), [["mine", true]]);
+});
+
+test("an API token can use nothing but the to-do list: no account, no session, no other token", async () => {
+	await app.addAdministrator("deputy");
+	const user = app.client();
+	await logIn(user, "deputy");
+	const script = app.script(await user.apiToken("all", "todo:read", "todo:write"));
+	assert.deepEqual([(await script.get("rpc/me")).body.name, (await script.get("rpc/me")).body.auth_level], ["deputy", 1]);
+	const count = async () => (await app.rows("SELECT count(*)::int FROM session.sessions"))[0].count;
+	const before = await count();
+	const everything = [...FOR_USERS.filter(([, path]) => path !== "todos"),
+		["POST", "rpc/sign_up", { name: "another", password: PASSWORD }], ["POST", "rpc/login", { name: "deputy", password: PASSWORD }],
+		["POST", "rpc/refresh", {}], ["GET", "rpc/basket"], ["POST", "rpc/basket_set", { item: "Tea", quantity: 1 }],
+		["POST", "rpc/introspect", {}], ["POST", "rpc/revoke", {}], ["POST", "rpc/dbsc_register", {}]];
+	// A cookie beside the token is not looked at.
+	const beside = user.copy();
+	beside.headers = script.headers;
+	for (const client of [script, beside]) {
+		for (const [method, path, body] of everything) {
+			const { status, given } = await client.ask(method, path, body);
+			assert.deepEqual([status, given], [401, []], path);
+		}
+	}
+	assert.equal(await count(), before);
+	assert.equal((await user.get("rpc/me")).body.auth_level, 2);
+	assert.equal((await user.get("tokens")).body.length, 1);
+});
+
+test("with a cookie and an API token the token counts, and a bad token is refused", async () => {
+	const [user, other] = [await app.user(), await app.user()];
+	const token = await user.apiToken("reader", "todo:read");
+	const both = other.copy();
+	both.headers = { "x-api-token": token };
+	assert.equal((await me(both)).name, user.name);
+	refused(await both.post("todos", { task: "x" }));
+	// Pages of other origins cannot send the header, so where the request
+	// comes from does not matter.
+	refused(await both.post("todos", { task: "x" }, { "sec-fetch-site": "cross-site" }));
+	const { given } = await both.get("todos");
+	assert.deepEqual(given, []);
+	for (const value of [token.slice(0, -1) + (token.endsWith("A") ? "B" : "A"), `${token}, ${token}`, token.slice(0, -1), "x", "ü", "null"]) {
+		both.headers = { "x-api-token": value };
+		for (const [method, path, body] of [["GET", "rpc/me"], ["GET", "todos"], ["POST", "rpc/login", { name: user.name, password: PASSWORD }], ["POST", "rpc/logout", {}]]) {
+			const { status, given: cookies } = await both.ask(method, path, body);
+			assert.deepEqual([status, cookies], [401, []], value);
+		}
+	}
+	assert.equal((await me(other)).name, other.name);
+});
+
+test("POST /rpc/create_token needs the password, a name of its own, scopes and a time", async () => {
+	const user = await app.user();
+	const create = (fields) => user.post("rpc/create_token", { name: "one", scopes: ["todo:read"], days: 7, ...fields });
+	assert.equal((await create({})).status, 401);
+	await user.post("rpc/step_up", { password: PASSWORD });
+	for (const wrong of [{ scopes: [] }, { scopes: null }, { scopes: ["todo:*"] }, { scopes: ["*"] }, { scopes: ["todo:read", "account"] }, { scopes: [null] },
+		{ days: 0 }, { days: 366 }, { days: null }, { name: "" }, { name: null }, { name: "a\nb" }, { name: "x".repeat(61) }])
+		assert.equal((await create(wrong)).status, 400, JSON.stringify(wrong));
+	assert.deepEqual((await user.get("tokens")).body, []);
+
+	const { status, body, headers } = await create({});
+	assert.equal(status, 200);
+	assert.match(body.token, /^st_[\w-]{64}$/);
+	assert.deepEqual(Object.keys(body), ["token", "expires_at"]);
+	assert.equal(headers["cache-control"], "no-store");
+	assert.ok(Math.abs(new Date(body.expires_at) - Date.now() - 7 * 86400000) < 60000);
+	const again = await create({});
+	assert.deepEqual([again.status, again.body.message], [409, "You have a token of this name."]);
+
+	for (let i = 0; i < 19; i++)
+		assert.equal((await create({ name: `token ${i}` })).status, 200);
+	const full = await create({ name: "too many" });
+	assert.deepEqual([full.status, full.body.message], [409, "You have 20 tokens. Revoke one first."]);
+	await user.delete("tokens?name=eq.one");
+	assert.equal((await create({})).status, 200);
+	await app.age(await currentId(user), "6 minutes");
+	assert.equal((await create({ name: "late" })).status, 401);
+	const [{ count }] = await app.rows("SELECT count(*)::int FROM app.tokens JOIN app.users u ON u.id = owner WHERE u.name = $1", user.name);
+	assert.equal(count, 20);
+});
+
+test("GET /tokens lists the user's tokens, and DELETE /tokens?id=eq.<id> ends one at once", async () => {
+	const [user, stranger] = [await app.user(), await app.user()];
+	const [first, second] = [app.script(await user.apiToken("first", "todo:read")), app.script(await user.apiToken("second", "todo:write", "todo:read"))];
+	const listed = async () => (await user.get("tokens?order=created_at")).body;
+	assert.deepEqual((await listed()).map(({ name, scopes, last_used_at: used }) => [name, [...scopes].sort(), used]),
+		[["first", ["todo:read"], null], ["second", ["todo:read", "todo:write"], null]]);
+	assert.deepEqual(Object.keys((await listed())[0]), ["id", "name", "scopes", "created_at", "last_used_at", "expires_at"]);
+	await first.get("todos");
+	assert.ok(Math.abs(new Date((await listed())[0].last_used_at) - Date.now()) < 60000);
+
+	// They are no devices, and another user's are answered like none.
+	assert.equal((await sessions(user)).length, 1);
+	const [{ id }] = await listed();
+	const all = { prefer: "return=representation" };
+	for (const method of ["GET", "DELETE"])
+		assertSame(await stranger.ask(method, `tokens?id=eq.${id}`, undefined, all), await stranger.ask(method, `tokens?id=eq.${randomUUID()}`, undefined, all));
+
+	assert.deepEqual((await user.delete(`tokens?id=eq.${id}`, all)).body.map(({ name }) => name), ["first"]);
+	assert.equal((await first.get("todos")).status, 401);
+	assert.equal((await second.get("todos")).status, 200);
+	assert.deepEqual((await listed()).map(({ name }) => name), ["second"]);
+	assert.equal((await user.delete("tokens")).status, 204);
+	assert.equal((await second.get("todos")).status, 401);
+	assert.notEqual(await me(user), null);
+	const left = await app.rows(`SELECT FROM session.sessions s JOIN app.users u ON u.id = s.user_id
+		WHERE u.name = $1 AND s.role = 'web_token' AND s.revoked_at IS NULL`, user.name);
+	assert.deepEqual(left, []);
+});
+
+test("an API token outlives the session that made it, and ends with the account", async () => {
+	const user = await app.user();
+	const script = app.script(await user.apiToken("nightly", "todo:read"));
+	const works = async () => (await script.get("todos")).status === 200;
+	await user.post("rpc/logout", {});
+	assert.ok(await works());
+	const again = app.client();
+	await logIn(again, user.name);
+	await (await otherDevice(user)).delete("sessions");
+	assert.equal(await me(again), null);
+	assert.ok(await works());
+	await logIn(again, user.name);
+	assert.deepEqual((await again.get("tokens")).body.map(({ name }) => name), ["nightly"]);
+	await again.post("rpc/step_up", { password: PASSWORD });
+	assert.equal((await again.post("rpc/delete_account", {})).status, 204);
+	assert.equal(await works(), false);
+});
+
+test("an API token ends at its time", async () => {
+	const user = await app.user();
+	const script = app.script(await user.apiToken("short", "todo:read"));
+	await app.rows(`UPDATE session.sessions SET ${["created_at", "authenticated_at", "last_seen_at", "expires_at"].map((time) => `${time} = ${time} - interval '30 days'`)}
+		WHERE role = 'web_token' AND user_id = $1`, (await me(user)).id);
+	assert.equal((await script.get("todos")).status, 401);
+	assert.deepEqual((await user.get("tokens")).body, []);
+	await user.apiToken("short", "todo:read");
 });
 
 test("requests that other sites cause are refused", async () => {
@@ -535,18 +743,23 @@ test("web roles can use only the API", async () => {
 		SELECT p.oid::regprocedure::text AS function, array_agg(r.rolname::text ORDER BY r.rolname) AS roles
 		FROM pg_proc p CROSS JOIN pg_roles r
 		WHERE p.pronamespace IN ('app'::regnamespace, 'api'::regnamespace)
-		  AND r.rolname IN ('web_anon', 'web_user', 'authenticator')
+		  AND r.rolname IN ('web_anon', 'web_user', 'web_token', 'authenticator')
 		  AND has_function_privilege(r.oid, p.oid, 'EXECUTE')
 		GROUP BY 1 ORDER BY 1`);
 	const user = ["web_user"], anon = ["web_anon"], both = ["web_anon", "web_user"];
 	assert.deepEqual(Object.fromEntries(may.map((row) => [row.function, row.roles])), {
-		"api.basket()": both, "api.basket_set(text,integer)": both, "api.dbsc_refresh()": both,
+		"api.basket()": both, "api.basket_set(text,integer)": both, "api.create_token(text,text[],integer)": user, "api.dbsc_refresh()": both,
 		"api.dbsc_register()": both, "api.delete_account()": user,
-		"api.login(text,text,boolean)": both, "api.logout()": user, "api.me()": both, "api.refresh()": both,
+		"api.login(text,text,boolean)": both, "api.logout()": user, "api.me()": ["web_anon", "web_token", "web_user"], "api.refresh()": both,
 		"api.sign_up(text,text,boolean)": both, "api.step_up(text)": user,
 		"app.header(text)": anon, "app.pre_request()": anon,
 	});
-	for (const role of ["web_anon", "web_user", "web_admin", "authenticator"]) {
+	const tables = await app.rows(`
+		SELECT c.oid::regclass::text AS table FROM pg_class c
+		WHERE c.relnamespace IN ('app'::regnamespace, 'api'::regnamespace) AND c.relkind IN ('r', 'v')
+		  AND (has_table_privilege('web_token', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE') OR has_any_column_privilege('web_token', c.oid, 'SELECT, INSERT, UPDATE'))`);
+	assert.deepEqual(tables, [{ table: "api.todos" }]);
+	for (const role of ["web_anon", "web_user", "web_admin", "web_token", "authenticator"]) {
 		for (const sql of ["SELECT password FROM app.users", "SELECT * FROM app.users", "DELETE FROM app.users",
 			"SELECT extensions.session_create('ada')", "SELECT * FROM session.sessions"]) {
 			await app.rows(`SET ROLE ${role}`);
@@ -592,7 +805,8 @@ test("POST /rpc/introspect tells a service what it may know about a user's token
 	await visitor.post("rpc/basket_set", { item: "Tea", quantity: 1 });
 	const before = user.copy();
 	await user.post("rpc/refresh", {});
-	for (const token of [before.cookie(SESSION), user.cookie(REFRESH), visitor.cookie(SESSION), billing.cookie(SESSION), "", "junk", "x".repeat(10000)]) {
+	const api = await user.apiToken("script", "todo:read");
+	for (const token of [before.cookie(SESSION), user.cookie(REFRESH), visitor.cookie(SESSION), billing.cookie(SESSION), api, "", "junk", "x".repeat(10000)]) {
 		const { status, text } = await form(billing, "rpc/introspect", { token });
 		assert.deepEqual([status, text], [200, '{"active":false}']);
 	}

@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 
 // The example fixes these names.
-const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "app_owner", "resource_server"];
+const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "web_token", "app_owner", "resource_server"];
 
 const TIMES = ["created_at", "authenticated_at", "refreshed_at", "last_seen_at", "rotated_at", "expires_at", "refresh_expires_at"];
 
@@ -146,6 +146,8 @@ export function application({ secure = false, settings = {} } = {}) {
 		addAdministrator: (name) => rows(
 			"INSERT INTO app.users (name, password, admin) VALUES ($1, app.hash_password($2), true)", name, PASSWORD),
 		client: (options) => new Client(running.url, options),
+		// Returns a script that has an API token.
+		script: (token) => new Client(running.url, { agent: "curl/8.5.0", headers: { "x-api-token": token } }),
 		// Creates an account and returns a client that is logged in to it.
 		user: async (options = {}) => {
 			const user = new Client(running.url, options);
@@ -169,9 +171,10 @@ export function application({ secure = false, settings = {} } = {}) {
 
 // A client that sends requests and keeps cookies as a browser does.
 export class Client {
-	constructor(url, { agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0" } = {}) {
+	constructor(url, { agent = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0", headers = {} } = {}) {
 		this.url = url;
 		this.agent = agent;
+		this.headers = headers;
 		this.jar = new Map();
 	}
 
@@ -180,9 +183,17 @@ export class Client {
 		return this.jar.get(name)?.value;
 	}
 
+	// Returns a new API token of the user, for scopes.
+	async apiToken(name, ...scopes) {
+		assert.equal((await this.post("rpc/step_up", { password: PASSWORD })).status, 200);
+		const { status, body } = await this.post("rpc/create_token", { name, scopes, days: 30 });
+		assert.equal(status, 200, JSON.stringify(body));
+		return body.token;
+	}
+
 	// Returns another client with the same cookies.
 	copy() {
-		const other = new Client(this.url, { agent: this.agent });
+		const other = new Client(this.url, { agent: this.agent, headers: this.headers });
 		other.jar = new Map(this.jar);
 		return other;
 	}
@@ -203,6 +214,7 @@ export class Client {
 				"user-agent": this.agent,
 				...(cookies && { cookie: cookies }),
 				...(body !== undefined && { "content-type": "application/json" }),
+				...this.headers,
 				...headers,
 			},
 		}, body === undefined ? undefined : typeof body === "string" ? body : JSON.stringify(body));
