@@ -10,7 +10,7 @@ const XSS = "<img src=x onerror=\"document.title='owned'\"><script>document.titl
 const EXPIRED = () => localStorage.setItem("session-until", "1");
 
 const app = application();
-const test = (name, body) => nodeTest(name, { skip, timeout: 60000 }, body);
+const test = (name, body) => nodeTest(name, { skip, timeout: 120000 }, body);
 let browser;
 
 before(async () => {
