@@ -168,11 +168,13 @@ pass('with that time, later sessions live');
 
 my $config = slurp_file($old->data_dir . '/postgresql.conf');
 my $key = slurp_file($old->data_dir . '/session_master.key');
+append_to_file($old->data_dir . '/only.key', 'x');
 command_ok(
 	[ 'pg_rewind', '--no-sync', '--target-pgdata', $old->data_dir, '--source-server', $new->connstr('postgres') . ' application_name=old', '-R' ],
 	'pg_rewind takes the old primary back, which crashed with the library preloaded');
 BAIL_OUT('it was not rewound') unless Test::More->builder->is_passing;
 is(slurp_file($old->data_dir . '/session_master.key'), $key, 'it has the master key');
+ok(!-e $old->data_dir . '/only.key', 'a file of the data directory that the new primary does not have is gone');
 unlink $old->data_dir . '/postgresql.conf';
 append_to_file($old->data_dir . '/postgresql.conf', $config);
 $old->start;
