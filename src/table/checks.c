@@ -16,9 +16,11 @@
  * - Expressions are freed when no statement uses them any more.  A trigger can
  *	 change a constraint's function and then run a statement of ours within
  *	 another one.
+ * - What is prepared is kept only for expressions of built-in functions of
+ *	 columns and constants.  Others may keep something of the statement that
+ *	 evaluates them, or of a domain or function that changes.
  * - What is prepared serves one statement at a time.  A statement within
- *	 another, run by a trigger or by a function of a constraint, prepares its
- *	 own.
+ *	 another prepares its own.
  * - Preparing checks that the role may execute the functions, so another role
  *	 prepares again.  A change of the privileges of a function is seen by
  *	 plancache.c.
@@ -27,9 +29,11 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/rel.h"
@@ -42,7 +46,8 @@ typedef struct Check
 {
 	char	   *text;
 	CachedExpression *expression;
-	ExprState  *state;			/* the prepared expression */
+	bool		lasts;			/* can be prepared for many statements */
+	ExprState  *state;			/* the prepared expression, if it lasts */
 } Check;
 
 struct SessionChecks
@@ -94,6 +99,56 @@ are_current(const SessionChecks *checks, const TupleConstr *constr)
 	return true;
 }
 
+/* Returns whether a function is not built-in. */
+static bool
+is_added(Oid function, void *arg)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* Returns whether a node keeps something of the statement, or may. */
+static bool
+keeps_something(Node *node, void *arg)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_added, NULL))
+		return true;
+	switch (nodeTag(node))
+	{
+		case T_Var:
+			if (((Var *) node)->varattno <= 0)
+				return true;	/* a whole row has a descriptor */
+			break;
+		case T_NullTest:
+			if (((NullTest *) node)->argisrow)
+				return true;
+			break;
+		case T_ScalarArrayOpExpr:
+			if (OidIsValid(((ScalarArrayOpExpr *) node)->hashfuncid))
+				return true;	/* has a table of hashes */
+			break;
+		case T_List:
+		case T_Const:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_FuncExpr:
+		case T_BoolExpr:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+		case T_ArrayExpr:
+			break;
+		default:
+			return true;
+	}
+	return expression_tree_walker(node, keeps_something, NULL);
+}
+
 /* Makes the expressions of a relation's constraints. */
 static void
 make_checks(SessionChecks **kept, const TupleConstr *constr)
@@ -116,6 +171,7 @@ make_checks(SessionChecks **kept, const TupleConstr *constr)
 
 		check->text = MemoryContextStrdup(memory, constr->check[i].ccbin);
 		check->expression = GetCachedExpression(stringToNode(check->text));
+		check->lasts = !keeps_something(check->expression->expr, NULL);
 		checks->count = i + 1;
 	}
 }
@@ -131,7 +187,7 @@ prepare_check(const Check *check, MemoryContext memory)
 	return state;
 }
 
-/* Prepares the expressions for all statements of the current role. */
+/* Prepares what lasts for all statements of the current role. */
 static void
 prepare_all(SessionChecks *checks)
 {
@@ -140,8 +196,9 @@ prepare_all(SessionChecks *checks)
 	checks->role = InvalidOid;
 	MemoryContextReset(checks->prepared);
 	for (int i = 0; i < checks->count; i++)
-		checks->check[i].state = prepare_check(&checks->check[i],
-											   checks->prepared);
+		if (checks->check[i].lasts)
+			checks->check[i].state = prepare_check(&checks->check[i],
+												   checks->prepared);
 	checks->role = GetUserId();
 }
 
@@ -160,9 +217,13 @@ prepared_checks(SessionChecks *checks, const TupleConstr *constr,
 	if (alone)
 		prepare_all(checks);
 	for (int i = 0; i < checks->count; i++)
+	{
+		const Check *check = &checks->check[i];
+
 		if (session_compat_is_enforced(&constr->check[i]))
-			states[i] = alone ? checks->check[i].state :
-				prepare_check(&checks->check[i], estate->es_query_cxt);
+			states[i] = alone && check->lasts ? check->state :
+				prepare_check(check, estate->es_query_cxt);
+	}
 	return states;
 }
 

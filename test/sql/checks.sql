@@ -84,6 +84,27 @@ SELECT count(session_create('deepxxxx'));
 SELECT count(session_create('deep')) AS deep;
 ALTER TABLE session.sessions DROP CONSTRAINT mine;
 
+-- A constraint on the whole row, and one with a domain that changes.
+CREATE FUNCTION public.regress_session_row(session.sessions) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN ($1).user_id <> ''rowless''; END';
+ALTER TABLE session.sessions ADD CONSTRAINT mine CHECK (public.regress_session_row(sessions)) NOT VALID;
+SELECT count(session_create('row')) AS rows FROM generate_series(1, 3);
+SELECT count(session_create('row')) AS rows FROM generate_series(1, 50);
+SELECT count(session_create('row')) AS row;
+SELECT count(session_create('rowless'));
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+DROP FUNCTION public.regress_session_row(session.sessions);
+CREATE DOMAIN public.regress_session_domain AS text;
+ALTER TABLE session.sessions ADD CONSTRAINT mine CHECK (user_id::public.regress_session_domain IS NOT NULL) NOT VALID;
+SELECT count(session_create('domain')) AS domain;
+ALTER DOMAIN public.regress_session_domain ADD CONSTRAINT first CHECK (value <> 'domain');
+SELECT count(session_create('domain'));
+ALTER DOMAIN public.regress_session_domain DROP CONSTRAINT first;
+ALTER DOMAIN public.regress_session_domain ADD CONSTRAINT second CHECK (value <> 'other');
+SELECT count(session_create('domain')) AS domain;
+SELECT count(session_create('other'));
+ALTER TABLE session.sessions DROP CONSTRAINT mine;
+DROP DOMAIN public.regress_session_domain;
+
 -- A role that may not execute the function of a constraint: the privilege is
 -- revoked, and the table gets another owner.
 CREATE ROLE regress_session_owner;
