@@ -61,7 +61,7 @@ static bool rings_stale = false;
 
 /* Marks the cached keys as stale when the table has changed. */
 static void
-invalidate_keys(Datum arg, Oid relid)
+invalidate_keys(Oid relid)
 {
 	Oid			keys = session_keystore_table.relid;
 
@@ -75,7 +75,7 @@ watch_changes(void)
 	static bool watching = false;
 
 	if (!watching)
-		CacheRegisterRelcacheCallback(invalidate_keys, (Datum) 0);
+		session_table_watch(invalidate_keys);
 	watching = true;
 }
 

@@ -224,7 +224,7 @@ begin_sealing(SessionKeysealer *sealer)
 
 /* Marks the cached keys as stale when the table has changed. */
 static void
-invalidate_sealer(Datum arg, Oid relid)
+invalidate_sealer(Oid relid)
 {
 	Oid			keys = session_keystore_table.relid;
 
@@ -238,7 +238,7 @@ watch_master(void)
 	static bool watching = false;
 
 	if (!watching)
-		CacheRegisterRelcacheCallback(invalidate_sealer, (Datum) 0);
+		session_table_watch(invalidate_sealer);
 	watching = true;
 }
 

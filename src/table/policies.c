@@ -202,7 +202,7 @@ static bool policies_stale = false;
  * since.
  */
 static void
-invalidate_policies(Datum arg, Oid relid)
+invalidate_policies(Oid relid)
 {
 	if (!OidIsValid(relid) || relid == policies.relid ||
 		!OidIsValid(policies.relid))
@@ -456,7 +456,7 @@ current_policies(void)
 	static bool watching = false;
 
 	if (!watching)
-		CacheRegisterRelcacheCallback(invalidate_policies, (Datum) 0);
+		session_table_watch(invalidate_policies);
 	watching = true;
 	AcceptInvalidationMessages();
 	if (cached != NULL && policies_stale)

@@ -50,10 +50,17 @@
 /* The tables that were opened; they are static variables of their modules. */
 static SessionTable *tables = NULL;
 
+/* Functions of other modules that are called when a relation changes. */
+#define WATCHERS 4
+static SessionTableWatcher watchers[WATCHERS];
+static int	nwatchers = 0;
+
 /* Drops what is cached about a relation, or about all if relid is invalid. */
 static void
 forget_table(Datum arg, Oid relid)
 {
+	for (int i = 0; i < nwatchers; i++)
+		watchers[i] (relid);
 	for (SessionTable *table = tables; table != NULL; table = table->next)
 	{
 		if (!OidIsValid(relid) || relid == table->relid)
@@ -67,12 +74,35 @@ forget_table(Datum arg, Oid relid)
 	}
 }
 
+/*
+ * Registers the callback.  A backend has room for few of them, and Citus takes
+ * half of these, so this library has only one.
+ */
+static void
+watch_relations(void)
+{
+	static bool watching = false;
+
+	if (!watching)
+		CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+	watching = true;
+}
+
+/* Has a function called when a relation changes. */
+void
+session_table_watch(SessionTableWatcher watcher)
+{
+	if (nwatchers == WATCHERS)
+		elog(ERROR, "too many functions watch relations");
+	watch_relations();
+	watchers[nwatchers++] = watcher;
+}
+
 /* Registers a table, so that catalog changes clear what is cached. */
 static void
 watch_table(SessionTable *table)
 {
-	if (tables == NULL)
-		CacheRegisterRelcacheCallback(forget_table, (Datum) 0);
+	watch_relations();
 	table->next = tables;
 	table->listed = true;
 	tables = table;

@@ -24,6 +24,14 @@
 extern Relation session_table_open(SessionTable *table, LOCKMODE mode);
 
 /*
+ * Has a function called when the definition of a relation may have changed, or
+ * that of all if relid is invalid.  It must not allocate or free memory.
+ */
+typedef void (*SessionTableWatcher) (Oid relid);
+
+extern void session_table_watch(SessionTableWatcher watcher);
+
+/*
  * Returns whether the tables that prove an identity are in this database.
  * Opening them without the extension is an error.
  */
