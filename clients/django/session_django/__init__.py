@@ -1,0 +1,3 @@
+"""Sessions of Django in the PostgreSQL extension "session"."""
+
+__version__ = "1.0.0"
