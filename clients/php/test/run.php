@@ -1,0 +1,413 @@
+<?php
+declare(strict_types=1);
+
+// Makes a database, runs the tests in this process and against the application of
+// README.md in PHP's web server, and prints TAP.
+
+require_once __DIR__ . '/../src/Handler.php';
+require_once __DIR__ . '/support.php';
+
+use Session\Data;
+use Session\Handler;
+
+/** A class whose objects are in sessions. */
+class Money
+{
+	public static int $made = 0;
+
+	public function __construct(public int $cents, private string $bytes = "\0\xff")
+	{
+	}
+
+	public function __wakeup(): void
+	{
+		self::$made++;
+	}
+}
+
+enum Size
+{
+	case Big;
+}
+
+/** Runs a request in this process. Returns the id of its session. */
+function request(Handler $handler, ?string $id, Closure $work, array $options = []): string
+{
+	$_SESSION = [];
+	session_id($id ?? '');
+	if ($id === null)
+		session_id(session_create_id_of($handler));
+	session_start($options);
+	$work();
+	$id = session_id();
+	if (session_status() === PHP_SESSION_ACTIVE)
+		session_write_close();
+	return $id;
+}
+
+/** Returns an id that the handler has made, as session_start() without a cookie does. */
+function session_create_id_of(Handler $handler): string
+{
+	return $handler->create_sid();
+}
+
+function handler(mixed ...$arguments): Handler
+{
+	return (new Handler(connect(DATABASE, ROLE), ...$arguments))->register();
+}
+
+function row(string $id): array|false
+{
+	return query('SELECT user_id, status, data::text AS data, extract(epoch FROM expires_at - now())::int
+		AS seconds FROM session_validate(?)', [$id])->fetch(PDO::FETCH_ASSOC);
+}
+
+function status(string $id): string
+{
+	return query('SELECT session_status(?)', [$id])->fetchColumn();
+}
+
+function test_the_version_is_that_of_the_extension(): void
+{
+	$meta = json_decode(file_get_contents(__DIR__ . '/../../../META.json'), true);
+	$composer = json_decode(file_get_contents(__DIR__ . '/../composer.json'), true);
+	same($meta['version'], Handler::VERSION);
+	same($meta['version'], $composer['version']);
+}
+
+/** Values that come back as they were, and whether they are readable in SQL. */
+function values(): array
+{
+	$reference = ['a' => 1];
+	$reference['b'] = &$reference['a'];
+	return [
+		[true, null], [true, 0], [true, -7], [true, PHP_INT_MAX], [true, PHP_INT_MIN], [true, 0.1],
+		[true, 10.0], [true, 1e-7], [false, 1e15], [false, 1e25], [false, -0.0], [false, NAN],
+		[false, INF], [true, ''], [true, "Zoë 🍵 '\"\\/"], [true, '\u0000'], [false, "a\0b"],
+		[false, "\xff"], [true, []], [true, [1, [2, []]]], [true, ['a' => 1, 'b' => 2]],
+		[false, ['b' => 1, 'a' => 2]], [true, [5 => 'x', 10 => 'y']], [false, [10 => 'x', 5 => 'y']],
+		[false, ["\xff" => 1]], [false, ['_php' => 'x']], [true, ['_php' => 'x', 'plain' => 1]],
+		[false, new Money(5)], [false, [new Money(5)]], [true, str_repeat('x', 20000)],
+	];
+}
+
+function test_data_comes_back_as_it_was(): void
+{
+	$handler = handler();
+	foreach (values() as [$readable, $value]) {
+		$id = request($handler, null, function () use ($value) {
+			$_SESSION['value'] = $value;
+			$_SESSION['cart'] = ['tea'];
+		});
+		$data = json_decode(row($id)['data'], true);
+		same(['tea'], $data['cart']);
+		same($readable, !isset($data['value']['_php']) || isset($data['value']['plain']));
+		request($handler, $id, function () use ($value) {
+			same(serialize($value), serialize($_SESSION['value']));
+			$_SESSION['cart'][] = 'cups';
+		});
+		request($handler, $id, function () use ($value) {
+			same(serialize([$value, ['tea', 'cups']]), serialize([$_SESSION['value'], $_SESSION['cart']]));
+		});
+	}
+}
+
+function test_data_that_is_one_value_comes_back(): void
+{
+	$handler = handler();
+	$shared = ['x'];
+	foreach ([['_php' => 'mine'], ["\xff" => 1], ['n' => 1, 'size' => Size::Big]] as $all) {
+		$id = request($handler, null, function () use ($all) { $_SESSION = $all; });
+		request($handler, $id, function () use ($all) {
+			same(serialize($all), serialize($_SESSION));
+			$_SESSION['more'] = 2;
+		});
+		request($handler, $id, function () use ($all) {
+			same(2, $_SESSION['more']);
+			unset($_SESSION['more']);
+			same(serialize($all), serialize($_SESSION));
+		});
+	}
+	$id = request($handler, null, function () use (&$shared) { $_SESSION = ['a' => &$shared, 'b' => &$shared]; });
+	request($handler, $id, function () {
+		$_SESSION['a'][] = 'y';
+		same(['x', 'y'], $_SESSION['b']);
+	});
+}
+
+function test_another_serialize_handler_works(): void
+{
+	$handler = handler();
+	$plain = request($handler, null, function () { $_SESSION['cart'] = ['tea']; });
+	ini_set('session.serialize_handler', 'php');
+	$id = request($handler, null, function () { $_SESSION['money'] = new Money(3); });
+	request($handler, $id, fn() => same(3, $_SESSION['money']->cents));
+	request($handler, $plain, fn() => same(['tea'], $_SESSION['cart']));
+}
+
+function test_the_handler_makes_no_object_of_what_is_stored(): void
+{
+	$handler = handler();
+	$id = request($handler, null, function () { $_SESSION['money'] = new Money(3); });
+	Money::$made = 0;
+	request($handler, $id, function () { $_SESSION['more'] = 1; });
+	same(1, Money::$made);
+	same(true, str_contains(Data::read(row($id)['data']), 'O:5:"Money"'));
+}
+
+function test_a_visitor_without_data_has_no_row(): void
+{
+	$handler = handler();
+	$rows = fn() => query('SELECT count(*) FROM session.sessions')->fetchColumn();
+	$before = $rows();
+	$id = request($handler, null, fn() => null);
+	same($before, $rows());
+	same('unknown', status($id));
+}
+
+function test_a_planted_id_never_becomes_that_of_a_session(): void
+{
+	$handler = handler();
+	foreach ([str_repeat('a', 32), 'st_' . str_repeat('A', 64), 'short', "a\0b" . str_repeat('x', 30),
+			str_repeat('ü', 20), str_repeat("\xff", 30), str_repeat('x', 600), "' OR true --aaaaaaaaaaaaaa"] as $planted) {
+		$id = request($handler, $planted, function () { $_SESSION['cart'] = 1; });
+		same(false, $id === $planted);
+		same('active', status($id));
+		if (preg_match('/\A[!-~]+\z/', $planted))
+			same(false, status($planted) === 'active');
+	}
+	ini_set('session.use_strict_mode', '0');
+	throws(RuntimeException::class, fn() => request($handler, str_repeat('b', 32), fn() => null));
+	same(false, silent(fn() => $handler->write(str_repeat('b', 32), 'a:1:{s:1:"a";i:1;}')));
+	same('unknown', status(str_repeat('b', 32)));
+}
+
+function test_regenerate_gives_a_new_id_and_ends_the_old(): void
+{
+	$handler = handler(user: 'user_id');
+	$visitor = request($handler, null, function () { $_SESSION['cart'] = ['tea']; });
+	same(null, row($visitor)['user_id']);
+	foreach ([true, false] as $first) {
+		$member = request($handler, $visitor, function () use ($first) {
+			if ($first)
+				session_regenerate_id(true);
+			$_SESSION['user_id'] = 7;
+			if (!$first)
+				session_regenerate_id(true);
+		});
+		same(false, $member === $visitor);
+		same('revoked', status($visitor));
+		same(['7', ['tea']], [row($member)['user_id'], json_decode(row($member)['data'], true)['cart']]);
+		$visitor = request($handler, null, function () { $_SESSION['cart'] = ['tea']; });
+	}
+	$kept = request($handler, $visitor, function () { session_regenerate_id(false); });
+	same(['active', 'active'], [status($visitor), status($kept)]);
+}
+
+function test_a_change_of_the_user_without_regenerate_ends_the_session(): void
+{
+	$handler = handler(user: fn(array $session) => $session['who']['id'] ?? null);
+	$id = request($handler, null, function () { $_SESSION['cart'] = 1; });
+	silent(fn() => request($handler, $id, function () { $_SESSION['who'] = ['id' => 7]; }));
+	same('revoked', status($id));
+	$id = request($handler, null, function () { $_SESSION['who'] = ['id' => 7]; });
+	silent(fn() => request($handler, $id, function () { $_SESSION = []; }));
+	same('revoked', status($id));
+}
+
+function test_a_session_that_ended_while_a_request_ran_stays_ended(): void
+{
+	$handler = handler();
+	foreach (['cart', 'blob'] as $key) {
+		$value = $key === 'blob' ? [&$key] : 1;
+		$id = request($handler, null, function () { $_SESSION['cart'] = [0]; });
+		silent(fn() => request($handler, $id, function () use ($id, $key, $value) {
+			query('SELECT session_revoke(?)', [$id]);
+			$_SESSION[$key] = $value;
+		}));
+		same('revoked', status($id));
+		$next = request($handler, $id, fn() => same([], $_SESSION));
+		same(false, $next === $id);
+	}
+}
+
+function test_parallel_requests_keep_changes_of_different_keys(): void
+{
+	$one = handler();
+	$id = request($one, null, function () { $_SESSION = ['a' => 1, 'b' => 1, 'c' => 1]; });
+	$late = new Handler(connect(DATABASE, ROLE));
+	$late->open('', '');
+	$late->validateId($id);
+	same('a:3:{s:1:"a";i:1;s:1:"b";i:1;s:1:"c";i:1;}', $late->read($id));
+	request($one, $id, function () {
+		$_SESSION['a'] = 2;
+		unset($_SESSION['b']);
+	});
+	ini_set('session.serialize_handler', 'php_serialize');
+	$late->write($id, serialize(['a' => 1, 'b' => 1, 'c' => 2, 'd' => null]));
+	same(['a' => 2, 'c' => 2, 'd' => null], json_decode(row($id)['data'], true));
+}
+
+function test_what_is_not_changed_is_not_written(): void
+{
+	$handler = handler(lifetime: 1000);
+	$id = request($handler, null, function () { $_SESSION['cart'] = [new Money(1), 'b' => ['z' => 1, 'a' => 2]]; });
+	same(1000, row($id)['seconds']);
+	query("UPDATE session.sessions SET created_at = created_at - interval '500 s',
+		last_seen_at = last_seen_at - interval '500 s', expires_at = expires_at - interval '500 s'
+		WHERE id = ?", [$handler->id]);
+	request($handler, $id, fn() => null);
+	same(true, row($id)['seconds'] > 990);
+	$version = fn() => query('SELECT xmin::text FROM session.sessions WHERE id = ?', [$handler->id])->fetchColumn();
+	$before = $version();
+	request($handler, $id, fn() => $_SESSION['cart'][0]->cents);
+	request($handler, $id, fn() => null, ['read_and_close' => true]);
+	same($before, $version());
+	same(64, strlen($id));
+	same(1, preg_match('/\A[-0-9a-f]{36}\z/', $handler->id));
+}
+
+function test_the_functions_of_sessions_work(): void
+{
+	$handler = handler();
+	$id = request($handler, null, function () { $_SESSION['cart'] = 1; });
+	request($handler, $id, function () {
+		$_SESSION['cart'] = 2;
+		session_reset();
+		same(1, $_SESSION['cart']);
+		$_SESSION['cart'] = 3;
+		session_abort();
+	});
+	same('{"cart": 1}', row($id)['data']);
+	request($handler, $id, fn() => same(0, session_gc()));
+	request($handler, $id, function () { $_SESSION = []; });
+	same('{}', row($id)['data']);
+	request($handler, $id, fn() => session_destroy());
+	same('revoked', status($id));
+}
+
+function test_bind_needs_a_transaction_and_ends_with_it(): void
+{
+	$db = connect(DATABASE, ROLE);
+	$handler = (new Handler($db, user: 'user_id'))->register();
+	$ids = array_map(fn($user) => request($handler, null, function () use ($user) { $_SESSION['user_id'] = $user; }),
+		['ada', 'ben']);
+	throws(LogicException::class, fn() => $handler->bind());
+	$who = fn() => $db->query('SELECT session_user_id()')->fetchColumn();
+	foreach (['ada', 'ben'] as $n => $user) {
+		request($handler, $ids[$n], function () use ($handler, $db, $who, $user) {
+			$db->beginTransaction();
+			same(true, $handler->bind());
+			same($user, $who());
+			$db->commit();
+			same(null, $who());
+		});
+	}
+	request($handler, null, function () use ($handler, $db, $who) {
+		$db->beginTransaction();
+		same([false, null], [$handler->bind(), $who()]);
+		$db->rollBack();
+	});
+}
+
+function test_a_lock_keeps_a_writer_waiting_and_not_a_reader(): void
+{
+	$handler = handler(lock: 1);
+	$id = request($handler, null, function () { $_SESSION['n'] = 0; });
+	$other = new Handler(connect(DATABASE, ROLE), lock: 1);
+	$other->validateId($id);
+	request($handler, $id, fn() => same(0, $_SESSION['n']), ['read_and_close' => true]);
+	$error = throws(PDOException::class, fn() => session_start());
+	same('55P03', $error->getCode());
+	session_abort();
+	same('0', connect(DATABASE, ROLE)->query('SHOW lock_timeout')->fetchColumn());
+	$other->close();
+	request($handler, $id, function () { $_SESSION['n']++; });
+	same('{"n": 1}', row($id)['data']);
+	same(0, query("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")->fetchColumn());
+}
+
+function test_the_import_of_the_readme_is_a_session(): void
+{
+	query(blocks('import')[0]);
+	request(handler(user: 'user_id'), '0123456789abcdef0123456789abcdef', function () {
+		same(['cart' => ['tea'], 'user_id' => 'ada'], $_SESSION);
+		$_SESSION['cart'][] = 'cups';
+	});
+	same(['tea', 'cups'], json_decode(row('0123456789abcdef0123456789abcdef')['data'], true)['cart']);
+	query("SELECT session_revoke_user('ada')");
+}
+
+function test_no_id_is_in_an_error_or_a_trace(): void
+{
+	$handler = handler();
+	$id = request($handler, null, function () { $_SESSION['a'] = 1; });
+	query('ALTER ROLE ' . ROLE . ' SET session.foreign_tokens = off');
+	$other = handler();
+	query('ALTER ROLE ' . ROLE . ' SET session.foreign_tokens = on');
+	$new = $other->create_sid();
+	$error = throws(PDOException::class, fn() => $other->write($new, 'a:1:{s:1:"a";i:1;}'));
+	same('55000', $error->getCode());
+	same(false, str_contains((string) $error, $new));
+	same(false, str_contains(print_r($error->getTrace(), true), $new));
+}
+
+function test_the_application_of_the_readme(): void
+{
+	$server = new Server(application());
+	$ada = new Browser($server);
+	same([], $ada->json('GET', '/cart'));
+	$ada->send('POST', '/cart', ['item' => 'tea']);
+	$visitor = $ada->id();
+	$ada->send('POST', '/login', ['name' => 'ada']);
+	same(false, $ada->id() === $visitor);
+	same(1, preg_match('/HttpOnly; SameSite=Lax/', $ada->cookieLine));
+	same(['tea'], $ada->json('GET', '/cart'));
+	same([['ada', 'active', '127.0.0.1', 'Firefox/145']], query(rtrim(blocks('list')[0], "; \n")
+		. " WHERE status = 'active'")->fetchAll(PDO::FETCH_NUM));
+	$ben = new Browser($server);
+	$ben->send('POST', '/login', ['name' => 'ben']);
+	$ada->send('POST', '/notes', ['body' => "ada's"]);
+	$ben->send('POST', '/notes', ['body' => "ben's"]);
+	same(["ada's"], $ada->json('GET', '/notes'));
+	same(["ben's"], $ben->json('GET', '/notes'));
+	same([], (new Browser($server))->json('GET', '/notes'));
+	$attacker = new Browser($server, $visitor);
+	same([], $attacker->json('GET', '/cart'));
+	$key = $ada->id();
+	$ada->send('POST', '/logout');
+	same('revoked', status($key));
+	query("SELECT session_revoke_user('ben')");
+	same([], $ben->json('GET', '/notes'));
+}
+
+function test_two_requests_run_at_the_same_time(): void
+{
+	foreach ([0, 5] as $lock) {
+		$server = new Server(application("	case 'GET /wait':
+			query_gate(\$db);
+			\$_SESSION['waited'] = true;
+			break;\n	case 'GET /read':
+			break;\n", $lock));
+		$browser = new Browser($server);
+		$browser->send('POST', '/cart', ['item' => 'tea']);
+		$gate = connect(DATABASE);
+		$gate->query('SELECT pg_advisory_lock(1)');
+		$slow = $browser->begin('GET', '/wait');
+		wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", 1);
+		if ($lock === 0)
+			$browser->send('POST', '/cart', ['item' => 'cups']);
+		else {
+			same(['tea'], $browser->json('GET', '/cart?read'));
+			$second = $browser->begin('POST', '/cart', ['item' => 'cups']);
+			wait_for("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted", 2);
+		}
+		$gate->query('SELECT pg_advisory_unlock(1)');
+		$browser->finish($slow);
+		if ($lock > 0)
+			$browser->finish($second);
+		same(['cart' => ['tea', 'cups'], 'waited' => true], json_decode(row($browser->id())['data'], true));
+	}
+}
+
+exit(run_tests());
