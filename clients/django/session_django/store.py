@@ -22,6 +22,9 @@ from .database import change, row
 # The key of data that cannot be readable: the text of SessionBase.encode().
 ENCODED = "_encoded"
 
+# The key that has the order of the keys of an object, where jsonb would change it.
+ORDER = "_keys"
+
 # Two deadlines that are as far apart as this are the same, in seconds.
 TOLERANCE = 2
 
@@ -100,7 +103,8 @@ class SessionStore(SessionBase):
         self._known = True
         stored = json.loads(text)
         data = self._read(stored)
-        self._stored = None if ENCODED in stored else _texts(stored)
+        self._stored = None if ENCODED in stored else {
+            key: _json_of(part) for key, part in stored.items()}
         self._expiry = data.get("_session_expiry") or None
         return data
 
@@ -267,16 +271,20 @@ class SessionStore(SessionBase):
     def _read(self, stored):
         if ENCODED in stored:
             return self.decode(stored[ENCODED])
+        data = {key: _unmarked(part) for key, part in stored.items()}
         if issubclass(self.serializer, JSONSerializer):
-            return self.serializer().loads(json.dumps(stored).encode("latin-1"))
-        return stored
+            return self.serializer().loads(json.dumps(data).encode("latin-1"))
+        return data
 
     def _texts(self, data):
         """Returns the JSON of each key, or None if jsonb cannot hold the data."""
         if ENCODED in data or not issubclass(self.serializer, JSONSerializer):
             return None
         value = json.loads(self.serializer().dumps(data).decode("latin-1"))
-        return _texts(value)
+        try:
+            return {_marked(key): _json_of(_marked(part)) for key, part in value.items()}
+        except ValueError:
+            return None
 
     def _json(self, data, texts):
         """Returns the data as one JSON object."""
@@ -290,14 +298,43 @@ class SessionStore(SessionBase):
         return bool(key) and key.isascii() and key.isprintable()
 
 
-def _texts(value):
-    """Returns the JSON of each key. None if jsonb cannot hold it: NUL characters,
-    halves of surrogate pairs, NaN and Infinity."""
-    try:
-        plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        plain.encode()
-    except ValueError:
-        return None
-    if "\\u0000" in plain:
-        return None
-    return {key: json.dumps(part, sort_keys=True) for key, part in value.items()}
+def _json_of(part):
+    return json.dumps(part, sort_keys=True)
+
+
+def _marked(value):
+    """Adds the keys of each object whose keys jsonb would put in another order.
+
+    Raises ValueError for what jsonb cannot hold: NUL characters, halves of surrogate
+    pairs, numbers that would come back as others, and ORDER itself.
+    """
+    if isinstance(value, dict):
+        if ORDER in value:
+            raise ValueError
+        made = {_marked(key): _marked(part) for key, part in value.items()}
+        keys = list(value)
+        if keys != sorted(keys, key=lambda key: (len(key.encode()), key.encode())):
+            made[ORDER] = keys
+        return made
+    if isinstance(value, list):
+        return [_marked(part) for part in value]
+    if isinstance(value, str) and "\0" in value:
+        raise ValueError
+    if isinstance(value, str):
+        value.encode()
+    if isinstance(value, float) and not (abs(value) < 1e15 and str(value) != "-0.0"):
+        raise ValueError
+    return value
+
+
+def _unmarked(value):
+    """Puts the keys of each object in the order that _marked() has added."""
+    if isinstance(value, list):
+        return [_unmarked(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    order = value.get(ORDER)
+    if isinstance(order, list):
+        known = [key for key in order if isinstance(key, str) and key in value]
+        value = {key: value[key] for key in [*known, *value] if key != ORDER}
+    return {key: _unmarked(part) for key, part in value.items()}

@@ -22,7 +22,7 @@ import session_django
 from run import README, ROLE, blocks, module, run_sql
 from session_django.store import SessionStore
 
-ORDINARY = re.compile(r"st_\w[-\w]{63}")
+ORDINARY = re.compile(r"st_[-\w]{64}")
 DJANGOS = "abcdefghijklmnopqrstuvwxyz012345"
 
 
@@ -69,10 +69,24 @@ class Contract(unittest.TestCase):
         self.assertEqual(dict(again(store).items()), dict(store.items()))
         self.assertEqual(value("SELECT session_data(%s)->'cart'->>0", store.session_key), "tea")
 
+    def test_order(self):
+        "an object keeps the order of its keys, is readable in SQL and can be changed there"
+        cart = {"tea": 2, "cup": 1, "bag": [{"zz": 1, "b": {"y": 1, "x": 2}}], "": 0}
+        store = made(cart=cart)
+        self.assertEqual(json.dumps(again(store)["cart"]), json.dumps(cart))
+        self.assertEqual(value("SELECT session_data(%s)->'cart'->>'tea'", store.session_key), "2")
+        value("SELECT session_data_merge(%s, %s)", store.session_key,
+              '{"cart": {"cup": null, "pot": 1, "": null}}')
+        self.assertEqual(list(again(store)["cart"]), ["tea", "bag", "pot"])
+        for keys in ('[{}]', "1", "null", '["tea", 7, "tea"]'):
+            value("SELECT session_data_save(%s, %s)", store.session_key,
+                  '{"cart": {"tea": 2, "_keys": %s}}' % keys)
+            self.assertEqual(again(store)["cart"]["tea"], 2)
+
     def test_unreadable(self):
         "data that jsonb cannot hold is loaded as it was saved"
         for data in ({"nul": "a\0b"}, {"half": "\ud800"}, {"many": float("inf")},
-                     {"_encoded": "mine"}, {"cart": 1, "more": {"nul": ["\0"]}}):
+                     {"_encoded": "mine"}, {"cart": {"_keys": ["x"]}}, {"many": [1e25]}, {"cart": 1, "more": {"nul": ["\0"]}}):
             store = made(**data)
             self.assertEqual(dict(again(store).items()), data)
             loaded = again(store)

@@ -6,14 +6,16 @@ namespace Session;
 /**
  * The data of a session: what PHP serializes, as the JSON object that the row has.
  *
- * A value that JSON can hold is JSON. Any other value, such as an object or bytes, is
- * {"_php": base64 of serialize()}. Data of another serialize_handler than
+ * A value that JSON can hold is JSON. An array whose keys jsonb would put in another
+ * order also has the list of its keys, "_keys". Any other value, such as an object or
+ * bytes, is {"_php": base64 of serialize()}. Data of another serialize_handler than
  * php_serialize, and data with references, is one such object as a whole. What is read
  * is exactly what was written. Nothing here makes objects of what was stored.
  */
 final class Data
 {
 	private const ENCODED = '_php';
+	private const ORDER = '_keys';
 
 	/** Returns the JSON of each key, or null if the data is encoded as a whole. */
 	public static function split(string $data): ?array
@@ -61,7 +63,8 @@ final class Data
 		$whole = ini_get('session.serialize_handler') === 'php_serialize';
 		$text = '';
 		foreach ($stored as $key => $value) {
-			$part = self::isEncoded($value) ? base64_decode($value[self::ENCODED]) : serialize($value);
+			$part = self::isEncoded($value) ? base64_decode($value[self::ENCODED])
+				: serialize(self::ordered($value));
 			$text .= ($whole ? serialize($key) : "$key|") . $part;
 		}
 		return $whole ? 'a:' . count($stored) . ":{{$text}}" : $text;
@@ -70,8 +73,8 @@ final class Data
 	private static function encode(mixed $value, string $text): string
 	{
 		$json = self::isEncoded($value) || !self::isPlain($value) ? false
-			: json_encode($value, JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_UNICODE);
-		return $json !== false && serialize(json_decode($json, true)) === $text ? $json
+			: json_encode(self::withOrder($value), JSON_PRESERVE_ZERO_FRACTION | JSON_UNESCAPED_UNICODE);
+		return $json !== false && serialize(self::ordered(json_decode($json, true))) === $text ? $json
 			: self::wrap($text);
 	}
 
@@ -97,17 +100,43 @@ final class Data
 		if (!is_array($value))
 			return !is_object($value) && !is_resource($value);
 		foreach ($value as $key => $part)
-			if (!self::isText((string) $key) || !self::isPlain($part))
+			if ($key === self::ORDER || !self::isText((string) $key) || !self::isPlain($part))
 				return false;
-		return array_is_list($value) || self::isSorted(array_keys($value));
+		return true;
+	}
+
+	/** Adds the keys of each array whose keys jsonb would put in another order. */
+	private static function withOrder(mixed $value): mixed
+	{
+		if (!is_array($value))
+			return $value;
+		$keys = array_map('strval', array_keys($value));
+		$marked = array_map(self::withOrder(...), $value);
+		if (!array_is_list($value) && !self::isSorted($keys))
+			$marked[self::ORDER] = $keys;
+		return $marked;
+	}
+
+	/** Puts the keys of each array in the order that withOrder() has added. */
+	private static function ordered(mixed $value): mixed
+	{
+		if (!is_array($value))
+			return $value;
+		$order = $value[self::ORDER] ?? null;
+		if (is_array($order)) {
+			unset($value[self::ORDER]);
+			$known = array_flip(array_filter($order, 'is_string'));
+			$value = array_replace(array_intersect_key($known, $value), $value);
+		}
+		return array_map(self::ordered(...), $value);
 	}
 
 	/** Returns whether jsonb leaves the keys of an object in this order. */
 	private static function isSorted(array $keys): bool
 	{
-		$sorted = array_map('strval', $keys);
+		$sorted = $keys;
 		usort($sorted, fn($a, $b) => strlen($a) <=> strlen($b) ?: strcmp($a, $b));
-		return $sorted === array_map('strval', $keys);
+		return $sorted === $keys;
 	}
 
 	private static function isText(string $value): bool

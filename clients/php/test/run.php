@@ -85,7 +85,8 @@ function values(): array
 		[true, 10.0], [true, 1e-7], [false, 1e15], [false, 1e25], [false, -0.0], [false, NAN],
 		[false, INF], [true, ''], [true, "Zoë 🍵 '\"\\/"], [true, '\u0000'], [false, "a\0b"],
 		[false, "\xff"], [true, []], [true, [1, [2, []]]], [true, ['a' => 1, 'b' => 2]],
-		[false, ['b' => 1, 'a' => 2]], [true, [5 => 'x', 10 => 'y']], [false, [10 => 'x', 5 => 'y']],
+		[true, ['b' => 1, 'a' => ['y' => 1, 'x' => [['d' => 1, 'c' => 2]]]]], [true, [5 => 'x', 10 => 'y']], [true, [10 => 'x', 5 => 'y', -1 => 'z']], [true, ['bb' => 1, 'a' => 2, '' => 3]],
+		[false, ['_keys' => ['x']]], [false, ['a' => ['_keys' => 1]]],
 		[false, ["\xff" => 1]], [false, ['_php' => 'x']], [true, ['_php' => 'x', 'plain' => 1]],
 		[false, new Money(5)], [false, [new Money(5)]], [true, str_repeat('x', 20000)],
 	];
@@ -109,6 +110,19 @@ function test_data_comes_back_as_it_was(): void
 		request($handler, $id, function () use ($value) {
 			same(serialize([$value, ['tea', 'cups']]), serialize([$_SESSION['value'], $_SESSION['cart']]));
 		});
+	}
+}
+
+function test_an_array_with_an_order_is_readable_and_can_be_changed_in_sql(): void
+{
+	$handler = handler();
+	$id = request($handler, null, function () { $_SESSION['cart'] = ['tea' => 2, 'cup' => 1]; });
+	same('2', query("SELECT session_data(?)->'cart'->>'tea'", [$id])->fetchColumn());
+	query('SELECT session_data_merge(?, ?)', [$id, '{"cart": {"cup": null, "pot": 1, "bag": {"z": 1}}}']);
+	request($handler, $id, fn() => same(['tea' => 2, 'bag' => ['z' => 1], 'pot' => 1], $_SESSION['cart']));
+	foreach (['[{}]', '1', 'null', '["tea", 7, "tea"]'] as $keys) {
+		query('SELECT session_data_save(?, ?)', [$id, '{"cart": {"tea": 2, "_keys": ' . $keys . '}}']);
+		request($handler, $id, fn() => same(2, $_SESSION['cart']['tea']));
 	}
 }
 
