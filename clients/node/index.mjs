@@ -1,0 +1,3 @@
+import client from "./index.js";
+
+export const { Session, SessionRequired, Sessions, fastifySessions, sessions } = client;
