@@ -81,7 +81,11 @@ module.exports = function connect(expressSession) {
 		#maxAge({ cookie }) {
 			const left = cookie?.expires ? new Date(cookie.expires).getTime() - Date.now() :
 				cookie?.maxAge ?? cookie?.originalMaxAge ?? this.#ttl;
-			return Number.isNaN(left) ? this.#ttl : left;
+			if (Number.isNaN(left))
+				return this.#ttl;
+			// expires is maxAge after the begin of the request.
+			const whole = cookie?.originalMaxAge;
+			return whole > left && whole - left < 1000 ? whole : left;
 		}
 
 		get(sid, callback) {

@@ -57,22 +57,17 @@ export function ownDatabase(setup = "", settings = "session.foreign_tokens = on"
 	};
 }
 
-// A pool that counts its queries, and fails them if failing is set. until() waits
-// for hold before it sends one.
+// A pool that keeps its queries, and fails them if failing is set.
 export function watched(pool) {
 	const watch = {
 		queries: [],
 		failing: null,
-		hold: null,
 		async query(text, values) {
 			watch.queries.push({ text, values });
 			if (watch.failing)
 				throw watch.failing;
-			if (watch.hold?.test(text))
-				await watch.held(text);
 			return pool.query(text, values);
 		},
-		held: async () => { },
 		connect: () => pool.connect(),
 	};
 	return watch;
