@@ -26,6 +26,7 @@
 #include "engine/change.h"
 #include "engine/upkeep.h"
 #include "engine/users.h"
+#include "model/array.h"
 #include "model/policy.h"
 #include "settings.h"
 #include "table/budget.h"
@@ -39,11 +40,12 @@
  * How many items a step looks for at once.  Many, because looking is
  * expensive: a search for dead rows first passes the rows that earlier batches
  * deleted, until they are vacuumed.  The worker looks for fewer dead rows at
- * first, so that a search is as short as a batch.  It looks for more when
- * searches become slow.
+ * first, so that a search is as short as a batch.  A step looks for more when
+ * searches become slow, so that they do not take most of its time.
  */
 #define FIND 50000
 #define FIND_FIRST 2000
+#define FIND_MOST 1000000
 
 /*
  * After so many failures in a row, the rest of a step is left to the next run.
@@ -335,8 +337,18 @@ begin_backlog(SessionUpkeep *upkeep)
 	bool		paced = upkeep->step->cleans && !upkeep->driver->whole;
 
 	backlog->limit = paced ? FIND_FIRST : FIND;
-	backlog->items = MemoryContextAllocHuge(upkeep->memory,
-											FIND * upkeep->step->item_size);
+}
+
+/* Makes room for the items of the next search. */
+static void
+reserve_items(SessionUpkeep *upkeep)
+{
+	SessionBacklog *backlog = &upkeep->backlog;
+
+	backlog->items = session_array_reserve(backlog->items, backlog->limit,
+										   &backlog->room,
+										   upkeep->step->item_size,
+										   upkeep->memory);
 }
 
 /*
@@ -347,7 +359,7 @@ static void
 adapt_search(SessionBacklog *backlog, int64 took)
 {
 	if (backlog->worked > 0 && took > backlog->worked / 2)
-		backlog->limit = Min(backlog->limit * 2, FIND);
+		backlog->limit = Min(backlog->limit * 2, FIND_MOST);
 	backlog->worked = 0;
 }
 
@@ -368,6 +380,7 @@ look_for_items(SessionUpkeep *upkeep)
 			  (!upkeep->step->again || upkeep->driver->whole)) ||
 			 !backlog->progress)
 		return false;
+	reserve_items(upkeep);
 	backlog->sought = backlog->limit;
 	backlog->count = upkeep->step->find(upkeep, backlog->sought, backlog->items);
 	backlog->next = 0;
@@ -396,12 +409,29 @@ work_on_items(SessionUpkeep *upkeep, SessionBudget *budget)
 	upkeep->more = true;
 }
 
+/*
+ * Returns how many rows a batch changes at most.  A step that trims passes the
+ * rows that earlier batches have deleted.  In one transaction they stay where
+ * they are, so batches become larger.
+ */
+static int
+most_rows(SessionUpkeep *upkeep)
+{
+	SessionBacklog *backlog = &upkeep->backlog;
+	int			batch = session_settings.cleanup_batch;
+
+	if (upkeep->step->trim == NULL || !upkeep->driver->whole)
+		return batch;
+	backlog->limit = Max(Min(backlog->limit * 2, FIND_MOST), batch);
+	return backlog->limit;
+}
+
 /* Does one batch of the step, inside the driver's transaction. */
 static void
 do_batch(SessionUpkeep *upkeep)
 {
 	const SessionUpkeepStep *step = upkeep->step;
-	int			batch = session_settings.cleanup_batch;
+	int			batch = most_rows(upkeep);
 	SessionBudget budget;
 
 	session_budget_begin(&budget, upkeep->driver->batch_usecs(upkeep), batch);

@@ -40,6 +40,7 @@ typedef struct SessionUpkeepDriver
 typedef struct SessionBacklog
 {
 	char	   *items;			/* NULL = the step has not looked yet */
+	int			room;			/* how many items there is memory for */
 	int			count;
 	int			next;			/* index of the first that is not done */
 	int			limit;			/* how many the next search looks for */

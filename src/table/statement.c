@@ -20,6 +20,7 @@
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "optimizer/cost.h"
 #include "parser/parsetree.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
@@ -258,6 +259,32 @@ run_commands(const SessionStatement *statement, const CachedPlan * plan,
 }
 
 /*
+ * Returns the plan of a statement.  A statement that finds its rows by a key
+ * never scans the table: its plan is kept, and a table that is small when the
+ * plan is made can have grown by millions of rows before it is made again.
+ */
+static CachedPlan *
+get_plan(const SessionStatement *statement, ParamListInfo params)
+{
+	bool		before = enable_seqscan;
+	CachedPlan *plan;
+
+	PG_TRY();
+	{
+		if (statement->by_key)
+			enable_seqscan = false;
+		plan = GetCachedPlan(statement->plan, params, CurrentResourceOwner,
+							 NULL);
+	}
+	PG_FINALLY();
+	{
+		enable_seqscan = before;
+	}
+	PG_END_TRY();
+	return plan;
+}
+
+/*
  * Runs the plan of a statement if it works on the table, and drops it
  * otherwise: it may not depend on the table, and then dropping the rule would
  * not invalidate it.
@@ -266,8 +293,7 @@ static uint64
 run_plan(SessionStatement *statement, const SessionTarget *target,
 		 ParamListInfo params, DestReceiver *receiver)
 {
-	CachedPlan *plan = GetCachedPlan(statement->plan, params,
-									 CurrentResourceOwner, NULL);
+	CachedPlan *plan = get_plan(statement, params);
 	bool		ours = plan_works_on(plan, target->relid);
 	uint64		changed = 0;
 

@@ -20,6 +20,7 @@ typedef struct SessionStatement
 	/* The types of the parameters; InvalidOid ends the list. */
 	Oid			types[SESSION_STATEMENT_PARAMS + 1];
 	bool		generic;		/* no plan for particular values is better */
+	bool		by_key;			/* an index finds the rows, however few */
 	/* Saved at the first use for the life of the backend. */
 	struct CachedPlanSource *plan;
 } SessionStatement;

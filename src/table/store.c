@@ -1247,6 +1247,7 @@ run_row_statement(RowStatement *statement, const SessionRow *row)
 		values[i] = column_value(row, column, &null);
 		nulls[i] = null ? 'n' : ' ';
 	}
+	statement->statement.by_key = true;
 	return session_table_execute(&statement->statement, values, nulls);
 }
 
@@ -1352,7 +1353,8 @@ static SessionStatement ends_statement = {
 	.sql = "UPDATE ONLY session.sessions SET revoked_at = $2, revoked_reason = $3,"
 	" purge_at = $4 WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
 	.types = {UUIDARRAYOID, TIMESTAMPTZOID, TEXTOID, TIMESTAMPTZOID},
-	.generic = true
+	.generic = true,
+	.by_key = true
 };
 
 /* Makes a parameter of the ids of some rows. */
@@ -1397,7 +1399,8 @@ static SessionStatement delete_statement = {
 	.table = &sessions,
 	.sql = "DELETE FROM ONLY session.sessions"
 	" WHERE id OPERATOR(pg_catalog.=) ANY ($1)",
-	.types = {UUIDARRAYOID}
+	.types = {UUIDARRAYOID},
+	.by_key = true
 };
 
 /* Deletes locked rows. */
@@ -1549,7 +1552,8 @@ static SessionStatement export_statement = {
 	" s.last_seen_at))"
 	" ORDER BY s.created_at, s.id), '[]'))"
 	" FROM ONLY session.sessions s WHERE s.user_id OPERATOR(pg_catalog.=) $1",
-	.types = {TEXTOID}
+	.types = {TEXTOID},
+	.by_key = true
 };
 
 /* Returns the sessions of a user as JSON. */

@@ -448,7 +448,7 @@ static void
 declare_trim(SessionTable *table, int index)
 {
 	const char *time = table->columns[table->needed[index].columns[0]].name;
-	SessionStatement statement = {.table = table,
+	SessionStatement statement = {.table = table,.by_key = true,
 	.types = {TIMESTAMPTZOID, INT8OID}};
 	MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
 
