@@ -92,6 +92,8 @@ export class Session {
 	data: SessionData;
 	/** Whether the data has changes that are not written yet. */
 	readonly changed: boolean;
+	/** Whether there are changes to write, or functions that run. */
+	readonly pending: boolean;
 	/** These are null without a live session. After load(). */
 	readonly id: string | null;
 	readonly userId: string | null;

@@ -2,7 +2,7 @@
 // and plain http. README.md describes it.
 "use strict";
 
-const { attach, headersSent } = require("./lib/http.js");
+const { attach, isLate, saveAtClose } = require("./lib/http.js");
 const { Session, SessionRequired, Sessions } = require("./lib/session.js");
 
 // Returns a middleware for Express and connect, which gives each request a
@@ -11,7 +11,7 @@ function sessions(options) {
 	const all = new Sessions(options);
 	return function session(request, response, next) {
 		if (!(request.session instanceof Session)) {
-			request.session = all.open(request, () => headersSent(response));
+			request.session = all.open(request, () => isLate(response));
 			attach(request.session, response, next, all.onError);
 		}
 		next?.();
@@ -24,7 +24,7 @@ async function fastifySessions(app, options) {
 
 	app.decorateRequest("session", null);
 	app.addHook("onRequest", async (request, reply) => {
-		request.session = all.open(request.raw, () => reply.sent || reply.raw.headersSent);
+		request.session = all.open(request.raw, () => reply.sent || isLate(reply.raw));
 	});
 	app.addHook("onSend", async (request, reply) => {
 		const { session } = request;
@@ -40,8 +40,9 @@ async function fastifySessions(app, options) {
 			reply.header("set-cookie", line);
 	});
 	// What a stream has changed after the headers were sent.
-	app.addHook("onResponse", async (request) => {
-		await request.session?.save().catch(all.onError);
+	app.addHook("onResponse", async (request, reply) => {
+		if (request.session)
+			await saveAtClose(request.session, reply.raw, all.onError);
 	});
 }
 

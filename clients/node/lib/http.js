@@ -6,6 +6,7 @@
 //   the meantime waits in a queue.
 // - Set-Cookie is added when the headers are sent: error handlers that remove
 //   headers do not remove it.
+// - If the changes cannot be written, there is no answer that looks complete.
 "use strict";
 
 // Adds Set-Cookie to the headers that are about to be sent. args are those of
@@ -34,11 +35,30 @@ function withCookies(response, lines, args) {
 // Whether the headers are sent, also where a queue makes them look so.
 const headersSent = (response) => Reflect.get(Object.getPrototypeOf(response), "headersSent", response);
 
+// Whether a cookie cannot reach the browser any more.
+const isLate = (response) => headersSent(response) || Boolean(response.destroyed);
+
+// Writes what was changed after the end of the response, or before the browser
+// closed the connection. A visitor who is gone gets no session, which is no
+// error.
+async function saveAtClose(session, response, onError) {
+	if (!session.pending)
+		return;
+	try {
+		await session.save();
+	} catch (error) {
+		if (error.code !== "SESSION_HEADERS_SENT" || response.writableFinished)
+			onError(error);
+		session.discard();
+	}
+}
+
 // Answers 500 where no framework does.
 function answerError(response) {
 	for (const name of response.getHeaderNames())
 		response.removeHeader(name);
 	response.statusCode = 500;
+	response.statusMessage = "";
 	response.end();
 }
 
@@ -52,43 +72,70 @@ function attach(session, response, next, onError) {
 		end: response.end,
 	};
 	let queue = null;	// calls that wait until the changes are written
+	let calling = false;	// a call is on its way to Node
+	let failed = false;	// the answer is an error: the handler's calls are dropped
 
 	// An error handler must not begin another answer while one waits.
 	Object.defineProperty(response, "headersSent", { configurable: true,
 		get: () => queue !== null || headersSent(response) });
+	response.once("close", () => saveAtClose(session, response, onError));
 
-	function replay(calls) {
+	// The first call is the one that has waited. Those after it may wait again.
+	function replay([[first, args], ...others]) {
 		queue = null;
-		let room;
-		for (const [name, args] of calls)
-			room = response[name](...args);
-		if (calls.at(-1)[0] === "write" && room)
+		let room = call(first, args);
+		for (const [name, values] of others)
+			room = response[name](...values);
+		if ((others.at(-1)?.[0] ?? first) === "write" && room)
 			response.emit("drain");
+	}
+
+	// write and end call writeHead themselves, which must not wait then.
+	function call(name, args) {
+		if (name === "writeHead" && !headersSent(response))
+			args = withCookies(response, session.takeCookies(), args);
+		const outer = calling;
+		calling = true;
+		try {
+			return own[name].apply(response, args);
+		} finally {
+			calling = outer;
+		}
+	}
+
+	// An answer that looks complete says that everything is written, so there
+	// is none after an error.
+	function fail(error) {
+		const ended = queue.at(-1)[0] === "end";
+		session.discard();
+		queue = null;
+		if (ended && next && !isLate(response))
+			return next(error);
+		if (!response.destroyed || error.code !== "SESSION_HEADERS_SENT")
+			onError(error);
+		if (!isLate(response))
+			answerError(response);
+		else
+			response.destroy();
+		failed = true;
 	}
 
 	async function save() {
 		try {
 			await session.save();
 		} catch (error) {
-			session.discard();
-			const calls = queue;
-			// The handler has said everything, so there can be another answer.
-			if (calls[0][0] !== "end" || headersSent(response)) {
-				onError(error);
-				return replay(calls);
-			}
-			queue = null;
-			if (next)
-				return next(error);
-			onError(error);
-			return answerError(response);
+			return fail(error);
 		}
 		replay(queue);
 	}
 
 	for (const name of Object.keys(own))
 		response[name] = function (...args) {
-			if (queue === null && session.changed && (name === "end" || !headersSent(response))) {
+			if (calling)
+				return call(name, args);
+			if (failed)
+				return name === "write" || response;
+			if (queue === null && (name === "end" || !headersSent(response)) && session.pending) {
 				queue = [[name, args]];
 				save();
 				return name === "write" ? false : response;
@@ -97,10 +144,8 @@ function attach(session, response, next, onError) {
 				queue.push([name, args]);
 				return name === "write" ? false : response;
 			}
-			if (name === "writeHead" && !headersSent(response))
-				args = withCookies(response, session.takeCookies(), args);
-			return own[name].apply(response, args);
+			return call(name, args);
 		};
 }
 
-module.exports = { attach, headersSent };
+module.exports = { attach, isLate, saveAtClose };

@@ -6,6 +6,9 @@
 //   token of a client is never one of a new session.
 // - The token stays in private fields, so that printing the object in a log
 //   does not show it.
+// - Functions that change what this object knows run one after the other, also
+//   where the caller does not wait: two of them could create two sessions, or
+//   a late answer could replace the cookie of a login.
 "use strict";
 
 const { bare, changes, isEmpty, isObject, plain } = require("./changes.js");
@@ -109,6 +112,8 @@ class Session {
 	#before = null;		// its data as the database has it
 	#data = null;
 	#lines = [];		// values of Set-Cookie that the browser has to get
+	#turn = Promise.resolve();	// ends when the functions that run have ended
+	#running = 0;		// how many of them there are
 
 	constructor(sessions, { cookies, address, userAgent, headersSent = () => false }) {
 		this.#sessions = sessions;
@@ -118,6 +123,14 @@ class Session {
 		const { session_ip } = sessions.database.f;
 		this.#client = sql`ip => ${session_ip}(${address}::text, ${hops}), user_agent => ${userAgent}::text`;
 		this.#headersSent = headersSent;
+	}
+
+	// Runs a function when those before it have ended.
+	#inTurn(work) {
+		this.#running++;
+		const result = this.#turn.then(work).finally(() => { this.#running--; });
+		this.#turn = result.catch(() => { });
+		return result;
 	}
 
 	// The token of the request: that of its cookie, or the one that replaced it.
@@ -131,14 +144,25 @@ class Session {
 	// Reads the session once. Returns this object, which then has data, userId
 	// and so on. Without a live session, userId is null and data is empty.
 	load() {
-		this.#read ??= this.#load().catch((error) => {
+		this.#read ??= this.#inTurn(() => this.#load()).catch((error) => {
 			this.#read = null;
 			throw error;
 		});
 		return this.#read;
 	}
 
+	// Whether there can be a session: the request has a cookie, or a login was.
+	get #possible() {
+		return this.#cookies !== undefined || this.#token !== null;
+	}
+
 	async #load() {
+		if (this.#data !== null)
+			return this;	// a login before it has read the session
+		if (!this.#possible) {
+			this.#keep(null);
+			return this;
+		}
 		// A token that is unknown may have been replaced a moment ago by another
 		// request of this browser, whose new cookie must not be removed.
 		const { f } = this.#database;
@@ -198,10 +222,20 @@ class Session {
 		}
 	}
 
+	// Whether the end of the response has to wait: for changes that are not
+	// written yet, and for functions that run.
+	get pending() {
+		return this.#running > 0 || this.changed;
+	}
+
 	// Writes the changes of the data. Returns false if the session has ended in
 	// the meantime: it stays ended, and the changes are dropped. The first data
 	// of a visitor makes a session.
-	async save() {
+	save() {
+		return this.#inTurn(() => this.#save());
+	}
+
+	async #save() {
 		if (!this.changed)
 			return true;
 		const after = plain(this.#data);
@@ -238,6 +272,10 @@ class Session {
 	// Logs a user in, who has proven who he is. The browser gets a new token.
 	async login(userId, options = {}) {
 		const user = nameOf(userId);
+		return this.#inTurn(() => this.#login(user, options));
+	}
+
+	async #login(user, options) {
 		this.#mustReachBrowser("login");
 		// Changes that a session has go to that session. Of a visitor without
 		// one, they become those of the login.
@@ -245,7 +283,7 @@ class Session {
 		if (this.changed && this.#row === null)
 			data = bare([...Object.entries(plain(this.#data)), ...Object.entries(data ?? {})]);
 		else
-			await this.save();
+			await this.#save();
 		await this.#accept(sql`${this.#database.f.session_login}(${this.#given}, ${user}::text,
 			data => ${json(data)}::jsonb, tenant_id => ${options.tenantId}::text,
 			role => ${options.role}::text, ${this.#client},
@@ -259,9 +297,13 @@ class Session {
 
 	// Gives the session a new token, with another role, tenant or level if
 	// asked. Returns false if there is no live session.
-	async regenerate(options = {}) {
+	regenerate(options = {}) {
+		return this.#inTurn(() => this.#regenerate(options));
+	}
+
+	async #regenerate(options) {
 		this.#mustReachBrowser("regenerate");
-		await this.save();
+		await this.#save();
 		return this.#accept(sql`${this.#database.f.session_regenerate}(${this.#given},
 			role => ${options.role}::text, tenant_id => ${options.tenantId}::text,
 			auth_level => ${options.authLevel}::integer, amr => ${options.amr}::text[],
@@ -287,7 +329,11 @@ class Session {
 	}
 
 	// Ends the session. Returns false if it had ended before.
-	async logout() {
+	logout() {
+		return this.#inTurn(() => this.#logout());
+	}
+
+	async #logout() {
 		const { ended, lines } = await this.#database.row(sql`SELECT
 			${this.#database.f.session_revoke}(${this.#given}) AS ended,
 			${this.#sessions.cookieRemoval(this.#cookies)} AS lines`);
@@ -302,6 +348,9 @@ class Session {
 	async as(work, { readOnly = false } = {}) {
 		if (typeof this.#database.pool.connect !== "function")
 			throw new TypeError("as() needs a pool: an object with a function connect");
+		await this.#turn;
+		if (!this.#possible)
+			throw new SessionRequired();
 		const client = await this.#database.pool.connect();
 		let open = true;
 		let broken;
@@ -374,7 +423,7 @@ class Session {
 
 	#mustReachBrowser(what) {
 		if (this.#headersSent())
-			throw Object.assign(new Error(`cannot ${what}: the headers of the response are sent`),
+			throw Object.assign(new Error(`cannot ${what}: the headers of the response are sent, or the browser is gone`),
 				{ code: "SESSION_HEADERS_SENT" });
 	}
 

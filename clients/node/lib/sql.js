@@ -71,7 +71,7 @@ class Database {
 // A server with log_parameter_max_length_on_error puts parameters into the
 // context of an error. A foreign token could be one of them.
 function withoutParameters(error) {
-	if (/\bparameters?:/.test(error?.where))
+	if (/\bparameters?\b/.test(error?.where))
 		error.where = undefined;
 	return error;
 }

@@ -51,7 +51,7 @@ async function start(routes, { express = express5, pool = watched(db.pool), ...o
 	return state;
 }
 
-const count = () => db.value("count(*)::int FROM session.sessions");
+const count = () => db.value("(SELECT count(*)::int FROM session.sessions)");
 const token = (browser) => browser.cookies.get("__Host-session");
 
 // Handlers that most tests use.
@@ -284,14 +284,28 @@ test("what cannot be written is an error, and the answer is 500", async () => {
 			(await req.session.load()).data.big = "x".repeat(100000);
 			res.write("a");
 			res.end("b");
+		},
+		"/piped": async (req, res) => {
+			(await req.session.load()).data.big = "x".repeat(100000);
+			Readable.from(["a", "b"]).pipe(res);
+		},
+		"/sent": async (req, res) => {
+			const { data } = await req.session.load();
+			res.write("a");
+			data.big = "x".repeat(100000);
+			res.end("b");
 		} });
 	await set(state.browser, "a", 1);
 	assert.equal((await state.browser.get("/big")).status, 500);
 	assert.equal(state.errors.at(-1).code, "54000");
 	assert.equal((await state.browser.get("/cycle")).status, 500);
 	assert.ok(state.errors.at(-1) instanceof TypeError);
-	assert.equal((await state.browser.get("/stream")).body, "ab");
-	assert.equal(state.reported.at(-1).code, "54000");
+	assert.equal((await state.browser.get("/stream")).status, 500);
+	assert.equal(state.reported.length, 0);
+	const piped = await state.browser.get("/piped");
+	assert.deepEqual([piped.status, piped.body, state.reported.at(-1).code], [500, "", "54000"]);
+	await assert.rejects(state.browser.get("/sent"), "no answer that looks complete");
+	assert.equal(state.reported.length, 2);
 	assert.deepEqual((await state.browser.json("/who")).data, { a: 1 });
 });
 
@@ -335,8 +349,46 @@ test("a login after the headers were sent changes nothing", async () => {
 		} });
 	const before = await count();
 	assert.equal((await browser.get("/late")).body, "aSESSION_HEADERS_SENT,SESSION_HEADERS_SENT");
-	assert.equal((await browser.get("/late-data")).body, "ab");
+	await assert.rejects(browser.get("/late-data"));
 	assert.equal(await count(), before);
+});
+
+test("calls that a handler does not wait for: one session, and its cookie is sent", async () => {
+	const { browser } = await start({ ...ROUTES,
+		"/twice": async (req, res) => {
+			const { data } = await req.session.load();
+			data.a = 1;
+			req.session.save();
+			req.session.save();
+			res.end();
+		},
+		"/login-now": (req, res) => {
+			req.session.load();
+			req.session.login("ada");
+			res.end();
+		},
+		"/after": async (req, res) => {
+			const { data } = await req.session.load();
+			res.end();
+			data.after = 1;
+		} });
+	const before = await count();
+	await browser.get("/twice");
+	assert.equal(await count(), before + 1);
+	await browser.get("/login-now");
+	assert.equal((await browser.json("/who")).userId, "ada");
+	await browser.get("/after");
+	for (let i = 0; i < 50 && !(await browser.json("/who")).data.after; i++)
+		await wait(10);
+	assert.equal((await browser.json("/who")).data.after, 1);
+});
+
+test("a request without a cookie reads nothing, and as() takes no connection", async () => {
+	const { browser, pool } = await start({ ...ROUTES, "/as": (req) => req.session.as(() => 1) });
+	await browser.get("/who");
+	assert.equal(pool.queries.length, 0);
+	pool.connect = () => assert.fail("a connection");
+	assert.equal((await browser.get("/as")).status, 401);
 });
 
 test("an invalid cookie is removed, and no session is made of it", async () => {

@@ -104,7 +104,7 @@ test("plain http: errors of the end are reported, and answered with 500", async 
 	assert.equal((await browser.get("/")).body, "1");
 	const { body, headers } = await browser.get("/");
 	assert.deepEqual([body, headers["x-a"]], ["2", "b"]);
-	assert.equal((await browser.get("/big")).body.length, 100000, "the headers were given before the end");
+	assert.deepEqual((({ status, body: text }) => [status, text])(await browser.get("/big")), [500, ""]);
 	assert.equal(reported[0].code, "54000");
 	assert.equal((await browser.get("/")).body, "3");
 	const plain = new Browser(await db.listen(createServer(async (req, res) => {
