@@ -1,8 +1,9 @@
 --
 -- A web application in SQL, for PostgREST: accounts, a to-do list for each
--- user, a basket that visitors have before they log in, "your devices", and
--- API tokens for scripts. The extension session identifies the user by a cookie
--- that no script can read, or by an API token in a header.
+-- user, a basket that visitors have before they log in, "your devices", API
+-- tokens for scripts, and the fleet of all sessions for administrators. The
+-- extension session identifies the user by a cookie that no script can read, or
+-- by an API token in a header.
 --
 -- Load it as a superuser into an empty database:
 --
@@ -22,7 +23,8 @@ GRANT USAGE ON SCHEMA extensions TO PUBLIC;
 -- own, and runs each request as web_anon. session_pre_request switches to the
 -- role of the session. API tokens have the role web_token, which can use the
 -- to-do list and nothing of the account. Other services have sessions of the
--- role resource_server. app_owner owns everything and never logs in.
+-- role resource_server. app_owner owns everything else and never logs in.
+-- fleet_owner owns the functions for administrators, and never logs in either.
 --
 
 CREATE ROLE web_anon NOLOGIN;
@@ -33,10 +35,12 @@ CREATE ROLE resource_server NOLOGIN;
 CREATE ROLE authenticator LOGIN NOINHERIT
     IN ROLE web_anon, web_user, web_admin, web_token, resource_server;
 CREATE ROLE app_owner NOLOGIN;
+CREATE ROLE fleet_owner NOLOGIN;
 
--- app_owner creates and changes sessions for the functions below. No other
--- role can.
+-- app_owner creates and changes sessions for the functions below, and
+-- fleet_owner sees and ends those of all users. No other role can.
 SELECT extensions.session_grant('app_owner', 'app');
+SELECT extensions.session_grant('fleet_owner', 'admin');
 
 CREATE SCHEMA app AUTHORIZATION app_owner;
 CREATE SCHEMA api AUTHORIZATION app_owner;
@@ -70,6 +74,9 @@ BEGIN
         -- This path is never answered from a snapshot, even if
         -- session.strategy becomes cookie_cache.
         ['session.sensitive_paths', '/rpc/admin_report'],
+        -- The timeline of the fleet shows logins and logouts, too.
+        ['session.log_events', 'created, regenerated, revoked, evicted, refresh_reuse, '
+                               'binding_mismatch, unbound, risk, failures, administration'],
         -- A refresh token expires after this time. The session token beside it
         -- expires after session.access_lifetime, 15 minutes.
         ['session.refresh_lifetime', '30d']]
@@ -674,3 +681,226 @@ GRANT EXECUTE ON FUNCTION api.dbsc_register(), api.dbsc_refresh() TO web_anon, w
 
 RESET search_path;
 RESET ROLE;
+
+--
+-- 15. For administrators: the fleet, all sessions of all users. GET
+-- /rpc/fleet_sessions, /rpc/fleet_policies, /rpc/fleet_events,
+-- /rpc/fleet_keys, /rpc/fleet_stats; POST /rpc/fleet_revoke,
+-- /rpc/fleet_revoke_all, /rpc/fleet_policy_set, /rpc/fleet_policy_drop.
+--
+-- Three locks: only web_admin may execute the functions; all of them require
+-- that the session is live at this moment (session_require reads its row); and
+-- those that change something, that the password was given a few minutes ago.
+-- fleet_owner has the rights of an administrator of sessions. web_admin has
+-- none, so a request can do nothing but call these functions.
+--
+
+-- Only the owner of the extension may read these two views. Neither has a
+-- secret.
+CREATE FUNCTION app.key_ring() RETURNS SETOF session.key_ring
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM session.key_ring
+$$;
+
+CREATE FUNCTION app.stats() RETURNS SETOF session.stats
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT * FROM session.stats WHERE database = current_database()
+$$;
+
+REVOKE EXECUTE ON FUNCTION app.key_ring(), app.stats() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION app.key_ring(), app.stats() TO fleet_owner;
+
+GRANT USAGE, CREATE ON SCHEMA app, api TO fleet_owner;
+GRANT SELECT (id, name) ON app.users TO fleet_owner;
+CREATE POLICY names ON app.users FOR SELECT TO fleet_owner USING (true);
+GRANT EXECUTE ON FUNCTION app.add_headers(text, text[]), app.take_back_cookies() TO fleet_owner;
+
+SET ROLE fleet_owner;
+SET search_path = extensions;
+ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+
+-- Raises an error unless the password was given a few minutes ago. The hint
+-- tells the page to ask for it.
+CREATE FUNCTION app.require_password() RETURNS void
+LANGUAGE plpgsql SET search_path = extensions, pg_temp AS $$
+BEGIN
+    PERFORM session_require();
+    BEGIN
+        PERFORM session_require(2, '5 minutes');
+    EXCEPTION WHEN insufficient_privilege THEN
+        RAISE SQLSTATE 'PT403' USING
+            MESSAGE = 'Enter your password to change sessions of others.', HINT = 'step_up';
+    END;
+END
+$$;
+
+-- The directory with the names of users and without the data of sessions.
+CREATE VIEW app.fleet AS
+    SELECT d.id, d.status, d.user_id, u.name AS user_name, d.tenant_id, d.role, d.auth_level,
+           d.amr, d.ip, d.user_agent, d.created_at, d.authenticated_at, d.last_seen_at,
+           d.expires_at, d.bound, d.current
+    FROM session.directory d LEFT JOIN app.users u ON u.id = d.user_id;
+
+-- Returns the newest sessions that match, 25 a page, and how many there are on
+-- all pages. The order of ids is that of creation: before is the last id of the
+-- page before.
+CREATE FUNCTION api.fleet_sessions(account text DEFAULT NULL, tenant text DEFAULT NULL,
+    status text DEFAULT NULL, address inet DEFAULT NULL, agent text DEFAULT NULL,
+    newer interval DEFAULT NULL, older interval DEFAULT NULL, before uuid DEFAULT NULL)
+RETURNS json
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT session_require();
+    WITH found AS MATERIALIZED (
+        SELECT f.id FROM app.fleet f
+        WHERE (account IS NULL OR f.user_id = account
+               OR strpos(lower(f.user_name), lower(account)) > 0)
+          AND (tenant IS NULL OR f.tenant_id = tenant)
+          AND (address IS NULL OR f.ip <<= address)
+          AND (agent IS NULL OR strpos(lower(f.user_agent), lower(agent)) > 0)
+          AND (newer IS NULL OR f.created_at >= now() - newer)
+          AND (older IS NULL OR f.created_at < now() - older)
+          AND (fleet_sessions.status IS NULL OR f.status = fleet_sessions.status)),
+    page AS (
+        SELECT f.* FROM app.fleet f JOIN found USING (id)
+        WHERE before IS NULL OR id < before
+        ORDER BY id DESC LIMIT 25)
+    SELECT json_build_object('total', (SELECT count(*) FROM found),
+               'sessions', (SELECT coalesce(json_agg(page ORDER BY id DESC), '[]') FROM page))
+$$;
+
+-- Ends sessions by their ids, except that of the caller. Returns how many.
+CREATE FUNCTION api.fleet_revoke(ids uuid[], reason text DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+BEGIN
+    PERFORM app.require_password();
+    RETURN session_revoke_ids(array_remove(ids, session_id()), nullif(reason, ''));
+END
+$$;
+
+-- The kill switch: ends all sessions, that of the caller included, or those of
+-- a tenant. The caller confirms with words that nobody types by mistake.
+CREATE FUNCTION api.fleet_revoke_all(confirmation text, reason text DEFAULT NULL,
+    tenant text DEFAULT NULL)
+RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+DECLARE
+    expected text := coalesce('end ' || tenant, 'end all sessions');
+    until timestamptz;
+BEGIN
+    IF confirmation IS DISTINCT FROM expected THEN
+        RAISE SQLSTATE 'PT400' USING
+            MESSAGE = format('Type “%s” to end these sessions. Nothing has ended.', expected);
+    END IF;
+    PERFORM app.require_password();
+    until := session_revoke_all(nullif(reason, ''), tenant);
+    IF tenant IS NULL THEN
+        PERFORM app.take_back_cookies();
+    END IF;
+    RETURN json_build_object('until', until);
+END
+$$;
+
+-- Returns the policies, with times as people read them.
+CREATE FUNCTION api.fleet_policies()
+RETURNS TABLE (tenant text, role text, lifetime text, idle_timeout text, max_sessions int,
+               bind_ip text, bind_user_agent boolean, valid_after timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = extensions, pg_temp SET intervalstyle = 'postgres_verbose' AS $$
+    SELECT session_require();
+    SELECT p.tenant_id, p.role, ltrim(p.lifetime::text, '@ '), ltrim(p.idle_timeout::text, '@ '),
+           p.max_sessions, p.bind_ip, p.bind_user_agent, p.valid_after
+    FROM session.policies p
+    ORDER BY p.tenant_id NULLS FIRST, p.role NULLS FIRST
+$$;
+
+CREATE FUNCTION api.fleet_policy_set(tenant text DEFAULT NULL, role text DEFAULT NULL,
+    lifetime interval DEFAULT NULL, idle_timeout interval DEFAULT NULL,
+    max_sessions int DEFAULT NULL, bind_ip text DEFAULT NULL,
+    bind_user_agent boolean DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+BEGIN
+    PERFORM app.require_password();
+    PERFORM session_policy_set(tenant, role, lifetime, idle_timeout, max_sessions, bind_ip,
+                               bind_user_agent);
+END
+$$;
+
+CREATE FUNCTION api.fleet_policy_drop(tenant text DEFAULT NULL, role text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+BEGIN
+    PERFORM app.require_password();
+    RETURN session_policy_drop(tenant, role);
+END
+$$;
+
+-- Returns the newest events, 25 a page. before_at and before_id are those of
+-- the last event of the page before. The actor is a name if it is a user.
+CREATE FUNCTION api.fleet_events(kinds text[] DEFAULT NULL, account text DEFAULT NULL,
+    before_at timestamptz DEFAULT 'infinity', before_id bigint DEFAULT 0)
+RETURNS TABLE (id bigint, at timestamptz, kind text, user_name text, tenant text, ip inet,
+               user_agent text, actor text, actor_kind text, detail jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT session_require();
+    SELECT e.id, e.at, e.kind, coalesce(u.name, e.user_id), e.tenant_id, e.ip, e.user_agent,
+           coalesce(a.name, e.actor), e.actor_kind, e.detail
+    FROM session.events e
+         LEFT JOIN app.users u ON u.id = e.user_id
+         LEFT JOIN app.users a ON a.id = e.actor AND e.actor_kind = 'user'
+    WHERE (e.at, e.id) < (before_at, before_id)
+      AND (kinds IS NULL OR e.kind = ANY (kinds))
+      AND (account IS NULL OR e.user_id = account
+           OR strpos(lower(u.name), lower(account)) > 0)
+    ORDER BY e.at DESC, e.id DESC LIMIT 25
+$$;
+
+CREATE FUNCTION api.fleet_keys()
+RETURNS TABLE (kid text, purpose text, algorithm text, imported boolean, created_at timestamptz,
+               activated_at timestamptz, retired_at timestamptz, signs boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT session_require();
+    SELECT k.kid, k.purpose, k.algorithm, k.imported, k.created_at, k.activated_at, k.retired_at,
+           k.signs
+    FROM app.key_ring() k
+    ORDER BY k.purpose, k.retired_at DESC NULLS FIRST, k.created_at DESC, k.kid
+$$;
+
+-- Returns the figures of session.stats that the page draws, and how many of the
+-- sessions that are kept were created on each of the last 14 days.
+CREATE FUNCTION api.fleet_stats() RETURNS json
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = extensions, pg_temp AS $$
+    SELECT session_require();
+    SELECT json_build_object(
+        'sessions', (SELECT json_build_object('live', s.live, 'idle', s.idle,
+            'expired', s.expired, 'revoked', s.revoked) FROM app.stats() s),
+        'checks', (SELECT json_build_object('active', s.checks_active,
+            'malformed', s.checks_malformed, 'unknown', s.checks_unknown,
+            'revoked', s.checks_revoked, 'expired', s.checks_expired, 'idle', s.checks_idle,
+            'binding', s.checks_binding, 'unbound', s.checks_unbound, 'risk', s.checks_risk)
+            FROM app.stats() s),
+        'totals', (SELECT json_build_object('created', s.sessions_created,
+            'refreshed', s.sessions_refreshed, 'regenerated', s.sessions_regenerated,
+            'ended', s.sessions_ended, 'evicted', s.sessions_evicted,
+            'refresh_reuses', s.refresh_reuses) FROM app.stats() s),
+        'memory', (SELECT json_build_object('used', s.activity_used, 'size', s.activity_size)
+            FROM app.stats() s),
+        'days', (SELECT json_agg(json_build_object('day', day::date, 'created',
+                (SELECT count(*) FROM session.directory d
+                 WHERE d.created_at >= day AND d.created_at < day + interval '1 day'))
+                ORDER BY day)
+            FROM generate_series(current_date - 13, current_date, interval '1 day') day))
+$$;
+
+GRANT EXECUTE ON FUNCTION
+    api.fleet_sessions(text, text, text, inet, text, interval, interval, uuid),
+    api.fleet_revoke(uuid[], text), api.fleet_revoke_all(text, text, text),
+    api.fleet_policies(),
+    api.fleet_policy_set(text, text, interval, interval, int, text, boolean),
+    api.fleet_policy_drop(text, text),
+    api.fleet_events(text[], text, timestamptz, bigint), api.fleet_keys(), api.fleet_stats()
+TO web_admin;
+
+RESET search_path;
+RESET ROLE;
+REVOKE CREATE ON SCHEMA app, api FROM fleet_owner;

@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import pg from "pg";
 
 // The example fixes these names.
-const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "web_token", "app_owner", "resource_server"];
+const ROLES = ["authenticator", "web_anon", "web_user", "web_admin", "web_token", "app_owner", "fleet_owner", "resource_server"];
 
 const TIMES = ["created_at", "authenticated_at", "refreshed_at", "last_seen_at", "rotated_at", "expires_at", "refresh_expires_at"];
 
@@ -143,6 +143,8 @@ export function application({ secure = false, settings = {} } = {}) {
 		},
 		// Moves all times of a session to the past.
 		age: (id, by) => rows(`UPDATE session.sessions SET ${TIMES.map((time) => `${time} = ${time} - $2::interval`)} WHERE id = $1`, id, by),
+		// Runs a script of the example.
+		run: async (script) => client.query(await readFile(new URL(`../../examples/postgrest/${script}`, import.meta.url), "utf8")),
 		addAdministrator: (name) => rows(
 			"INSERT INTO app.users (name, password, admin) VALUES ($1, app.hash_password($2), true)", name, PASSWORD),
 		client: (options) => new Client(running.url, options),
