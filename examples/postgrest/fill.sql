@@ -115,6 +115,9 @@ WHERE id IN (SELECT id FROM theft);
 SELECT count(*)
 FROM theft LEFT JOIN LATERAL session_refresh(old, '203.0.113.66', 'python-requests/2.32') ON true;
 
+-- The administration was done three days ago, when the newest key was made.
+UPDATE session.events SET at = at - interval '3 days' WHERE kind = 'administration';
+
 -- Upkeep writes what was noted about them, and deletes rows that are due.
 SELECT session_cleanup();
 DROP TABLE plan, theft, refreshed;

@@ -178,6 +178,23 @@ test("an administrator searches the sessions of all users, and reads text as tex
 	await mallory.post("rpc/logout", {});
 });
 
+test("sessions are revoked by their ids: these and no others", async () => {
+	const root = await administrator();
+	assert.equal((await root.post("rpc/step_up", { password: PASSWORD })).status, 200);
+	const [first, other] = [await app.user(), await app.user()];
+	const [second, third] = [app.client(), app.client()];
+	for (const client of [second, third])
+		assert.equal((await client.post("rpc/login", { name: first.name, password: PASSWORD })).status, 200);
+	const idOf = async (client) => (await client.get("sessions?current=is.true")).body[0].id;
+	const before = await matching("d.status = 'active'");
+	const ids = [await idOf(first), await idOf(third)];
+	assert.equal((await root.post("rpc/fleet_revoke", { ids, reason: "theft" })).body, 2);
+	for (const [client, status] of [[first, 401], [second, 200], [third, 401], [other, 200], [root, 200]])
+		assert.equal((await client.get("sessions")).status, status);
+	assert.equal(await matching("d.status = 'active'"), before - 2);
+	assert.equal((await root.post("rpc/fleet_revoke", { ids })).body, 0);
+});
+
 test("sessions that are selected are revoked, and the browser of their user is signed out", async (t) => {
 	await app.user({ name: "victim" });
 	const browser = await loggedIn(t, "victim");
@@ -254,6 +271,13 @@ test("policies are listed, set and dropped; keys, events and figures are shown",
 	assert.equal(await timeline.getByRole("listitem").count(), 25);
 	await timeline.getByRole("button", { name: "Earlier events" }).click();
 	await timeline.getByRole("listitem").nth(49).waitFor();
+
+	// The newest event is first, on both pages, under the heading of its day.
+	const times = await timeline.locator("time").evaluateAll((all) => all.map((time) => Date.parse(time.dateTime)));
+	assert.deepEqual(times, [...times].sort((a, b) => b - a));
+	assert.deepEqual(times, (await app.rows("SELECT at FROM session.events ORDER BY at DESC, id DESC LIMIT 50")).map(({ at }) => at.getTime()));
+	const headings = await timeline.getByRole("heading", { level: 3 }).allTextContents();
+	assert.ok(headings.length > 0 && new Set(headings).size === headings.length, headings.join());
 	await timeline.getByLabel("What happened").selectOption("Signs of attacks");
 	await timeline.getByRole("button", { name: "Show" }).click();
 	await timeline.getByText("Bad tokens, 60 times").waitFor();
