@@ -79,7 +79,9 @@ session_key_rotate(PG_FUNCTION_ARGS)
 	char	   *kid;
 
 	PreventCommandIfReadOnly("session_key_rotate()");
-	if (!algorithm->symmetric && session_keyring_is_reserved(purpose))
+	if (!algorithm->symmetric &&
+		(session_keyring_is_reserved(purpose) ||
+		 strcmp(purpose, SESSION_KEYRING_CONTEXT) == 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("algorithm must be \"HS256\" for purpose \"%s\"",

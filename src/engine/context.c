@@ -12,6 +12,10 @@
  *	 leader, which came from there.  It refuses every other value.  A value
  *	 that a user, a database or a client brings has another source than that of
  *	 the leader, so a worker refuses it too, whenever the library is loaded.
+ * - It also accepts an identity that another server has sent, in a value with
+ *	 a MAC (engine/carry.c).  The setting then has the identity alone, as if it
+ *	 was bound here.  It ends with the transaction, even if the value was set
+ *	 without LOCAL.
  * - Clearing is allowed: it can only take rights from the caller.
  * - The check hook parses the value, and the server keeps the parsed form as
  *	 long as the value.  So reading the identity costs nothing.
@@ -19,6 +23,7 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "common/int.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -27,7 +32,9 @@
 
 #include "audit/actor.h"
 #include "compat.h"
+#include "engine/carry.h"
 #include "engine/context.h"
+#include "engine/log.h"
 #include "wire/hex.h"
 
 /* The value of the setting, which the server keeps. */
@@ -36,6 +43,7 @@ static char *setting;
 static SessionIdentity *bound;
 static uint64 generation = 1;
 static bool binding;			/* session_context_bind is setting the value */
+static bool passing;			/* see session_context_pass_on */
 
 /* The session that was proven last without being bound, and where. */
 static pg_uuid_t proven;
@@ -95,6 +103,7 @@ serialize_identity(const SessionIdentity *identity)
 	StringInfoData out;
 
 	initStringInfo(&out);
+	put_number(&out, identity->arrival);
 	put_number(&out, identity->has_row);
 	put_number(&out, identity->has_id);
 	put_id(&out, identity->has_id ? &identity->id : &none);
@@ -209,6 +218,7 @@ parse_identity(const char *source)
 	reader.room = (char *) identity + MAXALIGN(sizeof(SessionIdentity));
 	/* The key was proven before, and is not asked for again. */
 	memset(&identity->bound, 0, sizeof(identity->bound));
+	identity->arrival = (SessionArrival) take_number(&reader);
 	identity->has_row = take_number(&reader) != 0;
 	identity->has_id = take_number(&reader) != 0;
 	take_id(&reader, &identity->id);
@@ -239,23 +249,109 @@ parse_identity(const char *source)
  * The setting
  */
 
-/* Check hook: refuses values from elsewhere, and parses ours. */
+/* Replaces a value that the server keeps.  Returns false without memory. */
 static bool
-check_context(char **newval, void **extra, GucSource source)
+replace_value(char **value, const char *chars, size_t len)
 {
-	if (**newval == '\0')
-		return true;
-	if (!binding &&
-		!(InitializingParallelWorker && source == PGC_S_SESSION))
-	{
-		GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
-		GUC_check_errmsg("parameter \"%s\" cannot be set",
-						 SESSION_CONTEXT_SETTING);
-		GUC_check_errhint("Only session_authenticate() and "
-						  "session_pre_request() give it a value.");
+	char	   *copy = session_compat_guc_malloc(len + 1);
+
+	if (copy == NULL)
 		return false;
+	memcpy(copy, chars, len);
+	copy[len] = '\0';
+	session_compat_guc_free(*value);
+	*value = copy;
+	return true;
+}
+
+/* Sets the setting to a value of ours, or to an empty string. */
+static void
+set_context(const char *to, GucAction action)
+{
+	binding = *to != '\0';
+	PG_TRY();
+	{
+		(void) set_config_option(SESSION_CONTEXT_SETTING, to, PGC_USERSET,
+								 PGC_S_SESSION, action, true, 0, false);
 	}
-	*extra = parse_identity(*newval);
+	PG_FINALLY();
+	{
+		binding = false;
+	}
+	PG_END_TRY();
+}
+
+/* Transaction callback: an identity from elsewhere ends here at the latest. */
+static void
+context_at_transaction_end(XactEvent event, void *arg)
+{
+	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) &&
+		bound != NULL && bound->arrival != SESSION_FROM_HERE)
+		set_context("", GUC_ACTION_SET);
+}
+
+/* Replaces an identity from elsewhere by the value that it has here. */
+static bool
+take_arrived(char **value, const SessionCarried *carried, bool late)
+{
+	static bool watching = false;
+
+	if (!watching)
+		RegisterXactCallback(context_at_transaction_end, NULL);
+	watching = true;
+	if (!late)
+		session_carry_note(carried);
+	if (!replace_value(value, carried->identity, carried->identity_len))
+		return false;
+	if (late && **value == '0' + SESSION_ARRIVED)
+		**value = '0' + SESSION_ARRIVED_LATE;
+	return true;
+}
+
+/* Receives a value that another server has sent.  False if it is refused. */
+static bool
+receive(char **value)
+{
+	SessionCarried carried;
+	const char *why;
+	SessionCarryVerdict verdict;
+
+	/* Others of the role see the statement in pg_stat_activity. */
+	session_log_hide_statement();
+	verdict = session_carry_judge(&carried, &why, *value);
+	if (verdict == SESSION_CARRY_OTHER_ROLE)
+		return replace_value(value, "", 0);
+	if (verdict != SESSION_CARRY_REFUSED)
+		return take_arrived(value, &carried, verdict == SESSION_CARRY_LATE);
+	GUC_check_errdetail("%s", why);
+	return false;
+}
+
+/* Returns whether the value of a source is ours. */
+static bool
+is_own_value(GucSource source)
+{
+	return binding ||
+		(InitializingParallelWorker && source == PGC_S_SESSION);
+}
+
+/* Refuses a value. */
+static bool
+refuse_value(void)
+{
+	GUC_check_errcode(ERRCODE_INSUFFICIENT_PRIVILEGE);
+	GUC_check_errmsg("parameter \"%s\" cannot be set",
+					 SESSION_CONTEXT_SETTING);
+	GUC_check_errhint("Only session_authenticate() and "
+					  "session_pre_request() give it a value.");
+	return false;
+}
+
+/* Sets the parsed form of a value of ours. */
+static bool
+parse_value(const char *value, void **extra)
+{
+	*extra = parse_identity(value);
 	if (*extra == NULL)
 	{
 		/* The server's own message would contain the value. */
@@ -265,12 +361,44 @@ check_context(char **newval, void **extra, GucSource source)
 	return *extra != NULL;
 }
 
+/* Has a statement for other servers change nothing here. */
+static bool
+keep_value(char **newval, void **extra)
+{
+	SessionIdentity *same;
+
+	if (!replace_value(newval, setting, strlen(setting)))
+		return false;
+	if (bound == NULL)
+		return true;
+	if (!parse_value(*newval, extra))
+		return false;
+	same = *extra;
+	same->stamp = bound->stamp;
+	same->check_at = bound->check_at;
+	return true;
+}
+
+/* Check hook: refuses values from elsewhere, and parses ours. */
+static bool
+check_context(char **newval, void **extra, GucSource source)
+{
+	if (passing)
+		return keep_value(newval, extra);
+	if (**newval != '\0' && !is_own_value(source) &&
+		!(source == PGC_S_SESSION && !InitializingParallelWorker &&
+		  session_carried_begins(*newval) && receive(newval)))
+		return refuse_value();
+	return **newval == '\0' || parse_value(*newval, extra);
+}
+
 /* Assign hook: makes the parsed value the bound identity. */
 static void
 assign_context(const char *newval, void *extra)
 {
 	bound = extra;
-	generation++;
+	if (!passing)
+		generation++;
 }
 
 /* Show hook: shows the session's id and nothing else of the identity. */
@@ -304,23 +432,6 @@ session_context_init(void)
 							   GUC_DISALLOW_IN_FILE,
 							   check_context, assign_context, show_context);
 	session_actor_set_user_source(bound_actor_id);
-}
-
-/* Sets the setting to a value of ours, or to an empty string. */
-static void
-set_context(const char *to, GucAction action)
-{
-	binding = *to != '\0';
-	PG_TRY();
-	{
-		(void) set_config_option(SESSION_CONTEXT_SETTING, to, PGC_USERSET,
-								 PGC_S_SESSION, action, true, 0, false);
-	}
-	PG_FINALLY();
-	{
-		binding = false;
-	}
-	PG_END_TRY();
 }
 
 /* Binds an identity to the running transaction; NULL removes it. */
@@ -371,11 +482,58 @@ session_context_take_back(int lent)
 	AtEOXact_GUC(true, lent);
 }
 
+/* Errors because an identity from elsewhere is too old to be read. */
+static pg_noinline void
+refuse_late(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the identity of the transaction is too old to be used "
+					"here"),
+			 errdetail("Another server has sent it more than 10 seconds ago."),
+			 errhint("Compare the clocks of the servers.  A statement that "
+					 "runs for longer must not open connections late.")));
+}
+
 /* Returns the bound identity; NULL when none is. */
 const SessionIdentity *
 session_context_identity(void)
 {
+	if (unlikely(bound != NULL && bound->arrival == SESSION_ARRIVED_LATE))
+		refuse_late();
 	return bound;
+}
+
+/* Returns the same, also one that must not be read. */
+const SessionIdentity *
+session_context_bound(void)
+{
+	return bound;
+}
+
+/*
+ * Sending it elsewhere
+ */
+
+/* Returns the bound identity as text for other servers. */
+char *
+session_context_text_elsewhere(void)
+{
+	SessionIdentity identity = *bound;
+
+	identity.arrival = SESSION_ARRIVED;
+	/* It is proven here alone. */
+	memset(&identity.stamp, 0, sizeof(identity.stamp));
+	identity.check_at = DT_NOEND;
+	identity.proof = NULL;
+	return serialize_identity(&identity);
+}
+
+/* Begins or ends to set the setting for other servers alone. */
+void
+session_context_pass_on(bool begin)
+{
+	passing = begin;
 }
 
 /* Returns a number that changes whenever the bound identity does. */

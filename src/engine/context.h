@@ -12,9 +12,21 @@ extern void session_context_bind(const SessionIdentity *identity);
 
 /*
  * Returns the bound identity, which stays in memory until another is bound;
- * NULL when none is.
+ * NULL when none is.  Errors with 55000 if another server has sent it too long
+ * ago.  The second function returns that one, too.
  */
 extern const SessionIdentity *session_context_identity(void);
+extern const SessionIdentity *session_context_bound(void);
+
+/*
+ * Returns the bound identity as text that another server can bind.
+ */
+extern char *session_context_text_elsewhere(void);
+
+/*
+ * Between the two calls, a statement that sets the setting has no effect here.
+ */
+extern void session_context_pass_on(bool begin);
 
 /*
  * Sets when to prove the bound identity again.  A rollback to a savepoint that

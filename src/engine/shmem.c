@@ -19,6 +19,7 @@
 #include "audit/evidence.h"
 #include "engine/shmem.h"
 #include "shared/database.h"
+#include "shared/distant.h"
 #include "shared/replay.h"
 #include "shared/revocation.h"
 #include "shared/stamp.h"
@@ -41,6 +42,7 @@ request_memory(void)
 	session_uses_shmem_request();
 	session_replay_shmem_request();
 	session_stamp_shmem_request();
+	session_distant_shmem_request();
 }
 
 /* The shmem_startup hook. */
@@ -57,6 +59,7 @@ make_memory(void)
 	session_uses_shmem_init();
 	session_replay_shmem_init();
 	session_stamp_shmem_init();
+	session_distant_shmem_init();
 	LWLockRelease(AddinShmemInitLock);
 }
 

@@ -14,9 +14,18 @@
 #include "model/row.h"
 #include "wire/token.h"
 
+/* Whether another server has sent the identity. */
+typedef enum SessionArrival
+{
+	SESSION_FROM_HERE,
+	SESSION_ARRIVED,
+	SESSION_ARRIVED_LATE		/* it must not be read */
+} SessionArrival;
+
 /* Texts are NULL where the credential does not have them. */
 typedef struct SessionIdentity
 {
+	SessionArrival arrival;
 	bool		has_row;		/* there is a row in session.sessions */
 	bool		has_id;			/* always true with has_row */
 	bool		of_issuer;		/* the token of an issuer */

@@ -85,6 +85,13 @@ cookie_holds(SessionIdentity *identity)
 bool
 session_identity_holds(SessionIdentity *identity)
 {
+	if (identity->arrival != SESSION_FROM_HERE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the session of this transaction is on another "
+						"server"),
+				 errhint("Call this function on the server that has bound "
+						 "it.")));
 	return identity->has_row ? row_holds(identity) : cookie_holds(identity);
 }
 

@@ -21,6 +21,7 @@ extern void session_identity_complete(SessionIdentity *identity,
  * Returns whether the identity is still valid: the session of its row is live
  * and has the same token, or its cookie has neither expired nor been denied.
  * Updates auth_level, amr, authenticated_at, actor and scopes from the row.
+ * Errors with 55000 if another server has sent the identity.
  */
 extern bool session_identity_holds(SessionIdentity *identity);
 

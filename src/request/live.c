@@ -19,6 +19,9 @@
  * - The server calls some code outside of any statement of a client: functions
  *	 that the planner evaluates, and deferred triggers at the commit.  The
  *	 first decide too, before their statement does.  The second do not.
+ * - An identity that another server has sent is proven there.  Here its
+ *	 statements fail when the transaction that sent it has ended.
+ * - The same hooks send the identity to other servers (forward.c).
  * - There are no hooks without preload, and nothing is done without an
  *	 identity.
  */
@@ -37,7 +40,9 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "engine/carry.h"
 #include "engine/context.h"
+#include "request/forward.h"
 #include "request/identity.h"
 #include "request/live.h"
 #include "settings.h"
@@ -123,7 +128,7 @@ removed_from_query(const QueryDesc *desc)
 {
 	dlist_iter	iter;
 
-	if (removed_from == 0 || session_context_identity() != NULL)
+	if (removed_from == 0 || session_context_bound() != NULL)
 		return NULL;
 	dlist_foreach(iter, &open_queries)
 	{
@@ -177,12 +182,14 @@ in_deferred_trigger(void)
 static void
 begin_statement(void)
 {
-	const SessionIdentity *identity = session_context_identity();
+	const SessionIdentity *identity = session_context_bound();
 
-	if (identity == NULL || !session_settings.live_identity ||
-		IsInParallelMode() || !IsTransactionState() || in_deferred_trigger())
+	if (identity == NULL || IsInParallelMode() || !IsTransactionState() ||
+		in_deferred_trigger())
 		return;
-	if (!is_unchanged(identity))
+	if (identity->arrival != SESSION_FROM_HERE)
+		session_carry_check();
+	else if (session_settings.live_identity && !is_unchanged(identity))
 		prove_again(identity);
 }
 
@@ -203,11 +210,13 @@ start_query(QueryDesc *desc, int flags)
 static void
 live_start(QueryDesc *desc, int flags)
 {
+	if (!in_statement)
+		begin_statement();
+	session_forward_identity();
 	if (in_statement)
 		start_query(desc, flags);
 	else
 	{
-		begin_statement();
 		in_statement = true;
 		PG_TRY();
 		{
@@ -220,7 +229,7 @@ live_start(QueryDesc *desc, int flags)
 		PG_END_TRY();
 	}
 	/* What is not started by PortalStart runs to its end at once. */
-	if (session_context_identity() != NULL && ActivePortal != NULL &&
+	if (session_context_bound() != NULL && ActivePortal != NULL &&
 		ActivePortal->status == PORTAL_DEFINED)
 		remember_query(desc);
 }
@@ -322,17 +331,36 @@ decides(const Node *statement)
 		!IsA(statement, ClosePortalStmt);
 }
 
+/*
+ * Has pg_stat_statements not keep a statement that sends an identity, if that
+ * was preloaded before.
+ */
+static void
+forget_query_id(PlannedStmt *pstmt)
+{
+	const		VariableSetStmt *set = (const VariableSetStmt *) pstmt->utilityStmt;
+
+	if (IsA(set, VariableSetStmt) && set->name != NULL &&
+		pg_strcasecmp(set->name, SESSION_CONTEXT_SETTING) == 0)
+		pstmt->queryId = 0;
+}
+
 /* The ProcessUtility hook. */
 static void
 live_utility(UTILITY_PARAMS)
 {
+	if (decides(pstmt->utilityStmt))
+	{
+		if (!in_statement)
+			begin_statement();
+		session_forward_identity();
+	}
+	forget_query_id(pstmt);
 	if (in_statement)
 	{
 		do_utility(UTILITY_ARGS);
 		return;
 	}
-	if (decides(pstmt->utilityStmt))
-		begin_statement();
 	in_statement = true;
 	PG_TRY();
 	{

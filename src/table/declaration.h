@@ -40,6 +40,7 @@ typedef struct SessionTable
 	int			nindexes;
 	const SessionIndex *needed;
 	bool		durable;		/* must survive a crash: never unlogged */
+	bool		central;		/* its rows are on Citus' coordinator */
 
 	/* Its triggers that must fire for every change; NULL ends the list. */
 	const char *const *triggers;
@@ -49,6 +50,7 @@ typedef struct SessionTable
 	/* What the catalogs contain; cached while relid is valid. */
 	Oid			relid;
 	Oid			owner;
+	bool		elsewhere;		/* central, and this is a worker of Citus */
 	AttrNumber	numbers[SESSION_TABLE_COLUMNS]; /* of the columns */
 	Oid			indexes[SESSION_TABLE_INDEXES];
 	/* The relation being looked up; invalid once its definition changes. */

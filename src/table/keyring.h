@@ -51,6 +51,12 @@ typedef struct SessionKey
 #define SESSION_KEYRING_BOUND "bound"
 
 /*
+ * The purpose of the keys that prove identities which another server sends;
+ * see engine/carry.c.  They are secrets, and are imported on every server.
+ */
+#define SESSION_KEYRING_CONTEXT "context"
+
+/*
  * Returns whether a purpose is one of ours, whose keys are secrets that were
  * generated here.
  */

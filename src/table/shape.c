@@ -97,9 +97,10 @@ check_ordinary(const SessionTable *table, Relation rel)
  * Citus
  *
  * Citus lists the tables whose rows are on other nodes in pg_dist_partition,
- * which may be in any schema.  A table of that name counts only if a superuser
- * owns it: otherwise any role that may create a table could make this library
- * refuse to work.
+ * which may be in any schema.  The number of the node's group is in
+ * pg_dist_local_group; that of the coordinator is 0.  A table of such a name
+ * counts only if a superuser owns it: otherwise any role that may create a
+ * table could make this library refuse to work.
  */
 
 /* Returns whether such a table lists a relation. */
@@ -136,32 +137,77 @@ is_listed_in(Oid catalog_id, Oid relid)
 	return listed;
 }
 
-/* Returns whether Citus has distributed a relation. */
+/* What is asked of a table of Citus; relid is what it is asked about. */
+typedef bool (*CitusQuestion) (Oid catalog_id, Oid relid);
+
+/* Returns whether the answer of a table of a name is yes. */
 static bool
-is_distributed(Oid relid)
+ask_citus(const char *name, CitusQuestion question, Oid relid)
 {
 	Relation	classes = table_open(RelationRelationId, AccessShareLock);
-	bool		listed = false;
+	bool		yes = false;
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 
 	ScanKeyInit(&key, Anum_pg_class_relname, BTEqualStrategyNumber, F_NAMEEQ,
-				CStringGetDatum("pg_dist_partition"));
+				CStringGetDatum(name));
 	scan = systable_beginscan(classes, ClassNameNspIndexId, true, NULL, 1,
 							  &key);
-	while (!listed && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	while (!yes && HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
 
-		listed = form->relkind == RELKIND_RELATION &&
+		yes = form->relkind == RELKIND_RELATION &&
 			form->relam == HEAP_TABLE_AM_OID &&
 			superuser_arg(form->relowner) &&
-			is_listed_in(form->oid, relid);
+			question(form->oid, relid);
 	}
 	systable_endscan(scan);
 	table_close(classes, AccessShareLock);
-	return listed;
+	return yes;
+}
+
+/* Returns whether Citus has distributed a relation. */
+static bool
+is_distributed(Oid relid)
+{
+	return ask_citus("pg_dist_partition", is_listed_in, relid);
+}
+
+/* Returns whether the row of such a table names the group of a worker. */
+static bool
+names_worker(Oid catalog_id, Oid relid)
+{
+	Relation	catalog = try_relation_open(catalog_id, AccessShareLock);
+	AttrNumber	number = catalog == NULL ? InvalidAttrNumber :
+	get_attnum(catalog_id, "groupid");
+	bool		worker = false;
+
+	if (number > 0 && get_atttype(catalog_id, number) == INT4OID)
+	{
+		SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL,
+											  0, NULL);
+		HeapTuple	tuple = systable_getnext(scan);
+		bool		null = true;
+		Datum		group = (Datum) 0;
+
+		if (HeapTupleIsValid(tuple))
+			group = heap_getattr(tuple, number, RelationGetDescr(catalog),
+								 &null);
+		worker = !null && DatumGetInt32(group) > 0;
+		systable_endscan(scan);
+	}
+	if (catalog != NULL)
+		relation_close(catalog, AccessShareLock);
+	return worker;
+}
+
+/* Returns whether this is a worker of Citus: its group is not 0. */
+static bool
+is_on_worker(void)
+{
+	return ask_citus("pg_dist_local_group", names_worker, InvalidOid);
 }
 
 static void
@@ -362,6 +408,7 @@ session_shape_find(SessionShape *shape, const SessionTable *table,
 	check_ordinary(table, rel);
 	check_distribution(table, rel);
 	check_membership(table, rel);
+	shape->elsewhere = table->central && is_on_worker();
 	for (int i = 0; i < table->ncolumns; i++)
 		shape->numbers[i] = find_column(table, desc, i);
 	for (int i = 0; i < table->nindexes; i++)

@@ -14,6 +14,7 @@ typedef struct SessionShape
 {
 	AttrNumber	numbers[SESSION_TABLE_COLUMNS];
 	Oid			indexes[SESSION_TABLE_INDEXES];
+	bool		elsewhere;
 } SessionShape;
 
 /*

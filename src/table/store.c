@@ -153,7 +153,8 @@ static SessionTable sessions = {
 	.ncolumns = lengthof(columns),
 	.columns = columns,
 	.nindexes = lengthof(indexes),
-	.needed = indexes
+	.needed = indexes,
+	.central = true
 };
 
 /*
@@ -384,7 +385,21 @@ init_id_key(ScanKey key, const pg_uuid_t *id)
 				UUIDPGetDatum(unconstify(pg_uuid_t *, id)));
 }
 
-/* Reads a session as committed now.  Returns false if there is none. */
+/* Errors because the sessions are on another node of Citus. */
+static pg_noinline void
+refuse_elsewhere(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("this worker of Citus has no sessions"),
+			 errhint("Sessions are on the coordinator.  Call functions that "
+					 "need them there.")));
+}
+
+/*
+ * Reads a session as committed now.  Returns false if there is none; errors on
+ * a worker of Citus.
+ */
 static bool
 read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 {
@@ -404,6 +419,8 @@ read_row(const pg_uuid_t *id, SessionRow *row, bool with_data)
 	}
 	session_table_end(&scan);
 	table_close(table, AccessShareLock);
+	if (!found && sessions.elsewhere)
+		refuse_elsewhere();
 	return found;
 }
 
@@ -1265,12 +1282,15 @@ session_store_insert(const SessionRow *row, bool may_be_taken)
 	SessionRow	other;
 	uint64		written;
 
+	written = run_row_statement(may_be_taken ? &insert_unless_taken_statement :
+								&insert_statement, row);
+	if (sessions.elsewhere)
+		refuse_elsewhere();
 	if (!may_be_taken)
 	{
-		write_row(&insert_statement, row);
+		session_table_expect(&sessions, written, 1);
 		return true;
 	}
-	written = run_row_statement(&insert_unless_taken_statement, row);
 	if (written == 0 && session_store_read_without_data(&row->id, &other))
 		return false;
 	session_table_expect(&sessions, written, 1);

@@ -153,6 +153,7 @@ cache_relation(SessionTable *table, Relation rel)
 	memcpy(table->numbers, shape.numbers, sizeof(table->numbers));
 	memcpy(table->indexes, shape.indexes, sizeof(table->indexes));
 	table->owner = rel->rd_rel->relowner;
+	table->elsewhere = shape.elsewhere;
 	table->relid = table->pending;
 	session_table_attach();
 }

@@ -249,7 +249,7 @@ show_redacted(Secret *secret)
 	memcpy(secret->shown, REDACTED, secret->shown_chars);
 }
 
-/* Returns whether st_, rt_, sb_ or sc_ is at p. */
+/* Returns whether st_, rt_, sb_, sc_ or sx_ is at p. */
 static bool
 is_prefix(const char *p, int width)
 {
@@ -258,8 +258,18 @@ is_prefix(const char *p, int width)
 	char_at(p + width, width) | 0x20;
 
 	return (second == 't' ||
-			(first == 's' && (second == 'b' || second == 'c'))) &&
+			(first == 's' &&
+			 (second == 'b' || second == 'c' || second == 'x'))) &&
 		char_at(p + 2 * width, width) == '_';
+}
+
+/* Returns whether what has the prefix at p begins with a public id. */
+static bool
+has_public_id(const char *p, int width)
+{
+	int			second = char_at(p + width, width) | 0x20;
+
+	return second != 'c' && second != 'x';
 }
 
 /* Finds a token whose prefix is at p. */
@@ -275,10 +285,10 @@ match_token(Secret *secret, const char *text, const char *p, int width)
 		return false;
 	secret->start = p;
 	secret->end = run.end;
-	if ((char_at(p + width, width) | 0x20) == 'c')
-		show_redacted(secret);
-	else
+	if (has_public_id(p, width))
 		show_id(secret, p, width);
+	else
+		show_redacted(secret);
 	return true;
 }
 

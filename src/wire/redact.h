@@ -8,8 +8,9 @@
  * a bytea; and the part of it that a cut leaves, as described in redact.c.
  * All characters of base64url that follow are removed as well.
  *
- * A token of session_csrf_token(), with the prefix sc_, is found in the same
- * way and replaced by (redacted), because it has no public id.
+ * A token of session_csrf_token(), with the prefix sc_, and an identity on its
+ * way to another server, with the prefix sx_, are found in the same way and
+ * replaced by (redacted), because they have no public id.
  *
  * A compact, jwt or jwe cookie, snapshot or JWT is replaced by (redacted).  A
  * sealed one cannot be told from other text.  So are the private members of a

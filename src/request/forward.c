@@ -1,0 +1,164 @@
+/*
+ * forward.c
+ *	  Sends the identity of a transaction to the other servers of Citus.
+ *
+ * Citus forwards the statement SET LOCAL to the connections of a transaction,
+ * and to those that it opens later, with citus.propagate_set_commands = local.
+ * So the identity is sent by running such a statement, which changes nothing
+ * here.  Without Citus it has no effect.
+ *
+ * Rules:
+ * - It is sent when a statement is about to run, not when the identity is
+ *	 bound: by then the role may have changed, for which the value is.
+ * - It is sent again when another is bound or none, when the current role
+ *	 changes, and when the last value is older than FRESH, so that a connection
+ *	 which a statement opens gets a value that is good for some seconds.
+ * - At the end of a savepoint, Citus restores what was sent before it, for new
+ *	 connections also when it was released.  So what was sent within it is
+ *	 sent again.
+ * - The statement has no query id, so that pg_stat_statements does not keep
+ *	 its text.
+ */
+#include "postgres.h"
+
+#include "access/parallel.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "tcop/dest.h"
+#include "tcop/utility.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "engine/carry.h"
+#include "engine/context.h"
+#include "request/forward.h"
+
+/* How old the last value gets before another is sent. */
+#define FRESH (3 * USECS_PER_SEC)
+
+/* The generation of the context that needs nothing to be sent. */
+static uint64 settled = 0;
+
+static bool sending = false;
+
+/* What this transaction has sent, if anything. */
+static bool has_sent = false;
+static bool outdated;			/* the savepoint has ended */
+static uint64 sent_generation;
+static Oid	sent_as;
+static SubTransactionId sent_in;
+static TimestampTz sent_at;
+
+/* Transaction callback: what was sent has ended. */
+static void
+forward_at_transaction_end(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		has_sent = false;
+}
+
+/* Subtransaction callback; see the rules. */
+static void
+forward_at_savepoint_end(SubXactEvent event, SubTransactionId mine,
+						 SubTransactionId parent, void *arg)
+{
+	if (has_sent && sent_in >= mine &&
+		(event == SUBXACT_EVENT_COMMIT_SUB || event == SUBXACT_EVENT_ABORT_SUB))
+		outdated = true;
+}
+
+static void
+watch_what_was_sent(void)
+{
+	static bool watching = false;
+
+	if (watching)
+		return;
+	RegisterXactCallback(forward_at_transaction_end, NULL);
+	RegisterSubXactCallback(forward_at_savepoint_end, NULL);
+	watching = true;
+}
+
+/* Returns whether the other servers do not have the identity. */
+static bool
+is_due(const SessionIdentity *identity)
+{
+	if (!has_sent)
+		return identity != NULL && session_carry_sends();
+	return outdated || sent_generation != session_context_generation() ||
+		(identity != NULL &&
+		 (sent_as != GetUserId() ||
+		  GetCurrentTimestamp() - sent_at > FRESH));
+}
+
+/* Runs a statement that sets the setting, for other servers alone. */
+static void
+run_set(const char *value)
+{
+	char	   *sql = psprintf("SET LOCAL %s TO '%s'", SESSION_CONTEXT_SETTING,
+							   value);
+	PlannedStmt *planned = makeNode(PlannedStmt);
+
+	planned->commandType = CMD_UTILITY;
+	planned->utilityStmt = linitial_node(RawStmt,
+										 raw_parser(sql, RAW_PARSE_DEFAULT))->stmt;
+	planned->stmt_location = -1;
+	sending = true;
+	session_context_pass_on(true);
+	PG_TRY();
+	{
+		ProcessUtility(planned, sql, false, PROCESS_UTILITY_QUERY, NULL, NULL,
+					   None_Receiver, NULL);
+	}
+	PG_FINALLY();
+	{
+		session_context_pass_on(false);
+		sending = false;
+	}
+	PG_END_TRY();
+}
+
+/* Sends the identity, or that there is none. */
+static void
+send_identity(const SessionIdentity *identity)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "session forward",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
+
+	watch_what_was_sent();
+	run_set(identity == NULL ? "" :
+			session_carry_value(session_context_text_elsewhere()));
+	has_sent = true;
+	outdated = false;
+	sent_generation = session_context_generation();
+	sent_as = GetUserId();
+	sent_in = GetCurrentSubTransactionId();
+	sent_at = GetCurrentTimestamp();
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+}
+
+/* Sends the bound identity if the other servers do not have it. */
+void
+session_forward_identity(void)
+{
+	const SessionIdentity *identity;
+
+	if (!has_sent && settled == session_context_generation())
+		return;
+	if (sending || IsInParallelMode() || !IsTransactionState())
+		return;
+	identity = session_context_bound();
+	/* What came from elsewhere, Citus itself sends on. */
+	if (identity != NULL && identity->arrival != SESSION_FROM_HERE)
+		return;
+	if (is_due(identity))
+		send_identity(identity);
+	else if (!has_sent)
+		settled = session_context_generation();
+}

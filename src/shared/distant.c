@@ -1,0 +1,189 @@
+/*
+ * distant.c
+ *	  Transactions of other servers whose identities came here.
+ *
+ * A backend of another server has one slot, with the last of its transactions
+ * that has ended here.  Its transactions are numbered in their order, so those
+ * before have ended, too.
+ *
+ * Rules:
+ * - The table has a fixed size.  A backend that needs a slot replaces the one
+ *	 of its bucket whose transaction sent its identity first.  From then on,
+ *	 values that are not newer count as ended, unless their backend has a slot.
+ *	 So a full table does not forget.
+ * - The numbers of servers and backends are random, and are proven by a MAC
+ *	 before they come here, so they choose the bucket without a hash.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+#include "shared/distant.h"
+
+#define TRANCHE "session_distant"
+#define BUCKETS 1024			/* a power of two */
+#define BUCKET_SLOTS 8
+
+typedef struct DistantSlot
+{
+	uint64		server;			/* 0 = free */
+	uint64		backend;
+	int64		made;			/* when its value was made */
+	uint32		transaction;	/* this one and those before have ended */
+} DistantSlot;
+
+typedef struct DistantBucket
+{
+	int64		until;			/* values made until then count as ended */
+	DistantSlot slots[BUCKET_SLOTS];
+} DistantBucket;
+
+typedef struct Distant
+{
+	uint64		server;			/* of this server */
+	LWLockPadded *lock;
+	DistantBucket buckets[BUCKETS];
+} Distant;
+
+static Distant *distant = NULL;
+
+/* Requests the shared memory of the table. */
+void
+session_distant_shmem_request(void)
+{
+	RequestAddinShmemSpace(MAXALIGN(sizeof(Distant)));
+	RequestNamedLWLockTranche(TRANCHE, 1);
+}
+
+/* Creates the table in shared memory, or finds it there. */
+void
+session_distant_shmem_init(void)
+{
+	bool		found;
+
+	distant = ShmemInitStruct(TRANCHE, sizeof(Distant), &found);
+	if (found)
+		return;
+	MemSet(distant, 0, sizeof(*distant));
+	distant->lock = GetNamedLWLockTranche(TRANCHE);
+	if (!pg_strong_random(&distant->server, sizeof(distant->server)))
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random values")));
+	/* What ended before the server started is not known. */
+	for (int i = 0; i < BUCKETS; i++)
+		distant->buckets[i].until = GetCurrentTimestamp();
+}
+
+/* Sets the random number of this server. */
+bool
+session_distant_server(uint64 *server)
+{
+	if (distant == NULL)
+		return false;
+	*server = distant->server;
+	return true;
+}
+
+static DistantBucket *
+bucket_of(const SessionCarried *carried)
+{
+	return &distant->buckets[(carried->server ^ carried->backend) &
+							 (BUCKETS - 1)];
+}
+
+/* Returns the slot of a backend, NULL if it has none.  The lock is held. */
+static DistantSlot *
+find_slot(DistantBucket *bucket, const SessionCarried *carried)
+{
+	for (int i = 0; i < BUCKET_SLOTS; i++)
+		if (bucket->slots[i].backend == carried->backend &&
+			bucket->slots[i].server == carried->server)
+			return &bucket->slots[i];
+	return NULL;
+}
+
+/* Returns a slot for a backend that has none.  The lock is held. */
+static DistantSlot *
+take_slot(DistantBucket *bucket)
+{
+	DistantSlot *oldest = &bucket->slots[0];
+
+	for (int i = 0; i < BUCKET_SLOTS; i++)
+	{
+		if (bucket->slots[i].server == 0)
+			return &bucket->slots[i];
+		if (bucket->slots[i].made < oldest->made)
+			oldest = &bucket->slots[i];
+	}
+	bucket->until = Max(bucket->until, oldest->made);
+	return oldest;
+}
+
+/* Returns whether the second number of a backend does not follow the first. */
+static bool
+is_covered(uint32 ended, uint32 transaction)
+{
+	return (int32) (transaction - ended) <= 0;
+}
+
+/* Remembers that the transaction has ended that sent an identity. */
+void
+session_distant_end(const SessionCarried *carried)
+{
+	DistantBucket *bucket = bucket_of(carried);
+	DistantSlot *slot;
+
+	LWLockAcquire(&distant->lock->lock, LW_EXCLUSIVE);
+	slot = find_slot(bucket, carried);
+	if (slot == NULL)
+	{
+		slot = take_slot(bucket);
+		slot->server = carried->server;
+		slot->backend = carried->backend;
+		slot->transaction = carried->transaction;
+		slot->made = carried->made;
+	}
+	else if (!is_covered(slot->transaction, carried->transaction))
+	{
+		slot->transaction = carried->transaction;
+		slot->made = carried->made;
+	}
+	LWLockRelease(&distant->lock->lock);
+}
+
+/* Returns whether a transaction has ended; unknown = if it has no slot. */
+static bool
+has_ended(const SessionCarried *carried, bool or_may_have)
+{
+	DistantBucket *bucket = bucket_of(carried);
+	DistantSlot *slot;
+	bool		ended;
+
+	LWLockAcquire(&distant->lock->lock, LW_SHARED);
+	slot = find_slot(bucket, carried);
+	if (slot == NULL)
+		ended = or_may_have && carried->made <= bucket->until;
+	else
+		ended = is_covered(slot->transaction, carried->transaction);
+	LWLockRelease(&distant->lock->lock);
+	return ended;
+}
+
+/* Returns whether a transaction is known to have ended. */
+bool
+session_distant_has_ended(const SessionCarried *carried)
+{
+	return has_ended(carried, false);
+}
+
+/* Returns whether a transaction has ended, or may have. */
+bool
+session_distant_may_have_ended(const SessionCarried *carried)
+{
+	return has_ended(carried, true);
+}

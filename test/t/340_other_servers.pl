@@ -1,0 +1,392 @@
+# The identity of a transaction on another server, as Citus forwards it: the
+# coordinator sends it with SET LOCAL session.context, and here this test takes
+# the statement to the other server by hand.  The value is good for one
+# transaction, for seconds, for one role and database, and only with the key.
+
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+# In the place of Citus: records each statement that sets the identity.
+my $module = <<'C';
+#include "postgres.h"
+#include "fmgr.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+PG_MODULE_MAGIC;
+void _PG_init(void);
+static ProcessUtility_hook_type earlier;
+static void
+record(PlannedStmt *pstmt, const char *source, bool read_only,
+	ProcessUtilityContext context, ParamListInfo params,
+	QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *qc)
+{
+	VariableSetStmt *set = (VariableSetStmt *) pstmt->utilityStmt;
+	if (earlier)
+		earlier(pstmt, source, read_only, context, params, environment, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, source, read_only, context, params, environment, dest, qc);
+	if (IsA(set, VariableSetStmt) && set->is_local && strcmp(set->name, "session.context") == 0)
+	{
+		FILE *file = fopen("forwarded", "a");
+		fprintf(file, "%s\n", source);
+		fclose(file);
+	}
+}
+void
+_PG_init(void)
+{
+	earlier = ProcessUtility_hook;
+	ProcessUtility_hook = record;
+}
+C
+my $directory = PostgreSQL::Test::Utils::tempdir();
+append_to_file("$directory/forwarder.c", $module);
+my ($includes) = split /\n/, `pg_config --includedir-server`;
+BAIL_OUT('could not build a hook')
+  if system('cc', '-shared', '-fPIC', '-I', $includes, '-o', "$directory/forwarder.so", "$directory/forwarder.c") != 0;
+
+# initdb names the superuser after the user of the operating system.
+my $superuser = getpwuid($>);
+
+my %preload = (
+	coordinator => "$directory/forwarder, pg_stat_statements, session",
+	worker => 'pg_stat_statements, session',
+	bare => '');
+my %node;
+for my $name (sort keys %preload)
+{
+	my $node = $node{$name} = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init;
+	$node->append_conf(
+		'postgresql.conf', qq{
+shared_preload_libraries = '$preload{$name}'
+max_prepared_transactions = 2
+max_worker_processes = 8
+max_parallel_workers = 8
+log_statement = all
+log_min_duration_statement = 0
+session.naptime = '1d'
+autovacuum = off
+});
+	$node->start;
+	$node->safe_psql(
+		'postgres', q{
+		CREATE EXTENSION session;
+		CREATE ROLE web LOGIN;
+		CREATE ROLE other LOGIN;
+		CREATE ROLE member LOGIN;
+		GRANT member TO web;
+		CREATE TABLE todo AS
+			SELECT CASE n % 2 WHEN 0 THEN 'alice' ELSE 'bob' END AS owner, n
+			FROM generate_series(1, 20000) AS n;
+		GRANT SELECT, INSERT, UPDATE ON todo TO web, other, member;
+		ALTER TABLE todo ENABLE ROW LEVEL SECURITY;
+		CREATE POLICY own ON todo USING (owner = session_user_id());
+		ANALYZE todo;
+	});
+	$node->safe_psql('postgres', 'CREATE EXTENSION pg_stat_statements') unless $name eq 'bare';
+}
+my ($coordinator, $worker, $bare) = @node{qw(coordinator worker bare)};
+
+# Runs SQL as a role. Returns the output, and leaves the messages in $err.
+my $err;
+
+sub as
+{
+	my ($node, $role, $sql, %params) = @_;
+	my $out = '';
+
+	local $ENV{PGOPTIONS} = $params{options} // '';
+	$err = '';
+	$node->psql($params{database} // 'postgres', $sql,
+		stdout => \$out, stderr => \$err, on_error_stop => 0,
+		extra_params => [ '-U', $role, '-v', 'VERBOSITY=verbose' ]);
+	return $out;
+}
+
+my $forwarded = $coordinator->data_dir . '/forwarded';
+my @values;
+
+# Runs SQL on the coordinator. Returns what it has sent: each value as "value",
+# or "none" that there is no identity. Leaves the statements in @sent.
+my @sent;
+
+sub sends
+{
+	my ($sql, $role) = @_;
+
+	unlink $forwarded;
+	as($coordinator, $role // 'web', $sql);
+	@sent = -e $forwarded ? split /\n/, slurp_file($forwarded) : ();
+	push @values, map { /'(sx_[\w-]+)'/ ? $1 : () } @sent;
+	return join ' ', map { /^SET LOCAL session.context TO '(?:(sx_[\w-]+))?';?$/ ? $1 ? 'value' : 'none' : "? $_" } @sent;
+}
+
+my ($alice, $bob, $member) = map { $coordinator->safe_psql('postgres', $_) }
+  q{SELECT token FROM session_create('alice', auth_level => 2, tenant_id => 'acme')},
+  q{SELECT token FROM session_create('bob')},
+  q{SELECT token FROM session_create('alice', role => 'member')};
+my $bind = "SELECT session_authenticate('$alice')";
+my $request = qq[BEGIN; SELECT set_config('request.cookies', '{"__Host-session": "$member"}', true); SELECT session_pre_request(); TABLE todo; COMMIT];
+
+# Without a key, nothing is sent.
+is(sends("BEGIN; $bind; SELECT 1; COMMIT"), '', 'nothing is sent without a key');
+my $import = q{SELECT session_key_import(sha256('shared'), 'k1', 'context')};
+$_->safe_psql('postgres', $import) for $coordinator, $worker, $bare;
+
+# What is sent, and when.
+for my $case (
+	[ 'SELECT 1' => '', 'without an identity' ],
+	[ $bind => '', 'when nothing follows' ],
+	[ "BEGIN; $bind; SELECT 1; SELECT 2; COMMIT; SELECT 3" => 'value', 'once a transaction' ],
+	[ "BEGIN READ ONLY; $bind; SELECT 1; COMMIT" => 'value', 'when it is READ ONLY' ],
+	[ "BEGIN ISOLATION LEVEL SERIALIZABLE; $bind; SELECT 1; COMMIT" => 'value', 'when it is SERIALIZABLE' ],
+	[ "BEGIN; $bind; TABLE todo; SELECT session_authenticate('junk'); TABLE todo; COMMIT" => 'value none', 'when the identity is removed' ],
+	[ "BEGIN; $bind; TABLE todo; SELECT session_authenticate('$bob'); TABLE todo; COMMIT" => 'value value', 'when another is bound' ],
+	[ "BEGIN; $bind; TABLE todo; SET LOCAL session.context TO ''; TABLE todo; COMMIT" => 'value none none', 'when it is cleared' ],
+	[ "BEGIN; $bind; TABLE todo; SET LOCAL ROLE member; TABLE todo; TABLE todo; COMMIT" => 'value value', 'when the role changes' ],
+	[ "BEGIN; SAVEPOINT s; $bind; TABLE todo; RELEASE s; TABLE todo; COMMIT" => 'value value', 'when a savepoint is released' ],
+	[ "BEGIN; SAVEPOINT s; $bind; TABLE todo; ROLLBACK TO s; TABLE todo; COMMIT" => 'value none', 'when a savepoint is rolled back' ],
+	[ "BEGIN; $bind; TABLE todo; SAVEPOINT s; TABLE todo; RELEASE s; TABLE todo; COMMIT" => 'value', 'when nothing was sent in a savepoint' ],
+	[ "BEGIN; $bind; TABLE todo; SELECT session_revoke('$bob'); COMMIT" => 'value', 'when another session ends' ],
+	[ "BEGIN; $bind; TABLE todo; SELECT pg_sleep(3.1); TABLE todo; COMMIT" => 'value value', 'when the last value is seconds old' ],
+	[ $request => 'value', 'after session_pre_request' ])
+{
+	is(sends($case->[0]), $case->[1], "it is sent $case->[2]");
+}
+$bob = $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('bob')});
+my $ends = $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('ends')});
+is(sends("BEGIN; SELECT session_authenticate('$ends'); TABLE todo; SELECT session_revoke('$ends'); TABLE todo; COMMIT", $superuser),
+	'value none', 'it is sent that an identity has ended');
+is($coordinator->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_statements WHERE query ~ 'session.context TO .sx'}),
+	'0', 'pg_stat_statements of the coordinator has no value');
+
+# Returns a new value for a session of alice.
+sub value
+{
+	my ($token, $role) = @_;
+	sends("BEGIN; SELECT session_authenticate('" . ($token // $alice) . "'); TABLE todo; COMMIT", $role);
+	return $values[-1];
+}
+
+sub set_to { return "SET LOCAL session.context TO '$_[0]'"; }
+
+my $who = q{SELECT concat_ws(' ', coalesce(session_user_id(), 'nobody'), (SELECT count(*) FROM todo))};
+my $late = value();
+my $made = time;
+
+# Another server has the identity for the transaction.
+my $tells = q{SELECT concat_ws('/', session_id() IS NOT NULL, session_user_id(), session_tenant_id(), session_auth_level(), session_claim('sub'),
+	session_claims() ->> 'tid', session_authenticated_at() IS NOT NULL)};
+my $told = as($coordinator, 'web', "BEGIN; $bind; $tells");
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $tells; COMMIT; $tells"), (split /\n/, $told)[1] . "\nf/f",
+	'the identity is on another server what it is here, until the transaction ends');
+is(as($worker, 'web', "BEGIN; $who; " . set_to(value()) . "; $who; COMMIT; $who"),
+	"nobody 0\nalice 10000\nnobody 0", 'policies see the user, and the next transaction has none');
+is(as($worker, 'web', 'BEGIN READ ONLY; ' . set_to(value()) . "; $who; COMMIT"),
+	'alice 10000', 'it works in a READ ONLY transaction');
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . q{; INSERT INTO todo VALUES ('alice'), ('alice') RETURNING owner; INSERT INTO todo VALUES ('bob'); ROLLBACK}),
+	"alice\nalice", 'a policy checks what is inserted');
+like($err, qr/42501/, 'and refuses the row of another user');
+is(as($worker, 'web', 'BEGIN; SAVEPOINT s; ' . set_to(value()) . "; $who; ROLLBACK TO s; $who; COMMIT"),
+	"alice 10000\nnobody 0", 'a rollback to a savepoint removes it');
+is(as($worker, 'web', 'BEGIN; SAVEPOINT s; ' . set_to(value()) . "; $who; RELEASE s; $who; COMMIT"),
+	"alice 10000\nalice 10000", 'it stays when a savepoint is released');
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . '; ' . set_to('') . "; $who; COMMIT"),
+	'nobody 0', 'it can be removed');
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . '; ' . set_to(value($bob)) . "; $who; COMMIT"),
+	'bob 10000', 'it can be replaced');
+for my $reset ('RESET session.context', 'RESET ALL')
+{
+	is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $reset; $who; COMMIT"), 'nobody 0', "$reset removes it");
+}
+like(as($worker, 'web', 'BEGIN; ' . set_to(value()) . '; SHOW session.context; COMMIT'),
+	qr/^[0-9a-f-]{36}$/, 'SHOW shows the id of the session alone');
+my $parallel = q{SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+	SET max_parallel_workers_per_gather = 2; SET parallel_leader_participation = off;};
+is(as($worker, 'web', "$parallel BEGIN; " . set_to(value()) . '; SELECT count(*) FROM todo; COMMIT; SELECT count(*) FROM todo'),
+	"10000\n0", 'workers of a parallel query have it');
+like(as($worker, 'web', "$parallel BEGIN; " . set_to(value()) . '; EXPLAIN (COSTS OFF) SELECT count(*) FROM todo'),
+	qr/Gather/, 'the query is parallel');
+
+# It ends with the transaction, also when it was set for the connection.
+for my $set (q{SET session.context TO '%s'}, q{SELECT set_config('session.context', '%s', false) <> ''})
+{
+	for my $end ('COMMIT', 'ROLLBACK', q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p'}, 'COMMIT AND CHAIN')
+	{
+		my $out = as($worker, 'web', 'BEGIN; ' . sprintf($set, value()) . "; $who; $end; $who; COMMIT; BEGIN; $who; COMMIT; $who");
+		is(join(' ', grep { $_ ne 't' } split /\n/, $out), join(' ', 'alice 10000', ('nobody 0') x 3), "no identity is left after $end: $set");
+	}
+}
+is(as($worker, 'web', sprintf(q{SET session.context TO '%s'; }, value()) . $who), 'nobody 0',
+	'a statement of its own sets it for itself alone');
+
+# A value is over when a transaction that had it is.
+for my $end ('COMMIT', 'ROLLBACK', q{PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'})
+{
+	my $set = set_to(value());
+
+	is(as($worker, 'web', "BEGIN; $set; $who; $end; BEGIN; $set; COMMIT; $who"), "alice 10000\nnobody 0",
+		"the same value does nothing after $end");
+	like($err, qr/42501.*DETAIL:  The transaction that sent it has ended/s, 'and is an error');
+	is(as($worker, 'web', "BEGIN; $set; COMMIT"), '', 'also in another connection');
+	like($err, qr/42501.*DETAIL:  The transaction that sent it has ended/s, 'with the same error');
+}
+my ($one, $other) = map { $worker->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', 'web' ]) } 1, 2;
+my $set = set_to(value());
+is($_->query("BEGIN; $set; $who"), 'alice 10000', 'several connections have the identity of a transaction') for $one, $other;
+is($one->query("COMMIT; $who"), 'nobody 0', 'the transaction of one ends');
+$other->{stderr} = '';
+is($other->query($who), '', 'statements of the others fail then');
+like($other->{stderr}, qr/the transaction that sent the identity of this one has ended/, 'with an error that says why');
+$other->{stderr} = '';
+$other->query('ROLLBACK');
+is($other->query($who), 'nobody 0', 'and the next transaction has no identity');
+
+# Transactions of one connection of the coordinator.
+sends("BEGIN; $bind; TABLE todo; COMMIT; " x 3);
+my @three = @values[ -3 .. -1 ];
+is(as($worker, 'web', 'BEGIN; ' . set_to($three[1]) . "; $who; COMMIT"), 'alice 10000', 'the second of three transactions');
+is(as($worker, 'web', 'BEGIN; ' . set_to($three[0]) . "; $who; COMMIT"), '', 'the first is over then');
+is(as($worker, 'web', 'BEGIN; ' . set_to($three[2]) . "; $who; COMMIT"), 'alice 10000', 'the third is not');
+
+# For another role it binds nobody, and a value for this role counts.
+is(as($worker, 'other', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'nobody 0', 'a value for another role binds nobody');
+is($err, '', 'and is no error');
+is(as($worker, 'other', 'BEGIN; SET ROLE NONE; ' . set_to(value($alice, 'other')) . '; ' . "$who; COMMIT"), 'alice 10000', 'one for this role does');
+is(as($worker, 'web', 'BEGIN; ' . set_to(value($alice, 'other')) . '; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'also after one for another role');
+is(as($worker, 'web', 'BEGIN; SET ROLE member; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'the role that has logged in counts');
+is(as($worker, 'web', 'BEGIN; SET ROLE member; ' . set_to(value($alice, 'member')) . "; $who; COMMIT"), 'nobody 0', 'not the one that was switched to');
+sends($request);
+is(as($worker, 'member', 'BEGIN; ' . set_to($values[-1]) . "; $who; COMMIT"), 'alice 10000', 'session_pre_request sends it for the role of the request');
+
+# It is for a database of the same name.
+$worker->safe_psql('postgres', 'CREATE DATABASE elsewhere');
+$worker->safe_psql('elsewhere', "CREATE EXTENSION session; $import");
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . '; SELECT session_user_id(); COMMIT', database => 'elsewhere'), '', 'another database refuses it');
+like($err, qr/42501.*No key of the purpose "context" has made it for this database/s, 'with an error that says why');
+is(as($coordinator, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', 'the server that sent it refuses it');
+like($err, qr/42501.*This server has sent it itself/s, 'with an error that says why');
+
+# Any other character anywhere.
+my $tampered = sprintf q{DO $do$
+	DECLARE
+		value text := '%s';
+		accepted int := 0;
+		refused int := 0;
+	BEGIN
+		FOR i IN 1 .. length(value) LOOP
+			BEGIN
+				PERFORM set_config('session.context', overlay(value PLACING CASE substr(value, i, 1) WHEN 'A' THEN 'B' ELSE 'A' END FROM i), true);
+				accepted := accepted + 1;
+			EXCEPTION WHEN insufficient_privilege THEN
+				refused := refused + 1;
+			END;
+			BEGIN
+				PERFORM set_config('session.context', left(value, i - 1), true);
+				accepted := accepted + (i > 1)::int;
+			EXCEPTION WHEN insufficient_privilege THEN
+				refused := refused + 1;
+			END;
+		END LOOP;
+		RAISE NOTICE 'accepted % refused % who %', accepted, refused = 2 * length(value) - 1, session_user_id();
+		PERFORM set_config('session.context', value, true);
+		RAISE NOTICE 'unchanged %', session_user_id();
+	END $do$}, value();
+as($worker, 'web', $tampered);
+like($err, qr/accepted 0 refused t who <NULL>/, 'a value that was changed or cut anywhere is refused');
+like($err, qr/unchanged alice/, 'the unchanged one is accepted');
+
+# No other way to set it than a statement.
+$set = value();
+for my $statement (
+	"ALTER ROLE web SET session.context = '$set'",
+	"ALTER DATABASE postgres SET session.context = '$set'",
+	"ALTER SYSTEM SET session.context = '$set'",
+	"CREATE FUNCTION f() RETURNS text LANGUAGE sql SET session.context = '$set' RETURN session_user_id()")
+{
+	as($worker, $superuser, $statement);
+	like($err, qr/ERROR: +(?:42501|55P02)/, 'refused: ' . $statement =~ s/sx_.{10}\K[\w-]+//r);
+}
+as($worker, 'web', $who, options => "-c session.context=$set");
+like($err, qr/FATAL: .*cannot be set/, 'a connection with the value is refused');
+
+# Without the key, with another, and after a rotation.
+$worker->safe_psql('postgres', q{SELECT session_key_import(sha256('next'), 'k2', 'context'), session_key_retire('k1')});
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', 'refused with another key');
+like($err, qr/No key of the purpose "context" has made it/, 'with an error that says why');
+$coordinator->safe_psql('postgres', q{SELECT session_key_import(sha256('next'), 'k2', 'context')});
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'the newest key of the coordinator counts');
+$worker->safe_psql('postgres', q{SELECT session_key_retire('k2')});
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', 'refused without a key');
+$worker->safe_psql('postgres', q{SELECT session_key_import(sha256('next'), 'k3', 'context')});
+($err) = ($coordinator->psql('postgres', q{SELECT session_key_rotate('context', 'ES256')}))[2];
+like($err, qr/algorithm must be "HS256" for purpose "context"/, 'a key of this purpose is a secret');
+
+# Without preload nothing is accepted.
+is(as($bare, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'nobody 0', 'a server without preload drops the value');
+is(as($bare, 'web', "BEGIN; $who; " . set_to(value()) . "; COMMIT"), 'nobody 0', 'or refuses it');
+like($err, qr/42501.*This server does not preload the library/s, 'with an error that says why');
+
+# What needs the session says where it is.
+for my $call ('session_require()', 'session_mine()', 'session_revoke_others()', q{session_revoke_mine('00000000-0000-0000-0000-000000000000')})
+{
+	as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; SELECT $call; COMMIT");
+	like($err, qr/55000.*the session of this transaction is on another server/, "$call says where the session is");
+}
+
+# A worker of Citus has no sessions.
+my $asks = "SELECT session_status('$alice')";
+is($worker->safe_psql('postgres', $asks), 'unknown', 'a server of its own does not know the session');
+$worker->safe_psql('postgres', 'CREATE TABLE pg_dist_local_group (groupid int); INSERT INTO pg_dist_local_group VALUES (1)');
+for my $call ($asks, "SELECT session_validate('$alice')", "SELECT session_authenticate('$alice')", 'SELECT session_create()')
+{
+	as($worker, $superuser, $call);
+	like($err, qr/55000: +this worker of Citus has no sessions/, 'a worker of Citus says so: ' . $call =~ s/st_\K[\w-]+//r);
+}
+is($worker->safe_psql('postgres', 'SELECT deleted, failed FROM session_cleanup(); SELECT live FROM session.stats WHERE database = current_database()'),
+	"0|{}\n0", 'upkeep and statistics work there');
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'and identities come there');
+$worker->safe_psql('postgres', 'UPDATE pg_dist_local_group SET groupid = 0');
+is($worker->safe_psql('postgres', $asks), 'unknown', 'the coordinator is group 0');
+
+# Nothing keeps the value where others can see it.
+$set = value();
+is($one->query('BEGIN; ' . set_to($set)), '', 'a transaction has an identity');
+my $shown = as($worker, 'web', q{SELECT string_agg(query, ' ') FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND usename = 'web'});
+like($shown, qr/SET LOCAL session.context TO '\(redacted\)'/, 'pg_stat_activity does not show the value');
+unlike($shown, qr/sx_/, 'and no other value');
+$one->query('COMMIT');
+is($worker->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_statements WHERE query ~ 'SET.* session.context TO .sx'}),
+	'0', 'pg_stat_statements of the other server does not have it');
+
+# A value that is too old.
+$worker->safe_psql('postgres', $import =~ s/k1/k4/r);
+my $wait = $made + 10.5 - time;
+sleep $wait if $wait > 0;
+is(as($worker, 'web', 'BEGIN; ' . set_to($late) . q{; SELECT 'set'; } . "$who; ROLLBACK; $who"), "set\nnobody 0",
+	'a value that is too old can be set, but not be read');
+like($err, qr/55000: +the identity of the transaction is too old to be used here/, 'reading it is an error');
+is(as($worker, 'web', 'BEGIN; ' . set_to($late) . '; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000',
+	'a newer value that follows counts');
+is(as($worker, 'web', "$parallel BEGIN; " . set_to($late) . '; SELECT count(*) FROM todo; COMMIT'), '',
+	'workers of a parallel query do not read it');
+
+$_->quit for $one, $other;
+$_->stop for $coordinator, $worker;
+for my $node ($coordinator, $worker)
+{
+	my $log = slurp_file($node->logfile);
+	my @found = grep { index($log, substr $_, -20) >= 0 } @values;
+
+	is(scalar @found, 0, 'no value is in the log of the ' . $node->name);
+}
+like(slurp_file($worker->logfile), qr/statement: BEGIN;.*\(redacted\)|statement: SET LOCAL session.context TO '\(redacted\)'/,
+	'the log shows the place of a value');
+
+done_testing();
