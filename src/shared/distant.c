@@ -25,7 +25,7 @@
 #include "shared/distant.h"
 
 #define TRANCHE "session_distant"
-#define BUCKETS 1024			/* a power of two */
+#define BUCKETS 256				/* a power of two */
 #define BUCKET_SLOTS 8
 
 typedef struct DistantSlot

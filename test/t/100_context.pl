@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 # A value of session.context that would make the user "admin".
-my $forged = '1:1:' . '0' x 32
+my $forged = '0:1:1:' . '0' x 32
   . '9:0:0:0:9223372036854775807:0:0:1:9223372036854775807:5:admin-1:-1:-1:-1:-1:-1:-1:';
 
 # initdb names the superuser after the user of the operating system.

@@ -182,6 +182,7 @@ my @cases = (
 	[ 'JSON', q{SELECT session_data_save('', '{"token": ":token", }')}, qr/JSON data, line 1: \.\.\.\(redacted\)", \}/ ],
 	[ 'PREPARE and EXECUTE', q{PREPARE p AS SELECT session_status($1); EXECUTE p(':token')}, qr/statement: .*EXECUTE p\('ID'\)/ ],
 	[ 'an array, a comment, a Cookie header', q{/* :token */ SELECT '{:token,"a"}'::text[], session_cookie_read('a=b; __Host-session=:token')}, qr/\/\* ID \*\/ SELECT '\{ID,"a"\}'.*__Host-session=ID'/ ],
+	[ 'an identity on its way to another server', q{SELECT 'sx_} . 'aB3' x 99 . q{', ':token'}, qr/SELECT '\(redacted\)', 'ID'/ ],
 	[ 'a token against requests of other origins', q{SELECT session_csrf_check('sc_} . 'aB3' x 29 . q{'), ':token'}, qr/session_csrf_check\('\(redacted\)'\), 'ID'/ ],
 	[ 'hexadecimal', undef, qr/convert_from\('\\xID'/ ],
 	[ 'a token with more characters behind it', q{SELECT session_status(':tokenAAAA-_zz')}, qr/session_status\('ID'\)/ ],

@@ -63,6 +63,10 @@ test_whole(void)
 	tap_ok(becomes("sb_" PAYLOAD PAYLOAD "-_", "sb_" UUID) &&
 		   becomes("a-bound=sb_" PAYLOAD PAYLOAD "; b=2", "a-bound=sb_" UUID "; b=2"),
 		   "a bound cookie is replaced by the id of its session");
+	tap_ok(becomes("SET LOCAL session.context TO 'sx_" PAYLOAD PAYLOAD "';", "SET LOCAL session.context TO '(redacted)';") &&
+		   becomes("issuing BEGIN;SET LOCAL session.context TO 'sx_" PAYLOAD "...", "issuing BEGIN;SET LOCAL session.context TO '(redacted)...") &&
+		   stays("sx_active") && stays("asx_options_of_the_last_request"),
+		   "an identity on its way to another server is redacted");
 	tap_ok(becomes("x-csrf-token: sc_" PAYLOAD PAYLOAD ";", "x-csrf-token: (redacted);") &&
 		   becomes("{\"x-csrf-token\":\"sc_" PAYLOAD "...", "{\"x-csrf-token\":\"(redacted)...") &&
 		   stays("sc_active") && stays("misc_options_of_the_last_request"),
