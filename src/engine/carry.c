@@ -36,6 +36,7 @@
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -64,13 +65,23 @@ realm(void)
  * Sending
  */
 
+/* Returns whether Citus forwards SET LOCAL. */
+static bool
+is_forwarded(void)
+{
+	const char *what = GetConfigOption("citus.propagate_set_commands", true,
+									   false);
+
+	return what != NULL && strcmp(what, "local") == 0;
+}
+
 /* Returns whether this server sends identities. */
 bool
 session_carry_sends(void)
 {
 	uint64		server;
 
-	return session_distant_server(&server) &&
+	return is_forwarded() && session_distant_server(&server) &&
 		session_keyring_find_signer(SESSION_KEYRING_CONTEXT, true) != NULL;
 }
 

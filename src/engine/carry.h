@@ -10,7 +10,10 @@
 
 #include "wire/carried.h"
 
-/* Returns whether this server sends identities. */
+/*
+ * Returns whether this server sends identities: Citus is set to forward
+ * them, and there is a key.
+ */
 extern bool session_carry_sends(void);
 
 /*

@@ -5,7 +5,7 @@
  * Citus forwards the statement SET LOCAL to the connections of a transaction,
  * and to those that it opens later, with citus.propagate_set_commands = local.
  * So the identity is sent by running such a statement, which changes nothing
- * here.  Without Citus it has no effect.
+ * here.  Without that setting nothing is sent, and no key is looked for.
  *
  * Rules:
  * - It is sent when a statement is about to run, not when the identity is

@@ -8,8 +8,8 @@
 /*
  * Sends the bound identity, or that there is none, if the other servers of the
  * transaction have another one.  Called by the hooks of live.c before a
- * statement runs, also one inside another.  Does nothing without a key of the
- * purpose "context".
+ * statement runs, also one inside another.  Does nothing without Citus, or
+ * without a key of the purpose "context".
  */
 extern void session_forward_identity(void);
 

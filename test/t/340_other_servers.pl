@@ -72,6 +72,7 @@ log_statement = all
 log_min_duration_statement = 0
 session.naptime = '1d'
 autovacuum = off
+citus.propagate_set_commands = 'local'
 });
 	$node->start;
 	$node->safe_psql(
@@ -143,6 +144,7 @@ $_->safe_psql('postgres', $import) for $coordinator, $worker, $bare;
 for my $case (
 	[ 'SELECT 1' => '', 'without an identity' ],
 	[ $bind => '', 'when nothing follows' ],
+	[ "SET citus.propagate_set_commands = 'none'; BEGIN; $bind; SELECT 1; COMMIT" => '', 'when Citus does not forward it' ],
 	[ "BEGIN; $bind; SELECT 1; SELECT 2; COMMIT; SELECT 3" => 'value', 'once a transaction' ],
 	[ "BEGIN READ ONLY; $bind; SELECT 1; COMMIT" => 'value', 'when it is READ ONLY' ],
 	[ "BEGIN ISOLATION LEVEL SERIALIZABLE; $bind; SELECT 1; COMMIT" => 'value', 'when it is SERIALIZABLE' ],
