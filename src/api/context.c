@@ -320,6 +320,8 @@ claims_of_identity(void)
 	const SessionIdentity *identity = session_context_identity();
 	Jsonb	   *parsed = NULL;
 
+	if (identity == NULL)
+		return NULL;
 	if (parsed_for == session_context_generation())
 		return claims;
 	if (memory == NULL)
@@ -327,8 +329,7 @@ claims_of_identity(void)
 									   ALLOCSET_SMALL_SIZES);
 	parsed_for = 0;
 	MemoryContextReset(memory);
-	if (identity != NULL)
-		parsed = session_identity_claims(identity);
+	parsed = session_identity_claims(identity);
 	claims = NULL;
 	if (parsed != NULL)
 		claims = memcpy(MemoryContextAlloc(memory, VARSIZE(parsed)), parsed,

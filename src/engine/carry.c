@@ -18,7 +18,8 @@
  * - for SESSION_CARRY_LIFE after it was made;
  * - until one of the transactions here that have it ends, see
  *	 shared/distant.c.  Then the transaction that sent it ends, too;
- * - on another server than the one that sent it.
+ * - on another server than the one that sent it, which Citus calls a worker;
+ * - in a transaction that has no value of another transaction.
  *
  * Within that, one who has seen a value and can connect here as the same role
  * can use it.  The documentation demands that no one can.
@@ -28,6 +29,9 @@
  *	 transaction, the oldest first, and values for all roles.  So a value that
  *	 is too old is no error by itself: reading the identity is one, unless a
  *	 newer value follows.  A value for another role binds no identity.
+ * - The value has the end of the session.  A statement that begins later fails
+ *	 (request/live.c), and so does one that begins long after the last value: the
+ *	 sender sends a new one before each of its statements.
  * - A server that does not preload the library accepts no value, because it
  *	 does not know which transactions have ended.
  */
@@ -45,10 +49,14 @@
 #include "model/random.h"
 #include "shared/distant.h"
 #include "table/keyring.h"
+#include "table/shape.h"
+#include "table/table.h"
 
-/* How long a value is good, and how far ahead its clock may be. */
+/* How long after it was made a value is accepted. */
 #define SESSION_CARRY_LIFE (10 * USECS_PER_SEC)
-#define SESSION_CARRY_AHEAD (5 * USECS_PER_SEC)
+
+/* How old the last value may be when a statement begins. */
+#define SESSION_CARRY_LAST (5 * USECS_PER_MINUTE)
 
 /* Returns the name of this database, which cannot change while it is used. */
 static const char *
@@ -65,14 +73,11 @@ realm(void)
  * Sending
  */
 
-/* Returns whether Citus forwards SET LOCAL. */
+/* Returns whether Citus can forward SET LOCAL; see request/forward.c. */
 static bool
 is_forwarded(void)
 {
-	const char *what = GetConfigOption("citus.propagate_set_commands", true,
-									   false);
-
-	return what != NULL && strcmp(what, "local") == 0;
+	return GetConfigOption(SESSION_CARRY_FORWARDING, true, false) != NULL;
 }
 
 /* Returns whether this server sends identities. */
@@ -157,6 +162,20 @@ is_for_role(const SessionCarried *carried)
 		memcmp(role, carried->role, carried->role_len) == 0;
 }
 
+/* The last value that the running transaction has accepted. */
+static SessionCarried noted;
+static bool has_noted = false;
+
+/* Returns whether the running transaction has a value of another one. */
+static bool
+has_value_of_other(const SessionCarried *carried)
+{
+	return has_noted &&
+		(noted.server != carried->server ||
+		 noted.backend != carried->backend ||
+		 noted.transaction != carried->transaction);
+}
+
 /* Judges a value that is proven. */
 static SessionCarryVerdict
 judge_proven(const SessionCarried *carried, uint64 server, const char **why)
@@ -167,10 +186,13 @@ judge_proven(const SessionCarried *carried, uint64 server, const char **why)
 	if (carried->server == server)
 		return SESSION_CARRY_REFUSED;
 	*why = "It was made later than now: the clocks of the servers differ.";
-	if (carried->made > now + SESSION_CARRY_AHEAD)
+	if (carried->made > now + SESSION_DISTANT_AHEAD)
 		return SESSION_CARRY_REFUSED;
 	if (!is_for_role(carried))
 		return SESSION_CARRY_OTHER_ROLE;
+	*why = "This transaction has an identity that another one has sent.";
+	if (has_value_of_other(carried))
+		return SESSION_CARRY_REFUSED;
 	if (carried->made <= now - SESSION_CARRY_LIFE)
 		return SESSION_CARRY_LATE;
 	*why = "The transaction that sent it has ended.";
@@ -191,9 +213,13 @@ session_carry_judge(SessionCarried *carried, const char **why,
 	*why = "This server does not preload the library.";
 	if (!session_distant_server(&server))
 		return SESSION_CARRY_REFUSED;
-	*why = "No key of the purpose \"context\" has made it for this database.";
+	*why = "It can only be set in a transaction.";
 	if (!IsTransactionState() || IsInParallelMode())
 		return SESSION_CARRY_REFUSED;
+	*why = "This server is not a worker of Citus.";
+	if (!session_table_exist() || !session_shape_is_on_worker())
+		return SESSION_CARRY_REFUSED;
+	*why = "No key of the purpose \"context\" has made it for this database.";
 	room = palloc(SESSION_BASE64URL_BYTES(len));
 	if (!session_carried_parse(carried, room, value, len) ||
 		!is_from_key_of_ours(room, carried))
@@ -204,9 +230,6 @@ session_carry_judge(SessionCarried *carried, const char **why,
 /*
  * The end of the transaction that has an identity from elsewhere
  */
-
-static SessionCarried noted;
-static bool has_noted = false;
 
 /* Transaction callback: remembers that the transaction has ended. */
 static void
@@ -235,13 +258,25 @@ session_carry_note(const SessionCarried *carried)
 	has_noted = true;
 }
 
-/* Errors if the transaction that sent the noted identity has ended. */
+/* Errors if an identity from elsewhere may be over. */
 void
-session_carry_check(void)
+session_carry_check(TimestampTz end)
 {
-	if (has_noted && session_distant_has_ended(&noted))
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (!has_noted)
+		return;
+	if (session_distant_has_ended(&noted))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the transaction that sent the identity of this one "
 						"has ended")));
+	if (now >= end || noted.made <= now - SESSION_CARRY_LAST)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the identity of this transaction must be sent again "
+						"by the server that has bound it"),
+				 now >= end ? errdetail("Its session was to end by now.") :
+				 errdetail("The last value was made more than 5 minutes "
+						   "ago.")));
 }

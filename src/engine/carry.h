@@ -8,11 +8,15 @@
 #ifndef SESSION_CARRY_H
 #define SESSION_CARRY_H
 
+#include "datatype/timestamp.h"
 #include "wire/carried.h"
 
+/* The setting of Citus that has it forward SET LOCAL. */
+#define SESSION_CARRY_FORWARDING "citus.propagate_set_commands"
+
 /*
- * Returns whether this server sends identities: Citus is set to forward
- * them, and there is a key.
+ * Returns whether this server sends identities: the library of Citus is
+ * loaded, and there is a key.
  */
 extern bool session_carry_sends(void);
 
@@ -45,7 +49,11 @@ extern SessionCarryVerdict session_carry_judge(SessionCarried *carried,
  */
 extern void session_carry_note(const SessionCarried *carried);
 
-/* Errors if the transaction that sent the noted identity has ended. */
-extern void session_carry_check(void);
+/*
+ * Errors if the transaction that sent the noted identity has ended, if the
+ * time has come at which its session ends, or if the last value is minutes
+ * old.
+ */
+extern void session_carry_check(TimestampTz end);
 
 #endif							/* SESSION_CARRY_H */

@@ -14,8 +14,11 @@
  *	 the leader, so a worker refuses it too, whenever the library is loaded.
  * - It also accepts an identity that another server has sent, in a value with
  *	 a MAC (engine/carry.c).  The setting then has the identity alone, as if it
- *	 was bound here.  It ends with the transaction, even if the value was set
- *	 without LOCAL.
+ *	 was bound here.
+ * - Such an identity ends with the transaction, even if the value was set
+ *	 without LOCAL: the commit clears the setting if a value has arrived, also
+ *	 if another value hides it by then.  As a second defence, the parsed form
+ *	 has the transaction, and is no identity in another one.
  * - Clearing is allowed: it can only take rights from the caller.
  * - The check hook parses the value, and the server keeps the parsed form as
  *	 long as the value.  So reading the identity costs nothing.
@@ -35,6 +38,7 @@
 #include "engine/carry.h"
 #include "engine/context.h"
 #include "engine/log.h"
+#include "settings.h"
 #include "wire/hex.h"
 
 /* The value of the setting, which the server keeps. */
@@ -218,6 +222,7 @@ parse_identity(const char *source)
 	reader.room = (char *) identity + MAXALIGN(sizeof(SessionIdentity));
 	/* The key was proven before, and is not asked for again. */
 	memset(&identity->bound, 0, sizeof(identity->bound));
+	identity->arrived_in = session_compat_lxid();
 	identity->arrival = (SessionArrival) take_number(&reader);
 	identity->has_row = take_number(&reader) != 0;
 	identity->has_id = take_number(&reader) != 0;
@@ -281,13 +286,23 @@ set_context(const char *to, GucAction action)
 	PG_END_TRY();
 }
 
-/* Transaction callback: an identity from elsewhere ends here at the latest. */
+/* Another server has sent an identity in this transaction. */
+static bool has_arrived = false;
+
+/*
+ * Transaction callback: an identity from elsewhere ends here at the latest.
+ * What is bound now may hide it, so that does not matter.
+ */
 static void
 context_at_transaction_end(XactEvent event, void *arg)
 {
-	if ((event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE) &&
-		bound != NULL && bound->arrival != SESSION_FROM_HERE)
+	if (!has_arrived)
+		return;
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		set_context("", GUC_ACTION_SET);
+	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+			 event == XACT_EVENT_PREPARE)
+		has_arrived = false;
 }
 
 /* Replaces an identity from elsewhere by the value that it has here. */
@@ -299,6 +314,7 @@ take_arrived(char **value, const SessionCarried *carried, bool late)
 	if (!watching)
 		RegisterXactCallback(context_at_transaction_end, NULL);
 	watching = true;
+	has_arrived = true;
 	if (!late)
 		session_carry_note(carried);
 	if (!replace_value(value, carried->identity, carried->identity_len))
@@ -397,27 +413,52 @@ static void
 assign_context(const char *newval, void *extra)
 {
 	bound = extra;
-	if (!passing)
+	/* The same text is the same identity, which was not bound again. */
+	if (setting == NULL || strcmp(newval, setting) != 0)
 		generation++;
+}
+
+/* Returns the bound identity; NULL if it came in another transaction. */
+static inline const SessionIdentity *
+bound_here(void)
+{
+	if (bound != NULL && unlikely(bound->arrival != SESSION_FROM_HERE) &&
+		!IsParallelWorker() && bound->arrived_in != session_compat_lxid())
+		return NULL;
+	return bound;
+}
+
+/* Returns the bound identity; NULL also if it must not be read. */
+static const SessionIdentity *
+readable(void)
+{
+	const SessionIdentity *identity = bound_here();
+
+	return identity == NULL || identity->arrival == SESSION_ARRIVED_LATE ?
+		NULL : identity;
 }
 
 /* Show hook: shows the session's id and nothing else of the identity. */
 static const char *
 show_context(void)
 {
-	if (bound == NULL || !bound->has_id)
+	const SessionIdentity *identity = readable();
+
+	if (identity == NULL || !identity->has_id)
 		return "";
 	return DatumGetCString(DirectFunctionCall1(uuid_out,
-											   UUIDPGetDatum(&bound->id)));
+											   UUIDPGetDatum(&identity->id)));
 }
 
 /* Returns who acts in the bound identity: its actor, else its user. */
 static const text *
 bound_actor_id(void)
 {
-	if (bound == NULL)
+	const SessionIdentity *identity = readable();
+
+	if (identity == NULL)
 		return NULL;
-	return bound->actor_id != NULL ? bound->actor_id : bound->user_id;
+	return identity->actor_id != NULL ? identity->actor_id : identity->user_id;
 }
 
 /* Defines the setting that keeps a bound identity. */
@@ -499,21 +540,32 @@ refuse_late(void)
 const SessionIdentity *
 session_context_identity(void)
 {
-	if (unlikely(bound != NULL && bound->arrival == SESSION_ARRIVED_LATE))
+	const SessionIdentity *identity = bound_here();
+
+	if (unlikely(identity != NULL &&
+				 identity->arrival == SESSION_ARRIVED_LATE))
 		refuse_late();
-	return bound;
+	return identity;
 }
 
 /* Returns the same, also one that must not be read. */
 const SessionIdentity *
 session_context_bound(void)
 {
-	return bound;
+	return bound_here();
 }
 
 /*
  * Sending it elsewhere
  */
+
+/* Returns until when the bound identity is good on other servers. */
+TimestampTz
+session_context_end_elsewhere(void)
+{
+	return session_settings.live_identity ? bound->check_at :
+		bound->expires_at;
+}
 
 /* Returns the bound identity as text for other servers. */
 char *
@@ -522,9 +574,9 @@ session_context_text_elsewhere(void)
 	SessionIdentity identity = *bound;
 
 	identity.arrival = SESSION_ARRIVED;
-	/* It is proven here alone. */
+	/* It is proven here alone, and sent again when it was. */
 	memset(&identity.stamp, 0, sizeof(identity.stamp));
-	identity.check_at = DT_NOEND;
+	identity.check_at = session_context_end_elsewhere();
 	identity.proof = NULL;
 	return serialize_identity(&identity);
 }
@@ -559,9 +611,11 @@ session_context_set_proven(const pg_uuid_t *id)
 bool
 session_context_is_current(const pg_uuid_t *id)
 {
-	if (bound != NULL)
-		return bound->has_row &&
-			memcmp(bound->id.data, id->data, UUID_LEN) == 0;
+	const SessionIdentity *identity = readable();
+
+	if (identity != NULL)
+		return identity->has_row &&
+			memcmp(identity->id.data, id->data, UUID_LEN) == 0;
 	return LocalTransactionIdIsValid(proven_in) &&
 		proven_in == session_compat_lxid() &&
 		memcmp(proven.data, id->data, UUID_LEN) == 0;

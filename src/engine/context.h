@@ -13,15 +13,18 @@ extern void session_context_bind(const SessionIdentity *identity);
 /*
  * Returns the bound identity, which stays in memory until another is bound;
  * NULL when none is.  Errors with 55000 if another server has sent it too long
- * ago.  The second function returns that one, too.
+ * ago.  The second function returns that one, too.  Both return NULL for one
+ * that another server has sent to an earlier transaction.
  */
 extern const SessionIdentity *session_context_identity(void);
 extern const SessionIdentity *session_context_bound(void);
 
 /*
- * Returns the bound identity as text that another server can bind.
+ * Returns the bound identity as text that another server can bind, and until
+ * when that server may use it: DT_NOEND = without limit.
  */
 extern char *session_context_text_elsewhere(void);
+extern TimestampTz session_context_end_elsewhere(void);
 
 /*
  * Between the two calls, a statement that sets the setting has no effect here.

@@ -64,6 +64,9 @@ typedef struct SessionIdentity
 	/* When to prove it again: if the stamp is not current, or at a time. */
 	SessionEndStamp stamp;
 	TimestampTz check_at;		/* DT_NOEND = never */
+
+	/* The transaction here that has it, if another server has sent it. */
+	LocalTransactionId arrived_in;
 } SessionIdentity;
 
 /* How claims are written. */

@@ -5,7 +5,7 @@
  * Citus forwards the statement SET LOCAL to the connections of a transaction,
  * and to those that it opens later, with citus.propagate_set_commands = local.
  * So the identity is sent by running such a statement, which changes nothing
- * here.  Without that setting nothing is sent, and no key is looked for.
+ * here.  Without Citus nothing is sent, and no key is looked for.
  *
  * Rules:
  * - It is sent when a statement is about to run, not when the identity is
@@ -13,6 +13,11 @@
  * - It is sent again when another is bound or none, when the current role
  *	 changes, and when the last value is older than FRESH, so that a connection
  *	 which a statement opens gets a value that is good for some seconds.
+ * - It is sent again when the end of the session has changed, because the other
+ *	 servers compare that with the time.
+ * - A client may change the setting of Citus.  So the statement runs with the
+ *	 value that it needs: otherwise a client could keep from the workers that an
+ *	 identity was removed.
  * - At the end of a savepoint, Citus restores what was sent before it, for new
  *	 connections also when it was released.  So what was sent within it is
  *	 sent again.
@@ -28,6 +33,7 @@
 #include "parser/parser.h"
 #include "tcop/dest.h"
 #include "tcop/utility.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -50,6 +56,7 @@ static uint64 sent_generation;
 static Oid	sent_as;
 static SubTransactionId sent_in;
 static TimestampTz sent_at;
+static TimestampTz sent_end;	/* of the session */
 
 /* Transaction callback: what was sent has ended. */
 static void
@@ -91,7 +98,22 @@ is_due(const SessionIdentity *identity)
 	return outdated || sent_generation != session_context_generation() ||
 		(identity != NULL &&
 		 (sent_as != GetUserId() ||
+		  sent_end != session_context_end_elsewhere() ||
 		  GetCurrentTimestamp() - sent_at > FRESH));
+}
+
+/* Runs a statement with the setting of Citus that has it forwarded. */
+static void
+run_forwarded(PlannedStmt *planned, const char *sql)
+{
+	int			level = NewGUCNestLevel();
+
+	(void) set_config_option(SESSION_CARRY_FORWARDING, "local", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	ProcessUtility(planned, sql, false, PROCESS_UTILITY_QUERY, NULL, NULL,
+				   None_Receiver, NULL);
+	/* This also removes what SET LOCAL has put on the stack. */
+	AtEOXact_GUC(true, level);
 }
 
 /* Runs a statement that sets the setting, for other servers alone. */
@@ -110,8 +132,7 @@ run_set(const char *value)
 	session_context_pass_on(true);
 	PG_TRY();
 	{
-		ProcessUtility(planned, sql, false, PROCESS_UTILITY_QUERY, NULL, NULL,
-					   None_Receiver, NULL);
+		run_forwarded(planned, sql);
 	}
 	PG_FINALLY();
 	{
@@ -139,6 +160,7 @@ send_identity(const SessionIdentity *identity)
 	sent_as = GetUserId();
 	sent_in = GetCurrentSubTransactionId();
 	sent_at = GetCurrentTimestamp();
+	sent_end = identity == NULL ? DT_NOEND : session_context_end_elsewhere();
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(work);
 }

@@ -20,7 +20,9 @@
  *	 that the planner evaluates, and deferred triggers at the commit.  The
  *	 first decide too, before their statement does.  The second do not.
  * - An identity that another server has sent is proven there.  Here its
- *	 statements fail when the transaction that sent it has ended.
+ *	 statements fail when the transaction that sent it has ended, when the end of
+ *	 its session has come, and when the last value is minutes old.  The
+ *	 statement that brings another value does not.
  * - The same hooks send the identity to other servers (forward.c).
  * - There are no hooks without preload, and nothing is done without an
  *	 identity.
@@ -188,7 +190,7 @@ begin_statement(void)
 		in_deferred_trigger())
 		return;
 	if (identity->arrival != SESSION_FROM_HERE)
-		session_carry_check();
+		session_carry_check(identity->check_at);
 	else if (session_settings.live_identity && !is_unchanged(identity))
 		prove_again(identity);
 }
@@ -331,31 +333,31 @@ decides(const Node *statement)
 		!IsA(statement, ClosePortalStmt);
 }
 
-/*
- * Has pg_stat_statements not keep a statement that sends an identity, if that
- * was preloaded before.
- */
-static void
-forget_query_id(PlannedStmt *pstmt)
+/* Returns whether a statement sets the identity, as another server does. */
+static bool
+sets_identity(const Node *statement)
 {
-	const		VariableSetStmt *set = (const VariableSetStmt *) pstmt->utilityStmt;
+	const		VariableSetStmt *set = (const VariableSetStmt *) statement;
 
-	if (IsA(set, VariableSetStmt) && set->name != NULL &&
-		pg_strcasecmp(set->name, SESSION_CONTEXT_SETTING) == 0)
-		pstmt->queryId = 0;
+	return IsA(set, VariableSetStmt) && set->name != NULL &&
+		pg_strcasecmp(set->name, SESSION_CONTEXT_SETTING) == 0;
 }
 
 /* The ProcessUtility hook. */
 static void
 live_utility(UTILITY_PARAMS)
 {
+	bool		sets = sets_identity(pstmt->utilityStmt);
+
 	if (decides(pstmt->utilityStmt))
 	{
-		if (!in_statement)
+		if (!in_statement && !sets)
 			begin_statement();
 		session_forward_identity();
 	}
-	forget_query_id(pstmt);
+	/* pg_stat_statements, if preloaded before, must not keep a value. */
+	if (sets)
+		pstmt->queryId = 0;
 	if (in_statement)
 	{
 		do_utility(UTILITY_ARGS);

@@ -8,9 +8,10 @@
  *
  * Rules:
  * - The table has a fixed size.  A backend that needs a slot replaces the one
- *	 of its bucket whose transaction sent its identity first.  From then on,
- *	 values that are not newer count as ended, unless their backend has a slot.
- *	 So a full table does not forget.
+ *	 of its bucket whose transaction ended first.  From then on, values that
+ *	 were made until that end count as ended, unless their backend has a slot.
+ *	 So a full table does not forget.  The clock of another server may be
+ *	 ahead, so the end is as much later as a value may be made in the future.
  * - The numbers of servers and backends are random, and are proven by a MAC
  *	 before they come here, so they choose the bucket without a hash.
  */
@@ -32,7 +33,7 @@ typedef struct DistantSlot
 {
 	uint64		server;			/* 0 = free */
 	uint64		backend;
-	int64		made;			/* when its value was made */
+	int64		until;			/* its values made until then may have ended */
 	uint32		transaction;	/* this one and those before have ended */
 } DistantSlot;
 
@@ -117,10 +118,10 @@ take_slot(DistantBucket *bucket)
 	{
 		if (bucket->slots[i].server == 0)
 			return &bucket->slots[i];
-		if (bucket->slots[i].made < oldest->made)
+		if (bucket->slots[i].until < oldest->until)
 			oldest = &bucket->slots[i];
 	}
-	bucket->until = Max(bucket->until, oldest->made);
+	bucket->until = Max(bucket->until, oldest->until);
 	return oldest;
 }
 
@@ -146,13 +147,11 @@ session_distant_end(const SessionCarried *carried)
 		slot->server = carried->server;
 		slot->backend = carried->backend;
 		slot->transaction = carried->transaction;
-		slot->made = carried->made;
 	}
 	else if (!is_covered(slot->transaction, carried->transaction))
-	{
 		slot->transaction = carried->transaction;
-		slot->made = carried->made;
-	}
+	/* The transaction may have had newer values in another backend here. */
+	slot->until = GetCurrentTimestamp() + SESSION_DISTANT_AHEAD;
 	LWLockRelease(&distant->lock->lock);
 }
 

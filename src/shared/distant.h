@@ -8,7 +8,11 @@
 #ifndef SESSION_DISTANT_H
 #define SESSION_DISTANT_H
 
+#include "datatype/timestamp.h"
 #include "wire/carried.h"
+
+/* How far ahead the clock of another server may be. */
+#define SESSION_DISTANT_AHEAD (5 * USECS_PER_SEC)
 
 /*
  * Sets the random number that this server has from its start to its end.

@@ -204,8 +204,8 @@ names_worker(Oid catalog_id, Oid relid)
 }
 
 /* Returns whether this is a worker of Citus: its group is not 0. */
-static bool
-is_on_worker(void)
+bool
+session_shape_is_on_worker(void)
 {
 	return ask_citus("pg_dist_local_group", names_worker, InvalidOid);
 }
@@ -408,7 +408,7 @@ session_shape_find(SessionShape *shape, const SessionTable *table,
 	check_ordinary(table, rel);
 	check_distribution(table, rel);
 	check_membership(table, rel);
-	shape->elsewhere = table->central && is_on_worker();
+	shape->elsewhere = table->central && session_shape_is_on_worker();
 	for (int i = 0; i < table->ncolumns; i++)
 		shape->numbers[i] = find_column(table, desc, i);
 	for (int i = 0; i < table->nindexes; i++)

@@ -24,4 +24,7 @@ typedef struct SessionShape
 extern void session_shape_find(SessionShape *shape, const SessionTable *table,
 							   Relation rel);
 
+/* Returns whether this server is a worker of Citus, which Citus has noted. */
+extern bool session_shape_is_on_worker(void);
+
 #endif							/* SESSION_SHAPE_H */

@@ -5,20 +5,25 @@
 
 use strict;
 use warnings;
+use Digest::SHA qw(hmac_sha256 sha256);
+use MIME::Base64 qw(decode_base64url encode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-# In the place of Citus: records each statement that sets the identity.
+# In the place of Citus: records each statement that sets the identity, with
+# the setting for which Citus forwards it.
 my $module = <<'C';
 #include "postgres.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "tcop/utility.h"
+#include "utils/guc.h"
 PG_MODULE_MAGIC;
 void _PG_init(void);
 static ProcessUtility_hook_type earlier;
+static char *forwarded;
 static void
 record(PlannedStmt *pstmt, const char *source, bool read_only,
 	ProcessUtilityContext context, ParamListInfo params,
@@ -29,7 +34,7 @@ record(PlannedStmt *pstmt, const char *source, bool read_only,
 		earlier(pstmt, source, read_only, context, params, environment, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, source, read_only, context, params, environment, dest, qc);
-	if (IsA(set, VariableSetStmt) && set->is_local && strcmp(set->name, "session.context") == 0)
+	if (strcmp(forwarded, "local") == 0 && IsA(set, VariableSetStmt) && set->is_local && strcmp(set->name, "session.context") == 0)
 	{
 		FILE *file = fopen("forwarded", "a");
 		fprintf(file, "%s\n", source);
@@ -39,6 +44,7 @@ record(PlannedStmt *pstmt, const char *source, bool read_only,
 void
 _PG_init(void)
 {
+	DefineCustomStringVariable("citus.propagate_set_commands", "", "", &forwarded, "none", PGC_USERSET, 0, NULL, NULL, NULL);
 	earlier = ProcessUtility_hook;
 	ProcessUtility_hook = record;
 }
@@ -91,6 +97,7 @@ citus.propagate_set_commands = 'local'
 		ANALYZE todo;
 	});
 	$node->safe_psql('postgres', 'CREATE EXTENSION pg_stat_statements') unless $name eq 'bare';
+	$node->safe_psql('postgres', 'CREATE TABLE pg_dist_local_group AS SELECT 1 AS groupid') unless $name eq 'coordinator';
 }
 my ($coordinator, $worker, $bare) = @node{qw(coordinator worker bare)};
 
@@ -144,7 +151,9 @@ $_->safe_psql('postgres', $import) for $coordinator, $worker, $bare;
 for my $case (
 	[ 'SELECT 1' => '', 'without an identity' ],
 	[ $bind => '', 'when nothing follows' ],
-	[ "SET citus.propagate_set_commands = 'none'; BEGIN; $bind; SELECT 1; COMMIT" => '', 'when Citus does not forward it' ],
+	[ "SET citus.propagate_set_commands = 'none'; BEGIN; $bind; SELECT 1; COMMIT" => 'value', 'when the client has Citus forward nothing' ],
+	[ "BEGIN; $bind; TABLE todo; SET LOCAL citus.propagate_set_commands = 'none'; SELECT session_authenticate('junk'); TABLE todo; COMMIT" => 'value none',
+		'that there is none, when the client has Citus forward nothing' ],
 	[ "BEGIN; $bind; SELECT 1; SELECT 2; COMMIT; SELECT 3" => 'value', 'once a transaction' ],
 	[ "BEGIN READ ONLY; $bind; SELECT 1; COMMIT" => 'value', 'when it is READ ONLY' ],
 	[ "BEGIN ISOLATION LEVEL SERIALIZABLE; $bind; SELECT 1; COMMIT" => 'value', 'when it is SERIALIZABLE' ],
@@ -201,8 +210,15 @@ is(as($worker, 'web', 'BEGIN; SAVEPOINT s; ' . set_to(value()) . "; $who; RELEAS
 	"alice 10000\nalice 10000", 'it stays when a savepoint is released');
 is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . '; ' . set_to('') . "; $who; COMMIT"),
 	'nobody 0', 'it can be removed');
-is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . '; ' . set_to(value($bob)) . "; $who; COMMIT"),
-	'bob 10000', 'it can be replaced');
+sends("BEGIN; $bind; TABLE todo; SELECT session_authenticate('$bob'); TABLE todo; COMMIT");
+is(as($worker, 'web', 'BEGIN; ' . set_to($values[-2]) . '; ' . set_to($values[-1]) . "; $who; COMMIT"),
+	'bob 10000', 'it can be replaced by one of the same transaction');
+
+# A transaction has the identity of one other transaction.
+my ($first, $second) = (value(), value($bob));
+is(as($worker, 'web', 'BEGIN; ' . set_to($first) . '; SAVEPOINT s; ' . set_to($second) . '; ROLLBACK TO s; COMMIT; BEGIN; ' . set_to($first) . "; $who; COMMIT"),
+	'', 'what was noted of a value is not lost to that of another transaction');
+like($err, qr/This transaction has an identity that another one has sent/, 'which is refused');
 for my $reset ('RESET session.context', 'RESET ALL')
 {
 	is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $reset; $who; COMMIT"), 'nobody 0', "$reset removes it");
@@ -227,6 +243,20 @@ for my $set (q{SET session.context TO '%s'}, q{SELECT set_config('session.contex
 }
 is(as($worker, 'web', sprintf(q{SET session.context TO '%s'; }, value()) . $who), 'nobody 0',
 	'a statement of its own sets it for itself alone');
+
+# Also when something hides it at the end of the transaction.
+for my $hide (
+	q{SET LOCAL session.context TO ''},
+	q{SAVEPOINT s; SET LOCAL session.context TO ''; RELEASE s},
+	q{DO $$ BEGIN PERFORM session_authenticate('junk'); END $$},
+	q{SELECT FROM set_config('session.context', '', true)})
+{
+	for my $end ('COMMIT', q{PREPARE TRANSACTION 'p'; ROLLBACK PREPARED 'p'}, 'COMMIT AND CHAIN')
+	{
+		my $out = as($worker, 'web', "BEGIN; SET session.context TO '" . value() . "'; $hide; $end; $who; COMMIT; BEGIN; $who; ROLLBACK; $who");
+		is(join(' ', grep { /./ } split /\n/, $out), join(' ', ('nobody 0') x 3), "no identity is left after $end that was hidden by $hide");
+	}
+}
 
 # A value is over when a transaction that had it is.
 for my $end ('COMMIT', 'ROLLBACK', q{PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p'})
@@ -269,11 +299,52 @@ is(as($worker, 'member', 'BEGIN; ' . set_to($values[-1]) . "; $who; COMMIT"), 'a
 
 # It is for a database of the same name.
 $worker->safe_psql('postgres', 'CREATE DATABASE elsewhere');
-$worker->safe_psql('elsewhere', "CREATE EXTENSION session; $import");
+$worker->safe_psql('elsewhere', "CREATE EXTENSION session; CREATE TABLE pg_dist_local_group AS SELECT 1 AS groupid; $import");
 is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . '; SELECT session_user_id(); COMMIT', database => 'elsewhere'), '', 'another database refuses it');
 like($err, qr/42501.*No key of the purpose "context" has made it for this database/s, 'with an error that says why');
+is(as($coordinator, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', 'the coordinator refuses it');
+like($err, qr/42501.*This server is not a worker of Citus/s, 'with an error that says why');
+$coordinator->safe_psql('postgres', 'CREATE TABLE pg_dist_local_group AS SELECT 1 AS groupid');
 is(as($coordinator, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', 'the server that sent it refuses it');
+$coordinator->safe_psql('postgres', 'DROP TABLE pg_dist_local_group');
 like($err, qr/42501.*This server has sent it itself/s, 'with an error that says why');
+
+# Only where Citus says worker.
+for my $change ('UPDATE pg_dist_local_group SET groupid = 0', 'DELETE FROM pg_dist_local_group', 'DROP TABLE pg_dist_local_group',
+	'CREATE TABLE pg_dist_local_group AS SELECT 1 AS groupid; ALTER TABLE pg_dist_local_group OWNER TO web')
+{
+	$worker->safe_psql('postgres', $change);
+	is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', "refused after $change");
+	like($err, qr/42501.*This server is not a worker of Citus/s, 'with an error that says why');
+}
+$worker->safe_psql('postgres', "ALTER TABLE pg_dist_local_group OWNER TO $superuser");
+is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'a worker accepts it');
+
+# A database without the extension.
+$worker->safe_psql('postgres', 'CREATE DATABASE plain');
+as($worker, 'web', set_to(value()), database => 'plain');
+like($err, qr/42501: +parameter "session.context" cannot be set/, 'a database without the extension refuses it as any value');
+
+# The end of the session, in a transaction that is kept open.
+sub short { return $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('alice', lifetime => '3 seconds')}); }
+is(as($worker, 'web', 'BEGIN; ' . set_to(value(short())) . "; $who; DO 'BEGIN PERFORM pg_sleep(3); END'; $who; COMMIT"), 'alice 10000',
+	'the identity ends with the session');
+like($err, qr/55000: +the identity of this transaction must be sent again.*Its session was to end by now/s, 'with an error that says why');
+my $short = short();
+sends("BEGIN; SELECT session_authenticate('$short'); TABLE todo; $bind; TABLE todo; COMMIT");
+is(as($worker, 'web', 'BEGIN; ' . set_to($values[-2]) . "; $who; DO 'BEGIN PERFORM pg_sleep(3); END'; " . set_to($values[-1]) . "; $who; COMMIT"),
+	"alice 10000\nalice 10000", 'a newer value replaces one whose session has ended');
+
+# A cursor keeps its rows when a savepoint in which a value was sent ends.
+my $cursors = $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('alice')});
+my $revoke = $coordinator->background_psql('postgres', on_error_stop => 0);
+my $reader = $coordinator->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', 'web' ]);
+$reader->query("BEGIN; SELECT session_authenticate('$cursors')");
+$reader->query(q{DECLARE c CURSOR FOR SELECT 'row of ' || owner FROM todo; SAVEPOINT s; SELECT pg_sleep(3.1); SELECT 1; ROLLBACK TO s});
+$revoke->query("SELECT session_revoke('$cursors')");
+is($reader->query($who), 'nobody 0', 'the session has ended');
+is($reader->query('FETCH 1 FROM c'), 'row of alice', 'the cursor that was opened before has its rows');
+$_->quit for $revoke, $reader;
 
 # Any other character anywhere.
 my $tampered = sprintf q{DO $do$
@@ -344,8 +415,9 @@ for my $call ('session_require()', 'session_mine()', 'session_revoke_others()', 
 
 # A worker of Citus has no sessions.
 my $asks = "SELECT session_status('$alice')";
+$worker->safe_psql('postgres', 'DROP TABLE pg_dist_local_group');
 is($worker->safe_psql('postgres', $asks), 'unknown', 'a server of its own does not know the session');
-$worker->safe_psql('postgres', 'CREATE TABLE pg_dist_local_group (groupid int); INSERT INTO pg_dist_local_group VALUES (1)');
+$worker->safe_psql('postgres', 'CREATE TABLE pg_dist_local_group AS SELECT 1 AS groupid');
 for my $call ($asks, "SELECT session_validate('$alice')", "SELECT session_authenticate('$alice')", 'SELECT session_create()')
 {
 	as($worker, $superuser, $call);
@@ -356,6 +428,7 @@ is($worker->safe_psql('postgres', 'SELECT deleted, failed FROM session_cleanup()
 is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'and identities come there');
 $worker->safe_psql('postgres', 'UPDATE pg_dist_local_group SET groupid = 0');
 is($worker->safe_psql('postgres', $asks), 'unknown', 'the coordinator is group 0');
+$worker->safe_psql('postgres', 'UPDATE pg_dist_local_group SET groupid = 1');
 
 # Nothing keeps the value where others can see it.
 $set = value();
@@ -374,10 +447,32 @@ sleep $wait if $wait > 0;
 is(as($worker, 'web', 'BEGIN; ' . set_to($late) . q{; SELECT 'set'; } . "$who; ROLLBACK; $who"), "set\nnobody 0",
 	'a value that is too old can be set, but not be read');
 like($err, qr/55000: +the identity of the transaction is too old to be used here/, 'reading it is an error');
+is(as($worker, 'web', 'BEGIN; ' . set_to($late) . '; SHOW session.context; COMMIT'), '', 'and SHOW shows nothing');
 is(as($worker, 'web', 'BEGIN; ' . set_to($late) . '; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000',
 	'a newer value that follows counts');
 is(as($worker, 'web', "$parallel BEGIN; " . set_to($late) . '; SELECT count(*) FROM todo; COMMIT'), '',
 	'workers of a parallel query do not read it');
+
+# A backend has more transactions of others to remember than it has room for.
+# One who knows the secret makes the values of other backends, which have the
+# same last byte as one of the coordinator has.
+sub forge
+{
+	my ($value, $later, $backend) = @_;
+	my $key = hmac_sha256("session carried-context:postgres\x01", hmac_sha256(sha256('shared'), ''));
+	my $bytes = substr decode_base64url(substr $value, 3), 0, -32;
+	my ($time, $server, $sender) = unpack 'Q>Q>Q>', $bytes;
+
+	substr $bytes, 0, 24, pack 'Q>Q>Q>', $time + $later, $server, $sender ^ ($backend << 8);
+	return 'sx_' . encode_base64url($bytes . hmac_sha256($bytes, $key));
+}
+my $victim = value();
+as($worker, 'web', 'BEGIN; ' . set_to(forge($victim, 0, 0)) . '; COMMIT');
+is($err, '', 'a value ends');
+as($worker, 'web', join '', map { 'BEGIN; ' . set_to(forge($victim, 2_000_000, $_)) . '; COMMIT; ' } 1 .. 8);
+is($err, '', 'and so do those of as many others as a bucket has slots');
+is(as($worker, 'web', 'BEGIN; ' . set_to(forge($victim, 1_000_000, 0)) . "; $who; COMMIT"), '', 'a newer value of the first is over, too');
+like($err, qr/The transaction that sent it has ended/, 'with an error that says why');
 
 $_->quit for $one, $other;
 $_->stop for $coordinator, $worker;
