@@ -30,8 +30,8 @@
  *	 is too old is no error by itself: reading the identity is one, unless a
  *	 newer value follows.  A value for another role binds no identity.
  * - The value has the end of the session.  A statement that begins later fails
- *	 (request/live.c), and so does one that begins long after the last value: the
- *	 sender sends a new one before each of its statements.
+ *	 (request/live.c), and so does one that begins long after the last value:
+ *	 the sender sends a new one before each of its statements.
  * - A server that does not preload the library accepts no value, because it
  *	 does not know which transactions have ended.
  */

@@ -13,11 +13,11 @@
  * - It is sent again when another is bound or none, when the current role
  *	 changes, and when the last value is older than FRESH, so that a connection
  *	 which a statement opens gets a value that is good for some seconds.
- * - It is sent again when the end of the session has changed, because the other
- *	 servers compare that with the time.
+ * - It is sent again when the end of the session has changed, because the
+ *	 other servers compare that with the time.
  * - A client may change the setting of Citus.  So the statement runs with the
- *	 value that it needs: otherwise a client could keep from the workers that an
- *	 identity was removed.
+ *	 value that it needs: otherwise a client could keep from the workers that
+ *	 an identity was removed.
  * - At the end of a savepoint, Citus restores what was sent before it, for new
  *	 connections also when it was released.  So what was sent within it is
  *	 sent again.

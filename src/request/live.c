@@ -20,8 +20,8 @@
  *	 that the planner evaluates, and deferred triggers at the commit.  The
  *	 first decide too, before their statement does.  The second do not.
  * - An identity that another server has sent is proven there.  Here its
- *	 statements fail when the transaction that sent it has ended, when the end of
- *	 its session has come, and when the last value is minutes old.  The
+ *	 statements fail when the transaction that sent it has ended, when the end
+ *	 of its session has come, and when the last value is minutes old.  The
  *	 statement that brings another value does not.
  * - The same hooks send the identity to other servers (forward.c).
  * - There are no hooks without preload, and nothing is done without an

@@ -10,7 +10,6 @@ use MIME::Base64 qw(decode_base64url encode_base64url);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 # In the place of Citus: records each statement that sets the identity, with
 # the setting for which Citus forwards it.
@@ -55,6 +54,41 @@ my ($includes) = split /\n/, `pg_config --includedir-server`;
 BAIL_OUT('could not build a hook')
   if system('cc', '-shared', '-fPIC', '-I', $includes, '-o', "$directory/forwarder.so", "$directory/forwarder.c") != 0;
 
+# The clock of the worker, which is ahead by the seconds in a file.
+append_to_file("$directory/clock.c", qq[
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/time.h>
+int
+gettimeofday(struct timeval *restrict now, void *restrict zone)
+{
+	int (*real) (struct timeval *, void *) = dlsym(RTLD_NEXT, "gettimeofday");
+	FILE *file = fopen("$directory/ahead", "r");
+	int ahead = 0;
+	if (file && fscanf(file, "%d", &ahead) != 1)
+		ahead = 0;
+	if (file)
+		fclose(file);
+	real(now, zone);
+	now->tv_sec += ahead;
+	return 0;
+}
+]);
+BAIL_OUT('could not build a clock')
+  if system('cc', '-shared', '-fPIC', '-o', "$directory/clock.so", "$directory/clock.c", '-ldl') != 0;
+
+# Sets how many seconds the clock of the worker is ahead.
+sub set_clock_ahead
+{
+	my ($seconds) = @_;
+
+	open my $file, '>', "$directory/ahead.new" or die $!;
+	print $file $seconds;
+	close $file;
+	rename "$directory/ahead.new", "$directory/ahead" or die $!;
+}
+
 # initdb names the superuser after the user of the operating system.
 my $superuser = getpwuid($>);
 
@@ -80,7 +114,10 @@ session.naptime = '1d'
 autovacuum = off
 citus.propagate_set_commands = 'local'
 });
-	$node->start;
+	{
+		local $ENV{LD_PRELOAD} = $name eq 'worker' ? "$directory/clock.so" : '';
+		$node->start;
+	}
 	$node->safe_psql(
 		'postgres', q{
 		CREATE EXTENSION session;
@@ -174,6 +211,8 @@ $bob = $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('b
 my $ends = $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('ends')});
 is(sends("BEGIN; SELECT session_authenticate('$ends'); TABLE todo; SELECT session_revoke('$ends'); TABLE todo; COMMIT", $superuser),
 	'value none', 'it is sent that an identity has ended');
+is(sends("BEGIN; $bind; TABLE todo; SELECT session_policy_set(lifetime => '1 hour'); TABLE todo; TABLE todo; ROLLBACK", $superuser),
+	'value value', 'it is sent again when the end of its session changes');
 is($coordinator->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_statements WHERE query ~ 'session.context TO .sx'}),
 	'0', 'pg_stat_statements of the coordinator has no value');
 
@@ -187,9 +226,21 @@ sub value
 
 sub set_to { return "SET LOCAL session.context TO '$_[0]'"; }
 
+# Returns a value that is as if it was made some microseconds later, perhaps by
+# another backend of the coordinator: one who knows the secret can do that.
+sub forge
+{
+	my ($value, $later, $backend) = @_;
+	my $key = hmac_sha256("session carried-context:postgres\x01", hmac_sha256(sha256('shared'), ''));
+	my $bytes = substr decode_base64url(substr $value, 3), 0, -32;
+	my ($time, $server, $sender) = unpack 'Q>Q>Q>', $bytes;
+
+	substr $bytes, 0, 24, pack 'Q>Q>Q>', $time + $later, $server, $sender ^ (($backend // 0) << 8);
+	return 'sx_' . encode_base64url($bytes . hmac_sha256($bytes, $key));
+}
+
 my $who = q{SELECT concat_ws(' ', coalesce(session_user_id(), 'nobody'), (SELECT count(*) FROM todo))};
-my $late = value();
-my $made = time;
+my $late = forge(value(), -10_000_000);
 
 # Another server has the identity for the transaction.
 my $tells = q{SELECT concat_ws('/', session_id() IS NOT NULL, session_user_id(), session_tenant_id(), session_auth_level(), session_claim('sub'),
@@ -326,14 +377,41 @@ as($worker, 'web', set_to(value()), database => 'plain');
 like($err, qr/42501: +parameter "session.context" cannot be set/, 'a database without the extension refuses it as any value');
 
 # The end of the session, in a transaction that is kept open.
-sub short { return $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('alice', lifetime => '3 seconds')}); }
-is(as($worker, 'web', 'BEGIN; ' . set_to(value(short())) . "; $who; DO 'BEGIN PERFORM pg_sleep(3); END'; $who; COMMIT"), 'alice 10000',
-	'the identity ends with the session');
-like($err, qr/55000: +the identity of this transaction must be sent again.*Its session was to end by now/s, 'with an error that says why');
-my $short = short();
+my $short = $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('alice', lifetime => '1 minute')});
+my $ends_here = qr/the identity of this transaction must be sent again/;
+$one->query('BEGIN; ' . set_to(value($short)));
+is($one->query($who), 'alice 10000', 'an identity has the end of its session');
+set_clock_ahead(61);
+$one->{stderr} = '';
+is($one->query($who), '', 'statements fail after it');
+like($one->{stderr}, qr/$ends_here.*Its session was to end by now/s, 'with an error that says why');
+set_clock_ahead(0);
+$one->query('ROLLBACK');
 sends("BEGIN; SELECT session_authenticate('$short'); TABLE todo; $bind; TABLE todo; COMMIT");
-is(as($worker, 'web', 'BEGIN; ' . set_to($values[-2]) . "; $who; DO 'BEGIN PERFORM pg_sleep(3); END'; " . set_to($values[-1]) . "; $who; COMMIT"),
-	"alice 10000\nalice 10000", 'a newer value replaces one whose session has ended');
+$one->query('BEGIN; ' . set_to($values[-2]));
+is($one->query($who), 'alice 10000', 'a session is about to end');
+set_clock_ahead(61);
+# The other server made the second value when its clock was ahead, too.
+is($one->query(set_to(forge($values[-1], 61_000_000)) . "; $who"), 'alice 10000', 'a newer value replaces one whose session has ended');
+set_clock_ahead(0);
+$one->query('ROLLBACK');
+
+# The age of the last value, in a transaction that is kept open.
+my $long = value();
+$one->query('BEGIN; ' . set_to($long));
+set_clock_ahead(295);
+is($one->query($who), 'alice 10000', 'an identity is good for almost 5 minutes after its last value');
+set_clock_ahead(301);
+$one->{stderr} = '';
+is($one->query($who), '', 'and not for longer');
+like($one->{stderr}, qr/$ends_here.*The last value was made more than 5 minutes ago/s, 'with an error that says why');
+$one->query('ROLLBACK');
+set_clock_ahead(280);
+$one->query('BEGIN; ' . set_to(forge(my $last = value(), 280_000_000)));
+set_clock_ahead(570);
+is($one->query(set_to(forge($last, 570_000_000)) . "; $who"), 'alice 10000', 'the age of a newer value counts');
+$one->query('COMMIT');
+set_clock_ahead(0);
 
 # A cursor keeps its rows when a savepoint in which a value was sent ends.
 my $cursors = $coordinator->safe_psql('postgres', q{SELECT token FROM session_create('alice')});
@@ -442,30 +520,23 @@ is($worker->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_statements WHER
 
 # A value that is too old.
 $worker->safe_psql('postgres', $import =~ s/k1/k4/r);
-my $wait = $made + 10.5 - time;
-sleep $wait if $wait > 0;
 is(as($worker, 'web', 'BEGIN; ' . set_to($late) . q{; SELECT 'set'; } . "$who; ROLLBACK; $who"), "set\nnobody 0",
 	'a value that is too old can be set, but not be read');
 like($err, qr/55000: +the identity of the transaction is too old to be used here/, 'reading it is an error');
 is(as($worker, 'web', 'BEGIN; ' . set_to($late) . '; SHOW session.context; COMMIT'), '', 'and SHOW shows nothing');
 is(as($worker, 'web', 'BEGIN; ' . set_to($late) . '; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000',
 	'a newer value that follows counts');
+for my $case ([ -10_000_000, "role $superuser" ], [ 0, 'user alice' ])
+{
+	is(as($worker, $superuser, 'BEGIN; ' . set_to(forge(value($alice, $superuser), $case->[0])) .
+		q{; SELECT FROM session_key_rotate('other'); SELECT concat_ws(' ', actor_kind, actor) FROM session.events ORDER BY at DESC LIMIT 1; ROLLBACK}) =~ s/^\s+//r,
+		$case->[1], 'who caused an event');
+}
 is(as($worker, 'web', "$parallel BEGIN; " . set_to($late) . '; SELECT count(*) FROM todo; COMMIT'), '',
 	'workers of a parallel query do not read it');
 
 # A backend has more transactions of others to remember than it has room for.
-# One who knows the secret makes the values of other backends, which have the
-# same last byte as one of the coordinator has.
-sub forge
-{
-	my ($value, $later, $backend) = @_;
-	my $key = hmac_sha256("session carried-context:postgres\x01", hmac_sha256(sha256('shared'), ''));
-	my $bytes = substr decode_base64url(substr $value, 3), 0, -32;
-	my ($time, $server, $sender) = unpack 'Q>Q>Q>', $bytes;
-
-	substr $bytes, 0, 24, pack 'Q>Q>Q>', $time + $later, $server, $sender ^ ($backend << 8);
-	return 'sx_' . encode_base64url($bytes . hmac_sha256($bytes, $key));
-}
+# The values of these backends have the same last byte.
 my $victim = value();
 as($worker, 'web', 'BEGIN; ' . set_to(forge($victim, 0, 0)) . '; COMMIT');
 is($err, '', 'a value ends');
