@@ -9,29 +9,37 @@
  * (request/forward.c).  The check hook of the setting accepts the value
  * (engine/context.c).
  *
- * A value may be seen: in the network, and for a moment in pg_stat_activity of
- * a worker.  So it is good only
+ * A value can be seen in the network, and in pg_stat_activity of a worker by
+ * every connection of the same role.  A client of the coordinator can have
+ * Citus run any statement there.  So a value is valid only
  *
+ * - where track_activities is off, so that pg_stat_activity does not show it;
+ * - as a statement SET LOCAL of its own, which Citus sends.  A function call
+ *	 in a query, which Citus would also run on a worker, cannot set it;
  * - with a MAC by a key of the purpose "context", for the database of this
- *	 name: nothing else makes one, and no other value can be changed into one;
+ *	 name;
  * - for a connection of the role that the sender had;
  * - for SESSION_CARRY_LIFE after it was made;
  * - until one of the transactions here that have it ends, see
- *	 shared/distant.c.  Then the transaction that sent it ends, too;
+ *	 shared/distant.c.  The transaction that sent it ends at that time;
  * - on another server than the one that sent it, which Citus calls a worker;
- * - in a transaction that has no value of another transaction.
+ * - in a transaction that has no value of another transaction, and no newer
+ *	 one of the same.
  *
- * Within that, one who has seen a value and can connect here as the same role
- * can use it.  The documentation demands that no one can.
+ * One who sees a value in spite of this, and can connect here as the same
+ * role, can use it within these limits.  The documentation says how to prevent
+ * that.
  *
  * Rules:
  * - Citus sends a connection that it opens later all values of the
  *	 transaction, the oldest first, and values for all roles.  So a value that
  *	 is too old is no error by itself: reading the identity is one, unless a
  *	 newer value follows.  A value for another role binds no identity.
- * - The value has the end of the session.  A statement that begins later fails
- *	 (request/live.c), and so does one that begins long after the last value:
- *	 the sender sends a new one before each of its statements.
+ * - The value has the end of the session.  A client's statement that begins
+ *	 later fails (request/live.c), and so does one that begins long after the
+ *	 last value: the sender sends a new one before each of its statements.
+ * - A value can say that no identity is bound.  It is a value like others, so
+ *	 that an older one cannot follow it.
  * - A server that does not preload the library accepts no value, because it
  *	 does not know which transactions have ended.
  */
@@ -40,12 +48,13 @@
 #include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
-#include "utils/guc.h"
+#include "utils/backend_status.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
 #include "engine/carry.h"
 #include "model/digest.h"
+#include "model/identity.h"
 #include "model/random.h"
 #include "shared/distant.h"
 #include "table/keyring.h"
@@ -73,20 +82,13 @@ realm(void)
  * Sending
  */
 
-/* Returns whether Citus can forward SET LOCAL; see request/forward.c. */
-static bool
-is_forwarded(void)
-{
-	return GetConfigOption(SESSION_CARRY_FORWARDING, true, false) != NULL;
-}
-
 /* Returns whether this server sends identities. */
 bool
 session_carry_sends(void)
 {
 	uint64		server;
 
-	return is_forwarded() && session_distant_server(&server) &&
+	return session_distant_server(&server) &&
 		session_keyring_find_signer(SESSION_KEYRING_CONTEXT, true) != NULL;
 }
 
@@ -107,6 +109,7 @@ session_carry_value(const char *identity)
 {
 	const char *role = GetUserNameFromId(GetUserId(), false);
 	SessionCarried carried = {
+		.format = SESSION_IDENTITY_FORMAT,
 		.made = GetCurrentTimestamp(),
 		.backend = own_number(),
 		.transaction = session_compat_lxid(),
@@ -163,27 +166,31 @@ is_for_role(const SessionCarried *carried)
 }
 
 /* The last value that the running transaction has accepted. */
-static SessionCarried noted;
-static bool has_noted = false;
+static SessionCarried accepted;
+static bool has_accepted = false;
 
 /* Returns whether the running transaction has a value of another one. */
 static bool
 has_value_of_other(const SessionCarried *carried)
 {
-	return has_noted &&
-		(noted.server != carried->server ||
-		 noted.backend != carried->backend ||
-		 noted.transaction != carried->transaction);
+	return has_accepted &&
+		(accepted.server != carried->server ||
+		 accepted.backend != carried->backend ||
+		 accepted.transaction != carried->transaction);
 }
 
 /* Judges a value that is proven. */
 static SessionCarryVerdict
-judge_proven(const SessionCarried *carried, uint64 server, const char **why)
+judge_proven(const SessionCarried *carried, const char **why)
 {
+	uint64		server;
 	TimestampTz now = GetCurrentTimestamp();
 
 	*why = "This server has sent it itself.";
-	if (carried->server == server)
+	if (session_distant_server(&server) && carried->server == server)
+		return SESSION_CARRY_REFUSED;
+	*why = "Another version of the extension has made it.";
+	if (carried->format != SESSION_IDENTITY_FORMAT)
 		return SESSION_CARRY_REFUSED;
 	*why = "It was made later than now: the clocks of the servers differ.";
 	if (carried->made > now + SESSION_DISTANT_AHEAD)
@@ -193,38 +200,68 @@ judge_proven(const SessionCarried *carried, uint64 server, const char **why)
 	*why = "This transaction has an identity that another one has sent.";
 	if (has_value_of_other(carried))
 		return SESSION_CARRY_REFUSED;
+	*why = "This transaction has a newer value.";
+	if (has_accepted && carried->made < accepted.made)
+		return SESSION_CARRY_REFUSED;
 	if (carried->made <= now - SESSION_CARRY_LIFE)
 		return SESSION_CARRY_LATE;
-	*why = "The transaction that sent it has ended.";
-	if (session_distant_may_have_ended(carried))
-		return SESSION_CARRY_REFUSED;
+	switch (session_distant_state(carried))
+	{
+		case SESSION_DISTANT_ENDED:
+			*why = "The transaction that sent it has ended.";
+			return SESSION_CARRY_REFUSED;
+		case SESSION_DISTANT_FORGOTTEN:
+			*why = "It was made before this server started, or before others "
+				"whose end this server no longer knows.";
+			return SESSION_CARRY_REFUSED;
+		case SESSION_DISTANT_RUNS:
+			break;
+	}
 	return SESSION_CARRY_GOOD;
+}
+
+/*
+ * Returns why this server, or this connection, accepts no value at all; NULL
+ * if it does.
+ */
+static const char *
+refuses_all(bool as_sent)
+{
+	uint64		server;
+
+	if (!session_distant_server(&server))
+		return "This server does not preload the libraries of Citus and of "
+			"this extension.";
+	if (!as_sent)
+		return "Another server sets it with SET LOCAL, as a statement of its "
+			"own.";
+	if (!IsTransactionState() || IsInParallelMode())
+		return "It can only be set in a transaction.";
+	if (!session_table_exist() || !session_shape_is_on_worker())
+		return "This server is not a worker of Citus.";
+	if (pgstat_track_activities)
+		return "The setting track_activities is on for this connection, so "
+			"that others of its role could see the value.";
+	return NULL;
 }
 
 /* Judges a value that came here. */
 SessionCarryVerdict
 session_carry_judge(SessionCarried *carried, const char **why,
-					const char *value)
+					const char *value, bool as_sent)
 {
 	size_t		len = strlen(value);
 	uint8	   *room;
-	uint64		server;
 
-	*why = "This server does not preload the library.";
-	if (!session_distant_server(&server))
-		return SESSION_CARRY_REFUSED;
-	*why = "It can only be set in a transaction.";
-	if (!IsTransactionState() || IsInParallelMode())
-		return SESSION_CARRY_REFUSED;
-	*why = "This server is not a worker of Citus.";
-	if (!session_table_exist() || !session_shape_is_on_worker())
+	*why = refuses_all(as_sent);
+	if (*why != NULL)
 		return SESSION_CARRY_REFUSED;
 	*why = "No key of the purpose \"context\" has made it for this database.";
 	room = palloc(SESSION_BASE64URL_BYTES(len));
 	if (!session_carried_parse(carried, room, value, len) ||
 		!is_from_key_of_ours(room, carried))
 		return SESSION_CARRY_REFUSED;
-	return judge_proven(carried, server, why);
+	return judge_proven(carried, why);
 }
 
 /*
@@ -235,48 +272,48 @@ session_carry_judge(SessionCarried *carried, const char **why,
 static void
 carry_at_transaction_end(XactEvent event, void *arg)
 {
-	if (!has_noted ||
+	if (!has_accepted ||
 		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
 		 event != XACT_EVENT_PREPARE))
 		return;
-	has_noted = false;
-	session_distant_end(&noted);
+	has_accepted = false;
+	session_distant_end(&accepted);
 }
 
-/* Notes that the running transaction has the identity of a value. */
+/* Remembers that the running transaction has accepted a value. */
 void
-session_carry_note(const SessionCarried *carried)
+session_carry_accept(const SessionCarried *carried)
 {
 	static bool watching = false;
 
 	if (!watching)
 		RegisterXactCallback(carry_at_transaction_end, NULL);
 	watching = true;
-	noted = *carried;
+	accepted = *carried;
 	/* The texts are not kept. */
-	noted.role = noted.identity = NULL;
-	has_noted = true;
+	accepted.role = accepted.identity = NULL;
+	has_accepted = true;
 }
 
-/* Errors if an identity from elsewhere may be over. */
+/* Errors if an identity from another server may have ended. */
 void
 session_carry_check(TimestampTz end)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (!has_noted)
+	if (!has_accepted)
 		return;
-	if (session_distant_has_ended(&noted))
+	if (session_distant_state(&accepted) == SESSION_DISTANT_ENDED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the transaction that sent the identity of this one "
 						"has ended")));
-	if (now >= end || noted.made <= now - SESSION_CARRY_LAST)
+	if (now >= end || accepted.made <= now - SESSION_CARRY_LAST)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the identity of this transaction must be sent again "
 						"by the server that has bound it"),
-				 now >= end ? errdetail("Its session was to end by now.") :
+				 now >= end ? errdetail("Its session has reached its end.") :
 				 errdetail("The last value was made more than 5 minutes "
 						   "ago.")));
 }

@@ -11,48 +11,47 @@
 #include "datatype/timestamp.h"
 #include "wire/carried.h"
 
-/* The setting of Citus that has it forward SET LOCAL. */
-#define SESSION_CARRY_FORWARDING "citus.propagate_set_commands"
-
 /*
- * Returns whether this server sends identities: the library of Citus is
- * loaded, and there is a key.
+ * Returns whether this server sends identities: the libraries are preloaded,
+ * and there is a key.
  */
 extern bool session_carry_sends(void);
 
 /*
  * Returns the value that sends an identity, written as text, from the running
- * transaction to a connection of the current user on another server.
+ * transaction to a connection of the current user on another server.  An empty
+ * text sends that no identity is bound.
  */
 extern char *session_carry_value(const char *identity);
 
 /* What a value that came here is. */
 typedef enum SessionCarryVerdict
 {
-	SESSION_CARRY_REFUSED,		/* it is no good value for this server */
+	SESSION_CARRY_REFUSED,		/* it is not valid here */
 	SESSION_CARRY_OTHER_ROLE,	/* it is for a connection of another role */
-	SESSION_CARRY_LATE,			/* it was good, and is too old */
+	SESSION_CARRY_LATE,			/* it was valid, and is too old now */
 	SESSION_CARRY_GOOD
 } SessionCarryVerdict;
 
 /*
- * Judges a value that came here.  Unless it is refused, sets what it says,
- * which is in memory of the caller.  Otherwise sets why, as a sentence.
+ * Judges a value that came here, and sets what it says, in memory of the
+ * caller.  If it is refused, sets the reason, as a sentence.  as_sent = it
+ * came as another server sends it: a client's statement SET LOCAL.
  */
 extern SessionCarryVerdict session_carry_judge(SessionCarried *carried,
 											   const char **why,
-											   const char *value);
+											   const char *value,
+											   bool as_sent);
 
 /*
- * Notes that the running transaction has the identity of a value, so that its
- * end is the end of the value.
+ * Remembers that the running transaction has accepted a value, so that the end
+ * of that transaction is the end of the value.
  */
-extern void session_carry_note(const SessionCarried *carried);
+extern void session_carry_accept(const SessionCarried *carried);
 
 /*
- * Errors if the transaction that sent the noted identity has ended, if the
- * time has come at which its session ends, or if the last value is minutes
- * old.
+ * Errors if the transaction that sent the accepted value has ended, if its
+ * session has ended, at a time that is given, or if the value is minutes old.
  */
 extern void session_carry_check(TimestampTz end);
 

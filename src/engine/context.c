@@ -13,12 +13,12 @@
  *	 that a user, a database or a client brings has another source than that of
  *	 the leader, so a worker refuses it too, whenever the library is loaded.
  * - It also accepts an identity that another server has sent, in a value with
- *	 a MAC (engine/carry.c).  The setting then has the identity alone, as if it
- *	 was bound here.
- * - Such an identity ends with the transaction, even if the value was set
- *	 without LOCAL: the commit clears the setting if a value has arrived, also
- *	 if another value hides it by then.  As a second defence, the parsed form
- *	 has the transaction, and is no identity in another one.
+ *	 a MAC (engine/carry.c), which a client's statement SET LOCAL sets.  The
+ *	 setting then has the identity alone, as if it was bound here.
+ * - Such an identity ends with the transaction, as every value of SET LOCAL.
+ *	 As further defences, the commit clears the setting if a value has arrived,
+ *	 and the parsed form has the transaction, and is no identity in another
+ *	 one.
  * - Clearing is allowed: it can only take rights from the caller.
  * - The check hook parses the value, and the server keeps the parsed form as
  *	 long as the value.  So reading the identity costs nothing.
@@ -37,7 +37,6 @@
 #include "compat.h"
 #include "engine/carry.h"
 #include "engine/context.h"
-#include "engine/log.h"
 #include "settings.h"
 #include "wire/hex.h"
 
@@ -48,6 +47,7 @@ static SessionIdentity *bound;
 static uint64 generation = 1;
 static bool binding;			/* session_context_bind is setting the value */
 static bool passing;			/* see session_context_pass_on */
+static bool accepting;			/* see session_context_accept */
 
 /* The session that was proven last without being bound, and where. */
 static pg_uuid_t proven;
@@ -290,8 +290,8 @@ set_context(const char *to, GucAction action)
 static bool has_arrived = false;
 
 /*
- * Transaction callback: an identity from elsewhere ends here at the latest.
- * What is bound now may hide it, so that does not matter.
+ * Transaction callback: an identity from another server ends here at the
+ * latest, whether or not it is the one that is bound now.
  */
 static void
 context_at_transaction_end(XactEvent event, void *arg)
@@ -305,7 +305,7 @@ context_at_transaction_end(XactEvent event, void *arg)
 		has_arrived = false;
 }
 
-/* Replaces an identity from elsewhere by the value that it has here. */
+/* Replaces a value of another server by the identity in it. */
 static bool
 take_arrived(char **value, const SessionCarried *carried, bool late)
 {
@@ -316,7 +316,7 @@ take_arrived(char **value, const SessionCarried *carried, bool late)
 	watching = true;
 	has_arrived = true;
 	if (!late)
-		session_carry_note(carried);
+		session_carry_accept(carried);
 	if (!replace_value(value, carried->identity, carried->identity_len))
 		return false;
 	if (late && **value == '0' + SESSION_ARRIVED)
@@ -332,9 +332,7 @@ receive(char **value)
 	const char *why;
 	SessionCarryVerdict verdict;
 
-	/* Others of the role see the statement in pg_stat_activity. */
-	session_log_hide_statement();
-	verdict = session_carry_judge(&carried, &why, *value);
+	verdict = session_carry_judge(&carried, &why, *value, accepting);
 	if (verdict == SESSION_CARRY_OTHER_ROLE)
 		return replace_value(value, "", 0);
 	if (verdict != SESSION_CARRY_REFUSED)
@@ -377,7 +375,10 @@ parse_value(const char *value, void **extra)
 	return *extra != NULL;
 }
 
-/* Has a statement for other servers change nothing here. */
+/*
+ * Replaces the new value by the current one, so that a statement for other
+ * servers has no effect here.
+ */
 static bool
 keep_value(char **newval, void **extra)
 {
@@ -523,7 +524,7 @@ session_context_take_back(int lent)
 	AtEOXact_GUC(true, lent);
 }
 
-/* Errors because an identity from elsewhere is too old to be read. */
+/* Errors because an identity from another server is too old to be read. */
 static pg_noinline void
 refuse_late(void)
 {
@@ -579,6 +580,13 @@ session_context_text_elsewhere(void)
 	identity.check_at = session_context_end_elsewhere();
 	identity.proof = NULL;
 	return serialize_identity(&identity);
+}
+
+/* Begins or ends to accept values of other servers. */
+void
+session_context_accept(bool begin)
+{
+	accepting = begin;
 }
 
 /* Begins or ends to set the setting for other servers alone. */

@@ -32,6 +32,12 @@ extern TimestampTz session_context_end_elsewhere(void);
 extern void session_context_pass_on(bool begin);
 
 /*
+ * Between the two calls, a value of another server is accepted: the statement
+ * SET LOCAL of a client sets it.
+ */
+extern void session_context_accept(bool begin);
+
+/*
  * Sets when to prove the bound identity again.  A rollback to a savepoint that
  * brings back an earlier identity also brings back when to prove that.
  */

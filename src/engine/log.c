@@ -23,7 +23,6 @@
 #include "postgres.h"
 
 #include "tcop/tcopprot.h"
-#include "utils/backend_status.h"
 #include "utils/memutils.h"
 
 #include "engine/log.h"
@@ -166,17 +165,6 @@ redact_log(ErrorData *edata)
 		report_redacted(edata);
 	else if (previous != NULL)
 		previous(edata);
-}
-
-/* Redacts the running statement in pg_stat_activity. */
-void
-session_log_hide_statement(void)
-{
-	char	   *copy = redacted(debug_query_string);
-
-	if (copy != debug_query_string)
-		pgstat_report_activity(STATE_RUNNING, copy);
-	free_copy(copy, debug_query_string);
 }
 
 /* Installs the hook. */

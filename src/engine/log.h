@@ -8,10 +8,4 @@
 /* Installs the log hook; called once, from _PG_init. */
 extern void session_log_init(void);
 
-/*
- * Redacts the running statement in pg_stat_activity, which shows it to others
- * of the same role.
- */
-extern void session_log_hide_statement(void);
-
 #endif							/* SESSION_ENGINE_LOG_H */

@@ -14,6 +14,12 @@
 #include "model/row.h"
 #include "wire/token.h"
 
+/*
+ * The format of an identity as text, which servers exchange: changed whenever
+ * that text or what it means changes.
+ */
+#define SESSION_IDENTITY_FORMAT 1
+
 /* Whether another server has sent the identity. */
 typedef enum SessionArrival
 {

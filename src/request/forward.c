@@ -8,16 +8,22 @@
  * here.  Without Citus nothing is sent, and no key is looked for.
  *
  * Rules:
- * - It is sent when a statement is about to run, not when the identity is
- *	 bound: by then the role may have changed, for which the value is.
- * - It is sent again when another is bound or none, when the current role
- *	 changes, and when the last value is older than FRESH, so that a connection
- *	 which a statement opens gets a value that is good for some seconds.
+ * - It is sent in transaction blocks only.  Outside of one, Citus does not
+ *	 forward SET LOCAL, and the connections would keep an older identity.
+ * - It is sent before a statement runs, not when the identity is bound: the
+ *	 role for which the value is can change in between.
+ * - It is sent again when another identity is bound or none, when the current
+ *	 role changes, and when the last value is older than FRESH, so that a
+ *	 connection which a statement opens gets a value that is valid for some
+ *	 seconds.
  * - It is sent again when the end of the session has changed, because the
  *	 other servers compare that with the time.
- * - A client may change the setting of Citus.  So the statement runs with the
- *	 value that it needs: otherwise a client could keep from the workers that
- *	 an identity was removed.
+ * - While rows are inserted or copied, a connection of Citus can be in the
+ *	 state of COPY, and takes no other statement.  So the age alone does not
+ *	 have a value sent again then.
+ * - A client can change the setting of Citus.  So the statement runs with the
+ *	 value that it needs: otherwise a client could prevent that the workers
+ *	 learn of the removal of an identity.
  * - At the end of a savepoint, Citus restores what was sent before it, for new
  *	 connections also when it was released.  So what was sent within it is
  *	 sent again.
@@ -40,6 +46,7 @@
 #include "engine/carry.h"
 #include "engine/context.h"
 #include "request/forward.h"
+#include "shared/distant.h"
 
 /* How old the last value gets before another is sent. */
 #define FRESH (3 * USECS_PER_SEC)
@@ -89,9 +96,9 @@ watch_what_was_sent(void)
 	watching = true;
 }
 
-/* Returns whether the other servers do not have the identity. */
+/* Returns whether the other servers need another value. */
 static bool
-is_due(const SessionIdentity *identity)
+is_due(const SessionIdentity *identity, bool loading)
 {
 	if (!has_sent)
 		return identity != NULL && session_carry_sends();
@@ -99,7 +106,7 @@ is_due(const SessionIdentity *identity)
 		(identity != NULL &&
 		 (sent_as != GetUserId() ||
 		  sent_end != session_context_end_elsewhere() ||
-		  GetCurrentTimestamp() - sent_at > FRESH));
+		  (!loading && GetCurrentTimestamp() - sent_at > FRESH)));
 }
 
 /* Runs a statement with the setting of Citus that has it forwarded. */
@@ -108,7 +115,7 @@ run_forwarded(PlannedStmt *planned, const char *sql)
 {
 	int			level = NewGUCNestLevel();
 
-	(void) set_config_option(SESSION_CARRY_FORWARDING, "local", PGC_USERSET,
+	(void) set_config_option(SESSION_DISTANT_FORWARDING, "local", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	ProcessUtility(planned, sql, false, PROCESS_UTILITY_QUERY, NULL, NULL,
 				   None_Receiver, NULL);
@@ -142,6 +149,16 @@ run_set(const char *value)
 	PG_END_TRY();
 }
 
+/* Returns the value to send. */
+static const char *
+value_to_send(const SessionIdentity *identity)
+{
+	if (identity != NULL)
+		return session_carry_value(session_context_text_elsewhere());
+	/* An empty value has the same effect, but older ones can follow it. */
+	return session_carry_sends() ? session_carry_value("") : "";
+}
+
 /* Sends the identity, or that there is none. */
 static void
 send_identity(const SessionIdentity *identity)
@@ -152,8 +169,7 @@ send_identity(const SessionIdentity *identity)
 	MemoryContext caller = MemoryContextSwitchTo(work);
 
 	watch_what_was_sent();
-	run_set(identity == NULL ? "" :
-			session_carry_value(session_context_text_elsewhere()));
+	run_set(value_to_send(identity));
 	has_sent = true;
 	outdated = false;
 	sent_generation = session_context_generation();
@@ -167,19 +183,20 @@ send_identity(const SessionIdentity *identity)
 
 /* Sends the bound identity if the other servers do not have it. */
 void
-session_forward_identity(void)
+session_forward_identity(bool loading)
 {
 	const SessionIdentity *identity;
 
 	if (!has_sent && settled == session_context_generation())
 		return;
-	if (sending || IsInParallelMode() || !IsTransactionState())
+	if (sending || IsInParallelMode() || !IsTransactionState() ||
+		!IsTransactionBlock())
 		return;
 	identity = session_context_bound();
-	/* What came from elsewhere, Citus itself sends on. */
+	/* Citus itself forwards what another server has sent. */
 	if (identity != NULL && identity->arrival != SESSION_FROM_HERE)
 		return;
-	if (is_due(identity))
+	if (is_due(identity, loading))
 		send_identity(identity);
 	else if (!has_sent)
 		settled = session_context_generation();

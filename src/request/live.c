@@ -19,11 +19,12 @@
  * - The server calls some code outside of any statement of a client: functions
  *	 that the planner evaluates, and deferred triggers at the commit.  The
  *	 first decide too, before their statement does.  The second do not.
- * - An identity that another server has sent is proven there.  Here its
- *	 statements fail when the transaction that sent it has ended, when the end
- *	 of its session has come, and when the last value is minutes old.  The
- *	 statement that brings another value does not.
- * - The same hooks send the identity to other servers (forward.c).
+ * - An identity that another server has sent is proven there.  Here a client's
+ *	 statement fails when the transaction that sent it has ended, when its
+ *	 session has reached its end, and when the last value is minutes old.  The
+ *	 statement that sets another value does not fail.
+ * - The same hooks send the identity to other servers (forward.c): before a
+ *	 statement begins, and before its rows are fetched.
  * - There are no hooks without preload, and nothing is done without an
  *	 identity.
  */
@@ -55,8 +56,14 @@ static ExecutorRun_hook_type earlier_run = NULL;
 static ExecutorFinish_hook_type earlier_finish = NULL;
 static ProcessUtility_hook_type earlier_utility = NULL;
 
-/* A client's statement runs, so what begins now is a part of it. */
-static bool in_statement = false;
+/* What runs. */
+typedef struct Running
+{
+	bool		statement;		/* a client's: what begins now is part of it */
+	bool		loading;		/* a statement that inserts or copies rows */
+} Running;
+
+static Running running = {false, false};
 
 /*
  * Queries that were begun under an identity
@@ -212,21 +219,21 @@ start_query(QueryDesc *desc, int flags)
 static void
 live_start(QueryDesc *desc, int flags)
 {
-	if (!in_statement)
+	if (!running.statement)
 		begin_statement();
-	session_forward_identity();
-	if (in_statement)
+	session_forward_identity(running.loading);
+	if (running.statement)
 		start_query(desc, flags);
 	else
 	{
-		in_statement = true;
+		running.statement = true;
 		PG_TRY();
 		{
 			start_query(desc, flags);
 		}
 		PG_FINALLY();
 		{
-			in_statement = false;
+			running.statement = false;
 		}
 		PG_END_TRY();
 	}
@@ -245,14 +252,26 @@ run_query(SESSION_COMPAT_RUN_PARAMS)
 		standard_ExecutorRun(SESSION_COMPAT_RUN_ARGS);
 }
 
-/* Runs a query under the identity that was removed since it began. */
+/*
+ * Runs a query under the identity that was removed since it began; NULL =
+ * under the bound one.
+ */
 static void
-run_query_with_removed(const char *removed, SESSION_COMPAT_RUN_PARAMS)
+run_query_under(const char *removed, bool loading, SESSION_COMPAT_RUN_PARAMS)
 {
-	int			lent = session_context_lend(removed);
+	int			lent = removed == NULL ? 0 : session_context_lend(removed);
 
+	session_forward_identity(loading);
 	run_query(SESSION_COMPAT_RUN_ARGS);
-	session_context_take_back(lent);
+	if (removed != NULL)
+		session_context_take_back(lent);
+}
+
+/* Returns whether a query inserts rows. */
+static bool
+inserts(const QueryDesc *desc)
+{
+	return desc->operation == CMD_INSERT || desc->plannedstmt->hasModifyingCTE;
 }
 
 /* The ExecutorRun hook. */
@@ -260,24 +279,22 @@ static void
 live_run(SESSION_COMPAT_RUN_PARAMS)
 {
 	const char *removed = removed_from_query(desc);
-	bool		outer = in_statement;
+	const Running outer = running;
 
-	if (outer && removed == NULL)
+	running.statement = true;
+	running.loading |= inserts(desc);
+	if (outer.statement && running.loading == outer.loading && removed == NULL)
 	{
-		run_query(SESSION_COMPAT_RUN_ARGS);
+		run_query_under(NULL, outer.loading, SESSION_COMPAT_RUN_ARGS);
 		return;
 	}
-	in_statement = true;
 	PG_TRY();
 	{
-		if (removed == NULL)
-			run_query(SESSION_COMPAT_RUN_ARGS);
-		else
-			run_query_with_removed(removed, SESSION_COMPAT_RUN_ARGS);
+		run_query_under(removed, outer.loading, SESSION_COMPAT_RUN_ARGS);
 	}
 	PG_FINALLY();
 	{
-		in_statement = outer;
+		running = outer;
 	}
 	PG_END_TRY();
 }
@@ -291,20 +308,21 @@ finish_query(QueryDesc *desc)
 		standard_ExecutorFinish(desc);
 }
 
-/* The ExecutorFinish hook: triggers run there. */
+/* The ExecutorFinish hook: triggers run there, and parts of a query. */
 static void
 live_finish(QueryDesc *desc)
 {
-	bool		outer = in_statement;
+	const Running outer = running;
 
-	in_statement = true;
+	running.statement = true;
+	running.loading |= inserts(desc);
 	PG_TRY();
 	{
 		finish_query(desc);
 	}
 	PG_FINALLY();
 	{
-		in_statement = outer;
+		running = outer;
 	}
 	PG_END_TRY();
 }
@@ -333,7 +351,7 @@ decides(const Node *statement)
 		!IsA(statement, ClosePortalStmt);
 }
 
-/* Returns whether a statement sets the identity, as another server does. */
+/* Returns whether a statement sets the setting of the identity. */
 static bool
 sets_identity(const Node *statement)
 {
@@ -341,6 +359,43 @@ sets_identity(const Node *statement)
 
 	return IsA(set, VariableSetStmt) && set->name != NULL &&
 		pg_strcasecmp(set->name, SESSION_CONTEXT_SETTING) == 0;
+}
+
+/* Returns whether a statement sets it as another server does. */
+static bool
+is_sent(const PlannedStmt *planned, ProcessUtilityContext context)
+{
+	return sets_identity(planned->utilityStmt) &&
+		context == PROCESS_UTILITY_TOPLEVEL &&
+		castNode(VariableSetStmt, planned->utilityStmt)->is_local;
+}
+
+/* Returns whether a utility statement copies rows into a table. */
+static bool
+copies_in(const Node *statement)
+{
+	return IsA(statement, CopyStmt) && ((const CopyStmt *) statement)->is_from;
+}
+
+/* Runs a utility statement, which is a client's or copies rows. */
+static void
+do_marked_utility(UTILITY_PARAMS)
+{
+	const Running outer = running;
+
+	session_context_accept(is_sent(pstmt, context));
+	running.statement = true;
+	running.loading |= copies_in(pstmt->utilityStmt);
+	PG_TRY();
+	{
+		do_utility(UTILITY_ARGS);
+	}
+	PG_FINALLY();
+	{
+		session_context_accept(false);
+		running = outer;
+	}
+	PG_END_TRY();
 }
 
 /* The ProcessUtility hook. */
@@ -351,28 +406,17 @@ live_utility(UTILITY_PARAMS)
 
 	if (decides(pstmt->utilityStmt))
 	{
-		if (!in_statement && !sets)
+		if (!running.statement && !sets)
 			begin_statement();
-		session_forward_identity();
+		session_forward_identity(running.loading);
 	}
 	/* pg_stat_statements, if preloaded before, must not keep a value. */
 	if (sets)
 		pstmt->queryId = 0;
-	if (in_statement)
-	{
+	if (running.statement && !copies_in(pstmt->utilityStmt))
 		do_utility(UTILITY_ARGS);
-		return;
-	}
-	in_statement = true;
-	PG_TRY();
-	{
-		do_utility(UTILITY_ARGS);
-	}
-	PG_FINALLY();
-	{
-		in_statement = false;
-	}
-	PG_END_TRY();
+	else
+		do_marked_utility(UTILITY_ARGS);
 }
 
 /* Installs the hooks. */

@@ -1,19 +1,22 @@
 /*
  * distant.c
- *	  Transactions of other servers whose identities came here.
+ *	  Transactions of other servers that have sent their identity here.
  *
- * A backend of another server has one slot, with the last of its transactions
- * that has ended here.  Its transactions are numbered in their order, so those
- * before have ended, too.
+ * A backend of another server has one slot, which has the last of its
+ * transactions that has ended here.  A backend numbers its transactions in
+ * their order, so those before have ended, too.
  *
  * Rules:
- * - The table has a fixed size.  A backend that needs a slot replaces the one
- *	 of its bucket whose transaction ended first.  From then on, values that
- *	 were made until that end count as ended, unless their backend has a slot.
- *	 So a full table does not forget.  The clock of another server may be
- *	 ahead, so the end is as much later as a value may be made in the future.
- * - The numbers of servers and backends are random, and are proven by a MAC
- *	 before they come here, so they choose the bucket without a hash.
+ * - The table has a fixed size.  A backend that needs a slot in a full bucket
+ *	 replaces the slot whose transaction ended first.  From then on, values
+ *	 that were made until that end count as ended if their backend has no slot.
+ *	 So a replaced slot makes no old value good.  The clock of another server
+ *	 may be ahead, so such an end is as much later as a value may be made in
+ *	 the future.
+ * - The numbers of servers and backends are random, and proven by a MAC before
+ *	 they are used here.  So their bits choose the bucket without a hash.
+ * - Transactions are compared modulo 2^32: a slot covers the 2^31 transactions
+ *	 before the one that it has.
  */
 #include "postgres.h"
 
@@ -21,13 +24,14 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "shared/distant.h"
 
 #define TRANCHE "session_distant"
-#define BUCKETS 256				/* a power of two */
-#define BUCKET_SLOTS 8
+#define BUCKETS 1024			/* a power of two */
+#define BUCKET_SLOTS 16
 
 typedef struct DistantSlot
 {
@@ -52,10 +56,24 @@ typedef struct Distant
 
 static Distant *distant = NULL;
 
+/*
+ * Returns whether the library of Citus is preloaded.  A client can give a
+ * value to a setting that no library has defined; that is a placeholder.
+ */
+bool
+session_distant_has_citus(void)
+{
+	return GetConfigOption(SESSION_DISTANT_FORWARDING, true, false) != NULL &&
+		(GetConfigOptionFlags(SESSION_DISTANT_FORWARDING, true) &
+		 GUC_CUSTOM_PLACEHOLDER) == 0;
+}
+
 /* Requests the shared memory of the table. */
 void
 session_distant_shmem_request(void)
 {
+	if (!session_distant_has_citus())
+		return;
 	RequestAddinShmemSpace(MAXALIGN(sizeof(Distant)));
 	RequestNamedLWLockTranche(TRANCHE, 1);
 }
@@ -66,6 +84,8 @@ session_distant_shmem_init(void)
 {
 	bool		found;
 
+	if (!session_distant_has_citus())
+		return;
 	distant = ShmemInitStruct(TRANCHE, sizeof(Distant), &found);
 	if (found)
 		return;
@@ -77,7 +97,8 @@ session_distant_shmem_init(void)
 				 errmsg("could not generate random values")));
 	/* What ended before the server started is not known. */
 	for (int i = 0; i < BUCKETS; i++)
-		distant->buckets[i].until = GetCurrentTimestamp();
+		distant->buckets[i].until = GetCurrentTimestamp() +
+			SESSION_DISTANT_AHEAD;
 }
 
 /* Sets the random number of this server. */
@@ -132,7 +153,7 @@ is_covered(uint32 ended, uint32 transaction)
 	return (int32) (transaction - ended) <= 0;
 }
 
-/* Remembers that the transaction has ended that sent an identity. */
+/* Remembers that the transaction that sent a value has ended. */
 void
 session_distant_end(const SessionCarried *carried)
 {
@@ -155,34 +176,21 @@ session_distant_end(const SessionCarried *carried)
 	LWLockRelease(&distant->lock->lock);
 }
 
-/* Returns whether a transaction has ended; unknown = if it has no slot. */
-static bool
-has_ended(const SessionCarried *carried, bool or_may_have)
+/* Returns what is known about the transaction that sent a value. */
+SessionDistantState
+session_distant_state(const SessionCarried *carried)
 {
 	DistantBucket *bucket = bucket_of(carried);
+	SessionDistantState state = SESSION_DISTANT_RUNS;
 	DistantSlot *slot;
-	bool		ended;
 
 	LWLockAcquire(&distant->lock->lock, LW_SHARED);
 	slot = find_slot(bucket, carried);
-	if (slot == NULL)
-		ended = or_may_have && carried->made <= bucket->until;
-	else
-		ended = is_covered(slot->transaction, carried->transaction);
+	if (slot == NULL && carried->made <= bucket->until)
+		state = SESSION_DISTANT_FORGOTTEN;
+	else if (slot != NULL && is_covered(slot->transaction,
+										carried->transaction))
+		state = SESSION_DISTANT_ENDED;
 	LWLockRelease(&distant->lock->lock);
-	return ended;
-}
-
-/* Returns whether a transaction is known to have ended. */
-bool
-session_distant_has_ended(const SessionCarried *carried)
-{
-	return has_ended(carried, false);
-}
-
-/* Returns whether a transaction has ended, or may have. */
-bool
-session_distant_may_have_ended(const SessionCarried *carried)
-{
-	return has_ended(carried, true);
+	return state;
 }

@@ -17,12 +17,13 @@
 #define CARRIED "carried-context"
 
 /* Where the parts begin. */
-#define MADE_AT 0
-#define SERVER_AT 8
-#define BACKEND_AT 16
-#define TRANSACTION_AT 24
-#define ROLE_LEN_AT 28
-#define ROLE_AT 29
+#define FORMAT_AT 0
+#define MADE_AT 1
+#define SERVER_AT 9
+#define BACKEND_AT 17
+#define TRANSACTION_AT 25
+#define ROLE_LEN_AT 29
+#define ROLE_AT 30
 
 StaticAssertDecl(SESSION_CARRIED_OVERHEAD == ROLE_AT + SESSION_SHA256_BYTES,
 				 "the overhead is all that is beside the role and the identity");
@@ -91,6 +92,7 @@ session_carried_write(char *out, uint8 *room, const SessionCarried *carried,
 
 	if (carried->role_len > SESSION_CARRIED_ROLE_BYTES)
 		return false;
+	room[FORMAT_AT] = carried->format;
 	put_big_endian(room + MADE_AT, (uint64) carried->made, 8);
 	put_big_endian(room + SERVER_AT, carried->server, 8);
 	put_big_endian(room + BACKEND_AT, carried->backend, 8);
@@ -122,6 +124,7 @@ session_carried_parse(SessionCarried *carried, uint8 *room, const char *chars,
 	if (bytes < SESSION_CARRIED_OVERHEAD ||
 		!session_base64url_decode(room, chars, len))
 		return false;
+	carried->format = room[FORMAT_AT];
 	carried->made = (int64) get_big_endian(room + MADE_AT, 8);
 	carried->server = get_big_endian(room + SERVER_AT, 8);
 	carried->backend = get_big_endian(room + BACKEND_AT, 8);

@@ -2,10 +2,11 @@
  * carried.h
  *	  An identity as one server sends it to another in "session.context".
  *
- * The value is sx_ and base64url of: when it was made, the server, its backend
- * and the transaction that sent it, the role that it is for, the identity, and
- * a MAC of all that.  The MAC also proves the realm, which is the name of the
- * database.  The functions raise no errors and read no clock.
+ * The value is sx_ and base64url of: the format of the identity, when the
+ * value was made, the server, its backend and the transaction that sent it,
+ * the role that it is for, the identity, and a MAC of all that.  The MAC also
+ * proves the realm, which is the name of the database.  The functions raise no
+ * errors and read no clock.
  */
 #ifndef SESSION_WIRE_CARRIED_H
 #define SESSION_WIRE_CARRIED_H
@@ -18,13 +19,14 @@
 #define SESSION_CARRIED_PREFIX_CHARS 3
 
 /* Bytes beside the role and the identity. */
-#define SESSION_CARRIED_OVERHEAD (8 + 8 + 8 + 4 + 1 + SESSION_SHA256_BYTES)
+#define SESSION_CARRIED_OVERHEAD (1 + 8 + 8 + 8 + 4 + 1 + SESSION_SHA256_BYTES)
 
 /* Longest name of a role. */
 #define SESSION_CARRIED_ROLE_BYTES 255
 
 typedef struct SessionCarried
 {
+	uint8		format;			/* of the identity */
 	int64		made;			/* microseconds */
 	uint64		server;			/* random numbers */
 	uint64		backend;
@@ -32,7 +34,7 @@ typedef struct SessionCarried
 	const char *role;
 	size_t		role_len;
 	const char *identity;
-	size_t		identity_len;
+	size_t		identity_len;	/* 0 = none is bound */
 } SessionCarried;
 
 /* Returns whether a text begins as such a value does. */

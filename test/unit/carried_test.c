@@ -20,7 +20,7 @@ static const SessionCodecKey other_key = {
 };
 
 static const SessionCarried sent = {
-	.made = 1700000000000000,.server = UINT64CONST(0xF123456789ABCDEF),
+	.format = 200,.made = 1700000000000000,.server = UINT64CONST(0xF123456789ABCDEF),
 	.backend = 42,.transaction = 0xFFFFFFFE,
 	.role = "web",.role_len = 3,
 	.identity = "1:1:any text",.identity_len = 12
@@ -62,6 +62,7 @@ test_round_trip(void)
 	tap_ok(len == strlen(value) && session_carried_begins(value),
 		   "a value has the announced length and the prefix");
 	tap_ok(is_proven(&got, room, value, len, "shop", &key) &&
+		   got.format == sent.format &&
 		   got.made == sent.made && got.server == sent.server &&
 		   got.backend == sent.backend && got.transaction == sent.transaction &&
 		   got.role_len == 3 && memcmp(got.role, "web", 3) == 0 &&
