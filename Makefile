@@ -19,7 +19,7 @@ SOURCES    = $(sort $(wildcard src/*.c src/*/*.c))
 INCLUDES = $(sort $(wildcard src/*.h src/*/*.h))
 
 PG_CPPFLAGS = -I$(srcdir)/src -DSESSION_VERSION='"$(EXTVERSION)"'
-SHLIB_LINK  = -lcrypto
+SHLIB_LINK  = -lcrypto -lz
 
 # The tests do not depend on the caller's locale.
 ENCODING       = UTF8
@@ -64,7 +64,7 @@ UNIT_OBJS    = $(UNIT_SOURCES:.c=.o)
 test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS) $(INCLUDES)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_OBJS) \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
-		-lpgcommon -lpgport -lcrypto -lm
+		-lpgcommon -lpgport -lcrypto -lz -lm
 
 unit: $(UNIT_TESTS)
 	prove $(PROVE_FLAGS) --exec '' $(UNIT_TESTS)
@@ -87,7 +87,7 @@ $(FUZZ_OBJS): test/fuzz/built/%.o: %.c $(INCLUDES)
 test/fuzz/%: test/fuzz/%.c $(wildcard test/fuzz/*.h) $(FUZZ_OBJS) $(INCLUDES)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(FUZZ_CPPFLAGS) -o $@ $< $(FUZZ_OBJS) \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
-		-lpgcommon -lpgport -lcrypto -lm
+		-lpgcommon -lpgport -lcrypto -lz -lm
 
 fuzz-build: $(FUZZ_TARGETS)
 

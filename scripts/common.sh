@@ -76,6 +76,7 @@ ensure_packages() {
 	need make command -v make
 	need libc6-dev test -f /usr/include/stdio.h
 	need libssl-dev test -f /usr/include/openssl/evp.h
+	need zlib1g-dev test -f /usr/include/zlib.h
 	"$@"
 	if [ -n "$missing" ]; then
 		as_root apt-get update >&2

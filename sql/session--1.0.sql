@@ -1247,7 +1247,7 @@ REVOKE ALL ON FUNCTION @extschema@.session_cookie_decode(
     pg_catalog.text, pg_catalog.text) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_cookie_decode(
     pg_catalog.text, pg_catalog.text) IS
-'Returns the payload of a valid cookie, or NULL.  A cookie is valid if it was made for the purpose, with a key that is not retired, has not expired and was not revoked.  The encoding is recognized by the cookie''s form.
+'Returns the payload of a valid cookie, or NULL.  A cookie is valid if it was made for the purpose, with a key that is not retired, has not expired and was not revoked.  The form says the encoding: that of express-session and Django, too.
 Errors: 22023 and 54000 for an invalid purpose, 55000 if the master key is missing or wrong.';
 
 CREATE FUNCTION @extschema@.session_cookie_revoke(

@@ -18,9 +18,6 @@
 /* Longest user and tenant id, in bytes; both are index keys. */
 #define SESSION_NAME_BYTES 1024
 
-/* Longest secret that can be imported, in bytes. */
-#define SESSION_IMPORT_BYTES 1024
-
 /* Longest reason of a revocation, in bytes. */
 #define SESSION_REASON_BYTES 256
 

@@ -115,7 +115,10 @@ check_own_claims(Jsonb *object, const char *name, const char *const *own,
 	}
 }
 
-/* Returns the encoding of that name; NULL for SQL NULL.  Errors for others. */
+/*
+ * Returns the encoding of that name; NULL for SQL NULL.  Errors for others,
+ * and for those that are only read.
+ */
 static const SessionCodec *
 arg_encoding(FunctionCallInfo fcinfo, int n)
 {
@@ -126,7 +129,7 @@ arg_encoding(FunctionCallInfo fcinfo, int n)
 		return NULL;
 	name = PG_GETARG_TEXT_PP(n);
 	codec = session_codec_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
-	if (codec == NULL)
+	if (codec == NULL || codec->encode == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("encoding must be \"compact\", \"jwt\", \"jwe\" or "

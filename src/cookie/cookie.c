@@ -6,6 +6,8 @@
  * - The purpose of a cookie is the ring of its keys.  It is part of what is
  *	 signed, so a cookie of one purpose is not valid for another.
  * - A cookie is denied by its jti, and one without a jti by its payload.
+ * - An id that express-session signed has no times: the row that it names
+ *	 decides, and no policy ends the cookie.
  * - A payload without claims is accepted only where a foreign system sealed a
  *	 bare session id.
  * - A policy ends a cookie by its tenant, its role and the time at which it
@@ -109,6 +111,8 @@ check_times(const SessionProof *proof, bool has_claims)
 	int64		earliest;
 	SessionRules rules;
 
+	if (proof->codec == &session_codec_express)
+		return SESSION_ACTIVE;
 	session_proof_rules(proof, &rules);
 	earliest = session_proof_earliest(&rules);
 	if (session_proof_issued(proof) < earliest)
@@ -175,6 +179,20 @@ session_cookie_open(const char *value, size_t len, const char *purpose)
 	if (is_bare_id(&proof))
 		return bare_id_string(&proof);
 	return session_proof_claims(&proof);
+}
+
+/* Returns the id that express-session signed; NULL for any other cookie. */
+text *
+session_cookie_signed_id(const char *value, size_t len, const char *purpose)
+{
+	SessionProof proof = {0};
+	SessionDenylistKey key;
+	SessionEndStamp stamp;
+
+	if (!session_codec_is_express(value, len) ||
+		open_cookie(&proof, value, len, purpose, &key, &stamp) != SESSION_ACTIVE)
+		return NULL;
+	return session_proof_text(&proof, "sid");
 }
 
 /*

@@ -28,6 +28,13 @@ extern Jsonb *session_cookie_open(const char *value, size_t len,
 								  const char *purpose);
 
 /*
+ * Returns the id in a cookie that express-session signed with a key of the
+ * purpose; NULL for any other cookie, and for one that was denied.
+ */
+extern text *session_cookie_signed_id(const char *value, size_t len,
+									  const char *purpose);
+
+/*
  * Opens a cookie that is a session by itself: a jwt or jwe, and with foreign
  * only one that an imported key made.  Counts nothing.
  *

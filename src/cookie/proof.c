@@ -275,7 +275,7 @@ session_proof_verify(SessionProof *proof, const char *value, size_t len,
 	if (codec == NULL)
 		return SESSION_MALFORMED;
 	proof->codec = codec;
-	proof->payload = palloc(len + 1);
+	proof->payload = palloc(session_codec_room(codec, value, len) + 1);
 	foreach(cell, session_keyring_of(ring))
 		if (is_made_with(proof, value, len, lfirst(cell), purpose, derive))
 		return SESSION_ACTIVE;

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "cookie/cookie.h"
 #include "cookie/dbsc.h"
 #include "crypto/crypto.h"
 #include "engine/info.h"
@@ -349,12 +350,33 @@ session_request_path(void)
 	return gateway_setting("request.path");
 }
 
-/* Reads the credential as a session token; returns false when it is none. */
+/*
+ * Returns the id in a cookie that express-session signed, if a key that was
+ * imported for the cookie's name proves it; NULL for any other credential.
+ */
+static text *
+signed_id(const SessionRequest *request)
+{
+	if (!session_settings.foreign_tokens || request->from_header)
+		return NULL;
+	return session_cookie_signed_id(VARDATA_ANY(request->credential),
+									VARSIZE_ANY_EXHDR(request->credential),
+									session_settings.cookie_name);
+}
+
+/*
+ * Reads the credential as a session token, or the foreign token in it; returns
+ * false when it is none.
+ */
 bool
 session_request_token(const SessionRequest *request, SessionToken *token)
 {
-	return session_secret_read(token, VARDATA_ANY(request->credential),
-							   VARSIZE_ANY_EXHDR(request->credential));
+	text	   *chars = signed_id(request);
+
+	if (chars == NULL)
+		chars = request->credential;
+	return session_secret_read(token, VARDATA_ANY(chars),
+							   VARSIZE_ANY_EXHDR(chars));
 }
 
 /*

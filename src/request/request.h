@@ -74,6 +74,7 @@ extern text *session_request_cookie(const SessionRequest *request,
 
 /*
  * Reads the credential as a session token.  Returns false when it is none.
+ * With foreign tokens, a cookie may also be an id that express-session signed.
  * Call it only for a request that has a credential.
  */
 extern bool session_request_token(const SessionRequest *request,

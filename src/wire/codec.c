@@ -6,7 +6,10 @@
 
 #include "wire/codec.h"
 
-/* An encoding, and the number of dots in each of its values. */
+/*
+ * An encoding, and the number of dots in each of its values.  Those with a
+ * negative number have a colon in each value, which the others never have.
+ */
 typedef struct Entry
 {
 	const SessionCodec *codec;
@@ -18,6 +21,8 @@ static const Entry codecs[] = {
 	{&session_codec_jwt, 2},
 	{&session_codec_jwe, 4},
 	{&session_codec_sealed, 0},
+	{&session_codec_express, -1},
+	{&session_codec_django, -1},
 };
 
 /* Returns the encoding of a name, or NULL. */
@@ -43,6 +48,10 @@ session_codec_of(const char *value, size_t len)
 
 	if (len == 0 || len > SESSION_CODEC_CHARS)
 		return NULL;
+	if (session_codec_is_express(value, len))
+		return &session_codec_express;
+	if (memchr(value, ':', len) != NULL)
+		return &session_codec_django;
 	while ((dot = memchr(dot, '.', end - dot)) != NULL)
 	{
 		dots++;
@@ -54,6 +63,13 @@ session_codec_of(const char *value, size_t len)
 			return codecs[i].codec;
 	}
 	return NULL;
+}
+
+/* Returns the number of bytes that decoding a value needs. */
+size_t
+session_codec_room(const SessionCodec *codec, const char *value, size_t len)
+{
+	return codec->room == NULL ? len : codec->room(value, len);
 }
 
 /* Returns whether a text can be the id of a key. */

@@ -27,6 +27,9 @@
 /* Shortest secret, in bytes. */
 #define SESSION_KEY_BYTES 32
 
+/* Longest secret that can be imported, in bytes. */
+#define SESSION_IMPORT_BYTES 1024
+
 /* Longest label of a derivation, in bytes. */
 #define SESSION_LABEL_BYTES (64 + SESSION_PURPOSE_BYTES)
 
@@ -78,6 +81,7 @@ typedef struct SessionCodec
 	/*
 	 * Returns the most characters that a payload is encoded as with a key.  A
 	 * payload for which that is more than SESSION_CODEC_CHARS is not encoded.
+	 * NULL, as is encode, for a format that is only read.
 	 */
 	size_t		(*bound) (size_t payload_len, const SessionCodecKey *key);
 
@@ -90,9 +94,16 @@ typedef struct SessionCodec
 						   const char *purpose, const SessionCodecKey *key);
 
 	/*
-	 * Proves the value and writes its payload, at most "len" bytes.  Returns
-	 * false when the value is not exactly of the format, or was not made with
-	 * this key for this purpose.
+	 * Returns the most bytes that decode writes; NULL = the length of the
+	 * value.
+	 */
+	size_t		(*room) (const char *value, size_t len);
+
+	/*
+	 * Proves the value and writes its payload.  The caller provides
+	 * session_codec_room bytes, of which some may be used for the work.
+	 * Returns false when the value is not exactly of the format, or was not
+	 * made with this key for this purpose.
 	 */
 	bool		(*decode) (char *out, size_t *out_len,
 						   const char *value, size_t len,
@@ -109,14 +120,23 @@ extern bool session_codec_kid_valid(const char *kid);
 extern const SessionCodec *session_codec_find(const char *name, size_t len);
 
 /*
- * Returns the only encoding that a value can be in, by the number of its
- * parts; NULL when there is none.
+ * Returns the only encoding that a value can be in, by its colons and the
+ * number of its parts; NULL when there is none.
  */
 extern const SessionCodec *session_codec_of(const char *value, size_t len);
+
+/* Returns the number of bytes that decoding a value needs. */
+extern size_t session_codec_room(const SessionCodec *codec, const char *value,
+								 size_t len);
+
+/* Returns whether a value has the form of a signed id of express-session. */
+extern bool session_codec_is_express(const char *value, size_t len);
 
 extern const SessionCodec session_codec_compact;
 extern const SessionCodec session_codec_jwt;
 extern const SessionCodec session_codec_jwe;
 extern const SessionCodec session_codec_sealed;
+extern const SessionCodec session_codec_express;
+extern const SessionCodec session_codec_django;
 
 #endif							/* SESSION_CODEC_H */
