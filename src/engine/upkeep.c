@@ -40,8 +40,9 @@
  * How many items a step looks for at once.  Many, because looking is
  * expensive: a search for dead rows first passes the rows that earlier batches
  * deleted, until they are vacuumed.  The worker looks for fewer dead rows at
- * first, so that a search is as short as a batch.  A step looks for more when
- * searches become slow, so that they do not take most of its time.
+ * first, so that a search is as short as a batch, and so does a caller that
+ * has few rows deleted.  A step looks for more when searches become slow, so
+ * that they do not take most of its time.
  */
 #define FIND 50000
 #define FIND_FIRST 2000
@@ -337,6 +338,9 @@ begin_backlog(SessionUpkeep *upkeep)
 	bool		paced = upkeep->step->cleans && !upkeep->driver->whole;
 
 	backlog->limit = paced ? FIND_FIRST : FIND;
+	if (upkeep->step->counts && upkeep->max_deleted > 0)
+		backlog->limit = (int) Min(backlog->limit,
+								   Max(upkeep->max_deleted, FIND_FIRST));
 }
 
 /* Makes room for the items of the next search. */
