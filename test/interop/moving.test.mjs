@@ -1,0 +1,174 @@
+// The files of examples/moving, against stores that the original software has
+// filled: express-session with connect-pg-simple.
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { test } from "node:test";
+import express from "express";
+import session from "express-session";
+import pg from "pg";
+import { ownDatabase } from "./support.mjs";
+
+const PgStore = createRequire(import.meta.url)("connect-pg-simple")(session);
+
+const SECRET = "keyboard cat";
+const WEEK = 7 * 86400;
+
+const open = [];
+const db = ownDatabase("moving", () => Promise.all(open.map((close) => close())),
+	"CREATE SCHEMA auth; CREATE EXTENSION session SCHEMA auth; SET session.foreign_tokens = on");
+
+// Makes the schema of a system and returns a pool that uses it. The files are
+// run with the same path, and so are the system's own statements.
+async function newSchema(name) {
+	await db.rows(`CREATE SCHEMA ${name}; SET search_path = ${name}, auth`);
+	const pool = new pg.Pool({
+		database: db.database,
+		options: `-c search_path=${name},auth -c session.foreign_tokens=on`,
+	});
+	open.push(() => pool.end());
+	return pool;
+}
+
+// Returns the statement of a file that begins with these words.
+async function statement(file, begin) {
+	const text = await readFile(new URL(`../../examples/moving/${file}`, import.meta.url), "utf8");
+	const found = text.split(/;\n(?:\n|$)/).map((part) => part.replace(/^(--.*\n|\n)*/, ""))
+		.filter((part) => part.startsWith(begin));
+	assert.equal(found.length, 1, `${file}: ${begin}`);
+	return found[0];
+}
+const run = async (file, begin) => db.rows(await statement(file, begin));
+async function copy(file) {
+	await run(file, "CREATE TABLE IF NOT EXISTS moved");
+	await run(file, "INSERT INTO moved");
+}
+const counted = async (file) => (await run(file, "SELECT count(*) FILTER"))[0];
+
+// Returns what express-session appends to its secret to import it.
+const padded = (secret) => Buffer.concat([Buffer.from(secret), Buffer.alloc(Math.max(0, 32 - secret.length))]);
+
+// Returns the cookies of a response, as a browser sends them.
+const cookies = (response) => response.headers.getSetCookie().map((line) => line.split(";")[0])
+	.filter((cookie) => !cookie.endsWith("=")).join("; ");
+
+const validated = async (token) => (await db.rows(
+	"SELECT user_id, data, extract(epoch FROM expires_at - now())::int AS seconds FROM session_validate($1)", token))[0];
+
+// Asserts that a session ends in about so many seconds.
+function assertSeconds({ seconds }, expected) {
+	assert.ok(Math.abs(seconds - expected) < 60, `${seconds}, not ${expected}`);
+}
+
+// Asserts that a session of the old system becomes an ordinary one, and is
+// counted as such.
+async function assertMoves(file, call, token, user) {
+	const before = await counted(file);
+	const moved = (await db.rows(`SELECT token FROM ${call}`, token))[0];
+	assert.match(moved.token, /^st_/);
+	assert.equal((await validated(moved.token)).user_id, user);
+	assert.equal(await validated(token), undefined);
+	const now = await counted(file);
+	assert.equal(Number(now.not_moved), before.not_moved - 1);
+	assert.equal(Number(now.moved_or_ended), Number(before.moved_or_ended) + 1);
+	return moved;
+}
+
+// An application with express-session, as it was before the move. Returns a
+// function that sends a request to it.
+async function expressApplication(pool) {
+	await pool.query(await readFile(new URL("node_modules/connect-pg-simple/table.sql", import.meta.url), "utf8"));
+	const application = express();
+	const store = new PgStore({ pool, pruneSessionInterval: false });
+	application.use(session({ store, secret: SECRET, resave: false, saveUninitialized: false, cookie: { maxAge: WEEK * 1000 } }));
+	application.get("/login/:user", (req, res) => req.session.regenerate(() => {
+		req.session.passport = { user: req.params.user };
+		req.session.cart = ["tea"];
+		res.end();
+	}));
+	application.get("/cart/:item", (req, res) => {
+		req.session.cart = [...req.session.cart ?? [], req.params.item];
+		res.end();
+	});
+	application.get("/logout", (req, res) => req.session.destroy(() => res.end()));
+	application.get("/who", (req, res) => res.json([req.session.passport?.user ?? null, req.session.cart ?? []]));
+	const server = application.listen(0, "127.0.0.1");
+	await once(server, "listening");
+	open.push(() => { server.close(); server.closeAllConnections(); });
+	return (path, cookie = "") => fetch(`http://127.0.0.1:${server.address().port}${path}`, { headers: { cookie } });
+}
+
+const answer = async (response) => (await response).json();
+const tokenOf = (cookie) => db.value("request_token($1)", cookie);
+
+test("the sessions of connect-pg-simple move, and its signed cookies go on working", async () => {
+	const pool = await newSchema("express");
+	const ask = await expressApplication(pool);
+	const ada = cookies(await ask("/login/ada"));
+	const ben = cookies(await ask("/login/ben"));
+	const gone = cookies(await ask("/login/gone"));
+	const kim = cookies(await ask("/login/kim"));
+	const visitor = cookies(await ask("/cart/salt"));
+	assert.match(ada, /^connect\.sid=s%3A/);
+	await pool.query("UPDATE session SET expire = now() - interval '1 s' WHERE sess #>> '{passport,user}' = 'gone'");
+	await pool.query("UPDATE session SET expire = expire - interval '2 days' WHERE sess #>> '{passport,user}' = 'ben'");
+
+	await copy("connect-pg-simple.sql");
+	await db.importKey(padded(SECRET), "connect.sid");
+	await run("express.sql", "CREATE FUNCTION request_token");
+	assert.deepEqual(await counted("connect-pg-simple.sql"), { not_moved: "4", moved_or_ended: "0" });
+
+	const found = await validated(await tokenOf(`a=b; ${ada}`));
+	assert.equal(found.user_id, "ada");
+	assert.deepEqual(found.data.cart, ["tea"]);
+	assertSeconds(found, WEEK);
+	assertSeconds(await validated(await tokenOf(ben)), WEEK - 2 * 86400);
+	assert.equal((await validated(await tokenOf(visitor))).user_id, null);
+	assert.equal(await validated(await tokenOf(gone)), undefined);
+	assert.equal(await tokenOf(`${ada}; __Host-session=new`), "new");
+	assert.equal(await tokenOf("a=b"), null);
+
+	// Only what the old application has signed is accepted.
+	const [id] = ada.match(/(?<=s%3A)[^.]+/);
+	const signed = (secret) => `connect.sid=s%3A${id}.` + encodeURIComponent(
+		createHmac("sha256", secret).update(id).digest("base64").replace("=", ""));
+	assert.equal(await tokenOf(signed(SECRET)), id);
+	assert.equal(await tokenOf(signed("another")), null);
+	assert.equal(await tokenOf(`connect.sid=${id}`), null);
+	assert.equal(await tokenOf(ada.replace(id, cookies(await ask("/login/eve")).match(/(?<=s%3A)[^.]+/))), null);
+
+	// At a login or session_regenerate a session becomes an ordinary one.
+	const moved = await assertMoves("connect-pg-simple.sql", "session_regenerate($1)", await tokenOf(ada), "ada");
+	assert.equal(await tokenOf(`${ada}; __Host-session=${moved.token}`), moved.token);
+	await assertMoves("connect-pg-simple.sql", "session_login($1, 'vera')", await tokenOf(visitor), "vera");
+
+	// Copied again, only the session is new that was not there before: eve's.
+	await db.rows("SELECT session_revoke($1)", await tokenOf(kim));
+	await copy("connect-pg-simple.sql");
+	assert.deepEqual(await counted("connect-pg-simple.sql"), { not_moved: "2", moved_or_ended: "3" });
+	assert.equal(await validated(await tokenOf(ada)), undefined);
+	assert.equal(await validated(await tokenOf(kim)), undefined);
+	assert.equal((await validated(await tokenOf(ben))).user_id, "ben");
+	assert.equal((await validated(moved.token)).user_id, "ada");
+
+	// The way back: what still has its old id has its new data, the rest is out.
+	await db.rows("SELECT session_data_set($1, 'cart', '[\"rice\"]')", await tokenOf(ben));
+	await run("connect-pg-simple.sql", "UPDATE");
+	await run("connect-pg-simple.sql", "DELETE");
+	assert.deepEqual(await answer(ask("/who", ben)), ["ben", ["rice"]]);
+	assert.deepEqual(await answer(ask("/who", ada)), [null, []]);
+	assert.deepEqual(await answer(ask("/who", kim)), [null, []]);
+});
+
+test("docs/guides/moving.md shows the statements as the files have them", async () => {
+	const guide = await readFile(new URL("../../docs/guides/moving.md", import.meta.url), "utf8");
+	for (const [file, begin] of [
+		["connect-pg-simple.sql", "CREATE TABLE IF NOT EXISTS moved"],
+		["connect-pg-simple.sql", "INSERT INTO moved"],
+		["connect-pg-simple.sql", "SELECT count(*) FILTER"],
+		["express.sql", "CREATE FUNCTION request_token"],
+	])
+		assert.ok(guide.includes(await statement(file, begin)), `${file}: ${begin}`);
+});
