@@ -1,16 +1,24 @@
 // The files of examples/moving, against stores that the original software has
-// filled: express-session with connect-pg-simple.
+// filled: express-session with connect-pg-simple, Auth.js with sessions in the
+// database, Better Auth.
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
+import { createHmac, randomBytes, webcrypto } from "node:crypto";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { test } from "node:test";
+import { Auth, skipCSRFCheck } from "@auth/core";
+import PostgresAdapter from "@auth/pg-adapter";
 import express from "express";
 import session from "express-session";
 import pg from "pg";
 import { ownDatabase } from "./support.mjs";
 
+// Auth.js and Better Auth expect this global, which Node 18 does not set.
+globalThis.crypto ??= webcrypto;
+
+const { betterAuth } = await import("better-auth");
+const { getMigrations } = await import("better-auth/db");
 const PgStore = createRequire(import.meta.url)("connect-pg-simple")(session);
 
 const SECRET = "keyboard cat";
@@ -92,6 +100,10 @@ async function expressApplication(pool) {
 		req.session.cart = [...req.session.cart ?? [], req.params.item];
 		res.end();
 	});
+	application.get("/become/:user", (req, res) => {
+		req.session.passport.user = req.params.user;
+		res.end();
+	});
 	application.get("/logout", (req, res) => req.session.destroy(() => res.end()));
 	application.get("/who", (req, res) => res.json([req.session.passport?.user ?? null, req.session.cart ?? []]));
 	const server = application.listen(0, "127.0.0.1");
@@ -102,6 +114,48 @@ async function expressApplication(pool) {
 
 const answer = async (response) => (await response).json();
 const tokenOf = (cookie) => db.value("request_token($1)", cookie);
+
+// The first of the tests: its migrations look for tables in all schemas.
+test("the sessions of Better Auth move, and its signed cookies go on working", async () => {
+	const pool = await newSchema("better");
+	const secret = randomBytes(32).toString("base64");
+	const options = {
+		database: pool,
+		secret,
+		baseURL: "http://shop.example",
+		emailAndPassword: { enabled: true, password: { hash: async (password) => password, verify: async () => true } },
+		advanced: { ipAddress: { ipAddressHeaders: ["x-forwarded-for"] } },
+	};
+	await (await getMigrations(options)).runMigrations();
+	const auth = betterAuth(options);
+	const ask = (path, cookie = "", body) => auth.handler(new Request(`http://shop.example/api/auth${path}`, {
+		method: body ? "POST" : "GET",
+		headers: { cookie, "content-type": "application/json", "user-agent": "Firefox", "x-forwarded-for": "192.0.2.7" },
+		body: body && JSON.stringify(body),
+	}));
+	const login = async (name) => cookies(await ask("/sign-up/email", "", { name, email: `${name}@shop.example`, password: "long enough" }));
+	const [ada, ben, gone] = [await login("ada"), await login("ben"), await login("gone")];
+	const id = async (name) => (await pool.query(`SELECT id FROM "user" WHERE name = $1`, [name])).rows[0].id;
+	await pool.query(`UPDATE session SET "expiresAt" = now() - interval '1 s' WHERE "userId" = $1`, [await id("gone")]);
+
+	await copy("better-auth.sql");
+	await copy("better-auth.sql");
+	await db.importKey(secret, "better-auth.session_token");
+	await run("better-auth.sql", "CREATE FUNCTION request_token");
+	const found = await validated(await tokenOf(ada));
+	assert.equal(found.user_id, await id("ada"));
+	assertSeconds(found, WEEK);
+	assert.deepEqual(await db.rows("SELECT ip, user_agent FROM session_list($1)", await id("ada")), [{ ip: "192.0.2.7", user_agent: "Firefox" }]);
+	assert.equal(await validated(await tokenOf(gone)), undefined);
+	assert.equal(await tokenOf(ada.replace(/(=[^.]{4})./, (all, begin) => begin + (all.endsWith("A") ? "B" : "A"))), null);
+
+	await db.rows("SELECT session_revoke($1)", await tokenOf(ben));
+	await run("better-auth.sql", "UPDATE");
+	await run("better-auth.sql", "DELETE");
+	assert.equal((await answer(ask("/get-session", ada))).user.name, "ada");
+	assert.equal(await answer(ask("/get-session", ben)), null);
+	await assertMoves("better-auth.sql", "session_regenerate($1)", await tokenOf(ada), await id("ada"));
+});
 
 test("the sessions of connect-pg-simple move, and its signed cookies go on working", async () => {
 	const pool = await newSchema("express");
@@ -160,6 +214,128 @@ test("the sessions of connect-pg-simple move, and its signed cookies go on worki
 	assert.deepEqual(await answer(ask("/who", ben)), ["ben", ["rice"]]);
 	assert.deepEqual(await answer(ask("/who", ada)), [null, []]);
 	assert.deepEqual(await answer(ask("/who", kim)), [null, []]);
+});
+
+test("with the bridge, what express-session writes reaches the session at once", async () => {
+	const pool = await newSchema("bridge");
+	const ask = await expressApplication(pool);
+	const old = cookies(await ask("/login/old"));
+	const idle = cookies(await ask("/login/idle"));
+	await pool.query("UPDATE session SET expire = expire - interval '6 days'");
+	await run("express.sql", "CREATE FUNCTION request_token");
+	for (const begin of ["CREATE TABLE IF NOT EXISTS moved", "CREATE FUNCTION bridge_user", "CREATE FUNCTION bridge()",
+		"CREATE TRIGGER bridge", "CREATE FUNCTION bridge_token"])
+		await run("bridge.sql", begin);
+	const used = (cookie) => db.value("bridge_token($1)", cookie);
+	const who = async (cookie) => {
+		const found = await validated(await used(cookie));
+		return found ? [found.user_id, found.data.cart] : null;
+	};
+	// Asserts that the row and the session end at one time.
+	const assertOneDeadline = async (cookie, expected) => {
+		const sid = await tokenOf(cookie);
+		const [row] = await db.rows("SELECT extract(epoch FROM expire::timestamptz - now())::int AS seconds FROM session WHERE sid = $1", sid);
+		assertSeconds(row, expected);
+		assertSeconds(await validated(sid), expected);
+	};
+
+	// A login, and each request, of the old application.
+	const ada = cookies(await ask("/login/ada"));
+	assert.equal((await validated(await tokenOf(ada))).user_id, "ada");
+	await ask("/cart/rice", ada);
+	assert.deepEqual(await who(ada), ["ada", ["tea", "rice"]]);
+	await assertOneDeadline(ada, WEEK);
+
+	// A session from before is made by its next request to either of them.
+	assert.equal(await validated(await tokenOf(old)), undefined);
+	assert.deepEqual(await who(old), ["old", ["tea"]]);
+	await assertOneDeadline(old, WEEK);
+	await ask("/cart/milk", old);
+	assert.deepEqual(await who(old), ["old", ["tea", "milk"]]);
+	const forged = `connect.sid=s%3A${await tokenOf(idle)}.${"A".repeat(43)}`;
+	assert.equal(await who(forged), null);
+	assert.equal(await validated(await tokenOf(idle)), undefined);
+
+	// What the new application stores stays until the old one stores again.
+	await db.rows("SELECT session_data_set($1, 'cart', '[\"salt\"]')", await tokenOf(old));
+	await ask("/who", old);
+	assert.deepEqual(await who(old), ["old", ["salt"]]);
+
+	// Logged out by one of them is logged out of both.
+	await ask("/logout", ada);
+	assert.equal(await who(ada), null);
+	await db.rows("DELETE FROM session WHERE sid = $1", await tokenOf(old));
+	assert.equal(await who(old), null);
+	assert.deepEqual(await answer(ask("/who", old)), [null, []]);
+
+	// What has ended here ends there.
+	const [eve, kim] = [cookies(await ask("/login/eve")), cookies(await ask("/login/kim"))];
+	await db.rows("SELECT session_revoke_user('eve')");
+	assert.equal((await ask("/cart/more", eve)).status, 200);
+	assert.equal(await who(eve), null);
+	await run("bridge.sql", "DELETE");
+	assert.deepEqual(await answer(ask("/who", eve)), [null, []]);
+	assert.deepEqual(await answer(ask("/who", kim)), ["kim", ["tea"]]);
+
+	// An id belongs to one login.
+	await ask("/become/zoe", kim);
+	assert.deepEqual(await answer(ask("/who", kim)), ["zoe", ["tea"]]);
+	assert.equal(await who(kim), null);
+
+	// The end: the rest is copied with the deadlines that it has.
+	await db.rows("DROP TRIGGER bridge ON session");
+	await run("connect-pg-simple.sql", "INSERT INTO moved");
+	assertSeconds(await validated(await tokenOf(idle)), WEEK - 6 * 86400);
+	assert.deepEqual(await counted("connect-pg-simple.sql"), { not_moved: "1", moved_or_ended: "4" });
+});
+
+test("the sessions that Auth.js has in the database move", async () => {
+	const pool = await newSchema("authjs");
+	// The tables of the documentation of the adapter.
+	await pool.query(`CREATE TABLE verification_token (identifier text, expires timestamptz NOT NULL, token text, PRIMARY KEY (identifier, token));
+		CREATE TABLE accounts (id serial PRIMARY KEY, "userId" integer, type text, provider text, "providerAccountId" text);
+		CREATE TABLE sessions (id serial PRIMARY KEY, "userId" integer NOT NULL, expires timestamptz NOT NULL, "sessionToken" varchar(255) NOT NULL);
+		CREATE TABLE users (id serial PRIMARY KEY, name text, email text, "emailVerified" timestamptz, image text)`);
+	let link;
+	const config = {
+		adapter: PostgresAdapter(pool),
+		providers: [{
+			id: "email", type: "email", name: "Email", maxAge: 60,
+			sendVerificationRequest: ({ url }) => { link = url; },
+		}],
+		secret: randomBytes(32).toString("base64"),
+		session: { strategy: "database", maxAge: WEEK },
+		trustHost: true,
+		basePath: "/auth",
+		skipCSRFCheck,
+	};
+	const ask = (path, cookie = "", form) => Auth(new Request(new URL(path, "http://shop.example"), {
+		method: form ? "POST" : "GET",
+		headers: { cookie },
+		body: form && new URLSearchParams(form),
+	}), config);
+	const login = async (email) => {
+		await ask("/auth/signin/email", "", { email });
+		return cookies(await ask(link)).match(/authjs\.session-token=([^;]+)/);
+	};
+	const [ada, adasToken] = await login("ada@shop.example");
+	const [, bensToken] = await login("ben@shop.example");
+	const [, gone] = await login("gone@shop.example");
+	assert.equal((await answer(ask("/auth/session", ada))).user.email, "ada@shop.example");
+	await pool.query("UPDATE sessions SET expires = now() - interval '1 s' WHERE \"sessionToken\" = $1", [gone]);
+
+	await copy("authjs.sql");
+	await copy("authjs.sql");
+	const found = await validated(adasToken);
+	assert.equal(found.user_id, "1");
+	assertSeconds(found, WEEK);
+	assert.equal(await validated(gone), undefined);
+	await db.rows("SELECT session_revoke($1)", bensToken);
+	await run("authjs.sql", "UPDATE");
+	await run("authjs.sql", "DELETE");
+	assert.equal((await answer(ask("/auth/session", ada))).user.email, "ada@shop.example");
+	assert.equal(await answer(ask("/auth/session", `authjs.session-token=${bensToken}`)), null);
+	await assertMoves("authjs.sql", "session_regenerate($1)", adasToken, "1");
 });
 
 test("docs/guides/moving.md shows the statements as the files have them", async () => {
