@@ -47,7 +47,7 @@ def configure():
     user = os.environ.get("PGUSER", "postgres")
     options = {"CONN_MAX_AGE": None}
     settings.configure(
-        SECRET_KEY="only for tests",
+        SECRET_KEY="a secret key that is only for tests",
         DATABASES={
             "default": server(DATABASE, ROLE, **options),
             "owner": server(DATABASE, user),

@@ -8,6 +8,7 @@ import re
 import unittest
 from pathlib import Path
 
+from django.conf import settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.models import Session
@@ -420,6 +421,60 @@ class Moving(unittest.TestCase):
         self.assertRegex(store.session_key, ORDINARY)
         self.assertEqual(store["cart"], [1, 2])
         self.assertFalse(store.exists(visitor))
+        Session.objects.all().delete()
+
+    def test_sql(self):
+        "examples/moving/django.sql moves the sessions of Django's table in and out"
+        text = (Path(__file__).parents[3] / "examples/moving/django.sql").read_text()
+        create, copy, count, back, delete = (
+            re.sub(r"(?m)^(--.*)?\n", "", part) for part in re.split(r";\n(?:\n|$)", text) if part)
+
+        def old(seconds=3600, **data):
+            store = DjangosStore()
+            store.update(data)
+            store.set_expiry(seconds)
+            store.save()
+            return store.session_key
+
+        def counted():
+            with connections["owner"].cursor() as cursor:
+                cursor.execute(count)
+                return cursor.fetchone()
+
+        def found(key, what="user_id"):
+            return value(f"SELECT max({what}) FROM session_validate(%s)", key)
+
+        member, other = old(_auth_user_id="7", cart=["tea"] * 50), old(_auth_user_id="8")
+        visitor, ended = old(60, cart=[1]), old(-5, cart=[2])
+        with override_settings(SECRET_KEY="another secret key, of 32 bytes and more"):
+            forged = old(_auth_user_id="1")
+        run_sql("owner", "SET session.foreign_tokens = on", create)
+        value("SELECT session_key_import(convert_to(%s, 'UTF8'), purpose => %s)",
+              settings.SECRET_KEY, "django.contrib.sessions.SessionStore")
+        run_sql("owner", copy)
+        self.assertEqual(counted(), (3, 0, 1))
+        self.assertEqual([found(key) for key in (member, other, visitor, ended, forged)],
+                         ["7", "8", None, None, None])
+        self.assertEqual(found(member, "data ->> 'cart'"), json.dumps(["tea"] * 50))
+        for key, seconds in ((member, 3600), (visitor, 60)):
+            self.assertAlmostEqual(found(key, "extract(epoch FROM expires_at - now())::float8"),
+                                   seconds, delta=30)
+
+        # Its next login makes an ordinary session. Copied again, nothing comes back.
+        token = value("SELECT token FROM session_login(%s, '9')", visitor)
+        value("SELECT session_revoke(%s)", other)
+        run_sql("owner", copy)
+        self.assertEqual(counted(), (1, 2, 1))
+        self.assertEqual([found(key) for key in (token, visitor, other)], ["9", None, None])
+
+        # The way back.
+        Session.objects.filter(session_key=member).update(expire_date=timezone.now())
+        run_sql("owner", back, delete)
+        self.assertEqual(DjangosStore(member)["_auth_user_id"], "7")
+        self.assertEqual({row.session_key for row in Session.objects.all()},
+                         {member, ended, forged})
+        value("SELECT session_revoke(%s)", member)
+        run_sql("owner", "DROP TABLE moved", "RESET session.foreign_tokens")
         Session.objects.all().delete()
 
 
