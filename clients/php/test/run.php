@@ -352,6 +352,64 @@ function test_the_import_of_the_readme_is_a_session(): void
 	query("SELECT session_revoke_user('ada')");
 }
 
+/** Runs PHP with a folder of sessions and returns what it prints. */
+function php(string $folder, string ...$arguments): string
+{
+	$process = proc_open([PHP_BINARY, '-d', "session.save_path=$folder", '-d', 'session.use_strict_mode=0',
+		'-d', 'session.gc_maxlifetime=1440', ...$arguments], [1 => ['pipe', 'w'], 2 => ['pipe', 'w']], $pipes);
+	return stream_get_contents($pipes[1]) . stream_get_contents($pipes[2]);
+}
+
+function test_the_sessions_of_php_files_go_on_working(): void
+{
+	$folder = sys_get_temp_dir() . '/session-php.' . bin2hex(random_bytes(6));
+	mkdir($folder, 0700);
+	try {
+		$import = [__DIR__ . '/../import-files.php', dsn(DATABASE, ROLE), $folder, 'user_id'];
+		foreach (['php', 'php_serialize'] as $format) {
+			[$ada, $other, $visitor, $old] = array_map(fn() => bin2hex(random_bytes(16)), range(1, 4));
+			foreach ([$ada => 'ada', $other => 'ben', $visitor => null, $old => 'old'] as $id => $user)
+				php($folder, '-d', "session.serialize_handler=$format", '-r', 'class Cup { public $size = 3; }
+					session_id($argv[1]);
+					session_start();
+					if ($argv[2] !== "")
+						$_SESSION["user_id"] = $argv[2];
+					$_SESSION["cart"] = ["tea", 2.5];
+					$_SESSION["cup"] = new Cup;', '--', $id, (string) $user);
+			touch("$folder/sess_$old", time() - 1441);
+			file_put_contents("$folder/sess_" . bin2hex(random_bytes(16)), 'no data of PHP');
+			$printed = php($folder, '-d', "session.serialize_handler=$format", ...$import);
+			if (!str_contains($printed, 'copied 3 sessions'))
+				throw new Exception($printed);
+			same(['ada', null, false], [row($ada)['user_id'], row($visitor)['user_id'], row($old)]);
+			same('["tea", 2.5]', query("SELECT data -> 'cart' FROM session_validate(?)", [$ada])->fetchColumn());
+			if (abs(row($ada)['seconds'] - 1440) > 30)
+				throw new Exception('lifetime ' . row($ada)['seconds']);
+
+			// Its cookie goes on working, until the id changes.
+			$new = request(handler(user: 'user_id'), $ada, function () {
+				same(['ada', ['tea', 2.5]], [$_SESSION['user_id'], $_SESSION['cart']]);
+				same('O:3:"Cup":1:{s:4:"size";i:3;}', serialize($_SESSION['cup']));
+				session_regenerate_id(true);
+			});
+			same(['ada', false], [row($new)['user_id'], row($ada)]);
+
+			// Copied again, nothing comes back.
+			query('SELECT session_revoke(?)', [$other]);
+			$printed = php($folder, '-d', "session.serialize_handler=$format", ...$import);
+			if (!str_contains($printed, 'copied 0 sessions'))
+				throw new Exception($printed);
+			same([false, false], [row($ada), row($other)]);
+			same(5, count(glob("$folder/sess_*")));
+			array_map(unlink(...), glob("$folder/sess_*"));
+			query("SELECT session_revoke_user('ada')");
+		}
+	} finally {
+		array_map(unlink(...), glob("$folder/*"));
+		rmdir($folder);
+	}
+}
+
 function test_no_id_is_in_an_error_or_a_trace(): void
 {
 	$handler = handler();
