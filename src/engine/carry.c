@@ -9,13 +9,15 @@
  * (request/forward.c).  The check hook of the setting accepts the value
  * (engine/context.c).
  *
- * A value can be seen in the network, and in pg_stat_activity of a worker by
+ * A value can be seen on the network, and in pg_stat_activity of a worker by
  * every connection of the same role.  A client of the coordinator can have
  * Citus run any statement there.  So a value is valid only
  *
- * - where track_activities is off, so that pg_stat_activity does not show it;
- * - as a statement SET LOCAL of its own, which Citus sends.  A function call
- *	 in a query, which Citus would also run on a worker, cannot set it;
+ * - where track_activities is off, so that pg_stat_activity does not show it.
+ *	 Where it is on, the value ends for this server;
+ * - as a statement SET LOCAL of its own, which Citus sends, and which no other
+ *	 library has seen before this one.  A function call in a query, which Citus
+ *	 would also run on a worker, cannot set it;
  * - with a MAC by a key of the purpose "context", for the database of this
  *	 name;
  * - for a connection of the role that the sender had;
@@ -26,9 +28,8 @@
  * - in a transaction that has no value of another transaction, and no newer
  *	 one of the same.
  *
- * One who sees a value in spite of this, and can connect here as the same
- * role, can use it within these limits.  The documentation says how to prevent
- * that.
+ * Anyone who still sees a value, and can connect here as the same role, can
+ * use it within these limits.  The documentation says how to prevent that.
  *
  * Rules:
  * - Citus sends a connection that it opens later all values of the
@@ -189,20 +190,28 @@ judge_proven(const SessionCarried *carried, const char **why)
 	*why = "This server has sent it itself.";
 	if (session_distant_server(&server) && carried->server == server)
 		return SESSION_CARRY_REFUSED;
-	*why = "Another version of the extension has made it.";
+	/* Others of this role can see it, so it must not be accepted later. */
+	*why = "The setting track_activities is on for this connection, so that "
+		"others of its role could see the value.";
+	if (pgstat_track_activities && !superuser_arg(GetSessionUserId()))
+	{
+		session_distant_end(carried);
+		return SESSION_CARRY_REFUSED;
+	}
+	*why = "A version of the extension with another format has made it.";
 	if (carried->format != SESSION_IDENTITY_FORMAT)
 		return SESSION_CARRY_REFUSED;
 	*why = "It was made later than now: the clocks of the servers differ.";
 	if (carried->made > now + SESSION_DISTANT_AHEAD)
 		return SESSION_CARRY_REFUSED;
-	if (!is_for_role(carried))
-		return SESSION_CARRY_OTHER_ROLE;
 	*why = "This transaction has an identity that another one has sent.";
 	if (has_value_of_other(carried))
 		return SESSION_CARRY_REFUSED;
 	*why = "This transaction has a newer value.";
 	if (has_accepted && carried->made < accepted.made)
 		return SESSION_CARRY_REFUSED;
+	if (!is_for_role(carried))
+		return SESSION_CARRY_OTHER_ROLE;
 	if (carried->made <= now - SESSION_CARRY_LIFE)
 		return SESSION_CARRY_LATE;
 	switch (session_distant_state(carried))
@@ -225,35 +234,35 @@ judge_proven(const SessionCarried *carried, const char **why)
  * if it does.
  */
 static const char *
-refuses_all(bool as_sent)
+refuses_all(SessionAccept accept)
 {
 	uint64		server;
 
 	if (!session_distant_server(&server))
 		return "This server does not preload the libraries of Citus and of "
 			"this extension.";
-	if (!as_sent)
+	if (accept == SESSION_ACCEPT_NONE)
 		return "Another server sets it with SET LOCAL, as a statement of its "
 			"own.";
+	if (accept == SESSION_ACCEPT_UNSAFE)
+		return "The library \"session\" is not the last one in "
+			"shared_preload_libraries.";
 	if (!IsTransactionState() || IsInParallelMode())
 		return "It can only be set in a transaction.";
 	if (!session_table_exist() || !session_shape_is_on_worker())
 		return "This server is not a worker of Citus.";
-	if (pgstat_track_activities)
-		return "The setting track_activities is on for this connection, so "
-			"that others of its role could see the value.";
 	return NULL;
 }
 
 /* Judges a value that came here. */
 SessionCarryVerdict
 session_carry_judge(SessionCarried *carried, const char **why,
-					const char *value, bool as_sent)
+					const char *value, SessionAccept accept)
 {
 	size_t		len = strlen(value);
 	uint8	   *room;
 
-	*why = refuses_all(as_sent);
+	*why = refuses_all(accept);
 	if (*why != NULL)
 		return SESSION_CARRY_REFUSED;
 	*why = "No key of the purpose \"context\" has made it for this database.";

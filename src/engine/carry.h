@@ -24,6 +24,14 @@ extern bool session_carry_sends(void);
  */
 extern char *session_carry_value(const char *identity);
 
+/* How a value came here. */
+typedef enum SessionAccept
+{
+	SESSION_ACCEPT_NONE,		/* not as another server sends it */
+	SESSION_ACCEPT_UNSAFE,		/* so, but another library has seen it first */
+	SESSION_ACCEPT_SENT			/* as a client's statement SET LOCAL */
+} SessionAccept;
+
 /* What a value that came here is. */
 typedef enum SessionCarryVerdict
 {
@@ -35,13 +43,12 @@ typedef enum SessionCarryVerdict
 
 /*
  * Judges a value that came here, and sets what it says, in memory of the
- * caller.  If it is refused, sets the reason, as a sentence.  as_sent = it
- * came as another server sends it: a client's statement SET LOCAL.
+ * caller.  If it is refused, sets the reason, as a sentence.
  */
 extern SessionCarryVerdict session_carry_judge(SessionCarried *carried,
 											   const char **why,
 											   const char *value,
-											   bool as_sent);
+											   SessionAccept accept);
 
 /*
  * Remembers that the running transaction has accepted a value, so that the end

@@ -47,7 +47,7 @@ static SessionIdentity *bound;
 static uint64 generation = 1;
 static bool binding;			/* session_context_bind is setting the value */
 static bool passing;			/* see session_context_pass_on */
-static bool accepting;			/* see session_context_accept */
+static SessionAccept accepting = SESSION_ACCEPT_NONE;
 
 /* The session that was proven last without being bound, and where. */
 static pg_uuid_t proven;
@@ -334,7 +334,10 @@ receive(char **value)
 
 	verdict = session_carry_judge(&carried, &why, *value, accepting);
 	if (verdict == SESSION_CARRY_OTHER_ROLE)
+	{
+		session_carry_accept(&carried);
 		return replace_value(value, "", 0);
+	}
 	if (verdict != SESSION_CARRY_REFUSED)
 		return take_arrived(value, &carried, verdict == SESSION_CARRY_LATE);
 	GUC_check_errdetail("%s", why);
@@ -582,11 +585,11 @@ session_context_text_elsewhere(void)
 	return serialize_identity(&identity);
 }
 
-/* Begins or ends to accept values of other servers. */
+/* Sets whether values of other servers are accepted. */
 void
-session_context_accept(bool begin)
+session_context_accept(SessionAccept accept)
 {
-	accepting = begin;
+	accepting = accept;
 }
 
 /* Begins or ends to set the setting for other servers alone. */

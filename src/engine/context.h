@@ -5,6 +5,7 @@
 #ifndef SESSION_CONTEXT_H
 #define SESSION_CONTEXT_H
 
+#include "engine/carry.h"
 #include "model/identity.h"
 
 /* Binds an identity to the running transaction; NULL removes it. */
@@ -31,11 +32,8 @@ extern TimestampTz session_context_end_elsewhere(void);
  */
 extern void session_context_pass_on(bool begin);
 
-/*
- * Between the two calls, a value of another server is accepted: the statement
- * SET LOCAL of a client sets it.
- */
-extern void session_context_accept(bool begin);
+/* Sets whether values of other servers are accepted. */
+extern void session_context_accept(SessionAccept accept);
 
 /*
  * Sets when to prove the bound identity again.  A rollback to a savepoint that

@@ -8,8 +8,9 @@
  * here.  Without Citus nothing is sent, and no key is looked for.
  *
  * Rules:
- * - It is sent in transaction blocks only.  Outside of one, Citus does not
- *	 forward SET LOCAL, and the connections would keep an older identity.
+ * - It is sent in transaction blocks only.  Outside of one, Citus forwards SET
+ *	 LOCAL in some cases only, such as DO: a new identity would not always
+ *	 replace the one that was sent before.
  * - It is sent before a statement runs, not when the identity is bound: the
  *	 role for which the value is can change in between.
  * - It is sent again when another identity is bound or none, when the current

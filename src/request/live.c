@@ -267,11 +267,16 @@ run_query_under(const char *removed, bool loading, SESSION_COMPAT_RUN_PARAMS)
 		session_context_take_back(lent);
 }
 
-/* Returns whether a query inserts rows. */
+/*
+ * Returns whether a query inserts rows, or copies its rows out, as Citus does
+ * with those of a subquery that it sends to other servers.
+ */
 static bool
 inserts(const QueryDesc *desc)
 {
-	return desc->operation == CMD_INSERT || desc->plannedstmt->hasModifyingCTE;
+	return desc->operation == CMD_INSERT ||
+		desc->plannedstmt->hasModifyingCTE ||
+		desc->dest->mydest == DestCopyOut;
 }
 
 /* The ExecutorRun hook. */
@@ -308,14 +313,13 @@ finish_query(QueryDesc *desc)
 		standard_ExecutorFinish(desc);
 }
 
-/* The ExecutorFinish hook: triggers run there, and parts of a query. */
+/* The ExecutorFinish hook: triggers run there. */
 static void
 live_finish(QueryDesc *desc)
 {
 	const Running outer = running;
 
 	running.statement = true;
-	running.loading |= inserts(desc);
 	PG_TRY();
 	{
 		finish_query(desc);
@@ -361,13 +365,20 @@ sets_identity(const Node *statement)
 		pg_strcasecmp(set->name, SESSION_CONTEXT_SETTING) == 0;
 }
 
-/* Returns whether a statement sets it as another server does. */
-static bool
-is_sent(const PlannedStmt *planned, ProcessUtilityContext context)
+static void live_utility(UTILITY_PARAMS);
+
+/*
+ * Accepts a value that a statement sets as another server does.  A library
+ * that has put its hook before ours may have kept the value.
+ */
+static void
+accept_sent(const PlannedStmt *planned, ProcessUtilityContext context)
 {
-	return sets_identity(planned->utilityStmt) &&
+	if (sets_identity(planned->utilityStmt) &&
 		context == PROCESS_UTILITY_TOPLEVEL &&
-		castNode(VariableSetStmt, planned->utilityStmt)->is_local;
+		castNode(VariableSetStmt, planned->utilityStmt)->is_local)
+		session_context_accept(ProcessUtility_hook == live_utility ?
+							   SESSION_ACCEPT_SENT : SESSION_ACCEPT_UNSAFE);
 }
 
 /* Returns whether a utility statement copies rows into a table. */
@@ -383,7 +394,7 @@ do_marked_utility(UTILITY_PARAMS)
 {
 	const Running outer = running;
 
-	session_context_accept(is_sent(pstmt, context));
+	accept_sent(pstmt, context);
 	running.statement = true;
 	running.loading |= copies_in(pstmt->utilityStmt);
 	PG_TRY();
@@ -392,7 +403,7 @@ do_marked_utility(UTILITY_PARAMS)
 	}
 	PG_FINALLY();
 	{
-		session_context_accept(false);
+		session_context_accept(SESSION_ACCEPT_NONE);
 		running = outer;
 	}
 	PG_END_TRY();

@@ -10,9 +10,8 @@
  * - The table has a fixed size.  A backend that needs a slot in a full bucket
  *	 replaces the slot whose transaction ended first.  From then on, values
  *	 that were made until that end count as ended if their backend has no slot.
- *	 So a replaced slot makes no old value good.  The clock of another server
- *	 may be ahead, so such an end is as much later as a value may be made in
- *	 the future.
+ *	 So a replaced slot makes no old value valid.  The clock of another
+ *	 server may be ahead, so SESSION_DISTANT_AHEAD is added to the end.
  * - The numbers of servers and backends are random, and proven by a MAC before
  *	 they are used here.  So their bits choose the bucket without a hash.
  * - Transactions are compared modulo 2^32: a slot covers the 2^31 transactions

@@ -254,8 +254,9 @@ for my $case (
 	[ "DO \$\$BEGIN PERFORM session_authenticate('$alice'); PERFORM FROM todo; END\$\$" => '', 'not outside of a transaction block' ],
 	[ "BEGIN; $bind; SELECT wait(); COMMIT" => 'value value', 'when the last value is seconds old, within a statement' ],
 	[ "BEGIN; $bind; INSERT INTO scratch SELECT wait(); COMMIT" => 'value', 'once while rows are inserted' ],
-	[ "BEGIN; $bind; WITH i AS (INSERT INTO scratch SELECT wait()) SELECT 1; COMMIT" => 'value', 'once while a part of a query inserts rows' ],
+	[ "BEGIN; $bind; WITH i AS (INSERT INTO scratch SELECT wait() RETURNING n) SELECT FROM i; COMMIT" => 'value', 'once while a part of a query inserts rows' ],
 	[ "BEGIN; $bind; COPY scratch (n) FROM stdin;\n1\n\\.\nCOMMIT" => 'value', 'once while rows are copied' ],
+	[ "BEGIN; $bind; COPY (SELECT wait()) TO STDOUT; COMMIT" => 'value', 'once while rows are copied out, as Citus does with those of a subquery' ],
 	[ "BEGIN; $bind; INSERT INTO scratch SELECT FROM set_config('role', 'member', true), wait(); COMMIT" => 'value value', 'while rows are inserted if the role changes' ],
 	[ $request => 'value', 'after session_pre_request' ])
 {
@@ -329,11 +330,17 @@ for my $newer ("SELECT session_authenticate('$bob')", "SELECT session_authentica
 	like($err, qr/42501.*This transaction has a newer value/s, 'with an error that says why');
 }
 is(as($worker, 'web', 'BEGIN; ' . set_to(forge(value(), 0, 0, 200)) . "; $who; COMMIT"), '', 'another version of the extension is refused');
-like($err, qr/42501.*Another version of the extension has made it/s, 'with an error that says why');
+like($err, qr/42501.*A version of the extension with another format has made it/s, 'with an error that says why');
 $worker->safe_psql('postgres', 'ALTER ROLE web SET track_activities = on');
-is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', 'a connection that pg_stat_activity shows is refused');
+my $seen = set_to(value());
+is(as($worker, 'web', "BEGIN; $seen; $who; COMMIT"), '', 'a connection that pg_stat_activity shows is refused');
 like($err, qr/42501.*The setting track_activities is on/s, 'with an error that says why');
 $worker->safe_psql('postgres', 'ALTER ROLE web RESET track_activities');
+is(as($worker, 'web', "BEGIN; $seen; $who; COMMIT"), '', 'another connection does not accept the value afterwards');
+like($err, qr/42501.*The transaction that sent it has ended/s, 'with an error that says why');
+$worker->safe_psql('postgres', "ALTER ROLE $superuser SET track_activities = on");
+is(as($worker, $superuser, 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'none 20000', 'what only superusers see is no error');
+$worker->safe_psql('postgres', "ALTER ROLE $superuser RESET track_activities");
 
 # A transaction has the identity of one other transaction.
 my ($first, $second) = (value(), value($bob));
@@ -410,7 +417,11 @@ is(as($worker, 'web', 'BEGIN; ' . set_to($three[2]) . "; $who; COMMIT"), 'alice 
 is(as($worker, 'other', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), 'none 0', 'a value for another role binds no identity');
 is($err, '', 'and is no error');
 is(as($worker, 'other', 'BEGIN; SET ROLE NONE; ' . set_to(value($alice, 'other')) . '; ' . "$who; COMMIT"), 'alice 10000', 'one for this role does');
-is(as($worker, 'web', 'BEGIN; ' . set_to(value($alice, 'other')) . '; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'also after one for another role');
+sends("BEGIN; SET LOCAL ROLE member; $bind; TABLE todo; RESET ROLE; TABLE todo; SET LOCAL ROLE member; TABLE todo; COMMIT");
+is(as($worker, 'web', 'BEGIN; ' . set_to($values[-3]) . '; ' . set_to($values[-2]) . "; $who; COMMIT"), 'alice 10000', 'also after one for another role');
+sends("BEGIN; $bind; TABLE todo; SET LOCAL ROLE member; TABLE todo; COMMIT");
+is(as($worker, 'web', 'BEGIN; ' . set_to($values[-1]) . '; ' . set_to($values[-2]) . "; $who; COMMIT"), '', 'an older one does not follow');
+like($err, qr/42501.*This transaction has a newer value/s, 'with an error that says why');
 is(as($worker, 'web', 'BEGIN; SET ROLE member; ' . set_to(value()) . "; $who; COMMIT"), 'alice 10000', 'the role that has logged in counts');
 is(as($worker, 'web', 'BEGIN; SET ROLE member; ' . set_to(value($alice, 'member')) . "; $who; COMMIT"), 'none 0', 'not the one that was switched to');
 sends($request);
@@ -581,7 +592,7 @@ is(as($worker, 'web', "$parallel BEGIN; " . set_to($late) . '; SELECT count(*) F
 	'workers of a parallel query do not read it');
 
 # A backend has more transactions of others to remember than it has room for.
-# The values of these backends have the same last byte.
+# The values of these backends have the same last 10 bits.
 my $victim = value();
 as($worker, 'web', 'BEGIN; ' . set_to(forge($victim, 0, 0)) . '; COMMIT');
 is($err, '', 'a value ends');
@@ -599,6 +610,15 @@ is(as($worker, 'web', 'BEGIN; ' . set_to(value()) . "; $who; COMMIT"), '', 'a wo
 like($err, qr/42501.*It was made before this server started/s, 'with an error that says why');
 set_clock_ahead(6);
 is(as($worker, 'web', 'BEGIN; ' . set_to(forge(value(), 6_000_000)) . "; $who; COMMIT"), 'alice 10000', 'and accepts one that was made 5 seconds later');
+
+# A library whose hook comes first could keep the value.
+$worker->append_conf('postgresql.conf', "shared_preload_libraries = '$directory/forwarder, session, pg_stat_statements'");
+$worker->stop;
+set_clock_ahead(0);
+start($worker);
+set_clock_ahead(6);
+is(as($worker, 'web', 'BEGIN; ' . set_to(forge(value(), 6_000_000)) . "; $who; COMMIT"), '', 'a server on which another library comes last refuses it');
+like($err, qr/42501.*The library "session" is not the last one in shared_preload_libraries/s, 'with an error that says why');
 
 # Without Citus, its setting is a placeholder that any client can set.
 my $memory = q{SELECT count(*) FROM pg_shmem_allocations WHERE name = 'session_distant'};
