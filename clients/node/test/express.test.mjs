@@ -617,8 +617,7 @@ test("as: many users on few connections see their own rows", async () => {
 test("as: a connection that breaks is not used again, and the server goes on", async () => {
 	const state = await start({ ...ROUTES, "/break": (req, res) => req.session.as(async (client) => {
 		const { rows: [{ pid }] } = await client.query("SELECT pg_backend_pid() AS pid");
-		await db.rows("SELECT pg_terminate_backend($1)", pid);
-		await wait(30);
+		assert.deepEqual(await db.rows("SELECT pg_terminate_backend($1, 60000) AS ended", pid), [{ ended: true }]);
 		await client.query("SELECT 1");
 	}).then(() => res.end()) });
 	await state.browser.post("/login?user=ada");
