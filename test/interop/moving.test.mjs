@@ -58,8 +58,10 @@ const counted = async (file) => (await run(file, "SELECT count(*) FILTER"))[0];
 // Returns what express-session appends to its secret to import it.
 const padded = (secret) => Buffer.concat([Buffer.from(secret), Buffer.alloc(Math.max(0, 32 - secret.length))]);
 
-// Returns the cookies of a response, as a browser sends them.
-const cookies = (response) => response.headers.getSetCookie().map((line) => line.split(";")[0])
+// Returns the cookies of a response, as a browser sends them. Debian's Node 18
+// has no getSetCookie, so this splits the joined headers, but not their dates.
+const cookies = (response) => (response.headers.get("set-cookie") ?? "")
+	.split(/, (?=[^ ;,]+=)/).map((line) => line.split(";")[0])
 	.filter((cookie) => !cookie.endsWith("=")).join("; ");
 
 const validated = async (token) => (await db.rows(
