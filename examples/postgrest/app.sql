@@ -778,7 +778,7 @@ END
 $$;
 
 -- The kill switch: ends all sessions, that of the caller included, or those of
--- a tenant. The caller confirms with words that nobody types by mistake.
+-- a tenant. The caller confirms it by typing a sentence.
 CREATE FUNCTION api.fleet_revoke_all(confirmation text, reason text DEFAULT NULL,
     tenant text DEFAULT NULL)
 RETURNS json

@@ -16,9 +16,8 @@
  *	 a MAC (engine/carry.c), which a client's statement SET LOCAL sets.  The
  *	 setting then has the identity alone, as if it was bound here.
  * - Such an identity ends with the transaction, as every value of SET LOCAL.
- *	 As further defences, the commit clears the setting if a value has arrived,
- *	 and the parsed form has the transaction, and is no identity in another
- *	 one.
+ *	 As a second defence, the parsed form has the transaction, and is no
+ *	 identity in another one.
  * - Clearing is allowed: it can only take rights from the caller.
  * - The check hook parses the value, and the server keeps the parsed form as
  *	 long as the value.  So reading the identity costs nothing.
@@ -26,7 +25,6 @@
 #include "postgres.h"
 
 #include "access/parallel.h"
-#include "access/xact.h"
 #include "common/int.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -286,45 +284,10 @@ set_context(const char *to, GucAction action)
 	PG_END_TRY();
 }
 
-/* Another server has sent an identity in this transaction. */
-static bool has_arrived = false;
-
 /*
- * Transaction callback: an identity from another server ends here at the
- * latest, whether or not it is the one that is bound now.
+ * Receives a value that another server has sent, and replaces it by the
+ * identity in it.  False if it is refused.
  */
-static void
-context_at_transaction_end(XactEvent event, void *arg)
-{
-	if (!has_arrived)
-		return;
-	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
-		set_context("", GUC_ACTION_SET);
-	else if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-			 event == XACT_EVENT_PREPARE)
-		has_arrived = false;
-}
-
-/* Replaces a value of another server by the identity in it. */
-static bool
-take_arrived(char **value, const SessionCarried *carried, bool late)
-{
-	static bool watching = false;
-
-	if (!watching)
-		RegisterXactCallback(context_at_transaction_end, NULL);
-	watching = true;
-	has_arrived = true;
-	if (!late)
-		session_carry_accept(carried);
-	if (!replace_value(value, carried->identity, carried->identity_len))
-		return false;
-	if (late && **value == '0' + SESSION_ARRIVED)
-		**value = '0' + SESSION_ARRIVED_LATE;
-	return true;
-}
-
-/* Receives a value that another server has sent.  False if it is refused. */
 static bool
 receive(char **value)
 {
@@ -333,15 +296,20 @@ receive(char **value)
 	SessionCarryVerdict verdict;
 
 	verdict = session_carry_judge(&carried, &why, *value, accepting);
-	if (verdict == SESSION_CARRY_OTHER_ROLE)
+	if (verdict == SESSION_CARRY_REFUSED)
 	{
-		session_carry_accept(&carried);
-		return replace_value(value, "", 0);
+		GUC_check_errdetail("%s", why);
+		return false;
 	}
-	if (verdict != SESSION_CARRY_REFUSED)
-		return take_arrived(value, &carried, verdict == SESSION_CARRY_LATE);
-	GUC_check_errdetail("%s", why);
-	return false;
+	if (verdict != SESSION_CARRY_LATE)
+		session_carry_accept(&carried);
+	if (verdict == SESSION_CARRY_OTHER_ROLE)
+		return replace_value(value, "", 0);
+	if (!replace_value(value, carried.identity, carried.identity_len))
+		return false;
+	if (verdict == SESSION_CARRY_LATE && **value == '0' + SESSION_ARRIVED)
+		**value = '0' + SESSION_ARRIVED_LATE;
+	return true;
 }
 
 /* Returns whether the value of a source is ours. */

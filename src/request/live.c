@@ -272,7 +272,7 @@ run_query_under(const char *removed, bool loading, SESSION_COMPAT_RUN_PARAMS)
  * with those of a subquery that it sends to other servers.
  */
 static bool
-inserts(const QueryDesc *desc)
+loads_rows(const QueryDesc *desc)
 {
 	return desc->operation == CMD_INSERT ||
 		desc->plannedstmt->hasModifyingCTE ||
@@ -287,7 +287,7 @@ live_run(SESSION_COMPAT_RUN_PARAMS)
 	const Running outer = running;
 
 	running.statement = true;
-	running.loading |= inserts(desc);
+	running.loading |= loads_rows(desc);
 	if (outer.statement && running.loading == outer.loading && removed == NULL)
 	{
 		run_query_under(NULL, outer.loading, SESSION_COMPAT_RUN_ARGS);
