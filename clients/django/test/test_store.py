@@ -203,7 +203,10 @@ class Contract(unittest.TestCase):
         one.save()
         two.save()
         self.assertEqual(dict(again(store).items()), {"a": 2, "b": [1, 2], "d": None})
-        third = again(store)
+        third, other = again(store), again(store)
+        third["a"]
+        other["more"] = 1
+        other.save()
         third.clear()
         third["z"] = 1
         third.save()
