@@ -4,6 +4,7 @@
 #   make install        install (as root, or with DESTDIR)
 #   make installcheck   regression, isolation and TAP tests, each on a server
 #                       of its own; not as root
+#   make faults         tests that make something fail, such as crashes
 #   make unit           tests of the parts that need no server
 #   make fuzz           ten minutes of each fuzz target (FUZZ_SECONDS); clang
 #   make fuzz-short     one minute of each
@@ -32,6 +33,7 @@ ISOLATION      = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.s
 ISOLATION_OPTS = --inputdir=$(srcdir)/test --outputdir=. $(INSTANCE)
 TAP_TESTS      = 1
 PROVE_TESTS    = test/t/*.pl
+FAULT_TESTS    = test/faults/*.pl
 
 UNIT_TESTS   = $(patsubst %.c,%,$(wildcard test/unit/*_test.c))
 FUZZ_TARGETS = $(patsubst %.c,%,$(wildcard test/fuzz/*_fuzz.c))
@@ -102,6 +104,10 @@ fuzz: $(FUZZ_TARGETS)
 fuzz-short:
 	$(MAKE) fuzz FUZZ_SECONDS=60
 
+# Tests that kill the server and make other things fail; see test/README.md.
+faults:
+	$(MAKE) installcheck REGRESS= ISOLATION= PROVE_TESTS='$(FAULT_TESTS)'
+
 indent:
 	scripts/indent $(SOURCES) $(INCLUDES) $(wildcard test/unit/*.[ch]) \
 		$(wildcard test/fuzz/*.[ch])
@@ -115,4 +121,4 @@ dist:
 	scripts/check-meta
 	git archive --format=zip --prefix=$(DIST)/ --output=$(DIST).zip HEAD
 
-.PHONY: dist unit fuzz fuzz-build fuzz-short indent
+.PHONY: dist faults unit fuzz fuzz-build fuzz-short indent
