@@ -100,6 +100,24 @@ TABLE now;
 COMMIT;
 TABLE now;
 
+-- A role is left once.  The client gives itself the role and the value again
+-- that the request had, and keeps both when the next request has no session
+-- either, also behind a savepoint.
+:as_anon
+SELECT pg_temp.ask('member');
+SELECT pg_temp.ask('nobody');
+SET LOCAL statement_timeout = '8s';
+SET LOCAL ROLE regress_session_member;
+SELECT pg_temp.ask('nobody');
+TABLE now;
+SAVEPOINT a;
+SELECT pg_temp.ask('nobody');
+TABLE now;
+RELEASE a;
+SELECT pg_temp.ask('nobody');
+TABLE now;
+COMMIT;
+
 -- Settings of the role in this database override its others.  Those in another
 -- database are ignored.
 SELECT format('ALTER ROLE regress_session_member IN DATABASE %I SET statement_timeout = %L', current_database(), '9s') \gexec
