@@ -43,7 +43,7 @@ export interface LoginOptions {
 	idleTimeout?: string;
 	sliding?: boolean;
 	maxAge?: string;
-	tenantId?: string;
+	tenantId?: string | number | bigint;
 	role?: string;
 	authLevel?: number;
 	amr?: string[];
@@ -129,11 +129,26 @@ export class Session {
 	takeCookies(): string[];
 }
 
-/** There is no live session. Express and Fastify answer 401. */
+/** There is no live session, or it has no user where one is required. Express and Fastify answer 401. */
 export class SessionRequired extends Error {
+	constructor(message?: string, options?: { cause?: unknown });
 	readonly code: "SESSION_REQUIRED";
 	readonly status: 401;
 	readonly statusCode: 401;
+	/** The message may be sent to the client. */
+	readonly expose: true;
+}
+
+/** session_require refused the session. Express and Fastify answer 403. */
+export class SessionForbidden extends Error {
+	constructor(message: string, reason: SessionForbidden["reason"], options?: { cause?: unknown });
+	readonly code: "SESSION_FORBIDDEN";
+	readonly status: 403;
+	readonly statusCode: 403;
+	/** The message may be sent to the client. */
+	readonly expose: true;
+	/** What the session does not have: the level, a recent authentication, the method, or the scope. */
+	readonly reason: "level" | "age" | "method" | "scope";
 }
 
 /** For other frameworks: makes the session of a request. */

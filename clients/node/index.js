@@ -3,7 +3,8 @@
 "use strict";
 
 const { attach, isLate, saveAtClose } = require("./lib/http.js");
-const { Session, SessionRequired, Sessions } = require("./lib/session.js");
+const { SessionForbidden, SessionRequired } = require("./lib/errors.js");
+const { Session, Sessions } = require("./lib/session.js");
 
 // Returns a middleware for Express and connect, which gives each request a
 // session. With plain http, call it with the request and the response.
@@ -50,4 +51,4 @@ async function fastifySessions(app, options) {
 fastifySessions[Symbol.for("skip-override")] = true;
 fastifySessions[Symbol.for("fastify.display-name")] = "pg-session-client";
 
-module.exports = { Session, SessionRequired, Sessions, fastifySessions, sessions };
+module.exports = { Session, SessionForbidden, SessionRequired, Sessions, fastifySessions, sessions };

@@ -1,3 +1,3 @@
 import client from "./index.js";
 
-export const { Session, SessionRequired, Sessions, fastifySessions, sessions } = client;
+export const { Session, SessionForbidden, SessionRequired, Sessions, fastifySessions, sessions } = client;

@@ -22,8 +22,12 @@ declare namespace connect {
 		/** Whether a session ends at its first deadline. Default: false. */
 		disableTouch?: boolean;
 		errorLog?(...values: unknown[]): void;
-		/** Other options of connect-pg-simple are allowed and have no effect. */
-		[option: string]: unknown;
+		/** These options of connect-pg-simple have no effect. */
+		schemaName?: unknown;
+		tableName?: unknown;
+		createTableIfMissing?: unknown;
+		pruneSessionInterval?: unknown;
+		pruneSessionRandomizedInterval?: unknown;
 	}
 
 	class SessionStore extends Store {

@@ -11,11 +11,36 @@
 //   the row was made; then it is in data, and get checks it.
 "use strict";
 
+const { createRequire } = require("node:module");
+const { join } = require("node:path");
+
 const { changes, isObject, plain } = require("./lib/changes.js");
+const { withKey } = require("./lib/errors.js");
+const { checkOptions } = require("./lib/options.js");
 const { Database, json, sql } = require("./lib/sql.js");
 
 const DAY = 86400;
 const DUPLICATE = "23505";
+
+const OPTIONS = {
+	pool: "any",
+	pgPromise: "any",
+	conString: "string",
+	conObject: "object",
+	schema: "string",
+	prepare: "boolean",
+	ttl: "seconds",
+	user: "function",
+	proxies: "count",
+	disableTouch: "boolean",
+	errorLog: "function",
+	// Of connect-pg-simple, without an effect.
+	schemaName: "any",
+	tableName: "any",
+	createTableIfMissing: "any",
+	pruneSessionInterval: "any",
+	pruneSessionRandomizedInterval: "any",
+};
 
 // Passport's user, or the key "userId". Other values are no ids.
 function userOf(session) {
@@ -27,12 +52,27 @@ function userOf(session) {
 function poolOf({ pool, pgPromise, conString = process.env.DATABASE_URL, conObject, errorLog }) {
 	if (pool !== undefined)
 		return { pool, own: false };
+	if (pgPromise !== undefined && typeof pgPromise?.any !== "function")
+		throw new TypeError('the option "pgPromise" must be a database of pg-promise, with a function any');
 	if (pgPromise !== undefined)
 		return { pool: { query: async (text, values) => ({ rows: await pgPromise.any(text, values) }) }, own: false };
-	const { Pool } = require("pg");
+	const { Pool } = pgOf();
 	const made = new Pool(conObject ?? (conString ? { connectionString: conString } : {}));
 	made.on("error", errorLog ?? ((error) => console.error(error)));
 	return { pool: made, own: true };
+}
+
+// The package pg. A folder that npm has linked does not see the packages of the
+// application, whose folder is the current one as a rule.
+function pgOf() {
+	for (const from of [__filename, join(process.cwd(), "index.js")])
+		try {
+			return createRequire(from)("pg");
+		} catch (error) {
+			if (error.code !== "MODULE_NOT_FOUND")
+				throw error;
+		}
+	throw new TypeError('pass the option "pool", or install the package pg for a pool of this store');
 }
 
 // What of an express-session is stored. With own, cookie.expires is, too.
@@ -58,16 +98,14 @@ module.exports = function connect(expressSession) {
 
 		constructor(options = {}) {
 			super(options);
-			const { ttl = DAY, user = userOf, proxies = 0, disableTouch = false } = options;
-			if (!(ttl > 0))
-				throw new TypeError("ttl must be a number of seconds above 0");
+			checkOptions("the store", options, OPTIONS);
 			const { pool, own } = poolOf(options);
 			this.#database = new Database({ ...options, pool });
 			this.#ownsPool = own;
-			this.#ttl = ttl * 1000;
-			this.#user = user;
-			this.#proxies = proxies;
-			this.#disableTouch = disableTouch;
+			this.#ttl = (options.ttl ?? DAY) * 1000;
+			this.#user = options.user ?? userOf;
+			this.#proxies = options.proxies ?? 0;
+			this.#disableTouch = options.disableTouch ?? false;
 		}
 
 		// Calls back as Node does, not from within the promise.
@@ -132,7 +170,8 @@ module.exports = function connect(expressSession) {
 			if (maxAge <= 0)
 				return this.#destroy(sid);
 			const loaded = this.#loaded.get(session);
-			return loaded ? this.#change(sid, session, maxAge, loaded) : this.#replace(sid, session, maxAge);
+			return withKey(session, loaded ? this.#change(sid, session, maxAge, loaded) :
+				this.#replace(sid, session, maxAge));
 		}
 
 		// Writes what has changed since get, key by key.

@@ -45,7 +45,25 @@ function changes(before, after) {
 	};
 }
 
-// The JSON value of an object: what the database stores of it.
-const plain = (object) => JSON.parse(JSON.stringify(object));
+// The JSON value of an object: what the database stores of it. An error names
+// the key that has none.
+function plain(object) {
+	try {
+		return JSON.parse(JSON.stringify(object));
+	} catch (error) {
+		const key = Object.keys(object).find((name) => !isJson(object[name]));
+		throw new TypeError(`the key ${JSON.stringify(key)} of the data has no JSON value: ${error.message}`,
+			{ cause: error });
+	}
+}
+
+function isJson(value) {
+	try {
+		JSON.stringify(value);
+		return true;
+	} catch {
+		return false;
+	}
+}
 
 module.exports = { bare, changes, isEmpty, isObject, plain };

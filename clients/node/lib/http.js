@@ -9,6 +9,10 @@
 // - If the changes cannot be written, there is no answer that looks complete.
 "use strict";
 
+const { setImmediate: nextRound } = require("node:timers/promises");
+
+const { closeSession } = require("./session.js");
+
 // Adds Set-Cookie to the headers that are about to be sent. args are those of
 // writeHead, whose headers replace the ones of the response.
 function withCookies(response, lines, args) {
@@ -42,15 +46,19 @@ const isLate = (response) => headersSent(response) || Boolean(response.destroyed
 // closed the connection. A visitor who is gone gets no session, which is no
 // error.
 async function saveAtClose(session, response, onError) {
-	if (!session.pending)
-		return;
+	await nextRound();	// after the application's own listeners
 	try {
-		await session.save();
+		if (session.pending)
+			await session.save();
 	} catch (error) {
 		if (error.code !== "SESSION_HEADERS_SENT" || response.writableFinished)
 			onError(error);
 		session.discard();
 	}
+	// A handler that goes on after its browser has closed the connection has not
+	// come to its end.
+	if (response.writableEnded)
+		closeSession(session);
 }
 
 // Answers 500 where no framework does.

@@ -12,18 +12,9 @@
 "use strict";
 
 const { bare, changes, isEmpty, isObject, plain } = require("./changes.js");
+const { SessionRequired, refusal, withKey, withOption } = require("./errors.js");
+const { checkArgument, checkNoArguments, checkOptions } = require("./options.js");
 const { Database, json, sql } = require("./sql.js");
-
-// There is no live session. Express and Fastify answer 401.
-class SessionRequired extends Error {
-	constructor(message = "a session is required") {
-		super(message);
-		this.name = "SessionRequired";
-		this.code = "SESSION_REQUIRED";
-		this.status = this.statusCode = 401;
-		this.expose = true;
-	}
-}
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -50,23 +41,57 @@ const describe = (row) => ({
 const INFO = ["id", "userId", "tenantId", "role", "authLevel", "amr", "actorId", "scopes",
 	"createdAt", "authenticatedAt", "expiresAt"];
 
-function nameOf(userId) {
-	if (!["string", "number", "bigint"].includes(typeof userId))
-		throw new TypeError("the user of login() must be a string or a number");
-	return String(userId);
-}
+const OPTIONS = {
+	pool: "any",
+	schema: "string",
+	proxies: "count",
+	proxyHeader: "string",
+	cookie: "object",
+	prepare: "boolean",
+	onError: "function",
+};
+
+const COOKIE = {
+	name: "string",
+	maxAge: "interval",
+	path: "string",
+	domain: "string",
+	secure: "boolean",
+	httpOnly: "boolean",
+	sameSite: "sameSite",
+	partitioned: "boolean",
+};
+
+const REGENERATE = {
+	remember: "interval",
+	lifetime: "interval",
+	maxAge: "interval",
+	tenantId: "id",
+	role: "string",
+	authLevel: "integer",
+	amr: "strings",
+};
+
+const LOGIN = {
+	...REGENERATE,
+	data: "object",
+	idleTimeout: "interval",
+	sliding: "boolean",
+	maxSessions: "integer",
+};
 
 // What belongs to the application: its pool and its options.
 class Sessions {
 	constructor(options = {}) {
-		const { proxies = 0, proxyHeader = "x-forwarded-for", cookie = {}, onError } = options;
-		if (!Number.isInteger(proxies) || proxies < 0)
-			throw new TypeError("proxies must be the number of trusted proxies");
+		if (typeof options?.query === "function")
+			throw new TypeError("the pool is an option: pass { pool }");
+		checkOptions("sessions()", options, OPTIONS);
+		checkOptions("cookie", options.cookie ?? {}, COOKIE);
 		this.database = new Database(options);
-		this.cookie = cookie;
-		this.proxies = proxies;
-		this.proxyHeader = proxyHeader.toLowerCase();
-		this.onError = onError ?? ((error) => console.error(error));
+		this.cookie = options.cookie ?? {};
+		this.proxies = options.proxies ?? 0;
+		this.proxyHeader = (options.proxyHeader ?? "x-forwarded-for").toLowerCase();
+		this.onError = options.onError ?? ((error) => console.error(error));
 	}
 
 	// The session of a request of node:http, or of one that looks like it.
@@ -100,6 +125,15 @@ class Sessions {
 	}
 }
 
+// Changes the data of a session whose response has ended.
+function tooLate() {
+	throw new Error("the data cannot be changed: the response has ended");
+}
+
+const TOO_LATE = { set: tooLate, defineProperty: tooLate, deleteProperty: tooLate };
+
+let closeSession;
+
 class Session {
 	#sessions;
 	#database;
@@ -114,6 +148,7 @@ class Session {
 	#lines = [];		// values of Set-Cookie that the browser has to get
 	#turn = Promise.resolve();	// ends when the functions that run have ended
 	#running = 0;		// how many of them there are
+	#closed = false;	// nothing is written at the end of the response any more
 
 	constructor(sessions, { cookies, address, userAgent, headersSent = () => false }) {
 		this.#sessions = sessions;
@@ -143,7 +178,8 @@ class Session {
 
 	// Reads the session once. Returns this object, which then has data, userId
 	// and so on. Without a live session, userId is null and data is empty.
-	load() {
+	load(...values) {
+		checkNoArguments("load()", values);
 		this.#read ??= this.#inTurn(() => this.#load()).catch((error) => {
 			this.#read = null;
 			throw error;
@@ -185,6 +221,8 @@ class Session {
 	#keep(row, keepData = false) {
 		this.#row = row && describe(row);
 		this.#before = row ? (typeof row.data === "string" ? JSON.parse(row.data) : row.data) : {};
+		if (this.#closed)
+			this.#data = Object.freeze(bare(Object.entries(plain(this.#before))));
 		this.#data ??= bare([]);
 		if (!keepData)
 			this.discard();
@@ -200,13 +238,14 @@ class Session {
 	// response ends.
 	get data() {
 		this.#loaded();
-		return this.#data;
+		return this.#closed ? new Proxy(this.#data, TOO_LATE) : this.#data;
 	}
 
 	set data(data) {
 		this.#loaded();
-		if (!isObject(data))
-			throw new TypeError("the data of a session must be an object");
+		checkArgument("data", data, "object");
+		if (this.#closed)
+			tooLate();
 		this.#data = bare(Object.entries(data));
 	}
 
@@ -231,8 +270,17 @@ class Session {
 	// Writes the changes of the data. Returns false if the session has ended in
 	// the meantime: it stays ended, and the changes are dropped. The first data
 	// of a visitor makes a session.
-	save() {
+	async save(...values) {
+		checkNoArguments("save()", values);
 		return this.#inTurn(() => this.#save());
+	}
+
+	// The response has ended, and the changes are written. Later ones would be
+	// lost, so changing the data is an error from now on.
+	#close() {
+		this.#closed = true;
+		if (this.#data !== null)
+			Object.freeze(this.#data);
 	}
 
 	async #save() {
@@ -246,23 +294,23 @@ class Session {
 		const merge = sql`${f.session_data_merge}(${this.#given}, ${json(patch)}::jsonb)`;
 		const each = sql`(SELECT bool_and(${f.session_data_set}(${this.#given}, key, value))
 			FROM jsonb_each(${json(set)}::jsonb))`;
-		const { live } = await this.#database.row(
+		const { live } = await withKey(after, this.#database.row(
 			set === null ? sql`SELECT ${merge} AS live` :
 			patch === null ? sql`SELECT ${each} AS live` :
-			sql`SELECT ${merge} AND ${each} AS live`);
+			sql`SELECT ${merge} AND ${each} AS live`));
 		this.#before = after;
 		return live;
 	}
 
 	async #create(data) {
 		this.#mustReachBrowser("save the data of a new visitor");
-		return this.#accept(sql`${this.#database.f.session_create}(NULL, ${json(data)}::jsonb, ${this.#client})`,
-			undefined, true);
+		return withKey(data, this.#accept(
+			sql`${this.#database.f.session_create}(NULL, ${json(data)}::jsonb, ${this.#client})`, undefined, true));
 	}
 
 	// Forgets the changes of the data.
 	discard() {
-		if (this.#data === null)
+		if (this.#data === null || this.#closed)
 			return;
 		for (const key of Object.keys(this.#data))
 			delete this.#data[key];
@@ -271,8 +319,9 @@ class Session {
 
 	// Logs a user in, who has proven who he is. The browser gets a new token.
 	async login(userId, options = {}) {
-		const user = nameOf(userId);
-		return this.#inTurn(() => this.#login(user, options));
+		checkArgument("the user of login()", userId, "id");
+		checkOptions("login()", options, LOGIN);
+		return this.#inTurn(() => withOption(options, this.#login(String(userId), options)));
 	}
 
 	async #login(user, options) {
@@ -281,24 +330,26 @@ class Session {
 		// one, they become those of the login.
 		let data = options.data;
 		if (this.changed && this.#row === null)
-			data = bare([...Object.entries(plain(this.#data)), ...Object.entries(data ?? {})]);
+			data = bare([...Object.entries(this.#data), ...Object.entries(data ?? {})]);
 		else
 			await this.#save();
-		await this.#accept(sql`${this.#database.f.session_login}(${this.#given}, ${user}::text,
+		data &&= plain(data);
+		await withKey(data, this.#accept(sql`${this.#database.f.session_login}(${this.#given}, ${user}::text,
 			data => ${json(data)}::jsonb, tenant_id => ${options.tenantId}::text,
 			role => ${options.role}::text, ${this.#client},
 			lifetime => ${options.lifetime ?? options.remember}::interval,
 			idle_timeout => ${options.idleTimeout}::interval, sliding => ${options.sliding}::boolean,
 			auth_level => ${options.authLevel}::integer, amr => ${options.amr}::text[],
 			max_sessions => ${options.maxSessions}::integer)`,
-		options.maxAge ?? options.remember);
+		options.maxAge ?? options.remember));
 		return this;
 	}
 
 	// Gives the session a new token, with another role, tenant or level if
 	// asked. Returns false if there is no live session.
-	regenerate(options = {}) {
-		return this.#inTurn(() => this.#regenerate(options));
+	async regenerate(options = {}) {
+		checkOptions("regenerate()", options, REGENERATE);
+		return this.#inTurn(() => withOption(options, this.#regenerate(options)));
 	}
 
 	async #regenerate(options) {
@@ -329,7 +380,8 @@ class Session {
 	}
 
 	// Ends the session. Returns false if it had ended before.
-	logout() {
+	async logout(...values) {
+		checkNoArguments("logout()", values);
 		return this.#inTurn(() => this.#logout());
 	}
 
@@ -345,7 +397,9 @@ class Session {
 	// Runs work(client) in a transaction that is bound to the session, so that
 	// row-level security knows the user. Rolls back if work fails. Throws
 	// SessionRequired if there is no live session.
-	async as(work, { readOnly = false } = {}) {
+	async as(work, options = {}) {
+		checkArgument("the first argument of as()", work, "function");
+		checkOptions("as()", options, { readOnly: "boolean" });
 		if (typeof this.#database.pool.connect !== "function")
 			throw new TypeError("as() needs a pool: an object with a function connect");
 		await this.#turn;
@@ -354,6 +408,7 @@ class Session {
 		const client = await this.#database.pool.connect();
 		let open = true;
 		let broken;
+		let failure;
 		const onError = (error) => { broken = error; };
 		client.on?.("error", onError);
 		// The connection serves other users after this transaction, so work gets
@@ -366,7 +421,7 @@ class Session {
 			},
 		};
 		try {
-			await client.query(readOnly ? "BEGIN READ ONLY" : "BEGIN");
+			await client.query(options.readOnly ? "BEGIN READ ONLY" : "BEGIN");
 			const { known } = await this.#database.row(sql`SELECT
 				${this.#database.f.session_authenticate}(${this.#given}, ${this.#client}) AS known`, client);
 			if (!known)
@@ -380,15 +435,17 @@ class Session {
 		} catch (error) {
 			open = false;
 			await client.query("ROLLBACK").catch(onError);
-			throw error;
+			failure = error;
 		} finally {
 			client.removeListener?.("error", onError);
 			client.release(broken);
 		}
+		throw await refusal(failure, async () => (await this.load()).userId);
 	}
 
 	// The live sessions of the user, newest first.
-	async devices() {
+	async devices(...values) {
+		checkNoArguments("devices()", values);
 		const rows = await this.as((client) => this.#database.rows(
 			sql`SELECT * FROM ${this.#database.f.session_mine}()`, client), { readOnly: true });
 		return rows.map(describe);
@@ -397,7 +454,8 @@ class Session {
 	// Ends one session of the user, by the id that devices() has. Returns false
 	// if it is not a live one of this user.
 	async revoke(id) {
-		if (typeof id !== "string" || !UUID.test(id))
+		checkArgument("the id of revoke()", id, "string");
+		if (!UUID.test(id))
 			return false;
 		const { f } = this.#database;
 		const { ended, own } = await this.as((client) => this.#database.row(sql`SELECT
@@ -408,7 +466,8 @@ class Session {
 	}
 
 	// Ends the other sessions of the user. Returns how many.
-	async revokeOthers() {
+	async revokeOthers(...values) {
+		checkNoArguments("revokeOthers()", values);
 		const { ended } = await this.as((client) => this.#database.row(
 			sql`SELECT ${this.#database.f.session_revoke_others}() AS ended`, client));
 		return Number(ended);
@@ -434,8 +493,21 @@ class Session {
 					this.#loaded();
 					return this.#row ? this.#row[name] : null;
 				},
+				set() {
+					throw new TypeError(`${name} is what the session is: login() and regenerate() change it`);
+				},
 			});
+		closeSession = (session) => session.#close();
 	}
 }
 
-module.exports = { Session, SessionRequired, Sessions };
+// A key of the data that is set on the session itself would be lost.
+Object.setPrototypeOf(Session.prototype, new Proxy({}, {
+	set(target, name, value, receiver) {
+		if (typeof name === "string")
+			throw new TypeError(`a session has no member "${name}": set data.${name}`);
+		return Reflect.set(target, name, value, receiver);
+	},
+}));
+
+module.exports = { Session, Sessions, closeSession };

@@ -41,7 +41,7 @@ function nameOf(text) {
 class Database {
 	constructor({ pool, schema, prepare = false }) {
 		if (typeof pool?.query !== "function")
-			throw new TypeError("pool must be a pool of pg, or an object with a function query");
+			throw new TypeError('the option "pool" must be a pool of pg, or another object with a function query');
 		this.pool = pool;
 		this.prepare = prepare;
 		const prefix = schema === undefined ? "" : `"${String(schema).replaceAll('"', '""')}".`;

@@ -1,9 +1,13 @@
 // The package: what its files say about it, and its types.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, readFile, rm, symlink } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import ts from "typescript";
 
 const require = createRequire(import.meta.url);
@@ -25,6 +29,26 @@ test("the package needs no other package", async () => {
 test("import and require give the same", async () => {
 	assert.deepEqual({ ...await import("pg-session-client") }, require("pg-session-client"));
 	assert.equal((await import("pg-session-client/store")).default, require("pg-session-client/store"));
+});
+
+test("the store finds pg where npm has linked the folder of this package", async () => {
+	const folder = await mkdtemp(join(tmpdir(), "session-node-"));
+	try {
+		await mkdir(join(folder, "client"));
+		for (const name of ["lib", "index.js", "store.js", "package.json"])
+			await cp(path(`../${name}`), join(folder, "client", name), { recursive: true });
+		const run = (program, cwd) => promisify(execFile)(process.execPath, ["-e", program], { cwd });
+		const program = (client) => `new (require("${client}/store")({ Store: class {} }))(
+			{ conObject: { host: "none" } }).close()`;
+		await assert.rejects(run(program("pg-session-client"), join(folder, "client")),
+			/pass the option "pool", or install the package pg/);
+		await mkdir(join(folder, "app/node_modules"), { recursive: true });
+		await symlink(join(folder, "client"), join(folder, "app/node_modules/pg-session-client"));
+		await symlink(path("../node_modules/pg"), join(folder, "app/node_modules/pg"));
+		await run(program("pg-session-client"), join(folder, "app"));
+	} finally {
+		await rm(folder, { recursive: true });
+	}
 });
 
 test("the types are those of the applications in test/types", () => {

@@ -2,7 +2,7 @@
 import express from "express";
 import { createServer } from "node:http";
 import pg from "pg";
-import { fastifySessions, SessionRequired, Sessions, sessions, type Device } from "pg-session-client";
+import { fastifySessions, SessionForbidden, SessionRequired, Sessions, sessions, type Device } from "pg-session-client";
 
 const pool = new pg.Pool();
 const app = express();
@@ -23,6 +23,9 @@ app.post("/", async (req, res) => {
 		{ readOnly: true });
 	const bodies: string[] = rows.map((row) => row.body);
 	res.json([ended, devices, others, bodies]);
+	await req.session.login(7n, { tenantId: 3, data: { theme: "dark" } });
+	// @ts-expect-error: save takes no callback, as that of express-session does
+	await req.session.save(() => res.end());
 	// @ts-expect-error: a user is a string or a number
 	await req.session.login({ id: 7 });
 	// @ts-expect-error: there is no such option
@@ -41,5 +44,12 @@ createServer(async (req, res) => {
 	res.end(new Sessions({ pool }).open(req).takeCookies().join());
 });
 
-const required: 401 = new SessionRequired().status;
+app.use((error: unknown, req: express.Request, res: express.Response, next: express.NextFunction) => {
+	if (error instanceof SessionForbidden)
+		res.status(error.status).json(error.reason === "level");
+	else
+		next(error);
+});
+
+const required: 401 = new SessionRequired("log in to this team first").status;
 export { fastifySessions, required };

@@ -23,3 +23,5 @@ store.length((error, length) => console.log(error, length?.toFixed()));
 void store.close();
 // @ts-expect-error: ttl is a number
 new SessionStore({ ttl: "1 day" });
+// @ts-expect-error: no store has this option
+new SessionStore({ tablename: "session" });
