@@ -10,9 +10,10 @@ Rules:
 """
 from contextlib import nullcontext
 
-from django.conf import settings
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.db import DatabaseError, connections, transaction
+
+from .configuration import store_alias
 
 try:
     import psycopg
@@ -23,23 +24,25 @@ except ImportError:
 # session.max_sessions with session.on_limit = reject.
 REFUSED = ("28000", "53400")
 
-
-def store_alias():
-    """Returns the alias of the database that has the sessions."""
-    return getattr(settings, "SESSION_DATABASE", "default")
-
-
-def identity_alias():
-    """Returns the alias of the database whose policies read the identity."""
-    return getattr(settings, "SESSION_IDENTITY_DATABASE", store_alias())
+# The error of a function that the database does not know.
+UNDEFINED = "42883"
 
 
 def row(sql, values, using=None):
     """Runs a statement that reads. Returns its first row, or None."""
-    with connections[using or store_alias()].cursor() as cursor:
-        with cursor.db.wrap_database_errors, _driver_cursor(cursor) as raw:
-            raw.execute(sql, values)
-            return raw.fetchone()
+    using = using or store_alias()
+    try:
+        with connections[using].cursor() as cursor:
+            with cursor.db.wrap_database_errors, _driver_cursor(cursor) as raw:
+                raw.execute(sql, values)
+                return raw.fetchone()
+    except DatabaseError as error:
+        if state(error) != UNDEFINED or "session_" not in str(error):
+            raise
+        raise ImproperlyConfigured(
+            f'the database "{using}" does not have the functions of the extension "session": run '
+            "CREATE EXTENSION session in it, and put the schema of the extension into the "
+            "search_path of Django's role") from error
 
 
 def change(sql, values):
@@ -53,11 +56,14 @@ def change(sql, values):
         with transaction.atomic(using=using) if within else nullcontext():
             return row(sql, values, using)
     except DatabaseError as error:
-        state = getattr(error.__cause__, "pgcode", None) or getattr(
-            error.__cause__, "sqlstate", None)
-        if state in REFUSED:
+        if state(error) in REFUSED:
             raise PermissionDenied("the database refuses the login") from None
         raise
+
+
+def state(error):
+    """Returns the SQLSTATE of an error of Django's."""
+    return getattr(error.__cause__, "pgcode", None) or getattr(error.__cause__, "sqlstate", None)
 
 
 def _driver_cursor(cursor):

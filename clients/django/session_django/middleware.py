@@ -10,17 +10,23 @@ the next request.
 """
 from contextlib import ExitStack
 
-from django.conf import settings
 from django.contrib.sessions import middleware
-from django.db import transaction
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, transaction
 
-from .database import identity_alias, row
+from . import configuration
+from .configuration import identity_alias
+from .database import row, state
 
 
 class SessionMiddleware(middleware.SessionMiddleware):
+    def __init__(self, get_response):
+        super().__init__(get_response)
+        configuration.check()
+
     def process_request(self, request):
         super().process_request(request)
-        hops = getattr(settings, "SESSION_PROXIES", 0)
+        hops = configuration.proxies()
         header = "HTTP_X_FORWARDED_FOR" if hops else "REMOTE_ADDR"
         request.session.address = _text(request.META.get(header))
         request.session.hops = hops or 1
@@ -32,6 +38,7 @@ class IdentityMiddleware:
     async_capable = False
 
     def __init__(self, get_response):
+        configuration.check()
         self.get_response = get_response
 
     def __call__(self, request):
@@ -67,6 +74,23 @@ def bind(session, using=None):
                {"token": key, "address": getattr(session, "address", None),
                 "hops": getattr(session, "hops", 1),
                 "agent": getattr(session, "agent", None)}, using)[0]
+
+
+def require(auth_level=1, max_age=None, amr=None, scope=None, using=None):
+    """Raises PermissionDenied unless the session that the transaction is bound to is live
+    and its user has proven that much: see session_require. max_age is a timedelta or an
+    interval of PostgreSQL, such as "5 min"."""
+    using = using or identity_alias()
+    try:
+        with transaction.atomic(using=using):
+            row("""SELECT session_require(%(auth_level)s::integer, %(max_age)s::interval,
+                                          %(amr)s::text[], %(scope)s::text)""",
+                {"auth_level": auth_level, "max_age": max_age,
+                 "amr": None if amr is None else list(amr), "scope": scope}, using)
+    except DatabaseError as error:
+        if state(error) != "42501":
+            raise
+        raise PermissionDenied(str(error).splitlines()[0]) from None
 
 
 def _text(value):

@@ -25,6 +25,9 @@ ENCODED = "_encoded"
 # The key that has the order of the keys of an object, where jsonb would change it.
 ORDER = "_keys"
 
+# Who a session belongs to.
+OWNER = ("user_id", "tenant_id", "role")
+
 # Two deadlines that are as far apart as this are the same, in seconds.
 TOLERANCE = 2
 
@@ -65,7 +68,8 @@ REGENERATE = f"""
       FROM session_regenerate(%(token)s, user_id => %(user_id)s,
                               tenant_id => %(tenant_id)s, role => %(role)s,
                               lifetime => make_interval(secs => %(age)s),
-                              {REQUEST}) AS r"""
+                              auth_level => %(auth_level)s::integer,
+                              amr => %(amr)s::text[], {REQUEST}) AS r"""
 
 REVOKE = "SELECT session_revoke(%(token)s)"
 
@@ -89,8 +93,7 @@ class SessionStore(SessionBase):
         With these, session_tenant_id() and session_role() are known to policies.
         """
         user = data.get("_auth_user_id")
-        return {"user_id": None if user is None else str(user),
-                "tenant_id": None, "role": None}
+        return {"user_id": None if user is None else str(user)}
 
     def load(self):
         found = self._usable(self.session_key) and row(LOAD, self._values())
@@ -115,7 +118,7 @@ class SessionStore(SessionBase):
 
     def create(self):
         data = self._get_session(no_load=True)
-        owner, texts = self.identity(data), self._texts(data)
+        owner, texts = self._identity(data), self._texts(data)
         self._session_key, self.id = change(CREATE, self._values(
             **owner, data=self._json(data, texts), age=float(self.get_expiry_age())))
         self._saved(data, owner, texts)
@@ -130,7 +133,7 @@ class SessionStore(SessionBase):
         if self.session_key is None:
             return self.create()
         self._know_owner()
-        owner, age = self.identity(data), float(self.get_expiry_age())
+        owner, age = self._identity(data), float(self.get_expiry_age())
         if age <= 0:
             live = change(REVOKE, self._values())[0]
         elif self._loses_owner(owner):
@@ -161,14 +164,16 @@ class SessionStore(SessionBase):
         data = self._session
         if self.session_key is None:
             return self.create()
-        try:
-            self._know_owner()
-            live = self._regenerate(data, self._owner, None)
-        except UpdateError:
-            live = False
-        if not live:
-            raise SessionInterrupted("The session has ended.")
-        self.modified = True
+        self._renew(data)
+
+    def step_up(self, auth_level=1, amr=None):
+        """Records what the user has proven now, such as a second factor or the password
+        again, and gives the session a new key. session_require() and policies know it.
+
+        auth_level is the number of factors, and amr the list of their methods.
+        """
+        data = self._session
+        self._renew(data, auth_level, None if amr is None else list(amr))
 
     @classmethod
     def clear_expired(cls):
@@ -197,9 +202,21 @@ class SessionStore(SessionBase):
     async def acycle_key(self):
         return await sync_to_async(self.cycle_key)()
 
+    async def astep_up(self, auth_level=1, amr=None):
+        return await sync_to_async(self.step_up)(auth_level, amr)
+
     @classmethod
     async def aclear_expired(cls):
         return await sync_to_async(cls.clear_expired)()
+
+    def _identity(self, data):
+        """Returns what identity() says, as texts."""
+        given = self.identity(data)
+        wrong = set(given) - set(OWNER)
+        if wrong:
+            raise TypeError(f"identity() may return {', '.join(OWNER)}: "
+                            f"it returned {', '.join(map(repr, sorted(wrong)))}")
+        return {name: None if given.get(name) is None else str(given[name]) for name in OWNER}
 
     def _know_owner(self):
         """Reads the owner of a session whose data was replaced before it was read."""
@@ -232,13 +249,27 @@ class SessionStore(SessionBase):
         self._saved(data, owner, texts)
         return not moved or self._regenerate(data, owner, age)
 
-    def _regenerate(self, data, owner, age):
+    def _renew(self, data, auth_level=None, amr=None):
+        """Gives a live session of the same owner a new key."""
+        try:
+            if self.session_key is not None:
+                self._know_owner()
+            if auth_level is not None and self._owner["user_id"] is None:
+                raise ValueError("step_up() needs the session of a user who has logged in")
+            live = self._regenerate(data, self._owner, None, auth_level, amr)
+        except UpdateError:
+            live = False
+        if not live:
+            raise SessionInterrupted("The session has ended.")
+        self.modified = True
+
+    def _regenerate(self, data, owner, age, auth_level=None, amr=None):
         """Writes what has changed, and gives the session a new key. Returns whether
         the session is live."""
         texts = self._texts(data)
         write, values = self._change(data, texts)
         found = change(REGENERATE.format(write=write.format(token="r.token")),
-                       dict(values, **owner, age=age))
+                       dict(values, **owner, age=age, auth_level=auth_level, amr=amr))
         if not found or not found[2]:
             return False
         self._session_key, self.id = found[:2]
@@ -263,7 +294,7 @@ class SessionStore(SessionBase):
 
     def _forget(self):
         self.id = None
-        self._owner = {"user_id": None, "tenant_id": None, "role": None}
+        self._owner = dict.fromkeys(OWNER)
         self._known = False
         self._stored = None
         self._expiry = None

@@ -148,5 +148,5 @@ def main(names):
 sys.modules["run"] = sys.modules[__name__]
 
 if __name__ == "__main__":
-    sys.exit(main(["test_contract", "test_store", "test_requests"]
+    sys.exit(main(["test_contract", "test_store", "test_requests", "test_settings"]
                   + (["original"] if SOURCE else [])))

@@ -8,7 +8,8 @@ from django.db import connection, connections
 from django.test import AsyncClient, Client, override_settings
 
 from run import ROLE, blocks, run_sql
-from test_store import ORDINARY, value
+from session_django.store import SessionStore
+from test_store import ORDINARY, lapse, value
 
 
 class Browser(Client):
@@ -108,6 +109,28 @@ class Requests(unittest.TestCase):
         self.assertEqual(two.text("/who"), "None")
         self.assertEqual(ben.text("/who"), str(self.ben.pk))
         self.assertEqual(Browser().get("/devices").json(), [])
+
+    def test_everywhere_of_user(self):
+        "a user logs out everywhere, and no other user"
+        one, two, ben = Browser().log_in("ada"), Browser().log_in("ada"), Browser().log_in("ben")
+        self.assertEqual(one.post("/everywhere").status_code, 204)
+        self.assertEqual([each.text("/who") for each in (one, two, ben)],
+                         ["None", "None", str(self.ben.pk)])
+
+    def test_step_up(self):
+        "the operation of the README needs the second factor, and a recent one"
+        ada = Browser().log_in("ada")
+        self.assertEqual(ada.get("/pay").status_code, 403)
+        self.assertEqual(ada.post("/second", {"code": "wrong"}).status_code, 401)
+        self.assertEqual(ada.get("/pay").status_code, 403)
+        old = ada.key
+        self.assertEqual(ada.post("/second", {"code": "123"}).status_code, 204)
+        self.assertNotEqual(ada.key, old)
+        self.assertEqual(ada.text("/pay"), "paid")
+        self.assertEqual(value("SELECT session_status(%s)", old), "unknown")
+        lapse(SessionStore(ada.key), 600)
+        self.assertEqual(ada.get("/pay").status_code, 403)
+        self.assertEqual(Browser().get("/pay").status_code, 403)
 
     def test_transactions(self):
         "the identity ends with the view, whatever the view does"

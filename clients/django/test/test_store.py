@@ -51,6 +51,7 @@ def seconds_left(store):
 
 def lapse(store, seconds):
     """Moves the times of a session into the past."""
+    store.load()
     run_sql("owner", "UPDATE session.sessions SET " + ", ".join(
         f"{column} = {column} - interval '{seconds} s'"
         for column in ("created_at", "authenticated_at", "refreshed_at", "expires_at"))

@@ -7,6 +7,9 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import path
 
 
+readme.correct = lambda user, code: code == "123"
+
+
 def one(sql):
     with connection.cursor() as cursor:
         cursor.execute(sql)
@@ -89,5 +92,6 @@ urlpatterns = [
     path("who", who), path("who_async", who_async), path("late", lambda request: Late()),
     path("fail", fail), path("fail_after_login", fail_after_login), path("switch", switch),
     path("switch_now", switch_now), path("slow", slow), path("stream", stream),
-    path("exempt", exempt),
+    path("exempt", exempt), path("everywhere", readme.log_out_everywhere),
+    path("pay", readme.pay), path("second", readme.second_factor),
 ]

@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand
 from django.db import router, transaction
 from django.utils import timezone
 
-from ...database import row, store_alias
+from ...configuration import store_alias
+from ...database import row
 from ...store import SessionStore
 
 IMPORT = """
@@ -33,7 +34,7 @@ class Command(BaseCommand):
         store = SessionStore()
         data = session.get_decoded()
         texts = store._texts(data)
-        row(IMPORT, dict(store.identity(data), data=store._json(data, texts),
+        row(IMPORT, dict(store._identity(data), data=store._json(data, texts),
                             age=(session.expire_date - now).total_seconds(),
                             token=session.session_key))
         session.delete()
