@@ -93,7 +93,10 @@ make_chroot() {
 	chmod 755 "$chroot"
 	trap remove_chroot EXIT
 	trap 'exit 1' HUP INT TERM
-	debootstrap --variant=minbase "$1" "$chroot" "$mirror" \
+	# A suite that is newer than debootstrap is made like sid.
+	script=
+	[ -e "/usr/share/debootstrap/scripts/$1" ] || script=sid
+	debootstrap --variant=minbase "$1" "$chroot" "$mirror" $script \
 		>"$chroot.log" 2>&1 ||
 		{ cat "$chroot.log" >&2; rm -f "$chroot.log"; exit 1; }
 	rm -f "$chroot.log"
@@ -101,7 +104,10 @@ make_chroot() {
 	chmod +x "$chroot/usr/sbin/policy-rc.d"
 	# The chroot need not survive a crash, and the installation needs no terminal.
 	echo force-unsafe-io >"$chroot/etc/dpkg/dpkg.cfg.d/session"
-	echo 'Dpkg::Use-Pty "false";' >"$chroot/etc/apt/apt.conf.d/99session"
+	# A mirror may be some days behind a suite that changes every day.
+	printf '%s\n' 'Dpkg::Use-Pty "false";' \
+		'Acquire::Check-Valid-Until "false";' \
+		>"$chroot/etc/apt/apt.conf.d/99session"
 	mount -t proc proc "$chroot/proc"
 	mount -t tmpfs tmpfs "$chroot/dev/shm"
 	mkdir -p "$chroot/dev/pts"
