@@ -79,7 +79,9 @@ install_debootstrap() {
 }
 
 # make_chroot SUITE: makes the chroot, sets the variable chroot to its folder,
-# and sets the traps that remove it.
+# and sets the traps that remove it. Exits with status 3 if the suite cannot be
+# made today, or its PostgreSQL cannot be installed: a suite that changes every
+# day has such days.
 make_chroot() {
 	[ "$(id -u)" = 0 ] || { echo "a chroot needs root" >&2; exit 1; }
 	install_debootstrap
@@ -98,7 +100,7 @@ make_chroot() {
 	[ -e "/usr/share/debootstrap/scripts/$1" ] || script=sid
 	debootstrap --variant=minbase "$1" "$chroot" "$mirror" $script \
 		>"$chroot.log" 2>&1 ||
-		{ cat "$chroot.log" >&2; rm -f "$chroot.log"; exit 1; }
+		{ cat "$chroot.log" >&2; rm -f "$chroot.log"; exit 3; }
 	rm -f "$chroot.log"
 	printf '#!/bin/sh\nexit 101\n' >"$chroot/usr/sbin/policy-rc.d"
 	chmod +x "$chroot/usr/sbin/policy-rc.d"
@@ -123,7 +125,9 @@ make_chroot() {
 			>"$chroot/etc/apt/sources.list"
 	fi
 	copy_network_settings
-	in_chroot apt-get update >/dev/null
+	in_chroot apt-get update >/dev/null &&
+		in_chroot apt-get install -s --no-install-recommends postgresql \
+			postgresql-server-dev-all >/dev/null || exit 3
 }
 
 # in_chroot COMMAND...: runs the command as root with the environment of a
