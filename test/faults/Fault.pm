@@ -20,7 +20,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(make_server start_child kill_child stop_child start_again
+our @EXPORT = qw(make_server start_child kill_child stop_child
+  wait_child start_again
   child_pids processes connection calls setup_calls prepare_call
   functions_without_call watch leftovers client_log seed chance until_true
   no_crash ignored_lines);
@@ -40,6 +41,7 @@ session.naptime = '1s'
 session.cleanup_interval = '1s'
 max_connections = 60
 restart_after_crash = on
+log_statement = none
 } . ($opt{conf} // ''));
 	return $node if $opt{stopped};
 	$node->start;
@@ -84,7 +86,8 @@ sub wait_until_ready
 
 # Starts the server as a child of this test and not with pg_ctl. After kill -9
 # the test reaps the process: a zombie would look alive to the next postmaster.
-# Options: env, a hash of environment variables; limits, arguments of prlimit.
+# Options: env, a hash of environment variables; piped, which has another process
+# write the log, so that no limit of the server holds for it.
 sub start_child
 {
 	my ($node, %opt) = @_;
@@ -92,14 +95,19 @@ sub start_child
 	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
 	my $pid;
 
-	@command = ('prlimit', @{ $opt{limits} }, @command) if $opt{limits};
+	my $log;
+	if ($opt{piped})
+	{
+		open $log, '|-', 'cat >>"' . $node->logfile . '"' or die "could not run cat: $!";
+		$node->{_fault_log} = $log;
+	}
 	until (0)
 	{
 		$pid = fork // die "could not fork: $!";
 		if ($pid == 0)
 		{
 			open STDIN, '<', '/dev/null' or POSIX::_exit(126);
-			open STDOUT, '>>', $node->logfile or POSIX::_exit(126);
+			open STDOUT, $log ? '>&' : '>>', $log // $node->logfile or POSIX::_exit(126);
 			open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
 			$ENV{$_} = $opt{env}{$_} for keys %{ $opt{env} // {} };
 			exec { $command[0] } @command or POSIX::_exit(127);
@@ -151,7 +159,28 @@ sub kill_child
 	kill 'KILL', $pid;
 	waitpid $pid, 0;
 	delete $node->{_fault_pid};
+	close_log($node);
 	return;
+}
+
+# Waits until the log is written.
+sub close_log
+{
+	my ($node) = @_;
+	my $log = delete $node->{_fault_log};
+	close $log if $log;
+	return;
+}
+
+# Waits until a server that is a child has ended by itself.
+sub wait_child
+{
+	my ($node) = @_;
+	my $pid = delete $node->{_fault_pid};
+	my $ended = waitpid($pid, 0) == $pid;
+
+	close_log($node);
+	return $ended;
 }
 
 # Stops the server with a signal; INT is a fast shutdown.
@@ -162,7 +191,9 @@ sub stop_child
 
 	kill $signal // 'INT', $pid;
 	waitpid $pid, 0;
-	return $?;
+	my $status = $?;
+	close_log($node);
+	return $status;
 }
 
 END
