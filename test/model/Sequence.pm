@@ -141,6 +141,17 @@ sub some_token
 	return @names ? $self->pick(@names) : 't0';
 }
 
+# Returns the name of a token of a session that others were made of.
+sub some_parent
+{
+	my ($self, $c) = @_;
+	my $m = $self->{model};
+	my %parents = map { $_->{parent} => 1 } grep { defined $_->{parent} } $m->sessions($c);
+	my @names = sort grep { /^t/ && $parents{ $self->{tokens}{$_}{token}{sid} } && $m->active($c, $self->{tokens}{$_}{token}) }
+	  keys %{ $self->{tokens} };
+	return @names ? $self->pick(@names) : $self->some_token($c, 't');
+}
+
 sub some_session
 {
 	my $self = shift;
@@ -150,7 +161,7 @@ sub some_session
 # How often each call is made.
 my %weights = (
 	create => 9, login => 7, validate => 6, authenticate => 8, refresh => 10, regenerate => 8,
-	revoke => 4, revoke_id => 3, revoke_user => 3, revoke_all => 2, revoke_tenant => 1,
+	revoke => 4, revoke_id => 3, revoke_user => 3, revoke_all => 3, revoke_tenant => 1,
 	revoke_others => 2, touch => 2, derive => 7, act_as => 5, policy_set => 3, policy_drop => 2,
 	data => 2, data_set => 2, data_merge => 2, data_append => 2, data_replace => 2, data_save => 1,
 	data_delete => 1, data_pop => 1, data_clear => 1, begin => 9, commit => 6, rollback => 4,
@@ -168,7 +179,7 @@ my %makers = (
 	revoke => sub { my ($self, $c) = @_; return (token => $self->some_token($c, $self->pick(qw(t t r)))); },
 	regenerate => sub {
 		my ($self, $c) = @_;
-		my %o = (token => $self->some_token($c, 't'));
+		my %o = (token => $self->chance(30) ? $self->some_parent($c) : $self->some_token($c, 't'));
 		$o{user} = $self->pick(@users) if $self->chance(35);
 		$o{tenant} = $self->pick(qw(acme apex)) if $self->chance(25);
 		$o{role} = $self->pick(qw(clerk boss)) if $self->chance(20);
@@ -206,7 +217,7 @@ my %makers = (
 		my $self = shift;
 		my %o;
 		$o{tenant} = $self->pick(qw(acme apex)) if $self->chance(60);
-		$o{ago} = $self->span(3) if $self->chance(40);
+		$o{ago} = $self->span(3) if $self->chance(60);
 		return %o;
 	},
 	policy_set => sub {
