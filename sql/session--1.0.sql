@@ -868,7 +868,8 @@ CREATE FUNCTION @extschema@.session_create(
     sliding pg_catalog.bool DEFAULT NULL,
     amr pg_catalog.text[] DEFAULT NULL,
     token pg_catalog.text DEFAULT NULL,
-    jkt pg_catalog.text DEFAULT NULL)
+    jkt pg_catalog.text DEFAULT NULL,
+    authenticated_at pg_catalog.timestamptz DEFAULT NULL)
 RETURNS @extschema@.session_credentials
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'session_create';
@@ -878,14 +879,14 @@ REVOKE ALL ON FUNCTION @extschema@.session_create(
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
     pg_catalog.text[], pg_catalog.text,
-    pg_catalog.text) FROM PUBLIC;
+    pg_catalog.text, pg_catalog.timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION @extschema@.session_create(
     pg_catalog.text, pg_catalog.jsonb, pg_catalog.text, pg_catalog.text,
     pg_catalog.inet, pg_catalog.text, pg_catalog.interval,
     pg_catalog.interval, pg_catalog.int4, pg_catalog.bool,
     pg_catalog.int4, pg_catalog.uuid, pg_catalog.bool,
     pg_catalog.text[], pg_catalog.text,
-    pg_catalog.text) IS
+    pg_catalog.text, pg_catalog.timestamptz) IS
 'Creates a session and returns its token, id and deadline.
 user_id NULL: anonymous.  lifetime, idle_timeout, max_sessions and sliding default to the settings.  jkt: its key (DPoP).
 Errors: 22023, 22004 for invalid, missing arguments; 54000 for what is too large; 53400 for too many sessions; 23505 if the id or token exists; 28000 if the login is rejected; 55000 if the master key is wrong.';

@@ -157,12 +157,31 @@ check_foreign(const SessionCreateOptions *options)
 						   "the extension.")));
 }
 
+/*
+ * Returns whether the time at which the user authenticated is given, and the
+ * time.  Errors for one in the future, which would always be recent.
+ */
+static bool
+arg_authenticated_at(FunctionCallInfo fcinfo, int n, TimestampTz *value)
+{
+	if (PG_ARGISNULL(n))
+		return false;
+	*value = PG_GETARG_TIMESTAMPTZ(n);
+	if (TIMESTAMP_NOT_FINITE(*value) || *value > GetCurrentTimestamp())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("authenticated_at must not be infinite or in the future"),
+				 errhint("Leave it out if the user authenticates now.")));
+	return true;
+}
+
 /* Creates a session and returns its tokens. */
 Datum
 session_create(PG_FUNCTION_ARGS)
 {
 	static const AccountArgs args = {.data = 1,.sliding = 12};
 	SessionCreateOptions options = {0};
+	TimestampTz authenticated_at;
 	SessionRow	row;
 	SessionCredentials given;
 
@@ -172,6 +191,8 @@ session_create(PG_FUNCTION_ARGS)
 	options.id = PG_ARGISNULL(11) ? NULL : PG_GETARG_UUID_P(11);
 	options.token = session_arg_foreign(fcinfo, 14);
 	options.bound = session_arg_jkt(fcinfo, 15);
+	if (arg_authenticated_at(fcinfo, 16, &authenticated_at))
+		options.authenticated_at = &authenticated_at;
 	check_foreign(&options);
 
 	session_lifecycle_create(&options, &row, &given);

@@ -749,6 +749,8 @@ add_session(const SessionCreateOptions *options, SessionRow *row,
 		row->bound = *options->bound;
 	session_policy_open(row, &session_settings, &options->lifetimes,
 						options->user_id != NULL, now);
+	if (options->user_id != NULL && options->authenticated_at != NULL)
+		row->authenticated_at = *options->authenticated_at;
 	if (options->user_id != NULL)
 		risk = session_risk_of_login(row);
 	if (options->token == NULL)

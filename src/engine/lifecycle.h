@@ -31,6 +31,7 @@ typedef struct SessionCreateOptions
 	text	   *role;
 	int32		auth_level;
 	text	   *amr;			/* words, see amr.h */
+	const TimestampTz *authenticated_at;	/* NULL = now */
 	Jsonb	   *data;
 	inet	   *ip;
 	text	   *user_agent;

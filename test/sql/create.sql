@@ -73,6 +73,23 @@ SELECT id FROM session_create('alice', auth_level => NULL) \gset
 SELECT auth_level FROM session.sessions WHERE user_id = 'alice';
 DELETE FROM session.sessions;
 
+-- A session that goes on from another system keeps the time at which its user
+-- authenticated. Such a time is not in the future. One without a user is ignored.
+SELECT now() - interval '1 hour' AS hour_ago \gset
+SELECT id, token FROM session_create('alice', authenticated_at => :'hour_ago') \gset
+SELECT pg_temp.is_recent(created_at) AS made_now, authenticated_at = :'hour_ago' AS kept
+  FROM session_validate(:'token');
+BEGIN;
+SELECT session_authenticate(:'token');
+SELECT session_require(max_age => '61 minutes');
+SELECT pg_temp.error_of($$ session_require(max_age => '59 minutes') $$);
+COMMIT;
+SELECT pg_temp.error_of(format('session_create(%L, authenticated_at => %L)', user_id, at)) AS error
+  FROM (VALUES ('alice', now() + interval '1 minute'), ('alice', 'infinity'), ('alice', '-infinity'),
+               (NULL, now() - interval '1 hour')) AS t (user_id, at);
+SELECT count(*) AS anonymous FROM session.sessions WHERE user_id IS NULL AND authenticated_at IS NULL;
+DELETE FROM session.sessions;
+
 -- Ids are UUIDv7: version 7, the variant of RFC 9562, the time of creation in milliseconds.
 SELECT count(session_create()) AS made FROM generate_series(1, 1000);
 SELECT count(*) AS ids,

@@ -24,7 +24,7 @@ INSERT INTO given VALUES
     ('tablespace', '''pg_default'''), ('algorithm', '''ES256'''), ('issuer', '''other'''),
     ('jwk', '''{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}'''), ('forwarded', '''192.0.2.1, 192.0.2.2'''), ('hops', '2'), ('sliding', 'true'), ('amr', '''{otp}'''),
     ('bound_cookie', '''other'''), ('jkt', quote_literal(repeat('A', 43))), ('method', '''GET'''), ('url', '''https://api.example.com/'''), ('key', '''a'''), ('patch', '''{"a": 2}'''), ('expected', '''1'''),
-    ('proof', '''other'''), ('scope', '''todo:read'''), ('scopes', '''{todo:read}'''), ('refresh_path', '''/refresh'''), ('valid_after', '''2020-01-01''');
+    ('proof', '''other'''), ('scope', '''todo:read'''), ('scopes', '''{todo:read}'''), ('refresh_path', '''/refresh'''), ('valid_after', '''2020-01-01'''), ('authenticated_at', '''2020-01-01''');
 CREATE TEMP TABLE given_to (proname name, name text, value text, PRIMARY KEY (proname, name));
 INSERT INTO given_to VALUES
     ('session_refresh', 'token', 'pg_temp.setting(''refresh_token'')'), ('session_regenerate', 'user_id', '''bob'''),
