@@ -34,24 +34,13 @@ END
 $$;
 
 -- The functions that each role may call, found by calling them; the catalog
--- must agree.
+-- must agree.  Which they are is in test/privileges.txt.
 CREATE TEMP TABLE matrix AS
 SELECT p.proname, role, pg_temp.may(role, p.oid) AS may,
        has_function_privilege(role, p.oid, 'EXECUTE') AS granted
   FROM extension_functions p,
        unnest('{regress_session_nobody,regress_session_app,regress_session_admin}'::name[]) AS role;
-SELECT proname, bool_or(may) FILTER (WHERE role = 'regress_session_nobody') AS nobody,
-       bool_or(may) FILTER (WHERE role = 'regress_session_app') AS app,
-       bool_or(may) FILTER (WHERE role = 'regress_session_admin') AS admin
-  FROM matrix GROUP BY proname ORDER BY proname COLLATE "C";
 SELECT count(*) FILTER (WHERE may <> granted) AS contradictions FROM matrix;
-
--- PUBLIC may call these functions: those that only read settings, and those
--- that act on the bound session or on a token that the caller passes.
-SELECT p.proname FROM extension_functions p
- WHERE p.proacl IS NULL
-    OR EXISTS (SELECT FROM aclexplode(p.proacl) WHERE grantee = 0)
- ORDER BY p.proname COLLATE "C";
 
 -- Without a grant all others are refused, whatever the arguments.
 \set VERBOSITY sqlstate
