@@ -10,6 +10,8 @@ declare(strict_types=1);
 // application's with -d, and session.serialize_handler, if php.ini does not have them.
 //
 // - No file is changed, and no object of the application is made.
+// - When the users have logged in is not known: session_require(max_age => ...) asks them
+//   to do it again.
 // - What has been copied before, or has ended since, is left.
 
 require __DIR__ . '/src/Data.php';
@@ -66,7 +68,8 @@ session_set_save_handler($source, false);
 
 $db = new PDO($dsn);
 $create = $db->prepare('SELECT id FROM session_create(?, ?::jsonb,
-	lifetime => make_interval(secs => ?), sliding => true, max_sessions => 0, token => ?)');
+	lifetime => make_interval(secs => ?), sliding => true, max_sessions => 0, token => ?,
+	authenticated_at => to_timestamp(0))');
 $lifetime = (int) ini_get('session.gc_maxlifetime');
 $copied = 0;
 foreach (new FilesystemIterator($folder) as $file) {

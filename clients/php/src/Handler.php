@@ -4,14 +4,18 @@ declare(strict_types=1);
 namespace Session;
 
 use Closure;
+use InvalidArgumentException;
 use LogicException;
 use PDO;
+use PDOException;
 use PDOStatement;
 use RuntimeException;
 use SensitiveParameter;
 use SessionHandlerInterface;
 use SessionIdInterface;
 use SessionUpdateTimestampHandlerInterface;
+use Stringable;
+use Throwable;
 
 require_once __DIR__ . '/Data.php';
 
@@ -25,7 +29,10 @@ require_once __DIR__ . '/Data.php';
  * - A session that has ended is not written again.
  * - A write changes the keys that have changed. So parallel requests that change
  *   different keys keep both changes, without a lock.
+ * - What the user has proven, and when, stays with a new id, unless stepUp() or a login
+ *   says more.
  * - Ids are parameters, and never part of the text of a statement.
+ * - A mistake of the programmer is an exception that names the argument or the setting.
  */
 final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	SessionUpdateTimestampHandlerInterface
@@ -33,11 +40,15 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	public const VERSION = '1.0.0';
 
 	private const CLIENT = 'ip => session_ip(?, ?), user_agent => ?';
-	private const LOAD = 'SELECT id, user_id, data::text AS data
+	private const LOAD = 'SELECT id, user_id, data::text AS data, auth_level,
+			to_json(amr)::text AS amr, extract(epoch FROM authenticated_at)::text AS authenticated_at
 		FROM session_validate(?, ' . self::CLIENT . ')';
 	private const CREATE = 'SELECT id
 		FROM session_create(?, ?::jsonb, ' . self::CLIENT . ',
-			lifetime => make_interval(secs => ?), sliding => true, token => ?)';
+			lifetime => make_interval(secs => ?), sliding => true, token => ?,
+			auth_level => COALESCE(?::integer, 1),
+			amr => (SELECT array_agg(a.method) FROM json_array_elements_text(?::json) AS a (method)),
+			authenticated_at => LEAST(to_timestamp(?::float8), clock_timestamp()))';
 	private const SAVE = 'SELECT session_data_save(?, ?::jsonb)';
 	private const CHANGE = "SELECT
 		COALESCE((SELECT bool_and(session_data_set(t.token, c.key, c.value))
@@ -50,13 +61,19 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	/** The public id of the session, which may be logged; null before it is stored. */
 	public ?string $id = null;
 
-	/** @var array<string, true> ids that create_sid() has made and that have no row */
+	/** @var array<string, ?array> ids that create_sid() has made and that have no row, with
+	 *     the row of the session that goes on with the id, or null */
 	private array $made = [];
 	/** The row of the session that is open, or null. */
 	private ?array $row = null;
+	/** The row of the session that was open last. */
+	private ?array $last = null;
+	/** What stepUp() says that the user has proven. */
+	private ?array $proven = null;
+	private bool $opened = false;
 	/** What validateId() has loaded, for the read() that follows. */
 	private ?string $loaded = null;
-	private ?\PDOException $error = null;
+	private ?Throwable $error = null;
 	private ?string $token = null;
 	private ?string $locked = null;
 
@@ -78,11 +95,27 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 		private int $lock = 0,
 		private int $proxies = 0,
 	) {
+		foreach (['lifetime' => 1, 'lock' => 0, 'proxies' => 0] as $argument => $least)
+			if ($this->$argument !== null && $this->$argument < $least)
+				throw new InvalidArgumentException(
+					"$argument must be $least or more: it is {$this->$argument}");
+		if ($user === '')
+			throw new InvalidArgumentException('user must be a key of $_SESSION, a function, or null');
+		if ($database instanceof PDO)
+			self::checkDriver($database);
 	}
 
 	/** Makes this the handler of session_start(), with the settings that it needs. */
 	public function register(): self
 	{
+		if (session_status() === PHP_SESSION_ACTIVE)
+			throw new LogicException('register() must be called before session_start(), and with '
+				. 'session.auto_start off: a session is open already');
+		if (headers_sent($file, $line))
+			throw new LogicException('register() must be called before there is output: '
+				. "it began in $file, line $line");
+		ini_set('session.use_only_cookies', '1');
+		ini_set('session.use_trans_sid', '0');
 		ini_set('session.use_strict_mode', '1');
 		ini_set('session.serialize_handler', 'php_serialize');
 		ini_set('session.cookie_httponly', '1');
@@ -90,6 +123,29 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 			ini_set('session.cookie_samesite', 'Lax');
 		session_set_save_handler($this, true);
 		return $this;
+	}
+
+	/**
+	 * Records what the user has proven now, such as a second factor or the password again,
+	 * and gives the session a new id. session_require() and policies know it from the next
+	 * request on.
+	 *
+	 * @param int $authLevel the number of factors
+	 * @param string[]|null $amr their methods, such as 'pwd' and 'otp'
+	 */
+	public function stepUp(int $authLevel = 1, ?array $amr = null): void
+	{
+		if (session_status() !== PHP_SESSION_ACTIVE)
+			throw new LogicException('stepUp() needs an open session: call session_start() before');
+		if ($this->userId() === null)
+			throw new LogicException('stepUp() needs a user: set it in $_SESSION before');
+		if ($authLevel < 0)
+			throw new InvalidArgumentException("authLevel must be 0 or more: it is $authLevel");
+		$proven = ['auth_level' => $authLevel, 'authenticated_at' => null,
+			'amr' => $amr === null ? null : json_encode(array_values($amr), JSON_THROW_ON_ERROR)];
+		if (!session_regenerate_id(true))
+			throw new RuntimeException('the session could not get a new id');
+		$this->proven = $proven;
 	}
 
 	/**
@@ -101,6 +157,9 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 		$database ??= $this->database();
 		if (!$database->inTransaction())
 			throw new LogicException('bind() needs a transaction: call beginTransaction() before');
+		if (!$this->opened)
+			throw new LogicException('bind() needs a session of this handler: call register() and '
+				. 'session_start() before');
 		$token = session_id() === '' ? null : session_id();
 		return (bool) $this->run('SELECT COALESCE(session_authenticate(?, ' . self::CLIENT . '), false)',
 			[$token, ...$this->client()], $database)->fetchColumn();
@@ -110,13 +169,15 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	{
 		if (!ini_get('session.use_strict_mode'))
 			throw new RuntimeException('session.use_strict_mode must be on');
+		$this->opened = true;
+		$this->proven = null;
 		return true;
 	}
 
 	public function create_sid(): string
 	{
 		$token = bin2hex(random_bytes(32));
-		$this->made[$token] = true;
+		$this->made[$token] = self::isCalledBy('session_regenerate_id') ? $this->last : null;
 		$this->id = null;
 		return $token;
 	}
@@ -125,7 +186,7 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	{
 		try {
 			return $this->load($id);
-		} catch (\PDOException $error) {
+		} catch (Throwable $error) {
 			// PHP would go on with a new id. Let read() fail.
 			$this->error = $error;
 			return true;
@@ -153,7 +214,7 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	{
 		$user = $this->userId();
 		$parts = Data::split($data);
-		if (isset($this->made[$id]))
+		if (array_key_exists($id, $this->made))
 			return $data === '' || $parts === [] || $this->store($id, $data, $parts, $user);
 		if ($this->row === null || $this->token !== $id)
 			return $this->warn('the session has ended');
@@ -167,7 +228,7 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 
 	public function destroy(#[SensitiveParameter] string $id): bool
 	{
-		if (!isset($this->made[$id]))
+		if (!array_key_exists($id, $this->made))
 			$this->run('SELECT session_revoke(?)', [$id]);
 		unset($this->made[$id]);
 		$this->forget();
@@ -194,7 +255,7 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	private function load(#[SensitiveParameter] string $id): bool
 	{
 		$this->forget();
-		if (isset($this->made[$id]) || preg_match('/\A[!-~]+\z/', $id) !== 1)
+		if (array_key_exists($id, $this->made) || preg_match('/\A[!-~]+\z/', $id) !== 1)
 			return false;
 		if ($this->lock > 0 && $this->locked === null && !self::isReadOnly())
 			$this->lock($id);
@@ -202,7 +263,8 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 		if ($row === false)
 			return false;
 		$this->loaded = Data::read($row['data']);
-		$this->row = ['user_id' => $row['user_id'], 'parts' => Data::split($this->loaded)];
+		unset($row['data']);
+		$this->row = ['parts' => Data::split($this->loaded)] + $row;
 		[$this->token, $this->id] = [$id, $row['id']];
 		return true;
 	}
@@ -210,10 +272,15 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	private function store(#[SensitiveParameter] string $id, string $data, ?array $parts, ?string $user): bool
 	{
 		$lifetime = $this->lifetime ?? (int) ini_get('session.gc_maxlifetime');
+		$before = $this->made[$id];
+		if ($before === null || $before['user_id'] !== $user)
+			$before = ['auth_level' => null, 'amr' => null, 'authenticated_at' => null];
+		$proven = $this->proven ?? $before;
 		$this->id = $this->run(self::CREATE, [$user, Data::json($data, $parts),
-			...$this->client(), max(1, $lifetime), $id])->fetchColumn();
+			...$this->client(), max(1, $lifetime), $id, $user === null ? null : $proven['auth_level'],
+			$proven['amr'], $proven['authenticated_at']])->fetchColumn();
 		unset($this->made[$id]);
-		[$this->token, $this->row] = [$id, ['user_id' => $user, 'parts' => $parts]];
+		[$this->token, $this->row] = [$id, ['user_id' => $user, 'parts' => $parts] + $proven];
 		return true;
 	}
 
@@ -236,7 +303,7 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 		$this->locked = (string) unpack('q', hash('sha256', "session $id", true))[1];
 		try {
 			$this->run(self::LOCK, [$this->lock . 's', $this->locked]);
-		} catch (\PDOException $error) {
+		} catch (PDOException $error) {
 			$this->locked = null;
 			throw $error;
 		}
@@ -245,10 +312,17 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 	/** Returns whether session_start(['read_and_close' => true]) is running. */
 	private static function isReadOnly(): bool
 	{
-		foreach (debug_backtrace(DEBUG_BACKTRACE_PROVIDE_OBJECT) as $frame)
-			if ($frame['function'] === 'session_start')
-				return !empty($frame['args'][0]['read_and_close']);
-		return false;
+		$call = self::isCalledBy('session_start');
+		return $call && !empty($call['args'][0]['read_and_close']);
+	}
+
+	/** Returns the call of a function of PHP that is running, or null. */
+	private static function isCalledBy(string $function): ?array
+	{
+		foreach (debug_backtrace() as $frame)
+			if ($frame['function'] === $function && !isset($frame['class']))
+				return $frame;
+		return null;
 	}
 
 	private function userId(): ?string
@@ -258,7 +332,14 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 			is_string($this->user) => $_SESSION[$this->user] ?? null,
 			default => ($this->user)($_SESSION ?? []),
 		};
-		return $user === null ? null : (string) $user;
+		if ($user === null)
+			return null;
+		$valid = is_int($user) || is_string($user) || $user instanceof Stringable;
+		if (!$valid || (string) $user === '')
+			throw new LogicException((is_string($this->user) ? "\$_SESSION['{$this->user}']"
+				: 'what the function user returns') . ' must be the id of a user, an integer or a text '
+				. 'that is not empty, or null: it is ' . ($valid ? 'empty' : get_debug_type($user)));
+		return (string) $user;
 	}
 
 	/** Returns the address, the number of proxies and the user agent of the request. */
@@ -277,21 +358,57 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 
 	private function run(string $sql, #[SensitiveParameter] array $values, ?PDO $database = null): PDOStatement
 	{
-		$statement = ($database ?? $this->database())->prepare($sql, [
-			PDO::ATTR_EMULATE_PREPARES => false,
-			self::withoutPrepare() => true,
-		]);
-		$statement->execute($values);
-		return $statement;
+		$database ??= $this->database();
+		try {
+			$statement = $database->prepare($sql, [
+				PDO::ATTR_EMULATE_PREPARES => false,
+				self::withoutPrepare() => true,
+			]);
+			// A connection whose ERRMODE is not EXCEPTION returns false.
+			if ($statement === false || !$statement->execute($values))
+				throw self::errorOf(($statement ?: $database)->errorInfo());
+			return $statement;
+		} catch (PDOException $error) {
+			if ($error->getCode() !== '42883' || !str_contains($error->getMessage(), 'session_'))
+				throw $error;
+			throw new RuntimeException('the database does not have the functions of the extension '
+				. '"session": run CREATE EXTENSION session in it, and put the schema of the extension '
+				. "into the search_path of PHP's role", 0, $error);
+		}
+	}
+
+	/** Returns the exception that PDO would have thrown. */
+	private static function errorOf(array $info): PDOException
+	{
+		$error = new class("SQLSTATE[$info[0]]: $info[2]") extends PDOException {
+			public function setState(array $info): void
+			{
+				[$this->errorInfo, $this->code] = [$info, $info[0]];
+			}
+		};
+		$error->setState($info);
+		return $error;
 	}
 
 	private function database(): PDO
 	{
 		if ($this->database instanceof Closure) {
-			$this->database = ($this->database)();
-			$this->database->setAttribute(PDO::ATTR_ERRMODE, PDO::ERRMODE_EXCEPTION);
+			$made = ($this->database)();
+			if (!$made instanceof PDO)
+				throw new LogicException('the function database must return a PDO: it returned '
+					. get_debug_type($made));
+			self::checkDriver($made);
+			$this->database = $made;
 		}
 		return $this->database;
+	}
+
+	private static function checkDriver(PDO $database): void
+	{
+		$driver = $database->getAttribute(PDO::ATTR_DRIVER_NAME);
+		if ($driver !== 'pgsql')
+			throw new InvalidArgumentException(
+				"database must be a PDO of PostgreSQL: it is one of $driver");
 	}
 
 	/** The attribute that sends a statement and its parameters in one round trip. */
@@ -309,6 +426,7 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 
 	private function forget(): void
 	{
+		$this->last = $this->row ?? $this->last;
 		$this->row = $this->loaded = $this->token = $this->error = null;
 	}
 }

@@ -324,6 +324,113 @@ function test_bind_needs_a_transaction_and_ends_with_it(): void
 	});
 }
 
+/** Returns the message of what a work throws. */
+function message(string $class, Closure $work): string
+{
+	return throws($class, $work)->getMessage();
+}
+
+function test_mistakes_are_errors_that_name_the_argument(): void
+{
+	$db = connect(DATABASE, ROLE);
+	foreach (['lifetime' => 0, 'lock' => -1, 'proxies' => -1] as $name => $wrong)
+		same(1, preg_match("/^$name must be [01] or more: it is $wrong$/",
+			message(InvalidArgumentException::class, fn() => new Handler($db, ...[$name => $wrong]))));
+	same('user must be a key of $_SESSION, a function, or null',
+		message(InvalidArgumentException::class, fn() => new Handler($db, user: '')));
+	same('the function database must return a PDO: it returned string',
+		message(LogicException::class, fn() => request((new Handler(fn() => 'x'))->register(), str_repeat('x', 32), fn() => null)));
+	session_abort();
+	$unused = new Handler($db);
+	$db->beginTransaction();
+	same(true, str_starts_with(message(LogicException::class, fn() => $unused->bind()), 'bind() needs a session'));
+	$db->rollBack();
+	same(true, str_starts_with(message(LogicException::class, fn() => $unused->stepUp()), 'stepUp() needs an open'));
+	request(handler(), null, fn() => same(true, str_contains(
+		message(LogicException::class, fn() => handler()), 'before session_start()')));
+}
+
+function test_a_user_that_is_no_id_is_an_error(): void
+{
+	foreach (['$_SESSION[\'user_id\']' => 'user_id', 'what the function user returns' => fn($data) => $data['user_id']] as $what => $user)
+		foreach ([[['id' => 7], 'array'], [true, 'bool'], [1.5, 'float'], ['', 'empty']] as [$wrong, $type]) {
+			$handler = handler(user: $user);
+			$text = message(LogicException::class, fn() => request($handler, null, function () use ($wrong) { $_SESSION['user_id'] = $wrong; }));
+			same("$what must be the id of a user, an integer or a text that is not empty, or null: it is $type", $text);
+			session_abort();
+		}
+}
+
+function test_a_database_without_the_extension_is_an_error_that_says_so(): void
+{
+	$handler = (new Handler(connect(getenv('PGDATABASE') ?: 'postgres')))->register();
+	$text = message(RuntimeException::class, fn() => request($handler, null, function () { $_SESSION['cart'] = 1; }));
+	same(true, str_contains($text, 'CREATE EXTENSION session'));
+}
+
+function test_an_error_of_a_silent_connection_is_an_error(): void
+{
+	$db = connect(DATABASE, ROLE);
+	$db->setAttribute(PDO::ATTR_ERRMODE, PDO::ERRMODE_SILENT);
+	$handler = (new Handler($db))->register();
+	$id = request($handler, null, function () { $_SESSION['cart'] = 1; });
+	request($handler, $id, fn() => same(1, $_SESSION['cart']));
+	$db->exec('BEGIN');
+	$db->exec('SELECT 1 / 0');
+	$error = throws(PDOException::class, fn() => request($handler, $id, fn() => null));
+	same('25P02', $error->getCode());
+	session_abort();
+	$db->exec('ROLLBACK');
+	same('active', status($id));
+}
+
+/** Returns what the user of a session has proven, and how many seconds ago. */
+function proven(string $id): array
+{
+	return query('SELECT auth_level, array_to_string(amr, \' \') AS amr, extract(epoch FROM now() - authenticated_at)::int AS ago
+		FROM session_validate(?)', [$id])->fetch(PDO::FETCH_NUM);
+}
+
+function test_what_the_user_has_proven_stays_with_a_new_id_and_a_step_up_adds_to_it(): void
+{
+	$handler = handler(user: 'user_id');
+	$id = request($handler, null, function () { $_SESSION['user_id'] = 'ada'; });
+	same([1, null, 0], proven($id));
+	$old = function (string $id) use ($handler) {
+		query("UPDATE session.sessions SET authenticated_at = now() - interval '600 s' WHERE id = ?", [$handler->id]);
+		same(600, proven($id)[2]);
+	};
+	$old($id);
+	foreach ([true, false] as $delete) {
+		$id = request($handler, $id, fn() => session_regenerate_id($delete));
+		same([1, null, 600], proven($id));
+	}
+	$before = $id;
+	$id = request($handler, $id, fn() => $handler->stepUp(2, ['pwd', 'otp']));
+	same('revoked', status($before));
+	same([2, 'pwd otp', 0], proven($id));
+	$old($id);
+	$id = request($handler, $id, fn() => session_regenerate_id(true));
+	same([2, 'pwd otp', 600], proven($id));
+
+	// Another user, a later login and a session without a user have none of it.
+	$ben = request($handler, $id, function () {
+		session_regenerate_id(true);
+		$_SESSION['user_id'] = 'ben';
+	});
+	same([1, null, 0], proven($ben));
+	$ada = request($handler, null, function () { $_SESSION['user_id'] = 'ada'; });
+	same([1, null, 0], proven($ada));
+	$visitor = request($handler, $ada, function () {
+		session_regenerate_id(true);
+		$_SESSION = ['cart' => 1];
+	});
+	same([0, null, null], proven($visitor));
+	request($handler, $visitor, fn() => same(true,
+		str_starts_with(message(LogicException::class, fn() => $handler->stepUp()), 'stepUp() needs a user')));
+	query("SELECT session_revoke_user('ada'), session_revoke_user('ben')");
+}
+
 function test_a_lock_keeps_a_writer_waiting_and_not_a_reader(): void
 {
 	$handler = handler(lock: 1);
@@ -439,6 +546,11 @@ function test_the_application_of_the_readme(): void
 		. " WHERE status = 'active'")->fetchAll(PDO::FETCH_NUM));
 	$ben = new Browser($server);
 	$ben->send('POST', '/login', ['name' => 'ben']);
+	same([true], array_column($ada->json('GET', '/devices'), 'current'));
+	same('', $ada->refused(403, 'POST', '/pay'));
+	$ada->refused(401, 'POST', '/second-factor', ['code' => 'wrong']);
+	$ada->send('POST', '/second-factor', ['code' => '123']);
+	same('paid', $ada->send('POST', '/pay'));
 	$ada->send('POST', '/notes', ['body' => "ada's"]);
 	$ben->send('POST', '/notes', ['body' => "ben's"]);
 	same(["ada's"], $ada->json('GET', '/notes'));
@@ -451,6 +563,13 @@ function test_the_application_of_the_readme(): void
 	same('revoked', status($key));
 	query("SELECT session_revoke_user('ben')");
 	same([], $ben->json('GET', '/notes'));
+	$browsers = array_map(fn() => new Browser($server), range(1, 2));
+	foreach ($browsers as $browser)
+		$browser->send('POST', '/login', ['name' => 'ben']);
+	same(2, count($browsers[0]->json('GET', '/devices')));
+	$browsers[0]->send('POST', '/logout-everywhere');
+	foreach ($browsers as $browser)
+		same('revoked', status($browser->id()));
 }
 
 function test_two_requests_run_at_the_same_time(): void

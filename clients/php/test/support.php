@@ -63,7 +63,11 @@ function application(string $routes = '', int $lock = 0): string
 		$start = preg_replace('/\$sessions = .*\n/', blocks('lock')[0], $start);
 	$start = str_replace('session_start();',
 		"session_start(isset(\$_GET['read']) ? ['read_and_close' => true] : []);", $start);
-	$gate = "function query_gate(PDO \$db): void
+	$gate = "function correct(string \$user, string \$code): bool
+	{
+		return \$code === '123';
+	}
+	function query_gate(PDO \$db): void
 	{
 		\$db->query('SELECT pg_advisory_lock(1)');
 		\$db->query('SELECT pg_advisory_unlock(1)');
@@ -144,10 +148,10 @@ final class Browser
 	}
 
 	/** Reads the answer. Returns its body. */
-	public function finish(mixed $connection): string
+	public function finish(mixed $connection, int $status = 200): string
 	{
 		[$head, $body] = explode("\r\n\r\n", stream_get_contents($connection), 2) + ['', ''];
-		if (!str_contains(strtok($head, "\r\n"), ' 200 ') || str_contains($body, 'Warning'))
+		if (!str_contains(strtok($head, "\r\n"), " $status ") || str_contains($body, 'Warning'))
 			throw new Exception("$head\n$body\n" . $this->server->log());
 		if (preg_match('/^Set-Cookie: (PHPSESSID=([^;]*).*)$/mi', $head, $found))
 			[, $this->cookieLine, $this->cookie] = array_map('trim', $found);
@@ -157,6 +161,12 @@ final class Browser
 	public function send(string $method, string $path, array $form = []): string
 	{
 		return $this->finish($this->begin($method, $path, $form));
+	}
+
+	/** Sends a request that is answered with another status than 200. */
+	public function refused(int $status, string $method, string $path, array $form = []): string
+	{
+		return $this->finish($this->begin($method, $path, $form), $status);
 	}
 
 	public function json(string $method, string $path): mixed
