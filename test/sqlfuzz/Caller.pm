@@ -81,7 +81,7 @@ sub new
 		return int($state / 65536) % shift;
 	};
 	my $self = bless {
-		%o, random => $random, conns => [], last => [], errors => {}, called => {}, succeeded => {}, secrets => {}, calls => 0,
+		%o, random => $random, conns => [], last => [], errors => {}, called => {}, succeeded => {}, secrets => {}, left => [], calls => 0,
 	}, $class;
 	$self->{values} = Values->new($o{encoding}, $random);
 	return $self;
@@ -255,6 +255,18 @@ sub run_control
 	return $self->run_statement($conn, 'control', $sql);
 }
 
+# Notes locks that a connection has outside of a transaction.
+sub look_for_locks
+{
+	my ($self, $admin) = @_;
+	push @{ $self->{left} }, map { "before call $self->{calls}: $_" } @{ $admin->selectcol_arrayref(<<'SQL') };
+SELECT format('%s of %s: %s', l.locktype, coalesce(l.relation::regclass::text, l.objid::text), left(a.query, 500))
+  FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+ WHERE a.datname = current_database() AND a.state = 'idle' AND a.backend_type = 'client backend'
+SQL
+	return;
+}
+
 # Keeps the database small and usable, as its owner.
 sub tidy
 {
@@ -292,11 +304,12 @@ sub run
 			my ($f, $sql, @values) = $self->make_call($conn->{dbh});
 			$alive = $self->run_statement($conn, $f->{name}, $sql, @values);
 		}
+		$self->look_for_locks($admin) if $self->{calls} % 200 == 0;
 		$self->tidy($admin) if $self->{calls} % 3000 == 2999;
 	}
 	return {
 		alive => $alive ? 1 : 0, functions => [ map { $_->{name} } @functions ],
-		map { $_ => $self->{$_} } qw(calls errors called succeeded secrets last),
+		map { $_ => $self->{$_} } qw(calls errors called succeeded secrets last left),
 	};
 }
 
