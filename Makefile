@@ -8,6 +8,7 @@
 #   make unit           tests of the parts that need no server
 #   make fuzz           ten minutes of each fuzz target (FUZZ_SECONDS); clang
 #   make fuzz-short     one minute of each
+#   make fuzz-hour      one hour of each; writes test/fuzz/measured.txt
 #   make indent         format the C code
 #   make dist           make the archive for PGXN of HEAD
 
@@ -37,7 +38,7 @@ FAULT_TESTS    = test/faults/*.pl
 
 UNIT_TESTS   = $(patsubst %.c,%,$(wildcard test/unit/*_test.c))
 FUZZ_TARGETS = $(patsubst %.c,%,$(wildcard test/fuzz/*_fuzz.c))
-EXTRA_CLEAN  = $(UNIT_TESTS) $(FUZZ_TARGETS) test/fuzz/built test/fuzz/found \
+EXTRA_CLEAN  = $(UNIT_TESTS) test/unit/assertion.o $(FUZZ_TARGETS) test/fuzz/built test/fuzz/found \
 	.quickstart
 
 PG_CONFIG ?= pg_config
@@ -62,7 +63,7 @@ $(OBJS): $(INCLUDES)
 # sources need none.
 UNIT_SOURCES = src/model/policy.c src/model/scope.c src/shared/schedule.c \
 	$(sort $(wildcard src/wire/*.c src/crypto/*.c))
-UNIT_OBJS    = $(UNIT_SOURCES:.c=.o)
+UNIT_OBJS    = $(UNIT_SOURCES:.c=.o) test/unit/assertion.o
 test/unit/%: test/unit/%.c $(wildcard test/unit/*.h) $(UNIT_OBJS) $(INCLUDES)
 	$(CC) $(CFLAGS) $(CPPFLAGS) -o $@ $< $(UNIT_OBJS) \
 		-L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
@@ -104,6 +105,10 @@ fuzz: $(FUZZ_TARGETS)
 fuzz-short:
 	$(MAKE) fuzz FUZZ_SECONDS=60
 
+# This takes about a day.
+fuzz-hour: fuzz-build
+	test/fuzz/measure 3600
+
 # Tests that kill the server and make other things fail; see test/README.md.
 faults:
 	$(MAKE) installcheck REGRESS= ISOLATION= PROVE_TESTS='$(FAULT_TESTS)'
@@ -121,4 +126,4 @@ dist:
 	scripts/check-meta
 	git archive --format=zip --prefix=$(DIST)/ --output=$(DIST).zip HEAD
 
-.PHONY: dist faults unit fuzz fuzz-build fuzz-short indent
+.PHONY: dist faults unit fuzz fuzz-build fuzz-short fuzz-hour indent

@@ -56,10 +56,15 @@ need() {
 }
 
 # Finds or installs the packages for building and running, and those that the
-# given function names by calling need. Sets major and pg_config.
+# given function names by calling need. Sets major, pg_lib and pg_config.
+# PG_PREFIX is the folder of an installation to use in place of Debian's, which
+# has the same major version.
 ensure_packages() {
 	missing=
 	major=${PG_MAJOR:-$(installed_major)}
+	if [ -n "${PG_PREFIX:-}" ]; then
+		major=$("$PG_PREFIX/bin/pg_config" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')
+	fi
 	if [ -z "$major" ]; then
 		major=$(packaged_major)
 		[ -n "$major" ] || { missing=postgresql; as_root apt-get update >&2; }
@@ -84,6 +89,10 @@ ensure_packages() {
 	fi
 	pg_config=$pg_lib/bin/pg_config
 	[ -x "$pg_config" ] || pg_config=/usr/bin/pg_config
+	if [ -n "${PG_PREFIX:-}" ]; then
+		pg_lib=$PG_PREFIX
+		pg_config=$PG_PREFIX/bin/pg_config
+	fi
 }
 
 # Runs a command as the user that servers run as: the caller, or for root the
@@ -121,7 +130,8 @@ make_cluster() {
 		-E UTF8 --locale=C --no-sync
 }
 
-# Prints the settings with which a server finds what build_in installed.
+# Prints the settings with which a server finds what build_in installed, and
+# those of the variable SESSION_SETTINGS.
 install_settings() {
 	if [ "$major" -ge 18 ]; then
 		echo "extension_control_path = '$1/install$("$pg_config" --sharedir):\$system'"
@@ -129,4 +139,5 @@ install_settings() {
 		echo "extension_destdir = '$1/install'"
 	fi
 	echo "dynamic_library_path = '$1/install$("$pg_config" --pkglibdir):\$libdir'"
+	echo "${SESSION_SETTINGS:-}"
 }

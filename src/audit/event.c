@@ -359,7 +359,7 @@ session_event_write(const SessionEvent *event)
 {
 	SessionEvent stored = *event;
 	SessionActor actor;
-	inet		room;
+	SessionAddress room;
 	Datum		values[N_COLUMNS - 1];
 	char		nulls[N_COLUMNS - 1];
 	uint64		written;

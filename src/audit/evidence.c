@@ -130,7 +130,7 @@ typedef struct Entry
 	bool		notify;
 	TimestampTz try_at;			/* not to be written before */
 	bool		has_ip;
-	inet		ip;
+	SessionAddress address;
 	char		user_agent[AGENT_BYTES + 1];	/* empty = unknown */
 	char		risk[RISK_BYTES];	/* empty = of another kind */
 	bool		is_login;		/* rejected; the key's id is no session's */
@@ -250,7 +250,7 @@ write_entry(const Entry *entry)
 		}
 	}
 	if (entry->has_ip)
-		event.ip = &entry->ip;
+		event.ip = &entry->address.ip;
 	if (entry->user_agent[0] != '\0')
 		event.user_agent = cstring_to_text(entry->user_agent);
 	event.detail = entry_detail(entry);
@@ -601,7 +601,7 @@ write_evidence_now(const Entry *entry)
 		.kind = kind->event,
 		.at = entry->at,
 		.session_id = has_session(entry) ? &entry->key.id : NULL,
-		.ip = entry->has_ip ? &entry->ip : NULL
+		.ip = entry->has_ip ? &entry->address.ip : NULL
 	};
 
 	if (session_event_is_news(&event, USECS_PER_MINUTE, kind->budget))
@@ -612,13 +612,13 @@ write_evidence_now(const Entry *entry)
 static void
 set_ip(Entry *entry, const inet *ip)
 {
-	inet		room;
+	SessionAddress room;
 
 	ip = session_policy_stored_ip(ip, &session_settings, &room);
 	if (ip == NULL)
 		return;
 	entry->has_ip = true;
-	memcpy(&entry->ip, ip, VARSIZE_ANY(ip));
+	memcpy(&entry->address.ip, ip, VARSIZE_ANY(ip));
 }
 
 /* Sets the address of an entry, or the /64 network of an IPv6 address. */

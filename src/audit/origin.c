@@ -251,7 +251,7 @@ int
 session_origin_news(const SessionRow *row, int which, TimestampTz now)
 {
 	SessionRow	stored = *row;
-	inet		room;
+	SessionAddress room;
 	OriginLookup pair;
 	OriginLookup lookups[2];
 	int			count = 0;

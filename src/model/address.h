@@ -8,6 +8,16 @@
 #include "utils/inet.h"
 
 /*
+ * Room for an address.  A variable of the type inet may be at any address,
+ * but the server reads the length of a value as an integer.
+ */
+typedef union SessionAddress
+{
+	inet		ip;
+	int32		length;
+} SessionAddress;
+
+/*
  * Returns the address that session_forwarded_address reads, palloc'd; NULL if
  * there is none.
  */

@@ -329,9 +329,9 @@ clear_host_bits(uint8 *bytes, int len, int bits)
 /* Returns what is stored of an address; *room holds a network. */
 const inet *
 session_policy_stored_ip(const inet *ip, const SessionSettings *settings,
-						 inet *room)
+						 SessionAddress *room)
 {
-	inet_struct *network = &room->inet_data;
+	inet_struct *network = &room->ip.inet_data;
 	int			len;
 	int			prefix;
 
@@ -350,8 +350,8 @@ session_policy_stored_ip(const inet *ip, const SessionSettings *settings,
 	network->bits = Min(ip_bits(ip), prefix);
 	memcpy(network->ipaddr, ip_addr(ip), ip_addrsize(ip));
 	clear_host_bits(network->ipaddr, ip_addrsize(ip), network->bits);
-	SET_INET_VARSIZE(room);
-	return room;
+	SET_INET_VARSIZE(&room->ip);
+	return &room->ip;
 }
 
 /* Returns whether two addresses agree in their leading bits. */
@@ -422,7 +422,7 @@ session_policy_has_moved(const SessionRow *row,
 						 const SessionSettings *settings,
 						 const SessionBinding *binding)
 {
-	inet		rooms[2];
+	SessionAddress rooms[2];
 	const inet *had = session_policy_stored_ip(row->ip, settings, &rooms[0]);
 	const inet *has = session_policy_stored_ip(binding->ip, settings, &rooms[1]);
 

@@ -8,6 +8,7 @@
 #ifndef SESSION_POLICY_H
 #define SESSION_POLICY_H
 
+#include "model/address.h"
 #include "model/row.h"
 #include "settings.h"
 #include "wire/cookie_header.h"
@@ -140,7 +141,7 @@ extern const uint8 *session_policy_network(const inet *ip, int *len);
  */
 extern const inet *session_policy_stored_ip(const inet *ip,
 											const SessionSettings *settings,
-											inet *room);
+											SessionAddress *room);
 
 /*
  * Returns whether only its row can say if a request is good for a session:

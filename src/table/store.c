@@ -1196,7 +1196,7 @@ column_value(const SessionRow *row, int column, bool *null)
 		case COL_IP:
 			return pointer_value(session_policy_stored_ip(row->ip,
 														  &session_settings,
-														  palloc_object(inet)),
+														  palloc_object(SessionAddress)),
 								 null);
 		case COL_USER_AGENT:
 			return pointer_value(row->user_agent, null);

@@ -26,7 +26,7 @@ static const SessionCarried sent = {
 	.identity = "1:1:any text",.identity_len = 12
 };
 
-#define ROOM 400
+#define ROOM 500
 
 /* Writes a value with a terminator; returns its length. */
 static size_t

@@ -461,9 +461,9 @@ test_touch(void)
 static inet *
 address(int family, const uint8 *bytes, int len)
 {
-	static inet pool[32];
+	static SessionAddress pool[32];
 	static int	used = 0;
-	inet	   *ip = &pool[used++ % lengthof(pool)];
+	inet	   *ip = &pool[used++ % lengthof(pool)].ip;
 
 	memset(ip, 0, sizeof(*ip));
 	ip->inet_data.family = family;
@@ -610,8 +610,8 @@ test_stored_ip(void)
 			.bind_ip_prefix_v4 = rows[i].prefix_v4,
 			.bind_ip_prefix_v6 = rows[i].prefix_v6
 		};
-		inet		room;
-		inet		again;
+		SessionAddress room;
+		SessionAddress again;
 		const inet *stored = session_policy_stored_ip(rows[i].given, &settings, &room);
 
 		tap_ok(stored == NULL ? rows[i].stored == NULL :
