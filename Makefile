@@ -38,8 +38,8 @@ FAULT_TESTS    = test/faults/*.pl
 
 UNIT_TESTS   = $(patsubst %.c,%,$(wildcard test/unit/*_test.c))
 FUZZ_TARGETS = $(patsubst %.c,%,$(wildcard test/fuzz/*_fuzz.c))
-EXTRA_CLEAN  = $(UNIT_TESTS) test/unit/assertion.o $(FUZZ_TARGETS) test/fuzz/built test/fuzz/found \
-	.quickstart
+EXTRA_CLEAN  = $(UNIT_TESTS) test/unit/assertion.o $(FUZZ_TARGETS) \
+	test/fuzz/built test/fuzz/found test/faults/built .quickstart
 
 PG_CONFIG ?= pg_config
 PGXS      := $(shell $(PG_CONFIG) --pgxs)
@@ -113,9 +113,27 @@ fuzz-hour: fuzz-build
 faults:
 	$(MAKE) installcheck REGRESS= ISOLATION= PROVE_TESTS='$(FAULT_TESTS)'
 
+# The library of test/faults/100_injected.pl; see test/faults/inject.c. Functions
+# that the server calls when a catalog changed must not raise errors.
+FAULT_BUILT  = test/faults/built
+FAULT_CFLAGS = -O1 -finstrument-functions \
+	-finstrument-functions-exclude-file-list=$(includedir_server) \
+	-finstrument-functions-exclude-function-list=invalidate_,forget_table
+FAULT_OBJS   = $(patsubst src/table/%.c,$(FAULT_BUILT)/%.o,\
+	$(sort $(wildcard src/table/*.c)))
+$(FAULT_OBJS): $(FAULT_BUILT)/%.o: src/table/%.c $(INCLUDES)
+	mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(FAULT_CFLAGS) $(CFLAGS_SL) $(CPPFLAGS) -c -o $@ $<
+$(FAULT_BUILT)/inject.o: test/faults/inject.c
+	mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CFLAGS_SL) $(CPPFLAGS) -c -o $@ $<
+$(FAULT_BUILT)/session.so: $(FAULT_OBJS) $(FAULT_BUILT)/inject.o \
+		$(filter-out src/table/%,$(OBJS))
+	$(CC) $(CFLAGS) -shared -o $@ $^ $(LDFLAGS) $(SHLIB_LINK)
+
 indent:
 	scripts/indent $(SOURCES) $(INCLUDES) $(wildcard test/unit/*.[ch]) \
-		$(wildcard test/fuzz/*.[ch])
+		$(wildcard test/fuzz/*.[ch]) $(wildcard test/faults/*.c)
 
 # The archive for PGXN. It has the version of META.json, and leaves out what
 # .gitattributes names.
