@@ -1,6 +1,7 @@
 #!/usr/bin/perl
 # Counts the instructions of a call of some functions with callgrind, and
-# compares them with expected.txt.  Prints TAP.
+# compares them with expected.txt; and those of tokens that are refused with each
+# other.  Prints TAP.
 #
 #   count.pl BINDIR SETTINGS LIBRARY WORK [NEW]
 #
@@ -17,7 +18,7 @@ my ($bin, $settings, $library, $work, $new) = @ARGV;
 my $expected = dirname(__FILE__) . '/expected.txt';
 my $setup = dirname(__FILE__) . '/setup.sql';
 
-use constant { WARM => 20, CALLS => 200, LIMIT => 1.03 };
+use constant { WARM => 20, CALLS => 200, LIMIT => 1.03, SAME => 0.004 };
 
 # Name, function whose calls are counted, and a statement, which is given the
 # number of a row of perf.calls.  Of the first one, which calls none of our
@@ -45,6 +46,14 @@ my @statements = (
 	[ 'decode_jwt', 'session_cookie_decode',
 		'SELECT session_cookie_decode(c.jwt) FROM perf.calls c WHERE c.n = $1' ],
 );
+
+# Tokens that are refused, see setup.sql.  What is compared is not a number of
+# instructions with an expected one, but these calls with each other.
+my @refused = map {
+	[ $_, 'session_status', "SELECT session_status(c.$_) FROM perf.calls c WHERE c.n = \$1" ]
+} qw(far near wrong unknown);
+my %proof;    # the instructions of hashing and comparing in one of these calls
+my %now;      # the instructions of each call
 
 sub slurp
 {
@@ -106,10 +115,11 @@ sub count
 {
 	my @single = ("$bin/postgres", '--single', '-j', '-D', "$work/data", '-c', 'exit_on_error=on', 'postgres');
 	my $marker = "SELECT pg_backend_pid();\n\n";
-	my $text = join '', map { "PREPARE call_$_->[0](int) AS $_->[2];\n\n" } @statements;
+	my @all = (@statements, @refused);
+	my $text = join '', map { "PREPARE call_$_->[0](int) AS $_->[2];\n\n" } @all;
 	for my $part ([ 1, WARM ], [ WARM + 1, WARM + CALLS ])
 	{
-		for my $statement (@statements)
+		for my $statement (@all)
 		{
 			$text .= $marker . join '', map { "EXECUTE call_$statement->[0]($_);\n\n" } $part->[0] .. $part->[1];
 		}
@@ -118,8 +128,11 @@ sub count
 	run('setup', slurp($setup), @single);
 	run('calls', $text . $marker, 'valgrind', '--tool=callgrind', '--dump-before=pg_backend_pid',
 		"--callgrind-out-file=$work/counts", @single);
-	my $file = 2 + @statements;
-	return map { $_->[0] => instructions("$work/counts." . $file++, $_->[1]) } @statements;
+	my $file = 2 + @all;
+	my %counted = map { $_->[0] => instructions("$work/counts." . $file++, $_->[1]) } @all;
+	$file -= @refused;
+	%proof = map { $_->[0] => instructions("$work/counts." . $file++, 'session_digest_matches') } @refused;
+	return %counted;
 }
 
 # Returns the instructions of a call of a function, with all that it calls, and
@@ -162,8 +175,22 @@ sub environment
 	return join ' ', $machine, lc($compiler // 'unknown') . '-' . ($version // 0), "postgresql-$major";
 }
 
+# Returns the checks of tokens that are refused, each with its outcome and label.
+# Hashing and comparing takes the same instructions for each of them, wherever
+# the first difference is, and also for the id of no session.
+sub refusals
+{
+	my @checks = map {
+		[ $proof{$_} == $proof{far}, "the proof of a token that is refused ($_) takes $proof{$_} instructions, as of one whose hash differs in the first byte" ]
+	} qw(near wrong unknown);
+	my $difference = abs $now{near} - $now{far};
+	push @checks, [ $difference < SAME * $now{far}, "the refusal of a hash that differs in its last byte takes $difference instructions more or less than of the first byte" ];
+	print "# instructions of a refusal: ", join(', ', map { "$_->[0] $now{$_->[0]}" } @refused), "\n";
+	return @checks;
+}
+
 my $environment = environment();
-my %now = count();
+%now = count();
 my (%then, @others);
 for (split /\n/, slurp($expected))
 {
@@ -181,7 +208,8 @@ if (defined $new)
 # Another minor version of the server, libc or libcrypto changes the reference,
 # too, so what is compared is the multiple of it.
 my $failed = 0;
-print '1..' . $#statements . "\n";
+my @checks = refusals();
+print '1..' . ($#statements + @checks) . "\n";
 for my $i (1 .. $#statements)
 {
 	my $name = $statements[$i][0];
@@ -196,6 +224,12 @@ for my $i (1 .. $#statements)
 	$failed++ unless $ok;
 	printf "%s %d - %s, %.4f times the expected%s\n", $ok ? 'ok' : 'not ok', $i, $label, $ratio,
 	  $ratio < 2 - LIMIT ? ': run scripts/perf-check --update' : '';
+}
+for my $i (0 .. $#checks)
+{
+	my ($ok, $label) = @{ $checks[$i] };
+	$failed++ unless $ok;
+	printf "%s %d - %s\n", $ok ? 'ok' : 'not ok', @statements + $i, $label;
 }
 print "# reference: $now{reference} instructions, expected ", $then{reference} // 'unknown', "\n";
 exit($failed ? 1 : 0);

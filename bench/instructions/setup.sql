@@ -49,6 +49,23 @@ UPDATE perf.calls SET sealed = (session_create('user-' || n, '{"theme": "dark", 
 
 SET session.encrypt_data = off;
 
+/*
+ * Tokens that are refused.  Of "far", the hash in the row differs from that of
+ * the token in its first byte, of "near" in its last byte.  Of "wrong", the
+ * first character of the secret is another, and of "unknown", one of the id.
+ */
+ALTER TABLE perf.calls ADD far text, ADD near text, ADD wrong text, ADD unknown text;
+
+UPDATE perf.calls SET
+    far = (session_create('far', id => md5('far' || n)::uuid)).token,
+    near = (session_create('near', id => md5('near' || n)::uuid)).token,
+    wrong = overlay(token placing translate(substr(token, 26, 1), 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', 'BCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_A') from 26),
+    unknown = overlay(token placing translate(substr(token, 20, 1), 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_', 'BCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_A') from 20);
+
+UPDATE session.sessions SET token_hash = set_byte(token_hash, 0, get_byte(token_hash, 0) # 1) WHERE user_id = 'far';
+
+UPDATE session.sessions SET token_hash = set_byte(token_hash, 31, get_byte(token_hash, 31) # 1) WHERE user_id = 'near';
+
 VACUUM (FREEZE, ANALYZE);
 
 CHECKPOINT;

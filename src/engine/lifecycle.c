@@ -64,19 +64,29 @@ token_id(pg_uuid_t *id, const SessionToken *token)
  * Reads the row of a token, without a look at the life of its session.  The
  * address is that of the request, or NULL if the caller does not know it; a
  * failure is recorded as evidence under it.
+ *
+ * A token of no session is hashed and compared like that of a session.  So the
+ * time of its refusal differs from that of a wrong secret only by the reading
+ * of the row.
  */
 static bool
 read_proven(const SessionToken *token, const inet *ip, SessionRow *row)
 {
 	pg_uuid_t	id;
+	bool		found;
+	bool		matches;
 
 	token_id(&id, token);
-	if (!session_store_read(&id, row))
+	found = session_store_read(&id, row);
+	if (!found)
+		memset(row->token_hash, 0, sizeof(row->token_hash));
+	matches = session_digest_matches(row, token);
+	if (!found)
 	{
 		session_evidence_failure(ip);
 		return false;
 	}
-	if (!session_digest_matches(row, token))
+	if (!matches)
 	{
 		session_evidence_guess(row, ip);
 		return false;
