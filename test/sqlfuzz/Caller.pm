@@ -127,6 +127,9 @@ sub choose
 {
 	my $self = shift;
 	my $v = $self->{values};
+
+	# Each is called once among the first thousand, however rare it is.
+	return shift @{ $self->{first} } if @{ $self->{first} } && $v->chance(12);
 	for (;;)
 	{
 		my $f = $v->pick(@{ $self->{bag} });
@@ -255,14 +258,15 @@ sub run_control
 	return $self->run_statement($conn, 'control', $sql);
 }
 
-# Notes locks that a connection has outside of a transaction.
+# Notes locks that a connection has outside of a transaction.  Those of
+# serializable transactions stay until others have ended, and block nothing.
 sub look_for_locks
 {
 	my ($self, $admin) = @_;
 	push @{ $self->{left} }, map { "before call $self->{calls}: $_" } @{ $admin->selectcol_arrayref(<<'SQL') };
 SELECT format('%s of %s: %s', l.locktype, coalesce(l.relation::regclass::text, l.objid::text), left(a.query, 500))
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
- WHERE a.datname = current_database() AND a.state = 'idle' AND a.backend_type = 'client backend'
+ WHERE a.datname = current_database() AND a.state = 'idle' AND l.mode <> 'SIReadLock' AND a.backend_type = 'client backend'
 SQL
 	return;
 }
@@ -287,6 +291,7 @@ sub run
 	my $until = time + $self->{seconds};
 	my $admin = DBI->connect("dbi:Pg:host=$self->{host};dbname=$self->{database}", 'postgres', '', { PrintError => 0, pg_enable_utf8 => 0, pg_placeholder_dollaronly => 1 });
 	my @functions = $self->functions($admin);
+	$self->{first} = [@functions];
 	$self->{bag} = [ map { my $f = $_; ($f) x ($often{ $f->{name} } // 1) } @functions ];
 	my $alive = 1;
 
