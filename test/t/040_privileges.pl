@@ -14,7 +14,7 @@ use Test::More;
 my (@public, @app, @admin);
 for (split /\n/, slurp_file(dirname(__FILE__) . '/../privileges.txt'))
 {
-	my ($admin, $app, $public, $name) = /^\S+ +(\S+) +(\S+) +(\S+) .* function (?:session\.)?(\w+)\(/
+	my ($admin, $app, $public, $name) = /^\S+ +(\S+) +(\S+) +(\S+) .* function (?:session\.)?(\w+)$/
 	  or next;
 	push @{ $public eq 'X' ? \@public : $app eq 'X' ? \@app : \@admin }, $name
 	  if $admin eq 'X';

@@ -1,5 +1,6 @@
 # The privileges of every object of the extension, for every kind of role, as
-# test/privileges.txt has them. The catalog must agree with that file, and so
+# test/privileges.txt has them: functions by name, of which each has one. The
+# catalog must agree with that file, and so
 # must what happens when each role really calls each function and reads each
 # table. An object that is not in the file fails the test.
 #
@@ -48,7 +49,7 @@ my $catalog = $node->safe_psql(
 		WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 		  AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'session')),
 	object AS (
-		SELECT 'function' AS kind, p.oid::regprocedure::text AS name, p.oid,
+		SELECT 'function' AS kind, p.oid::regproc::text AS name, p.oid,
 			ARRAY['X', 'EXECUTE'] AS privileges
 		FROM member JOIN pg_proc p ON classid = 'pg_proc'::regclass AND p.oid = objid
 		UNION ALL
@@ -70,7 +71,7 @@ my $catalog = $node->safe_psql(
 		SELECT 'other', pg_describe_object(classid, objid, 0), objid, '{}'
 		FROM member WHERE classid NOT IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_type'::regclass, 'pg_namespace'::regclass, 'pg_trigger'::regclass)),
 	answer AS (
-		SELECT kind, name, col,
+		SELECT kind, name, oid, col,
 			(SELECT string_agg(privileges[2 * n - 1], '' ORDER BY n)
 			 FROM generate_series(1, cardinality(privileges) / 2) AS n
 			 WHERE CASE kind WHEN 'function' THEN has_function_privilege(role, oid, privileges[2 * n])
@@ -80,7 +81,7 @@ my $catalog = $node->safe_psql(
 				ELSE has_table_privilege(role, oid, privileges[2 * n])
 					OR (privileges[2 * n] IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES') AND has_any_column_privilege(role, oid, privileges[2 * n])) END) AS has
 		FROM object, role)
-	SELECT kind || ' ' || name, jsonb_object_agg(col, coalesce(has, '-')) FROM answer GROUP BY kind, name
+	SELECT kind || ' ' || name, jsonb_object_agg(col, coalesce(has, '-')) FROM answer GROUP BY kind, name, oid
 	ORDER BY kind COLLATE "C", name COLLATE "C"});
 
 my (%is, @objects);
@@ -100,6 +101,9 @@ sub line_of
 	my ($object) = @_;
 	return sprintf('%-8s' x @roles, map { $is{$object}{$_} } @roles) . $object;
 }
+
+is_deeply([ grep { $objects[$_] eq $objects[ $_ - 1 ] } 1 .. $#objects ],
+	[], 'no two functions have the same name');
 
 my $file = dirname(__FILE__) . '/../privileges.txt';
 if (defined $ENV{SESSION_PRIVILEGES})
@@ -154,7 +158,7 @@ my $token =
 my $bind = "DO \$\$ BEGIN PERFORM session_authenticate('$token'); END \$\$;";
 my %call = map { split /\t/ } split /\n/, $node->safe_psql(
 	'd', q{
-	SELECT 'function ' || p.oid::regprocedure || E'\t' || format('SELECT FROM %s(%s)', p.oid::regproc,
+	SELECT 'function ' || p.oid::regproc || E'\t' || format('SELECT FROM %s(%s)', p.oid::regproc,
 		(SELECT string_agg(format('(SELECT NULL::%s)', format_type(t, NULL)), ', ' ORDER BY n)
 		 FROM unnest(p.proargtypes) WITH ORDINALITY AS a (t, n)))
 	FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
