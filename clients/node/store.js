@@ -75,6 +75,11 @@ function pgOf() {
 	throw new TypeError('pass the option "pool", or install the package pg for a pool of this store');
 }
 
+// The originalMaxAge of express-session is short of maxAge by the time between
+// two of its looks at the clock. The rest of a second does not matter to a
+// session that lives longer.
+const wholeSeconds = (ms) => (ms > 10000 ? Math.ceil(ms / 1000) * 1000 : ms);
+
 // What of an express-session is stored. With own, cookie.expires is, too.
 function stored(session, own) {
 	const data = plain(session);
@@ -115,15 +120,15 @@ module.exports = function connect(expressSession) {
 				(error) => callback && process.nextTick(callback, error));
 		}
 
-		// Milliseconds until a session ends.
-		#maxAge({ cookie }) {
+		// Milliseconds until a session ends. The expires of a cookie is maxAge after
+		// the begin of its request, which the time of that request does not shorten.
+		#maxAge({ cookie, req }) {
 			const left = cookie?.expires ? new Date(cookie.expires).getTime() - Date.now() :
 				cookie?.maxAge ?? cookie?.originalMaxAge ?? this.#ttl;
 			if (Number.isNaN(left))
 				return this.#ttl;
-			// expires is maxAge after the begin of the request.
 			const whole = cookie?.originalMaxAge;
-			return whole > left && whole - left < 1000 ? whole : left;
+			return wholeSeconds(left > 0 && whole > left && (req || whole - left < 1000) ? whole : left);
 		}
 
 		get(sid, callback) {
@@ -204,7 +209,7 @@ module.exports = function connect(expressSession) {
 			const user = this.#user(session);
 			const request = session.req;
 			const address = this.#proxies === 0 ? request?.socket?.remoteAddress :
-				request?.headers["x-forwarded-for"];
+				request?.headers?.["x-forwarded-for"];
 			try {
 				await this.#database.row(sql`SELECT CASE
 					WHEN ${f.session_data_save}(${sid}::text, ${json(stored(session, true))}::jsonb) THEN NULL
@@ -212,7 +217,7 @@ module.exports = function connect(expressSession) {
 						${json(stored(session, false))}::jsonb, token => ${sid}::text,
 						lifetime => ${`${maxAge} ms`}::interval, sliding => ${!this.#disableTouch}::boolean,
 						ip => ${f.session_ip}(${address}::text, ${this.#proxies || 1}),
-						user_agent => ${request?.headers["user-agent"]}::text)) END`);
+						user_agent => ${request?.headers?.["user-agent"]}::text)) END`);
 			} catch (error) {
 				if (error.code !== DUPLICATE)
 					throw error;

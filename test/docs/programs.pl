@@ -16,6 +16,8 @@
 #                             and then answers requests.  See drive().
 #   <!-- program: run in FILE -->   it is a part of a program: it takes the
 #                             place of the line BLOCK of a file in around/
+#   <!-- program: class NAME -->   it is a class of Java, which javac must
+#                             compile, and which the programs after it can use
 #   <!-- program: sql -->     in front of a ```sql block: run that SQL, too
 #
 # Each page has a database "shop", in which the schema auth has the extension
@@ -41,13 +43,14 @@ binmode STDOUT, ':encoding(UTF-8)';
 
 # The file that a program is written to, and the command that runs it.  The
 # packages of Debian are for the interpreters of Debian.
+my $jdbc = '/usr/share/java/postgresql.jar';
 my %language = (
 	js => [ 'program.mjs', 'node' ],
 	python => [ 'program.py', '/usr/bin/python3' ],
 	php => [ 'program.php', '/usr/bin/php' ],
 	ruby => [ 'program.rb', '/usr/bin/ruby' ],
-	java => [ 'Program.java', '/usr/bin/java', '-cp',
-		'/usr/share/java/postgresql.jar', '-XX:TieredStopAtLevel=1' ]);
+	java => [ 'Program.java', '/usr/bin/java', '-cp', "$jdbc:$work/run",
+		'-XX:TieredStopAtLevel=1' ]);
 
 sub spew
 {
@@ -86,6 +89,11 @@ sub programs
 	{
 		if ($piece->{kind} eq 'program')
 		{
+			if ($piece->{text} =~ /^class (\w+)$/)
+			{
+				%next = (class => $1);
+				next;
+			}
 			my ($word, $around) = $piece->{text} =~ /^(run|serve|sql)(?: in (\S+))?$/
 			  or die "$page:$piece->{line}: unknown: $piece->{text}\n";
 			$next{$word} = $around ? slurp("$here/around/$around") : "BLOCK\n";
@@ -107,6 +115,14 @@ sub programs
 			die "$page:$piece->{line}: no language: $language\n"
 			  unless $language{$language};
 			my ($word, $around) = %next;
+			if ($word eq 'class')
+			{
+				push @programs, { title => "$page:$piece->{line} ($language)",
+					class => $around, code => $piece->{text} };
+				%next = ();
+				undef $last;
+				next;
+			}
 			$around =~ s/^BLOCK\n/$piece->{text}/m or die "$page: no line BLOCK\n";
 			$last = { title => "$page:$piece->{line} ($language)", sql => $sql,
 				serve => $word eq 'serve', language => $language, code => $around };
@@ -203,10 +219,21 @@ sub serve
 	return @problems;
 }
 
+# Compiles a class of Java and tests that.
+sub compile
+{
+	my $program = shift;
+	my $file = "$work/run/$program->{class}.java";
+	spew($file, $program->{code});
+	my $said = `/usr/bin/javac -Xlint:all -Werror -cp $jdbc -d $work/run $file 2>&1`;
+	result($program->{title}, $? ? ('javac refuses it', $said) : ());
+}
+
 # Runs a program and tests it.
 sub test_program
 {
 	my $program = shift;
+	return compile($program) if $program->{class};
 	my ($file, @command) = @{ $language{ $program->{language} } };
 	my @problems;
 	sql('shop', $program->{sql});

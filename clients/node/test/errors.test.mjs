@@ -9,7 +9,7 @@ import session from "express-session";
 import Fastify from "fastify";
 import { fastifySessions, SessionForbidden, SessionRequired, Sessions, sessions } from "pg-session-client";
 import connect from "pg-session-client/store";
-import { Browser, ownDatabase } from "./support.mjs";
+import { Browser, ownDatabase, until } from "./support.mjs";
 
 const db = ownDatabase();
 const SessionStore = connect(session);
@@ -223,9 +223,7 @@ test("after the response has ended, a change of the data is an error, and is not
 	await browser.get("/");
 	await Promise.all(closed);
 	// The data is frozen when what was set at the close is written.
-	const deadline = Date.now() + 30000;
-	while (!Object.isFrozen(request.data) && Date.now() < deadline)
-		await new Promise(setImmediate);
+	await until(() => Object.isFrozen(request.data));
 	const late = { message: /the data cannot be changed: the response has ended/ };
 	assert.throws(() => { request.session.data.late = 1; }, late);
 	assert.throws(() => { delete request.session.data.n; }, late);

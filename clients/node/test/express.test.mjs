@@ -3,13 +3,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import { Readable } from "node:stream";
-import { setTimeout as wait } from "node:timers/promises";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import express5 from "express";
 import express4 from "express4";
 import { Session, SessionRequired, sessions } from "pg-session-client";
-import { Browser, ownDatabase, watched } from "./support.mjs";
+import { Browser, ownDatabase, until, watched } from "./support.mjs";
 
 const db = ownDatabase(`
 	CREATE TABLE note (owner text NOT NULL DEFAULT session_user_id(), body text NOT NULL);
@@ -163,16 +162,20 @@ test("the key __proto__ pollutes nothing", async () => {
 });
 
 test("requests at the same time keep each other's changes", async () => {
+	const items = ["a", "b", "c", "d", "e", "f"];
+	let here = 0, go;
+	const all = new Promise((resolve) => { go = resolve; });
 	const { browser } = await start({ ...ROUTES,
 		"/slow": async (req, res) => {
 			const { data } = await req.session.load();
 			data.cart[req.query.item] = 1;
 			data[`k${req.query.item}`] = 1;
-			await wait(30);
+			if (++here === items.length)
+				go();
+			await all;
 			res.end();
 		} });
 	await set(browser, "cart", { old: 1 });
-	const items = ["a", "b", "c", "d", "e", "f"];
 	await Promise.all(items.map((item) => browser.get(`/slow?item=${item}`)));
 	const { data } = await browser.json("/who");
 	assert.deepEqual(Object.keys(data.cart).sort(), [...items, "old"]);
@@ -326,9 +329,7 @@ test("a request that is aborted leaves its data, and the server goes on", async 
 	await running;
 	sent.destroy();
 	await finished;
-	for (let i = 0; i < 50 && !(await browser.json("/who")).data.slow; i++)
-		await wait(10);
-	assert.equal((await browser.json("/who")).data.slow, true);
+	await until(async () => (await browser.json("/who")).data.slow);
 });
 
 test("a login after the headers were sent changes nothing", async () => {
@@ -378,9 +379,7 @@ test("calls that a handler does not wait for: one session, and its cookie is sen
 	await browser.get("/login-now");
 	assert.equal((await browser.json("/who")).userId, "ada");
 	await browser.get("/after");
-	for (let i = 0; i < 50 && !(await browser.json("/who")).data.after; i++)
-		await wait(10);
-	assert.equal((await browser.json("/who")).data.after, 1);
+	await until(async () => (await browser.json("/who")).data.after);
 });
 
 test("a request without a cookie reads nothing, and as() takes no connection", async () => {

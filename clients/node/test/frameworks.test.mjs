@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { test } from "node:test";
 import Fastify from "fastify";
 import { fastifySessions, sessions } from "pg-session-client";
-import { Browser, ownDatabase, watched } from "./support.mjs";
+import { Browser, ownDatabase, until, watched } from "./support.mjs";
 
 const db = ownDatabase();
 const token = (browser) => browser.cookies.get("__Host-session");
@@ -77,8 +77,7 @@ test("Fastify: errors, streams, and routes in a scope", async () => {
 		} });
 	assert.equal((await browser.get("/mine")).status, 401);
 	assert.equal((await browser.get("/stream")).body, "ab");
-	for (let i = 0; i < 200 && !(await browser.json("/who")).data.late; i++)
-		;
+	await until(async () => (await browser.json("/who")).data.late);
 	assert.deepEqual((await browser.json("/who")).data, { early: 1, late: 1 });
 	assert.equal((await browser.get("/fail")).status, 500);
 	assert.equal((await browser.json("/who")).data.a, "failed");

@@ -4,11 +4,9 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Browser, ownDatabase } from "./support.mjs";
 
@@ -48,42 +46,38 @@ after(async () => {
 const program = (name) => [...readme.matchAll(new RegExp(`<!-- test: ${name} -->\n\`\`\`js\n(.*?)\`\`\``, "gs"))]
 	.map(([, text]) => text).join("\n");
 
-async function freePort() {
-	const server = createServer().listen(0, "127.0.0.1");
-	await once(server, "listening");
-	const { port } = server.address();
-	server.close();
-	return port;
-}
-
-const opens = (port) => new Promise((resolve) => {
-	const socket = connect(port, "localhost");
-	socket.on("connect", () => resolve(true)).on("error", () => resolve(false));
-	socket.on("connect", () => socket.destroy());
-});
+// Is run before each program, which listens on a port that is free: sends the
+// address to the test.
+const HOOK = `const { Server } = require("node:net");
+	const { listen } = Server.prototype;
+	Server.prototype.listen = function (...args) {
+		this.once("listening", () => {
+			const { family, port } = this.address();
+			process.send((family === "IPv6" ? "[::1]:" : "127.0.0.1:") + port);
+		});
+		return listen.apply(this, args);
+	};`;
 
 // Starts a program where a user's would be: the package is in node_modules.
 async function start(name) {
 	if (!folder) {
 		folder = await mkdtemp(join(tmpdir(), "session-node-"));
 		await mkdir(join(folder, "node_modules"));
+		await writeFile(join(folder, "hook.cjs"), HOOK);
 		await symlink(ROOT, join(folder, "node_modules/pg-session-client"));
 		for (const other of ["express", "express-session", "fastify", "pg"])
 			await symlink(join(ROOT, "node_modules", other), join(folder, "node_modules", other));
 	}
 	const file = join(folder, `${name}.mjs`);
 	await writeFile(file, program(name));
-	const port = await freePort();
-	const child = spawn(process.execPath, [file], { stdio: ["ignore", "inherit", "pipe"],
-		env: { ...process.env, PORT: String(port), PGDATABASE: db.name, PGUSER: db.name, SECRET: "secret of the test" } });
+	const child = spawn(process.execPath, ["-r", join(folder, "hook.cjs"), file], { stdio: ["ignore", "inherit", "pipe", "ipc"],
+		env: { ...process.env, PORT: "0", PGDATABASE: db.name, PGUSER: db.name, SECRET: "secret of the test" } });
 	started.push(child);
 	printed.set(name, "");
 	child.stderr.on("data", (text) => printed.set(name, printed.get(name) + text));
-	while (!await opens(port)) {
-		assert.equal(child.exitCode, null, printed.get(name));
-		await wait(20);
-	}
-	return new Browser(`http://localhost:${port}`);
+	const [address] = await Promise.race([once(child, "message"),
+		once(child, "exit").then(() => assert.fail(printed.get(name)))]);
+	return new Browser(`http://${address}`);
 }
 
 const form = (body) => ({ body, headers: { "content-type": "application/x-www-form-urlencoded" } });

@@ -57,6 +57,14 @@ export function ownDatabase(setup = "", settings = "session.foreign_tokens = on"
 	};
 }
 
+// Waits until a function returns a value that is true, at most half a minute.
+export async function until(condition) {
+	for (const deadline = Date.now() + 30000; Date.now() < deadline; await new Promise(setImmediate))
+		if (await condition())
+			return;
+	assert.fail(`never: ${condition}`);
+}
+
 // A pool that keeps its queries, and fails them if failing is set.
 export function watched(pool) {
 	const watch = {
