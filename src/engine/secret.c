@@ -78,7 +78,8 @@ session_secret_adopt(SessionRow *row, const text *foreign,
 static void
 open_refresh_key(uint8 key[SESSION_SECRET_BYTES], const SessionRow *row)
 {
-	if (VARSIZE_ANY_EXHDR(row->refresh_key) != SEALED_BYTES)
+	if (row->refresh_key == NULL ||
+		VARSIZE_ANY_EXHDR(row->refresh_key) != SEALED_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("refresh_key of a session has the wrong size")));
@@ -172,7 +173,8 @@ session_secret_has_key(const SessionRow *row, const bytea *sealed)
 {
 	size_t		len = VARSIZE_ANY_EXHDR(sealed);
 
-	return VARSIZE_ANY_EXHDR(row->refresh_key) == len &&
+	return row->refresh_key != NULL &&
+		VARSIZE_ANY_EXHDR(row->refresh_key) == len &&
 		memcmp(VARDATA_ANY(row->refresh_key), VARDATA_ANY(sealed), len) == 0;
 }
 

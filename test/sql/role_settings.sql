@@ -221,6 +221,35 @@ SELECT pg_temp.ask('member');
 SHOW search_path;
 COMMIT;
 
+-- The settings are found as well when those of many roles fill several pages.
+DO $$
+BEGIN
+    FOR n IN 1 .. 20 LOOP
+        EXECUTE format('CREATE ROLE regress_session_many_%s', n);
+        EXECUTE format('ALTER ROLE regress_session_many_%s SET app.pad = %L', n, (SELECT string_agg(md5(n::text || m), '') FROM generate_series(1, 40) AS m));
+    END LOOP;
+END
+$$;
+SELECT pg_relation_size('pg_db_role_setting') > current_setting('block_size')::int AS several_pages;
+ALTER ROLE regress_session_member SET statement_timeout = '8s';
+SELECT format('ALTER ROLE regress_session_member IN DATABASE %I SET lock_timeout = %L', current_database(), '7s') \gexec
+:as_anon
+SELECT pg_temp.ask('member');
+TABLE now;
+SELECT pg_temp.ask('plain');
+TABLE now;
+COMMIT;
+SELECT format('ALTER ROLE regress_session_member IN DATABASE %I RESET ALL', current_database()) \gexec
+ALTER ROLE regress_session_member RESET ALL;
+DO $$
+BEGIN
+    FOR n IN 1 .. 20 LOOP
+        EXECUTE format('DROP ROLE regress_session_many_%s', n);
+    END LOOP;
+END
+$$;
+VACUUM pg_db_role_setting;
+
 -- A timeout holds from the next statement on.
 ALTER ROLE regress_session_clerk SET statement_timeout = '10ms';
 ALTER ROLE regress_session_member SET statement_timeout = '5min';
