@@ -127,6 +127,9 @@ $(FAULT_OBJS): $(FAULT_BUILT)/%.o: src/table/%.c $(INCLUDES)
 $(FAULT_BUILT)/inject.o: test/faults/inject.c
 	mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(CFLAGS_SL) $(CPPFLAGS) -c -o $@ $<
+$(FAULT_BUILT)/clock.so: test/faults/clock.c
+	mkdir -p $(@D)
+	$(CC) -O1 -fPIC -shared -o $@ $<
 $(FAULT_BUILT)/session.so: $(FAULT_OBJS) $(FAULT_BUILT)/inject.o \
 		$(filter-out src/table/%,$(OBJS))
 	$(CC) $(CFLAGS) -shared -o $@ $^ $(LDFLAGS) $(SHLIB_LINK)

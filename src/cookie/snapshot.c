@@ -67,8 +67,9 @@ session_snapshot_time(void)
 {
 	SessionSnapshotTime time;
 
-	time.era = session_revocation_note_snapshot(session_settings.cookie_cache_ttl);
 	time.read_at = GetCurrentTimestamp();
+	time.era = session_revocation_note_snapshot(time.read_at,
+												session_settings.cookie_cache_ttl);
 	strlcpy(time.policies, session_policies_fingerprint(),
 			sizeof(time.policies));
 	return time;

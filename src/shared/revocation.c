@@ -29,6 +29,10 @@
  *	 has ended or has rolled its change back to a savepoint.  The first then
  *	 leaves the entry alone.
  * - When an entry finds no room, all snapshots are checked.
+ * - A clock that is set back and forth accepts no snapshot that a right clock
+ *	 would not: an entry stays until no snapshot can be valid that was made at
+ *	 the latest time that the clock has said, and once it is removed, all
+ *	 snapshots are checked while the clock says a time before its end.
  * - Entries exist only since the server started or was promoted.  All
  *	 snapshots from before are checked: they name another era.  All snapshots
  *	 are checked on a standby, and while transactions exist that were prepared
@@ -103,6 +107,8 @@ typedef struct Revocations
 	pg_atomic_uint32 era;
 	/* The longest validity of a snapshot, in usec; 0 = none was made. */
 	pg_atomic_uint64 longest_ttl;
+	/* The latest time at which one was made, perhaps by a wrong clock. */
+	pg_atomic_uint64 latest_made;
 	/* Transactions that have not ended and whose notes found no room. */
 	pg_atomic_uint32 overflowing;
 
@@ -116,8 +122,12 @@ typedef struct Revocations
 	 */
 	uint32		waiting;
 	TransactionId wait_for;
-	/* Until then all snapshots are checked. */
-	pg_atomic_uint64 overflowed_until;
+
+	/*
+	 * Until then all snapshots are checked: a note found no room, or an entry
+	 * was removed at that time and the clock has been set back since.
+	 */
+	pg_atomic_uint64 checked_until;
 	/* Transactions whose notes found no room, since the server started. */
 	pg_atomic_uint64 overflows;
 } Revocations;
@@ -167,8 +177,9 @@ make_revocations(void)
 	revocations->lock = &locks[session_idmap_locks(entries)];
 	pg_atomic_init_u32(&revocations->era, 0);
 	pg_atomic_init_u64(&revocations->longest_ttl, 0);
+	pg_atomic_init_u64(&revocations->latest_made, 0);
 	pg_atomic_init_u32(&revocations->overflowing, 0);
-	pg_atomic_init_u64(&revocations->overflowed_until, 0);
+	pg_atomic_init_u64(&revocations->checked_until, 0);
 	pg_atomic_init_u64(&revocations->overflows, 0);
 	for (int i = 0; i < SESSION_IDMAP_PARTS; i++)
 		revocations->sweep_at[i] = SESSION_NO_TIME;
@@ -210,11 +221,17 @@ raise_number(pg_atomic_uint64 *number, uint64 value)
 		;
 }
 
-/* Returns until when a snapshot that was made before now can be valid. */
+/*
+ * Returns until when a snapshot that was made before now can be valid.  It may
+ * have been made at a later time, if the clock was set back.
+ */
 static TimestampTz
 end_of_validity(void)
 {
-	return GetCurrentTimestamp() +
+	TimestampTz latest =
+	(TimestampTz) pg_atomic_read_u64(&revocations->latest_made);
+
+	return Max(GetCurrentTimestamp(), latest) +
 		(TimestampTz) pg_atomic_read_u64(&revocations->longest_ttl);
 }
 
@@ -258,7 +275,10 @@ is_revocation_over(void *entry, void *arg)
 	if (TransactionIdIsValid(revocation->xid))
 		note_prepared(revocation, sweep);
 	else if (revocation->until <= sweep->now)
+	{
+		raise_number(&revocations->checked_until, (uint64) revocation->until);
 		return true;
+	}
 	else
 		sweep->next = Min(sweep->next, revocation->until);
 	return false;
@@ -337,7 +357,7 @@ end_waiting(void)
 	if (revocations->waiting > 0 &&
 		TransactionIdFollowsOrEquals(oldest, revocations->wait_for))
 	{
-		raise_number(&revocations->overflowed_until,
+		raise_number(&revocations->checked_until,
 					 (uint64) end_of_validity());
 		pg_atomic_fetch_sub_u32(&revocations->overflowing,
 								revocations->waiting);
@@ -457,7 +477,7 @@ settle_notes(bool committed)
 	if (overflows)
 	{
 		if (committed)
-			raise_number(&revocations->overflowed_until, (uint64) until);
+			raise_number(&revocations->checked_until, (uint64) until);
 		pg_atomic_fetch_sub_u32(&revocations->overflowing, 1);
 	}
 	reset_notes();
@@ -686,25 +706,26 @@ current_era(void)
 	return RecoveryInProgress() ? 0 : pg_atomic_read_u32(&revocations->era);
 }
 
-/* Notes that a snapshot may be made.  Returns the era. */
+/* Notes that a snapshot may be made at a time.  Returns the era. */
 uint32
-session_revocation_note_snapshot(int seconds)
+session_revocation_note_snapshot(TimestampTz now, int seconds)
 {
 	if (revocations == NULL)
 		return 0;
+	raise_number(&revocations->latest_made, (uint64) now);
 	raise_number(&revocations->longest_ttl, (uint64) seconds * USECS_PER_SEC);
 	return current_era();
 }
 
-/* Returns whether all snapshots are checked because a note found no room. */
+/* Returns whether all snapshots are checked, whatever the entries say. */
 static bool
-is_overflowed(void)
+are_all_checked(void)
 {
 	if (pg_atomic_read_u32(&revocations->overflowing) > 0)
 		return true;
 	pg_read_barrier();
 	return GetCurrentTimestamp() <
-		(TimestampTz) pg_atomic_read_u64(&revocations->overflowed_until);
+		(TimestampTz) pg_atomic_read_u64(&revocations->checked_until);
 }
 
 /* Returns whether a session's entry has its snapshots of a token checked. */
@@ -740,7 +761,7 @@ session_revocation_must_check_row(const pg_uuid_t *id, const char *digest,
 	if (revocations == NULL)
 		return false;
 	/* There are no entries for what happened before this era. */
-	return era == 0 || era != current_era() || is_overflowed() ||
+	return era == 0 || era != current_era() || are_all_checked() ||
 		requires_row(id, digest);
 }
 

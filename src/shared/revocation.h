@@ -34,11 +34,11 @@ extern void session_revocation_note_truncate(void);
 #define SESSION_LAST_ERA 99999999
 
 /*
- * Notes, before the row is read, that a snapshot may be made that is valid for
- * a number of seconds.  Returns the era, or 0 on a standby and without shared
- * memory.
+ * Notes, before the row is read, that a snapshot may be made at a time, which
+ * is valid for a number of seconds.  Returns the era, or 0 on a standby and
+ * without shared memory.
  */
-extern uint32 session_revocation_note_snapshot(int seconds);
+extern uint32 session_revocation_note_snapshot(TimestampTz now, int seconds);
 
 /*
  * Returns whether a snapshot of a session must be checked against the row.

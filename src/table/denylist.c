@@ -5,7 +5,8 @@
  * Rules:
  * - A cookie is looked up by a direct index scan of the rows that are
  *	 committed now.
- * - An entry is kept until the cookie that it denies expires.
+ * - An entry is kept until the cookie that it denies has expired, and a day
+ *	 longer: after the clock was set forth and back, it still has to be denied.
  * - An entry of a cookie in whose place another was made, which is bound to a
  *	 key, denies it after "session.dbsc_grace".
  * - The trigger of the table ends the identities of a cookie that gets an
@@ -38,6 +39,9 @@ enum
 	COL_BOUND_AT,
 	N_COLUMNS
 };
+
+/* How long an expired entry is kept. */
+#define KEEP_EXPIRED USECS_PER_DAY
 
 static const SessionColumn columns[N_COLUMNS] = {
 	[COL_HASH] = {"hash", BYTEAOID, true},
@@ -257,9 +261,10 @@ session_denylist_check_triggers(void)
 	session_table_check_triggers(&denylist);
 }
 
-/* Deletes expired entries; returns the number deleted. */
+/* Deletes entries that expired long ago; returns the number deleted. */
 int64
 session_denylist_trim(TimestampTz now, SessionBudget *budget, int limit)
 {
-	return session_table_trim(&denylist, BY_EXPIRY, now, budget, limit);
+	return session_table_trim(&denylist, BY_EXPIRY, now - KEEP_EXPIRED, budget,
+							  limit);
 }

@@ -199,12 +199,12 @@ SELECT octet_length(hash) AS bytes, expires_at - to_timestamp((:'payload'::jsonb
        hash = sha256(convert_to(E'session\njti\n' || (:'payload'::jsonb ->> 'jti'), 'UTF8')) AS is_sha256
   FROM session.denylist;
 
--- session_cleanup deletes expired denylist entries, and none before they
--- expire.
+-- session_cleanup deletes denylist entries a day after they expired, and none
+-- before.
 SELECT session_cleanup();
 SELECT count(*) AS denied FROM session.denylist;
 SELECT session_cookie_revoke(:'twin');
-UPDATE session.denylist SET expires_at = clock_timestamp()
+UPDATE session.denylist SET expires_at = clock_timestamp() - interval '1 day'
  WHERE hash = sha256(convert_to(E'session\njti\n' || (:'payload'::jsonb ->> 'jti'), 'UTF8'));
 SELECT session_cookie_decode(:'cookie'), session_cookie_decode(:'twin');
 SELECT session_cleanup();
