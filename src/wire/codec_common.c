@@ -38,7 +38,8 @@ session_codec_split(SessionPart *parts, int count, const char *value,
 {
 	const char *end = value + len;
 
-	if (len > SESSION_CODEC_CHARS)
+	/* An empty value may be NULL, which memchr does not take. */
+	if (len == 0 || len > SESSION_CODEC_CHARS)
 		return false;
 	for (int i = 0; i < count; i++)
 	{

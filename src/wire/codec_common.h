@@ -38,7 +38,7 @@ extern bool session_codec_key_usable(const SessionCodecKey *key,
 
 /*
  * Splits a value at its dots.  Returns false unless it has exactly "count"
- * parts and an allowed length.
+ * parts and an allowed length, which is at least 1.
  */
 extern bool session_codec_split(SessionPart *parts, int count,
 								const char *value, size_t len);

@@ -104,6 +104,8 @@ test_refused(void)
 	tap_ok(!session_possession_read(&proof, EXAMPLE, strlen(EXAMPLE),
 									SESSION_POSSESSION_DBSC),
 		   "a proof of one type is none of another");
+	tap_ok(!session_possession_read(&proof, NULL, 0, "dpop+jwt"),
+		   "no text at all is no proof");
 	tap_ok(!is_proof("") && !is_proof("..") && !is_proof(HEADER "." PAYLOAD) &&
 		   !is_proof(EXAMPLE ".") && !is_proof(EXAMPLE "=") &&
 		   !is_proof(HEADER ".." SIGNATURE) &&
