@@ -12,7 +12,8 @@ SELECT "sessionToken", (session_create(
          "userId"::text,
          lifetime => expires - clock_timestamp(),
          max_sessions => 0,
-         token => "sessionToken")).id
+         token => "sessionToken",
+         authenticated_at => to_timestamp(0))).id
   FROM sessions
  WHERE expires > clock_timestamp() AND "sessionToken" NOT IN (SELECT sid FROM moved);
 

@@ -5,7 +5,7 @@
 CREATE TABLE IF NOT EXISTS moved (sid text PRIMARY KEY, session_id uuid NOT NULL);
 
 -- Copies the live sessions that have not been copied, with the address and the
--- user agent of each. Older versions have times without a zone: the TimeZone
+-- user agent of each. A row is made at the login. Older versions have times without a zone: the TimeZone
 -- here must be that of the old application's connections.
 INSERT INTO moved
 SELECT token, (session_create(
@@ -14,7 +14,8 @@ SELECT token, (session_create(
          user_agent => "userAgent",
          lifetime => "expiresAt"::timestamptz - clock_timestamp(),
          max_sessions => 0,
-         token => token)).id
+         token => token,
+         authenticated_at => least("createdAt"::timestamptz, clock_timestamp()))).id
   FROM "session"
  WHERE "expiresAt"::timestamptz > clock_timestamp() AND token NOT IN (SELECT sid FROM moved);
 

@@ -33,7 +33,9 @@ BEGIN
             NEW.sess::jsonb #- '{cookie,expires}',
             lifetime => NEW.expire::timestamptz - clock_timestamp(),
             max_sessions => 0,
-            token => NEW.sid);
+            token => NEW.sid,
+            -- Passport makes a row at the login. Others are older.
+            authenticated_at => CASE TG_OP WHEN 'UPDATE' THEN to_timestamp(0) END);
     END IF;
     RETURN NULL;
 END

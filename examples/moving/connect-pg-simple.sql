@@ -14,7 +14,8 @@ SELECT sid, (session_create(
          sess::jsonb #- '{cookie,expires}',
          lifetime => expire::timestamptz - clock_timestamp(),
          max_sessions => 0,
-         token => sid)).id
+         token => sid,
+         authenticated_at => to_timestamp(0))).id
   FROM "session"
  WHERE expire::timestamptz > clock_timestamp() AND sid NOT IN (SELECT sid FROM moved);
 

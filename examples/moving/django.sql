@@ -15,7 +15,8 @@ SELECT session_key, (session_create(
          d.data - 'iat',
          lifetime => expire_date - clock_timestamp(),
          max_sessions => 0,
-         token => session_key)).id
+         token => session_key,
+         authenticated_at => to_timestamp(0))).id
   FROM django_session
  CROSS JOIN session_cookie_decode(session_data, 'django.contrib.sessions.SessionStore') AS d (data)
  WHERE expire_date > clock_timestamp() AND session_key NOT IN (SELECT sid FROM moved)

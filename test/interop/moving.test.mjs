@@ -65,7 +65,8 @@ const cookies = (response) => (response.headers.get("set-cookie") ?? "")
 	.filter((cookie) => !cookie.endsWith("=")).join("; ");
 
 const validated = async (token) => (await db.rows(
-	"SELECT user_id, data, extract(epoch FROM expires_at - now())::int AS seconds FROM session_validate($1)", token))[0];
+	`SELECT user_id, data, extract(epoch FROM expires_at - now())::int AS seconds,
+		authenticated_at > now() - interval '1 min' AS recent FROM session_validate($1)`, token))[0];
 
 // Asserts that a session ends in about so many seconds.
 function assertSeconds({ seconds }, expected) {
@@ -139,6 +140,7 @@ test("the sessions of Better Auth move, and its signed cookies go on working", a
 	const [ada, ben, gone] = [await login("ada"), await login("ben"), await login("gone")];
 	const id = async (name) => (await pool.query(`SELECT id FROM "user" WHERE name = $1`, [name])).rows[0].id;
 	await pool.query(`UPDATE session SET "expiresAt" = now() - interval '1 s' WHERE "userId" = $1`, [await id("gone")]);
+	await pool.query(`UPDATE session SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [await id("ben")]);
 
 	await copy("better-auth.sql");
 	await copy("better-auth.sql");
@@ -146,8 +148,10 @@ test("the sessions of Better Auth move, and its signed cookies go on working", a
 	await run("better-auth.sql", "CREATE FUNCTION request_token");
 	const found = await validated(await tokenOf(ada));
 	assert.equal(found.user_id, await id("ada"));
+	assert.equal(found.recent, true);
 	assertSeconds(found, WEEK);
 	assert.deepEqual(await db.rows("SELECT ip, user_agent FROM session_list($1)", await id("ada")), [{ ip: "192.0.2.7", user_agent: "Firefox" }]);
+	assert.equal((await validated(await tokenOf(ben))).recent, false);
 	assert.equal(await validated(await tokenOf(gone)), undefined);
 	assert.equal(await tokenOf(ada.replace(/(=[^.]{4})./, (all, begin) => begin + (all.endsWith("A") ? "B" : "A"))), null);
 
@@ -178,6 +182,7 @@ test("the sessions of connect-pg-simple move, and its signed cookies go on worki
 
 	const found = await validated(await tokenOf(`a=b; ${ada}`));
 	assert.equal(found.user_id, "ada");
+	assert.equal(found.recent, false);
 	assert.deepEqual(found.data.cart, ["tea"]);
 	assertSeconds(found, WEEK);
 	assertSeconds(await validated(await tokenOf(ben)), WEEK - 2 * 86400);
@@ -244,6 +249,7 @@ test("with the bridge, what express-session writes reaches the session at once",
 	// A login, and each request, of the old application.
 	const ada = cookies(await ask("/login/ada"));
 	assert.equal((await validated(await tokenOf(ada))).user_id, "ada");
+	assert.equal((await validated(await tokenOf(ada))).recent, true);
 	await ask("/cart/rice", ada);
 	assert.deepEqual(await who(ada), ["ada", ["tea", "rice"]]);
 	await assertOneDeadline(ada, WEEK);
@@ -251,6 +257,7 @@ test("with the bridge, what express-session writes reaches the session at once",
 	// A session from before is made by its next request to either of them.
 	assert.equal(await validated(await tokenOf(old)), undefined);
 	assert.deepEqual(await who(old), ["old", ["tea"]]);
+	assert.equal((await validated(await tokenOf(old))).recent, false);
 	await assertOneDeadline(old, WEEK);
 	await ask("/cart/milk", old);
 	assert.deepEqual(await who(old), ["old", ["tea", "milk"]]);
@@ -330,6 +337,7 @@ test("the sessions that Auth.js has in the database move", async () => {
 	await copy("authjs.sql");
 	const found = await validated(adasToken);
 	assert.equal(found.user_id, "1");
+	assert.equal(found.recent, false);
 	assertSeconds(found, WEEK);
 	assert.equal(await validated(gone), undefined);
 	await db.rows("SELECT session_revoke($1)", bensToken);
@@ -347,6 +355,7 @@ test("docs/guides/moving.md shows the statements as the files have them", async 
 		["connect-pg-simple.sql", "INSERT INTO moved"],
 		["connect-pg-simple.sql", "SELECT count(*) FILTER"],
 		["express.sql", "CREATE FUNCTION request_token"],
+		["rails.sql", "CREATE FUNCTION request_token"],
 	])
 		assert.ok(guide.includes(await statement(file, begin)), `${file}: ${begin}`);
 });

@@ -413,7 +413,8 @@ class Moving(unittest.TestCase):
         self.assertEqual(out.getvalue().strip(), "copied 3 sessions")
         self.assertEqual([row.session_key for row in Session.objects.all()], [ended.session_key])
         self.assertEqual(value("SELECT user_id FROM session_list('7') WHERE status = 'active' "
-                               "AND created_at > now() - interval '5 s'"), "7")
+                               "AND created_at > now() - interval '5 s' "
+                               "AND authenticated_at < now() - interval '1 year'"), "7")
         self.assertEqual(SessionStore(nul)["nul"], "\0")
         self.assertEqual(SessionStore(member)["cart"][0], "tea")
         store = SessionStore(visitor)
@@ -459,6 +460,7 @@ class Moving(unittest.TestCase):
         self.assertEqual(counted(), (3, 0, 1))
         self.assertEqual([found(key) for key in (member, other, visitor, ended, forged)],
                          ["7", "8", None, None, None])
+        self.assertEqual(found(member, "(authenticated_at < now() - interval '1 year')::int"), 1)
         self.assertEqual(found(member, "data ->> 'cart'"), json.dumps(["tea"] * 50))
         for key, seconds in ((member, 3600), (visitor, 60)):
             self.assertAlmostEqual(found(key, "extract(epoch FROM expires_at - now())::float8"),

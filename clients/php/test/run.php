@@ -413,14 +413,14 @@ function test_what_the_user_has_proven_stays_with_a_new_id_and_a_step_up_adds_to
 	$id = request($handler, $id, fn() => session_regenerate_id(true));
 	same([2, 'pwd otp', 600], proven($id));
 
-	// Another user, a later login and a session without a user have none of it.
+	// A later login, another user and a session without a user have none of it.
+	$ada = request($handler, null, function () { $_SESSION['user_id'] = 'ada'; });
+	same([1, null, 0], proven($ada));
 	$ben = request($handler, $id, function () {
 		session_regenerate_id(true);
 		$_SESSION['user_id'] = 'ben';
 	});
 	same([1, null, 0], proven($ben));
-	$ada = request($handler, null, function () { $_SESSION['user_id'] = 'ada'; });
-	same([1, null, 0], proven($ada));
 	$visitor = request($handler, $ada, function () {
 		session_regenerate_id(true);
 		$_SESSION = ['cart' => 1];
@@ -489,6 +489,7 @@ function test_the_sessions_of_php_files_go_on_working(): void
 			if (!str_contains($printed, 'copied 3 sessions'))
 				throw new Exception($printed);
 			same(['ada', null, false], [row($ada)['user_id'], row($visitor)['user_id'], row($old)]);
+			same(true, proven($ada)[2] > 86400);
 			same('["tea", 2.5]', query("SELECT data -> 'cart' FROM session_validate(?)", [$ada])->fetchColumn());
 			if (abs(row($ada)['seconds'] - 1440) > 30)
 				throw new Exception('lifetime ' . row($ada)['seconds']);

@@ -16,7 +16,8 @@ from ...store import SessionStore
 IMPORT = """
     SELECT token FROM session_create(%(user_id)s, %(data)s::jsonb, %(tenant_id)s, %(role)s,
                                      lifetime => make_interval(secs => %(age)s),
-                                     max_sessions => 0, token => %(token)s)"""
+                                     max_sessions => 0, token => %(token)s,
+                                     authenticated_at => to_timestamp(0))"""
 
 
 class Command(BaseCommand):
