@@ -205,7 +205,7 @@ sub serve
 	close $in;
 	my ($log, $url) = ('');
 	local $SIG{ALRM} = sub { kill KILL => -$pid };
-	alarm 60;
+	alarm 300;
 	while (!$url && defined(my $line = <$printed>))
 	{
 		$log .= $line;
