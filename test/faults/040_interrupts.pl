@@ -100,11 +100,12 @@ sub interrupt
 		return;
 	}
 
-	# A cancel that comes too late may end the next statement.
+	# A cancel or a timeout that comes too late may end the next statement.
 	$conn->query('SELECT 1') if $how eq 'cancel';
 	if ($how eq 'timeout')
 	{
 		1 while $conn->query('SET statement_timeout = 0')->{sqlstate};
+		$conn->query('SELECT 1');
 	}
 	judge($name, $how, $id, $conn, $result);
 	return;
