@@ -6,10 +6,9 @@ import { createServer } from "node:http";
 import { test } from "node:test";
 import express from "express";
 import session from "express-session";
-import Fastify from "fastify";
 import { fastifySessions, SessionForbidden, SessionRequired, Sessions, sessions } from "pg-session-client";
 import connect from "pg-session-client/store";
-import { Browser, ownDatabase, until } from "./support.mjs";
+import { Browser, FASTIFY, ownDatabase, until } from "./support.mjs";
 
 const db = ownDatabase();
 const SessionStore = connect(session);
@@ -164,7 +163,7 @@ async function answers(framework) {
 		});
 		return { seen, base: await db.listen(createServer(app)) };
 	}
-	const app = Fastify();
+	const app = FASTIFY[framework]();
 	app.register(fastifySessions, { pool: db.pool });
 	app.get("/", (request) => work(request));
 	app.addHook("onError", async (request, reply, error) => { seen.push(error); });
@@ -189,7 +188,7 @@ async function tokenOf(kind) {
 	return token;
 }
 
-for (const framework of ["Express", "Fastify"])
+for (const framework of ["Express", ...Object.keys(FASTIFY)])
 	test(`${framework}: what session_require refuses is answered with 401 or 403`, async () => {
 		const { seen, base } = await answers(framework);
 		for (const [args, kind, status, reason] of REFUSED) {

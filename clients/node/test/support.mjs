@@ -65,6 +65,11 @@ export async function until(condition) {
 	assert.fail(`never: ${condition}`);
 }
 
+// The versions of Fastify, by name. Fastify 5 needs Node 20.
+export const FASTIFY = { "Fastify 4": (await import("fastify")).default };
+if (Number(process.versions.node.split(".")[0]) >= 20)
+	FASTIFY["Fastify 5"] = (await import("fastify5")).default;
+
 // A pool that keeps its queries, and fails them if failing is set.
 export function watched(pool) {
 	const watch = {
