@@ -411,7 +411,12 @@ my %calls = (
 	(map { ($_ => on_identity("SELECT $_()")) } qw(session_id session_user_id
 		session_tenant_id session_role session_auth_level session_amr
 		session_authenticated_at session_actor_id session_scopes session_claims
-		session_require session_csrf_token session_revoke_others)),
+		session_require session_csrf_token)),
+	session_revoke_others => {
+		make => q{SELECT a.token FROM session_create('others') AS a, session_create('others') AS b},
+		first => $bound,
+		call => q{SELECT session_revoke_others()}
+	},
 	session_has_scope => on_identity(q{SELECT session_has_scope('read')}),
 	session_claim => on_identity(q{SELECT session_claim('tenant_id')}),
 	session_csrf_check => on_identity(q{SELECT session_csrf_check(session_csrf_token())}),
