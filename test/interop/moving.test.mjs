@@ -355,6 +355,7 @@ test("docs/guides/moving.md shows the statements as the files have them", async 
 		["connect-pg-simple.sql", "INSERT INTO moved"],
 		["connect-pg-simple.sql", "SELECT count(*) FILTER"],
 		["express.sql", "CREATE FUNCTION request_token"],
+		["laravel.sql", "INSERT INTO moved"],
 		["rails.sql", "CREATE FUNCTION request_token"],
 	])
 		assert.ok(guide.includes(await statement(file, begin)), `${file}: ${begin}`);

@@ -52,22 +52,26 @@ final class Data
 		return '{' . implode(', ', $members) . '}';
 	}
 
-	/** Returns what PHP reads, of the JSON object of a row. */
-	public static function read(string $json): string
+	/**
+	 * Returns what PHP reads, of the JSON object of a row. $whole becomes whether the data is
+	 * encoded as a whole, and so has to be written as a whole.
+	 */
+	public static function read(string $json, ?bool &$whole = null): string
 	{
 		$stored = json_decode($json, true, 1024, JSON_THROW_ON_ERROR);
-		if (self::isEncoded($stored))
+		$whole = self::isEncoded($stored);
+		if ($whole)
 			return base64_decode($stored[self::ENCODED]);
 		if ($stored === [])
 			return '';
-		$whole = ini_get('session.serialize_handler') === 'php_serialize';
+		$all = ini_get('session.serialize_handler') === 'php_serialize';
 		$text = '';
 		foreach ($stored as $key => $value) {
 			$part = self::isEncoded($value) ? base64_decode($value[self::ENCODED])
 				: serialize(self::ordered($value));
-			$text .= ($whole ? serialize($key) : "$key|") . $part;
+			$text .= ($all ? serialize($key) : "$key|") . $part;
 		}
-		return $whole ? 'a:' . count($stored) . ":{{$text}}" : $text;
+		return $all ? 'a:' . count($stored) . ":{{$text}}" : $text;
 	}
 
 	private static function encode(mixed $value, string $text): string

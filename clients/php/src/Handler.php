@@ -262,9 +262,9 @@ final class Handler implements SessionHandlerInterface, SessionIdInterface,
 		$row = $this->run(self::LOAD, [$id, ...$this->client()])->fetch(PDO::FETCH_ASSOC);
 		if ($row === false)
 			return false;
-		$this->loaded = Data::read($row['data']);
+		$this->loaded = Data::read($row['data'], $whole);
 		unset($row['data']);
-		$this->row = ['parts' => Data::split($this->loaded)] + $row;
+		$this->row = ['parts' => $whole ? null : Data::split($this->loaded)] + $row;
 		[$this->token, $this->id] = [$id, $row['id']];
 		return true;
 	}

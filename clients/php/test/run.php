@@ -5,6 +5,7 @@ declare(strict_types=1);
 // README.md in PHP's web server, and prints TAP.
 
 require_once __DIR__ . '/../src/Handler.php';
+require_once __DIR__ . '/../src/laravel.php';
 require_once __DIR__ . '/support.php';
 
 use Session\Data;
@@ -516,6 +517,131 @@ function test_the_sessions_of_php_files_go_on_working(): void
 		array_map(unlink(...), glob("$folder/*"));
 		rmdir($folder);
 	}
+}
+
+/** Returns the statements of a file of examples/moving. */
+function statements(string $file): array
+{
+	$text = file_get_contents(__DIR__ . "/../../../examples/moving/$file");
+	return array_map(fn($part) => preg_replace('/\A(--.*\n|\n)*/', '', $part), preg_split('/;\n(?:\n|\z)/', $text, -1, PREG_SPLIT_NO_EMPTY));
+}
+
+/** Makes a row of Laravel's table. Returns its id. */
+function laravel_row(?int $user, array $data, int $age = 0, ?string $payload = null): string
+{
+	$id = substr(strtr(base64_encode(random_bytes(40)), '+/', 'xy'), 0, 40);
+	query('INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)', [$id, $user, '192.0.2.7', 'Firefox/145',
+		$payload ?? base64_encode(serialize($data)), time() - $age]);
+	return $id;
+}
+
+/** Returns the cookie that Laravel makes of an id. */
+function laravel_cookie(string $id, string $name, string $key): string
+{
+	$iv = random_bytes(16);
+	$value = openssl_encrypt(hash_hmac('sha1', $name . 'v2', $key) . "|$id", 'aes-256-cbc', $key, 0, $iv);
+	$iv = base64_encode($iv);
+	$mac = hash_hmac('sha256', $iv . $value, $key);
+	return base64_encode(json_encode(['iv' => $iv, 'value' => $value, 'mac' => $mac, 'tag' => ''], JSON_UNESCAPED_SLASHES));
+}
+
+function test_the_sessions_of_laravel_go_on_working(): void
+{
+	[$create, $copy, $count, $back, $delete] = statements('laravel.sql');
+	query('CREATE TABLE sessions (id varchar(255) PRIMARY KEY, user_id bigint, ip_address varchar(45), user_agent text,
+		payload text NOT NULL, last_activity integer NOT NULL)');
+	$data = ['_token' => 'qJ', 'login_web_59ba36' => 7, 'cart' => ['tea' => 2, 'cup' => 1], '_flash' => ['old' => [], 'new' => []]];
+	$ada = laravel_row(7, $data);
+	$ben = laravel_row(8, $data, 3600);
+	$kim = laravel_row(9, $data);
+	$visitor = laravel_row(null, ['cart' => ['salt' => 1], 'money' => new Money(5)]);
+	$json = laravel_row(10, [], 0, base64_encode(json_encode($data)));
+	$gone = laravel_row(11, $data, 7201);
+	foreach ([1, 2] as $n) {
+		query($create);
+		query($copy);
+		query('SELECT session_revoke(?)', [$kim]);
+	}
+	$counted = fn() => query($count)->fetch(PDO::FETCH_NUM);
+	same([4, 1], $counted());
+	same(['7', '8', false, null, '10', false], array_map(fn($id) => row($id) ? row($id)['user_id'] : false, [$ada, $ben, $kim, $visitor, $json, $gone]));
+	foreach ([[$ada, 7200], [$ben, 7200]] as [$id, $seconds])
+		same(true, abs(row($id)['seconds'] - $seconds) < 60);
+	same(7200, query('SELECT extract(epoch FROM idle_timeout)::int FROM session.sessions WHERE id = (SELECT id FROM session_validate(?))', [$ada])->fetchColumn());
+	same(true, proven($ada)[2] > 86400);
+	same(['192.0.2.7', 'Firefox/145'], query('SELECT host(ip), user_agent FROM session_list(?)', ['7'])->fetch(PDO::FETCH_NUM));
+	same(2, json_decode(row($json)['data'], true)['cart']['tea']);
+
+	// The client reads the data, and makes it readable when it changes.
+	$handler = handler(user: 'login_web_59ba36');
+	request($handler, $ada, fn() => same($data, $_SESSION));
+	same(true, isset(json_decode(row($ada)['data'], true)['_php']));
+	request($handler, $ada, function () { $_SESSION['cart']['pot'] = 1; });
+	$data['cart']['pot'] = 1;
+	request($handler, $ada, function () use ($data) {
+		ksort($data);
+		ksort($_SESSION);
+		same($data, $_SESSION);
+	});
+	same('1', query("SELECT session_data(?) -> 'cart' ->> 'pot'", [$ada])->fetchColumn());
+	request(handler(), $visitor, fn() => same(5, $_SESSION['money']->cents));
+
+	// The cookie is encrypted: the id is in it for who has the key.
+	$key = random_bytes(32);
+	$app_key = 'base64:' . base64_encode($key);
+	$read = fn(?string $cookie, string $name = 'laravel_session') => Session\laravel_id($cookie, $name, $app_key);
+	$cookie = laravel_cookie($ada, 'laravel_session', $key);
+	same($ada, $read($cookie));
+	$opened = json_decode(base64_decode($cookie), true);
+	$bytes = base64_decode($opened['value']);
+	$bytes[50] = ~$bytes[50];
+	same(null, $read(base64_encode(json_encode(['value' => base64_encode($bytes)] + $opened))));
+	foreach ([null, '', 'x', $ada, base64_encode('[]'), base64_encode('{"iv": 1}'), laravel_cookie($ada, 'laravel_session', random_bytes(32)),
+		base64_encode(json_encode(['value' => base64_encode(random_bytes(80))] + $opened)),
+		base64_encode(json_encode(['iv' => base64_encode(random_bytes(16))] + $opened))] as $wrong)
+		same(null, $read($wrong));
+	same(null, $read($cookie, 'another'));
+	throws(InvalidArgumentException::class, fn() => Session\laravel_id($cookie, 'laravel_session', 'short'));
+
+	// A new id, and the way back.
+	$new = request($handler->register(), $ada, fn() => session_regenerate_id(true));
+	same(['7', false], [row($new)['user_id'], row($ada)]);
+	same([3, 2], $counted());
+	query('SELECT session_data_set(?, ?, ?)', [$json, 'cart', '{"rice": 1}']);
+	query("UPDATE sessions SET last_activity = 0, payload = 'YTx' WHERE id = ?", [$ben]);
+	query($back);
+	query($delete);
+	$left = query('SELECT id, last_activity - extract(epoch FROM now())::int AS ago, payload FROM sessions')->fetchAll(PDO::FETCH_UNIQUE | PDO::FETCH_NUM);
+	same([], array_diff([$ben, $visitor, $json, $gone], array_keys($left)));
+	same(4, count($left));
+	same(true, abs($left[$ben][0]) < 60);
+	same(['rice' => 1], json_decode(base64_decode($left[$json][1]), true)['cart']);
+	unset($data['cart']['pot']);
+	same($data, unserialize(base64_decode($left[$ben][1])));
+	query('DROP TABLE moved, sessions');
+	query("SELECT session_revoke_user(u) FROM unnest('{7,8,10}'::text[]) AS u");
+}
+
+function test_the_start_for_cookies_of_laravel(): void
+{
+	query('SELECT FROM session_create(?, ?, token => ?)', ['7', '{"user_id": 7, "cart": ["tea"]}', $id = str_repeat('L', 40)]);
+	$key = random_bytes(32);
+	$code = str_replace(["__DIR__ . '/src", "\$_ENV['APP_KEY']"], ["'" . dirname(__DIR__) . '/src', var_export('base64:' . base64_encode($key), true)],
+		blocks('laravel')[0]);
+	$server = new Server(str_replace("session_start(isset", "$code session_start(isset", application()));
+	$browser = new Browser($server);
+	$browser->more = 'laravel_session=' . rawurlencode(laravel_cookie($id, 'laravel_session', $key)) . '; ';
+	same(['tea'], $browser->json('GET', '/cart'));
+	same($id, $browser->id());
+	$browser->more = 'laravel_session=' . $id . '; ';
+	same(['tea'], $browser->json('GET', '/cart'));
+	$browser->send('POST', '/login', ['name' => 'ada']);
+	same(64, strlen($browser->id()));
+	same([], (new Browser($server, $id))->json('GET', '/cart'));
+	query("SELECT session_revoke_user('ada')");
+	$thief = new Browser($server);
+	$thief->more = 'laravel_session=' . $id . '; ';
+	same([], $thief->json('GET', '/cart'));
 }
 
 function test_no_id_is_in_an_error_or_a_trace(): void

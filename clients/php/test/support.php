@@ -125,6 +125,8 @@ final class Server
 final class Browser
 {
 	public string $cookieLine = '';
+	/** Other cookies that the browser has. */
+	public string $more = '';
 
 	public function __construct(private Server $server, private ?string $cookie = null)
 	{
@@ -140,7 +142,8 @@ final class Browser
 	{
 		$connection = stream_socket_client("tcp://127.0.0.1:{$this->server->port}");
 		$body = http_build_query($form);
-		$cookie = $this->cookie === null ? '' : "Cookie: PHPSESSID={$this->cookie}\r\n";
+		$cookies = $this->more . ($this->cookie === null ? '' : "PHPSESSID={$this->cookie}");
+		$cookie = $cookies === '' ? '' : 'Cookie: ' . rtrim($cookies, '; ') . "\r\n";
 		fwrite($connection, "$method $path HTTP/1.0\r\nHost: localhost\r\nUser-Agent: Firefox/145\r\n{$cookie}"
 			. "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: " . strlen($body)
 			. "\r\n\r\n$body");
