@@ -9,6 +9,7 @@
 #   make fuzz           ten minutes of each fuzz target (FUZZ_SECONDS); clang
 #   make fuzz-short     one minute of each
 #   make fuzz-hour      one hour of each; writes test/fuzz/measured.txt
+#   make coverage       what the tests cover, into docs/coverage.md
 #   make indent         format the C code
 #   make dist           make the archive for PGXN of HEAD
 
@@ -136,6 +137,9 @@ $(FAULT_BUILT)/session.so: $(FAULT_OBJS) $(FAULT_BUILT)/inject.o \
 		$(filter-out src/table/%,$(OBJS))
 	$(CC) $(CFLAGS) -shared -o $@ $^ $(LDFLAGS) $(SHLIB_LINK)
 
+coverage:
+	scripts/coverage
+
 indent:
 	scripts/indent $(SOURCES) $(INCLUDES) $(wildcard test/unit/*.[ch]) \
 		$(wildcard test/fuzz/*.[ch]) $(wildcard test/faults/*.c)
@@ -149,4 +153,4 @@ dist:
 	scripts/check-meta
 	git archive --format=zip --prefix=$(DIST)/ --output=$(DIST).zip HEAD
 
-.PHONY: dist faults unit fuzz fuzz-build fuzz-short fuzz-hour indent
+.PHONY: coverage dist faults unit fuzz fuzz-build fuzz-short fuzz-hour indent

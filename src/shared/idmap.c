@@ -309,17 +309,6 @@ session_idmap_forget(SessionIdMap *map, Oid database)
 	session_idmap_visit(map, LW_EXCLUSIVE, is_of_database, &database);
 }
 
-/* Returns the number of entries in use, without taking locks. */
-int
-session_idmap_used(const SessionIdMap *map)
-{
-	int			used = 0;
-
-	for (int part = 0; part < map->nparts; part++)
-		used += map->parts[part].s.used;
-	return used;
-}
-
 /* Returns the number of all entries. */
 int
 session_idmap_room(const SessionIdMap *map)

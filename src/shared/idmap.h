@@ -108,8 +108,7 @@ extern void session_idmap_visit(SessionIdMap *map, LWLockMode mode,
 /* Removes the entries of a database. */
 extern void session_idmap_forget(SessionIdMap *map, Oid database);
 
-/* Return the number of entries in use, and of all entries. */
-extern int	session_idmap_used(const SessionIdMap *map);
+/* Returns the number of all entries. */
 extern int	session_idmap_room(const SessionIdMap *map);
 
 #endif							/* SESSION_IDMAP_H */

@@ -12,7 +12,8 @@
 #   - it does not only lead to a line that is not covered and has a reason
 #
 # A run of lines that are not covered has a reason if one line of it, or the line
-# before it, matches a pattern of reasons.txt. An elog needs none.
+# before it, matches a pattern of reasons.txt. An elog needs none. The goal for
+# lines is one for those that can be reached.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
@@ -100,7 +101,7 @@ for my $file (sort keys %lines)
 	my @raises = raising(mask($text));
 	my ($folder) = $file =~ m{^src/(\w+)/};
 	$folder //= '.';
-	my $of = $sum{$folder} //= { lines => 0, covered => 0, branches => 0, taken => 0 };
+	my $of = $sum{$folder} //= { lines => 0, covered => 0, unreachable => 0, branches => 0, taken => 0 };
 	my @numbers = sort { $a <=> $b } keys %{ $lines{$file} };
 	$of->{lines} += @numbers;
 	$of->{covered} += grep { $lines{$file}{$_} > 0 } @numbers;
@@ -116,9 +117,10 @@ for my $file (sort keys %lines)
 			my $from = $before ? $before : $run[0];
 			my @found = grep { $file =~ $_->{files} && join("\n", @source[ $from .. $run[-1] ]) =~ $_->{lines} } @reasons;
 			my @left = grep { ($raises[$_] // '') ne 'elog' } @run;
-			my $why = @found ? $found[0]{reason} : @left == 0 ? 'elog reports what cannot happen.' : undef;
+			my $why = @found ? $found[0]{reason} : @left == 0 ? '* An elog reports what cannot happen.' : undef;
 			$found[0]{used}++ if @found;
 			my $where = { file => $file, from => $run[0], to => $run[-1], count => scalar @run, source => $source[ $run[0] ] =~ s/^\s+|\s+$//gr };
+			$of->{unreachable} += @run if defined $why && $why =~ /^\*/;
 			if (defined $why) { push @{ $by_reason{$why} }, $where; $excused{$_} = 1 for @run; }
 			else { push @without, $where; }
 			@run = ();
@@ -152,13 +154,18 @@ sub percent { my ($part, $all) = @_; return $all ? sprintf '%.1f %%', 100 * $par
 my %all;
 for my $of (values %sum) { $all{$_} += $of->{$_} for keys %$of; }
 my @date = gmtime;
-my $out = sprintf <<'END', $date[5] + 1900, $date[4] + 1, $date[3], percent($all{covered}, $all{lines}), percent($all{taken}, $all{branches});
+my $out = sprintf <<'END', $date[5] + 1900, $date[4] + 1, $date[3], percent($all{covered}, $all{lines}), percent($all{covered}, $all{lines} - $all{unreachable}), percent($all{taken}, $all{branches});
 # What the tests cover
 
 `scripts/coverage` has written this page on %d-%02d-%02d. It runs the unit,
 regression, isolation and TAP tests with gcov, and counts what backends, workers
-and standbys run. Of the lines of `src/`, %s are covered, and of the branches
-that can be reached, %s.
+and standbys run. Of `test/faults`, it runs what loses the master key.
+
+| of | covered | goal |
+|---|---|---|
+| the lines of `src/` | %s | |
+| those that can be reached | %s | 99 %% |
+| the branches that can be reached | %s | 90 %% |
 
 A branch counts on a line whose source decides: one with `if`, `for`, `while`,
 `switch`, `case`, `&&`, `||` or `?`. It does not count in `ereport`, `elog` and
@@ -169,23 +176,24 @@ What covers a line need not notice a mistake in it. `scripts/mutate` breaks
 sampled lines and reports which mistakes the tests notice, in
 [test/mutation/results.txt](../test/mutation/results.txt).
 
-| folder | lines | covered | | branches | taken | |
-|---|---|---|---|---|---|---|
+| folder | lines | covered | | of those that can be reached | branches | taken | |
+|---|---|---|---|---|---|---|---|
 END
 for my $folder (sort keys %sum)
 {
 	my $of = $sum{$folder};
-	$out .= sprintf "| `%s` | %d | %d | %s | %d | %d | %s |\n", $folder eq '.' ? 'src' : "src/$folder", $of->{lines}, $of->{covered}, percent($of->{covered}, $of->{lines}),
+	$out .= sprintf "| `%s` | %d | %d | %s | %s | %d | %d | %s |\n", $folder eq '.' ? 'src' : "src/$folder", $of->{lines}, $of->{covered}, percent($of->{covered}, $of->{lines}),
+	  percent($of->{covered}, $of->{lines} - $of->{unreachable}),
 	  $of->{branches}, $of->{taken}, percent($of->{taken}, $of->{branches});
 }
-$out .= sprintf "| all | %d | %d | %s | %d | %d | %s |\n", $all{lines}, $all{covered}, percent($all{covered}, $all{lines}), $all{branches}, $all{taken}, percent($all{taken}, $all{branches});
-$out .= "\n## Lines that are not covered\n\nThe reasons are those of `test/coverage/reasons.txt`.\n";
+$out .= sprintf "| all | %d | %d | %s | %s | %d | %d | %s |\n", $all{lines}, $all{covered}, percent($all{covered}, $all{lines}), percent($all{covered}, $all{lines} - $all{unreachable}), $all{branches}, $all{taken}, percent($all{taken}, $all{branches});
+$out .= "\n## Lines that are not covered\n\nThe reasons are those of `test/coverage/reasons.txt`. Where a reason says so,\nno test can reach the lines.\n";
 sub where { my $w = shift; return "$w->{file}:$w->{from}" . ($w->{to} > $w->{from} ? "-$w->{to}" : ''); }
 for my $why (sort { lc $a cmp lc $b } keys %by_reason)
 {
 	my $count = 0;
 	$count += $_->{count} for @{ $by_reason{$why} };
-	$out .= "\n" . wrapped("$why Lines: $count.") . "\n";
+	$out .= "\n" . wrapped(($why =~ s/^\* //r) . ($why =~ /^\*/ ? ' Cannot be reached.' : '') . " Lines: $count.") . "\n";
 	$out .= "| line | source |\n|---|---|\n";
 	$out .= sprintf "| %s | `%s` |\n", where($_), $_->{source} =~ s/\|/\\|/gr for @{ $by_reason{$why} };
 }
@@ -227,7 +235,7 @@ open my $to, '>', $page or die "$page: $!\n";
 print $to $out;
 close $to or die "$page: $!\n";
 
-printf "lines: %s of %d, branches: %s of %d\n", percent($all{covered}, $all{lines}), $all{lines}, percent($all{taken}, $all{branches}), $all{branches};
+printf "lines: %s of %d, %s of those that can be reached, branches: %s of %d\n", percent($all{covered}, $all{lines}), $all{lines}, percent($all{covered}, $all{lines} - $all{unreachable}), percent($all{taken}, $all{branches}), $all{branches};
 print "no reason: ", where($_), " $_->{source}\n" for @without;
 print "unused: $_->{text}\n" for grep { !$_->{used} } @reasons;
-exit(@without || $all{covered} < LINES / 100 * $all{lines} || $all{taken} < BRANCHES / 100 * $all{branches} ? 1 : 0);
+exit(@without || $all{covered} < LINES / 100 * ($all{lines} - $all{unreachable}) || $all{taken} < BRANCHES / 100 * $all{branches} ? 1 : 0);
