@@ -901,9 +901,11 @@ sub revoke_others
 {
 	my ($m, $c) = @_;
 	my $identity = $m->identity($c);
-	return undef unless $identity;
-	return 0 unless defined $identity->{user};
+	return 0 unless $identity && defined $identity->{user};
 	my $own = $m->row($c, "S$identity->{sid}");
+	# This asks for more than what keeps an identity: the same token.
+	return 0 unless $m->status($c, $own) eq 'active' && $own->{epoch} == $identity->{epoch} &&
+	  $own->{generation} == $identity->{generation};
 	my %except = ($own->{sid} => 1);
 	for (my $s = $own; defined $s->{parent}; $s = $m->row($c, "S$s->{parent}"))
 	{

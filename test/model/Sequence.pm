@@ -119,11 +119,17 @@ sub account
 	return %o;
 }
 
-# Returns the name of a token: mostly one that is active on the connection.
+# Returns the name of a token: mostly one that is active on the connection, and
+# often one of the session of the call before.
 sub some_token
 {
 	my ($self, $c, $kind) = @_;
 	my @names = sort grep { /^$kind/ } keys %{ $self->{tokens} };
+	if (@{ $self->{plan} } || $self->chance(40))
+	{
+		my @same = grep { $self->{tokens}{$_}{token}{sid} == ($self->{latest} // 0) } @names;
+		@names = @same if @same;
+	}
 	if ($kind eq 't' && $self->chance(80))
 	{
 		my @active = grep { $self->{model}->token_status($c, $self->{tokens}{$_}{token}) eq 'active' } @names;
@@ -162,7 +168,7 @@ sub some_session
 my %weights = (
 	create => 9, login => 7, validate => 6, authenticate => 8, refresh => 10, regenerate => 8,
 	revoke => 4, revoke_id => 3, revoke_user => 3, revoke_all => 3, revoke_tenant => 1,
-	revoke_others => 2, touch => 2, derive => 7, act_as => 5, policy_set => 3, policy_drop => 2,
+	revoke_others => 5, touch => 2, derive => 7, act_as => 5, policy_set => 3, policy_drop => 2,
 	data => 2, data_set => 2, data_merge => 2, data_append => 2, data_replace => 2, data_save => 1,
 	data_delete => 1, data_pop => 1, data_clear => 1, begin => 9, commit => 6, rollback => 4,
 	savepoint => 7, rollback_to => 6, release => 2, pass => 9, list => 2, cleanup => 1,
@@ -258,6 +264,21 @@ my %makers = (
 	list => sub { my $self = shift; return (user => $self->pick(@users)); },
 );
 
+# Now and then plans what chance seldom brings together: a call for a session is
+# rolled back, and another one for the same session follows.
+sub make_plan
+{
+	my ($self, $c) = @_;
+	my $token = $self->{tokens}{ $self->some_token($c, $self->pick(qw(t r))) } or return;
+	$self->{latest} = $token->{token}{sid};
+	$self->{plan_for} = $c;
+	push @{ $self->{plan} }, 'pass' if $self->chance(60);
+	push @{ $self->{plan} }, 'begin', 'savepoint',
+	  $self->pick(qw(refresh refresh regenerate revoke authenticate login data_set derive touch)), 'rollback_to',
+	  $self->pick(qw(validate authenticate refresh data regenerate derive)), 'nothing';
+	return;
+}
+
 # Returns a random call.
 sub make_call
 {
@@ -268,10 +289,15 @@ sub make_call
 	my @open = grep { $m->in_transaction($_) } @connections;
 	$c = $self->pick(@open) if @open && $self->chance(50);
 	my $op = $self->pick(@bag);
+	$self->make_plan($c) if !@{ $self->{plan} } && !$m->conn($c)->{failed} && $self->chance(5);
+	my $planned = @{ $self->{plan} } > 1;
+	($op, $c) = (shift @{ $self->{plan} }, $self->{plan_for}) if $planned;
+	$self->{plan} = [] unless $planned;
 	$op = $self->pick(qw(rollback rollback_to rollback_to)) if $m->conn($c)->{failed};
 	# Time passes only if no transaction is open.
 	if ($op eq 'pass' && @open) { $c = $open[0]; $op = 'commit'; }
 	my %o = $makers{$op} ? $makers{$op}->($self, $c) : ();
+	$o{name} = 'one' if $planned && defined $o{name};
 	$o{token} //= $self->some_token($c, 't') if $op =~ /^(validate|authenticate|touch|data)/;
 	return { n => $n, op => $op, c => $c, look => $self->pick(@connections), %o };
 }
@@ -563,6 +589,7 @@ sub run_call
 	{
 		my $token = $self->{tokens}{ $o{token} } or return 0;
 		($text, $model) = @$token{qw(text token)};
+		$self->{latest} = $model->{sid};
 	}
 	if (defined $o{session})
 	{
@@ -594,7 +621,7 @@ sub start
 	  map { [ $_ => $set{$_} ] } qw(sliding max_sessions on_limit max_derived encrypt_data);
 
 	$self->{model} = Model->new(%set);
-	@$self{qw(tokens made)} = ({}, {});
+	@$self{qw(tokens made plan latest)} = ({}, {}, []);
 	for my $c (@connections)
 	{
 		# A sequence that has failed may have left a transaction.
