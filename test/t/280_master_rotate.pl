@@ -546,6 +546,13 @@ like(told($rotate),
 	qr/^ERROR:  55000: output of "session\.master_key_command" for the new key is the same as the current master key/,
 	'a command that prints the same key twice is refused');
 
+# Keys are not sealed again if the current key is another than the one that has
+# sealed them, even if no key was opened yet.
+put("$safe/$_", join('', map { sprintf '%02x', int rand 256 } 1 .. 32)) for qw(current new);
+like(told($rotate),
+	qr/^ERROR:  55000: output of "session\.master_key_command" is not the master key that sealed the keys of this database/,
+	'a current key that has not sealed the keys is refused');
+
 # No key reached the log, nor any table.
 my $log = slurp_file($node->logfile) . slurp_file($standby->logfile);
 is(scalar(grep { $log =~ /$_/i } @all_keys), 0, 'no master key is in the log');
