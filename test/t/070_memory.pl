@@ -24,22 +24,18 @@ $node->safe_psql(
 	CREATE EXTENSION session;
 	CREATE TABLE measured (contexts bigint, resident bigint);
 
-	-- The first measurement allocates memory that the next ones use again, so it
-	-- is taken twice.
-	CREATE PROCEDURE measure() LANGUAGE plpgsql AS $$
-	DECLARE
-		first boolean := NOT EXISTS (SELECT FROM public.measured);
-	BEGIN
-		LOOP
-			INSERT INTO public.measured
-			SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts),
-				   substring(pg_read_file('/proc/self/status')
-							 FROM 'RssAnon:\s+(\d+)')::bigint * 1024;
-			EXIT WHEN NOT first;
-			DELETE FROM public.measured;
-			first := false;
-		END LOOP;
-	END $$;
+	-- The first measurement in a connection allocates memory that the next ones use
+	-- again, so it is taken twice.
+	CREATE VIEW memory AS
+		SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) AS contexts,
+			   substring(pg_read_file('/proc/self/status')
+						 FROM 'RssAnon:\s+(\d+)')::bigint * 1024 AS resident;
+	CREATE PROCEDURE measure() LANGUAGE sql AS $$
+		INSERT INTO public.measured SELECT * FROM public.memory;
+		DELETE FROM public.measured WHERE (SELECT count(*) FROM public.measured) = 1;
+		INSERT INTO public.measured
+		SELECT * FROM public.memory WHERE NOT EXISTS (SELECT FROM public.measured);
+	$$;
 
 	CREATE PROCEDURE serve(call text, calls int) LANGUAGE plpgsql AS $$
 	DECLARE
