@@ -174,7 +174,7 @@ be reached. The `-O0` build has both results of each part of a condition.
 
 What covers a line need not notice a mistake in it. `scripts/mutate` breaks
 sampled lines and reports which mistakes the tests notice, in
-[test/mutation/results.txt](../test/mutation/results.txt).
+[test/mutation](../test/mutation/README.md).
 
 | folder | lines | covered | | of those that can be reached | branches | taken | |
 |---|---|---|---|---|---|---|---|
