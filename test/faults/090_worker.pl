@@ -24,7 +24,7 @@ seed();
 my $node = make_server(
 	'worker', conf => q{
 session.cleanup_batch = 100
-session.cleanup_pace = 1
+session.cleanup_pace = 5
 session.update_age = '1s'
 session.failure_threshold = 1
 session.log_events = 'all'
@@ -71,10 +71,10 @@ my $array = join ',', map { "'$_->[0]'" } @live;
 #
 
 my $terminated = 0;
-make_dead(6000);
 sleep 1.1;
 $conn->run("SELECT FROM session_validate('$_->[1]')") for @live;
 $conn->run("SELECT count(session_status('st_', '192.0.2.$_')) FROM generate_series(1, 3)") for 1 .. 40;
+make_dead(8000);
 for (1 .. 8)
 {
 	my $pid = wait_in_between('session worker') or last;
