@@ -18,24 +18,22 @@ autovacuum = off
 $node->start;
 
 # The loop commits every 100 calls, as a connection does, and measures the
-# backend: the bytes in memory contexts, and the resident memory.
+# backend: the bytes in use in memory contexts, and the resident memory.
 $node->safe_psql(
 	'postgres', q{
 	CREATE EXTENSION session;
 	CREATE TABLE measured (contexts bigint, resident bigint);
 
-	-- The first measurement in a connection allocates memory that the next ones use
-	-- again, so it is taken twice.
-	CREATE VIEW memory AS
-		SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) AS contexts,
-			   substring(pg_read_file('/proc/self/status')
-						 FROM 'RssAnon:\s+(\d+)')::bigint * 1024 AS resident;
-	CREATE PROCEDURE measure() LANGUAGE sql AS $$
-		INSERT INTO public.measured SELECT * FROM public.memory;
-		DELETE FROM public.measured WHERE (SELECT count(*) FROM public.measured) = 1;
-		INSERT INTO public.measured
-		SELECT * FROM public.memory WHERE NOT EXISTS (SELECT FROM public.measured);
-	$$;
+	-- EXECUTE, so that no plan is kept that the first measurement would not have.
+	CREATE PROCEDURE measure() LANGUAGE plpgsql AS $$
+	BEGIN
+		EXECUTE $sql$
+			INSERT INTO public.measured
+			SELECT (SELECT sum(used_bytes) FROM pg_backend_memory_contexts),
+				   substring(pg_read_file('/proc/self/status')
+							 FROM 'RssAnon:\s+(\d+)')::bigint * 1024
+		$sql$;
+	END $$;
 
 	CREATE PROCEDURE serve(call text, calls int) LANGUAGE plpgsql AS $$
 	DECLARE

@@ -460,18 +460,16 @@ $node->safe_psql(
 	ALTER ROLE visitor SET work_mem = '1MB';
 	ALTER ROLE member SET statement_timeout = '1h';
 	ALTER ROLE member SET search_path = public;
-	-- The first measurement in a connection allocates memory that the next ones use
-	-- again, so it is taken twice.
-	CREATE VIEW memory AS
-		SELECT (SELECT sum(total_bytes) FROM pg_backend_memory_contexts) AS contexts,
-			   substring(pg_read_file('/proc/self/status')
-						 FROM 'VmHWM:\s+(\d+)')::bigint * 1024 AS resident;
-	CREATE PROCEDURE measure() LANGUAGE sql AS $$
-		INSERT INTO public.measured SELECT * FROM public.memory;
-		DELETE FROM public.measured WHERE (SELECT count(*) FROM public.measured) = 1;
-		INSERT INTO public.measured
-		SELECT * FROM public.memory WHERE NOT EXISTS (SELECT FROM public.measured);
-	$$;
+	-- EXECUTE, so that no plan is kept that the first measurement would not have.
+	CREATE PROCEDURE measure() LANGUAGE plpgsql AS $$
+	BEGIN
+		EXECUTE $sql$
+			INSERT INTO public.measured
+			SELECT (SELECT sum(used_bytes) FROM pg_backend_memory_contexts),
+				   substring(pg_read_file('/proc/self/status')
+							 FROM 'VmHWM:\s+(\d+)')::bigint * 1024
+		$sql$;
+	END $$;
 
 	CREATE PROCEDURE serve(call text, calls int, every int) LANGUAGE plpgsql AS $$
 	DECLARE
