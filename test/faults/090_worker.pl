@@ -74,7 +74,7 @@ my $terminated = 0;
 sleep 1.1;
 $conn->run("SELECT FROM session_validate('$_->[1]')") for @live;
 $conn->run("SELECT count(session_status('st_', '192.0.2.$_')) FROM generate_series(1, 3)") for 1 .. 40;
-make_dead(8000);
+make_dead(30_000);
 for (1 .. 8)
 {
 	my $pid = wait_in_between('session worker') or last;

@@ -26,6 +26,9 @@ my %rare = (
 my %often = (session_create => 6, session_login => 4, session_refresh => 3, session_authenticate => 3, session_regenerate => 3,
 	session_validate => 3, session_cookie_issue => 2, session_cookie_encode => 2, session_dbsc_offer => 2);
 
+# Functions that return secrets.
+my $makes_secrets = qr/^session_(create|login|refresh|regenerate|derive|act_as|cookie_encode|cookie_issue|jwt|csrf_token|dbsc_\w+)$/;
+
 # Settings of a connection, of which some are set.
 my %settings = (
 	'session.strategy' => [qw(database cookie_cache stateless)], 'session.bind_ip' => [qw(off off off subnet exact)],
@@ -189,18 +192,20 @@ sub run_statement
 		return $state !~ /^(08|57P)/ && $dbh->ping;
 	}
 	$self->{succeeded}{$what}++;
-	$self->keep($conn, $_) for map { @$_ } grep { $_ } @$rows[ 0 .. ($#$rows < 3 ? $#$rows : 3) ];
+	$self->keep($what, $_) for map { @$_ } grep { $_ } @$rows[ 0 .. ($#$rows < 3 ? $#$rows : 3) ];
 	return 1;
 }
 
-# Remembers a value that a call has returned, and whether it is a secret, which
-# must not be in the log.
+# Remembers a value that a function has returned, and whether it is a secret,
+# which must not be in the log.  Other functions return what they were given, such
+# as a user id that has the form of a token.
 sub keep
 {
-	my ($self, $conn, $value) = @_;
+	my ($self, $function, $value) = @_;
 	return if ref $value;
 	my $kind = $self->{values}->learn($value) or return;
-	$self->{secrets}{$value} = 1 if $kind =~ /^(cookie|token|refresh_token|bound_cookie|csrf)$/;
+	$self->{secrets}{$value} = 1
+	  if $kind =~ /^(cookie|token|refresh_token|bound_cookie|csrf)$/ && $function =~ $makes_secrets;
 	return;
 }
 
@@ -277,7 +282,8 @@ sub tidy
 	my ($self, $admin) = @_;
 	$admin->do("SET lock_timeout = '2s'");
 	$admin->do('DELETE FROM session.policies WHERE valid_after IS NULL OR lifetime IS NOT NULL');
-	$admin->do("DELETE FROM session.keys WHERE kid IN (SELECT kid FROM session.keys WHERE kid <> 'session master' ORDER BY created_at DESC OFFSET 40)");
+	# Data of sessions is sealed with keys of the purpose "seal", which stay.
+	$admin->do("DELETE FROM session.keys WHERE kid IN (SELECT kid FROM session.keys WHERE kid <> 'session master' AND purpose <> 'seal' ORDER BY created_at DESC OFFSET 40)");
 	$admin->do("SELECT session_key_rotate('session'), session_key_rotate('jwt')");
 	$admin->do("SELECT session_grant('fuzz_public', 'none')");
 	return;

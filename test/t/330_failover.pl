@@ -8,6 +8,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 my $old = PostgreSQL::Test::Cluster->new('old');
 $old->init(allows_streaming => 1);
@@ -33,6 +34,20 @@ my $primary = $old;
 
 sub query { return $primary->safe_psql('postgres', shift); }
 sub on { my ($node, $sql) = @_; return $node->safe_psql('postgres', $sql); }
+
+# Waits until a process is gone.
+sub wait_for_end
+{
+	my ($pid) = @_;
+	my $deadline = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	while (-e "/proc/$pid")
+	{
+		BAIL_OUT("process $pid of the old primary does not end") if time > $deadline;
+		usleep(10_000);
+	}
+	return;
+}
 
 # Returns the status of sessions on a server, by their tokens.
 sub statuses
@@ -92,6 +107,8 @@ my ($middle, $middle_refresh) = split /\|/, query("SELECT token, refresh_token F
 my ($newest, $newest_refresh) = split /\|/, query("SELECT token, refresh_token FROM session_refresh('$middle_refresh')");
 is(statuses($old, @t{qw(revoked child erased shut issued next)}) . ' ' . statuses($old, $newest),
 	'revoked|revoked|unknown|revoked|active|active active', 'the old primary has acknowledged all of it');
+my ($pid) = slurp_file($old->data_dir . '/postmaster.pid') =~ /^(\d+)/;
+my @processes = ($pid, split /\n/, query('SELECT pid FROM pg_stat_activity'));
 $old->kill9;
 $new->promote;
 $primary = $new;
@@ -152,13 +169,15 @@ is(query(q{SELECT pg_last_xact_replay_timestamp() IS NULL}), 't', 'after a resta
 is(statuses($new, $t{late}), 'active', 'the session still lives');
 query("BEGIN; SELECT session_revoke_all('failover', valid_after => pg_last_xact_replay_timestamp()); SELECT 1 / (session_status('$t{late}') = 'revoked')::int; ROLLBACK");
 pass('without a time, all sessions end');
+my $history = q{pg_stat_file('pg_wal/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.history')};
+$new->poll_query_until('postgres', "SELECT now() > modification + interval '1 second' FROM $history")
+  or die 'the time of the promotion is not over';
 $t{later} = query(q{SELECT token FROM session_create('later')});
-is( query(
-		q{SELECT modification > now() - interval '1 hour' FROM pg_stat_file('pg_wal/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.history')}),
+is(query("SELECT modification > now() - interval '1 hour' FROM $history"),
 	't', 'the time of the promotion is that of the history file');
 query(qq{BEGIN;
 	SELECT session_revoke_all('failover', valid_after => modification + interval '1 second')
-	  FROM pg_stat_file('pg_wal/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) || '.history');
+	  FROM $history;
 	SELECT 1 / (session_status('$t{kept}') = 'revoked' AND session_status('$t{later}') = 'active')::int; ROLLBACK});
 pass('with that time, later sessions live');
 
@@ -166,6 +185,9 @@ pass('with that time, later sessions live');
 # The old primary comes back.
 #
 
+# Its lock files count as valid while one of its processes runs, or has ended and
+# its parent has not taken note.
+wait_for_end($_) for @processes;
 my $config = slurp_file($old->data_dir . '/postgresql.conf');
 my $key = slurp_file($old->data_dir . '/session_master.key');
 append_to_file($old->data_dir . '/only.key', 'x');
