@@ -8,8 +8,8 @@
 # packages of package.json.
 #
 # A block is a program if a comment that a reader does not see is in front of
-# it.  It runs as it is, in the language of the block: js, python, php, ruby or
-# java.  The ```text block that follows it, before the next heading, is its
+# it.  It runs as it is, in the language of the block: js, python, php, ruby, java
+# or go.  The ```text block that follows it, before the next heading, is its
 # output and is compared as in pages.pl.
 #   <!-- program: run -->     the block is a program that must succeed
 #   <!-- program: serve -->   it is a web application: it prints its address
@@ -17,7 +17,8 @@
 #   <!-- program: run in FILE -->   it is a part of a program: it takes the
 #                             place of the line BLOCK of a file in around/
 #   <!-- program: class NAME -->   it is a class of Java, which javac must
-#                             compile, and which the programs after it can use
+#                             compile, or a file of Go, which gofmt must leave
+#                             as it is; the programs after it can use it
 #   <!-- program: sql -->     in front of a ```sql block: run that SQL, too
 #
 # Each page has a database "shop", in which the schema auth has the extension
@@ -50,7 +51,8 @@ my %language = (
 	php => [ 'program.php', '/usr/bin/php' ],
 	ruby => [ 'program.rb', '/usr/bin/ruby' ],
 	java => [ 'Program.java', '/usr/bin/java', '-cp', "$jdbc:$work/run",
-		'-XX:TieredStopAtLevel=1' ]);
+		'-XX:TieredStopAtLevel=1' ],
+	go => [ 'program.go', '/usr/bin/go', 'run' ]);
 
 sub spew
 {
@@ -118,7 +120,7 @@ sub programs
 			if ($word eq 'class')
 			{
 				push @programs, { title => "$page:$piece->{line} ($language)",
-					class => $around, code => $piece->{text} };
+					language => $language, class => $around, code => $piece->{text} };
 				%next = ();
 				undef $last;
 				next;
@@ -229,13 +231,35 @@ sub compile
 	result($program->{title}, $? ? ('javac refuses it', $said) : ());
 }
 
+# Tests whether a file of Go is formatted as gofmt does it.  Returns what is not.
+sub formatting
+{
+	my $file = shift;
+	my $said = `/usr/bin/gofmt -d $file 2>&1`;
+	return $? || $said ne '' ? ('gofmt changes it', $said) : ();
+}
+
+# Adds a file of Go to the programs after it.
+my @go_files;
+
+sub add_file
+{
+	my $program = shift;
+	my $file = "$work/run/$program->{class}.go";
+	spew($file, $program->{code});
+	push @go_files, $file;
+	result($program->{title}, formatting($file));
+}
+
 # Runs a program and tests it.
 sub test_program
 {
 	my $program = shift;
-	return compile($program) if $program->{class};
+	my $is_go = $program->{language} eq 'go';
+	return $is_go ? add_file($program) : compile($program) if $program->{class};
 	my ($file, @command) = @{ $language{ $program->{language} } };
 	my @problems;
+	push @command, @go_files if $is_go;
 	sql('shop', $program->{sql});
 	$ENV{COOKIE} = 'theme=dark; __Host-session=' . sql('shop', <<'SQL');
 SELECT token FROM session_create('ada', data => '{"cart": ["tea"]}', ip => '198.51.100.7');
@@ -257,6 +281,7 @@ SQL
 		push @problems, "shown:\n$program->{shown}real:\n$real"
 		  if defined $program->{shown} && !matches($real, $program->{shown});
 	}
+	push @problems, formatting("$work/run/$file") if $is_go;
 	result($program->{title}, @problems);
 }
 
@@ -282,6 +307,8 @@ END
 }
 mkdir "$work/run";
 symlink "$here/node_modules", "$work/run/node_modules";
+# Go without modules, with the packages of Debian.
+@ENV{qw(GO111MODULE GOPATH GOCACHE)} = ('off', '/usr/share/gocode', "$work/go");
 my $password = join '', map { ('a' .. 'z')[ rand 26 ] } 1 .. 20;
 @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE PGTZ)} = ($work, $port, 'shop', 'shop', 'UTC');
 $ENV{JDBC_URL} = "jdbc:postgresql://127.0.0.1:$port/shop?user=shop&password=$password";
@@ -289,6 +316,7 @@ sql('postgres', "CREATE ROLE shop LOGIN PASSWORD '$password'; CREATE ROLE shop_b
 for my $page (@pages)
 {
 	my @programs = programs($page) or next;
+	@go_files = ();
 	sql('postgres', "DROP DATABASE IF EXISTS shop WITH (FORCE);\nCREATE DATABASE shop OWNER shop;\n");
 	sql('shop', <<'SQL');
 CREATE SCHEMA auth;
