@@ -240,6 +240,15 @@ SELECT status FROM session_validate(pg_temp.tok('a'));
 CALL pg_temp.pass('30 minutes');
 SELECT name, status FROM state WHERE name IN ('root', 'a');
 
+-- A use of the parent counts before it is written into its row.
+CALL pg_temp.start_over($$ 'alice', idle_timeout => '1 hour' $$);
+UPDATE session.sessions SET created_at = now() - interval '3 hours', last_seen_at = now() - interval '40 minutes'
+ WHERE id = pg_temp.id('root');
+SELECT status FROM session_validate(pg_temp.tok('root'));
+UPDATE session.sessions SET last_seen_at = now() - interval '2 hours' WHERE id = pg_temp.id('root');
+SELECT name, status FROM state WHERE name IN ('root', 'a');
+SELECT status FROM session_validate(pg_temp.tok('a'));
+
 -- A rotation of the parent ends nothing.
 CALL pg_temp.start_over($$ 'alice', refreshable => true $$);
 UPDATE made SET token = r.token FROM session_regenerate(pg_temp.tok('root')) r WHERE name = 'root';
