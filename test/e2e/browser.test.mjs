@@ -2,7 +2,7 @@
 // directory PICTURES, if it is set.
 import assert from "node:assert/strict";
 import { test as nodeTest } from "node:test";
-import { cookies, focused, logIn, nothingCovered, pagesOf, picture, says, section, signedInAs } from "./page.mjs";
+import { cookies, focusIsOn, logIn, nothingCovered, pagesOf, picture, says, section, signedInAs } from "./page.mjs";
 import { application, PASSWORD, REFRESH, SESSION, skip } from "./support.mjs";
 
 const XSS = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>";
@@ -39,7 +39,7 @@ test("signing up and logging in sets cookies that no script can read", async (t)
 	await picture(page, "sign-up");
 	await form.getByLabel("Password").press("Enter");
 	await says(page, "Welcome, ada.");
-	assert.equal(await focused(page), "todos-title");
+	await focusIsOn(page, "todos-title");
 
 	const { [SESSION]: session, [REFRESH]: refresh, ...others } = await cookies(page);
 	assert.deepEqual(others, {});
@@ -97,7 +97,7 @@ test("a second browser is in the list of devices, and can be signed out from the
 	assert.equal(await devices(first).count(), 3);
 	await addToDo(second, "too late");
 	await says(second, "You are signed out. Please sign in again.");
-	assert.equal(await focused(second), "login-title");
+	await focusIsOn(second, "login-title");
 	assert.equal(await second.getByRole("button", { name: "Sign out", exact: true }).isVisible(), false);
 	assert.deepEqual(await cookies(second), {});
 	await picture(second, "logged-out");
@@ -136,7 +136,7 @@ test("an API token is shown once, does what it may, outlives a logout, and can b
 	await alert.filter({ hasText: "Choose what the token may do" }).waitFor();
 	await create("Backup");
 	await part.getByRole("heading", { name: "Copy the token “Backup”" }).waitFor();
-	assert.equal(await focused(page), "new-token-title");
+	await focusIsOn(page, "new-token-title");
 	const token = await page.locator("#token").textContent();
 	assert.match(token, /^st_[\w-]{64}$/);
 	assert.equal(await page.locator("#command").textContent(), `curl -H 'X-API-Token: ${token}' ${app.url}api/todos`);
@@ -154,7 +154,7 @@ test("an API token is shown once, does what it may, outlives a logout, and can b
 
 	// The page keeps no token, and shows none again.
 	await part.getByRole("button", { name: "Done" }).click();
-	assert.equal(await focused(page), "tokens-title");
+	await focusIsOn(page, "tokens-title");
 	const everything = () => page.evaluate(() => document.documentElement.outerHTML + JSON.stringify(localStorage) + JSON.stringify(sessionStorage));
 	assert.doesNotMatch(await everything(), /st_[\w-]{64}/);
 	await page.reload();
@@ -189,7 +189,7 @@ test("an API token is shown once, does what it may, outlives a logout, and can b
 	await picture(page, "tokens");
 	await part.getByRole("button", { name: "Revoke Backup" }).click();
 	await says(page, "That token is revoked.");
-	assert.equal(await focused(page), "tokens-title");
+	await focusIsOn(page, "tokens-title");
 	assert.equal((await script.get("todos")).status, 401);
 	assert.equal(await part.getByRole("button", { name: "Revoke all tokens" }).isVisible(), false);
 	for (const name of ["Second", "Third"]) {
@@ -251,7 +251,7 @@ test("a device that was signed out elsewhere shows a visitor after any action", 
 		await act(page);
 		await says(page, "You are signed out. Please sign in again.");
 		await showsVisitor(page);
-		assert.equal(await focused(page), "login-title", what);
+		await focusIsOn(page, "login-title");
 		assert.equal(await page.getByRole("dialog").isVisible(), false, what);
 		assert.equal(await anonymous(), before, what);
 		assert.deepEqual(await cookies(page), {}, what);

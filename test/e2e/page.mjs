@@ -77,7 +77,8 @@ export async function picture(page, name, fullPage = true) {
 export const says = (page, text) => page.getByRole("status").filter({ hasText: text }).waitFor();
 export const signedInAs = (page, name) => page.locator("#who").filter({ hasText: `Signed in as ${name}` }).waitFor();
 export const section = (page, name) => page.getByRole("region", { name });
-export const focused = (page) => page.evaluate(() => document.activeElement.id);
+// The page moves the focus when it shows all that it has asked for.
+export const focusIsOn = (page, id) => page.locator(`#${id}:focus`).waitFor();
 
 export async function logIn(page, name, { password = PASSWORD, remember = false } = {}) {
 	const form = page.locator("#login");

@@ -206,7 +206,7 @@ my @attempts = (
 	'ALTER FUNCTION public.session_revoke(text) OWNER TO dbowner',
 	'ALTER FUNCTION public.session_revoke(text) SET SCHEMA session',
 	q{CREATE OR REPLACE FUNCTION public.session_revoke(token text) RETURNS boolean LANGUAGE sql AS 'SELECT true'},
-	'DROP OWNED BY postgres');
+	'DROP OWNED BY ' . $node->safe_psql('d', 'SELECT quote_ident(current_user)'));
 my @outcome = states('dbowner', '', @attempts);
 is_deeply(
 	[ map { ($outcome[$_] =~ /^(?:42501|2BP01|2BP03)$/ ? 'refused' : $outcome[$_]) . " $attempts[$_]" } 0 .. $#attempts ],
