@@ -44,6 +44,7 @@
 #include <limits.h>
 
 #include "access/xact.h"
+#include "commands/extension.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -124,6 +125,7 @@ typedef struct Entry
 {
 	SessionWindowKey key;		/* its database is InvalidOid = free */
 	uint64		number;			/* in the order of arrival; see below */
+	Oid			extension;		/* that was installed then */
 	TimestampTz at;
 	int			count;			/* events in that minute, at that time */
 	SessionActorNote actor;
@@ -499,11 +501,19 @@ session_evidence_find(int limit, uint64 *numbers)
 	return find_due(GetCurrentTimestamp(), limit, numbers);
 }
 
-/* Writes entries of the queue as events.  Returns the number written. */
+/* Returns the extension that is installed in this database. */
+static Oid
+installed(void)
+{
+	return get_extension_oid("session", true);
+}
+
+/* Writes entries of the queue as events.  Returns the number taken. */
 int
 session_evidence_write(const uint64 *numbers, int count)
 {
 	int			first = ntaken;
+	Oid			extension = installed();
 
 	take_entries(numbers, count);
 	count = ntaken - first;
@@ -512,7 +522,9 @@ session_evidence_write(const uint64 *numbers, int count)
 		/* A trigger of the table may get here too, and move "taken". */
 		Entry		entry = taken[i].entry;
 
-		write_entry(&entry);
+		/* The extension may have been dropped and created since. */
+		if (entry.extension == extension)
+			write_entry(&entry);
 	}
 	return count;
 }
@@ -581,6 +593,7 @@ queue_new_entry(Entry *entry)
 {
 	/* The launcher may not know this database yet. */
 	session_database_attach();
+	entry->extension = installed();
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	if (spend_budget(entry))
 	{

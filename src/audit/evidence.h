@@ -82,8 +82,9 @@ extern void session_evidence_act_as(const SessionRow *row,
 extern int	session_evidence_find(int limit, uint64 *numbers);
 
 /*
- * Takes entries out of the queue and writes them in the running transaction.
- * A rollback puts them back.  Returns how many were still in the queue.
+ * Takes entries out of the queue and writes them in the running transaction,
+ * unless the extension of that time was dropped.  A rollback puts them back.
+ * Returns how many were still in the queue.
  */
 extern int	session_evidence_write(const uint64 *numbers, int count);
 

@@ -487,6 +487,18 @@ SELECT count(session_create('pair', ip => ip, user_agent => agent)) AS logins
 SELECT kind, ip, user_agent FROM session.events ORDER BY id;
 RESET session.log_events;
 
+-- Evidence that waits goes with the extension.
+SET session.failure_threshold = 1;
+SET session.log_events = 'failures';
+SELECT count(session_status('st_', '203.0.113.201')) AS tries FROM generate_series(1, 3);
+DROP EXTENSION session;
+CREATE EXTENSION session;
+SELECT count(session_status('st_', '203.0.113.202')) AS tries FROM generate_series(1, 3);
+SELECT FROM session_cleanup();
+SELECT kind, ip FROM session.events;
+RESET session.log_events;
+RESET session.failure_threshold;
+
 DROP EXTENSION session;
 DROP TABLE regress_session_seen;
 DROP FUNCTION regress_session_see();
