@@ -717,7 +717,7 @@ session_revocation_note_snapshot(TimestampTz now, int seconds)
 	return current_era();
 }
 
-/* Returns whether all snapshots are checked, whatever the entries say. */
+/* Returns whether all snapshots are checked, without a look at the entries. */
 static bool
 are_all_checked(void)
 {

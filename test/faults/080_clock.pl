@@ -1,7 +1,7 @@
 # The clock of the server is set forth and back by an hour; clock.c says how.
 #
 # What holds:
-# 1. What has ended does not live again, whatever the clock says: a session that
+# 1. What has ended does not live again at any time of the clock: a session that
 #    was ended, a token and a refresh token that were replaced, a cookie that was
 #    denied, a key that was retired, a snapshot of a session that has ended, a
 #    proof that was used.
