@@ -490,10 +490,10 @@ RESET session.log_events;
 -- Evidence that waits goes with the extension.
 SET session.failure_threshold = 1;
 SET session.log_events = 'failures';
-SELECT count(session_status('st_', '203.0.113.201')) AS tries FROM generate_series(1, 3);
+SELECT count(session_status('st_', '198.18.201.1')) AS tries FROM generate_series(1, 3);
 DROP EXTENSION session;
 CREATE EXTENSION session;
-SELECT count(session_status('st_', '203.0.113.202')) AS tries FROM generate_series(1, 3);
+SELECT count(session_status('st_', '198.18.201.2')) AS tries FROM generate_series(1, 3);
 SELECT FROM session_cleanup();
 SELECT kind, ip FROM session.events;
 RESET session.log_events;
